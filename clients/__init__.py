@@ -1,0 +1,1 @@
+"""The dialects: what Meta and the helpdesk say, as plain values, and how to say things back."""

@@ -1,0 +1,78 @@
+"""What can go wrong outside, sorted by what happens next.
+
+* ClientError
+  + RetryableError        the same call may succeed later; carries `retry_after` (seconds) if told
+    - Unavailable         no answer, or a server's own fault; `maybe_done` if the call may have worked
+    - RateLimited         told to slow down
+    - Unauthorized        the token is refused; the call works again once a person renews it
+    - Undecided           an earlier call may have worked; its trace has to show first
+    - Stale               this worker lost its lease before the call went out
+  + RejectedError         the same call will fail again
+    - NotFound            what it names does not exist
+    - TicketClosed        the ticket takes no more comments
+    - OutsideWindow       Messenger's window for replies has closed
+    - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
+
+Every message is written for a person and holds no token, no text of a message and no body.
+"""
+
+
+class ClientError(Exception):
+    """A call to the outside did not work; `str()` says why in words an agent can read.
+
+    `side` names who did not do it: `helpdesk`, `page:<page_id>`, or nobody in particular.
+    """
+
+    side = ""
+
+
+class RetryableError(ClientError):
+    """The same call may succeed later."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Unavailable(RetryableError):
+    """No answer, or the server's own fault. With `maybe_done` the call may have worked all the same."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, maybe_done: bool = True) -> None:
+        super().__init__(reason, retry_after=retry_after)
+        self.maybe_done = maybe_done
+
+
+class RateLimited(RetryableError):
+    """The server asks to slow down."""
+
+
+class Unauthorized(RetryableError):
+    """The token is refused. Nothing is lost by waiting until a person has renewed it."""
+
+
+class Undecided(RetryableError):
+    """An earlier call may have worked: it is not repeated before its trace had time to show."""
+
+
+class Stale(RetryableError):
+    """The lease ran out before the call went out: another worker has the thread now."""
+
+
+class RejectedError(ClientError):
+    """The same call will fail again."""
+
+
+class NotFound(RejectedError):
+    """What the call names does not exist."""
+
+
+class TicketClosed(RejectedError):
+    """The ticket is closed and takes no more comments."""
+
+
+class OutsideWindow(RejectedError):
+    """The person wrote too long ago: Messenger's window for replies has closed."""
+
+
+class FileRefused(RejectedError):
+    """The file cannot be had or is not taken; the rest of the message is not affected."""

@@ -1,0 +1,350 @@
+"""What Meta's webhooks say, as plain values.
+
+`split` takes an envelope apart at the door; `parse` reads one item later, in a task. Neither raises for
+anything Meta, or anybody, may send: what is not known becomes `Other`, which shows that it came.
+
+https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+MARK_PREFIX = "connector:"
+# The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
+PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
+
+
+class NotUnderstood(Exception):
+    """The body is no JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One person with one page."""
+
+    page_id: str
+    psid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One element of `messaging[]` or `standby[]`, with what the door has to know of it.
+
+    `key` is the same for every delivery of the same event. `thread` is None if the event is about the
+    page and no person. `time` is in milliseconds since 1970. `mark` is set on the echo of a part that
+    the connector sent itself.
+    """
+
+    thread: Thread | None
+    kind: str
+    key: str
+    time: int
+    body: bytes
+    mid: str | None = None
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What came for one page. `changes` counts updates of fields that are not about messages."""
+
+    page_id: str
+    items: tuple[Item, ...]
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One attachment of a message.
+
+    `kind` is image, video, audio, file or sticker (fetched from `url`), location or link (shown as text),
+    or whatever word Meta used. `title` and `detail` may be empty.
+    """
+
+    kind: str
+    url: str = ""
+    title: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person wrote to the page."""
+
+    mid: str
+    time: datetime
+    text: str
+    attachments: tuple[Attachment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What the page said to a person, through Meta's own inbox or another app."""
+
+    mid: str
+    time: datetime
+    text: str
+    attachments: tuple[Attachment, ...]
+    app_id: str
+
+    @property
+    def from_page_inbox(self) -> bool:
+        """Tell whether a person wrote it in Meta's inbox; Meta leaves the app id out there at times."""
+        return not self.app_id or self.app_id in PAGE_INBOX_APP_IDS
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Everything the page sent to the person until `watermark` (ms) was delivered, or read."""
+
+    status: str
+    watermark: int
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Any other event: `kind` is Meta's word for it, `summary` says in a sentence what came."""
+
+    kind: str
+    time: datetime
+    summary: str
+
+
+Event = Message | Echo | Receipt | Other
+
+
+def mark(comment_id: str, part: int) -> str:
+    """Return the `metadata` that names a part of a reply; Meta gives it back in the echo."""
+    return f"{MARK_PREFIX}{comment_id}:{part}"
+
+
+def split(body: bytes) -> list[Entry]:
+    """Take an envelope apart. Raises `NotUnderstood` if the body is no JSON object.
+
+    An object other than `page` has no entries for us.
+    """
+    envelope = decode(body)
+    if not isinstance(envelope, dict):
+        raise NotUnderstood
+    if envelope.get("object") != "page":
+        return []
+    try:
+        return [_entry(entry) for entry in _list(envelope.get("entry")) if isinstance(entry, dict)]
+    except RecursionError:
+        raise NotUnderstood from None
+
+
+def parse(body: bytes) -> Event:
+    """Read one item as `Item.body` holds it."""
+    item = _dict(decode(body))
+    match item:
+        case {"message": {"is_echo": True} as message}:
+            return _echo(item, message)
+        case {"message": dict() as message}:
+            return _message(item, message)
+        case {"delivery": {"watermark": watermark}}:
+            return Receipt("delivered", _milliseconds(watermark))
+        case {"read": {"watermark": watermark}}:
+            return Receipt("read", _milliseconds(watermark))
+    kind = _kind(item)
+    return Other(kind, _time(item), _summary(kind, item.get(kind)))
+
+
+def decode(body: bytes) -> Any:
+    """Read JSON, quickly where it is proper. Raises `NotUnderstood`."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        pass
+    try:  # Meta may cut an emoji in two, and half of one is no proper Unicode.
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise NotUnderstood from None
+
+
+def _entry(entry: dict[str, Any]) -> Entry:
+    page_id = _text(entry.get("id"))
+    raw = [*_list(entry.get("messaging")), *_list(entry.get("standby"))]
+    items = tuple(_item(page_id, item, entry) for item in raw if isinstance(item, dict))
+    return Entry(page_id, items, len(_list(entry.get("changes"))))
+
+
+def _item(page_id: str, item: dict[str, Any], entry: dict[str, Any]) -> Item:
+    kind = _kind(item)
+    content = _dict(item.get(kind))
+    mid = _text(content.get("mid")) if kind in {"message", "postback"} else ""
+    metadata = _text(content.get("metadata")) if content.get("is_echo") is True else ""
+    time = _milliseconds(item.get("timestamp")) or _milliseconds(entry.get("time"))
+    return Item(
+        thread=_thread(page_id, item),
+        kind=kind,
+        key=_digest(page_id, kind, mid or _dump(item)),
+        time=time,
+        body=_dump(item | {"timestamp": time}).encode(),
+        mid=mid or None,
+        mark=metadata if metadata.startswith(MARK_PREFIX) else None,
+    )
+
+
+def _dump(item: dict[str, Any]) -> str:
+    return json.dumps(item, separators=(",", ":"), sort_keys=True)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=16).hexdigest()
+
+
+def _thread(page_id: str, item: dict[str, Any]) -> Thread | None:
+    """Find the person. On an echo the page is the sender."""
+    ids = [_text(_dict(item.get(side)).get("id")) for side in ("sender", "recipient")]
+    psid = next((id_ for id_ in ids if id_ and id_ != page_id), None)
+    return Thread(page_id, psid) if psid else None
+
+
+_KINDS = ("message", "message_edit", "reaction", "delivery", "read", "postback", "referral", "optin")
+_ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "lead"})
+
+
+def _kind(item: dict[str, Any]) -> str:
+    """Name the event by the key that holds it, as Meta's list of webhook events does."""
+    known = (kind for kind in _KINDS if kind in item)
+    unknown = (clean(key) for key in sorted(item) if key not in _ENVELOPE_KEYS)
+    return next(chain(known, unknown), "unknown")
+
+
+def _message(item: dict[str, Any], message: dict[str, Any]) -> Message:
+    return Message(
+        mid=_text(message.get("mid")),
+        time=_time(item),
+        text=clean(_text(message.get("text"))),
+        attachments=tuple(_attachments(message)),
+    )
+
+
+def _echo(item: dict[str, Any], message: dict[str, Any]) -> Echo:
+    said = _message(item, message)
+    return Echo(said.mid, said.time, said.text, said.attachments, _text(message.get("app_id")))
+
+
+_FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
+
+
+def _attachments(message: dict[str, Any]) -> Iterator[Attachment]:
+    """Read the attachments; in 2026 a sticker came as a sticker and once more as an image."""
+    seen = set()
+    raw = [_dict(attachment) for attachment in _list(message.get("attachments"))]
+    for attachment in sorted(raw, key=lambda one: one.get("type") == "image" and _is_sticker(one)):
+        value = _attachment(attachment)
+        identity = _text(_dict(attachment.get("payload")).get("sticker_id"))
+        if not identity or identity not in seen:
+            seen.add(identity)
+            yield value
+
+
+def _is_sticker(attachment: dict[str, Any]) -> bool:
+    return "sticker_id" in _dict(attachment.get("payload"))
+
+
+def _attachment(attachment: dict[str, Any]) -> Attachment:
+    payload = _dict(attachment.get("payload"))
+    kind = clean(_text(attachment.get("type"))) or "unknown"
+    url = _address(payload.get("url") or attachment.get("url"))
+    title = clean(_text(payload.get("title") or attachment.get("title")))
+    if kind in _FETCHED:
+        return Attachment("sticker" if _is_sticker(attachment) else kind, url, title)
+    if kind == "location":
+        return _location(_dict(payload.get("coordinates")), title)
+    return Attachment("link" if url else kind, _unwrapped(url), title, _product_titles(payload))
+
+
+def _location(coordinates: dict[str, Any], title: str) -> Attachment:
+    latitude, longitude = (_text(coordinates.get(key)) for key in ("lat", "long"))
+    if not (re.fullmatch(r"-?[\d.]+", latitude) and re.fullmatch(r"-?[\d.]+", longitude)):
+        return Attachment("location", title=title)
+    place = f"{latitude},{longitude}"
+    return Attachment("location", f"https://www.google.com/maps?q={place}", title, place)
+
+
+def _product_titles(payload: dict[str, Any]) -> str:
+    elements = _list(_dict(payload.get("product")).get("elements"))
+    return ", ".join(filter(None, (clean(_text(_dict(element).get("title"))) for element in elements)))
+
+
+def _unwrapped(url: str) -> str:
+    """Take the address out of Meta's own redirect, `l.facebook.com/l.php?u=`."""
+    parts = urlsplit(url)
+    if parts.hostname == "l.facebook.com" and parts.path == "/l.php":
+        return _address(next(iter(parse_qs(parts.query).get("u", [])), "")) or url
+    return url
+
+
+def _address(value: Any) -> str:
+    """Return a web address, or nothing if it is not one."""
+    url = clean(_text(value)).strip()
+    try:
+        return url if urlsplit(url).scheme in {"http", "https"} else ""
+    except ValueError:
+        return ""
+
+
+_SUMMARIES = {
+    "message_edit": ("text", "The customer edited a message. It now reads:\n\n{}"),
+    "reaction": ("emoji", "The customer reacted with {} to a message."),
+    "postback": ("title", "The customer pressed the button “{}”."),
+    "referral": ("ref", "The customer came through the link “{}”."),
+}
+
+
+def _summary(kind: str, content: Any) -> str:
+    field, sentence = _SUMMARIES.get(kind, ("", ""))
+    detail = clean(_text(_dict(content).get(field))) if field else ""
+    return sentence.format(detail) if detail else f"Messenger sent an event of the kind “{kind}”."
+
+
+def _time(item: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(_milliseconds(item.get("timestamp")) / 1000, UTC)
+
+
+_LATEST = 253_402_300_799_000  # the end of the year 9999, where datetime ends
+
+
+def _milliseconds(value: Any) -> int:
+    """Read a time; Meta gives milliseconds, at times seconds, and now and then either as a string."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    number = number * 1000 if number < 100_000_000_000 else number
+    return min(max(number, 0), _LATEST)
+
+
+def clean(text: str) -> str:
+    """Drop what no store takes: NUL characters, and halves of characters outside the basic plane."""
+    return text.encode(errors="replace").decode().replace("\0", "") if text else text
+
+
+_LARGEST_ID = 10**40
+
+
+def _text(value: Any) -> str:
+    """Return ids and texts as text: Meta writes the same id as a string here and as a number there."""
+    if isinstance(value, str):
+        return value
+    return repr(value) if type(value) in {int, float} and abs(value) < _LARGEST_ID else ""
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,120 @@
+"""The HTTP base of both clients: one connection pool, explicit timeouts, sorted errors."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import httpx
+
+from clients.errors import ClientError, RateLimited, RejectedError, Unauthorized, Unavailable
+
+TIMEOUT = httpx.Timeout(connect=3.0, read=20.0, write=20.0, pool=5.0)
+# Shorter than the five seconds after which uvicorn and many others close an idle connection: a request
+# that meets a closing connection has an unknown outcome, and is dear to repeat.
+_LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=4.0)
+
+_guard: ContextVar[Callable[[], None] | None] = ContextVar("guard", default=None)
+
+
+@contextmanager
+def guarded(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` just before each request's first byte goes out; what it raises stops the request.
+
+    A worker that was stopped for a while then finds out that its lease is over, and not the other side.
+    """
+    token = _guard.set(check)
+    try:
+        yield
+    finally:
+        _guard.reset(token)
+
+
+def http_client() -> httpx.Client:
+    """Return a client for many calls from many threads. It ignores proxies that the environment names."""
+    return httpx.Client(timeout=TIMEOUT, limits=_LIMITS, trust_env=False)
+
+
+class RestClient:
+    """Sends requests to one service and turns every failure into a `ClientError`."""
+
+    service = "the service"
+
+    def __init__(self, http: httpx.Client, base_url: str, headers: Mapping[str, str], side: str) -> None:
+        self._http = http
+        self._side = side
+        self._base_url = base_url.rstrip("/")
+        self._headers = dict(headers)
+
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request and return the JSON of its answer.
+
+        `options` are those of `httpx.Client.request`. Raises `ClientError`.
+        """
+        headers = self._headers | options.pop("headers", {})
+        url = self._base_url + path
+        with self.failures():
+            response = self._http.request(method, url, headers=headers, extensions=_extensions(), **options)
+            if not response.is_success:
+                raise self.error(response)
+            return self._json(response)
+
+    def _json(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError:
+            raise Unavailable(f"{self.service} answered with something that is not JSON") from None
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Name the side of every failure, and turn a request that brought no answer into `Unavailable`."""
+        try:
+            with _sorted_failures(self.service):
+                yield
+        except ClientError as error:
+            error.side = self._side
+            raise
+
+    def error(self, response: httpx.Response) -> ClientError:
+        """Sort an answer that is not a success by its status; services refine this."""
+        said = f"{self.service} answered {response.status_code}"
+        if response.status_code == 429:
+            return RateLimited(f"{self.service} asks to slow down", retry_after=retry_after(response))
+        if response.status_code in {401, 403}:
+            return Unauthorized(f"{self.service} does not accept the access token ({response.status_code})")
+        if response.status_code >= 500 or response.status_code in {408, 425}:
+            return Unavailable(said, retry_after=retry_after(response))
+        return RejectedError(said)
+
+
+@contextmanager
+def _sorted_failures(service: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise Unavailable(f"{service} cannot be reached", maybe_done=False) from error
+    except httpx.TimeoutException as error:
+        raise Unavailable(f"{service} did not answer in time") from error
+    except httpx.TransportError as error:
+        raise Unavailable(f"the connection to {service} broke") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise RejectedError(f"the call to {service} is not possible: {type(error).__name__}") from error
+
+
+def _extensions() -> dict[str, Any]:
+    """Return the httpx extensions that make a request ask the guard before it goes out."""
+    check = _guard.get()
+    if check is None:
+        return {}
+
+    def trace(name: str, info: Mapping[str, Any]) -> None:
+        if name.endswith("send_request_headers.started"):
+            check()
+
+    return {"trace": trace}
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Return the `Retry-After` of an answer in seconds; a date, which RFC 9110 allows as well, is ignored."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None

@@ -1,0 +1,472 @@
+"""Text from one dialect into the other: an agent's comment as plain text, a person's text as markdown."""
+
+import html
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from urllib.parse import quote, unquote
+
+import regex  # type: ignore[import-untyped]  # its stubs are a package of their own
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import unescapeAll
+from markdown_it.rules_inline import StateInline
+
+# --- A comment becomes plain text: markdown -> HTML -> lines. -------------------------------------------
+
+
+def to_plain_text(body: str, body_format: str) -> str:
+    """Turn an agent's comment into the text a person reads in Messenger, which shows no markup.
+
+    `body_format` is "markdown" (CommonMark with tables and strikethrough; HTML in it stays as typed, but for
+    `<br>`), "html" or "text"; any other is taken for "text". Raises nothing, whatever the body is.
+    """
+    # JSON can carry halves of surrogate pairs, which no UTF-8 request can.
+    body = body.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    body = body.replace("\r\n", "\n").replace("\r", "\n")
+    if body_format == "markdown":
+        return _markdown_to_text(body)
+    return _html_to_text(body) if body_format == "html" else _tidy(body)
+
+
+def _tidy(text: str) -> str:
+    """Strip the text, and each line at its end; leave one blank line where there are several."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in text.splitlines())).strip()
+
+
+_BR = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_REST_OF_URL = re.compile(r"://[^\s<>\[\]`]*[^\s<>\[\]`*_~.,:;!?'\")]")
+_NESTING = 12
+
+
+def _line_break(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markdown-it calls it so
+    """Inline rule: `<br>` is a line break."""
+    match = _BR.match(state.src, state.pos)
+    if match is None:
+        return False
+    if not silent:
+        state.push("hardbreak", "br", 0)
+    state.pos = match.end()
+    return True
+
+
+def _bare_url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markdown-it calls it so
+    """Inline rule: a URL is no place for emphasis (`https://example.com/_next_/`)."""
+    scheme = state.src[max(0, state.pos - 5) : state.pos].lower()
+    match = _REST_OF_URL.match(state.src, state.pos) if scheme.endswith(("http", "https")) else None
+    if match is None:
+        return False
+    if not silent:
+        state.pending += unescapeAll(match[0])
+    state.pos = match.end()
+    return True
+
+
+class _Markdown(MarkdownIt):
+    """CommonMark with tables and strikethrough, read as people write in a chat: a new line is a new line."""
+
+    def __init__(self) -> None:
+        super().__init__("commonmark", {"html": False, "breaks": True, "maxNesting": _NESTING})
+        self.enable(["table", "strikethrough"])
+        self.inline.ruler.before("newline", "bare_url", _bare_url)
+        self.inline.ruler.before("autolink", "line_break", _line_break)
+
+    def normalizeLink(self, url: str) -> str:  # noqa: N802 - markdown-it's name
+        """Leave an address as the agent typed it: it is for reading, too."""
+        return url
+
+
+_MARKDOWN = _Markdown()
+
+
+def _markdown_to_text(body: str) -> str:
+    tokens = _MARKDOWN.parse(body)
+    # markdown-it drops what is nested deeper than maxNesting. Nothing an agent wrote may go missing.
+    if any(token.level >= _NESTING - 1 for token in tokens):
+        return _tidy(body)
+    return _html_to_text(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
+
+
+# Not html.parser: in Python 3.11 it takes minutes for 100 kB of `<x `, and raises on `<![`. Each loop here is
+# possessive (`*+`) or runs up to a character it cannot pass, so that the time grows with the length only.
+_MARKUP = re.compile(
+    r"""<!--.*?(?:-->|\Z)
+      | <(?P<dropped>script|style|head|title|template)(?=[\s/>])[^<>]*>.*?(?:</(?P=dropped)\s*>|(?=<body)|\Z)
+      | <(?P<end>/?)(?P<tag>[a-z][a-z0-9:-]*+)(?P<attributes>(?:[^<>"']|"[^"]*+"|'[^']*+')*+)>
+      | <[!?][^<>]*>""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(r"""([^\s=/"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"']+))?""")
+_PARAGRAPH = re.compile("blockquote|details|dl|fieldset|figure|h[1-6]|hr|ol|p|pre|table|ul")
+_LINE = re.compile(
+    "address|article|aside|body|caption|center|d[dt]|div|figcaption|footer|form|header|legend|li|main|nav|"
+    "option|section|summary|tr"
+)
+_DEPTH = 40  # Containers deeper than this change nothing: their text goes on in the one around them.
+
+
+def _html_to_text(source: str) -> str:
+    writer, position = _Writer(), 0
+    for markup in _MARKUP.finditer(source):
+        writer.words(html.unescape(source[position : markup.start()]))
+        position = markup.end()
+        if not markup["tag"]:
+            continue
+        if markup["end"]:
+            writer.end(markup["tag"].lower())
+        else:
+            writer.start(markup["tag"].lower(), _attributes(markup["attributes"]))
+    writer.words(html.unescape(source[position:]))
+    return writer.text()
+
+
+def _attributes(source: str) -> dict[str, str]:
+    found = ((name.lower(), value) for name, value in _ATTRIBUTE.findall(source))
+    return {name: html.unescape(value[1:-1] if value[:1] in {"'", '"'} else value) for name, value in found}
+
+
+@dataclass
+class _Container:
+    """A block quote, a list or an item of one, while it is open."""
+
+    tag: str
+    first: str = ""  # stands before its first line
+    rest: str = ""  # stands before its other lines
+    number: int = 1  # of the next item
+
+
+class _Writer:
+    """Writes lines of plain text, being told the tags and the words of an HTML document in their order."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._line: list[str] = []  # the pieces of the line that is being written
+        self._containers: list[_Container] = []
+        self._blank: int | None = None  # a blank line comes next, in so many block quotes
+        self._link: tuple[str, int] | None = None  # its address, and where in the line it starts
+        self._verbatim = 0  # how many <pre> and <code> are open
+        self._cells: int | None = None  # how many cells the row has so far; None outside of cells
+
+    def text(self) -> str:
+        """Give what was written."""
+        self._end_link()
+        self._cells = None
+        self._end_line()
+        return "\n".join(self._lines).strip()
+
+    def words(self, text: str) -> None:
+        """Write text; white space counts as HTML has it."""
+        text = text.replace("\xa0", " ")
+        if self._verbatim:
+            self._write_verbatim(text)
+            return
+        text = re.sub(r"[ \t\n\f]+", " ", text)
+        if not self._line or self._line[-1].endswith(" "):
+            text = text.removeprefix(" ")
+        if text:
+            self._line.append(text)
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Take a start tag. Tags that mean nothing to plain text are passed over."""
+        if tag in {"table", "tr"}:
+            self._cells = None
+        self._end_block(tag)
+        match tag:
+            case "br":
+                self._break()
+            case "hr":
+                self._line.append("———")
+                self._end_block(tag)
+            case "img":
+                self.words(_image_text(attributes))
+            case "a":
+                self._end_link()
+                self._link = (_address(attributes.get("href", "")), len(self._line))
+            case "td" | "th":
+                self._start_cell()
+            case "pre" | "code":
+                self._verbatim += 1
+            case "blockquote" | "ul" | "ol" | "li":
+                self._open(tag, attributes)
+
+    def end(self, tag: str) -> None:
+        """Take an end tag, with or without its start tag."""
+        if tag == "a":
+            self._end_link()
+        elif tag in {"pre", "code"}:
+            self._verbatim = max(0, self._verbatim - 1)
+        elif tag in {"table", "tr"}:
+            self._cells = None
+        elif tag in {"blockquote", "ul", "ol", "li"}:
+            self._end_line()
+            self._close(tag)
+        self._end_block(tag)
+
+    def _write_verbatim(self, text: str) -> None:
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                self._break()
+            self._line.append(line)
+
+    def _break(self) -> None:
+        if "".join(self._line).strip() or self._cells is not None:
+            self._end_line()
+        else:
+            self._ask_blank()
+
+    def _end_block(self, tag: str) -> None:
+        if _PARAGRAPH.fullmatch(tag):
+            self._end_line()
+            # Lists are written tight: many editors put each item into a paragraph of its own.
+            if not any(container.tag == "li" for container in self._containers):
+                self._ask_blank()
+        elif _LINE.fullmatch(tag):
+            self._end_line()
+
+    def _ask_blank(self) -> None:
+        quotes = sum(container.tag == "blockquote" for container in self._containers)
+        self._blank = quotes if self._blank is None else min(self._blank, quotes)
+
+    def _end_line(self) -> None:
+        if self._cells is not None:
+            self.words(" ")
+            return
+        text = "".join(self._line).rstrip()
+        self._line.clear()
+        if self._link:
+            self._link = (self._link[0], 0)
+        if text:
+            self._write_line(text)
+
+    def _write_line(self, text: str) -> None:
+        if self._blank is not None and self._lines:
+            self._lines.append(("> " * self._blank).rstrip())
+        self._blank = None
+        self._lines.append("".join(container.first for container in self._containers) + text)
+        for container in self._containers:
+            container.first = container.rest
+
+    def _end_link(self) -> None:
+        address, start = self._link or ("", 0)
+        self._link = None
+        if not address:
+            return
+        written = "".join(self._line[start:])
+        label = written.strip()
+        shown = address if _bare(label) in {"", _bare(address)} else f"{label} ({address})"
+        self._line[start:] = [written.replace(label, shown, 1) if label else f"{written}{shown} "]
+
+    def _start_cell(self) -> None:
+        if self._cells:
+            if self._line:
+                self._line[-1] = self._line[-1].rstrip()
+            self._line.append(" | ")
+        self._cells = (self._cells or 0) + 1
+
+    def _open(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "li":
+            self._close("li")
+        if len(self._containers) >= _DEPTH:
+            return
+        container = _Container(tag)
+        if tag == "blockquote":
+            container.first = container.rest = "> "
+        elif tag == "ol":
+            container.number = _number(attributes.get("start", ""))
+        elif tag == "li":
+            container.first, container.rest = self._marker(), "  "
+        self._containers.append(container)
+
+    def _marker(self) -> str:
+        if not self._containers or self._containers[-1].tag != "ol":
+            return "• "
+        self._containers[-1].number += 1
+        return f"{self._containers[-1].number - 1}. "
+
+    def _close(self, tag: str) -> None:
+        """Close the innermost container of this tag. An item ends within its list only."""
+        for index in reversed(range(len(self._containers))):
+            if self._containers[index].tag == tag:
+                del self._containers[index:]
+                return
+            if tag == "li" and self._containers[index].tag in {"ul", "ol"}:
+                return
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 1
+
+
+def _address(href: str) -> str:
+    """Give the address a person can use: of the web, or the bare one of mail and telephone; else nothing."""
+    href = re.sub(r"[\t\n]", "", href).strip().replace(" ", "%20")
+    scheme, _, rest = href.partition(":")
+    match scheme.lower():
+        case "http" | "https":
+            return href
+        case "mailto" | "tel":
+            return unquote(rest.partition("?")[0])
+    return ""
+
+
+def _bare(address: str) -> str:
+    """Give what two ways to write one address have in common."""
+    address = re.sub(r"^(https?://|mailto:|tel:)|[\s()-]", "", unquote(address).casefold())
+    return address.rstrip("/")
+
+
+def _image_text(attributes: Mapping[str, str]) -> str:
+    name, source = attributes.get("alt", "").strip(), attributes.get("src", "")
+    address = _address(source) if source.lower().startswith("http") else ""
+    return f"{name} ({address})" if name and address else name or address
+
+
+# --- A text becomes parts. ------------------------------------------------------------------------------
+
+_ENDS: list[regex.Pattern[str]] = [
+    regex.compile(r"(?=\n\n)"),
+    regex.compile(r"(?=\n)"),
+    regex.compile(r"(?<=[.!?…。！？]['\")\]’”»]?)(?=\s)|(?<=[。！？])"),  # noqa: RUF001 - CJK ends of sentences
+    regex.compile(r"(?=\s)"),
+]
+
+
+def split_text(text: str, limit: int = 2000) -> list[str]:
+    """Split a text into parts of at most `limit` UTF-16 code units (2 or more), each stripped, none empty.
+
+    A part ends with a paragraph, else a line, else a sentence, else a word; a word longer than the limit is
+    cut between graphemes, a grapheme longer than it between code points. Blank text gives no part.
+
+    Meta, "Send API": text is limited to 2000 characters. It does not say of which kind; UTF-16 code units
+    are the strictest that was seen.
+    """
+    parts = []
+    rest = text.strip()
+    while _units(rest) > limit:
+        cut = _cut(rest, limit)
+        parts.append(rest[:cut].rstrip())
+        rest = rest[cut:].lstrip()
+    return [*parts, rest] if rest else parts
+
+
+def _units(text: str) -> int:
+    return len(text) + sum(char > "\uffff" for char in text)
+
+
+def _cut(text: str, limit: int) -> int:
+    """Find where the first part ends, in code points."""
+    sizes = list(accumulate(1 + (char > "\uffff") for char in text[: limit + 1]))
+    fit = max(1, bisect_right(sizes, limit))
+    window = text[: fit + 2]
+    graphemes = list(regex.finditer(r"\X", window))
+    # Graphemes of several code points are masked, so that no pattern finds an end inside one: a space can
+    # carry an accent.
+    masked = "".join(g[0] if len(g[0]) == 1 or g[0].isspace() else "x" * len(g[0]) for g in graphemes)
+    for ends in _ENDS:
+        if cut := _last(ends.finditer(masked), fit):
+            return cut
+    return _last(iter(graphemes), fit) or fit
+
+
+def _last(found: Iterator["regex.Match[str]"], fit: int) -> int:
+    return max((match.start() for match in found if match.start() <= fit), default=0)
+
+
+# --- A person's text becomes markdown. ------------------------------------------------------------------
+
+# What CommonMark and GitHub's extensions act on, each alternative in the only places where they do. Lines are
+# stripped before, so that none is indented code.
+_ACTIVE = r"""
+    ^\#(?=\#{0,5}(?:\s|$))                      # heading
+  | ^>                                          # block quote
+  | ^[-+*](?=\s|$) | ^[0-9]{1,9}[.)](?=\s|$)    # list item
+  | ^[-*_](?=[-*_ \t]*$)                        # thematic break
+  | (?<=\n)[-=|:](?=[-=|: \t]*$)                # underline of a heading, second line of a table
+  | ^`(?=``) | ^~(?=~~)                         # fence
+  | (?P<run>\*+|_+|~+|`+)                       # emphasis, strikethrough, code: see _acts
+  | \](?=[(:])                                  # link, reference
+  | <(?=[a-z/!?]|[^\s<>]{1,64}@)                # HTML, autolink
+  | &(?=\#?\w{1,32};)                           # entity
+  | \\(?=[!-/:-@\[-`{-~]|$)                     # escape, hard break
+"""
+_FLAGS = re.VERBOSE | re.MULTILINE | re.IGNORECASE
+_SPECIAL = re.compile(_ACTIVE, _FLAGS)
+_URL = r"(?P<url>https?://[^\s<>]*[^\s<>?!.,:*_~'\")\]])"
+_SPECIAL_OR_URL = re.compile(rf"{_URL} | {_ACTIVE}", _FLAGS)
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+_OPENERS = {mark: re.compile(rf"(?<![{mark}])[{mark}]++(?=[^ \n])") for mark in "*~`"} | {
+    "_": re.compile(r"(?<!\w)_++(?=[^ \n])")
+}
+_CLOSERS = {mark: re.compile(rf"(?<=[^ \n{mark}])[{mark}]") for mark in "*~`_"}
+
+
+def to_markdown(text: str) -> str:
+    """Write a person's text as markdown that renders as it was typed, line by line, blank lines kept.
+
+    Only what CommonMark or GitHub's extensions would act on is escaped; a URL they would act on goes between
+    `<` and `>`, where it works in every renderer. White space at the ends of lines is dropped.
+    """
+    text = "\n".join(line.strip() for line in text.splitlines())
+    escaped = _SPECIAL_OR_URL.sub(_escape(text), text)
+    return re.sub(r"(?<=[^\n])\n(?=[^\n])", "  \n", escaped)
+
+
+def _escape(text: str) -> Callable[[re.Match[str]], str]:
+    """Give what escapes each match of `_SPECIAL_OR_URL` in this text."""
+    pairs = _pairs(text)
+
+    def escape(match: re.Match[str]) -> str:
+        if "url" in match.re.groupindex and match["url"]:
+            return match[0] if _SPECIAL.sub(escape, match[0]) == match[0] else f"<{match[0]}>"
+        if match["run"] and not _acts(match, pairs):
+            return match[0]
+        return _PUNCTUATION.sub(r"\\\g<0>", match[0])
+
+    return escape
+
+
+def _pairs(text: str) -> set[str]:
+    """Give the marks that something may be opened with in this text, and closed with later."""
+    opening = {mark: opener.search(text) for mark, opener in _OPENERS.items()}
+    return {mark for mark, start in opening.items() if start and _CLOSERS[mark].search(text, start.end())}
+
+
+def _acts(run: re.Match[str], pairs: set[str]) -> bool:
+    """Tell whether a run of one mark may open or close something: not alone, not amid a word if `_`."""
+    if run[0][0] not in pairs:
+        return False
+    before = run.string[: run.start()][-1:] or " "
+    after = run.string[run.end() :][:1] or " "
+    if run[0][0] == "_" and before.isalnum() and after.isalnum():
+        return False
+    return run[0][0] == "`" or before not in " \n" or after not in " \n"
+
+
+_LABEL = re.compile(r"[\\`*~\[\]<]|(?<!\w)_|_(?!\w)|&(?=#?\w{1,32};)")
+_UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f()<>\\\s]")
+
+
+def link(label: str, url: str) -> str:
+    """Write a markdown link. A URL that is not of the web, a place, mail or telephone is shown as text."""
+    label = " ".join(label.split()) or url
+    target = _target(url)
+    return f"[{_label(label)}]({target})" if target else to_markdown(f"{label} ({url.strip()})")
+
+
+def image(name: str, url: str) -> str:
+    """Write a markdown image; what kinds of URL count is as in `link`."""
+    written = link(name, url)
+    return f"!{written}" if _target(url) else written
+
+
+def _label(text: str) -> str:
+    return _LABEL.sub(r"\\\g<0>", text)
+
+
+def _target(url: str) -> str:
+    """Give a URL as it may stand between the parentheses of a link, or nothing if it may not."""
+    if not re.match(r"(https?|geo|mailto|tel):", url.strip(), re.IGNORECASE):
+        return ""
+    encoded = _UNSAFE_IN_URL.sub(lambda match: quote(match[0], safe=""), url.strip())
+    return re.sub(r"&(?=#?\w{1,32};)", "&amp;", encoded)

@@ -1,0 +1,209 @@
+"""The command line: `connector up`, its parts one by one, and the dead letters."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+import redis
+import uvicorn
+
+from connector import logs
+from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
+from connector.store import StoreError, doubts, lock_data, wait_for_port
+from connector.supervisor import Supervisor, beat_part, store_part, web_part, worker_part
+from tasks.inbox import Inbox, Letter, connect
+from tasks.relay import wake
+
+log = logs.get(__name__)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _use_settings(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path:
+        os.environ[PATH_VARIABLE] = str(path)
+
+
+def settings_option(command: Command) -> Command:
+    """Add `--settings PATH` to a command."""
+    option = click.option(
+        "--settings",
+        type=click.Path(path_type=Path),
+        callback=_use_settings,
+        expose_value=False,
+        help="The settings file (default: $CONNECTOR_SETTINGS, or settings.yaml here).",
+    )
+    return option(command)
+
+
+def _settings(part: str) -> Settings:
+    """Read the settings, or end with a line for each fault."""
+    try:
+        settings = get_settings()
+    except SettingsError as error:
+        for fault in error.faults:
+            click.echo(fault, err=True)
+        sys.exit(1)
+    logs.configure(part, settings.log_level)
+    for name in unknown_variables():
+        log.warning("unknown_variable", name=name, hint="no setting has this name; see settings.yaml")
+    return settings
+
+
+def _fail(reason: object) -> NoReturn:
+    click.echo(str(reason), err=True)
+    sys.exit(1)
+
+
+@click.group()
+@click.version_option(package_name="messenger-connector")
+@settings_option
+def main() -> None:
+    """Facebook Messenger as a channel of your helpdesk."""
+
+
+@main.command()
+@settings_option
+def up() -> None:
+    """Run everything on this machine: web, worker, scheduler, and a store if redis_url is empty."""
+    settings = _settings("up")
+    embedded = not settings.redis_url
+    try:
+        lock = lock_data(settings.data_dir)
+        if embedded:
+            wait_for_port("127.0.0.1", settings.embedded_port, "embedded_port")
+        wait_for_port(settings.host, settings.port, "port")
+        parts = [web_part(), worker_part(settings), beat_part()]
+        _supervise(settings, [store_part(settings), *parts] if embedded else parts)
+    except StoreError as error:
+        _fail(error)
+    lock.close()
+
+
+def _supervise(settings: Settings, parts: list[Any]) -> None:
+    def ready() -> None:
+        log.info(
+            "up",
+            url=f"http://{settings.host}:{settings.port}",
+            pages=sum(c.active for c in settings.connections),
+        )
+        for doubt in doubts(settings.store_url):
+            log.warning("store_unsafe", reason=doubt)
+
+    Supervisor(parts, settings.store_url).run(ready)
+    log.info("stopped")
+
+
+@main.command()
+@settings_option
+def web() -> None:
+    """Run the doors alone."""
+    settings = _settings("web")
+    uvicorn.run(
+        "connector.app:app",
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@main.command()
+@settings_option
+def worker() -> None:
+    """Run one worker, which is started again if it dies or gets stuck."""
+    settings = _settings("worker")
+    Supervisor([worker_part(settings)], settings.store_url).run()
+
+
+@main.command()
+@settings_option
+def beat() -> None:
+    """Run the scheduler alone."""
+    settings = _settings("beat")
+    Supervisor([beat_part()], settings.store_url).run()
+
+
+@main.group()
+def dead() -> None:
+    """Events and replies that could not be delivered."""
+
+
+def _inbox() -> Inbox:
+    settings = _settings("dead")
+    inbox = Inbox(connect(settings.store_url, patient=False))
+    try:
+        inbox.store.ping()
+    except redis.RedisError:
+        _fail("The store does not answer. Is “connector up” running, and redis_url right?")
+    return inbox
+
+
+def _letters(inbox: Inbox, ids: tuple[int, ...], *, every: bool) -> list[Letter]:
+    if every:
+        return inbox.letters()
+    if not ids:
+        _fail("Name the ids, or use --all.")
+    found = [(id_, inbox.letter(id_)) for id_ in ids]
+    for id_ in (id_ for id_, letter in found if letter is None):
+        _fail(f"There is no dead letter {id_}; “connector dead list” shows those there are.")
+    return [letter for _, letter in found if letter]
+
+
+@dead.command("list")
+@settings_option
+def list_letters() -> None:
+    """List the dead letters, the oldest first."""
+    letters = _inbox().letters()
+    for letter in letters:
+        click.echo(f"{letter.id:>8}  {letter.died_at}  {letter.thread}  {letter.reason}")
+    if not letters:
+        click.echo("There are no dead letters.")
+
+
+@dead.command()
+@click.argument("id_", metavar="ID", type=int)
+@settings_option
+def show(id_: int) -> None:
+    """Show one dead letter whole: its event, why it failed, and its history."""
+    (letter,) = _letters(_inbox(), (id_,), every=False)
+    shown = {
+        "id": letter.id,
+        "thread": letter.thread,
+        "died_at": letter.died_at,
+        "reason": letter.reason,
+        "history": letter.history,
+        "event": json.loads(letter.body),
+    }
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+@dead.command()
+@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All of them, the oldest first.")
+@settings_option
+def retry(ids: tuple[int, ...], *, every: bool) -> None:
+    """Deliver dead letters again: each goes back into its thread, in its place by time."""
+    inbox = _inbox()
+    letters = _letters(inbox, ids, every=every)
+    revived = [letter for letter in letters if inbox.revive(letter)]
+    wake(list(dict.fromkeys(letter.thread for letter in revived)))
+    click.echo(f"{len(revived)} back in their threads.")
+
+
+@dead.command()
+@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All of them.")
+@settings_option
+def drop(ids: tuple[int, ...], *, every: bool) -> None:
+    """Throw dead letters away, for good."""
+    inbox = _inbox()
+    dropped = [inbox.drop(letter.id) for letter in _letters(inbox, ids, every=every)]
+    click.echo(f"{sum(dropped)} dropped.")

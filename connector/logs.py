@@ -1,0 +1,63 @@
+"""Logs: one line an event, a static name with its ids as fields. No text of a message, no token, no body."""
+
+import logging
+import sys
+
+import structlog
+
+# These would log addresses with their queries, or every connection.
+_QUIET = ("httpx", "httpcore", "kombu", "asyncio", "markdown_it", "botocore")
+
+_SHARED: list[structlog.typing.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def configure(part: str, level: str = "info") -> None:
+    """Send this process's logs, and those of its libraries, to standard error in one form."""
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_formatter(part))
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _formatter(part: str) -> logging.Formatter:
+    def add_part(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """Name the part in every line, those of libraries and of other threads too."""
+        event["part"] = part
+        return event
+
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            add_part,
+            _renderer(),
+        ],
+    )
+
+
+def _renderer() -> structlog.typing.Processor:
+    """Render lines for people; with plain tracebacks, as rich ones show variables, so secrets."""
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(),
+        pad_event_to=28,
+        sort_keys=False,
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+
+def get(name: str) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
+    return logger

@@ -1,0 +1,47 @@
+"""What `/metrics` tells: counters of this process's doors, and the state of the inbox."""
+
+from collections.abc import Iterator
+
+import redis
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tasks.inbox import Inbox
+
+
+class Counters:
+    """Counters of the doors of one web process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"connector_{name}", text, labels, registry=registry)
+
+        self.refused = counter("webhooks_refused", "Webhooks with a wrong signature", ("door",))
+        self.ignored = counter("events_ignored", "Events that concern no connected page", ("reason",))
+        self.not_stored = counter("events_not_stored", "Events that were answered 503")
+
+
+class InboxCollector(Collector):
+    """Reads the state of the inbox when it is asked."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the inbox's metrics; none while the store is away."""
+        try:
+            state, stats = self._inbox.state(), self._inbox.stats()
+        except redis.RedisError:
+            return
+        yield GaugeMetricFamily("connector_threads", "Threads with work", value=state.threads)
+        yield GaugeMetricFamily(
+            "connector_overdue_seconds", "Age of the oldest due thread", value=state.overdue
+        )
+        yield GaugeMetricFamily(
+            "connector_dead_letters", "Events that could not be delivered", value=state.dead
+        )
+        events = CounterMetricFamily("connector_events", "Events by what became of them", labels=("outcome",))
+        for outcome, count in sorted(stats.items()):
+            events.add_metric([outcome], count)
+        yield events

@@ -1,0 +1,324 @@
+"""The settings: one frozen object from `settings.yaml` and the environment, refused as a whole if wrong."""
+
+import base64
+import binascii
+import os
+from collections import Counter
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+PREFIX = "CONNECTOR_"
+PATH_VARIABLE = "CONNECTOR_SETTINGS"
+DEFAULT_PATH = "settings.yaml"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; `faults` holds one readable line for each thing that is wrong."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{value!r} is no web address; write it in full, such as https://acme.example.com")
+    return value.rstrip("/")
+
+
+def _redis_url(value: str) -> str:
+    if value and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("write redis://host:6379/0, or leave it empty to use the embedded store")
+    return value
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _filled_secret(value: SecretStr) -> SecretStr:
+    _filled(value.get_secret_value())
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+Filled = Annotated[str, AfterValidator(_filled)]
+Secret = Annotated[SecretStr, AfterValidator(_filled_secret)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, no unknown keys, and ids may be written without quotes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, validate_default=True)
+
+
+class Graph(Section):
+    """How Meta is reached."""
+
+    base_url: HttpUrl = "https://graph.facebook.com"
+    version: Annotated[str, Field(pattern=r"^v\d+\.\d+$")] = "v26.0"
+    app_id: str = ""
+    media_hosts: tuple[Filled, ...] = ("fbcdn.net", "fbsbx.com", "facebook.com", "cdninstagram.com")
+
+
+class Helpdesk(Section):
+    """How the helpdesk is reached, and how its webhooks prove themselves."""
+
+    adapter: Literal["rest"] = "rest"
+    base_url: HttpUrl
+    api_token: Secret
+    webhook_secret: Secret
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_a_webhook_secret(cls, secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value()
+        try:
+            key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            key = b""
+        if not value.startswith("whsec_") or not key:
+            raise ValueError(
+                "must be whsec_ and a key in base64; make one with: "
+                "python3 -c \"import base64,os;print('whsec_'+base64.b64encode(os.urandom(32)).decode())\""
+            )
+        return secret
+
+
+class CloudFront(Section):
+    """The key pair that signs CloudFront URLs; `expires_in` is in seconds."""
+
+    key_pair_id: str = ""
+    private_key_file: str = ""
+    expires_in: Annotated[int, Field(gt=0)] = 3600
+
+
+class Attachments(Section):
+    """How an agent's files reach Messenger, and how large a file may be (bytes)."""
+
+    delivery: Literal["upload", "url", "cloudfront"] = "upload"
+    max_bytes: Annotated[int, Field(gt=0)] = 26_214_400
+    cloudfront: CloudFront = CloudFront()
+
+    @model_validator(mode="after")
+    def _cloudfront_has_its_key(self) -> Self:
+        if self.delivery == "cloudfront":
+            if not self.cloudfront.key_pair_id:
+                raise ValueError("delivery is cloudfront, so cloudfront.key_pair_id must be set")
+            if not Path(self.cloudfront.private_key_file).is_file():
+                raise ValueError(
+                    "delivery is cloudfront, so cloudfront.private_key_file must name a PEM file"
+                )
+        return self
+
+
+class Worker(Section):
+    """How the work is done; `concurrency` is how many threads are relayed at once in one process.
+
+    All times are in seconds. A worker keeps a thread for `lease` and renews it while it works. An event
+    that fails for its own fault is tried `attempts` times. A reply of unknown outcome waits `echo_wait`
+    for its echo before it is sent again.
+    """
+
+    pool: Literal["threads", "prefork", "solo"] = "threads"
+    concurrency: Annotated[int, Field(gt=0)] = 16
+    lease: Annotated[float, Field(ge=1)] = 15
+    attempts: Annotated[int, Field(gt=0)] = 10
+    retry_max: Annotated[float, Field(gt=0)] = 300
+    echo_wait: Annotated[float, Field(ge=0)] = 30
+
+
+class Connection(Section):
+    """One Facebook page and the desk it leads to."""
+
+    page_id: Filled
+    page_name: str = ""
+    page_access_token: SecretStr = SecretStr("")
+    app_secret: SecretStr = SecretStr("")
+    verify_token: SecretStr = SecretStr("")
+    desk_id: Filled
+    category_id: str | None = None
+    active: bool = True
+    human_agent: bool = False
+
+    @field_validator("category_id")
+    @classmethod
+    def _empty_is_none(cls, value: str | None) -> str | None:
+        return value or None
+
+    @model_validator(mode="after")
+    def _active_has_its_secrets(self) -> Self:
+        secrets = ("page_access_token", "app_secret", "verify_token")
+        missing = [name for name in secrets if not getattr(self, name).get_secret_value().strip()]
+        if self.active and missing:
+            raise ValueError(f"{', '.join(missing)} must not be empty while the connection is active")
+        return self
+
+
+class _YamlSource(YamlConfigSettingsSource):
+    """The YAML file, its list as a numbered map, so that the environment can override one key of one item."""
+
+    def __call__(self) -> dict[str, Any]:
+        data = super().__call__()
+        items = data.get("connections")
+        return (
+            data | {"connections": {str(index): item for index, item in enumerate(items)}}
+            if isinstance(items, list)
+            else data
+        )
+
+
+class Settings(BaseSettings):
+    """Everything the connector can be told. Each key is explained in `settings.yaml`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        coerce_numbers_to_str=True,
+    )
+
+    host: Filled = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    public_url: HttpUrl = "http://127.0.0.1:8000"
+    redis_url: RedisUrl = ""
+    broker_url: str = ""
+    embedded_port: Annotated[int, Field(ge=1, le=65535)] = 6390
+    data_dir: Path = Path("var")
+    secret_key: SecretStr = SecretStr("")
+    admin_token: SecretStr = SecretStr("")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    graph: Graph = Graph()
+    helpdesk: Helpdesk
+    attachments: Attachments = Attachments()
+    worker: Worker = Worker()
+    connections: tuple[Connection, ...] = ()
+
+    @field_validator("connections", mode="before")
+    @classmethod
+    def _numbered_items(cls, value: Any) -> Any:
+        if isinstance(value, dict) and all(str(key).isdigit() for key in value):
+            return [value[key] for key in sorted(value, key=int)]
+        return value
+
+    @field_validator("connections")
+    @classmethod
+    def _one_active_connection_a_page(cls, connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
+        counts = Counter(connection.page_id for connection in connections if connection.active)
+        for page_id, count in counts.items():
+            if count > 1:
+                raise ValueError(f"page {page_id} has {count} active connections; keep one active")
+        return connections
+
+    @property
+    def store_url(self) -> str:
+        """Where Redis or Valkey is: `redis_url`, or the embedded server's address."""
+        return self.redis_url or f"redis://127.0.0.1:{self.embedded_port}/0"
+
+    @property
+    def celery_broker_url(self) -> str:
+        """Where Celery's wake-ups go."""
+        return self.broker_url or self.store_url
+
+    def connection(self, page_id: str) -> Connection | None:
+        """Return the active connection of a page, if there is one."""
+        return self._active.get(page_id)
+
+    @cached_property
+    def _active(self) -> dict[str, Connection]:
+        return {connection.page_id: connection for connection in self.connections if connection.active}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment override the file."""
+        return env_settings, _YamlSource(settings_cls, yaml_file=settings_path())
+
+
+def settings_path() -> Path:
+    """Return the settings file: `CONNECTOR_SETTINGS`, or `settings.yaml` in the current folder."""
+    return Path(os.environ.get(PATH_VARIABLE, DEFAULT_PATH))
+
+
+@cache
+def get_settings() -> Settings:
+    """Read the settings once.
+
+    Raises `SettingsError` with a line for each fault.
+    """
+    return load_settings()
+
+
+def load_settings() -> Settings:
+    """Read the settings now. Raises `SettingsError` with a line for each fault."""
+    path = settings_path()
+    if not path.is_file():
+        raise SettingsError(
+            [f"{path}: there is no such file; copy settings.yaml there, or name yours with --settings"]
+        )
+    try:
+        return Settings()  # type: ignore[call-arg]  # the sources fill it
+    except ValidationError as error:
+        raise SettingsError(_faults(error)) from None
+    except ValueError as error:  # YAML that cannot be read, or an environment variable that is no JSON
+        raise SettingsError([f"{path}: {error}"]) from None
+
+
+def unknown_variables() -> list[str]:
+    """Return the environment variables that look like settings and are none: perhaps a slip of the pen."""
+    known = set(Settings.model_fields) | {"settings", "part", "heartbeat"}
+    names = [name for name in os.environ if name.startswith(PREFIX)]
+    return [name for name in names if name.removeprefix(PREFIX).split("__")[0].lower() not in known]
+
+
+_ADVICE = {
+    "missing": "is missing; add it (settings.yaml explains each key)",
+    "extra_forbidden": "is not a known key; check its spelling in settings.yaml, or remove it",
+}
+
+
+def _faults(error: ValidationError) -> list[str]:
+    return [f"{_key(fault['loc'])}: {_what_is_wrong(fault)}" for fault in error.errors(include_input=False)]
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    key = ""
+    for part in location:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
+    return key or "settings"
+
+
+def _what_is_wrong(fault: Any) -> str:
+    message: str = fault["msg"].removeprefix("Value error, ")
+    return _ADVICE.get(fault["type"], message[:1].lower() + message[1:])

@@ -1,0 +1,40 @@
+"""Sends wake-ups from the web process, off the requests' path: a broker that hangs holds nobody up."""
+
+import queue
+import threading
+from collections.abc import Sequence
+
+from tasks.relay import WAKE_SIZE, wake
+
+
+class Waker(threading.Thread):
+    """Sends what it is given. While it is busy, threads pile up, and one wake-up then names several."""
+
+    def __init__(self) -> None:
+        super().__init__(name="waker", daemon=True)
+        self._threads: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def __call__(self, threads: Sequence[str]) -> None:
+        """Have these threads woken soon."""
+        for thread in threads:
+            self._threads.put(thread)
+
+    def run(self) -> None:
+        """Send wake-ups until `stop`."""
+        while (first := self._threads.get()) is not None:
+            wake([first, *self._more()])
+
+    def stop(self) -> None:
+        """Send what is left, then end."""
+        self._threads.put(None)
+        self.join(timeout=5)
+
+    def _more(self) -> list[str]:
+        names: list[str] = []
+        while len(names) < WAKE_SIZE - 1 and not self._threads.empty():
+            name = self._threads.get()
+            if name is None:
+                self._threads.put(None)
+                break
+            names.append(name)
+        return names

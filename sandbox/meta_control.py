@@ -1,0 +1,273 @@
+"""Orders for the sandbox Meta itself, as `sandbox.meta` lists them."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox import meta_media, meta_thread
+from sandbox.meta_errors import GraphError, refused
+from sandbox.meta_shapes import (
+    Age,
+    Connection,
+    InboxMessage,
+    NewApp,
+    NewPage,
+    NewPerson,
+    Owner,
+    RawEvents,
+    Writing,
+)
+from sandbox.meta_state import (
+    INBOX_APP_ID,
+    App,
+    Attachment,
+    Behaviour,
+    Message,
+    Page,
+    Person,
+    Platform,
+    Subscription,
+    new_mid,
+    now_ms,
+)
+from sandbox.meta_subscriptions import checked, subscribe
+from sandbox.meta_webhooks import Event, Webhooks
+
+# What a person does that opens the messaging window (Messenger Platform, "Policy").
+WINDOW_OPENING = ("message", "postback", "reaction", "referral", "optin")
+T = TypeVar("T")
+
+
+class Order:
+    """One order: where it goes and what it brings."""
+
+    def __init__(self, request: Request, body: bytes) -> None:
+        self.request, self._body = request, body
+        self.platform: Platform = request.app.state.platform
+        self.webhooks: Webhooks = request.app.state.webhooks
+
+    @property
+    def page(self) -> Page:
+        """Return the page in the path."""
+        page = self.platform.pages.get(self.path("page_id"))
+        if page is None:
+            raise HTTPException(404, "no such page")
+        return page
+
+    @property
+    def origin(self) -> str:
+        """Return where the caller reaches us."""
+        return str(self.request.base_url).rstrip("/")
+
+    def path(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.request.path_params[name])
+
+    def known_person(self) -> Person:
+        """Return the person in the path, who must be known to the page."""
+        person = self.page.people.get(self.path("psid"))
+        if person is None:
+            raise HTTPException(404, "no such person")
+        return person
+
+    def read(self, shape: type[T]) -> T:
+        """Return the body."""
+        return msgspec.json.decode(self._body, type=shape)
+
+
+def _route(path: str, method: str, act: Callable[[Order], Awaitable[Any]]) -> Route:
+    """Return a route that answers what `act` returns, and 400 to what is not understood."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            answer = await act(Order(request, await request.body()))
+        except (msgspec.ValidationError, msgspec.DecodeError) as exc:
+            return JSONResponse({"error": str(exc)}, 400)
+        except HTTPException as exc:
+            return JSONResponse({"error": exc.detail}, exc.status_code)
+        except GraphError as exc:
+            return refused(request, exc)
+        return JSONResponse(answer)
+
+    return Route(path, endpoint, methods=[method])
+
+
+async def _put_app(order: Order) -> Any:
+    new = order.read(NewApp)
+    app = order.platform.apps.setdefault(order.path("app_id"), App(order.path("app_id"), new.app_secret))
+    app.secret, app.require_proof, app.human_agent = new.app_secret, new.require_proof, new.human_agent
+    return {"id": app.id}
+
+
+async def _put_page(order: Order) -> Any:
+    new = order.read(NewPage)
+    if new.app_id not in order.platform.apps:
+        raise HTTPException(400, "no such app")
+    _keep_page(order.platform, order.path("page_id"), new)
+    return {"id": order.path("page_id")}
+
+
+def _keep_page(platform: Platform, page_id: str, new: NewPage) -> Page:
+    page = platform.pages.setdefault(page_id, Page(page_id, new.name, new.access_token, new.app_id))
+    page.revoked = (page.revoked | {page.access_token}) - {new.access_token}
+    page.name, page.access_token, page.app_id = new.name, new.access_token, new.app_id
+    return page
+
+
+async def _connect(order: Order) -> Any:
+    new = order.read(Connection)
+    fields = checked("fields", new.fields)
+    app = order.platform.apps.setdefault(new.app_id, App(new.app_id, new.app_secret))
+    app.secret = new.app_secret
+    page = _keep_page(order.platform, new.page_id, NewPage(new.page_name, new.access_token, new.app_id))
+    await subscribe(order.platform, app, Subscription(new.callback_url, new.verify_token, fields))
+    page.fields = list(fields)
+    return {"success": True}
+
+
+async def _put_person(order: Order) -> Any:
+    new = order.read(NewPerson)
+    person = order.page.person(order.path("psid"))
+    person.first_name, person.last_name, person.profile = new.first_name, new.last_name, new.profile
+    person.name = new.name if new.name is not None else f"{new.first_name} {new.last_name}".strip()
+    return {"psid": person.psid, "name": person.name}
+
+
+async def _people(order: Order) -> Any:
+    return [
+        {"psid": person.psid, "name": person.name, "messages": len(person.thread)}
+        for person in order.page.people.values()
+    ]
+
+
+async def _write(order: Order) -> Any:
+    return _written(order, order.read(Writing))
+
+
+async def _write_all(order: Order) -> Any:
+    return [_written(order, writing) for writing in order.read(list[Writing])]
+
+
+def _written(order: Order, writing: Writing) -> dict[str, Any]:
+    page = order.page
+    person = page.person(order.path("psid"))
+    message = meta_thread.person_writes(order.webhooks, page, person, writing, order.origin)
+    return {"mid": message.mid, "timestamp": message.timestamp}
+
+
+async def _thread(order: Order) -> Any:
+    return [_shown(order.platform, message) for message in order.known_person().thread]
+
+
+def _shown(platform: Platform, message: Message) -> dict[str, Any]:
+    shown = {
+        "mid": message.mid,
+        "sender": message.sender,
+        "app_id": message.app_id,
+        "text": message.text,
+        "attachments": [_shown_attachment(platform, item) for item in message.attachments],
+        "metadata": message.metadata,
+        "messaging_type": message.messaging_type,
+        "tag": message.tag,
+        "timestamp": message.timestamp,
+        **message.extra,
+    }
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def _shown_attachment(platform: Platform, attachment: Attachment) -> dict[str, Any]:
+    media = attachment.media
+    if media is None:
+        return attachment.raw
+    return {
+        "type": attachment.type,
+        "filename": media.file.name,
+        "content_type": media.file.content_type,
+        "size": len(media.file.data),
+        "sha256": hashlib.sha256(media.file.data).hexdigest(),
+        "url": meta_media.url(platform, media),
+    }
+
+
+async def _send_raw(order: Order) -> Any:
+    raw, page = order.read(RawEvents), order.page
+    for item in raw.items:
+        psid = item.get("sender", {}).get("id")
+        if psid not in (None, page.id) and any(key in item for key in WINDOW_OPENING):
+            page.person(psid).wrote_at = now_ms()
+        order.webhooks.publish(Event(page, item, raw.standby))
+    return {"events": len(raw.items)}
+
+
+async def _make_older(order: Order) -> Any:
+    hours, person = order.read(Age).hours, order.known_person()
+    if person.wrote_at is None:
+        raise HTTPException(400, "the person has written nothing")
+    person.wrote_at -= int(hours * 3_600_000)
+    return {"wrote_at": person.wrote_at}
+
+
+async def _put_owner(order: Order) -> Any:
+    person = order.known_person()
+    person.owner_app_id = order.read(Owner).app_id
+    return {"app_id": person.owner_app_id}
+
+
+async def _write_in_inbox(order: Order) -> Any:
+    new, page = order.read(InboxMessage), order.page
+    person = page.person(new.psid)
+    message = Message(
+        mid=new_mid(),
+        psid=person.psid,
+        sender="page",
+        timestamp=person.next_timestamp(),
+        text=new.text,
+        app_id=INBOX_APP_ID,
+    )
+    page.add(message)
+    meta_thread.tell_sent(order.webhooks, page, person, message)
+    return {"mid": message.mid, "timestamp": message.timestamp}
+
+
+async def _put_behaviour(order: Order) -> Any:
+    merged = msgspec.to_builtins(order.platform.behaviour) | order.read(dict[str, Any])
+    order.platform.behave(msgspec.convert(merged, Behaviour))
+    return msgspec.to_builtins(order.platform.behaviour)
+
+
+async def _webhooks(order: Order) -> Any:
+    webhooks = order.webhooks
+    return {
+        "sent": webhooks.sent,
+        "delivered": webhooks.delivered,
+        "failed_attempts": webhooks.failed_attempts,
+        "waiting": webhooks.waiting,
+        "alerts": webhooks.alerts,
+        "unsubscribed": webhooks.unsubscribed,
+    }
+
+
+PAGE = "/sandbox/pages/{page_id}"
+PERSON = PAGE + "/people/{psid}"
+ROUTES = [
+    _route("/sandbox/connect", "POST", _connect),
+    _route("/sandbox/apps/{app_id}", "PUT", _put_app),
+    _route(PAGE, "PUT", _put_page),
+    _route(PAGE + "/people", "GET", _people),
+    _route(PERSON, "PUT", _put_person),
+    _route(PERSON + "/messages", "GET", _thread),
+    _route(PERSON + "/messages", "POST", _write),
+    _route(PERSON + "/messages:batch", "POST", _write_all),
+    _route(PERSON + "/age", "POST", _make_older),
+    _route(PERSON + "/thread_owner", "PUT", _put_owner),
+    _route(PAGE + "/inbox", "POST", _write_in_inbox),
+    _route(PAGE + "/events", "POST", _send_raw),
+    _route("/sandbox/behaviour", "PUT", _put_behaviour),
+    _route("/sandbox/webhooks", "GET", _webhooks),
+]

@@ -1,0 +1,95 @@
+"""What an order for the sandbox Meta brings."""
+
+from typing import Any, Literal
+
+import msgspec
+
+DEFAULT_FIELDS = [
+    *("messages", "message_echoes", "message_edits", "message_reactions", "message_deliveries"),
+    *("message_reads", "messaging_postbacks", "messaging_referrals", "messaging_optins"),
+    *("messaging_feedback", "messaging_handovers", "messaging_policy_enforcement", "standby"),
+]
+
+
+class NewApp(msgspec.Struct, forbid_unknown_fields=True):
+    """An app."""
+
+    app_secret: str
+    require_proof: bool = False
+    human_agent: bool = False
+
+
+class NewPage(msgspec.Struct, forbid_unknown_fields=True):
+    """A page; the token that it had before becomes invalid."""
+
+    name: str
+    access_token: str
+    app_id: str
+
+
+class NewPerson(msgspec.Struct, forbid_unknown_fields=True):
+    """A person, and what their profile gives away: everything, `{}`, or error 2018218."""
+
+    first_name: str = ""
+    last_name: str = ""
+    name: str | None = None
+    profile: Literal["full", "empty", "none"] = "full"
+
+
+class Connection(msgspec.Struct, forbid_unknown_fields=True):
+    """An app, its page, and both subscriptions."""
+
+    app_id: str
+    app_secret: str
+    page_id: str
+    page_name: str
+    access_token: str
+    callback_url: str
+    verify_token: str
+    fields: list[str] = msgspec.field(default_factory=lambda: [*DEFAULT_FIELDS])
+
+
+class RawEvents(msgspec.Struct, forbid_unknown_fields=True):
+    """Items of `messaging[]`, or of `standby[]`."""
+
+    items: list[dict[str, Any]]
+    standby: bool = False
+
+
+class Age(msgspec.Struct, forbid_unknown_fields=True):
+    """By how much the person's last message becomes older."""
+
+    hours: float
+
+
+class Owner(msgspec.Struct, forbid_unknown_fields=True):
+    """Which app owns the thread; null for none."""
+
+    app_id: str | None
+
+
+class InboxMessage(msgspec.Struct, forbid_unknown_fields=True):
+    """What an agent writes in Meta's own inbox."""
+
+    psid: str
+    text: str
+
+
+class Upload(msgspec.Struct, forbid_unknown_fields=True):
+    """A file that a person sends."""
+
+    filename: str
+    content_type: str
+    base64: bytes  # msgspec reads base64 into bytes
+
+
+class Writing(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person writes; `reply_to` is a mid, `quick_reply` a payload, `timestamp` ms."""
+
+    text: str | None = None
+    files: list[Upload] = []
+    attachments: list[dict[str, Any]] = []
+    reply_to: str | None = None
+    quick_reply: str | None = None
+    sticker_id: int | str | None = None
+    timestamp: int | None = None

@@ -1,0 +1,200 @@
+"""What the sandbox Meta knows: apps, pages, people, their messages and media, and how it shall behave."""
+
+import random
+import secrets
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx
+import msgspec
+
+INBOX_APP_ID = 263902037430900  # Meta's own page inbox (Conversation Routing)
+
+
+class LostAfterSend(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Every `every`th message is sent, and yet the call is answered with this error."""
+
+    every: int
+    code: int = 1
+    subcode: int | None = 1357046
+
+
+class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How Meta behaves, as `PUT /sandbox/behaviour` takes it.
+
+    Probabilities are 0 to 1, times are seconds. `minute` is how long a minute of Meta's alert and
+    unsubscription takes here. The last of `retry_waits` repeats. A `duplicate` comes again after a wait
+    between the two of `duplicate_delay`, a `late` one after ten times the longer of them, which brings
+    it in behind newer events of its thread.
+    """
+
+    seed: int = 0
+    duplicate: float = 0.0
+    duplicate_delay: tuple[float, float] = (0.0, 0.5)
+    late: float = 0.0
+    batch: int = 1
+    shuffle: bool = False
+    echoes: bool = True
+    echo_before_response: float = 0.25
+    receipts: bool = True
+    retry_waits: tuple[float, ...] = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+    minute: float = 60.0
+    media_lifetime: float = 7 * 86400.0
+    lost_after_send: LostAfterSend | None = None
+
+    def __post_init__(self) -> None:
+        if not self.retry_waits or self.batch < 1 or self.minute <= 0:
+            raise ValueError("retry_waits must not be empty, batch must be at least 1, minute more than 0")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a person or a page brought."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Media:
+    """A file on the media host that is reached at `origin`; its URL calls it `name`."""
+
+    id: int
+    kind: str
+    file: File
+    name: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """An attachment as a webhook shows it, without the URL when the file is on our media host."""
+
+    raw: dict[str, Any]
+    media: Media | None = None
+
+    @property
+    def type(self) -> str:
+        """Return Meta's attachment type."""
+        return str(self.raw.get("type"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message of a thread; `timestamp` in ms; `extra` are further keys of its webhook."""
+
+    mid: str
+    psid: str
+    sender: Literal["person", "page"]
+    timestamp: int
+    text: str | None = None
+    attachments: list[Attachment] = field(default_factory=list)
+    app_id: int | None = None
+    metadata: str | None = None
+    messaging_type: str | None = None
+    tag: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Person:
+    """A person in a thread with a page; `wrote_at` (ms) opens the messaging window."""
+
+    psid: str
+    first_name: str = ""
+    last_name: str = ""
+    name: str = ""
+    profile: Literal["full", "empty", "none"] = "full"
+    wrote_at: int | None = None
+    owner_app_id: str | None = None
+    thread: list[Message] = field(default_factory=list)
+
+    @property
+    def conversation_id(self) -> str:
+        """Return the thread's id in the Conversations API."""
+        return f"t_10{self.psid}"
+
+    def next_timestamp(self) -> int:
+        """Return now in ms, or just after the thread's last message: no two of them are at the same time."""
+        last = self.thread[-1].timestamp if self.thread else 0
+        return max(now_ms(), last + 1)
+
+
+@dataclass
+class Page:
+    """A Facebook page; `fields` is what it sends to its app; `assets` are its saved attachments."""
+
+    id: str
+    name: str
+    access_token: str
+    app_id: str
+    revoked: set[str] = field(default_factory=set)
+    fields: list[str] = field(default_factory=list)
+    people: dict[str, Person] = field(default_factory=dict)
+    messages: dict[str, Message] = field(default_factory=dict)
+    assets: dict[str, tuple[Media, float]] = field(default_factory=dict)
+    calls: dict[str, deque[float]] = field(default_factory=dict)
+
+    def person(self, psid: str) -> Person:
+        """Return the person, who is new to the page perhaps."""
+        return self.people.setdefault(psid, Person(psid, "Person", psid[-4:], f"Person {psid[-4:]}"))
+
+    def add(self, message: Message) -> None:
+        """Put a message at the end of its thread."""
+        self.person(message.psid).thread.append(message)
+        self.messages[message.mid] = message
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """Where an app's webhooks go, and which fields it takes."""
+
+    callback_url: str
+    verify_token: str
+    fields: list[str]
+
+
+@dataclass
+class App:
+    """An app of a developer at Meta."""
+
+    id: str
+    secret: str
+    require_proof: bool = False
+    human_agent: bool = False
+    subscription: Subscription | None = None
+
+
+class Platform:
+    """Everything that this Meta holds in memory; `http` is its way out, open while the server runs."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, App] = {}
+        self.pages: dict[str, Page] = {}
+        self.media: dict[int, Media] = {}
+        self.media_key = secrets.token_bytes(32)
+        self.http: httpx.AsyncClient
+        self.sends = 0
+        self.behave(Behaviour())
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Behave so from now on; what is left to chance starts again from the seed."""
+        self.behaviour = behaviour
+        self.random = random.Random(behaviour.seed)  # noqa: S311 - chance for tests, no secret
+
+    def chance(self, probability: float) -> bool:
+        """Tell whether it happens this time."""
+        return self.random.random() < probability
+
+
+def now_ms() -> int:
+    """Return the time in ms, as Meta counts it."""
+    return time.time_ns() // 1_000_000
+
+
+def new_mid() -> str:
+    """Return a message id of the modern form."""
+    return "m_" + secrets.token_urlsafe(65)[:86]

@@ -1,0 +1,139 @@
+"""The sandbox Meta's subscriptions and tokens, by which an app is connected to a page."""
+
+import secrets
+from typing import Any
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox import meta_errors as errors
+from sandbox.meta_call import Call, read_call
+from sandbox.meta_errors import GraphError
+from sandbox.meta_state import App, Page, Platform, Subscription
+
+HANDSHAKE_TIMEOUT = 5.0
+FIELDS = frozenset(
+    {  # Graph API, "Page Subscribed Apps", and Meta's Python SDK
+        *("messages", "message_echoes", "message_edits", "message_reactions", "message_reads"),
+        *("message_deliveries", "message_context", "message_mention", "messaging_account_linking"),
+        *("messaging_appointments", "messaging_checkout_updates", "messaging_customer_information"),
+        *("messaging_direct_sends", "messaging_feedback", "messaging_game_plays", "messaging_handovers"),
+        *("messaging_in_thread_lead_form_submit", "messaging_integrity", "messaging_optins"),
+        *("messaging_optouts", "messaging_payments", "messaging_policy_enforcement", "messaging_postbacks"),
+        *("messaging_pre_checkouts", "messaging_referrals", "inbox_labels", "response_feedback", "send_cart"),
+        *("standby", "calls", "call_permission_reply", "call_settings_update", "business_integrity"),
+        *("marketing_message_echoes", "marketing_message_delivery_failed", "feed", "leadgen"),
+    }
+)
+SCOPES = ["pages_show_list", "pages_messaging", "pages_manage_metadata", "pages_read_engagement"]
+
+
+async def page_subscription(request: Request) -> Response:
+    """Answer `GET`, `POST` and `DELETE /{page}/subscribed_apps`; a POST replaces the fields.
+
+    Source: Graph API, "Page Subscribed Apps".
+    """
+    call = await read_call(request)
+    page = call.own_page()
+    if request.method == "GET":
+        return JSONResponse({"data": [_subscribed_app(call, page)] if page.fields else []})
+    page.fields = (
+        checked("subscribed_fields", call.names("subscribed_fields")) if request.method == "POST" else []
+    )
+    return JSONResponse({"success": True})
+
+
+async def app_subscription(request: Request) -> Response:
+    """Answer `GET`, `POST` and `DELETE /{app}/subscriptions`; a POST makes the handshake first.
+
+    Source: Graph API, "App Subscriptions".
+    """
+    call = await read_call(request)
+    app = call.app()
+    if call.object_id != app.id:
+        raise call.no_such_object()
+    if request.method == "GET":
+        return JSONResponse({"data": [_subscription(app.subscription)] if app.subscription else []})
+    if request.method == "DELETE":
+        app.subscription = None
+    else:
+        await subscribe(call.platform, app, _wanted(call))
+    return JSONResponse({"success": True})
+
+
+async def debug_token(request: Request) -> Response:
+    """Answer `GET /debug_token` (Graph API, "Debug Token"); a bad token is told with status 200."""
+    call = await read_call(request)
+    app, token = call.app(), call.text("input_token")
+    for page in call.platform.pages.values():
+        if token in {page.access_token, *page.revoked} and page.app_id == app.id:
+            return JSONResponse({"data": _valid(page) if token == page.access_token else _revoked(page)})
+    error = {"code": 190, "message": errors.TOKEN_INVALID.message}
+    return JSONResponse({"data": {"error": error, "is_valid": False, "scopes": []}})
+
+
+async def subscribe(platform: Platform, app: App, subscription: Subscription) -> None:
+    """Subscribe the app, when its callback knows the verify token; raise GraphError when it does not."""
+    challenge = str(10**9 + secrets.randbelow(10**9))
+    query = {
+        "hub.mode": "subscribe",
+        "hub.challenge": challenge,
+        "hub.verify_token": subscription.verify_token,
+    }
+    try:
+        answer = await platform.http.get(subscription.callback_url, params=query, timeout=HANDSHAKE_TIMEOUT)
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        raise GraphError(errors.CALLBACK_FAILED, reason=str(exc) or type(exc).__name__) from exc
+    if answer.status_code != 200 or answer.text != challenge:
+        status = f"HTTP Status Code = {answer.status_code}; HTTP Message = {answer.reason_phrase}"
+        raise GraphError(errors.CALLBACK_FAILED, reason=status)
+    app.subscription = subscription
+
+
+def checked(name: str, fields: list[str]) -> list[str]:
+    """Return the fields, all of which must be Meta's; raise GraphError when one is not."""
+    for number, field in enumerate(fields):
+        if field not in FIELDS:
+            allowed = ", ".join(sorted(FIELDS))
+            raise GraphError(errors.NOT_ONE_OF, name=f"{name}[{number}]", allowed=allowed, value=field)
+    if not fields:
+        raise GraphError(errors.REQUIRED, name=name)
+    return fields
+
+
+def _wanted(call: Call) -> Subscription:
+    if call.text("object") != "page":
+        raise GraphError(errors.NOT_ONE_OF, name="object", allowed="page", value=call.text("object"))
+    fields = checked("fields", call.names("fields"))
+    return Subscription(call.text("callback_url"), call.text("verify_token"), fields)
+
+
+def _subscribed_app(call: Call, page: Page) -> dict[str, Any]:
+    name = {"category": "Business", "link": f"{call.origin}/", "name": f"App {page.app_id}"}
+    return {**name, "id": page.app_id, "subscribed_fields": page.fields}
+
+
+def _subscription(subscription: Subscription) -> dict[str, Any]:
+    fields = [{"name": name, "version": "v26.0"} for name in subscription.fields]
+    return {"object": "page", "callback_url": subscription.callback_url, "active": True, "fields": fields}
+
+
+def _valid(page: Page) -> dict[str, Any]:
+    return {
+        "app_id": page.app_id,
+        "type": "PAGE",
+        "application": f"App {page.app_id}",
+        "data_access_expires_at": 0,
+        "expires_at": 0,
+        "is_valid": True,
+        "profile_id": page.id,
+        "scopes": SCOPES,
+        "granular_scopes": [{"scope": scope, "target_ids": [page.id]} for scope in SCOPES],
+    }
+
+
+def _revoked(page: Page) -> dict[str, Any]:
+    error = {"code": 190, "message": errors.TOKEN_REVOKED.message, "subcode": 460}
+    known = {"app_id": page.app_id, "type": "PAGE", "application": f"App {page.app_id}"}
+    return {**known, "error": error, "expires_at": 0, "is_valid": False, "profile_id": page.id, "scopes": []}

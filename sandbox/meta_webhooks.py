@@ -1,0 +1,261 @@
+"""The sandbox Meta's webhooks: which events go out, in what order, signed how, and tried how often."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from sandbox.meta_state import App, Page, Platform, now_ms
+
+AT_ONCE = 32
+TIMEOUT = 5.0  # seconds (Messenger Platform, "Webhooks")
+ALERT_AFTER, UNSUBSCRIBE_AFTER, DROP_AFTER = 15, 60, 36 * 60  # minutes of Meta's
+LATE_FACTOR = 10
+ESCAPES = str.maketrans({"/": "\\/", "<": "\\u003C", "%": "\\u0025", "@": "\\u0040"})
+
+# The subscription that brings an event with this key (Messenger Platform, "Webhook Events").
+FIELD_OF_KEY = {
+    "message": "messages",
+    "message_edit": "message_edits",
+    "reaction": "message_reactions",
+    "delivery": "message_deliveries",
+    "read": "message_reads",
+    "postback": "messaging_postbacks",
+    "referral": "messaging_referrals",
+    "optin": "messaging_optins",
+    "pass_thread_control": "messaging_handovers",
+    "take_thread_control": "messaging_handovers",
+    "request_thread_control": "messaging_handovers",
+    "app_roles": "messaging_handovers",
+    "policy_enforcement": "messaging_policy_enforcement",
+    "account_linking": "messaging_account_linking",
+    "response_feedback": "response_feedback",
+    "messaging_feedback": "messaging_feedback",
+    "order": "send_cart",
+    "form": "messaging_in_thread_lead_form_submit",
+}
+
+Lane = tuple[str, str]
+
+
+@dataclass(eq=False)
+class Event:
+    """One item of `messaging[]`, or of `standby[]`; `tried` is set after its first attempt."""
+
+    page: Page
+    item: dict[str, Any]
+    standby: bool = False
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def subscribed_as(self) -> str | None:
+        """Return the field that must be subscribed for it; None for an event that nobody has seen yet."""
+        if self.standby:
+            return "standby"
+        if self.item.get("message", {}).get("is_echo"):
+            return "message_echoes"
+        return next((name for key, name in FIELD_OF_KEY.items() if key in self.item), None)
+
+    @property
+    def lane(self) -> Lane:
+        """Return the thread within which it keeps its place."""
+        ends = {self.item.get(end, {}).get("id", "") for end in ("sender", "recipient")}
+        return self.page.id, min(ends - {self.page.id}, default="")
+
+
+class Webhooks:
+    """The queue of events and the connections to the apps' callbacks.
+
+    Each thread is a lane: its next event goes out after the first attempt of the one before. Lanes share
+    32 connections. What failed is tried again beside its lane, and so arrives behind newer events.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self.sent = self.delivered = self.failed_attempts = 0
+        self.alerts: list[dict[str, Any]] = []
+        self.unsubscribed: list[dict[str, Any]] = []
+        self.platform = platform
+        self._lanes: dict[Lane, deque[Event]] = {}
+        self._ready: dict[Lane, None] = {}
+        self._open: set[Event] = set()
+        self._failing: dict[str, float] = {}
+        self._work = asyncio.Event()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many events are not done with: queued, on their way, or to come again."""
+        return sum(self._wanted(event) for event in self._open)
+
+    def publish(self, event: Event) -> None:
+        """Send the event to its page's app, when app and page have subscribed to it."""
+        if not self._wanted(event):
+            event.tried.set()
+            return
+        self._open.add(event)
+        lane = self._lanes.setdefault(event.lane, deque())
+        lane.append(event)
+        if len(lane) == 1:
+            self._set_ready(event.lane)
+
+    async def run(self) -> None:
+        """Deliver events until cancelled."""
+        async with asyncio.TaskGroup() as deliveries:
+            while True:
+                await self._work.wait()
+                await self._slots.acquire()
+                deliveries.create_task(self._deliver(self._take()))
+
+    def _wanted(self, event: Event) -> bool:
+        """Tell whether both app and page have subscribed to it (Graph API, "Page Subscribed Apps")."""
+        subscription = self.platform.apps[event.page.app_id].subscription
+        if subscription is None or not event.page.fields:
+            return False
+        name = event.subscribed_as
+        return name is None or (name in subscription.fields and name in event.page.fields)
+
+    def _set_ready(self, lane: Lane) -> None:
+        self._ready[lane] = None
+        self._work.set()
+
+    def _take(self) -> list[Event]:
+        """Take the heads of as many ready lanes as one body may hold; they stay heads until tried."""
+        behaviour = self.platform.behaviour
+        lanes = list(self._ready)
+        if behaviour.shuffle:
+            self.platform.random.shuffle(lanes)
+        heads = [self._lanes[lane][0] for lane in lanes]
+        batch = [event for event in heads if event.page.app_id == heads[0].page.app_id][: behaviour.batch]
+        for event in batch:
+            del self._ready[event.lane]
+        if not self._ready:
+            self._work.clear()
+        return batch
+
+    async def _deliver(self, batch: list[Event]) -> None:
+        """See a batch through: the first attempt, which holds a slot already, retries, and copies."""
+        delivered = await self._attempt(batch)
+        self._slots.release()
+        self._advance(batch)
+        if not delivered:
+            await self._retry(batch)
+        for wait in self._copies():
+            await asyncio.sleep(wait)
+            await self._attempt_in_slot(batch)
+        self._open.difference_update(batch)
+
+    def _advance(self, batch: list[Event]) -> None:
+        for event in batch:
+            event.tried.set()
+            lane = self._lanes[event.lane]
+            lane.popleft()
+            if lane:
+                self._set_ready(event.lane)
+            else:
+                del self._lanes[event.lane]
+
+    async def _retry(self, batch: list[Event]) -> None:
+        """Try again until it works, or nobody wants the events any more, or they are 36 hours old."""
+        tries, delivered = 0, False
+        while not delivered and self._age(batch) < DROP_AFTER:
+            waits = self.platform.behaviour.retry_waits
+            await asyncio.sleep(waits[min(tries, len(waits) - 1)])
+            delivered = await self._attempt_in_slot(batch)
+            tries += 1
+
+    def _age(self, batch: list[Event]) -> float:
+        oldest = min(event.since for event in batch)
+        return (time.monotonic() - oldest) / self.platform.behaviour.minute
+
+    def _copies(self) -> list[float]:
+        """Return after which waits the delivered events come once more."""
+        behaviour = self.platform.behaviour
+        copies = []
+        if self.platform.chance(behaviour.duplicate):
+            copies.append(self.platform.random.uniform(*behaviour.duplicate_delay))
+        if self.platform.chance(behaviour.late):
+            copies.append(LATE_FACTOR * behaviour.duplicate_delay[1])
+        return copies
+
+    async def _attempt_in_slot(self, batch: list[Event]) -> bool:
+        async with self._slots:
+            return await self._attempt(batch)
+
+    async def _attempt(self, batch: list[Event]) -> bool:
+        """Send what is still wanted of the batch, and return whether it is done with."""
+        events = [event for event in batch if self._wanted(event)]
+        if not events:
+            return True
+        self.sent += 1
+        delivered = await self._post(self.platform.apps[events[0].page.app_id], self._envelope(events))
+        self.delivered += delivered
+        self.failed_attempts += not delivered
+        for page in {event.page.id: event.page for event in events}.values():
+            self._note(page, delivered=delivered)
+        return delivered
+
+    def _envelope(self, events: list[Event]) -> dict[str, Any]:
+        if self.platform.behaviour.shuffle:
+            self.platform.random.shuffle(events)
+        sent_at = now_ms()
+        entries = [
+            {"time": sent_at, "id": event.page.id, "standby" if event.standby else "messaging": [event.item]}
+            for event in events
+        ]
+        return {"object": "page", "entry": entries}
+
+    async def _post(self, app: App, envelope: dict[str, Any]) -> bool:
+        """Return whether the callback answered 200 in time; no other status counts."""
+        assert app.subscription is not None  # noqa: S101 - only wanted events come here
+        body = wire_body(envelope)
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                answer = await self.platform.http.post(
+                    app.subscription.callback_url, content=body, headers=signed_headers(body, app.secret)
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+            return False
+        return answer.status_code == 200
+
+    def _note(self, page: Page, *, delivered: bool) -> None:
+        """Count how long a page's webhooks have failed; alert, and in the end unsubscribe the page."""
+        if delivered:
+            self._failing.pop(page.id, None)
+            return
+        since = self._failing.setdefault(page.id, time.monotonic())
+        minutes = (time.monotonic() - since) / self.platform.behaviour.minute
+        notice = {"page_id": page.id, "app_id": page.app_id, "failing_since": since, "at": now_ms()}
+        if minutes >= ALERT_AFTER and not self._alerted(page, since):
+            self.alerts.append(notice)
+        if minutes >= UNSUBSCRIBE_AFTER and page.fields:
+            page.fields = []
+            del self._failing[page.id]
+            self.unsubscribed.append(notice)
+
+    def _alerted(self, page: Page, since: float) -> bool:
+        return any(alert["page_id"] == page.id and alert["failing_since"] == since for alert in self.alerts)
+
+
+def wire_body(envelope: dict[str, Any]) -> bytes:
+    """Return the body as Meta escapes and signs it: ASCII, lower-case hex, and four more characters.
+
+    Source: Messenger Platform, "Webhooks", and what is seen on the wire.
+    """
+    return json.dumps(envelope, separators=(",", ":")).translate(ESCAPES).encode()
+
+
+def signed_headers(body: bytes, app_secret: str) -> dict[str, str]:
+    """Return the headers of a webhook, signed with the app secret (RFC 2104)."""
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "facebookexternalua",
+        "X-Hub-Signature": "sha1=" + hmac.new(app_secret.encode(), body, hashlib.sha1).hexdigest(),
+        "X-Hub-Signature-256": "sha256=" + hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest(),
+    }

@@ -1,0 +1,100 @@
+"""From an event at a door to the row that the inbox takes: its thread, its time, its identity."""
+
+import msgspec
+
+from clients import events
+from clients.helpdesk import SOURCE, HelpdeskEvent, Ticket
+from tasks.inbox import Row, echo_key, seen_key
+
+_RECEIPTS = frozenset({"delivery", "read"})
+
+
+class Reply(msgspec.Struct, tag=True):
+    """An agent's comment on its way to Messenger."""
+
+    event: HelpdeskEvent
+
+
+class Receipt(msgspec.Struct, tag=True):
+    """What Meta says of the replies before it: all of them until `watermark` (ms) are delivered, or read."""
+
+    status: str
+    watermark: int
+
+
+def inbound_thread(thread: events.Thread) -> str:
+    """Name the queue of what a person wrote."""
+    return f"in:{thread.page_id}:{thread.psid}"
+
+
+def outbound_thread(thread: events.Thread) -> str:
+    """Name the queue of what goes to a person."""
+    return f"out:{thread.page_id}:{thread.psid}"
+
+
+def ticket_thread(ticket_id: str) -> str:
+    """Name the queue of replies whose person is not known before the ticket was read."""
+    return f"ticket:{ticket_id}"
+
+
+def thread_of(name: str) -> events.Thread:
+    """Return the thread that a queue's name holds."""
+    _, page_id, psid = name.split(":", 2)
+    return events.Thread(page_id, psid)
+
+
+def page_of(name: str) -> str:
+    """Return the page that a queue's name holds; empty for a ticket's queue."""
+    return "" if name.startswith("ticket:") else thread_of(name).page_id
+
+
+def messenger_row(thread: events.Thread, item: events.Item) -> Row:
+    """Return the row for an item of Meta's webhook.
+
+    The echo of our own part only leaves its mid, for the reply that may wait for it. Receipts are about
+    replies, so they queue up with them.
+    """
+    if item.mark and item.mid:
+        return Row(echo_key(thread.page_id, item.mark), "", item.time, item.mid)
+    if item.kind in _RECEIPTS:
+        return Row(seen_key(item.key), outbound_thread(thread), item.time, _receipt(item))
+    return Row(seen_key(item.key), inbound_thread(thread), item.time, item.body)
+
+
+def _receipt(item: events.Item) -> bytes:
+    event = events.parse(item.body)
+    status, watermark = (event.status, event.watermark) if isinstance(event, events.Receipt) else ("", 0)
+    return msgspec.json.encode(Receipt(status, watermark))
+
+
+def goes_out(event: HelpdeskEvent) -> bool:
+    """Tell whether a comment may go to Messenger; what is not said outright counts as no.
+
+    What an agent wrote in Meta's own inbox was put on the ticket by the connector: it never goes back.
+    """
+    comment = event.comment
+    return (
+        comment is not None
+        and comment.internal is False
+        and comment.author_type == "agent"
+        and comment.config.get("source") != SOURCE
+        and (event.ticket.config is None or person_of(event.ticket) is not None)
+    )
+
+
+def person_of(ticket: Ticket) -> events.Thread | None:
+    """Return whom a ticket of ours is about; None for a ticket that is not ours."""
+    config = ticket.config or {}
+    page_id, psid = config.get("page_id"), config.get("sender_id")
+    if config.get("source") != SOURCE or not page_id or not psid:
+        return None
+    return events.Thread(str(page_id), str(psid))
+
+
+def reply_row(event: HelpdeskEvent) -> Row:
+    """Return the row for a comment that goes out."""
+    person = person_of(event.ticket)
+    name = outbound_thread(person) if person else ticket_thread(event.ticket.id)
+    prefix = "" if person else "ticket:"
+    time = int(event.time.timestamp() * 1000)
+    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(Reply(event)))

@@ -1,0 +1,80 @@
+"""The Celery app. A message is only a wake-up: what has to be done, and in which order, stands in the inbox.
+
+So a message may be lost, doubled or late without harm, and everything that makes Celery keep messages safe
+(late acknowledgement, visibility timeout, results) is left out. `docs/design.md` says what was measured.
+"""
+
+import os
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from celery import Celery, signals
+
+from connector import logs
+from connector.settings import get_settings
+
+HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
+SWEEP_EVERY = 1.0
+"""How often the inbox is searched for threads that are due, in seconds."""
+
+stopping = Event()
+"""Set when the worker is told to stop: a task then lets go after the event it is at."""
+
+
+def _configuration() -> dict[str, Any]:
+    settings = get_settings()
+    return {
+        "broker_url": settings.celery_broker_url.replace("unix://", "redis+socket://", 1),
+        "broker_transport_options": {
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": 2,
+        "task_publish_retry": False,
+        "task_default_queue": "connector",
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "accept_content": ["json"],
+        "include": ["tasks.relay"],
+        "worker_pool": settings.worker.pool,
+        "worker_concurrency": settings.worker.concurrency,
+        "worker_prefetch_multiplier": 1,
+        # Remote control stays on: its connection is what notices a broker that went away (kombu 5.7).
+        "worker_enable_remote_control": True,
+        # A call in flight is let finish: cutting it off would only make its outcome unknown.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        # The schedule is one line long: nothing about it has to be remembered over a restart.
+        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_max_loop_interval": SWEEP_EVERY,
+        "beat_schedule": {
+            "sweep": {"task": "sweep", "schedule": SWEEP_EVERY, "options": {"expires": 5 * SWEEP_EVERY}}
+        },
+    }
+
+
+app = Celery("connector")
+app.add_defaults(_configuration)
+
+
+@signals.setup_logging.connect
+def _configure_logs(**_: Any) -> None:
+    logs.configure(os.environ.get("CONNECTOR_PART", "worker"), get_settings().log_level)
+
+
+@signals.worker_shutting_down.connect
+def _let_go(**_: Any) -> None:
+    stopping.set()
+
+
+@signals.task_prerun.connect
+def _beat_the_heart(**_: Any) -> None:
+    """Show the supervisor that this worker takes work."""
+    if path := os.environ.get(HEARTBEAT_VARIABLE):
+        Path(path).touch()

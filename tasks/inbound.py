@@ -1,0 +1,234 @@
+"""Messenger to helpdesk: what a person wrote becomes a ticket, or a comment on their open one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from clients import events
+from clients.errors import NotFound, RejectedError, TicketClosed, Unavailable
+from clients.helpdesk import SOURCE, SYSTEM, Attachment, Author, NewComment, NewTicket, Requester
+from clients.messenger import Profile
+from clients.text import image, link, to_markdown
+from connector.settings import Connection
+from tasks.accept import thread_of
+from tasks.inbox import Lease
+from tasks.notes import tell_once
+from tasks.profiles import display_name, profile_of
+from tasks.services import Services
+
+LINK_FOR = 24 * 3600
+"""How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
+FETCH_ATTEMPTS = 3
+"""How often a message waits for a file that Meta's media host does not hand out."""
+_FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event at the head of its thread, and all that is needed to put it on a ticket."""
+
+    service: Services
+    lease: Lease
+    event: events.Event
+    thread: events.Thread
+    connection: Connection
+    profile: Profile
+
+    @property
+    def sender_name(self) -> str:
+        """Return the name to show."""
+        return display_name(self.profile, self.thread.psid)
+
+    @property
+    def external_id(self) -> str:
+        """Return the id under which the helpdesk can find what was created: the mid, if there is one."""
+        mid = self.event.mid if isinstance(self.event, events.Message | events.Echo) else ""
+        return mid or f"event:{self.lease.event.id}"
+
+    def key(self, suffix: str = "") -> str:
+        """Return the idempotency key of a create; the suffix tells several creates apart."""
+        return ":".join(filter(None, ("facebook", self.thread.page_id, self.external_id, suffix)))
+
+
+def relay(service: Services, lease: Lease) -> None:
+    """Put the event at the head on its sender's ticket. Raises `ClientError`."""
+    arrival = _arrival(service, lease)
+    put_on_ticket(arrival, compose(arrival))
+
+
+def tell(service: Services, lease: Lease, reason: str) -> None:
+    """Tell the agents of the sender's open ticket that an event could not be shown on it."""
+    arrival = _arrival(service, lease)
+    ticket_id = next(_open_tickets(arrival), None)
+    if ticket_id:
+        note = (
+            f"A Messenger message could not be added to this ticket: {reason}. Nothing is lost: "
+            f"an administrator finds it with “connector dead show {lease.event.id}” and can try it again."
+        )
+        tell_once(service, lease, ticket_id, f"dead:{lease.event.id}", note)
+
+
+def _arrival(service: Services, lease: Lease) -> Arrival:
+    thread = thread_of(lease.thread)
+    connection = service.connection(thread.page_id)
+    profile = profile_of(service, connection, thread.psid)
+    return Arrival(service, lease, events.parse(lease.event.body), thread, connection, profile)
+
+
+def compose(arrival: Arrival) -> NewComment:
+    """Write the comment that shows an event."""
+    match arrival.event:
+        case events.Message() as message:
+            return _message(arrival, message, Author("customer", arrival.sender_name, arrival.thread.psid))
+        case events.Echo() as echo:
+            return _message(arrival, echo, Author("agent", _echo_author(echo, arrival.connection)))
+        case events.Other() as other:
+            body = to_markdown(other.summary)
+            return NewComment(body, arrival.external_id, SYSTEM, other.time, internal=True)
+        case events.Receipt():
+            raise RejectedError("a receipt says nothing that belongs on the ticket")
+
+
+def _message(arrival: Arrival, message: events.Message | events.Echo, author: Author) -> NewComment:
+    shown = [show(arrival, number, attachment) for number, attachment in enumerate(message.attachments)]
+    paragraphs = [to_markdown(message.text), *(markdown for markdown, _ in shown)]
+    return NewComment(
+        body="\n\n".join(filter(None, paragraphs)) or "(The message is empty.)",
+        external_id=arrival.external_id,
+        author=author,
+        created_at=message.time,
+        attachment_ids=[file.id for _, file in shown if file],
+        config={"source": SOURCE},
+    )
+
+
+def _echo_author(echo: events.Echo, connection: Connection) -> str:
+    page = connection.page_name or "The page"
+    return f"{page} (Meta inbox)" if echo.from_page_inbox else f"{page} (app {echo.app_id})"
+
+
+def show(arrival: Arrival, number: int, attachment: events.Attachment) -> tuple[str, Attachment | None]:
+    """Return the markdown that shows an attachment, and its file in the helpdesk if it has one."""
+    if attachment.kind not in _FETCHED:
+        return _described(attachment), None
+    try:
+        file = _uploaded(arrival, number, attachment)
+    except RejectedError as error:
+        return _missing(attachment, str(error)), None
+    except Unavailable as error:
+        if error.side or arrival.lease.event.attempts + 1 < FETCH_ATTEMPTS:
+            raise
+        return _missing(attachment, str(error)), None
+    is_image = file.content_type.startswith("image/")
+    return (image if is_image else link)(file.filename, file.url), file
+
+
+def _uploaded(arrival: Arrival, number: int, attachment: events.Attachment) -> Attachment:
+    """Move a file from Meta's media host to the helpdesk, once."""
+    step = f"upload:{number}"
+    if done := arrival.lease.step(step):
+        return msgspec.json.decode(done, type=Attachment)
+    with arrival.service.media.fetch(attachment.url, attachment.kind) as file:
+        uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
+    arrival.lease.record(step, msgspec.json.encode(uploaded).decode())
+    return uploaded
+
+
+def _missing(attachment: events.Attachment, reason: str) -> str:
+    article = "an" if attachment.kind[0] in "aeiou" else "a"
+    address = f" {link('Its address at Meta', attachment.url)}" if attachment.url else ""
+    return (
+        f"({article.capitalize()} {attachment.kind} came that is not here: {to_markdown(reason)}.{address})"
+    )
+
+
+def _described(attachment: events.Attachment) -> str:
+    match attachment.kind:
+        case "location":
+            place = attachment.title or "Location"
+            shown = link(place, attachment.url) if attachment.url else to_markdown(place)
+            return f"📍 {shown} {attachment.detail}".strip()
+        case "link":
+            return link(attachment.title or attachment.url, attachment.url)
+    detail = attachment.title or attachment.detail
+    words = f"Messenger sent an attachment of the kind “{attachment.kind}”{': ' + detail if detail else ''}."
+    return f"({to_markdown(words)})"
+
+
+def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
+    """Add a comment to the sender's open ticket, or open one with it; once, whatever happened before."""
+    if _is_there(arrival):
+        return
+    helpdesk, lease, suffix = arrival.service.helpdesk, arrival.lease, ""
+    for ticket_id in _open_tickets(arrival):
+        lease.record("call", f"comment:{ticket_id}")
+        try:
+            helpdesk.add_comment(ticket_id, comment, arrival.key(suffix))
+        except (TicketClosed, NotFound):
+            suffix = f"after:{ticket_id}"
+            continue
+        _remember(arrival, ticket_id)
+        return
+    lease.record("call", "ticket")
+    _remember(arrival, helpdesk.create_ticket(_ticket(arrival, comment), arrival.key(suffix)).id)
+
+
+def _is_there(arrival: Arrival) -> bool:
+    """Look whether a call whose outcome is not known has worked."""
+    what, _, ticket_id = (arrival.lease.step("call") or "").partition(":")
+    helpdesk = arrival.service.helpdesk
+    if what == "comment":
+        return helpdesk.comment_by_external_id(ticket_id, arrival.external_id) is not None
+    if what == "ticket" and (ticket := helpdesk.ticket_by_external_id(arrival.external_id)):
+        _remember(arrival, ticket.id)
+        return True
+    return False
+
+
+def _open_tickets(arrival: Arrival) -> Iterator[str]:
+    """Yield the ticket that was used last, then the one that the helpdesk finds."""
+    known = arrival.service.cached(_link(arrival.thread))
+    if known:
+        yield known.decode()
+    found = arrival.service.helpdesk.find_open_ticket(arrival.thread.page_id, arrival.thread.psid)
+    if found and found.id.encode() != known:
+        yield found.id
+
+
+def _remember(arrival: Arrival, ticket_id: str) -> None:
+    arrival.service.cache(_link(arrival.thread), ticket_id, LINK_FOR)
+
+
+def _link(thread: events.Thread) -> str:
+    return f"mc:link:{thread.page_id}:{thread.psid}"
+
+
+def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
+    profile, connection = arrival.profile, arrival.connection
+    ids = {"source": SOURCE, "page_id": connection.page_id, "sender_id": arrival.thread.psid}
+    known = {
+        "page_name": connection.page_name,
+        "sender_name": profile.name,
+        "sender_first_name": profile.first_name,
+        "sender_last_name": profile.last_name,
+        "sender_profile_pic": profile.picture,
+    }
+    return NewTicket(
+        desk_id=connection.desk_id,
+        category_id=connection.category_id,
+        title=f"Messenger: {arrival.sender_name}",
+        body=_first_body(comment),
+        external_id=comment.external_id,
+        requester=Requester(arrival.sender_name, arrival.thread.psid, profile.picture),
+        attachment_ids=comment.attachment_ids,
+        created_at=comment.created_at,
+        config=ids | {name: value for name, value in known.items() if value},
+    )
+
+
+def _first_body(comment: NewComment) -> str:
+    """Name the author where it is not the customer: a ticket's body has no author of its own."""
+    if comment.author.type != "agent":
+        return comment.body
+    return f"{to_markdown(comment.author.name)}:\n\n{comment.body}"

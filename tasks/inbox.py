@@ -1,0 +1,317 @@
+"""The inbox: every accepted event, in its thread's order, until it is done. `inbox.lua` holds its rules."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any, cast
+
+import redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from clients.errors import Stale
+
+SCRIPT = files("tasks").joinpath("inbox.lua").read_text()
+
+SEEN_FOR = 7 * 24 * 3600 * 1000
+"""How long an accepted event is remembered, in ms; Meta gives up its retries long before."""
+GRACE = 3000
+"""How long a wake-up may take to arrive before the next one is sent, in ms."""
+HISTORY_LENGTH = 10
+"""How many failures of an event are kept; the first and the last ones tell the story."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An event to accept.
+
+    `key` is the same for every delivery of the same event. `time` is when it happened, in ms. A row without a
+    thread only leaves `body` under its key.
+    """
+
+    key: str
+    thread: str
+    time: int
+    body: bytes | str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An accepted event with what is known of it: how often it failed, why, and the steps taken so far."""
+
+    id: int
+    time: int
+    body: bytes
+    attempts: int = 0
+    history: tuple[dict[str, str], ...] = ()
+    steps: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter: an event that could not be delivered. `reason` is in plain words."""
+
+    id: int
+    thread: str
+    time: int
+    body: str
+    reason: str
+    died_at: str
+    history: tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How much there is to do: threads with work, how long the oldest is overdue (seconds), dead letters."""
+
+    threads: int
+    overdue: float
+    dead: int
+
+
+class Lease:
+    """The right to work on a thread, and the event at its head.
+
+    The lease is known to be good until `deadline` on this machine's monotonic clock, which goes on while the
+    process is stopped.
+    """
+
+    def __init__(self, inbox: "Inbox", thread: str, token: str, event: Event, deadline: float) -> None:
+        self.thread = thread
+        self.event = event
+        self.token = token
+        self.deadline = deadline
+        self._inbox = inbox
+        self._steps = dict(event.steps)
+
+    def check(self) -> None:
+        """Raise `Stale` if another worker may have the thread by now."""
+        if time.monotonic() > self.deadline:
+            raise Stale("the work on this thread was interrupted for too long")
+
+    def renew(self) -> None:
+        """Keep the lease for another term. Once it is lost it stays lost."""
+        self.deadline = self._inbox.renew(self)
+
+    def step(self, name: str) -> str | None:
+        """Return what was recorded for a step of the event at the head."""
+        return self._steps.get(name)
+
+    def recorded(self, prefix: str) -> list[str]:
+        """Return what was recorded for the steps `<prefix>0`, `<prefix>1`, …, in their order."""
+        numbers = sorted(int(name.removeprefix(prefix)) for name in self._steps if name.startswith(prefix))
+        return [self._steps[f"{prefix}{number}"] for number in numbers]
+
+    def record(self, name: str, value: str) -> str:
+        """Record a step before the next one is taken. Raises `Stale` if the lease is lost."""
+        self._inbox.record(self, name, value)
+        self._steps[name] = value
+        return value
+
+    def finish(self) -> bool:
+        """Take the done event off the queue. Return whether there is a next one."""
+        return self._go_on(self._inbox.finish(self, f"relayed:{lane_of(self.thread)}"))
+
+    def bury(self, reason: str) -> bool:
+        """Move the event to the dead letters. Return whether there is a next one."""
+        letter = {
+            "thread": self.thread,
+            "time": self.event.time,
+            "body": self.event.body.decode(),
+            "reason": reason,
+            "died_at": _now(),
+            "history": self.event.history,
+        }
+        return self._go_on(self._inbox.finish(self, f"dead:{lane_of(self.thread)}", json.dumps(letter)))
+
+    def later(self, delay: float, reason: str, *, counts: bool) -> None:
+        """Let go of the thread and try its head again in `delay` seconds; `counts` burns an attempt."""
+        entry = {"at": _now(), "reason": reason}
+        history = [*self.event.history, entry]
+        kept = [*history[: HISTORY_LENGTH // 2], *history[HISTORY_LENGTH // 2 :][-HISTORY_LENGTH // 2 :]]
+        self._inbox.later(self, delay, self.event.attempts + counts, json.dumps(kept))
+
+    def release(self) -> None:
+        """Let go of a thread that has more work."""
+        self._inbox.release(self)
+
+    def _go_on(self, event: Event | None) -> bool:
+        if event is None:
+            return False
+        self.event, self._steps = event, dict(event.steps)
+        return True
+
+
+class Inbox:
+    """The inbox as the tasks and the command line use it. Raises `redis.RedisError` if the store is away."""
+
+    def __init__(self, store: redis.Redis, lease: float = 15.0) -> None:
+        self.store = store
+        self._lease = lease
+        self._script = store.register_script(SCRIPT)
+
+    def _run(self, name: str, *arguments: Any) -> Any:
+        return self._script(args=[name, *arguments])
+
+    def accept(self, rows: Iterable[Row]) -> list[str]:
+        """Store events and return the threads that were idle and now want a wake-up."""
+        return idle_threads(self._run(*accept_arguments(rows)))
+
+    def claim(self, thread: str, side: str) -> Lease | None:
+        """Take the lease of a thread, unless it is taken, waits, has no work, or its side is paused."""
+        token, asked = secrets.token_hex(8), time.monotonic()
+        event = _event(self._run("claim", thread, token, _ms(self._lease), side))
+        return Lease(self, thread, token, event, asked + self._lease) if event else None
+
+    def renew(self, lease: Lease) -> float:
+        """Renew a lease and return its new deadline."""
+        asked = time.monotonic()
+        good = self._run("renew", lease.thread, lease.token, _ms(self._lease))
+        return asked + self._lease if good else 0.0
+
+    def record(self, lease: Lease, name: str, value: str) -> None:
+        """Record a step. Raises `Stale` if the lease is lost."""
+        if not self._run("record", lease.thread, lease.token, lease.event.id, f"step:{name}", value):
+            lease.deadline = 0.0
+            lease.check()
+
+    def finish(self, lease: Lease, counter: str, letter: str = "") -> Event | None:
+        """Take the head off a queue and return the next one; an empty queue ends the lease."""
+        return _event(self._run("finish", lease.thread, lease.token, lease.event.id, counter, letter))
+
+    def later(self, lease: Lease, delay: float, attempts: int, history: str) -> None:
+        """Put a thread off."""
+        self._run("later", lease.thread, lease.token, lease.event.id, _ms(delay), attempts, history)
+
+    def release(self, lease: Lease) -> None:
+        """Give a thread back."""
+        self._run("release", lease.thread, lease.token, GRACE)
+
+    def sweep(self, limit: int) -> list[str]:
+        """Return threads that are due and that nobody works on."""
+        return [thread.decode() for thread in self._run("sweep", limit, GRACE)]
+
+    def overdue(self) -> float:
+        """Return for how many seconds the longest waiting thread has been due."""
+        return float(self._run("overdue")) / 1000
+
+    def state(self) -> State:
+        """Return how much there is to do."""
+        threads, dead = self.store.zcard("mc:due"), self.store.hlen("mc:dead")
+        return State(threads, self.overdue(), dead)
+
+    def stats(self) -> dict[str, int]:
+        """Return how many events were accepted, relayed, postponed and given up, by lane."""
+        counts = cast("dict[bytes, bytes]", self.store.hgetall("mc:stats"))
+        return {name.decode(): int(count) for name, count in counts.items()}
+
+    def pause(self, side: str, seconds: float, reason: str) -> None:
+        """Send nothing to a side for a while: `helpdesk`, or `page:<page_id>`."""
+        self.store.set(f"mc:pause:{side}", reason, px=_ms(seconds))
+
+    def echo(self, page_id: str, mark: str) -> str | None:
+        """Return the mid of a part that came back as an echo."""
+        mid = cast("bytes | None", self.store.get(echo_key(page_id, mark)))
+        return mid.decode() if mid else None
+
+    def letters(self) -> list[Letter]:
+        """Return the dead letters, the oldest first."""
+        found = cast("dict[bytes, bytes]", self.store.hgetall("mc:dead"))
+        return sorted((_letter(id_, value) for id_, value in found.items()), key=lambda letter: letter.id)
+
+    def letter(self, id_: int) -> Letter | None:
+        """Return one dead letter."""
+        value = cast("bytes | None", self.store.hget("mc:dead", str(id_)))
+        return _letter(id_, value) if value else None
+
+    def revive(self, letter: Letter) -> bool:
+        """Put a dead letter back into its thread, in its place by time."""
+        return bool(self._run("revive", letter.id, letter.thread, f"{letter.id} {letter.time} {letter.body}"))
+
+    def drop(self, id_: int) -> bool:
+        """Throw a dead letter away."""
+        return bool(self._run("drop", id_))
+
+
+def connect(url: str, *, patient: bool = True) -> redis.Redis:
+    """Connect to the store. A call ends within seconds; a patient one sits a restart of the store out."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=5,
+        socket_connect_timeout=2,
+        socket_keepalive=True,
+        health_check_interval=10,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0),
+    )
+
+
+def connect_async(url: str) -> AsyncRedis:
+    """Connect the door to the store. It gives up soon: the sender is told to come again (503)."""
+    return AsyncRedis.from_url(
+        url,
+        socket_timeout=3,
+        socket_connect_timeout=1,
+        socket_keepalive=True,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
+    )
+
+
+def accept_arguments(rows: Iterable[Row]) -> list[Any]:
+    """Return what the script takes to accept rows."""
+    flat = [part for row in rows for part in (row.key, row.thread, row.time, row.body)]
+    return ["accept", GRACE, SEEN_FOR, *flat]
+
+
+def idle_threads(answer: Sequence[Any]) -> list[str]:
+    """Read what the script answers to an accept."""
+    return [thread.decode() for thread in answer[1:]]
+
+
+def seen_key(key: str) -> str:
+    """Name the mark that an event was accepted."""
+    return f"mc:seen:{key}"
+
+
+def echo_key(page_id: str, mark: str) -> str:
+    """Name the record that a part of a reply came back as an echo."""
+    return f"mc:echo:{page_id}:{mark}"
+
+
+def lane_of(thread: str) -> str:
+    """Return the first part of a thread's name: which way its events go."""
+    return thread.partition(":")[0]
+
+
+def _event(answer: Sequence[Any]) -> Event | None:
+    if not answer:
+        return None
+    id_, time_, body = answer[0].split(b" ", 2)
+    pairs = [part.decode() for part in answer[1]]
+    record = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return Event(
+        id=int(id_),
+        time=int(time_),
+        body=body,
+        attempts=int(record.get("attempts", 0)),
+        history=tuple(json.loads(record.get("history", "[]"))),
+        steps={
+            name.removeprefix("step:"): value for name, value in record.items() if name.startswith("step:")
+        },
+    )
+
+
+def _letter(id_: bytes | int, value: bytes) -> Letter:
+    return Letter(id=int(id_), **json.loads(value))
+
+
+def _ms(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,18 @@
+"""Internal comments: what the agents of a ticket have to know, told once."""
+
+from datetime import UTC, datetime
+
+from clients.helpdesk import SYSTEM, NewComment
+from tasks.accept import page_of
+from tasks.inbox import Lease
+from tasks.services import Services
+
+
+def tell_once(service: Services, lease: Lease, ticket_id: str, external_id: str, note: str) -> None:
+    """Add an internal comment that neither a crash nor another try doubles. Raises `ClientError`."""
+    step = f"told:{external_id}"
+    if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, external_id):
+        return
+    lease.record(step, "called")
+    comment = NewComment(note, external_id, SYSTEM, datetime.now(UTC), internal=True)
+    service.helpdesk.add_comment(ticket_id, comment, f"facebook:{page_of(lease.thread)}:{external_id}")

@@ -1,0 +1,231 @@
+"""Helpdesk to Messenger: an agent's comment becomes messages, part by part, each sent once."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+
+from clients import events
+from clients.cloudfront import signed_url
+from clients.errors import (
+    FileRefused,
+    NotFound,
+    OutsideWindow,
+    RejectedError,
+    Unauthorized,
+    Unavailable,
+    Undecided,
+)
+from clients.helpdesk import Attachment, Comment
+from clients.messenger import Messenger, attachment_kind
+from clients.text import split_text, to_plain_text
+from connector import logs
+from connector.settings import Connection
+from tasks import receipts
+from tasks.accept import Receipt, Reply, person_of, reply_row, thread_of
+from tasks.inbox import Lease
+from tasks.notes import tell_once
+from tasks.services import Services
+
+log = logs.get(__name__)
+
+ECHO_POLL = 1.0
+"""How often the echo of a part is looked for, in seconds."""
+
+Part = str | Attachment
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A reply at the head of its thread, and all that is needed to send it."""
+
+    service: Services
+    lease: Lease
+    ticket_id: str
+    comment: Comment
+    thread: events.Thread
+    connection: Connection
+    messenger: Messenger
+
+
+def relay(service: Services, lease: Lease) -> None:
+    """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
+    match _decoded(lease):
+        case Receipt(status=status, watermark=watermark):
+            receipts.received(service, thread_of(lease.thread), status, watermark)
+        case Reply() as reply:
+            send_reply(_outgoing(service, lease, reply))
+
+
+def find_person(service: Services, lease: Lease) -> None:
+    """Read the ticket of a reply whose webhook did not say whom it is about, and queue the reply there."""
+    event = cast("Reply", _decoded(lease)).event
+    try:
+        ticket = service.helpdesk.get_ticket(event.ticket.id)
+    except NotFound:
+        log.info("reply_ignored", ticket=event.ticket.id, reason="the ticket is gone")
+        return
+    if person_of(ticket) is None:
+        return
+    service.inbox.accept([reply_row(dataclasses.replace(event, ticket=ticket))])
+
+
+def tell(service: Services, lease: Lease, reason: str) -> None:
+    """Tell the agent that a reply did not arrive: in the comment's `config`, and in an internal comment."""
+    decoded = _decoded(lease)
+    if not isinstance(decoded, Reply) or decoded.event.comment is None:
+        return
+    comment = decoded.event.comment
+    delivery = {"status": "failed", "message_ids": _sent_mids(lease), "error": reason}
+    service.helpdesk.merge_config(comment.id, {"delivery": delivery})
+    arrived = "Some of it did arrive. " if _sent_mids(lease) else ""
+    note = (
+        f"Your reply was not delivered to Messenger: {reason}. {arrived}Once the cause is mended, "
+        f"an administrator can send what is missing with “connector dead retry {lease.event.id}”."
+    )
+    tell_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
+
+
+def _decoded(lease: Lease) -> Reply | Receipt:
+    return msgspec.json.decode(lease.event.body, type=Reply | Receipt)
+
+
+def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
+    thread = thread_of(lease.thread)
+    connection = service.connection(thread.page_id)
+    if reply.event.comment is None:
+        raise RejectedError("the webhook has no comment")
+    messenger = service.messenger(connection)
+    return Outgoing(service, lease, reply.event.ticket.id, reply.event.comment, thread, connection, messenger)
+
+
+def send_reply(reply: Outgoing) -> None:
+    """Send what was not sent yet, text first, then show that it was sent. Raises `ClientError`."""
+    refused = []
+    for number, part in enumerate(compose(reply.comment)):
+        try:
+            _send_part(reply, number, part)
+        except FileRefused as error:
+            name = part.filename if isinstance(part, Attachment) else ""
+            refused.append(f"the file “{name}” could not be sent ({error})")
+        except Unauthorized as error:
+            if error.side != "helpdesk":
+                _tell_waiting(reply, str(error))
+            raise
+    if refused:
+        raise RejectedError("; ".join(refused))
+    _note_sent(reply)
+
+
+def compose(comment: Comment) -> list[Part]:
+    """Return a comment's parts, in the order they are sent: its text, then its files."""
+    return [*split_text(to_plain_text(comment.body, comment.body_format)), *comment.attachments]
+
+
+def _send_part(reply: Outgoing, number: int, part: Part) -> None:
+    """Send a part, unless it was sent, and record its mid before the next."""
+    if reply.lease.step(f"sent:{number}"):
+        return
+    mark = events.mark(reply.comment.id, number)
+    if mid := _earlier_try(reply, number, mark):
+        reply.lease.record(f"sent:{number}", mid)
+        return
+    if isinstance(part, str):
+        text = part
+        mid = _call(
+            reply, number, lambda tag: reply.messenger.send_text(reply.thread.psid, text, mark=mark, tag=tag)
+        )
+    else:
+        mid = _send_file(reply, number, part, mark)
+    reply.lease.record(f"sent:{number}", mid)
+
+
+def _earlier_try(reply: Outgoing, number: int, mark: str) -> str | None:
+    """Return the mid of a part that was sent although nobody recorded it: its echo tells.
+
+    Raises `Undecided` while the echo may still be on its way. Meta has no idempotency key, so nothing else
+    tells a message that was sent from one that was not.
+    """
+    started = reply.lease.step(f"sending:{number}")
+    if not started:
+        return None
+    mid = reply.service.inbox.echo(reply.thread.page_id, mark)
+    if mid is None and time.time() < int(started) / 1000 + reply.service.settings.worker.echo_wait:
+        raise Undecided("it is not known yet whether the message was sent", retry_after=ECHO_POLL)
+    return mid
+
+
+def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> str:
+    """Send with a record around the call; outside the window with the tag for human agents, where allowed."""
+    step = f"sending:{number}"
+    reply.lease.record(step, str(int(time.time() * 1000)))
+    try:
+        return _with_tag_if_needed(reply, send)
+    except Unavailable as error:
+        if not error.maybe_done:
+            reply.lease.record(step, "")
+        raise
+    except (RejectedError, Unauthorized):
+        reply.lease.record(step, "")
+        raise
+
+
+def _with_tag_if_needed(reply: Outgoing, send: Callable[[str | None], str]) -> str:
+    try:
+        return send(None)
+    except OutsideWindow:
+        if not reply.connection.human_agent:
+            raise
+        return send("HUMAN_AGENT")
+
+
+def _send_file(reply: Outgoing, number: int, file: Attachment, mark: str) -> str:
+    kind = attachment_kind(file.content_type, file.size)
+    payload = _payload(reply, number, kind, file)
+    try:
+        return _call(
+            reply,
+            number,
+            lambda tag: reply.messenger.send_attachment(reply.thread.psid, kind, payload, mark=mark, tag=tag),
+        )
+    except FileRefused:
+        reply.lease.record(f"upload:{number}", "")
+        raise
+
+
+def _payload(reply: Outgoing, number: int, kind: str, file: Attachment) -> dict[str, str]:
+    """Return how Meta gets a file: as an upload, or by an address that it fetches."""
+    settings = reply.service.settings.attachments
+    if settings.delivery == "url":
+        return {"url": file.url}
+    if settings.delivery == "cloudfront":
+        key = settings.cloudfront
+        return {"url": signed_url(file.url, key.key_pair_id, key.private_key_file, key.expires_in)}
+    uploaded = reply.lease.step(f"upload:{number}") or _upload(reply, number, kind, file)
+    return {"attachment_id": uploaded}
+
+
+def _upload(reply: Outgoing, number: int, kind: str, file: Attachment) -> str:
+    max_bytes = reply.service.settings.attachments.max_bytes
+    with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
+        return reply.lease.record(f"upload:{number}", reply.messenger.upload(kind, content))
+
+
+def _tell_waiting(reply: Outgoing, reason: str) -> None:
+    note = f"Your reply waits: {reason}. It is sent by itself as soon as that is mended."
+    tell_once(reply.service, reply.lease, reply.ticket_id, f"waiting:{reply.comment.id}", note)
+
+
+def _sent_mids(lease: Lease) -> list[str]:
+    return lease.recorded("sent:")
+
+
+def _note_sent(reply: Outgoing) -> None:
+    """Show in the comment that it was sent, and remember it for Meta's receipts."""
+    mids = _sent_mids(reply.lease)
+    if mids:
+        sent_at = int(reply.lease.step(f"sending:{len(mids) - 1}") or 0)
+        receipts.sent(reply.service, reply.thread, reply.comment.id, mids, sent_at)

@@ -1,0 +1,34 @@
+"""Who a sender is: read once from Meta and kept for a while. A message never waits for a name."""
+
+import msgspec
+
+from clients.errors import ClientError
+from clients.messenger import Profile
+from connector import logs
+from connector.settings import Connection
+from tasks.services import Services
+
+log = logs.get(__name__)
+
+NAMED_FOR = 24 * 3600
+NAMELESS_FOR = 600
+"""How long it takes until a sender without a name is asked for again, in seconds."""
+
+
+def profile_of(service: Services, connection: Connection, psid: str) -> Profile:
+    """Return what is known of a sender; an empty profile if Meta tells nothing."""
+    key = f"mc:profile:{connection.page_id}:{psid}"
+    if kept := service.cached(key):
+        return msgspec.json.decode(kept, type=Profile)
+    try:
+        profile = service.messenger(connection).profile(psid)
+    except ClientError as error:
+        log.warning("profile_not_read", page=connection.page_id, reason=str(error))
+        profile = Profile()
+    service.cache(key, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
+    return profile
+
+
+def display_name(profile: Profile, psid: str) -> str:
+    """Return the name to show. Without one, a few digits tell nameless senders apart."""
+    return profile.name or f"Messenger user {psid[-4:]}"

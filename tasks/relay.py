@@ -1,0 +1,188 @@
+"""The Celery tasks: take a thread's lease, relay its events one after the other, let go."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import redis
+from celery.exceptions import OperationalError
+
+from clients.errors import (
+    ClientError,
+    RejectedError,
+    RetryableError,
+    Stale,
+    Unauthorized,
+    Unavailable,
+    Undecided,
+)
+from clients.http import guarded
+from connector import logs
+from tasks import inbound, outbound
+from tasks.accept import page_of
+from tasks.celery import app, stopping
+from tasks.inbox import Lease, lane_of
+from tasks.renewer import renewed
+from tasks.services import Services, services
+
+log = logs.get(__name__)
+
+WAKE_SIZE = 8
+"""How many threads one wake-up names at most: a worker takes them one after the other."""
+SWEEP_SIZE = 500
+TURN = 5.0
+"""How long a busy thread is worked on before it lets go, so that others get their turn (seconds)."""
+PAUSE = 2.0
+"""How long a side that is down is left alone, at least (seconds)."""
+UNAUTHORIZED_PAUSE = 30.0
+UNEXPECTED_ATTEMPTS = 3
+"""How often an event is tried that our own code stumbles over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One kind of thread: how its events are relayed, and how the agent is told of one that cannot be."""
+
+    relay: Callable[[Services, Lease], None]
+    tell: Callable[[Services, Lease, str], None]
+
+
+LANES = {
+    "in": Lane(inbound.relay, inbound.tell),
+    "out": Lane(outbound.relay, outbound.tell),
+    "ticket": Lane(outbound.find_person, outbound.tell),
+}
+
+
+@app.task(name="relay")
+def relay(threads: list[str]) -> None:
+    """Work on the threads that a wake-up names."""
+    wake([thread for thread in threads if work_on(services(), thread)])
+
+
+@app.task(name="sweep")
+def sweep() -> None:
+    """Wake the threads that are due: those put off, those whose worker died, those whose wake-up was lost."""
+    wake(services().inbox.sweep(SWEEP_SIZE))
+
+
+def wake(threads: Sequence[str]) -> None:
+    """Send wake-ups. One that cannot be sent is no loss: the sweep finds the thread again."""
+    try:
+        for start in range(0, len(threads), WAKE_SIZE):
+            relay.delay(list(threads[start : start + WAKE_SIZE]))
+    except (OperationalError, redis.RedisError, OSError) as error:
+        log.warning("wake_up_not_sent", error=type(error).__name__)
+
+
+def work_on(service: Services, thread: str) -> bool:
+    """Relay what a thread holds. Return whether it was let go of with work left."""
+    lease = service.inbox.claim(thread, _side(thread))
+    if lease is None:
+        return False
+    try:
+        with renewed(lease, service.settings.worker.lease), guarded(lease.check):
+            return _take_turn(service, lease)
+    except (Stale, redis.RedisError) as error:
+        # Whoever has the thread next finds in the inbox how far this got.
+        log.warning("lease_lost", thread=thread, id=lease.event.id, error=type(error).__name__)
+        return False
+
+
+def _take_turn(service: Services, lease: Lease) -> bool:
+    turn_ends = time.monotonic() + TURN
+    while relay_head(service, lease):
+        if stopping.is_set() or time.monotonic() > turn_ends:
+            lease.release()
+            return not stopping.is_set()
+    return False
+
+
+def relay_head(service: Services, lease: Lease) -> bool:
+    """Relay the event at the head. Return whether the lease goes on with a next one."""
+    if reason := lease.step("failed"):
+        return _give_up(service, lease, reason)
+    try:
+        LANES[lane_of(lease.thread)].relay(service, lease)
+    except (Stale, redis.RedisError):
+        raise
+    except RetryableError as error:
+        return _postpone(service, lease, error)
+    except RejectedError as error:
+        return _give_up(service, lease, str(error))
+    except Exception as error:
+        log.exception("relay_failed", thread=lease.thread, id=lease.event.id)
+        reason = f"the connector stumbled over it ({type(error).__name__}); its log has the details"
+        return _try_again(service, lease, reason, attempts=UNEXPECTED_ATTEMPTS)
+    log.info("relayed", thread=lease.thread, id=lease.event.id)
+    return lease.finish()
+
+
+def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
+    """Put the head off: until its side is back, which burns no attempt, or by a backoff, which does."""
+    if isinstance(error, Undecided):
+        lease.later(error.retry_after or PAUSE, str(error), counts=False)
+        return False
+    if error.side and _is_outage(service, error):
+        return _pause(service, lease, error)
+    attempts, least = service.settings.worker.attempts, error.retry_after or 0
+    return _try_again(service, lease, str(error), attempts=attempts, least=least)
+
+
+def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
+    least = UNAUTHORIZED_PAUSE if isinstance(error, Unauthorized) else PAUSE
+    seconds = max(error.retry_after or 0, least)
+    log.warning("side_paused", side=error.side, seconds=seconds, reason=str(error))
+    service.inbox.pause(error.side, seconds, str(error))
+    lease.later(seconds + random.uniform(0, 0.5), str(error), counts=False)  # noqa: S311 - only jitter
+    return False
+
+
+def _is_outage(service: Services, error: RetryableError) -> bool:
+    """Tell whether a side is down, or only this event fails: then the side answers when it is asked."""
+    if not isinstance(error, Unavailable) or not error.maybe_done:
+        return True
+    try:
+        if error.side == "helpdesk":
+            service.helpdesk.ping()
+        else:
+            service.messenger(service.connection(error.side.partition(":")[2])).ping()
+    except RetryableError:
+        return True
+    except RejectedError:
+        pass
+    return False
+
+
+def _try_again(service: Services, lease: Lease, reason: str, *, attempts: int, least: float = 0) -> bool:
+    burnt = lease.event.attempts + 1
+    if burnt >= attempts:
+        return _give_up(service, lease, f"{reason} (tried {burnt} times)")
+    backoff = min(service.settings.worker.retry_max, 2.0**lease.event.attempts)
+    delay = max(least, backoff * random.uniform(0.5, 1))  # noqa: S311 - only jitter
+    log.warning("put_off", thread=lease.thread, id=lease.event.id, seconds=round(delay, 1), reason=reason)
+    lease.later(delay, reason, counts=True)
+    return False
+
+
+def _give_up(service: Services, lease: Lease, reason: str) -> bool:
+    """Tell the agent, then move the event to the dead letters and go on with the next."""
+    lease.record("failed", reason)
+    try:
+        LANES[lane_of(lease.thread)].tell(service, lease, reason)
+    except Stale:
+        raise
+    except ClientError as error:
+        if isinstance(error, RetryableError) and error.side and _is_outage(service, error):
+            return _pause(service, lease, error)
+        log.warning("agent_not_told", thread=lease.thread, id=lease.event.id, reason=str(error))
+    except Exception:
+        log.exception("agent_not_told", thread=lease.thread, id=lease.event.id)
+    log.error("dead_letter", thread=lease.thread, id=lease.event.id, reason=reason)
+    return lease.bury(reason)
+
+
+def _side(thread: str) -> str:
+    """Name the side whose pause holds back a whole thread."""
+    return f"page:{page_of(thread)}" if lane_of(thread) == "out" else "helpdesk"

@@ -1,0 +1,80 @@
+"""What a task needs to do its work: the settings, the inbox, and a client for each side."""
+
+import functools
+from dataclasses import dataclass
+from typing import cast
+
+import httpx
+from clients.media import MediaFetcher
+
+from clients.errors import RejectedError
+from clients.helpdesk import Helpdesk, RestHelpdesk
+from clients.http import http_client
+from clients.messenger import Messenger
+from connector.settings import Connection, Settings, get_settings
+from tasks.inbox import Inbox, connect
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The clients of one worker process; all of them may be used from many threads."""
+
+    settings: Settings
+    inbox: Inbox
+    helpdesk: Helpdesk
+    media: MediaFetcher
+    http: httpx.Client
+
+    def cached(self, key: str) -> bytes | None:
+        """Return what is cached under a key."""
+        return cast("bytes | None", self.inbox.store.get(key))
+
+    def cache(self, key: str, value: str | bytes, seconds: int) -> None:
+        """Keep a value that can be lost without harm."""
+        self.inbox.store.set(key, value, ex=seconds)
+
+    def connection(self, page_id: str) -> Connection:
+        """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""
+        connection = self.settings.connection(page_id)
+        if connection is None:
+            raise RejectedError(f"the page {page_id} is not connected, or its connection is not active")
+        return connection
+
+    def messenger(self, connection: Connection) -> Messenger:
+        """Return the Graph API as a page uses it."""
+        graph = self.settings.graph
+        return Messenger(
+            self.http,
+            f"{graph.base_url}/{graph.version}",
+            page_id=connection.page_id,
+            token=connection.page_access_token.get_secret_value(),
+            app_secret=connection.app_secret.get_secret_value(),
+        )
+
+
+def helpdesk_of(settings: Settings, http: httpx.Client) -> Helpdesk:
+    """Return the adapter that the settings name."""
+    return RestHelpdesk(
+        http,
+        base_url=settings.helpdesk.base_url,
+        api_token=settings.helpdesk.api_token.get_secret_value(),
+        webhook_secret=settings.helpdesk.webhook_secret.get_secret_value(),
+    )
+
+
+def build(settings: Settings) -> Services:
+    """Build the services from settings."""
+    http = http_client()
+    return Services(
+        settings=settings,
+        inbox=Inbox(connect(settings.store_url), settings.worker.lease),
+        helpdesk=helpdesk_of(settings, http),
+        media=MediaFetcher(settings.graph.media_hosts, settings.attachments.max_bytes),
+        http=http,
+    )
+
+
+@functools.cache
+def services() -> Services:
+    """Return this process's services. The first task builds them: nothing is shared over a fork."""
+    return build(get_settings())
