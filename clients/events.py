@@ -217,7 +217,7 @@ _ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "
 def _kind(item: dict[str, Any]) -> str:
     """Name the event by the key that holds it, as Meta's list of webhook events does."""
     known = (kind for kind in _KINDS if kind in item)
-    unknown = (clean(key) for key in sorted(item) if key not in _ENVELOPE_KEYS)
+    unknown = (_text(key) for key in sorted(item) if key not in _ENVELOPE_KEYS)
     return next(chain(known, unknown), "unknown")
 
 
@@ -225,7 +225,7 @@ def _message(item: dict[str, Any], message: dict[str, Any]) -> Message:
     return Message(
         mid=_text(message.get("mid")),
         time=_time(item),
-        text=clean(_text(message.get("text"))),
+        text=_text(message.get("text")),
         attachments=tuple(_attachments(message)),
     )
 
@@ -256,9 +256,9 @@ def _is_sticker(attachment: dict[str, Any]) -> bool:
 
 def _attachment(attachment: dict[str, Any]) -> Attachment:
     payload = _dict(attachment.get("payload"))
-    kind = clean(_text(attachment.get("type"))) or "unknown"
+    kind = _text(attachment.get("type")) or "unknown"
     url = _address(payload.get("url") or attachment.get("url"))
-    title = clean(_text(payload.get("title") or attachment.get("title")))
+    title = _text(payload.get("title") or attachment.get("title"))
     if kind in _FETCHED:
         return Attachment("sticker" if _is_sticker(attachment) else kind, url, title)
     if kind == "location":
@@ -276,7 +276,7 @@ def _location(coordinates: dict[str, Any], title: str) -> Attachment:
 
 def _product_titles(payload: dict[str, Any]) -> str:
     elements = _list(_dict(payload.get("product")).get("elements"))
-    return ", ".join(filter(None, (clean(_text(_dict(element).get("title"))) for element in elements)))
+    return ", ".join(filter(None, (_text(_dict(element).get("title")) for element in elements)))
 
 
 def _unwrapped(url: str) -> str:
@@ -289,7 +289,7 @@ def _unwrapped(url: str) -> str:
 
 def _address(value: Any) -> str:
     """Return a web address, or nothing if it is not one."""
-    url = clean(_text(value)).strip()
+    url = _text(value).strip()
     try:
         return url if urlsplit(url).scheme in {"http", "https"} else ""
     except ValueError:
@@ -306,7 +306,7 @@ _SUMMARIES = {
 
 def _summary(kind: str, content: Any) -> str:
     field, sentence = _SUMMARIES.get(kind, ("", ""))
-    detail = clean(_text(_dict(content).get(field))) if field else ""
+    detail = _text(_dict(content).get(field)) if field else ""
     return sentence.format(detail) if detail else f"Messenger sent an event of the kind “{kind}”."
 
 
@@ -327,18 +327,16 @@ def _milliseconds(value: Any) -> int:
     return min(max(number, 0), _LATEST)
 
 
-def clean(text: str) -> str:
-    """Drop what no store takes: NUL characters, and halves of characters outside the basic plane."""
-    return text.encode(errors="replace").decode().replace("\0", "") if text else text
-
-
 _LARGEST_ID = 10**40
 
 
 def _text(value: Any) -> str:
-    """Return ids and texts as text: Meta writes the same id as a string here and as a number there."""
+    """Return ids and texts as text: Meta writes the same id as a string here and as a number there.
+
+    What no store takes is dropped: NUL characters, and halves of characters outside the basic plane.
+    """
     if isinstance(value, str):
-        return value
+        return value.encode(errors="replace").decode().replace("\0", "")
     return repr(value) if type(value) in {int, float} and abs(value) < _LARGEST_ID else ""
 
 

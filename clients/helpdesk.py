@@ -248,7 +248,7 @@ class RestHelpdesk(RestClient):
     def upload(self, file: File, key: str) -> Attachment:
         """Store a file."""
         files = {"file": (file.filename, file.stream, file.content_type)}
-        answer = self.call("POST", "/attachments", files=files, headers={"Idempotency-Key": key})
+        answer = self.call("POST", "/attachments", files=files, headers=_idempotency(key))
         return _one(_attachment, answer, "attachment")
 
     @contextmanager
@@ -303,7 +303,7 @@ class RestHelpdesk(RestClient):
         return Unavailable("the helpdesk is still busy with the same call")
 
     def _create(self, path: str, body: dict[str, Any], key: str) -> Any:
-        return self.call("POST", path, json=body, headers={"Idempotency-Key": key})
+        return self.call("POST", path, json=body, headers=_idempotency(key))
 
     def _first_ticket(self, query: dict[str, str]) -> Ticket | None:
         tickets = _list_of(_ticket, self.call("GET", "/tickets", params=query), "tickets")
@@ -397,6 +397,11 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname or "", port
+
+
+def _idempotency(key: str) -> dict[str, str]:
+    """Return the header that makes a create repeatable; a header holds ASCII only."""
+    return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()")}
 
 
 def _segment(id_: str) -> str:

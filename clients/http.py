@@ -80,9 +80,10 @@ class RestClient:
         said = f"{self.service} answered {response.status_code}"
         if response.status_code == 429:
             return RateLimited(f"{self.service} asks to slow down", retry_after=retry_after(response))
-        if response.status_code in {401, 403}:
-            return Unauthorized(f"{self.service} does not accept the access token ({response.status_code})")
-        if response.status_code >= 500 or response.status_code in {408, 425}:
+        if response.status_code == 401:
+            return Unauthorized(f"{self.service} does not accept the access token")
+        # Some say 403 when a token has expired. Whether all calls fail or only this one, a ping tells.
+        if response.status_code >= 500 or response.status_code in {403, 408, 425}:
             return Unavailable(said, retry_after=retry_after(response))
         return RejectedError(said)
 

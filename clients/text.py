@@ -37,7 +37,7 @@ def _tidy(text: str) -> str:
 
 _BR = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _REST_OF_URL = re.compile(r"://[^\s<>\[\]`]*[^\s<>\[\]`*_~.,:;!?'\")]")
-_NESTING = 12
+_NESTING = 16
 
 
 def _line_break(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markdown-it calls it so
@@ -392,13 +392,16 @@ _ACTIVE = r"""
 """
 _FLAGS = re.VERBOSE | re.MULTILINE | re.IGNORECASE
 _SPECIAL = re.compile(_ACTIVE, _FLAGS)
-_URL = r"(?P<url>https?://[^\s<>]*[^\s<>?!.,:*_~'\")\]])"
+_URL = r"(?P<url>https?://(?:[^\s<>()]|\([^\s<>()]*\))*(?:[^\s<>()?!.,:*~'\"\]]|\([^\s<>()]*\)))"
 _SPECIAL_OR_URL = re.compile(rf"{_URL} | {_ACTIVE}", _FLAGS)
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
-_OPENERS = {mark: re.compile(rf"(?<![{mark}])[{mark}]++(?=[^ \n])") for mark in "*~`"} | {
-    "_": re.compile(r"(?<!\w)_++(?=[^ \n])")
+# Of each mark: what may open something, and what may close it.
+_PAIRS = {
+    "*": (re.compile(r"(?<!\*)\*++(?=[^ \n])"), re.compile(r"(?<=[^ \n*])\*")),
+    "~": (re.compile(r"(?<!~)~++(?=[^ \n])"), re.compile(r"(?<=[^ \n~])~")),
+    "_": (re.compile(r"(?<!\w)_++(?=[^ \n])"), re.compile(r"(?<=[^ \n_])_")),
+    "`": (re.compile(r"`++"), re.compile(r"`")),
 }
-_CLOSERS = {mark: re.compile(rf"(?<=[^ \n{mark}])[{mark}]") for mark in "*~`_"}
 
 
 def to_markdown(text: str) -> str:
@@ -428,8 +431,12 @@ def _escape(text: str) -> Callable[[re.Match[str]], str]:
 
 def _pairs(text: str) -> set[str]:
     """Give the marks that something may be opened with in this text, and closed with later."""
-    opening = {mark: opener.search(text) for mark, opener in _OPENERS.items()}
-    return {mark for mark, start in opening.items() if start and _CLOSERS[mark].search(text, start.end())}
+    marks = set()
+    for mark, (opener, closer) in _PAIRS.items():
+        opening = opener.search(text)
+        if opening and closer.search(text, opening.end()):
+            marks.add(mark)
+    return marks
 
 
 def _acts(run: re.Match[str], pairs: set[str]) -> bool:

@@ -15,8 +15,8 @@ from connector import logs
 from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
 from connector.store import StoreError, doubts, lock_data, wait_for_port
 from connector.supervisor import Supervisor, beat_part, store_part, web_part, worker_part
+from tasks.celery import wake
 from tasks.inbox import Inbox, Letter, connect
-from tasks.relay import wake
 
 log = logs.get(__name__)
 

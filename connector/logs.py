@@ -5,8 +5,8 @@ import sys
 
 import structlog
 
-# These would log addresses with their queries, or every connection.
-_QUIET = ("httpx", "httpcore", "kombu", "asyncio", "markdown_it", "botocore")
+# These would log addresses with their queries, or a line for every wake-up.
+_QUIET = ("httpx", "httpcore", "celery", "kombu", "asyncio", "markdown_it", "botocore")
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,

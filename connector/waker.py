@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Sequence
 
-from tasks.relay import WAKE_SIZE, wake
+from tasks.celery import WAKE_SIZE, wake
 
 
 class Waker(threading.Thread):

@@ -112,7 +112,8 @@ def main() -> None:
         print(f"Sandbox Meta listens on http://{options.host}:{listener.getsockname()[1]}", flush=True)
         # An access log would show access tokens.
         config = uvicorn.Config(create_app(), log_level="warning", access_log=False, ws="none")
-        uvicorn.Server(config).run([listener])
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":

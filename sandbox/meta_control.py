@@ -198,8 +198,8 @@ def _shown_attachment(platform: Platform, attachment: Attachment) -> dict[str, A
 async def _send_raw(order: Order) -> Any:
     raw, page = order.read(RawEvents), order.page
     for item in raw.items:
-        psid = item.get("sender", {}).get("id")
-        if psid not in (None, page.id) and any(key in item for key in WINDOW_OPENING):
+        psid = str((item.get("sender") or {}).get("id", page.id))
+        if psid != page.id and any(key in item for key in WINDOW_OPENING):
             page.person(psid).wrote_at = now_ms()
         order.webhooks.publish(Event(page, item, raw.standby))
     return {"events": len(raw.items)}

@@ -7,6 +7,7 @@ import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -54,19 +55,19 @@ class Event:
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     since: float = field(default_factory=time.monotonic)
 
-    @property
+    @cached_property
     def subscribed_as(self) -> str | None:
         """Return the field that must be subscribed for it; None for an event that nobody has seen yet."""
         if self.standby:
             return "standby"
-        if self.item.get("message", {}).get("is_echo"):
+        if (self.item.get("message") or {}).get("is_echo"):
             return "message_echoes"
         return next((name for key, name in FIELD_OF_KEY.items() if key in self.item), None)
 
-    @property
+    @cached_property
     def lane(self) -> Lane:
         """Return the thread within which it keeps its place."""
-        ends = {self.item.get(end, {}).get("id", "") for end in ("sender", "recipient")}
+        ends = {str((self.item.get(end) or {}).get("id", "")) for end in ("sender", "recipient")}
         return self.page.id, min(ends - {self.page.id}, default="")
 
 
@@ -86,6 +87,7 @@ class Webhooks:
         self._ready: dict[Lane, None] = {}
         self._open: set[Event] = set()
         self._failing: dict[str, float] = {}
+        self._alerted: set[str] = set()
         self._work = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -227,20 +229,22 @@ class Webhooks:
     def _note(self, page: Page, *, delivered: bool) -> None:
         """Count how long a page's webhooks have failed; alert, and in the end unsubscribe the page."""
         if delivered:
-            self._failing.pop(page.id, None)
+            self._recover(page)
             return
         since = self._failing.setdefault(page.id, time.monotonic())
         minutes = (time.monotonic() - since) / self.platform.behaviour.minute
-        notice = {"page_id": page.id, "app_id": page.app_id, "failing_since": since, "at": now_ms()}
-        if minutes >= ALERT_AFTER and not self._alerted(page, since):
+        notice = {"page_id": page.id, "app_id": page.app_id, "at": now_ms()}
+        if minutes >= ALERT_AFTER and page.id not in self._alerted:
+            self._alerted.add(page.id)
             self.alerts.append(notice)
         if minutes >= UNSUBSCRIBE_AFTER and page.fields:
             page.fields = []
-            del self._failing[page.id]
+            self._recover(page)
             self.unsubscribed.append(notice)
 
-    def _alerted(self, page: Page, since: float) -> bool:
-        return any(alert["page_id"] == page.id and alert["failing_since"] == since for alert in self.alerts)
+    def _recover(self, page: Page) -> None:
+        self._failing.pop(page.id, None)
+        self._alerted.discard(page.id)
 
 
 def wire_body(envelope: dict[str, Any]) -> bytes:

@@ -5,18 +5,26 @@ So a message may be lost, doubled or late without harm, and everything that make
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import redis
 from celery import Celery, signals
+from kombu.exceptions import OperationalError
 
 from connector import logs
 from connector.settings import get_settings
 
+log = logs.get(__name__)
+
 HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
 SWEEP_EVERY = 1.0
 """How often the inbox is searched for threads that are due, in seconds."""
+
+WAKE_SIZE = 8
+"""How many threads one wake-up names at most: a worker takes them one after the other."""
 
 stopping = Event()
 """Set when the worker is told to stop: a task then lets go after the event it is at."""
@@ -61,6 +69,15 @@ def _configuration() -> dict[str, Any]:
 
 app = Celery("connector")
 app.add_defaults(_configuration)
+
+
+def wake(threads: Sequence[str]) -> None:
+    """Send wake-ups. One that cannot be sent is no loss: the sweep finds the thread again."""
+    try:
+        for start in range(0, len(threads), WAKE_SIZE):
+            app.send_task("relay", [list(threads[start : start + WAKE_SIZE])])
+    except (OperationalError, redis.RedisError, OSError) as error:
+        log.warning("wake_up_not_sent", error=type(error).__name__)
 
 
 @signals.setup_logging.connect

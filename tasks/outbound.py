@@ -26,6 +26,7 @@ from connector import logs
 from connector.settings import Connection
 from tasks import receipts
 from tasks.accept import Receipt, Reply, person_of, reply_row, thread_of
+from tasks.celery import wake
 from tasks.inbox import Lease
 from tasks.notes import tell_once
 from tasks.services import Services
@@ -70,7 +71,7 @@ def find_person(service: Services, lease: Lease) -> None:
         return
     if person_of(ticket) is None:
         return
-    service.inbox.accept([reply_row(dataclasses.replace(event, ticket=ticket))])
+    wake(service.inbox.accept([reply_row(dataclasses.replace(event, ticket=ticket))]))
 
 
 def tell(service: Services, lease: Lease, reason: str) -> None:

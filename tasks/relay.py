@@ -2,11 +2,10 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
-from celery.exceptions import OperationalError
 
 from clients.errors import (
     ClientError,
@@ -21,15 +20,13 @@ from clients.http import guarded
 from connector import logs
 from tasks import inbound, outbound
 from tasks.accept import page_of
-from tasks.celery import app, stopping
+from tasks.celery import app, stopping, wake
 from tasks.inbox import Lease, lane_of
 from tasks.renewer import renewed
 from tasks.services import Services, services
 
 log = logs.get(__name__)
 
-WAKE_SIZE = 8
-"""How many threads one wake-up names at most: a worker takes them one after the other."""
 SWEEP_SIZE = 500
 TURN = 5.0
 """How long a busy thread is worked on before it lets go, so that others get their turn (seconds)."""
@@ -65,15 +62,6 @@ def relay(threads: list[str]) -> None:
 def sweep() -> None:
     """Wake the threads that are due: those put off, those whose worker died, those whose wake-up was lost."""
     wake(services().inbox.sweep(SWEEP_SIZE))
-
-
-def wake(threads: Sequence[str]) -> None:
-    """Send wake-ups. One that cannot be sent is no loss: the sweep finds the thread again."""
-    try:
-        for start in range(0, len(threads), WAKE_SIZE):
-            relay.delay(list(threads[start : start + WAKE_SIZE]))
-    except (OperationalError, redis.RedisError, OSError) as error:
-        log.warning("wake_up_not_sent", error=type(error).__name__)
 
 
 def work_on(service: Services, thread: str) -> bool:

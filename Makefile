@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.sandbox  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
+	@$(BIN)/python -m sandbox.demo $(ARGS)
+
+test: .venv/.test  ## Run all tests, with coverage (ARGS= for pytest)
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: .venv/.check  ## Check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.check  ## Put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove what was built and what the demo left
+	rm -rf .venv var build *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name yours with: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "Building .venv (once; about a minute) …"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+.venv/.%: .venv/bin/python pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

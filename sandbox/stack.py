@@ -1,0 +1,277 @@
+"""The whole product beside its sandbox: real processes on free ports, in a folder of their own."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+import yaml
+
+T = TypeVar("T")
+
+STARTS_WITHIN = 40.0
+
+
+class NeverHappened(Exception):
+    """What was waited for did not happen in time; `str()` says what it was."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A Facebook page with an app of its own, and the desk that it leads to."""
+
+    page_id: str
+    name: str
+    app_id: str
+    app_secret: str
+    access_token: str
+    verify_token: str
+    desk_id: str
+    category_id: str | None
+    human_agent: bool = False
+
+
+PAGES = (
+    Page("107381679302250", "Sugester", "3379478975539191", "5a" * 16, "EAAsugester", "verify-1", "7", "12"),
+    Page(
+        "204496721830011", "Fakturownia", "3379478975539202", "c3" * 16, "EAAfaktura", "verify-2", "8", None
+    ),
+)
+
+
+def until(what: str, probe: Callable[[], T | None], within: float = 30.0) -> T:
+    """Return what `probe` returns once it is true; ask again and again until then. Raises `NeverHappened`."""
+    ends = time.monotonic() + within
+    while time.monotonic() < ends:
+        try:
+            if found := probe():
+                return found
+        except httpx.TransportError:
+            pass
+        time.sleep(0.03)  # polling: the servers tell nobody
+    raise NeverHappened(f"{what} (waited {within:.0f} s)")
+
+
+def free_port(wanted: int = 0) -> int:
+    """Return the wanted port if it is free, else any that is."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no port is free")
+
+
+class Process:
+    """A child process that writes to a log file and can be started again."""
+
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+        self._command, self.log, self._environment = command, log, environment
+        self.start()
+
+    def start(self) -> None:
+        """Start the process."""
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(  # noqa: S603 - the commands are our own
+                self._command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment},
+                start_new_session=True,
+            )
+
+    def stop(self) -> int:
+        """Ask the process to stop and wait for it. Return its exit code."""
+        self.popen.terminate()
+        try:
+            return self.popen.wait(60)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            return self.popen.wait()
+
+    def kill(self) -> None:
+        """Kill the process outright."""
+        self.popen.kill()
+        self.popen.wait()
+
+
+class Stack:
+    """A sandbox Meta, a sandbox helpdesk, and the connector between them.
+
+    `settings` is merged over the connector's settings, a level deep.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        pages: Sequence[Page] = PAGES,
+        settings: Mapping[str, Any] | None = None,
+        ports: Sequence[int] = (0, 0, 0, 0),
+    ) -> None:
+        self.folder, self.pages = folder, pages
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port, self.store_port, meta_port, desk_port = (free_port(wanted) for wanted in ports)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.meta_url, self.desk_url = f"http://127.0.0.1:{meta_port}", f"http://127.0.0.1:{desk_port}"
+        self.api_token = secrets.token_urlsafe(24)
+        self.webhook_secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+        self.settings_file = folder / "settings.yaml"
+        self.settings_file.write_text(yaml.safe_dump(self._settings(settings or {})))
+        self.http = httpx.Client(timeout=30, trust_env=False)
+        self._meta_command = [sys.executable, "-m", "sandbox.meta", "--port", str(meta_port)]
+        self._desk_command = [
+            *(sys.executable, "-m", "sandbox.helpdesk", "--port", str(desk_port)),
+            *("--db", str(folder / "helpdesk.sqlite3"), "--api-token", self.api_token),
+            *("--webhook-secret", self.webhook_secret),
+            *("--webhook-url", f"{self.url}/social_media/webhooks/helpdesk"),
+        ]
+
+    def _settings(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "port": self.port,
+            "public_url": self.url,
+            "embedded_port": self.store_port,
+            "data_dir": str(self.folder / "data"),
+            "graph": {"base_url": self.meta_url, "media_hosts": ["127.0.0.1"]},
+            "helpdesk": {
+                "base_url": f"{self.desk_url}/api/v1",
+                "api_token": self.api_token,
+                "webhook_secret": self.webhook_secret,
+            },
+            "connections": [_connection(page) for page in self.pages],
+        }
+        for key, value in changes.items():
+            known = settings.get(key)
+            settings[key] = known | value if isinstance(known, dict) else value
+        return settings
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in ("connector", "meta", "desk"):
+            if process := getattr(self, name, None):
+                process.stop()
+        self.http.close()
+
+    def start(self) -> None:
+        """Start everything, connect the pages, and write down how to reach it."""
+        self.meta = self.process("meta", self._meta_command)
+        self.desk = self.process("helpdesk", self._desk_command)
+        self.connector = self.process("connector", [sys.executable, "-m", "connector", "up"])
+        until("the sandbox Meta answers", lambda: self.http.get(f"{self.meta_url}/sandbox/webhooks"))
+        until("the sandbox helpdesk answers", lambda: self.http.get(f"{self.desk_url}/sandbox/webhooks"))
+        self._prepare_desks()
+        self.wait_until_ready()
+        for page in self.pages:
+            self._connect(page)
+        (self.folder / "stack.json").write_text(
+            json.dumps({"meta": self.meta_url, "helpdesk": self.desk_url})
+        )
+
+    def process(self, name: str, command: Sequence[str]) -> Process:
+        """Start a process of the stack, with its log in the folder."""
+        environment = {"CONNECTOR_SETTINGS": str(self.settings_file)}
+        return Process(command, self.folder / f"{name}.log", environment)
+
+    def wait_until_ready(self) -> None:
+        """Wait until the connector takes webhooks."""
+
+        def ready() -> bool:
+            if self.connector.popen.poll() is not None:
+                raise NeverHappened(
+                    f"the connector runs; its log says:\n{self.connector.log.read_text()[-2000:]}"
+                )
+            return self.http.get(f"{self.url}/readyz").status_code == 200
+
+        until("the connector is ready", ready, STARTS_WITHIN)
+
+    def _prepare_desks(self) -> None:
+        for page in self.pages:
+            self.ask_desk("PUT", f"/desks/{page.desk_id}", {"name": f"Desk {page.desk_id}: {page.name}"})
+            if page.category_id:
+                self.ask_desk(
+                    "PUT", f"/categories/{page.category_id}", {"name": "Social media", "owner": "Ola"}
+                )
+
+    def _connect(self, page: Page) -> None:
+        wanted = ("app_id", "app_secret", "page_id", "access_token", "verify_token")
+        known = asdict(page)
+        callback = f"{self.url}/social_media/webhooks/facebook"
+        body = {name: known[name] for name in wanted} | {"page_name": page.name, "callback_url": callback}
+        self.ask_meta("POST", "/connect", body)
+        app = {"app_secret": page.app_secret, "human_agent": page.human_agent, "require_proof": True}
+        self.ask_meta("PUT", f"/apps/{page.app_id}", app)
+
+    def ask_meta(self, method: str, path: str, body: Any = None) -> Any:
+        """Give the sandbox Meta an order; its paths stand in `sandbox.meta`."""
+        return self._ask(method, f"{self.meta_url}/sandbox{path}", body)
+
+    def ask_desk(self, method: str, path: str, body: Any = None) -> Any:
+        """Give the sandbox helpdesk an order; its paths stand in `sandbox.helpdesk`."""
+        return self._ask(method, f"{self.desk_url}/sandbox{path}", body)
+
+    def _ask(self, method: str, url: str, body: Any) -> Any:
+        response = self.http.request(method, url, json=body)
+        if response.is_error:
+            raise RuntimeError(f"{method} {url}: {response.status_code} {response.text}")
+        return response.json()
+
+    def write(self, psid: str, page: Page | None = None, **message: Any) -> str:
+        """Have a person write to a page (the first one if none is named). Return the mid."""
+        page_id = (page or self.pages[0]).page_id
+        written = self.ask_meta("POST", f"/pages/{page_id}/people/{psid}/messages", message)
+        return str(written["mid"])
+
+    def thread(self, psid: str, page: Page | None = None) -> list[dict[str, Any]]:
+        """Return what a person and a page said to each other, the oldest first."""
+        page_id = (page or self.pages[0]).page_id
+        messages: list[dict[str, Any]] = self.ask_meta("GET", f"/pages/{page_id}/people/{psid}/messages")
+        return messages
+
+    def received(self, psid: str, page: Page | None = None) -> list[dict[str, Any]]:
+        """Return what a person got from a page, the oldest first."""
+        return [message for message in self.thread(psid, page) if message["sender"] == "page"]
+
+    def tickets(self, psid: str | None = None) -> list[dict[str, Any]]:
+        """Return the tickets of a person, or all, with their comments, the oldest first."""
+        query = f"?sender_id={psid}" if psid else ""
+        tickets: list[dict[str, Any]] = self.ask_desk("GET", f"/tickets{query}")["tickets"]
+        return tickets[::-1]
+
+    def reply(self, ticket_id: str, body: str, **comment: Any) -> dict[str, Any]:
+        """Have an agent comment on a ticket. Return the comment."""
+        answer = self.ask_desk("POST", f"/tickets/{ticket_id}/comments", {"body": body, **comment})
+        made: dict[str, Any] = answer["comment"]
+        return made
+
+
+def _connection(page: Page) -> dict[str, Any]:
+    return {
+        "page_id": page.page_id,
+        "page_name": page.name,
+        "page_access_token": page.access_token,
+        "app_secret": page.app_secret,
+        "verify_token": page.verify_token,
+        "desk_id": page.desk_id,
+        "category_id": page.category_id,
+        "human_agent": page.human_agent,
+    }
