@@ -1,7 +1,7 @@
 """Files from elsewhere: fetched from where they may come from, within limits, named safely.
 
-Meta's pages list no hosts for the files of a message; those seen are `*.fbcdn.net` and `*.fbsbx.com`. The URLs
-are signed and expire. They are fetched as a stranger's would be: nothing behind the firewall can be reached.
+Meta's pages list no hosts for the files of a message; those seen are `*.fbcdn.net` and `*.fbsbx.com`. Their
+URLs are signed and expire. They are fetched as a stranger's would be: nothing private can be reached.
 """
 
 import ipaddress
@@ -224,7 +224,7 @@ def safe_filename(name: str, content_type: str, default: str = "file") -> str:
     Slashes, leading dots, control characters and those that turn the direction of writing are dropped, and
     all but 120 characters. A name of nothing else is `default`; an extension is added from the type.
     """
-    name = _clean(name) or _clean(default)
+    name = _clean(name) or _clean(default) or "file"
     extension = match[0] if (match := _EXTENSION.search(name)) else ""
     stem = name.removesuffix(extension)
     extension = extension or _TYPES.guess_extension(content_type, strict=False) or ""

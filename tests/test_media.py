@@ -1,7 +1,6 @@
 """Files are fetched from Meta's CDN only, within limits, and named safely."""
 
 import hashlib
-import io
 import os
 import socket
 import ssl
@@ -59,7 +58,7 @@ class Cdn(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Cdn
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         self.server.requests.append((self.path, self.headers["Host"]))
         status, headers, body = self.server.answers[self.path.partition("?")[0]]
         self.send_response(status)
@@ -144,9 +143,7 @@ def test_a_redirect_is_followed(cdn: Cdn) -> None:
     assert _fetch(cdn.answer("/a", 302, Location="/real.png")).filename == "real.png"
 
 
-@pytest.mark.parametrize(
-    "target", ["https://evil.example/a", "http://localhost/a", "file:///etc/passwd", "http://[::1"]
-)
+@pytest.mark.parametrize("target", ["https://evil.example/a", "http://localhost/a", "file:///etc/passwd"])
 def test_a_redirect_to_elsewhere_is_refused(cdn: Cdn, target: str) -> None:
     with pytest.raises(FileRefused):
         _fetch(cdn.answer("/a", 302, Location=target))
@@ -171,7 +168,7 @@ def test_a_file_that_turns_out_too_large_is_refused(cdn: Cdn) -> None:
 
 
 def test_an_expired_url_is_refused_without_showing_its_query(cdn: Cdn) -> None:
-    with pytest.raises(FileRefused, match="^its link has expired$"):
+    with pytest.raises(FileRefused, match=r"^its link has expired$"):
         _fetch(cdn.answer("/a", 403, b"URL signature expired") + "?oh=secret")
 
 
@@ -264,8 +261,10 @@ def test_an_address_that_is_not_allowed_is_refused(monkeypatch: pytest.MonkeyPat
         "::1",
         "fe80::1%2",
         "fd00::1",
-    ]
-    + ["::ffff:10.0.0.1", "2002:7f00:1::", "ff0e::1"],
+        "::ffff:10.0.0.1",
+        "2002:7f00:1::",
+        "ff0e::1",
+    ],
 )
 def test_a_name_that_leads_to_a_private_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, address: str
@@ -274,6 +273,10 @@ def test_a_name_that_leads_to_a_private_address_is_refused(
     with pytest.raises(FileRefused, match="private network"):
         _fetch(f"https://{CDN}/a")
     assert asked == [CDN]
+
+
+def test_a_public_address_written_as_ipv6_is_public() -> None:
+    assert media._is_public(f"::ffff:{PUBLIC}")
 
 
 def test_a_name_that_cannot_be_found_may_be_found_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +292,7 @@ def _tls(monkeypatch: pytest.MonkeyPatch, folder: Path, server: Cdn, host: str) 
     """Give the server a certificate that is trusted for `host`; lead PUBLIC to it; list the connections."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
+    now = datetime.now(UTC).replace(tzinfo=None)  # cryptography compares without zones
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now)
     builder = builder.not_valid_after(now + timedelta(hours=1))
     builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
@@ -349,34 +352,35 @@ def test_proxies_of_the_environment_are_ignored(cdn: Cdn, monkeypatch: pytest.Mo
     | st.text(alphabet="/?#%. a\n\ud800é").map(f"https://{CDN}".__add__)
 )
 def test_any_url_is_refused_or_tried(url: str) -> None:
-    with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises((FileRefused, Unavailable)):
+    with pytest.MonkeyPatch.context() as monkeypatch:
         _resolving_to(monkeypatch, "10.0.0.1")
-        _fetch(url)
+        with pytest.raises((FileRefused, Unavailable)):
+            _fetch(url)
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "headers", "filename", "content_type"),
+    ("path", "kind", "headers", "named"),
     [
-        ("/1/offer%20ż.pdf", "file", {"Content_Type": "application/pdf"}, "offer ż.pdf", "application/pdf"),
-        ("/cdn/", "image", {}, "image.jpg", "image/jpeg"),
-        ("/cdn/", "audio", {}, "audio.m4a", "audio/mp4"),
-        ("/cdn/", "file", {}, "file.bin", "application/octet-stream"),
-        ("/audioclip-17.mp4", "audio", {"Content_Type": "video/mp4"}, "audioclip-17.mp4", "audio/mp4"),
-        ("/audioclip-17.mp4", "audio", {}, "audioclip-17.mp4", "audio/mp4"),
-        ("/v.mp4", "video", {"Content_Type": "video/mp4"}, "v.mp4", "video/mp4"),
-        ("/a.png", "image", {"Content_Type": "Application/Octet-Stream"}, "a.png", "image/png"),
-        ("/a.png", "image", {"Content_Type": "binary/octet-stream"}, "a.png", "image/png"),
-        ("/a", "image", {"Content_Type": "image/webp; q=1"}, "a.webp", "image/webp"),
-        ("/a.tar.gz", "file", {"Content_Type": "nonsense"}, "a.tar.gz", "application/octet-stream"),
-        ("/x", "file", {"Content_Disposition": 'attachment; filename="a b.txt"'}, "a b.txt", "text/plain"),
+        ("/1/offer%20ż.pdf", "file", {"Content_Type": "application/pdf"}, ("offer ż.pdf", "application/pdf")),
+        ("/cdn/", "image", {}, ("image.jpg", "image/jpeg")),
+        ("/cdn/", "audio", {}, ("audio.m4a", "audio/mp4")),
+        ("/cdn/", "file", {}, ("file.bin", "application/octet-stream")),
+        ("/audioclip-17.mp4", "audio", {"Content_Type": "video/mp4"}, ("audioclip-17.mp4", "audio/mp4")),
+        ("/audioclip-17.mp4", "audio", {}, ("audioclip-17.mp4", "audio/mp4")),
+        ("/v.mp4", "video", {"Content_Type": "video/mp4"}, ("v.mp4", "video/mp4")),
+        ("/a.png", "image", {"Content_Type": "Application/Octet-Stream"}, ("a.png", "image/png")),
+        ("/a.png", "image", {"Content_Type": "binary/octet-stream"}, ("a.png", "image/png")),
+        ("/a", "image", {"Content_Type": "image/webp; q=1"}, ("a.webp", "image/webp")),
+        ("/a.tar.gz", "file", {"Content_Type": "nonsense"}, ("a.tar.gz", "application/octet-stream")),
+        ("/x", "file", {"Content_Disposition": 'attachment; filename="a b.txt"'}, ("a b.txt", "text/plain")),
     ],
 )
 def test_a_file_is_named_and_typed(
-    cdn: Cdn, path: str, kind: str, headers: dict[str, str], filename: str, content_type: str
+    cdn: Cdn, path: str, kind: str, headers: dict[str, str], named: tuple[str, str]
 ) -> None:
     sent = path.replace("ż", "%C5%BC")
-    file = _fetch(cdn.answer(sent, **headers), kind)
-    assert (file.filename, file.content_type) == (filename, content_type)
+    file = _fetch(cdn.answer(sent, 200, b"x", **headers), kind)
+    assert (file.filename, file.content_type) == named
 
 
 @pytest.mark.parametrize(
@@ -401,7 +405,7 @@ def test_a_filename_is_safe(name: str, content_type: str, safe: str) -> None:
     st.text() | st.text(alphabet="./\\\x00\u202e a\ud800"), st.sampled_from(["image/png", "", "x"]), st.text()
 )
 def test_any_name_becomes_a_safe_one(name: str, content_type: str, default: str) -> None:
-    safe = safe_filename(name, content_type, default or "file")
+    safe = safe_filename(name, content_type, default)
     assert len(safe) <= 120
     assert not safe.startswith(".")
     assert not set(safe) & set("/\\\x00\n\u202e")
@@ -426,8 +430,3 @@ def test_the_name_is_read_from_the_content_disposition(header: str, name: str) -
 def test_chunks_are_spooled_to_disk_when_there_are_many() -> None:
     with spool([PHOTO[:5], PHOTO[5:]], len(PHOTO)) as (stream, size):
         assert (size, stream.fileno() >= 0, stream.read()) == (len(PHOTO), True, PHOTO)
-
-
-def test_spooled_chunks_can_be_read_as_any_file() -> None:
-    with spool([b"a", b"", b"b"], 2) as (stream, _):
-        assert io.BufferedReader(stream).read() == b"ab"  # type: ignore[arg-type]

@@ -106,6 +106,8 @@ def test_markdown_reads_as_plain_text(markdown: str, text: str) -> None:
         ('<a name="x">top</a> <a href="https://a.b"></a>', "top https://a.b"),
         ('<a href="https://a.b"><div>x</div></a>', "x\nhttps://a.b"),
         ("<table><tr><td><p>a</p><td>b<br>c</table><p>d</p>", "a | b c\n\nd"),
+        ("<table><tr><td>a<td>b<tr><td><td>c</table>", "a | b\n | c"),
+        ('see <a href="https://a.b">x<br>y</a>', "see x\ny (https://a.b)"),
         ("<blockquote><p>a</p><p>b</p></blockquote>c", "> a\n>\n> b\n\nc"),
         ("<pre>  a\n\n  b</pre> c  <code>d  e</code>", "a\n\n  b\n\nc d  e"),
         ("5 < 6 &lt;b&gt; I <3 you", "5 < 6 <b> I <3 you"),
@@ -159,6 +161,7 @@ def test_a_hostile_text_becomes_markdown_in_proportion_to_its_length(piece: str)
         (" ab ", 10, ["ab"]),
         ("aa bb\n\ncc. dd\nee", 14, ["aa bb", "cc. dd\nee"]),
         ("aaaa\n\nbbbb\ncc", 9, ["aaaa", "bbbb\ncc"]),
+        ("a\n\nbbb\n\ncc", 6, ["a\n\nbbb", "cc"]),
         ("aa. bb\ncc dd", 9, ["aa. bb", "cc dd"]),
         ("Is it? Yes it is", 12, ["Is it?", "Yes it is"]),
         ('"Go." he said', 11, ['"Go."', "he said"]),
@@ -191,6 +194,7 @@ TEXTS = st.text() | st.text(alphabet="ab .!?\n\r\t。\u0301\u200d👩🇵🇱\u0
 @given(TEXTS, st.integers(2, 40))
 @example("\u0600 a" * 9, 4)
 @example("a \u0301b" * 9, 4)
+@example("好。\u0301好好", 3)
 def test_parts_keep_the_limit_and_every_character(text: str, limit: int) -> None:
     parts = split_text(text, limit)
     assert all(part == part.strip() != "" for part in parts)
