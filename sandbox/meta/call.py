@@ -12,9 +12,9 @@ from typing import Any
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from sandbox import meta_errors as errors
-from sandbox.meta_errors import GraphError
-from sandbox.meta_state import App, File, Page, Platform
+from sandbox.meta import errors
+from sandbox.meta.errors import GraphError
+from sandbox.meta.state import App, File, Page, Platform
 
 
 @dataclass(frozen=True)

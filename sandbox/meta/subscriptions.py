@@ -7,10 +7,10 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox import meta_errors as errors
-from sandbox.meta_call import Call, read_call
-from sandbox.meta_errors import GraphError
-from sandbox.meta_state import App, Page, Platform, Subscription
+from sandbox.meta import errors
+from sandbox.meta.call import Call, read_call
+from sandbox.meta.errors import GraphError
+from sandbox.meta.state import App, Page, Platform, Subscription
 
 HANDSHAKE_TIMEOUT = 5.0
 FIELDS = frozenset(

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, Struct
 
-from sandbox.helpdesk_shapes import (
+from sandbox.helpdesk.shapes import (
     Author,
     CommentFilter,
     CommentPatch,

@@ -13,7 +13,7 @@ from typing import Literal
 
 import httpx
 
-from sandbox.helpdesk_store import Event, Store
+from sandbox.helpdesk.store import Event, Store
 
 ANSWER_WITHIN = 15.0  # seconds
 GIVE_UP_AFTER = 24 * 3600.0  # seconds

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.meta_state import App, Page, Platform, now_ms
+from sandbox.meta.state import App, Page, Platform, now_ms
 
 AT_ONCE = 32
 TIMEOUT = 5.0  # seconds (Messenger Platform, "Webhooks")

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import meta_media, meta_thread
-from sandbox.meta_errors import GraphError, refused
-from sandbox.meta_shapes import (
+from sandbox.meta import media as meta_media
+from sandbox.meta import thread as meta_thread
+from sandbox.meta.errors import GraphError, refused
+from sandbox.meta.shapes import (
     Age,
     Connection,
     InboxMessage,
@@ -23,7 +24,7 @@ from sandbox.meta_shapes import (
     RawEvents,
     Writing,
 )
-from sandbox.meta_state import (
+from sandbox.meta.state import (
     INBOX_APP_ID,
     App,
     Attachment,
@@ -36,8 +37,8 @@ from sandbox.meta_state import (
     new_mid,
     now_ms,
 )
-from sandbox.meta_subscriptions import checked, subscribe
-from sandbox.meta_webhooks import Event, Webhooks
+from sandbox.meta.subscriptions import checked, subscribe
+from sandbox.meta.webhooks import Event, Webhooks
 
 # What a person does that opens the messaging window (Messenger Platform, "Policy").
 WINDOW_OPENING = ("message", "postback", "reaction", "referral", "optin")

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox import meta_errors as errors
-from sandbox import meta_media
-from sandbox.meta_call import Call, check_rate, read_call
-from sandbox.meta_errors import GraphError
-from sandbox.meta_state import Media, Message, Page, Person
+from sandbox.meta import errors
+from sandbox.meta import media as meta_media
+from sandbox.meta.call import Call, check_rate, read_call
+from sandbox.meta.errors import GraphError
+from sandbox.meta.state import Media, Message, Page, Person
 
 READS_PER_SECOND = 2  # Messenger Platform, "Rate Limiting"
 DETAILED_MESSAGES = 20  # Messenger Platform, "Conversations API"

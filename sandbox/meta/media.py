@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from sandbox.meta_state import File, Media, Person, Platform
+from sandbox.meta.state import File, Media, Person, Platform
 
 KINDS = ("image", "audio", "video", "file")
 FOLDERS = {"image": "t1.15752-9", "sticker": "t39.1997-6", "video": "t42.3356-2"}

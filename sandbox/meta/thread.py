@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sandbox import meta_media
-from sandbox.meta_shapes import Writing
-from sandbox.meta_state import Attachment, File, Message, Page, Person, Platform, new_mid
-from sandbox.meta_webhooks import Event, Webhooks
+from sandbox.meta import media as meta_media
+from sandbox.meta.shapes import Writing
+from sandbox.meta.state import Attachment, File, Message, Page, Person, Platform, new_mid
+from sandbox.meta.webhooks import Event, Webhooks
 
 
 def person_writes(webhooks: Webhooks, page: Page, person: Person, writing: Writing, origin: str) -> Message:

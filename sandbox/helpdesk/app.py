@@ -1,23 +1,4 @@
-"""A helpdesk to try the connector with: what the vendor's own app would be, small and strict.
-
-`/api/v1` is the REST API of `docs/helpdesk-api.yaml` and `/files/{id}/{filename}` serves attachments; both
-need the bearer token. `/` and `/tickets/{id}` are pages to read. An order for the sandbox itself goes here:
-
-| call                                  | does                                                              |
-| ------------------------------------- | ----------------------------------------------------------------- |
-| PUT /sandbox/settings                 | changes some of `helpdesk_shapes.Settings`; answers all of them    |
-| PUT /sandbox/desks/{id}               | `{name}`: keeps a desk                                            |
-| PUT /sandbox/categories/{id}          | `{name, owner}`: keeps a category                                 |
-| POST /sandbox/tickets/{id}/comments   | an agent writes, on a closed ticket too: `AgentComment`; 201      |
-| POST /sandbox/tickets/{id}/close      | an agent closes the ticket; `{ticket}`                            |
-| POST /sandbox/tickets/{id}/reopen     | an agent opens it again; `{ticket}`                               |
-| GET /sandbox/tickets                  | `{tickets}` with comments and attachments' sha256, newest first;  |
-|                                       | filters `sender_id`, `page_id`                                    |
-| GET /sandbox/webhooks                 | `{sent, delivered, failed_attempts, waiting}`; `sent` counts      |
-|                                       | every request, the others but `failed_attempts` count events      |
-| DELETE /sandbox/everything            | forgets all but the settings                                      |
-| GET, PUT, DELETE /sandbox/faults      | the list of `faults.Fault` that is in force                       |
-"""
+"""The sandbox helpdesk as a web application, and its command line."""
 
 import argparse
 import socket
@@ -34,9 +15,9 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from sandbox.faults import Faults
-from sandbox.helpdesk_api import HANDLERS, Api, Bearer, as_json, read_body, site_of
-from sandbox.helpdesk_pages import list_page, ticket_page
-from sandbox.helpdesk_shapes import (
+from sandbox.helpdesk.api import HANDLERS, Api, Bearer, as_json, read_body, site_of
+from sandbox.helpdesk.pages import list_page, ticket_page
+from sandbox.helpdesk.shapes import (
     AgentComment,
     Author,
     Category,
@@ -48,8 +29,8 @@ from sandbox.helpdesk_shapes import (
     SandboxFilter,
     TicketFilter,
 )
-from sandbox.helpdesk_store import Store
-from sandbox.helpdesk_webhooks import Webhooks
+from sandbox.helpdesk.store import Store
+from sandbox.helpdesk.webhooks import Webhooks
 
 
 class Sandbox:
@@ -232,7 +213,3 @@ def main() -> None:
     # A client that never ends its request must not keep the process from stopping.
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
     _Server(config).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -10,12 +10,13 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox import meta_errors as errors
-from sandbox import meta_thread, meta_upload
-from sandbox.meta_call import Call, check_rate, read_call
-from sandbox.meta_errors import GraphError, Refusal
-from sandbox.meta_state import Attachment, Message, Page, Person, Platform, new_mid, now_ms
-from sandbox.meta_webhooks import Webhooks
+from sandbox.meta import errors
+from sandbox.meta import thread as meta_thread
+from sandbox.meta import upload as meta_upload
+from sandbox.meta.call import Call, check_rate, read_call
+from sandbox.meta.errors import GraphError, Refusal
+from sandbox.meta.state import Attachment, Message, Page, Person, Platform, new_mid, now_ms
+from sandbox.meta.webhooks import Webhooks
 
 HOUR = 3_600_000  # ms
 WINDOW, HUMAN_AGENT_WINDOW = 24 * HOUR, 7 * 24 * HOUR

@@ -6,7 +6,7 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from sandbox.helpdesk_shapes import Json
+from sandbox.helpdesk.shapes import Json
 
 INLINE_BYTES = 1024 * 1024
 # Whatever a customer wrote, the browser runs and fetches nothing.

@@ -1,0 +1,5 @@
+"""`python -m sandbox.helpdesk` serves it."""
+
+from sandbox.helpdesk.app import main
+
+main()

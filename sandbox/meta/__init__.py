@@ -1,0 +1,28 @@
+"""A Meta to try the connector with: its Messenger platform, small and strict.
+
+`/vNN.N/...` is the Graph API, `/media/...` the media host. An order for the sandbox itself goes here:
+
+| call                                          | does                                                      |
+| --------------------------------------------- | --------------------------------------------------------- |
+| POST /sandbox/connect                         | app, page and both subscriptions at once:                 |
+|                                               | `meta.control.Connection`; 400 when the handshake fails   |
+| PUT /sandbox/apps/{app_id}                    | keeps an app: `meta.control.NewApp`                       |
+| PUT /sandbox/pages/{page_id}                  | keeps a page: `meta.control.NewPage`                      |
+| GET /sandbox/pages/{page_id}/people           | `[{psid, name, messages}]`                                |
+| PUT .../people/{psid}                         | keeps a person: `meta.control.NewPerson`                  |
+| POST .../people/{psid}/messages               | the person writes: `meta.thread.Writing`;                 |
+|                                               | `{mid, timestamp}`                                        |
+| POST .../people/{psid}/messages:batch         | a list of the same, at once                               |
+| GET .../people/{psid}/messages                | the thread, oldest first                                  |
+| POST .../people/{psid}/age                    | `{hours}`: the person's last message becomes older        |
+| PUT .../people/{psid}/thread_owner            | `{app_id}`: that app owns the thread; null: nobody        |
+| POST /sandbox/pages/{page_id}/inbox           | `{psid, text}`: an agent writes in Meta's own inbox       |
+| POST /sandbox/pages/{page_id}/events          | `{items, standby?}`: raw events, sent as they are         |
+| PUT /sandbox/behaviour                        | changes some of `meta.state.Behaviour`; answers all       |
+| GET /sandbox/webhooks                         | `{sent, delivered, failed_attempts, waiting, alerts,      |
+|                                               | unsubscribed}`; `waiting` counts events, the numbers      |
+|                                               | before it count requests                                  |
+| GET, PUT, DELETE /sandbox/faults              | the list of `faults.Fault` that is in force               |
+
+An order that is not understood is answered 400, one for an unknown page or person 404.
+"""

@@ -1,0 +1,514 @@
+"""Meta's webhooks as plain values: every documented event, and whatever else may come."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.events import (
+    Attachment,
+    Echo,
+    Event,
+    Item,
+    Message,
+    NotUnderstood,
+    Other,
+    Receipt,
+    Thread,
+    mark,
+    parse,
+    split,
+)
+from tests.conftest import PAYLOADS, payload
+
+THREAD = Thread("107381679302250", "7623554920995436")
+SENT = 1795382999900
+STICKER = "https://scontent.xx.fbcdn.net/v/t39.1997-6/4_n.png"
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def _message(mid: str, text: str = "", *attachments: Attachment, at: int = SENT) -> Message:
+    return Message(mid, _time(at), text, attachments)
+
+
+def _echo(mid: str, app_id: str, text: str = "", *attachments: Attachment) -> Echo:
+    return Echo(mid, _time(1795383000500), text, attachments, app_id)
+
+
+def _other(kind: str, summary: str = "", at: int = 1795383000000) -> Other:
+    return Other(kind, _time(at), summary or f"Messenger sent an event of the kind “{kind}”.")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a payload file with one event says."""
+
+    event: Event
+    kind: str
+    time: int
+    mid: str | None = None
+    mark: str | None = None
+    thread: Thread | None = THREAD
+
+
+def _written(event: Message, time: int = SENT) -> Case:
+    return Case(event, "message", time, event.mid)
+
+
+def _said(event: Echo, mark: str | None = None) -> Case:
+    return Case(event, "message", 1795383000500, event.mid, mark)
+
+
+def _happened(event: Other, **more: Any) -> Case:
+    return Case(event, event.kind, int(event.time.timestamp() * 1000), **more)
+
+
+CASES = {
+    "message_text": _written(_message("m_text", "Gdzie jest moja faktura? 😀")),
+    "message_quick_reply": _written(_message("m_quick", "Yes, please")),
+    "message_reply": _written(_message("m_reply", "about this one")),
+    "message_two_images": _written(
+        _message(
+            "m_images",
+            "",
+            Attachment("image", "https://scontent.xx.fbcdn.net/v/t1.15752-9/1_n.jpg?oh=03_x&oe=69A00000"),
+            Attachment("image", "https://scontent.xx.fbcdn.net/v/t1.15752-9/2_n.jpg?oh=03_y&oe=69A00000"),
+        )
+    ),
+    "message_video": _written(
+        _message("m_video", "", Attachment("video", "https://video.xx.fbcdn.net/v/t42/5_n.mp4?oe=69A00000"))
+    ),
+    "message_audio": _written(
+        _message(
+            "m_audio",
+            "",
+            Attachment("audio", "https://cdn.fbsbx.com/v/t59.3654-21/audioclip-1795382999.mp4?oe=69A00000"),
+        )
+    ),
+    "message_file": _written(
+        _message(
+            "m_file",
+            "",
+            Attachment("file", "https://cdn.fbsbx.com/v/t59.2708-21/3_n.pdf/invoice.pdf?oe=69A00000&dl=1"),
+        )
+    ),
+    "message_sticker": _written(_message("m_sticker", "", Attachment("sticker", STICKER))),
+    "message_sticker_as_image": _written(_message("m_sticker_image", "", Attachment("sticker", STICKER))),
+    "message_sticker_and_image": _written(_message("m_sticker_pair", "", Attachment("sticker", STICKER))),
+    "message_sticker_and_image_of_one_address": _written(
+        _message("m_sticker_url", "", Attachment("sticker", STICKER))
+    ),
+    "message_fallback": _written(
+        _message(
+            "m_fallback",
+            "see https://example.com/a",
+            Attachment("link", "https://example.com/a?b=1", "Example"),
+        )
+    ),
+    "message_fallback_without_payload": _written(_message("m_unsupported", "", Attachment("fallback"))),
+    "message_location": _written(
+        _message(
+            "m_place",
+            "",
+            Attachment(
+                "location", "https://www.google.com/maps?q=52.37,4.89", "Pinned Location", "52.37,4.89"
+            ),
+        )
+    ),
+    "message_ig_reel": _written(
+        _message("m_reel", "", Attachment("link", "https://www.instagram.com/reel/abc/", "A reel"))
+    ),
+    "message_post": _written(
+        _message("m_post", "", Attachment("link", "https://www.facebook.com/page/posts/1", "A post"))
+    ),
+    "message_product": _written(
+        _message("m_product", "", Attachment("template", detail="Red shoes, Blue shoes"))
+    ),
+    "message_appointment_booking": _written(_message("m_booking", "", Attachment("appointment_booking"))),
+    "message_referral": _written(_message("m_ad", "Is this available?")),
+    "message_commands_nlp": _written(_message("m_nlp", "flights to Oslo")),
+    "message_number_ids": _written(_message("m_numbers", "hi")),
+    "message_timestamp_as_text": _written(_message("m_time_text", "hi")),
+    "message_without_timestamp": _written(_message("m_no_time", "hi", at=1795383000123), time=1795383000123),
+    "echo_ours": _said(_echo("m_ours", "3379478975539191", "Hello Anna"), "connector:981:0"),
+    "echo_page_inbox": _said(
+        _echo(
+            "m_inbox",
+            "26390203743090",
+            "We have it in blue",
+            Attachment("image", "https://scontent.xx.fbcdn.net/e.jpg"),
+        )
+    ),
+    "echo_page_inbox_other_id": _said(_echo("m_inbox_2", "263902037430900", "Good morning")),
+    "echo_of_another_app": _said(_echo("m_bot", "1517776481860111", "Our bot answers")),
+    "echo_with_null_payload": _said(
+        _echo(
+            "m_legacy",
+            "1517776481860111",
+            "",
+            Attachment("link", "https://www.messenger.com/", "An old share"),
+        )
+    ),
+    "message_edit": _happened(
+        _other(
+            "message_edit",
+            "The customer edited a message. It now reads:\n\nGdzie są moje faktury?",
+            1795383010000,
+        )
+    ),
+    "reaction": _happened(_other("reaction", "The customer reacted with ❤️ to a message.", 1795383011000)),
+    "unreact": _happened(_other("reaction", at=1795383012000)),
+    "delivery": Case(Receipt("delivered", 1795383000500), "delivery", 1795383000123),
+    "read": Case(Receipt("read", 1795383000600), "read", 1795383005000),
+    "postback": _happened(
+        _other("postback", "The customer pressed the button “Get Started”."), mid="m_button"
+    ),
+    "referral": _happened(_other("referral", "The customer came through the link “campaign_1”.")),
+    "lead_in_seconds": _happened(_other("referral", "The customer came through the link “autumn”.")),
+    "optin": _happened(_other("optin")),
+    "optin_without_person": _happened(_other("optin"), thread=None),
+    "pass_thread_control": _happened(_other("pass_thread_control")),
+    "take_thread_control": _happened(_other("take_thread_control")),
+    "request_thread_control": _happened(_other("request_thread_control")),
+    "app_roles": _happened(_other("app_roles"), thread=None),
+    "policy_enforcement": _happened(_other("policy_enforcement"), thread=None),
+    "account_linking": _happened(_other("account_linking")),
+    "response_feedback": _happened(_other("response_feedback")),
+    "messaging_feedback": _happened(_other("messaging_feedback", at=1795383000123)),
+    "order": _happened(_other("order")),
+    "unknown_kind": _happened(_other("hologram")),
+    "standby_text": _written(_message("m_standby", "hi")),
+}
+WITHOUT_EVENTS = {"dashboard_test", "instagram"}
+
+
+def _item(name: str) -> Item:
+    (entry,) = split(payload(f"messenger/{name}"))
+    assert (entry.page_id, entry.changes) == (THREAD.page_id, 0)
+    (item,) = entry.items
+    return item
+
+
+def test_every_payload_file_is_read_here() -> None:
+    files = {file.stem for file in (PAYLOADS / "messenger").iterdir()}
+    assert files == CASES.keys() | WITHOUT_EVENTS
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_split_says_of_an_event_what_the_door_needs(name: str) -> None:
+    case, item = CASES[name], _item(name)
+    found = (item.thread, item.kind, item.time, item.mid, item.mark)
+    assert found == (case.thread, case.kind, case.time, case.mid, case.mark)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_parse_reads_what_split_kept_of_an_event(name: str) -> None:
+    assert parse(_item(name).body) == CASES[name].event
+
+
+def test_every_event_has_a_key_of_its_own() -> None:
+    assert len({_item(name).key for name in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("echo_page_inbox", True), ("echo_page_inbox_other_id", True), ("echo_of_another_app", False)],
+)
+def test_an_echo_tells_whether_it_comes_from_the_page_inbox(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    echo = CASES[name].event
+    assert isinstance(echo, Echo)
+    assert echo.from_page_inbox is expected
+
+
+def test_an_echo_without_an_app_comes_from_the_page_inbox() -> None:
+    assert _echo("m", "").from_page_inbox
+
+
+def test_the_mark_of_a_part_comes_back_in_its_echo() -> None:
+    assert _item("echo_ours").mark == mark("981", 0)
+
+
+def test_only_an_echo_bears_a_mark() -> None:
+    envelope = json.loads(payload("messenger/message_text"))
+    envelope["entry"][0]["messaging"][0]["message"]["metadata"] = mark("981", 0)
+    assert split(json.dumps(envelope).encode())[0].items[0].mark is None
+
+
+def test_a_change_is_counted_and_brings_no_event() -> None:
+    (entry,) = split(payload("messenger/dashboard_test"))
+    assert (entry.page_id, entry.items, entry.changes) == ("0", (), 1)
+
+
+def test_another_object_has_no_entries() -> None:
+    assert split(payload("messenger/instagram")) == []
+
+
+def test_one_body_may_hold_several_entries_with_several_events_each() -> None:
+    text = json.loads(payload("messenger/message_text"))["entry"][0]
+    echo = json.loads(payload("messenger/echo_ours"))["entry"][0]["messaging"][0]
+    standby = json.loads(payload("messenger/standby_text"))["entry"][0]["standby"]
+    several = text | {"messaging": [*text["messaging"], echo], "standby": standby}
+    body = json.dumps({"object": "page", "entry": [text, several]}).encode()
+    assert [[item.mid for item in entry.items] for entry in split(body)] == [
+        ["m_text"],
+        ["m_text", "m_ours", "m_standby"],
+    ]
+
+
+# --- The key of an event. -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES.keys() - {"message_without_timestamp", "messaging_feedback"})
+def test_a_redelivery_has_the_same_key(name: str) -> None:
+    envelope = json.loads(payload(f"messenger/{name}"))
+    envelope["entry"][0]["time"] += 60_000
+    again = split(json.dumps(envelope, indent=1).encode())[0].items[0]
+    assert again.key == _item(name).key
+
+
+@pytest.mark.parametrize("name", ["message_without_timestamp", "messaging_feedback", "delivery"])
+def test_a_redelivery_of_an_event_without_a_time_has_the_same_key(name: str) -> None:
+    envelope = json.loads(payload(f"messenger/{name}"))
+    envelope["entry"][0]["time"] += 60_000
+    assert split(json.dumps(envelope).encode())[0].items[0].key == _item(name).key
+
+
+def test_a_message_in_standby_has_the_key_that_it_has_in_messaging() -> None:
+    moved = payload("messenger/standby_text").replace(b'"standby"', b'"messaging"')
+    assert split(moved)[0].items[0].key == _item("standby_text").key
+
+
+def test_the_same_event_of_another_page_has_another_key() -> None:
+    moved = payload("messenger/reaction").replace(b"107381679302250", b"204496721830011")
+    assert split(moved)[0].items[0].key != _item("reaction").key
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("read", b"1795383000600", b"1795383000601"),
+        ("reaction", b'"react"', b'"unreact"'),
+        ("message_edit", b'"num_edit": 1', b'"num_edit": 2'),
+        ("reaction", b"7623554920995436", b"7623554920995437"),
+        ("message_text", b"m_text", b"m_texu"),
+    ],
+)
+def test_events_that_differ_have_different_keys(name: str, before: bytes, after: bytes) -> None:
+    changed = payload(f"messenger/{name}").replace(before, after)
+    assert split(changed)[0].items[0].key != _item(name).key
+
+
+# --- What no page of Meta's tells of. -------------------------------------------------------------------
+
+
+def _with_message(message: str, **item: Any) -> bytes:
+    """Write an envelope whose message is this JSON text."""
+    people = {"sender": {"id": THREAD.psid}, "recipient": {"id": THREAD.page_id}, "timestamp": SENT}
+    body = {"object": "page", "entry": [{"id": THREAD.page_id, "messaging": [people | item]}]}
+    return json.dumps(body)[:-5].encode() + f', "message": {message}}}]}}]}}'.encode()
+
+
+def _parsed(message: str) -> Message:
+    event = parse(split(_with_message(message))[0].items[0].body)
+    assert isinstance(event, Message)
+    return event
+
+
+def test_half_an_emoji_costs_no_more_than_itself() -> None:
+    assert _parsed(r'{"mid": "m_1", "text": "cut \ud83d"}').text == "cut ?"
+
+
+def test_nul_characters_are_dropped() -> None:
+    assert _parsed(r'{"mid": "m_\u00001", "text": "a\u0000b"}') == _message("m_1", "ab")
+
+
+def test_a_number_that_no_float_holds_costs_no_event() -> None:
+    assert _parsed('{"mid": "m_1", "text": "hi", "x": 1e999, "y": NaN, "z": -Infinity}').text == "hi"
+
+
+def test_an_id_of_forty_digits_is_still_an_id() -> None:
+    assert _parsed(f'{{"mid": {"9" * 39}}}').mid == "9" * 39
+
+
+def test_a_time_beyond_all_calendars_is_the_latest_there_is() -> None:
+    (item,) = split(_with_message('{"mid": "m_1"}', timestamp=10**30))[0].items
+    assert parse(item.body) == _message("m_1", at=253_402_300_799_000)
+
+
+@pytest.mark.parametrize("value", [None, "soon", [], {}, -5, "1e3", float("nan"), "9" * 5000])
+def test_a_time_that_is_none_counts_as_missing(value: object) -> None:
+    (item,) = split(_with_message('{"mid": "m_1"}', timestamp=value))[0].items
+    assert item.time == 0
+
+
+@pytest.mark.parametrize(
+    "attachment",
+    [
+        "null",
+        "[]",
+        '"image"',
+        '{"type": "image", "payload": {"url": "javascript:alert(1)"}}',
+        '{"type": "image", "payload": {"url": "http://["}}',
+        '{"type": "image", "payload": {"url": ["https://example.com"]}}',
+    ],
+)
+def test_an_attachment_without_a_web_address_has_none(attachment: str) -> None:
+    (found,) = _parsed(f'{{"mid": "m_1", "attachments": [{attachment}]}}').attachments
+    assert found.url == ""
+
+
+@pytest.mark.parametrize("coordinates", ["null", "[]", '{"lat": "north"}', '{"lat": NaN, "long": 1}'])
+def test_a_location_without_coordinates_keeps_its_title(coordinates: str) -> None:
+    attachment = f'{{"type": "location", "title": "Here", "payload": {{"coordinates": {coordinates}}}}}'
+    message = _parsed(f'{{"mid": "m_1", "attachments": [{attachment}]}}')
+    assert message.attachments == (Attachment("location", title="Here"),)
+
+
+def test_a_location_beside_the_meridian_keeps_its_place() -> None:
+    attachment = '{"type": "location", "payload": {"coordinates": {"lat": 51.5, "long": 0.00005}}}'
+    (found,) = _parsed(f'{{"mid": "m_1", "attachments": [{attachment}]}}').attachments
+    assert found.detail
+
+
+DEEP = 10_000
+
+
+@pytest.mark.parametrize("value", ["[" * DEEP + "]" * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP])
+def test_ten_thousand_levels_are_not_understood(value: str) -> None:
+    with pytest.raises(NotUnderstood):
+        split(_with_message(f'{{"mid": "m_1", "x": {value}}}'))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'"page"', b"9" * 5000, b"\xed\xa0\x80"]
+)
+def test_a_body_that_is_no_object_is_not_understood(body: bytes) -> None:
+    with pytest.raises(NotUnderstood):
+        split(body)
+
+
+@pytest.mark.parametrize("entry", ["null", "{}", "[[]]", '[{"messaging": {}}]', '["x"]'])
+def test_an_envelope_without_proper_entries_has_no_events(entry: str) -> None:
+    body = f'{{"object": "page", "entry": {entry}}}'.encode()
+    assert [item for entry_ in split(body) for item in entry_.items] == []
+
+
+# --- Whatever may come: nothing is raised but NotUnderstood. ----------------------------------------------
+
+WORDS = st.sampled_from(
+    [
+        *("object", "page", "entry", "messaging", "standby", "changes", "id", "time", "timestamp", "sender"),
+        *("recipient", "message", "mid", "is_echo", "text", "metadata", "attachments", "type", "image"),
+        *("location", "sticker", "fallback", "payload", "url", "sticker_id", "coordinates", "lat", "long"),
+        *("title", "delivery", "read", "watermark", "reaction", "postback", "referral", "optin", "product"),
+        *("elements", "connector:981:0", THREAD.page_id, THREAD.psid, "\0", "\ud83d"),
+        *("http://[", "https://l.facebook.com/l.php?u=http%3A%2F%2F%5B", "https://example.com:x/"),
+    ]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | WORDS
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | WORDS, inner, max_size=6),
+    max_leaves=30,
+)
+ITEMS = st.dictionaries(WORDS, JSON, max_size=8)
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "mid": JSON,
+        "text": JSON,
+        "is_echo": st.booleans() | JSON,
+        "metadata": JSON,
+        "app_id": JSON,
+        "attachments": st.lists(
+            st.fixed_dictionaries({}, optional={"type": WORDS, "payload": ITEMS | JSON, "url": JSON}),
+            max_size=3,
+        ),
+    },
+)
+LIKELY_ITEMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "sender": st.fixed_dictionaries({"id": SCALARS}) | JSON,
+        "recipient": st.fixed_dictionaries({"id": SCALARS}) | JSON,
+        "timestamp": SCALARS,
+        "message": MESSAGES | JSON,
+        "read": ITEMS | JSON,
+        "delivery": ITEMS | JSON,
+        "postback": ITEMS | JSON,
+    },
+)
+ENVELOPES = st.fixed_dictionaries(
+    {
+        "object": st.just("page"),
+        "entry": st.lists(
+            st.fixed_dictionaries(
+                {}, optional={"id": SCALARS, "time": SCALARS, "messaging": st.lists(LIKELY_ITEMS | JSON)}
+            ),
+            max_size=3,
+        ),
+    }
+)
+
+
+def _read(body: bytes) -> None:
+    for entry in split(body):
+        for item in entry.items:
+            parse(item.body)
+
+
+@given(JSON | ENVELOPES)
+def test_any_json_is_read_or_not_understood(value: Any) -> None:
+    try:
+        _read(json.dumps(value).encode())
+    except NotUnderstood:
+        assert not isinstance(value, dict)
+
+
+@given(LIKELY_ITEMS | ITEMS | JSON)
+def test_any_item_is_read(value: Any) -> None:
+    parse(json.dumps(value).encode())
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_not_understood(body: bytes) -> None:
+    for reader in (split, parse):
+        try:
+            reader(body)
+        except NotUnderstood:
+            continue
+
+
+@given(LIKELY_ITEMS)
+def test_what_split_gives_can_be_stored(value: dict[str, Any]) -> None:
+    entry = {"id": THREAD.page_id, "messaging": [value]}
+    (item,) = split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items
+    texts = [item.kind, item.key, item.mid or "", item.mark or "", item.thread.psid if item.thread else ""]
+    assert all("\0" not in text and text.encode() is not None for text in texts)
+    assert item.time >= 0
+
+
+@given(LIKELY_ITEMS, st.integers(0, 10**13), st.integers(0, 10**13))
+def test_the_key_does_not_depend_on_when_it_was_delivered(value: dict[str, Any], one: int, two: int) -> None:
+    def key(time: int) -> str:
+        entry = {"id": THREAD.page_id, "time": time, "messaging": [value]}
+        return split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items[0].key
+
+    assert key(one) == key(two)
+
+
+@given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
+def test_different_reactions_have_different_keys(one: str, two: str) -> None:
+    def key(emoji: str) -> str:
+        value = {"sender": {"id": THREAD.psid}, "reaction": {"emoji": emoji}}
+        entry = {"id": THREAD.page_id, "messaging": [value]}
+        return split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items[0].key
+
+    assert (key(one) == key(two)) is (one == two)
