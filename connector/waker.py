@@ -4,7 +4,9 @@ import queue
 import threading
 from collections.abc import Sequence
 
-from tasks.celery import WAKE_SIZE, wake
+from tasks.celery import wake
+
+AT_ONCE = 500
 
 
 class Waker(threading.Thread):
@@ -31,7 +33,7 @@ class Waker(threading.Thread):
 
     def _more(self) -> list[str]:
         names: list[str] = []
-        while len(names) < WAKE_SIZE - 1 and not self._threads.empty():
+        while len(names) < AT_ONCE and not self._threads.empty():
             name = self._threads.get()
             if name is None:
                 self._threads.put(None)

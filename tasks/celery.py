@@ -72,10 +72,14 @@ app.add_defaults(_configuration)
 
 
 def wake(threads: Sequence[str]) -> None:
-    """Send wake-ups. One that cannot be sent is no loss: the sweep finds the thread again."""
+    """Send wake-ups: one for each thread, or one for several where there are more than the worker has hands.
+
+    One that cannot be sent is no loss: the sweep finds the thread again.
+    """
+    size = max(1, min(WAKE_SIZE, len(threads) // get_settings().worker.concurrency))
     try:
-        for start in range(0, len(threads), WAKE_SIZE):
-            app.send_task("relay", [list(threads[start : start + WAKE_SIZE])])
+        for start in range(0, len(threads), size):
+            app.send_task("relay", [list(threads[start : start + size])])
     except (OperationalError, redis.RedisError, OSError) as error:
         log.warning("wake_up_not_sent", error=type(error).__name__)
 

@@ -117,7 +117,7 @@ def show(arrival: Arrival, number: int, attachment: events.Attachment) -> tuple[
     except RejectedError as error:
         return _missing(attachment, str(error)), None
     except Unavailable as error:
-        if error.side or arrival.lease.event.attempts + 1 < FETCH_ATTEMPTS:
+        if error.side or arrival.lease.attempts + 1 < FETCH_ATTEMPTS:
             raise
         return _missing(attachment, str(error)), None
     is_image = file.content_type.startswith("image/")
@@ -131,7 +131,7 @@ def _uploaded(arrival: Arrival, number: int, attachment: events.Attachment) -> A
         return msgspec.json.decode(done, type=Attachment)
     with arrival.service.media.fetch(attachment.url, attachment.kind) as file:
         uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
-    arrival.lease.record(step, msgspec.json.encode(uploaded).decode())
+    arrival.lease.achieve(step, msgspec.json.encode(uploaded).decode())
     return uploaded
 
 

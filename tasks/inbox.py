@@ -20,7 +20,7 @@ SCRIPT = files("tasks").joinpath("inbox.lua").read_text()
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
 """How long an accepted event is remembered, in ms; Meta gives up its retries long before."""
-GRACE = 3000
+GRACE = 2000
 """How long a wake-up may take to arrive before the next one is sent, in ms."""
 HISTORY_LENGTH = 10
 """How many failures of an event are kept; the first and the last ones tell the story."""
@@ -86,6 +86,7 @@ class Lease:
         self.event = event
         self.token = token
         self.deadline = deadline
+        self.attempts = event.attempts
         self._inbox = inbox
         self._steps = dict(event.steps)
 
@@ -113,6 +114,11 @@ class Lease:
         self._steps[name] = value
         return value
 
+    def achieve(self, name: str, value: str) -> str:
+        """Record a step that worked: the event gets on, so its attempts count from here."""
+        self.attempts = 0
+        return self.record(name, value)
+
     def finish(self) -> bool:
         """Take the done event off the queue. Return whether there is a next one."""
         return self._go_on(self._inbox.finish(self, f"relayed:{lane_of(self.thread)}"))
@@ -134,7 +140,7 @@ class Lease:
         entry = {"at": _now(), "reason": reason}
         history = [*self.event.history, entry]
         kept = [*history[: HISTORY_LENGTH // 2], *history[HISTORY_LENGTH // 2 :][-HISTORY_LENGTH // 2 :]]
-        self._inbox.later(self, delay, self.event.attempts + counts, json.dumps(kept))
+        self._inbox.later(self, delay, self.attempts + counts, json.dumps(kept))
 
     def release(self) -> None:
         """Let go of a thread that has more work."""
@@ -143,7 +149,7 @@ class Lease:
     def _go_on(self, event: Event | None) -> bool:
         if event is None:
             return False
-        self.event, self._steps = event, dict(event.steps)
+        self.event, self.attempts, self._steps = event, event.attempts, dict(event.steps)
         return True
 
 

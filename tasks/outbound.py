@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import msgspec
@@ -20,7 +21,7 @@ from clients.errors import (
     Undecided,
 )
 from clients.helpdesk import Attachment, Comment
-from clients.messenger import Messenger, attachment_kind
+from clients.messenger import Messenger, SentMessage, attachment_kind
 from clients.text import split_text, to_plain_text
 from connector import logs
 from connector.settings import Connection
@@ -35,6 +36,8 @@ log = logs.get(__name__)
 
 ECHO_POLL = 1.0
 """How often the echo of a part is looked for, in seconds."""
+CLOCK_DIFFERENCE = timedelta(seconds=2)
+"""How much Meta's clock, which it shows in whole seconds, may be behind ours."""
 
 Part = str | Attachment
 
@@ -131,8 +134,8 @@ def _send_part(reply: Outgoing, number: int, part: Part) -> None:
     if reply.lease.step(f"sent:{number}"):
         return
     mark = events.mark(reply.comment.id, number)
-    if mid := _earlier_try(reply, number, mark):
-        reply.lease.record(f"sent:{number}", mid)
+    if mid := _earlier_try(reply, number, part, mark):
+        reply.lease.achieve(f"sent:{number}", mid)
         return
     if isinstance(part, str):
         text = part
@@ -141,22 +144,43 @@ def _send_part(reply: Outgoing, number: int, part: Part) -> None:
         )
     else:
         mid = _send_file(reply, number, part, mark)
-    reply.lease.record(f"sent:{number}", mid)
+    reply.lease.achieve(f"sent:{number}", mid)
 
 
-def _earlier_try(reply: Outgoing, number: int, mark: str) -> str | None:
-    """Return the mid of a part that was sent although nobody recorded it: its echo tells.
+def _earlier_try(reply: Outgoing, number: int, part: Part, mark: str) -> str | None:
+    """Return the mid of a part that was sent although nobody recorded it.
 
-    Raises `Undecided` while the echo may still be on its way. Meta has no idempotency key, so nothing else
-    tells a message that was sent from one that was not.
+    Meta has no idempotency key. The echo tells, which may take a while: `Undecided` is raised meanwhile.
+    Where none comes, as the page is not subscribed to echoes or our door was shut, the conversation tells.
     """
     started = reply.lease.step(f"sending:{number}")
     if not started:
         return None
-    mid = reply.service.inbox.echo(reply.thread.page_id, mark)
-    if mid is None and time.time() < int(started) / 1000 + reply.service.settings.worker.echo_wait:
+    if mid := reply.service.inbox.echo(reply.thread.page_id, mark):
+        return mid
+    began = datetime.fromtimestamp(int(started) / 1000, UTC)
+    if datetime.now(UTC) < began + timedelta(seconds=reply.service.settings.worker.echo_wait):
         raise Undecided("it is not known yet whether the message was sent", retry_after=ECHO_POLL)
-    return mid
+    return _find_in_conversation(reply, part, began)
+
+
+def _find_in_conversation(reply: Outgoing, part: Part, began: datetime) -> str | None:
+    """Look for a part among what the page sent since we began to send it."""
+    known = {*_sent_mids(reply.lease), *receipts.awaited_mids(reply.service, reply.thread)}
+    try:
+        messages = reply.messenger.sent_messages(reply.thread.psid)
+    except RejectedError as error:
+        log.warning("conversation_not_read", thread=reply.lease.thread, reason=str(error))
+        return None
+    recent = (one for one in messages if one.time >= began - CLOCK_DIFFERENCE and one.mid not in known)
+    return next((one.mid for one in recent if _is_part(one, part)), None)
+
+
+def _is_part(message: SentMessage, part: Part) -> bool:
+    """Tell whether a message is a part; Meta gives files names and sizes of its own."""
+    if isinstance(part, str):
+        return message.text.split() == part.split()
+    return message.has_attachment
 
 
 def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> str:
@@ -212,7 +236,7 @@ def _payload(reply: Outgoing, number: int, kind: str, file: Attachment) -> dict[
 def _upload(reply: Outgoing, number: int, kind: str, file: Attachment) -> str:
     max_bytes = reply.service.settings.attachments.max_bytes
     with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
-        return reply.lease.record(f"upload:{number}", reply.messenger.upload(kind, content))
+        return reply.lease.achieve(f"upload:{number}", reply.messenger.upload(kind, content))
 
 
 def _tell_waiting(reply: Outgoing, reason: str) -> None:

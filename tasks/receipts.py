@@ -32,7 +32,14 @@ def received(service: Services, thread: events.Thread, status: str, watermark: i
             service.inbox.store.zrem(key, member)
 
 
-def _until(service: Services, key: str, watermark: int) -> Iterator[tuple[str, int]]:
+def awaited_mids(service: Services, thread: events.Thread) -> set[str]:
+    """Return the mids of the replies that were sent, and not read yet as far as we know."""
+    keys = (_awaiting(status, thread) for status in ("delivered", "read"))
+    members = [member for key in keys for member, _ in _until(service, key, "+inf")]
+    return {mid for member in members for mid in json.loads(member)[1]}
+
+
+def _until(service: Services, key: str, watermark: int | str) -> Iterator[tuple[str, int]]:
     found: list[tuple[bytes, float]] = service.inbox.store.zrangebyscore(  # type: ignore[assignment]
         key, "-inf", watermark, withscores=True
     )

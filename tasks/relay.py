@@ -144,10 +144,10 @@ def _is_outage(service: Services, error: RetryableError) -> bool:
 
 
 def _try_again(service: Services, lease: Lease, reason: str, *, attempts: int, least: float = 0) -> bool:
-    burnt = lease.event.attempts + 1
+    burnt = lease.attempts + 1
     if burnt >= attempts:
         return _give_up(service, lease, f"{reason} (tried {burnt} times)")
-    backoff = min(service.settings.worker.retry_max, 2.0**lease.event.attempts)
+    backoff = min(service.settings.worker.retry_max, 2.0**lease.attempts)
     delay = max(least, backoff * random.uniform(0.5, 1))  # noqa: S311 - only jitter
     log.warning("put_off", thread=lease.thread, id=lease.event.id, seconds=round(delay, 1), reason=reason)
     lease.later(delay, reason, counts=True)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,38 +103,50 @@ def connection(page_id: str, app_secret: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-@pytest.fixture
-def make_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeSettings]:
+@contextmanager
+def settings_in(folder: Path) -> Iterator[MakeSettings]:
     """Give a function that writes a settings file, makes it the one in use, and returns what it says.
 
     It names three pages: A, B and one that is off, each with an app of its own. What is passed is merged
-    over the file, a level deep.
+    over the file, a level deep. Settings of the environment do not count meanwhile.
     """
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        monkeypatch.delenv(name)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            patch.delenv(name)
 
-    def make(**changes: Any) -> Settings:
-        data: dict[str, Any] = {
-            "data_dir": str(tmp_path / "data"),
-            "helpdesk": {
-                "base_url": "http://127.0.0.1:9/api/v1",
-                "api_token": "desk-token",
-                "webhook_secret": WEBHOOK_SECRET,
-            },
-            "connections": [
-                connection(PAGE_A, SECRET_A),
-                connection(PAGE_B, SECRET_B),
-                connection(PAGE_OFF, SECRET_OFF, active=False),
-            ],
-        }
-        for key, value in changes.items():
-            known = data.get(key)
-            data[key] = known | value if isinstance(known, dict) else value
-        file = tmp_path / "settings.yaml"
-        file.write_text(yaml.safe_dump(data))
-        monkeypatch.setenv(PATH_VARIABLE, str(file))
-        get_settings.cache_clear()
-        return load_settings()
+        def make(**changes: Any) -> Settings:
+            data = _settings(folder)
+            for key, value in changes.items():
+                known = data.get(key)
+                data[key] = known | value if isinstance(known, dict) else value
+            file = folder / "settings.yaml"
+            file.write_text(yaml.safe_dump(data))
+            patch.setenv(PATH_VARIABLE, str(file))
+            get_settings.cache_clear()
+            return load_settings()
 
-    yield make
+        yield make
     get_settings.cache_clear()
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    return {
+        "data_dir": str(folder / "data"),
+        "helpdesk": {
+            "base_url": "http://127.0.0.1:9/api/v1",
+            "api_token": "desk-token",
+            "webhook_secret": WEBHOOK_SECRET,
+        },
+        "connections": [
+            connection(PAGE_A, SECRET_A),
+            connection(PAGE_B, SECRET_B),
+            connection(PAGE_OFF, SECRET_OFF, active=False),
+        ],
+    }
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Iterator[MakeSettings]:
+    """Give the function of `settings_in`, for one test."""
+    with settings_in(tmp_path) as make:
+        yield make

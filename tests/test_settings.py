@@ -1,6 +1,7 @@
 """The settings: one file and the environment, and one readable line for each thing that is wrong."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,8 @@ def test_a_secret_of_the_environment_is_taken_as_it_is(
 
 
 def test_the_environment_can_give_a_list_as_json(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(
-        "CONNECTOR_CONNECTIONS",
-        '[{"page_id": "1", "desk_id": "7", "active": false}, {"page_id": "2", "desk_id": "7", "active": false}]',
-    )
+    pages = [{"page_id": page_id, "desk_id": "7", "active": False} for page_id in ("1", "2")]
+    monkeypatch.setenv("CONNECTOR_CONNECTIONS", json.dumps(pages))
     monkeypatch.setenv("CONNECTOR_GRAPH__MEDIA_HOSTS", '["cdn.example.com"]')
     settings = _load(file, connections=[connection(PAGE_A, SECRET_A)])
     assert [one.page_id for one in settings.connections] == ["1", "2"]
@@ -196,7 +195,7 @@ def test_a_page_may_have_an_inactive_connection_beside_its_active_one(file: Path
 def test_settings_are_frozen(file: Path) -> None:
     settings = _load(file)
     with pytest.raises(ValidationError):
-        settings.port = 1  # type: ignore[misc]  # mypy sees what pydantic refuses
+        settings.port = 1
 
 
 # --- What is wrong: one line for each fault, which names the key. -----------------------------------------
@@ -204,7 +203,7 @@ def test_settings_are_frozen(file: Path) -> None:
 
 def _one_line(faults: list[str], key: str) -> None:
     (fault,) = faults
-    assert key in fault.partition(" ")[0] or key in fault
+    assert key in fault
     assert "\n" not in fault
     assert len(fault) < 300
 
@@ -343,8 +342,6 @@ def test_an_empty_file_lacks_the_helpdesk(file: Path) -> None:
 SECRETS = {
     "secret_key": "hush-1",
     "admin_token": "hush-2",
-    "redis_url": "redis://:hush-3@store:6379/0",
-    "broker_url": "redis://:hush-4@broker:6379/0",
     "helpdesk": MINIMUM["helpdesk"] | {"api_token": "hush-5"},
     "connections": [
         connection(PAGE_A, "hush-6", page_access_token="hush-7", verify_token="hush-8"),
@@ -353,9 +350,16 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("show", [repr, str, Settings.model_dump_json])
-def test_no_secret_is_shown(file: Path, show: Any) -> None:
-    assert "hush" not in show(_load(file, **SECRETS))
-    assert WEBHOOK_SECRET not in show(_load(file, **SECRETS))
+def test_no_secret_is_shown(file: Path, show: Callable[[Settings], str]) -> None:
+    shown = show(_load(file, **SECRETS))
+    assert "hush" not in shown
+    assert WEBHOOK_SECRET not in shown
+
+
+@pytest.mark.parametrize("key", ["redis_url", "broker_url"])
+@pytest.mark.parametrize("show", [repr, str])
+def test_a_password_in_an_address_is_not_shown(file: Path, show: Callable[[Settings], str], key: str) -> None:
+    assert "hush" not in show(_load(file, **{key: "redis://:hush@store:6379/0"}))
 
 
 def test_no_secret_stands_in_a_fault(file: Path) -> None:

@@ -1,0 +1,238 @@
+"""An agent's comment reaches Messenger: complete, in order, once; and the agent learns what did not."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sandbox.samples import document, photo
+from sandbox.stack import PAGES, Page, Stack, until
+from tests.e2e.load import kill
+
+Start = Callable[..., Stack]
+numbers = itertools.count()
+
+
+class Case:
+    """A sender with an open ticket."""
+
+    def __init__(self, stack: Stack, page: Page = PAGES[0]) -> None:
+        self.stack, self.page, self.psid = stack, page, f"7500000000{next(numbers):06}"
+        stack.write(self.psid, page, text="hello")
+        self.ticket_id = until("a ticket", lambda: stack.tickets(self.psid))[0]["id"]
+
+    def reply(self, body: str, **comment: Any) -> str:
+        return str(self.stack.reply(self.ticket_id, body, **comment)["id"])
+
+    def received(self, count: int, within: float = 30) -> list[dict[str, Any]]:
+        def enough() -> list[dict[str, Any]] | None:
+            found = self.stack.received(self.psid, self.page)
+            return found if len(found) >= count else None
+
+        return until(f"{count} messages", enough, within)
+
+    def comments(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.stack.tickets(self.psid)[0]["comments"]
+        return found
+
+    def delivery(self, comment_id: str, *statuses: str, within: float = 30) -> dict[str, Any]:
+        """Wait until the comment shows one of these statuses."""
+
+        def shown() -> dict[str, Any] | None:
+            config = next(one["config"] for one in self.comments() if one["id"] == comment_id)
+            delivery: dict[str, Any] = config.get("delivery", {})
+            return delivery if delivery.get("status") in statuses else None
+
+        return until(f"the comment is {' or '.join(statuses)}", shown, within)
+
+    def notes(self) -> list[str]:
+        return [
+            one["body"] for one in self.comments() if one["internal"] and one["author"]["type"] == "system"
+        ]
+
+    def note(self) -> str:
+        return until("an internal comment", self.notes)[0]
+
+
+@pytest.fixture
+def case(stack: Stack) -> Case:
+    stack.ask_meta("DELETE", "/faults")
+    stack.ask_desk("DELETE", "/faults")
+    return Case(stack)
+
+
+def six_parts(case: Case) -> str:
+    text = "\n\n".join(f"Paragraph {n}. " + "word " * 360 for n in range(3))
+    files = [photo(), document(), photo("second.png", blue=9)]
+    return case.reply(text, files=[file.as_json() for file in files])
+
+
+def check_six_parts(case: Case) -> None:
+    got = case.received(6, 60)
+    starts = [message["text"].split(".")[0] for message in got[:3]]
+    assert starts == ["Paragraph 0", "Paragraph 1", "Paragraph 2"]
+    assert [message["attachments"][0]["type"] for message in got[3:]] == ["image", "file", "image"]
+    marks = [message["metadata"] for message in got]
+    assert len(set(marks)) == len(marks) == 6
+
+
+def test_a_reply_of_six_parts_arrives_in_order(case: Case) -> None:
+    comment_id = six_parts(case)
+
+    check_six_parts(case)
+    assert len(case.delivery(comment_id, "read")["message_ids"]) == 6
+
+
+def test_a_reply_whose_sending_fails_halfway_is_resumed_and_not_repeated(case: Case) -> None:
+    busy = {"error": {"message": "(#613)", "type": "OAuthException", "code": 613}}
+    fault = {"method": "POST", "path": "/v*/messages", "skip": 3, "times": 2, "status": 400, "body": busy}
+    case.stack.ask_meta("PUT", "/faults", [fault])
+    comment_id = six_parts(case)
+
+    check_six_parts(case)
+    case.delivery(comment_id, "sent", "delivered", "read")
+    assert len(case.received(6)) == 6
+
+
+def test_a_part_that_was_sent_although_meta_answered_an_error_is_not_sent_again(case: Case) -> None:
+    case.stack.ask_meta("PUT", "/behaviour", {"lost_after_send": {"every": 2}})
+    comment_id = six_parts(case)
+    case.delivery(comment_id, "sent", "delivered", "read", within=60)
+    case.stack.ask_meta("PUT", "/behaviour", {"lost_after_send": None})
+
+    check_six_parts(case)
+    assert len(case.received(6)) == 6
+
+
+def test_a_part_whose_answer_got_lost_is_not_sent_again(case: Case) -> None:
+    fault = {"method": "POST", "path": "/v*/messages", "every": 2, "drop": True, "after": True}
+    case.stack.ask_meta("PUT", "/faults", [fault])
+    comment_id = six_parts(case)
+    case.delivery(comment_id, "sent", "delivered", "read", within=60)
+
+    assert len(case.received(6)) == 6
+
+
+def test_a_part_that_never_reached_meta_is_sent_again(case: Case) -> None:
+    fault = {"method": "POST", "path": "/v*/messages", "times": 1, "drop": True}
+    case.stack.ask_meta("PUT", "/faults", [fault])
+    comment_id = case.reply("hello again")
+
+    case.delivery(comment_id, "sent", "delivered", "read")
+    assert [message["text"] for message in case.received(1)] == ["hello again"]
+
+
+def test_a_worker_killed_while_it_sends_repeats_no_part(start: Start) -> None:
+    stack = start()
+    case = Case(stack)
+    stack.ask_meta("PUT", "/faults", [{"method": "POST", "path": "/v*/messages", "delay": 0.4}])
+    comment_id = six_parts(case)
+    case.received(2)
+    kill(stack, "worker")
+    case.received(4, 60)
+    kill(stack, "worker")
+
+    check_six_parts(case)
+    case.delivery(comment_id, "sent", "delivered", "read", within=60)
+    assert len(case.received(6)) == 6
+
+
+def test_internal_comments_and_customers_comments_stay_inside(case: Case) -> None:
+    case.reply("for agents only", internal=True)
+    case.stack.write(case.psid, text="still there?")
+    case.reply("yes")
+
+    assert [message["text"] for message in case.received(1)] == ["yes"]
+
+
+def test_replies_of_one_ticket_keep_their_order(case: Case) -> None:
+    for number in range(30):
+        case.reply(f"reply {number}")
+
+    texts = [message["text"] for message in case.received(30, 60)]
+    assert texts == [f"reply {number}" for number in range(30)]
+
+
+def test_a_webhook_that_comes_twice_sends_once(stack: Stack) -> None:
+    stack.ask_desk("PUT", "/settings", {"webhook_duplicate": 1.0})
+    case = Case(stack)
+    for number in range(10):
+        case.reply(f"reply {number}")
+    until("all webhooks are delivered", lambda: stack.ask_desk("GET", "/webhooks")["waiting"] == 0)
+    stack.ask_desk("PUT", "/settings", {"webhook_duplicate": 0.0})
+    case.reply("last")
+
+    texts = [message["text"] for message in case.received(11)]
+    assert texts == [*(f"reply {number}" for number in range(10)), "last"]
+
+
+def test_a_webhook_without_the_tickets_config_has_the_ticket_read(stack: Stack) -> None:
+    stack.ask_desk("PUT", "/settings", {"webhook_config": False})
+    case = Case(stack)
+    for number in range(5):
+        case.reply(f"reply {number}")
+    texts = [message["text"] for message in case.received(5)]
+    stack.ask_desk("PUT", "/settings", {"webhook_config": True})
+
+    assert texts == [f"reply {number}" for number in range(5)]
+
+
+def test_a_reply_outside_the_window_fails_and_tells_the_agent(case: Case) -> None:
+    case.stack.ask_meta("POST", f"/pages/{case.page.page_id}/people/{case.psid}/age", {"hours": 30})
+    comment_id = case.reply("too late")
+
+    assert "window" in case.delivery(comment_id, "failed")["error"]
+    assert "window for replies has closed" in case.note()
+    assert case.stack.received(case.psid) == []
+
+
+def test_a_page_that_may_use_the_human_agent_tag_replies_outside_the_window(start: Start) -> None:
+    page = Page("55501", "Late", "777", "7e" * 16, "EAAlate", "verify-3", "9", None, human_agent=True)
+    case = Case(start(pages=[page]), page)
+    case.stack.ask_meta("POST", f"/pages/{page.page_id}/people/{case.psid}/age", {"hours": 30})
+    case.reply("not too late")
+
+    (message,) = case.received(1)
+    assert message["tag"] == "HUMAN_AGENT"
+
+
+def test_a_file_that_meta_refuses_does_not_hold_back_the_others(case: Case) -> None:
+    refusal = {"error": {"message": "no", "type": "OAuthException", "code": 100, "error_subcode": 2018047}}
+    fault = {"method": "POST", "path": "/v*/message_attachments", "times": 1, "status": 400, "body": refusal}
+    case.stack.ask_meta("PUT", "/faults", [fault])
+    comment_id = case.reply("two files", files=[photo().as_json(), document().as_json()])
+
+    delivery = case.delivery(comment_id, "failed")
+    assert "photo.png" in delivery["error"]
+    assert len(delivery["message_ids"]) == 2
+    text, file = case.received(2)
+    assert text["text"] == "two files"
+    assert file["attachments"][0]["filename"] == "invoice.pdf"
+
+
+def test_replies_wait_while_the_pages_token_is_refused(case: Case) -> None:
+    page = case.page
+    token = {"name": page.name, "app_id": page.app_id, "access_token": "EAAother"}
+    case.stack.ask_meta("PUT", f"/pages/{page.page_id}", token)
+    comment_id = case.reply("patience")
+    assert "access token" in case.note()
+    case.stack.ask_meta("PUT", f"/pages/{page.page_id}", token | {"access_token": page.access_token})
+
+    case.delivery(comment_id, "sent", "delivered", "read", within=60)
+    assert [message["text"] for message in case.received(1)] == ["patience"]
+
+
+def test_what_an_agent_writes_in_metas_inbox_stands_on_the_ticket_and_is_not_sent_back(case: Case) -> None:
+    case.stack.ask_meta("POST", f"/pages/{case.page.page_id}/inbox", {"psid": case.psid, "text": "from Meta"})
+    until("it stands on the ticket", lambda: [one for one in case.comments() if one["body"] == "from Meta"])
+    case.reply("from the helpdesk")
+    case.received(2)
+
+    (comment,) = [one for one in case.comments() if one["body"] == "from Meta"]
+    assert comment["author"]["type"] == "agent"
+    assert comment["config"]["source"] == "facebook_messenger"
+    assert [message["text"] for message in case.stack.received(case.psid)] == [
+        "from Meta",
+        "from the helpdesk",
+    ]

@@ -1,0 +1,184 @@
+"""The command line: what starts, what says why it does not, what starts again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import yaml
+
+from connector.store import binary
+from sandbox.stack import Process, Stack, until
+from tests.e2e.load import kill, part
+
+Start = Callable[..., Stack]
+
+
+def connector(*arguments: str, settings: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "connector", *arguments]
+    variables = {**os.environ, "CONNECTOR_SETTINGS": str(settings), **environment}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_demos_story_holds(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox.demo", "--once"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+    assert run.returncode == 0, run.stdout
+    assert "✘" not in run.stdout
+
+
+def test_wrong_settings_stop_the_start_with_a_line_for_each_fault(tmp_path: Path) -> None:
+    page = {"page_id": "1", "desk_id": "7", "app_secret": "a", "verify_token": "v", "page_access_token": "t"}
+    wrong = {
+        "prot": 8000,
+        "helpdesk": {
+            "base_url": "acme",
+            "api_token": "t",
+            "webhook_secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
+        },
+        "connections": [page, page, page | {"page_id": "2", "page_access_token": ""}],
+    }
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(wrong))
+
+    run = connector("up", settings=file)
+
+    assert run.returncode == 1
+    faults = run.stderr.splitlines()
+    assert any("prot" in fault and "not a known key" in fault for fault in faults)
+    assert any("helpdesk.base_url" in fault and "'acme'" in fault for fault in faults)
+    assert any("connections[2]" in fault and "page_access_token" in fault for fault in faults)
+    assert len(faults) == 3
+
+
+def test_a_page_with_two_active_connections_stops_the_start(start: Start) -> None:
+    stack = start()
+    settings = yaml.safe_load(stack.settings_file.read_text())
+    settings["connections"].append(settings["connections"][0])
+    file = stack.folder / "doubled.yaml"
+    file.write_text(yaml.safe_dump(settings))
+
+    run = connector("up", settings=file)
+
+    assert run.returncode == 1
+    assert "2 active connections" in run.stderr
+
+
+def test_a_second_run_with_the_same_data_says_so(start: Start) -> None:
+    stack = start()
+
+    run = connector("up", settings=stack.settings_file)
+
+    assert run.returncode == 1
+    assert "in use by another run" in run.stderr
+
+
+def test_a_port_that_is_taken_is_named(start: Start, tmp_path: Path) -> None:
+    stack = start()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        data = str(tmp_path / "other")
+        run = connector(
+            "up", settings=stack.settings_file, CONNECTOR_EMBEDDED_PORT=port, CONNECTOR_DATA_DIR=data
+        )
+
+    assert run.returncode == 1
+    assert f"port {port}" in run.stderr
+    assert "embedded_port" in run.stderr
+
+
+def test_it_stops_cleanly_and_keeps_what_it_accepted(start: Start) -> None:
+    stack = start()
+    stack.desk.kill()
+    stack.write("7800000000000000", text="keep me")
+    until("Meta has delivered it", lambda: stack.ask_meta("GET", "/webhooks")["waiting"] == 0)
+
+    assert stack.connector.stop() == 0
+    stack.desk.start()
+    stack.connector.start()
+    stack.wait_until_ready()
+
+    until("it is on a ticket", lambda: stack.tickets("7800000000000000"), 60)
+
+
+def test_children_end_when_the_supervisor_is_killed_and_a_new_run_goes_on(start: Start) -> None:
+    stack = start()
+    children = psutil.Process(stack.connector.popen.pid).children(recursive=True)
+    stack.connector.kill()
+    gone, alive = psutil.wait_procs(children, timeout=40)
+    assert not alive
+    assert gone
+    stack.connector.start()
+    stack.wait_until_ready()
+    stack.write("7800000000000001", text="hello")
+
+    until("it is on a ticket", lambda: stack.tickets("7800000000000001"), 30)
+
+
+def test_a_scheduler_that_dies_is_started_again(start: Start) -> None:
+    stack = start()
+    before = part(stack, "beat").pid
+    kill(stack, "beat")
+
+    assert part(stack, "beat").pid != before
+
+
+def test_a_worker_that_takes_nothing_is_restarted(start: Start) -> None:
+    stack = start()
+    stuck = part(stack, "worker")
+    stuck.send_signal(signal.SIGSTOP)
+    stack.write("7800000000000002", text="hello")
+
+    until("it is on a ticket", lambda: stack.tickets("7800000000000002"), 60)
+    assert not stuck.is_running() or part(stack, "worker").pid != stuck.pid
+
+
+def test_the_parts_run_one_by_one_on_a_store_of_their_own(start: Start) -> None:
+    stack = start()
+    stack.connector.stop()
+    settings = yaml.safe_load(stack.settings_file.read_text())
+    port = settings["embedded_port"]
+    settings["redis_url"] = f"redis://127.0.0.1:{port}/0"
+    stack.settings_file.write_text(yaml.safe_dump(settings))
+
+    store = stack.process("own-store", [binary(), "--port", str(port), "--save", ""])
+    web = [sys.executable, "-m", "uvicorn", "connector.app:app", "--port", str(settings["port"])]
+    parts: list[Process] = [
+        store,
+        stack.process("web", web),
+        stack.process("worker", [sys.executable, "-m", "celery", "-A", "tasks", "worker"]),
+        stack.process("beat", [sys.executable, "-m", "connector", "beat"]),
+        stack.process("worker-2", [sys.executable, "-m", "connector", "worker"]),
+    ]
+    try:
+        until("it is ready", lambda: stack.http.get(f"{stack.url}/readyz").is_success, 30)
+        for number in range(20):
+            stack.write("7800000000000003", text=str(number))
+        until("all arrived", lambda: len(_texts(stack, "7800000000000003")) == 20, 30)
+        assert _texts(stack, "7800000000000003") == [str(number) for number in range(20)]
+    finally:
+        for process in reversed(parts):
+            process.stop()
+
+
+def _texts(stack: Stack, psid: str) -> list[str]:
+    return [entry["body"] for ticket in stack.tickets(psid) for entry in (ticket, *ticket["comments"])]
+
+
+def test_logs_hold_no_token_and_no_text(start: Start) -> None:
+    stack = start()
+    stack.write("7800000000000004", text="a very private matter")
+    ticket = until("a ticket", lambda: stack.tickets("7800000000000004"))[0]
+    stack.reply(ticket["id"], "a very private answer")
+    until("the reply arrived", lambda: stack.received("7800000000000004"))
+
+    log = stack.connector.log.read_text()
+    secrets = [stack.api_token, stack.webhook_secret, *(page.access_token for page in stack.pages)]
+    secrets += [page.app_secret for page in stack.pages]
+    assert "relayed" in log
+    assert not [secret for secret in [*secrets, "very private"] if secret in log]

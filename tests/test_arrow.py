@@ -1,0 +1,118 @@
+"""The arrow: doors use work, work uses dialects, never back; a foreign key stands in a dialect only."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("connector", "tasks", "clients", "sandbox")
+MAY_IMPORT = {
+    "connector": {"connector", "tasks", "clients"},
+    "tasks": {"tasks", "clients", "connector.settings", "connector.logs"},
+    "clients": {"clients"},
+    "sandbox": {"sandbox"},
+}
+FOREIGN_KEYS = frozenset(
+    {
+        *("entry", "messaging", "standby", "changes", "message", "mid", "is_echo", "watermark", "postback"),
+        *("message_id", "attachment_id", "recipient_id", "error_subcode", "participants"),
+        *("ticket", "tickets", "comment", "comments", "attachment", "webhook-id", "webhook-signature"),
+    }
+)
+
+
+def _imports(source: str) -> Iterator[str]:
+    """Yield the modules of our own that a module imports, as `package.module` where that can be told."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "our own modules are imported by their full name"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if name.partition(".")[0] in {*PACKAGES, "tests"})
+
+
+def _against_the_arrow(package: str, source: str) -> list[str]:
+    allowed = MAY_IMPORT[package]
+    return [
+        name
+        for name in _imports(source)
+        if not any(name == one or name.startswith(f"{one}.") for one in allowed)
+    ]
+
+
+def _foreign_keys(source: str) -> list[str]:
+    """Return the foreign keys that a module looks up in a dictionary."""
+    looked_up: list[ast.expr] = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Subscript(slice=ast.expr() as key, ctx=ast.Load()):
+                looked_up.append(key)
+            case ast.Call(func=ast.Attribute(attr="get" | "pop" | "setdefault"), args=[key, *_]):
+                looked_up.append(key)
+            case ast.MatchMapping(keys=keys):
+                looked_up.extend(keys)
+    return [
+        key.value
+        for key in looked_up
+        if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value in FOREIGN_KEYS
+    ]
+
+
+def _modules(*packages: str) -> list[Path]:
+    return [file.relative_to(ROOT) for package in packages for file in sorted((ROOT / package).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("module", _modules(*PACKAGES), ids=str)
+def test_imports_follow_the_arrow(module: Path) -> None:
+    assert _against_the_arrow(module.parts[0], (ROOT / module).read_text()) == []
+
+
+@pytest.mark.parametrize("module", _modules("connector", "tasks"), ids=str)
+def test_foreign_keys_stand_in_the_dialects_only(module: Path) -> None:
+    assert _foreign_keys((ROOT / module).read_text()) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_has_modules_to_check(package: str) -> None:
+    assert len(_modules(package)) > 5
+
+
+@pytest.mark.parametrize(
+    ("package", "source"),
+    [
+        ("clients", "from tasks import inbox"),
+        ("clients", "import connector.settings"),
+        ("clients", "def f():\n    from connector.settings import Settings"),
+        ("tasks", "from connector.doors import Doors"),
+        ("tasks", "from connector import app"),
+        ("tasks", "import connector"),
+        ("connector", "from sandbox.stack import Stack"),
+        ("connector", "import tests.conftest"),
+        ("sandbox", "from clients import events"),
+        ("sandbox", "from connector.settings import Settings"),
+    ],
+)
+def test_an_import_against_the_arrow_would_be_found(package: str, source: str) -> None:
+    assert _against_the_arrow(package, source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'item["message"]["text"]',
+        'item.get("mid")',
+        'answer.get("ticket", {})',
+        'match item:\n    case {"message": text}:\n        pass',
+    ],
+)
+def test_a_foreign_key_would_be_found(source: str) -> None:
+    assert _foreign_keys(source)
+
+
+def test_keys_of_our_own_are_no_foreign_keys() -> None:
+    assert not _foreign_keys('settings["graph"]; {"comment": 1}; known.get("page_id"); letter["message"] = 1')

@@ -1,0 +1,656 @@
+"""The doors, over real HTTP and with a real store: what is let in, what is kept, and what is answered."""
+
+import asyncio
+import gc
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+import uvicorn
+
+from clients.signature import sign
+from connector.app import create_app
+from connector.doors import MAX_BODY
+from connector.intake import Intake, StoreAway
+from connector.settings import Settings
+from sandbox.stack import until
+from tasks.inbox import Row, connect, connect_async
+from tests.conftest import (
+    PAGE_A,
+    PAGE_B,
+    PAGE_OFF,
+    SECRET_A,
+    SECRET_B,
+    SECRET_OFF,
+    MakeSettings,
+    Valkey,
+    connection,
+    payload,
+    settings_in,
+)
+from tests.test_helpdesk_webhooks import headers, signature
+
+PSID = "7623554920995436"
+QUEUE = f"in:{PAGE_A}:{PSID}"
+MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
+
+
+@contextmanager
+def _serving(settings: Settings) -> Iterator[str]:
+    """Serve the web application and give its URL."""
+    collector = gc.get_threshold()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        until("the doors are open", lambda: server.started)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+    # What the application sets for a process of its own must not stay in this one.
+    gc.unfreeze()
+    gc.set_threshold(*collector)
+
+
+class Doors:
+    """The doors of a running connector, and its store."""
+
+    def __init__(self, url: str, store_url: str) -> None:
+        self.url = url
+        self.http = httpx.Client(base_url=url, trust_env=False)
+        self.store = connect(store_url)
+        self._before = self._metrics()
+
+    def meta(self, body: bytes, secret: str = SECRET_A, **headers: str) -> int:
+        """Bring a body that an app signed, as Meta does. Return the status of the answer."""
+        signed = {"X-Hub-Signature-256": sign(body, secret), "Content-Type": "application/json"}
+        return self.http.post(MESSENGER, content=body, headers=signed | headers).status_code
+
+    def helpdesk(self, body: bytes, **changes: str) -> int:
+        """Bring a body that the helpdesk signed. Return the status of the answer."""
+        return self.http.post(HELPDESK, content=body, headers=headers(body, None, **changes)).status_code
+
+    def queue(self, thread: str = QUEUE) -> list[dict[str, Any]]:
+        """Return the bodies of the events that wait in a thread."""
+        found: Any = self.store.lrange(f"mc:queue:{thread}", 0, -1)
+        return [json.loads(event.split(b" ", 2)[2]) for event in found]
+
+    def stored(self) -> set[str]:
+        """Return the names of what the inbox keeps, but for counters and the queue of wake-ups."""
+        return {key.decode() for key in self.store.scan_iter("mc:*")}
+
+    def queues(self) -> set[str]:
+        """Return the names of the threads that hold events."""
+        return {key.removeprefix("mc:queue:") for key in self.stored() if key.startswith("mc:queue:")}
+
+    def counted(self, name: str) -> float:
+        """Return how much one of the numbers under `/metrics` grew in this test."""
+        return self._metrics().get(f"connector_{name}", 0) - self._before.get(f"connector_{name}", 0)
+
+    def _metrics(self) -> dict[str, float]:
+        lines = self.http.get("/metrics").text.splitlines()
+        named = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in named}
+
+
+@contextmanager
+def _doors(url: str, store_url: str) -> Iterator[Doors]:
+    doors = Doors(url, store_url)
+    try:
+        yield doors
+    finally:
+        doors.http.close()
+        doors.store.close()
+
+
+@pytest.fixture(scope="module")
+def url(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a connector that serves all tests but those that need one of their own."""
+    with settings_in(tmp_path_factory.mktemp("doors")) as make, _serving(make(redis_url=valkey)) as url:
+        yield url
+
+
+@pytest.fixture
+def doors(url: str, store_url: str) -> Iterator[Doors]:
+    with _doors(url, store_url) as found:
+        yield found
+
+
+def item(mid: str, at: int = 1795382999900, psid: str = PSID, page: str = PAGE_A) -> dict[str, Any]:
+    """Return a message of a person as Meta sends it."""
+    people = {"sender": {"id": psid}, "recipient": {"id": page}}
+    return people | {"timestamp": at, "message": {"mid": mid, "text": f"I am {mid}"}}
+
+
+def entry(*items: dict[str, Any], page: str = PAGE_A) -> dict[str, Any]:
+    """Return what Meta sends for one page."""
+    return {"id": page, "time": 1795383000123, "messaging": list(items)}
+
+
+def envelope(*entries: dict[str, Any], object_: str = "page") -> bytes:
+    """Return a body of Meta's webhook."""
+    return json.dumps({"object": object_, "entry": list(entries)}).encode()
+
+
+def mids(events: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the mids of messages."""
+    return [event["message"]["mid"] for event in events]
+
+
+MESSAGE = envelope(entry(item("m_1")))
+
+
+# --- The handshake. -------------------------------------------------------------------------------------
+
+
+def _handshake(doors: Doors, **changes: str | None) -> httpx.Response:
+    asked = {"mode": "subscribe", "verify_token": "verify-1", "challenge": "1158201444"} | changes
+    query = {f"hub.{name}": value for name, value in asked.items() if value is not None}
+    return doors.http.get(MESSENGER, params=query)
+
+
+def test_the_handshake_gives_the_bare_challenge_back(doors: Doors) -> None:
+    response = _handshake(doors, challenge="<b>CHALLENGE</b>")
+    assert (response.status_code, response.text) == (200, "<b>CHALLENGE</b>")
+    assert response.headers["content-type"].startswith("text/plain")
+
+
+def test_the_handshake_knows_the_token_of_every_active_connection(doors: Doors) -> None:
+    assert _handshake(doors, verify_token="verify-2").status_code == 200
+
+
+@pytest.mark.parametrize("token", ["verify-3", "verify", "VERIFY-1", "", "\0", "ż", None])
+def test_the_handshake_refuses_any_other_token(doors: Doors, token: str | None) -> None:
+    assert _handshake(doors, verify_token=token).status_code == 403
+
+
+@pytest.mark.parametrize("mode", ["unsubscribe", "", None])
+def test_the_handshake_refuses_any_other_mode(doors: Doors, mode: str | None) -> None:
+    assert _handshake(doors, mode=mode).status_code == 403
+
+
+# --- The signature of Meta. -----------------------------------------------------------------------------
+
+
+def test_a_signed_event_is_stored_in_its_threads_queue(doors: Doors) -> None:
+    assert doors.meta(MESSAGE) == 200
+    assert mids(doors.queue()) == ["m_1"]
+
+
+@pytest.mark.parametrize("header", ["", "sha256=", "sha256=0", sign(b"another", SECRET_A), "sha256=\xe4"])
+def test_a_wrong_signature_is_refused_and_nothing_is_stored(doors: Doors, header: str) -> None:
+    raw = httpx.Headers([(b"X-Hub-Signature-256", header.encode("latin-1"))])
+    assert doors.http.post(MESSENGER, content=MESSAGE, headers=raw).status_code == 403
+    assert doors.stored() == set()
+
+
+def test_a_missing_signature_is_refused_and_nothing_is_stored(doors: Doors) -> None:
+    assert doors.http.post(MESSENGER, content=MESSAGE).status_code == 403
+    assert doors.stored() == set()
+
+
+def test_a_refused_webhook_is_counted(doors: Doors) -> None:
+    doors.meta(MESSAGE, "wrong")
+    assert doors.counted('webhooks_refused_total{door="messenger"}') == 1
+
+
+def test_an_event_signed_by_another_pages_app_is_refused(doors: Doors) -> None:
+    assert doors.meta(envelope(entry(item("m_1", page=PAGE_B), page=PAGE_B)), SECRET_A) == 403
+    assert doors.stored() == set()
+
+
+def test_among_pages_only_those_of_the_app_that_signed_are_kept(doors: Doors) -> None:
+    body = envelope(entry(item("m_a")), entry(item("m_b", page=PAGE_B), page=PAGE_B))
+    assert doors.meta(body, SECRET_A) == 200
+    assert doors.queues() == {QUEUE}
+    assert doors.counted('webhooks_refused_total{door="messenger"}') == 1
+
+
+def test_each_page_is_heard_through_its_own_app(doors: Doors) -> None:
+    assert doors.meta(envelope(entry(item("m_b", page=PAGE_B), page=PAGE_B)), SECRET_B) == 200
+    assert doors.queues() == {f"in:{PAGE_B}:{PSID}"}
+
+
+def test_the_app_of_an_inactive_connection_is_refused(doors: Doors) -> None:
+    body = envelope(entry(item("m_1", page=PAGE_OFF), page=PAGE_OFF))
+    assert doors.meta(body, SECRET_OFF) == 403
+    assert doors.stored() == set()
+
+
+def test_two_pages_of_one_app_are_heard_in_one_body(store_url: str, make_settings: MakeSettings) -> None:
+    first, second = (connection(page_id, SECRET_A) for page_id in (PAGE_A, PAGE_B))
+    settings = make_settings(redis_url=store_url, connections=[first, second])
+    with _serving(settings) as url, _doors(url, store_url) as doors:
+        body = envelope(entry(item("m_a")), entry(item("m_b", page=PAGE_B), page=PAGE_B))
+        assert doors.meta(body, SECRET_A) == 200
+        assert doors.queues() == {QUEUE, f"in:{PAGE_B}:{PSID}"}
+
+
+# --- What is none of ours is answered 200, and counted. ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (envelope(entry(item("m_1"), page="1")), "unknown_page"),
+        (envelope(entry(item("m_1"), page=PAGE_OFF)), "unknown_page"),
+        (envelope({"id": PAGE_A, "changes": [{"field": "feed", "value": {}}]}), "change"),
+        (payload("messenger/dashboard_test"), "unknown_page"),
+        (payload("messenger/policy_enforcement"), "event_without_person"),
+    ],
+)
+def test_what_concerns_nobody_here_is_taken_and_counted(doors: Doors, body: bytes, reason: str) -> None:
+    assert doors.meta(body) == 200
+    assert doors.counted(f'events_ignored_total{{reason="{reason}"}}') == 1
+    assert doors.queues() == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [payload("messenger/instagram"), envelope(), b"{}", b"[]", b"no JSON", b"", b"\xff", b"[" * 10_000],
+)
+def test_what_is_not_understood_is_taken_if_it_is_signed(doors: Doors, body: bytes) -> None:
+    assert doors.meta(body) == 200
+    assert doors.queues() == set()
+
+
+def test_what_is_not_understood_is_refused_if_it_is_not_signed(doors: Doors) -> None:
+    assert doors.meta(b"no JSON", "wrong") == 403
+
+
+# --- What is stored. ------------------------------------------------------------------------------------
+
+
+def test_an_event_is_stored_once_however_often_it_comes(doors: Doors) -> None:
+    assert [doors.meta(MESSAGE) for _ in range(3)] == [200, 200, 200]
+    assert mids(doors.queue()) == ["m_1"]
+
+
+def test_an_event_is_stored_once_even_if_it_comes_at_the_same_time(doors: Doors) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda _: doors.meta(MESSAGE), range(64)))
+    assert statuses == [200] * 64
+    assert mids(doors.queue()) == ["m_1"]
+
+
+def test_an_event_that_stands_twice_in_one_body_is_stored_once(doors: Doors) -> None:
+    assert doors.meta(envelope(entry(item("m_1"), item("m_1")), entry(item("m_1")))) == 200
+    assert mids(doors.queue()) == ["m_1"]
+
+
+def test_events_of_one_body_wait_in_the_order_of_their_times(doors: Doors) -> None:
+    shuffled = [item(f"m_{number}", at=1795382999000 + number) for number in (3, 1, 4, 2, 5, 0)]
+    assert doors.meta(envelope(entry(*shuffled[:3]), entry(*shuffled[3:]))) == 200
+    assert mids(doors.queue()) == ["m_0", "m_1", "m_2", "m_3", "m_4", "m_5"]
+
+
+def test_each_person_has_a_queue(doors: Doors) -> None:
+    assert doors.meta(envelope(entry(item("m_1"), item("m_2", psid="8")))) == 200
+    assert doors.queues() == {QUEUE, f"in:{PAGE_A}:8"}
+
+
+def test_events_in_standby_are_stored(doors: Doors) -> None:
+    assert doors.meta(payload("messenger/standby_text")) == 200
+    assert mids(doors.queue()) == ["m_standby"]
+
+
+def test_our_own_echo_leaves_only_its_mid(doors: Doors) -> None:
+    assert doors.meta(payload("messenger/echo_ours")) == 200
+    assert doors.stored() == {f"mc:echo:{PAGE_A}:connector:981:0"}
+    assert doors.store.get(f"mc:echo:{PAGE_A}:connector:981:0") == b"m_ours"
+
+
+def test_an_echo_of_the_page_inbox_waits_beside_what_the_person_wrote(doors: Doors) -> None:
+    assert doors.meta(payload("messenger/echo_page_inbox")) == 200
+    assert mids(doors.queue()) == ["m_inbox"]
+
+
+@pytest.mark.parametrize("name", ["read", "delivery"])
+def test_receipts_wait_beside_the_replies(doors: Doors, name: str) -> None:
+    assert doors.meta(payload(f"messenger/{name}")) == 200
+    assert doors.queues() == {f"out:{PAGE_A}:{PSID}"}
+
+
+def test_an_event_wakes_its_thread(doors: Doors) -> None:
+    def woken() -> list[Any]:
+        found: Any = doors.store.lrange("connector", 0, -1)
+        return [json.loads(message) for message in found]
+
+    doors.meta(MESSAGE)
+    (message,) = until("a wake-up is sent", woken)
+    assert message["headers"]["task"] == "relay"
+    assert QUEUE in message["headers"]["argsrepr"]
+
+
+# --- Size. ----------------------------------------------------------------------------------------------
+
+
+def test_a_body_of_four_mebibytes_is_taken(doors: Doors) -> None:
+    assert doors.meta(MESSAGE + b" " * (MAX_BODY - len(MESSAGE))) == 200
+    assert mids(doors.queue()) == ["m_1"]
+
+
+def test_a_larger_body_is_refused_before_it_is_sent(doors: Doors) -> None:
+    with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0), timeout=10) as client:
+        head = f"POST {MESSENGER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n"
+        client.sendall(head.encode())
+        assert client.recv(1024).startswith(b"HTTP/1.1 413 ")
+
+
+def _chunked(body: bytes) -> Iterator[bytes]:
+    """Give a body in pieces: its length is then not told in advance."""
+    for start in range(0, len(body), 65536):
+        yield body[start : start + 65536]
+
+
+def test_a_larger_body_of_unknown_length_is_refused(doors: Doors) -> None:
+    body = MESSAGE + b" " * (MAX_BODY - len(MESSAGE) + 1)
+    signed = {"X-Hub-Signature-256": sign(body, SECRET_A)}
+    assert doors.http.post(MESSENGER, content=_chunked(body), headers=signed).status_code == 413
+    assert doors.stored() == set()
+
+
+def test_a_body_of_unknown_length_is_taken(doors: Doors) -> None:
+    signed = {"X-Hub-Signature-256": sign(MESSAGE, SECRET_A)}
+    assert doors.http.post(MESSENGER, content=_chunked(MESSAGE), headers=signed).status_code == 200
+
+
+def test_a_client_that_hangs_up_leaves_the_door_open(doors: Doors) -> None:
+    with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0)) as client:
+        client.sendall(
+            f"POST {MESSENGER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode()
+        )
+    assert doors.meta(MESSAGE) == 200
+
+
+# --- The helpdesk's door. -------------------------------------------------------------------------------
+
+REPLY = payload("helpdesk/comment_of_agent")
+OUT = f"out:{PAGE_A}:{PSID}"
+
+
+def test_an_agents_comment_is_stored_in_its_persons_queue(doors: Doors) -> None:
+    assert doors.helpdesk(REPLY) == 202
+    assert doors.queues() == {OUT}
+
+
+def test_a_comment_is_stored_once_however_often_it_comes(doors: Doors) -> None:
+    signed = {"id": "msg_2", "signature": signature(REPLY, "msg_2")}
+    assert [doors.helpdesk(REPLY), doors.helpdesk(REPLY), doors.helpdesk(REPLY, **signed)] == [202] * 3
+    assert len(doors.queue(OUT)) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["comment_internal", "comment_of_customer", "comment_on_foreign_ticket", "ticket_closed", "unknown_type"],
+)
+def test_what_does_not_go_out_is_taken_and_not_stored(doors: Doors, name: str) -> None:
+    assert doors.helpdesk(payload(f"helpdesk/{name}")) == 202
+    assert doors.stored() == set()
+
+
+def test_a_wrong_signature_of_the_helpdesk_is_refused_and_counted(doors: Doors) -> None:
+    assert doors.helpdesk(REPLY, signature="v1,AAAA") == 401
+    assert doors.counted('webhooks_refused_total{door="helpdesk"}') == 1
+    assert doors.stored() == set()
+
+
+def test_an_old_webhook_of_the_helpdesk_is_refused(doors: Doors) -> None:
+    assert doors.http.post(HELPDESK, content=REPLY, headers=headers(REPLY, at=1795383000)).status_code == 401
+
+
+@pytest.mark.parametrize("body", [b"{}", b"no JSON", payload("helpdesk/comment_without_ticket")])
+def test_a_webhook_that_is_not_understood_is_a_bad_request(doors: Doors, body: bytes) -> None:
+    assert doors.helpdesk(body) == 400
+
+
+def test_half_an_emoji_in_a_comment_is_no_fault_of_the_server(doors: Doors) -> None:
+    assert doors.helpdesk(REPLY.replace(b"**Anna**", rb"\ud83d")) in {202, 400}
+
+
+def test_a_large_webhook_of_the_helpdesk_is_refused(doors: Doors) -> None:
+    assert doors.helpdesk(b" " * (MAX_BODY + 1)) == 413
+
+
+def test_comments_of_long_ago_do_not_keep_newer_ones_out(doors: Doors) -> None:
+    old = REPLY.replace(b"2026-11-22T20:15:03Z", b"1969-07-20T20:17:40Z")
+    assert doors.helpdesk(old.replace(b'"981"', b'"1"')) == 202
+    assert doors.helpdesk(REPLY) == 202
+    assert len(doors.queue(OUT)) == 2
+
+
+# --- The store. -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_store(tmp_path: Path) -> Iterator[Valkey]:
+    """Give a store that the test may stop."""
+    folder = tmp_path / "valkey"
+    folder.mkdir()
+    store = Valkey(folder)
+    yield store
+    store.stop()
+
+
+def test_while_the_store_is_away_senders_are_told_to_come_again(
+    own_store: Valkey, store_url: str, make_settings: MakeSettings
+) -> None:
+    settings = make_settings(redis_url=own_store.url, broker_url=store_url)
+    with _serving(settings) as url, _doors(url, own_store.url) as doors:
+        assert doors.meta(MESSAGE) == 200
+        own_store.stop()
+        assert (doors.meta(envelope(entry(item("m_2")))), doors.helpdesk(REPLY)) == (503, 503)
+        assert doors.counted("events_not_stored_total") == 2
+        assert doors.http.get("/readyz").status_code == 503
+        assert doors.http.get("/healthz").status_code == 200
+        own_store.start()
+        assert doors.meta(envelope(entry(item("m_2")))) == 200
+        assert mids(doors.queue()) == ["m_1", "m_2"]
+        assert doors.http.get("/readyz").status_code == 200
+
+
+# --- What tells how it fares. -----------------------------------------------------------------------------
+
+
+def test_the_process_says_that_it_is_alive_and_ready(doors: Doors) -> None:
+    assert [doors.http.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+
+
+def test_metrics_tell_what_waits(doors: Doors) -> None:
+    doors.meta(envelope(entry(item("m_1"), item("m_2", psid="8"))))
+    assert doors.counted("threads") == 2
+    assert doors.counted('events_total{outcome="accepted"}') == 2
+    assert doors.counted("dead_letters") == 0
+
+
+def test_metrics_hold_no_secret(doors: Doors) -> None:
+    doors.meta(MESSAGE)
+    assert SECRET_A not in doors.http.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", [MESSENGER, HELPDESK])
+def test_other_methods_are_not_allowed(doors: Doors, path: str) -> None:
+    assert doors.http.put(path).status_code == 405
+
+
+# --- Group commit. --------------------------------------------------------------------------------------
+
+
+class Calls:
+    """An asynchronous store that counts the calls of its script, and can hold them back."""
+
+    def __init__(self, url: str) -> None:
+        self.store, self.sizes = connect_async(url), list[int]()
+        self.begun, self.gate = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+
+    def register_script(self, script: str) -> Callable[..., Any]:
+        """Return the script, counted."""
+        run = self.store.register_script(script)
+
+        async def counted(args: Sequence[Any]) -> Any:
+            self.sizes.append((len(args) - 3) // 4)
+            self.begun.set()
+            await self.gate.wait()
+            return await run(args=args)
+
+        return counted
+
+
+def _row(name: str) -> Row:
+    return Row(f"mc:seen:{name}", f"in:{PAGE_A}:{PSID}", 1, name)
+
+
+def _names(store_url: str) -> list[str]:
+    store = connect(store_url)
+    found: Any = store.lrange(f"mc:queue:{QUEUE}", 0, -1)
+    store.close()
+    return [event.split(b" ", 2)[2].decode() for event in found]
+
+
+async def _let_them_wait() -> None:
+    """Let the requests that were made get as far as they get without the store."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def _with_intake(
+    store_url: str, scenario: Callable[[Intake, Calls], Any], woken: list[str] | None = None
+) -> Calls:
+    async def run() -> Calls:
+        calls = Calls(store_url)
+        wake: Callable[[Sequence[str]], None] = ([] if woken is None else woken).extend
+        async with calls.store, Intake(calls, wake) as intake:  # type: ignore[arg-type]  # it is all that Intake asks of a store
+            await scenario(intake, calls)
+        return calls
+
+    return asyncio.run(run())
+
+
+def test_requests_that_wait_go_to_the_store_in_one_call(store_url: str) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        await asyncio.gather(*(intake.store([_row(f"e{number}")]) for number in range(50)))
+
+    assert _with_intake(store_url, scenario).sizes == [50]
+    assert len(_names(store_url)) == 50
+
+
+def test_requests_that_come_during_a_call_share_the_next_one(store_url: str) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        calls.gate.clear()
+        first = asyncio.create_task(intake.store([_row("e0")]))
+        await calls.begun.wait()
+        others = [asyncio.create_task(intake.store([_row(f"e{number}")])) for number in range(1, 9)]
+        await _let_them_wait()
+        calls.gate.set()
+        await asyncio.gather(first, *others)
+
+    assert _with_intake(store_url, scenario).sizes == [1, 8]
+
+
+def test_a_client_that_hangs_up_cancels_nobodys_commit(store_url: str) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        calls.gate.clear()
+        requests = [asyncio.create_task(intake.store([_row(f"e{number}")])) for number in range(3)]
+        await calls.begun.wait()
+        requests[1].cancel()
+        calls.gate.set()
+        results = await asyncio.gather(*requests, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), asyncio.CancelledError, type(None)]
+
+    _with_intake(store_url, scenario)
+    assert _names(store_url) == ["e0", "e1", "e2"]
+
+
+def test_a_request_that_gave_up_before_the_call_is_not_stored(store_url: str) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        calls.gate.clear()
+        first = asyncio.create_task(intake.store([_row("e0")]))
+        await calls.begun.wait()
+        second, third = (asyncio.create_task(intake.store([_row(name)])) for name in ("e1", "e2"))
+        await _let_them_wait()
+        second.cancel()
+        calls.gate.set()
+        await asyncio.gather(first, third)
+
+    _with_intake(store_url, scenario)
+    assert _names(store_url) == ["e0", "e2"]
+
+
+def test_a_call_that_takes_too_long_is_answered_in_time(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector.intake.PATIENCE", 0.05)
+
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        calls.gate.clear()
+        with pytest.raises(StoreAway):
+            await intake.store([_row("e0")])
+        calls.gate.set()
+        monkeypatch.setattr("connector.intake.PATIENCE", 4.0)
+        await intake.store([_row("e1")])
+
+    _with_intake(store_url, scenario)
+
+
+def test_one_call_takes_a_thousand_events_at_most(store_url: str) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        batches = [[_row(f"e{batch}.{number}") for number in range(400)] for batch in range(4)]
+        await asyncio.gather(*(intake.store(batch) for batch in batches), intake.store([_row("last")]))
+
+    assert _with_intake(store_url, scenario).sizes == [800, 801]
+
+
+def test_a_request_of_more_events_than_a_call_takes_goes_alone(store_url: str) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        many = [_row(f"e{number}") for number in range(1500)]
+        await asyncio.gather(intake.store([_row("first")]), intake.store(many), intake.store([_row("last")]))
+
+    assert _with_intake(store_url, scenario).sizes == [1, 1500, 1]
+
+
+def test_a_failed_call_fails_its_requests_and_no_later_one(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        async def broken(args: Sequence[Any]) -> Any:
+            raise redis.ConnectionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(intake, "_script", broken)
+            results = await asyncio.gather(
+                intake.store([_row("e0")]), intake.store([_row("e1")]), return_exceptions=True
+            )
+        assert [type(result) for result in results] == [StoreAway, StoreAway]
+        await intake.store([_row("e2")])
+
+    _with_intake(store_url, scenario)
+    assert _names(store_url) == ["e2"]
+
+
+def test_a_row_that_cannot_be_written_fails_no_later_request(store_url: str) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is: what counts is the next request
+            await asyncio.wait_for(intake.store([_row("\ud83d")]), 0.5)
+        await asyncio.wait_for(intake.store([_row("e1")]), 2)
+
+    _with_intake(store_url, scenario)
+
+
+def test_only_threads_that_were_idle_are_woken(store_url: str) -> None:
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        await intake.store([_row("e0")])
+        await intake.store([_row("e1")])
+
+    woken: list[str] = []
+    _with_intake(store_url, scenario, woken)
+    assert woken == [QUEUE]
