@@ -15,6 +15,7 @@ from clients.errors import (
     FileRefused,
     NotFound,
     OutsideWindow,
+    RateLimited,
     RejectedError,
     Unauthorized,
     Unavailable,
@@ -193,7 +194,7 @@ def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> st
         if not error.maybe_done:
             reply.lease.record(step, "")
         raise
-    except (RejectedError, Unauthorized):
+    except (RejectedError, Unauthorized, RateLimited):
         reply.lease.record(step, "")
         raise
 
