@@ -4,7 +4,10 @@ import queue
 import threading
 from collections.abc import Sequence
 
+from connector import logs
 from tasks.celery import wake
+
+log = logs.get(__name__)
 
 AT_ONCE = 500
 
@@ -24,7 +27,11 @@ class Waker(threading.Thread):
     def run(self) -> None:
         """Send wake-ups until `stop`."""
         while (first := self._threads.get()) is not None:
-            wake([first, *self._more()])
+            try:
+                wake([first, *self._more()])
+            except Exception:
+                # Whatever it is, the sweep finds these threads, and the next ones still get their wake-up.
+                log.exception("wake_up_not_sent")
 
     def stop(self) -> None:
         """Send what is left, then end."""

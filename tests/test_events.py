@@ -285,9 +285,10 @@ def test_a_message_in_standby_has_the_key_that_it_has_in_messaging() -> None:
     assert split(moved)[0].items[0].key == _item("standby_text").key
 
 
-def test_the_same_event_of_another_page_has_another_key() -> None:
-    moved = payload("messenger/reaction").replace(b"107381679302250", b"204496721830011")
-    assert split(moved)[0].items[0].key != _item("reaction").key
+@pytest.mark.parametrize("name", ["reaction", "message_text"])
+def test_the_same_event_of_another_page_has_another_key(name: str) -> None:
+    moved = payload(f"messenger/{name}").replace(b"107381679302250", b"204496721830011")
+    assert split(moved)[0].items[0].key != _item(name).key
 
 
 @pytest.mark.parametrize(
@@ -342,7 +343,7 @@ def test_a_time_beyond_all_calendars_is_the_latest_there_is() -> None:
     assert parse(item.body) == _message("m_1", at=253_402_300_799_000)
 
 
-@pytest.mark.parametrize("value", [None, "soon", [], {}, -5, "1e3", float("nan"), "9" * 5000])
+@pytest.mark.parametrize("value", [None, "soon", [], {}, -5, "1e3", float("nan"), float("inf"), "9" * 5000])
 def test_a_time_that_is_none_counts_as_missing(value: object) -> None:
     (item,) = split(_with_message('{"mid": "m_1"}', timestamp=value))[0].items
     assert item.time == 0
@@ -384,6 +385,15 @@ DEEP = 10_000
 def test_ten_thousand_levels_are_not_understood(value: str) -> None:
     with pytest.raises(NotUnderstood):
         split(_with_message(f'{{"mid": "m_1", "x": {value}}}'))
+
+
+@pytest.mark.parametrize("depth", range(300, 1100, 20))
+def test_levels_that_can_be_read_but_not_written_are_not_understood(depth: int) -> None:
+    value = "[" * depth + "]" * depth
+    try:
+        assert split(_with_message(f'{{"mid": "m_1", "x": {value}}}'))[0].items
+    except NotUnderstood:
+        assert depth > 500
 
 
 @pytest.mark.parametrize(

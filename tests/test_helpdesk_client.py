@@ -200,9 +200,17 @@ def _answering(status: int, body: Any = None, **headers: str) -> RestHelpdesk:
     return Site(lambda _: httpx.Response(status, json=body, headers=named)).helpdesk
 
 
-def test_a_create_carries_the_token_and_its_key() -> None:
-    site = Site(lambda _: httpx.Response(201, json={"ticket": {"id": "1"}}))
-    site.helpdesk.create_ticket(_new_ticket("m_1"), "facebook:1:mid.$cAA=:x")
+CREATES: dict[str, Callable[[RestHelpdesk, str], object]] = {
+    "ticket": lambda helpdesk, key: helpdesk.create_ticket(_new_ticket("m_1"), key),
+    "comment": lambda helpdesk, key: helpdesk.add_comment("42", _new_comment("m_1"), key),
+    "attachment": lambda helpdesk, key: helpdesk.upload(_file(), key),
+}
+
+
+@pytest.mark.parametrize("what", CREATES)
+def test_a_create_carries_the_token_and_its_key(what: str) -> None:
+    site = Site(lambda _: httpx.Response(201, json={what: {"id": "1", "url": "/files/1"}}))
+    CREATES[what](site.helpdesk, "facebook:1:mid.$cAA=:x")
     (request,) = site.requests
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["idempotency-key"] == "facebook:1:mid.$cAA=:x"
