@@ -98,7 +98,7 @@ def show() -> None:
     click.secho("Messenger", bold=True)
     for message in sandbox.ask("meta", "GET", f"/pages/{PAGE}/people/{ANNA}/messages"):
         what = [
-            message["text"],
+            message.get("text"),
             *(f"[{one['type']} {one.get('filename', '')}]" for one in message["attachments"]),
         ]
         click.echo(f"  {message['sender']:>8}  {' '.join(filter(None, what))}")

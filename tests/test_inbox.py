@@ -1,0 +1,971 @@
+"""The inbox, on a real store: what it keeps, in which order, and who may work on it."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from clients.errors import Stale
+from tasks.inbox import (
+    GRACE,
+    HISTORY_LENGTH,
+    SEEN_FOR,
+    Inbox,
+    Lease,
+    Letter,
+    Row,
+    connect,
+    echo_key,
+    seen_key,
+)
+
+THREAD, OTHER = "in:1:2", "in:1:3"
+SIDE = "helpdesk"
+
+
+def row(name: str, at: int = 10, thread: str = THREAD) -> Row:
+    return Row(seen_key(name), thread, at, name)
+
+
+class Stored:
+    """What the store holds, and a clock that can be moved for one thread."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._store: Any = inbox.store
+
+    def queue(self, thread: str = THREAD) -> list[str]:
+        """Return the bodies of the events that wait in a thread, the head first."""
+        return [event.split(b" ", 2)[2].decode() for event in self._store.lrange(f"mc:queue:{thread}", 0, -1)]
+
+    def lease(self, thread: str = THREAD) -> dict[str, str]:
+        """Return what is kept of a thread's lease."""
+        found = self._store.hgetall(f"mc:lease:{thread}")
+        return {name.decode(): value.decode() for name, value in found.items()}
+
+    def due_in(self, thread: str = THREAD) -> float | None:
+        """Return in how many seconds a thread is due; None if it is not."""
+        at = self._store.zscore("mc:due", thread)
+        seconds, microseconds = self._store.time()
+        return None if at is None else at / 1000 - seconds - microseconds / 1e6
+
+    def expire(self, thread: str = THREAD) -> None:
+        """Let a lease run out."""
+        if self._store.hexists(f"mc:lease:{thread}", "until"):
+            self._store.hset(f"mc:lease:{thread}", "until", 0)
+
+    def end_backoff(self, thread: str = THREAD) -> None:
+        """Let the backoff of a head be over."""
+        if self._store.hexists(f"mc:lease:{thread}", "not_before"):
+            self._store.hset(f"mc:lease:{thread}", "not_before", 0)
+
+    def make_due(self, thread: str = THREAD, since: float = 5) -> None:
+        """Let a thread be due since some seconds ago."""
+        self._store.zincrby("mc:due", -1000 * ((self.due_in(thread) or 0) + since), thread)
+
+    def names(self) -> set[str]:
+        """Return all keys but those of Celery's queue."""
+        names = {key.decode() for key in self._store.scan_iter()}
+        return {name for name in names if name.startswith("mc:")}
+
+
+@pytest.fixture
+def inbox(store_url: str) -> Iterator[Inbox]:
+    store = connect(store_url)
+    yield Inbox(store)
+    store.close()
+
+
+@pytest.fixture
+def stored(inbox: Inbox) -> Stored:
+    return Stored(inbox)
+
+
+@pytest.fixture
+def another(store_url: str) -> Iterator[Inbox]:
+    """Give the inbox as another worker has it."""
+    store = connect(store_url)
+    yield Inbox(store)
+    store.close()
+
+
+def claimed(inbox: Inbox, thread: str = THREAD) -> Lease:
+    """Claim a thread that can be claimed."""
+    lease = inbox.claim(thread, SIDE)
+    assert lease is not None
+    return lease
+
+
+def begin(inbox: Inbox, *rows: Row) -> Lease:
+    """Accept events and claim their thread."""
+    inbox.accept(rows or [row("a"), row("b")])
+    return claimed(inbox)
+
+
+def buried(inbox: Inbox, *rows: Row) -> Letter:
+    """Return the letter of the first of some events, with the others let go of."""
+    lease = begin(inbox, *(rows or [row("a", 20)]))
+    if lease.bury("refused"):
+        lease.release()
+    (letter,) = inbox.letters()
+    return letter
+
+
+# --- Accept. --------------------------------------------------------------------------------------------
+
+
+def test_an_event_that_stands_twice_in_one_call_is_accepted_once(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a"), row("a")])
+
+    assert stored.queue() == ["a"]
+    assert inbox.stats() == {"accepted": 1}
+
+
+def test_an_event_that_comes_again_is_accepted_once(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    inbox.accept([row("a"), row("b")])
+
+    assert stored.queue() == ["a", "b"]
+    assert inbox.stats() == {"accepted": 2}
+
+
+def test_an_event_that_was_relayed_is_not_accepted_again(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a")).finish()
+
+    assert inbox.accept([row("a")]) == []
+    assert stored.queue() == []
+
+
+def test_an_event_is_remembered_for_a_week(inbox: Inbox) -> None:
+    inbox.accept([row("a")])
+
+    assert 0 < SEEN_FOR - inbox.store.pttl("mc:seen:a") + 1 < 60_000
+
+
+def test_events_wait_in_the_order_of_their_times(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("c", 30), row("a", 10), row("b", 20)])
+
+    assert stored.queue() == ["a", "b", "c"]
+
+
+def test_events_of_one_time_wait_in_the_order_they_came(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a"), row("b")])
+    inbox.accept([row("c")])
+
+    assert stored.queue() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("text", ["", "12 34 text", "zażółć 😀", "line\nline\r\n", '{"a": "b c"}', "\x01"])
+def test_a_body_comes_back_as_it_was(inbox: Inbox, text: str) -> None:
+    lease = begin(inbox, Row(seen_key("a"), THREAD, 1795382999900, text))
+
+    assert lease.event.body.decode() == text
+    assert lease.event.time == 1795382999900
+
+
+def test_a_late_event_goes_before_those_that_were_sent_after_it(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("b", 20), row("d", 40)])
+    inbox.accept([row("c", 30)])
+    inbox.accept([row("a", 10)])
+
+    assert stored.queue() == ["a", "b", "c", "d"]
+
+
+def test_a_late_event_does_not_go_before_a_head_that_is_worked_on(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("b", 20), row("c", 30))
+    inbox.accept([row("a", 10)])
+
+    assert stored.queue() == ["b", "a", "c"]
+
+
+def test_a_late_event_does_not_go_before_a_head_whose_worker_died(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("b", 20))
+    stored.expire()
+    inbox.accept([row("a", 10)])
+
+    assert stored.queue() == ["b", "a"]
+
+
+def test_a_late_event_does_not_go_before_a_head_that_is_tried_again(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("b", 20)).later(60, "refused", counts=True)
+    inbox.accept([row("a", 10)])
+
+    assert stored.queue() == ["b", "a"]
+
+
+def test_a_late_event_goes_before_a_head_that_was_not_begun(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a", 10), row("c", 30))
+    lease.finish()
+    lease.release()
+    inbox.accept([row("b", 20)])
+
+    assert stored.queue() == ["b", "c"]
+
+
+def test_only_threads_that_were_idle_want_a_wake_up(inbox: Inbox) -> None:
+    assert inbox.accept([row("a"), row("b"), row("c", thread=OTHER)]) == [THREAD, OTHER]
+    assert inbox.accept([row("d")]) == []
+
+
+def test_a_thread_that_is_worked_on_wants_no_wake_up(inbox: Inbox) -> None:
+    begin(inbox, row("a"))
+
+    assert inbox.accept([row("b")]) == []
+
+
+def test_a_thread_that_was_relayed_wants_a_wake_up_again(inbox: Inbox) -> None:
+    begin(inbox, row("a")).finish()
+
+    assert inbox.accept([row("b")]) == [THREAD]
+
+
+def test_a_row_without_a_thread_leaves_only_its_body(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([Row(echo_key("1", "connector:9:0"), "", 10, "m_1")])
+
+    assert inbox.echo("1", "connector:9:0") == "m_1"
+    assert stored.names() == {"mc:echo:1:connector:9:0"}
+    assert inbox.store.pttl("mc:echo:1:connector:9:0") > 0
+
+
+def test_an_echo_that_did_not_come_is_none(inbox: Inbox) -> None:
+    assert inbox.echo("1", "connector:9:0") is None
+
+
+def test_an_accept_whose_answer_got_lost_may_be_repeated(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    inbox.accept([row("a")])
+    stored.make_due()
+
+    assert inbox.sweep(10) == [THREAD]
+    assert stored.queue() == ["a"]
+
+
+# --- Claim, renew, release. -----------------------------------------------------------------------------
+
+
+def test_a_lease_names_the_event_at_the_head(inbox: Inbox) -> None:
+    event = begin(inbox, row("a", 10), row("b", 20)).event
+
+    assert (event.id, event.time, event.body) == (1, 10, b"a")
+    assert (event.attempts, event.history, event.steps) == (0, (), {})
+
+
+def test_a_thread_is_claimed_by_one(inbox: Inbox, another: Inbox) -> None:
+    begin(inbox, row("a"))
+
+    assert another.claim(THREAD, SIDE) is None
+
+
+def test_threads_are_claimed_apart(inbox: Inbox, another: Inbox) -> None:
+    begin(inbox, row("a"), row("b", thread=OTHER))
+
+    assert claimed(another, OTHER).event.body == b"b"
+
+
+def test_a_lease_that_ran_out_is_taken_over(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a"))
+    stored.expire()
+
+    assert claimed(another).event.body == b"a"
+
+
+def test_a_lease_runs_out_after_its_term(inbox: Inbox, stored: Stored) -> None:
+    brief = Inbox(inbox.store, lease=0.001)
+    begin(brief, row("a"))
+
+    deadline = time.monotonic() + 10
+    while not (taken := inbox.claim(THREAD, SIDE)):
+        assert time.monotonic() < deadline
+    assert taken.event.body == b"a"
+    assert 14 < float(stored.due_in() or 0) <= 15
+
+
+def test_a_claim_whose_answer_got_lost_gives_the_same_lease(inbox: Inbox) -> None:
+    inbox.accept([row("a")])
+    first = inbox._run("claim", THREAD, "token", 15_000, SIDE)
+    again = inbox._run("claim", THREAD, "token", 15_000, SIDE)
+
+    assert first == again
+    assert first[0] == b"1 10 a"
+
+
+def test_a_thread_is_not_claimed_while_its_head_waits(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a"), row("b")).later(60, "refused", counts=True)
+    assert inbox.claim(THREAD, SIDE) is None
+
+    stored.end_backoff()
+    assert claimed(inbox).event.body == b"a"
+
+
+def test_a_thread_is_not_claimed_while_its_side_is_paused(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    inbox.pause(SIDE, 90, "it is down")
+
+    assert inbox.claim(THREAD, SIDE) is None
+    assert 85 < float(stored.due_in() or 0) <= 90
+    assert "mc:lease:" + THREAD not in stored.names()
+
+
+def test_a_pause_holds_no_other_side_back(inbox: Inbox) -> None:
+    inbox.accept([row("a")])
+    inbox.pause("page:1", 90, "it is down")
+
+    assert claimed(inbox).event.body == b"a"
+
+
+def test_a_pause_ends_by_itself(inbox: Inbox) -> None:
+    inbox.pause(SIDE, 90, "it is down")
+
+    assert 0 < inbox.store.pttl("mc:pause:helpdesk") <= 90_000
+
+
+def test_a_claim_of_an_empty_queue_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
+    assert inbox.claim(THREAD, SIDE) is None
+    assert stored.names() == set()
+
+
+def test_a_renewed_lease_is_kept_for_another_term(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a"))
+    stored.expire()
+    lease.renew()
+    lease.check()
+
+    assert another.claim(THREAD, SIDE) is None
+    assert 14 < lease.deadline - time.monotonic() <= 15
+    assert 14 < float(stored.due_in() or 0) <= 15
+
+
+def test_a_lease_is_good_until_its_deadline(inbox: Inbox) -> None:
+    lease = begin(inbox, row("a"))
+    lease.check()
+    lease.deadline = time.monotonic() - 0.001
+
+    with pytest.raises(Stale):
+        lease.check()
+
+
+@pytest.fixture
+def stale(inbox: Inbox, another: Inbox, stored: Stored) -> Lease:
+    """Give a lease that another worker has taken over; the event at the head is `a`, then comes `b`."""
+    lease = begin(inbox)
+    stored.expire()
+    claimed(another)
+    return lease
+
+
+def test_a_lease_that_is_lost_cannot_be_renewed(stale: Lease) -> None:
+    stale.renew()
+
+    with pytest.raises(Stale):
+        stale.check()
+
+
+def test_a_lease_that_is_lost_records_nothing(stale: Lease, stored: Stored) -> None:
+    with pytest.raises(Stale):
+        stale.record("call", "ticket")
+    with pytest.raises(Stale):
+        stale.check()
+    assert stale.step("call") is None
+    assert "mc:event:1" not in stored.names()
+
+
+ENDS: dict[str, Callable[[Lease], object]] = {
+    "finish": lambda lease: lease.finish(),
+    "bury": lambda lease: lease.bury("refused"),
+    "later": lambda lease: lease.later(60, "refused", counts=True),
+    "release": lambda lease: lease.release(),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_lease_that_is_lost_changes_nothing(stale: Lease, inbox: Inbox, stored: Stored, end: str) -> None:
+    before = stored.lease(), stored.names(), inbox.stats()
+
+    assert not ENDS[end](stale)
+    assert (stored.lease(), stored.names(), inbox.stats()) == before
+    assert stored.queue() == ["a", "b"]
+
+
+def test_a_released_thread_can_be_claimed_at_once(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.finish()
+    lease.release()
+
+    assert 0 < float(stored.due_in() or 0) <= GRACE / 1000
+    assert claimed(another).event.body == b"b"
+
+
+# --- What is known of an event. -------------------------------------------------------------------------
+
+
+def test_a_step_that_was_recorded_is_known(inbox: Inbox) -> None:
+    lease = begin(inbox)
+
+    assert lease.step("call") is None
+    assert lease.record("call", "ticket") == "ticket"
+    assert lease.step("call") == "ticket"
+
+
+def test_steps_survive_a_worker_that_dies(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.record("call", "ticket")
+    lease.record("upload:0", "zażółć")
+    stored.expire()
+
+    assert claimed(another).event.steps == {"call": "ticket", "upload:0": "zażółć"}
+
+
+def test_numbered_steps_come_in_the_order_of_their_numbers(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    for number in (10, 2, 0):
+        lease.record(f"sent:{number}", f"m_{number}")
+    lease.record("sending:1", "5")
+
+    assert lease.recorded("sent:") == ["m_0", "m_2", "m_10"]
+
+
+def test_steps_belong_to_one_event(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    lease.record("call", "ticket")
+    lease.finish()
+
+    assert lease.step("call") is None
+
+
+def test_a_step_that_worked_makes_attempts_count_from_there(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.later(60, "refused", counts=True)
+    stored.end_backoff()
+    lease = claimed(inbox)
+    assert lease.attempts == 1
+    lease.achieve("sent:0", "m_1")
+    assert lease.step("sent:0") == "m_1"
+    lease.later(60, "refused", counts=True)
+    stored.end_backoff()
+
+    assert claimed(inbox).attempts == 1
+
+
+# --- Finish. --------------------------------------------------------------------------------------------
+
+
+def test_a_finished_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+
+    assert lease.finish() is True
+    assert lease.event.body == b"b"
+    assert stored.queue() == ["b"]
+
+
+def test_what_is_known_of_the_next_event_comes_with_it(inbox: Inbox, stored: Stored) -> None:
+    letter = buried_with_a_step(inbox, "a", 20)
+    lease = begin(inbox, row("b", 10), row("c", 30))
+    inbox.revive(letter)
+    lease.finish()
+
+    assert (lease.event.body, lease.step("call")) == (b"a", "ticket")
+    assert stored.queue() == ["a", "c"]
+
+
+def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> Letter:
+    lease = begin(inbox, row(name, at))
+    lease.record("call", "ticket")
+    lease.record("failed", "refused")
+    lease.bury("refused")
+    return inbox.letters()[-1]
+
+
+def test_a_finish_whose_answer_got_lost_takes_one_event_only(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "relayed:in", "")
+    first = inbox._run(*arguments)
+    again = inbox._run(*arguments)
+
+    assert first == again
+    assert stored.queue() == ["b"]
+    assert inbox.stats()["relayed:in"] == 1
+
+
+def test_the_last_finish_may_be_repeated_too(inbox: Inbox) -> None:
+    lease = begin(inbox, row("a"))
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "relayed:in", "")
+
+    assert inbox._run(*arguments) == inbox._run(*arguments) == []
+    assert inbox.stats()["relayed:in"] == 1
+
+
+def test_after_the_last_event_a_thread_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a"))
+    lease.record("call", "ticket")
+
+    assert lease.finish() is False
+    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats"}
+
+
+def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
+    inbox: Inbox, stored: Stored
+) -> None:
+    lease = begin(inbox, row("a"), row("b"), row("c"))
+    lease.record("call", "ticket")
+    lease.later(60, "refused", counts=True)
+    stored.end_backoff()
+    lease = claimed(inbox)
+    lease.finish()
+    lease.bury("refused")
+    inbox.revive(inbox.letters()[0])
+    lease.release()
+    while (again := inbox.claim(THREAD, SIDE)) and again.finish():
+        again.release()
+
+    marks = {f"mc:seen:{name}" for name in "abc"}
+    assert stored.names() == marks | {"mc:ids", "mc:stats"}
+    assert all(0 < inbox.store.pttl(mark) <= SEEN_FOR for mark in marks)
+
+
+def test_the_backoff_of_one_event_does_not_hold_back_the_next(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox).later(60, "refused", counts=True)
+    stored.end_backoff()
+    lease = claimed(inbox)
+    lease.finish()
+
+    assert "not_before" not in stored.lease()
+
+
+# --- Later. ---------------------------------------------------------------------------------------------
+
+
+def test_an_event_that_is_put_off_is_tried_again_later(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox).later(60, "refused", counts=True)
+
+    assert stored.queue() == ["a", "b"]
+    assert 55 < float(stored.due_in() or 0) <= 60
+    assert inbox.stats()["postponed"] == 1
+
+
+def test_attempts_and_reasons_are_kept(inbox: Inbox, stored: Stored) -> None:
+    for reason, counts in (("refused", True), ("down", False), ("refused again", True)):
+        inbox.accept([row("a")])
+        claimed(inbox).later(60, reason, counts=counts)
+        stored.end_backoff()
+
+    event = claimed(inbox).event
+    assert event.attempts == 2
+    assert [entry["reason"] for entry in event.history] == ["refused", "down", "refused again"]
+    assert all(set(entry) == {"at", "reason"} for entry in event.history)
+
+
+def test_the_first_and_the_last_failures_are_kept(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    for number in range(3 * HISTORY_LENGTH):
+        claimed(inbox).later(60, str(number), counts=True)
+        stored.end_backoff()
+
+    reasons = [entry["reason"] for entry in claimed(inbox).event.history]
+    assert reasons == [str(number) for number in (0, 1, 2, 3, 4, 25, 26, 27, 28, 29)]
+
+
+def test_a_put_off_whose_answer_got_lost_counts_once(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    for _ in range(2):
+        lease.later(60, "refused", counts=True)
+
+    assert inbox.stats()["postponed"] == 1
+
+
+def test_a_thread_that_was_put_off_is_not_the_workers_any_more(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    lease.later(60, "refused", counts=True)
+
+    with pytest.raises(Stale):
+        lease.record("call", "ticket")
+
+
+# --- Dead letters. --------------------------------------------------------------------------------------
+
+
+def test_a_buried_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+
+    assert lease.bury("refused") is True
+    assert lease.event.body == b"b"
+    assert stored.queue() == ["b"]
+    assert inbox.stats()["dead:in"] == 1
+
+
+def test_a_dead_letter_tells_its_story(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a", 20)).later(60, "down", counts=True)
+    stored.end_backoff()
+    claimed(inbox).bury("refused")
+
+    letter = inbox.letter(1)
+    assert letter is not None
+    assert (letter.id, letter.thread, letter.time, letter.body) == (1, THREAD, 20, "a")
+    assert letter.reason == "refused"
+    assert [entry["reason"] for entry in letter.history] == ["down"]
+    assert letter.died_at.startswith("20")
+
+
+def test_dead_letters_come_the_oldest_first(inbox: Inbox) -> None:
+    rows = [row(str(number)) for number in range(12)]
+    lease = begin(inbox, *rows)
+    while lease.bury("refused"):
+        pass
+
+    assert [letter.id for letter in inbox.letters()] == list(range(1, 13))
+
+
+def test_a_letter_that_is_not_there_is_none(inbox: Inbox) -> None:
+    assert inbox.letter(1) is None
+    assert inbox.letters() == []
+
+
+def test_a_burial_whose_answer_got_lost_buries_one_event(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    letter = json.dumps({"thread": THREAD})
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "dead:in", letter)
+
+    assert inbox._run(*arguments) == inbox._run(*arguments)
+    assert stored.queue() == ["b"]
+    assert inbox.state().dead == 1
+
+
+def test_steps_survive_a_burial_but_attempts_and_the_verdict_do_not(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a"))
+    lease.record("call", "ticket")
+    lease.record("failed", "refused")
+    lease.later(60, "down", counts=True)
+    stored.end_backoff()
+    claimed(inbox).bury("refused")
+    inbox.revive(inbox.letters()[0])
+
+    event = claimed(inbox).event
+    assert event.steps == {"call": "ticket"}
+    assert (event.attempts, event.history) == (0, ())
+
+
+def test_a_revived_event_takes_its_place_by_time(inbox: Inbox, stored: Stored) -> None:
+    letter = buried(inbox, row("b", 20))
+    inbox.accept([row("a", 10), row("c", 30)])
+
+    assert inbox.revive(letter) is True
+    assert stored.queue() == ["a", "b", "c"]
+    assert inbox.letters() == []
+
+
+def test_a_revived_event_does_not_go_before_a_head_that_was_begun(inbox: Inbox, stored: Stored) -> None:
+    letter = buried(inbox, row("a", 10))
+    begin(inbox, row("b", 20), row("c", 30))
+    inbox.revive(letter)
+
+    assert stored.queue() == ["b", "a", "c"]
+
+
+def test_a_revived_event_of_an_idle_thread_is_due_at_once(inbox: Inbox) -> None:
+    inbox.revive(buried(inbox))
+
+    assert inbox.sweep(10) == [THREAD]
+    assert claimed(inbox).event.body == b"a"
+
+
+def test_an_event_that_is_revived_twice_comes_back_once(inbox: Inbox, stored: Stored) -> None:
+    letter = buried(inbox)
+    inbox.revive(letter)
+
+    assert inbox.revive(letter) is False
+    assert stored.queue() == ["a"]
+
+
+def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: Stored) -> None:
+    letter = buried_with_a_step(inbox, "a")
+
+    assert inbox.drop(letter.id) is True
+    assert inbox.drop(letter.id) is False
+    assert inbox.revive(letter) is False
+    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats"}
+
+
+# --- What is due. ---------------------------------------------------------------------------------------
+
+
+def test_a_sweep_finds_only_threads_that_are_due(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a"), row("b", thread=OTHER)])
+    assert inbox.sweep(10) == []
+
+    stored.make_due(OTHER)
+    assert inbox.sweep(10) == [OTHER]
+
+
+def test_a_thread_that_was_swept_is_due_again_after_the_grace(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    stored.make_due()
+    inbox.sweep(10)
+
+    assert inbox.sweep(10) == []
+    assert 0 < float(stored.due_in() or 0) <= GRACE / 1000
+
+
+def test_a_sweep_takes_no_more_than_it_was_told_the_longest_waiting_first(
+    inbox: Inbox, stored: Stored
+) -> None:
+    inbox.accept([row("a"), row("b", thread=OTHER)])
+    stored.make_due(OTHER, since=5)
+    stored.make_due(THREAD, since=10)
+
+    assert inbox.sweep(1) == [THREAD]
+    assert inbox.sweep(1) == [OTHER]
+
+
+def test_a_sweep_finds_a_thread_whose_worker_died(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox)
+    assert 14 < float(stored.due_in() or 0) <= 15
+    stored.make_due()
+
+    assert inbox.sweep(10) == [THREAD]
+
+
+def test_what_is_due_in_the_future_is_not_overdue(inbox: Inbox) -> None:
+    assert inbox.overdue() == 0
+    inbox.accept([row("a")])
+
+    assert inbox.overdue() == 0
+
+
+def test_overdue_is_how_long_the_longest_waiting_thread_was_due(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a"), row("b", thread=OTHER)])
+    stored.make_due(OTHER)
+
+    assert 4.9 < inbox.overdue() < 30
+
+
+def test_the_state_tells_how_much_there_is_to_do(inbox: Inbox, stored: Stored) -> None:
+    buried(inbox, row("a"), row("b"))
+    inbox.accept([row("c", thread=OTHER)])
+    stored.make_due()
+
+    state = inbox.state()
+    assert (state.threads, state.dead) == (2, 1)
+    assert 4.9 < state.overdue < 30
+
+
+def test_counters_tell_what_became_of_events_by_lane(inbox: Inbox) -> None:
+    begin(inbox).finish()
+    inbox.accept([row("c", thread="out:1:2")])
+    claimed(inbox, "out:1:2").bury("refused")
+
+    assert inbox.stats() == {"accepted": 3, "relayed:in": 1, "dead:out": 1}
+
+
+# --- Any interleaving. ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Expected:
+    """What a thread should look like: plain lists of (time, name)."""
+
+    queue: list[tuple[int, str]] = field(default_factory=list)
+    owner: Lease | None = None
+    expired: bool = False
+    waits: bool = False
+    begun: bool = False
+
+    def insert(self, event: tuple[int, str]) -> None:
+        """Put an event in its place by time, but not before a head that was begun."""
+        first = 1 if self.begun and self.queue else 0
+        later = (place for place in range(first, len(self.queue)) if self.queue[place][0] > event[0])
+        self.queue.insert(next(later, len(self.queue)), event)
+
+    def take(self) -> tuple[int, str]:
+        """Take the head off, as its owner does."""
+        self.waits = False
+        head = self.queue.pop(0)
+        if not self.queue:
+            self.let_go()
+        return head
+
+    def let_go(self) -> None:
+        """Forget who works on the thread, and that its head was begun."""
+        self.owner, self.expired, self.waits, self.begun = None, False, False, False
+
+
+threads = st.sampled_from([f"in:1:{number}" for number in range(3)])
+names = st.integers(0, 25).map(str)
+numbers = st.integers(0, 3)
+
+
+class Interleaving(RuleBasedStateMachine):
+    """Workers that claim, die, come back late, and repeat themselves, against plain lists."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__()
+        for key in store.scan_iter("mc:*"):
+            store.delete(key)
+        self.workers = [Inbox(store), Inbox(store)]
+        self.stored = Stored(self.workers[0])
+        self.expected: dict[str, Expected] = {f"in:1:{number}": Expected() for number in range(3)}
+        self.leases: list[Lease] = []
+        self.accepted, self.done = set[str](), list[str]()
+        self.dead: dict[str, tuple[int, str]] = {}
+        self.steps: dict[str, dict[str, str]] = {}
+
+    @rule(thread=threads, name=names, at=st.integers(0, 5))
+    def accept(self, thread: str, name: str, at: int) -> None:
+        """Accept an event, perhaps for a second time."""
+        self.workers[0].accept([row(name, at, thread)])
+        if name not in self.accepted:
+            self.accepted.add(name)
+            self.expected[thread].insert((at, name))
+
+    @rule(worker=st.integers(0, 1), thread=threads)
+    def claim(self, worker: int, thread: str) -> None:
+        """Claim a thread; it works only if nobody has it and its head does not wait."""
+        lease, model = self.workers[worker].claim(thread, SIDE), self.expected[thread]
+        free = model.owner is None or model.expired
+        assert (lease is not None) == (free and not model.waits and bool(model.queue))
+        if lease:
+            model.owner, model.expired, model.begun = lease, False, True
+            self.leases.append(lease)
+            self.head_is_right(lease)
+
+    def head_is_right(self, lease: Lease) -> None:
+        """Compare what a lease says with what is known."""
+        event = lease.event
+        assert (event.time, event.body.decode()) == self.expected[lease.thread].queue[0]
+        assert lease.event.steps == self.steps.get(event.body.decode(), {})
+
+    def pick(self, number: int) -> Lease | None:
+        """Return one of the last leases, perhaps one that was lost."""
+        return self.leases[-1 - number % len(self.leases)] if self.leases else None
+
+    def owns(self, lease: Lease) -> bool:
+        """Tell whether a lease is good."""
+        return self.expected[lease.thread].owner is lease
+
+    @rule(number=numbers, repeated=st.booleans())
+    def finish(self, *, number: int, repeated: bool) -> None:
+        """Finish the event of a lease; a repeated call is one whose answer got lost."""
+        if lease := self.pick(number):
+            name = lease.event.body.decode()
+            if repeated:
+                self.workers[0].finish(lease, "relayed:in")
+            goes_on = lease.finish()
+            self.taken(lease, name, goes_on=goes_on)
+
+    @rule(number=numbers)
+    def bury(self, number: int) -> None:
+        """Bury the event of a lease."""
+        if lease := self.pick(number):
+            name, owned = lease.event.body.decode(), self.owns(lease)
+            head = self.expected[lease.thread].queue[0] if owned else None
+            self.taken(lease, name, goes_on=lease.bury("refused"), done=False)
+            if head:
+                self.dead[lease.thread + " " + name] = head
+
+    def taken(self, lease: Lease, name: str, *, goes_on: bool, done: bool = True) -> None:
+        """Note that the head of a lease was taken off, if the lease was good."""
+        if not self.owns(lease):
+            assert not goes_on
+            return
+        model = self.expected[lease.thread]
+        assert model.take()[1] == name
+        if done:
+            self.done.append(name)
+            self.steps.pop(name, None)
+        assert goes_on == bool(model.queue)
+        if goes_on:
+            self.head_is_right(lease)
+
+    @rule(data=st.data())
+    def revive(self, data: st.DataObject) -> None:
+        """Take a letter back into its thread."""
+        letters = self.workers[0].letters()
+        assert {f"{letter.thread} {letter.body}" for letter in letters} == set(self.dead)
+        if letters:
+            letter = data.draw(st.sampled_from(letters))
+            assert self.workers[0].revive(letter)
+            self.expected[letter.thread].insert(self.dead.pop(f"{letter.thread} {letter.body}"))
+
+    @rule(number=numbers, step=st.sampled_from(["call", "sent:0"]), value=names)
+    def record(self, number: int, step: str, value: str) -> None:
+        """Record a step; a lease that is lost cannot."""
+        if not (lease := self.pick(number)):
+            return
+        if self.owns(lease):
+            lease.record(step, value)
+            self.steps.setdefault(lease.event.body.decode(), {})[step] = value
+        else:
+            with pytest.raises(Stale):
+                lease.record(step, value)
+
+    @rule(number=numbers)
+    def later(self, number: int) -> None:
+        """Put the head of a lease off."""
+        if lease := self.pick(number):
+            lease.later(60, "refused", counts=True)
+            if self.owns(lease):
+                model = self.expected[lease.thread]
+                model.owner, model.waits = None, True
+
+    @rule(number=numbers)
+    def renew(self, number: int) -> None:
+        """Renew a lease, perhaps one that ran out."""
+        if lease := self.pick(number):
+            lease.renew()
+            assert bool(lease.deadline) == self.owns(lease)
+            if self.owns(lease):
+                self.expected[lease.thread].expired = False
+
+    @rule(number=numbers)
+    def release(self, number: int) -> None:
+        """Let go of a thread."""
+        if lease := self.pick(number):
+            lease.release()
+            if self.owns(lease):
+                self.expected[lease.thread].let_go()
+
+    @rule(thread=threads)
+    def expire(self, thread: str) -> None:
+        """Let the lease of a thread run out, and the backoff of its head be over."""
+        self.stored.expire(thread)
+        self.stored.end_backoff(thread)
+        self.expected[thread].expired, self.expected[thread].waits = True, False
+
+    @invariant()
+    def queues_are_as_expected(self) -> None:
+        """Compare every queue with its list, and see that what was not begun is in order."""
+        for thread, model in self.expected.items():
+            assert self.stored.queue(thread) == [name for _, name in model.queue]
+            waiting = [at for at, _ in model.queue[1:]]
+            assert waiting == sorted(waiting)
+            assert (self.stored.due_in(thread) is not None) == bool(model.queue)
+
+    def teardown(self) -> None:
+        """Relay the rest: everything was done once, and nothing is left behind."""
+        for letter in self.workers[0].letters():
+            self.workers[0].revive(letter)
+        for thread in self.expected:
+            self.stored.expire(thread)
+            self.stored.end_backoff(thread)
+            self.relay_all(thread)
+        assert sorted(self.done) == sorted(self.accepted)
+        left = {name for name in self.stored.names() if not name.startswith("mc:seen:")}
+        assert left <= {"mc:ids", "mc:stats"}
+
+    def relay_all(self, thread: str) -> None:
+        """Relay what a thread holds."""
+        lease = self.workers[1].claim(thread, SIDE)
+        while lease:
+            self.done.append(lease.event.body.decode())
+            if not lease.finish():
+                break
+
+
+def test_no_interleaving_loses_doubles_or_disorders_anything(inbox: Inbox) -> None:
+    run_state_machine_as_test(
+        lambda: Interleaving(inbox.store),  # type: ignore[arg-type]  # whatever makes one will do
+        settings=hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None),
+    )
