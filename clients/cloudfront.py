@@ -18,7 +18,7 @@ def signed_url(url: str, key_pair_id: str, private_key_file: str, expires_in: in
 
     try:
         key = serialization.load_pem_private_key(Path(private_key_file).read_bytes(), password=None)
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):  # no file, no key, or a key behind a password
         raise FileRefused("the private key for CloudFront cannot be read") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise FileRefused("the private key for CloudFront is no RSA key")
