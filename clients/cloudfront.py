@@ -13,12 +13,18 @@ def signed_url(url: str, key_pair_id: str, private_key_file: str, expires_in: in
     """Sign a URL for `expires_in` seconds with the RSA key in a PEM file. Raises `FileRefused`."""
     # Imported here because they are slow to load, and few installations use CloudFront.
     from botocore.signers import CloudFrontSigner  # type: ignore[import-untyped]  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415
 
     try:
         key = serialization.load_pem_private_key(Path(private_key_file).read_bytes(), password=None)
-    except (OSError, ValueError, TypeError):  # no file, no key, or a key behind a password
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+    ):  # no file, no key, or a key behind a password
         raise FileRefused("the private key for CloudFront cannot be read") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise FileRefused("the private key for CloudFront is no RSA key")

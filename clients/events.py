@@ -8,7 +8,6 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,15 +15,11 @@ from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
+from clients.jsons import NotUnderstood, decode
 
 MARK_PREFIX = "connector:"
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
-
-
-class NotUnderstood(Exception):
-    """The body is no JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +122,10 @@ def mark(comment_id: str, part: int) -> str:
     return f"{MARK_PREFIX}{comment_id}:{part}"
 
 
-def split(body: bytes) -> list[Entry]:
+def split(body: bytes, received: int = 0) -> list[Entry]:
     """Take an envelope apart. Raises `NotUnderstood` if the body is no JSON object.
 
-    An object other than `page` has no entries for us.
+    An object other than `page` has no entries for us. `received` (ms) is the time of events that have none.
     """
     envelope = decode(body)
     if not isinstance(envelope, dict):
@@ -138,7 +133,7 @@ def split(body: bytes) -> list[Entry]:
     if envelope.get("object") != "page":
         return []
     try:
-        return [_entry(entry) for entry in _list(envelope.get("entry")) if isinstance(entry, dict)]
+        return [_entry(entry, received) for entry in _list(envelope.get("entry")) if isinstance(entry, dict)]
     except RecursionError:
         raise NotUnderstood from None
 
@@ -159,31 +154,20 @@ def parse(body: bytes) -> Event:
     return Other(kind, _time(item), _summary(kind, item.get(kind)))
 
 
-def decode(body: bytes) -> Any:
-    """Read JSON, quickly where it is proper. Raises `NotUnderstood`."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        pass
-    try:  # Meta may cut an emoji in two, and half of one is no proper Unicode.
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise NotUnderstood from None
-
-
-def _entry(entry: dict[str, Any]) -> Entry:
+def _entry(entry: dict[str, Any], received: int) -> Entry:
     page_id = _text(entry.get("id"))
     raw = [*_list(entry.get("messaging")), *_list(entry.get("standby"))]
-    items = tuple(_item(page_id, item, entry) for item in raw if isinstance(item, dict))
+    sent = _milliseconds(entry.get("time")) or received
+    items = tuple(_item(page_id, item, sent) for item in raw if isinstance(item, dict))
     return Entry(page_id, items, len(_list(entry.get("changes"))))
 
 
-def _item(page_id: str, item: dict[str, Any], entry: dict[str, Any]) -> Item:
+def _item(page_id: str, item: dict[str, Any], sent: int) -> Item:
     kind = _kind(item)
     content = _dict(item.get(kind))
     mid = _text(content.get("mid")) if kind in {"message", "postback"} else ""
     metadata = _text(content.get("metadata")) if content.get("is_echo") is True else ""
-    time = _milliseconds(item.get("timestamp")) or _milliseconds(entry.get("time"))
+    time = _milliseconds(item.get("timestamp")) or sent
     return Item(
         thread=_thread(page_id, item),
         kind=kind,
@@ -240,14 +224,17 @@ _FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
 
 def _attachments(message: dict[str, Any]) -> Iterator[Attachment]:
     """Read the attachments; in 2026 a sticker came as a sticker and once more as an image."""
-    seen = set()
     raw = [_dict(attachment) for attachment in _list(message.get("attachments"))]
-    for attachment in sorted(raw, key=lambda one: one.get("type") == "image" and _is_sticker(one)):
-        value = _attachment(attachment)
-        identity = _text(_dict(attachment.get("payload")).get("sticker_id"))
-        if not identity or identity not in seen:
-            seen.add(identity)
-            yield value
+    stickers = {name for one in raw if one.get("type") == "sticker" for name in _names(one)}
+    for attachment in raw:
+        if attachment.get("type") != "image" or not _names(attachment) & stickers:
+            yield _attachment(attachment)
+
+
+def _names(attachment: dict[str, Any]) -> set[str]:
+    """Return what tells that two attachments are the same sticker."""
+    payload = _dict(attachment.get("payload"))
+    return {_text(payload.get("sticker_id")), _text(payload.get("url"))} - {""}
 
 
 def _is_sticker(attachment: dict[str, Any]) -> bool:
@@ -267,10 +254,13 @@ def _attachment(attachment: dict[str, Any]) -> Attachment:
 
 
 def _location(coordinates: dict[str, Any], title: str) -> Attachment:
-    latitude, longitude = (_text(coordinates.get(key)) for key in ("lat", "long"))
-    if not (re.fullmatch(r"-?[\d.]+", latitude) and re.fullmatch(r"-?[\d.]+", longitude)):
+    try:
+        latitude, longitude = (float(coordinates[key]) for key in ("lat", "long"))
+    except (KeyError, TypeError, ValueError, OverflowError):
         return Attachment("location", title=title)
-    place = f"{latitude},{longitude}"
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return Attachment("location", title=title)
+    place = ",".join(f"{degrees:.6f}".rstrip("0").rstrip(".") for degrees in (latitude, longitude))
     return Attachment("location", f"https://www.google.com/maps?q={place}", title, place)
 
 
@@ -331,12 +321,9 @@ _LARGEST_ID = 10**40
 
 
 def _text(value: Any) -> str:
-    """Return ids and texts as text: Meta writes the same id as a string here and as a number there.
-
-    What no store takes is dropped: NUL characters, and halves of characters outside the basic plane.
-    """
+    """Return ids and texts as text: Meta writes the same id as a string here and as a number there."""
     if isinstance(value, str):
-        return value.encode(errors="replace").decode().replace("\0", "")
+        return value
     return repr(value) if type(value) in {int, float} and abs(value) < _LARGEST_ID else ""
 
 

@@ -4,9 +4,8 @@ A helpdesk of another make is another class with these methods. What each method
 is lost, doubled or shown to the wrong person stands in its docstring.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TypeVar
@@ -17,12 +16,15 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from clients.errors import ClientError, FileRefused, NotFound, TicketClosed, Unavailable
 from clients.http import RestClient
+from clients.jsons import NotUnderstood, decode
 from clients.media import File, safe_filename, spool
 
 SOURCE = "facebook_messenger"
 EVENT_TYPES = frozenset({"comment.created", "ticket.closed", "ticket.reopened"})
 
 T = TypeVar("T")
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading JSON of another shape than the one that was promised may raise."""
 Config = Mapping[str, Any]
 
 
@@ -254,17 +256,25 @@ class RestHelpdesk(RestClient):
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:
         """Fetch a file. The token goes to the helpdesk's own origin and nowhere else."""
-        url = urljoin(self._base_url + "/", attachment.url)
-        headers = self._authorization if _origin(url) == self._origin else {}
-        with (
-            self.failures(),
-            self._http.stream("GET", url, headers=headers, follow_redirects=True) as response,
-        ):
-            if response.status_code != 200 or _is_a_login_page(response, attachment):
-                raise self._not_fetched(response)
-            with spool(response.iter_bytes(), max_bytes) as (stream, size):
-                name = safe_filename(attachment.filename, attachment.content_type)
-                yield File(name, attachment.content_type, size, stream)
+        with ExitStack() as opened:
+            with self.failures():  # and not around the yield: what the caller does with the file is its own
+                response = opened.enter_context(self._get_file(attachment))
+                if response.status_code != 200 or _is_a_login_page(response, attachment):
+                    raise self._not_fetched(response)
+                stream, size = opened.enter_context(spool(response.iter_bytes(), max_bytes))
+            name = safe_filename(attachment.filename, attachment.content_type)
+            yield File(name, attachment.content_type, size, stream)
+
+    def _get_file(self, attachment: Attachment) -> AbstractContextManager[httpx.Response]:
+        try:
+            url = urljoin(self._base_url + "/", attachment.url)
+            origin = _origin(url)
+        except ValueError:
+            origin = ("", "", None)
+        if origin[0] not in {"http", "https"}:
+            raise FileRefused("its address is not one of the web")
+        headers = self._authorization if origin == self._origin else {}
+        return self._http.stream("GET", url, headers=headers, follow_redirects=True)
 
     def _not_fetched(self, response: httpx.Response) -> ClientError:
         if response.status_code >= 500 or response.status_code in {401, 403, 429}:
@@ -278,8 +288,8 @@ class RestHelpdesk(RestClient):
         except (WebhookVerificationError, ValueError):
             raise InvalidWebhook from None
         try:
-            return _event(json.loads(body), headers["webhook-id"])
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return _event(decode(body), headers["webhook-id"])
+        except (NotUnderstood, *_MALFORMED):
             raise WebhookNotUnderstood from None
 
     def error(self, response: httpx.Response) -> ClientError:
@@ -314,7 +324,7 @@ def _one(reader: Callable[[Any], T], answer: Any, key: str) -> T:
     """Read what an answer holds under `key`."""
     try:
         return reader(answer[key])
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except _MALFORMED:
         raise Unavailable(f"the helpdesk's answer has no proper {key}") from None
 
 
@@ -346,7 +356,7 @@ def _attachment(value: Any) -> Attachment:
 
 
 def _comment(value: Any) -> Comment:
-    internal = value.get("internal")
+    internal, config = value.get("internal"), value.get("config")
     return Comment(
         id=_id(value),
         body=str(value.get("body") or ""),
@@ -354,7 +364,7 @@ def _comment(value: Any) -> Comment:
         author_type=str((value.get("author") or {}).get("type") or ""),
         internal=internal if isinstance(internal, bool) else None,
         attachments=tuple(_attachment(one) for one in value.get("attachments") or []),
-        config=value.get("config") or {},
+        config=config if isinstance(config, dict) else {},
         created_at=_time(value.get("created_at")),
     )
 

@@ -62,7 +62,7 @@ class RestClient:
     def _json(self, response: httpx.Response) -> Any:
         try:
             return response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Unavailable(f"{self.service} answered with something that is not JSON") from None
 
     @contextmanager
@@ -92,6 +92,9 @@ class RestClient:
 def _sorted_failures(service: str) -> Iterator[None]:
     try:
         yield
+    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeEncodeError):
+        # Without its cause, which may show the token: one with a line break in it makes no header.
+        raise RejectedError(f"the call to {service} is not possible; check its address and token") from None
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise Unavailable(f"{service} cannot be reached", maybe_done=False) from error
     except httpx.TimeoutException as error:

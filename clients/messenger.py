@@ -120,24 +120,23 @@ class Messenger(RestClient):
         """
         conversation = _string(self._conversation(psid, "id"), "id")
         query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
-        messages = self._get(f"/{conversation}/messages", query).get("data", []) if conversation else []
-        ours = [one for one in messages if (one.get("from") or {}).get("id") == self._page_id]
+        messages = _items(self._get(f"/{conversation}/messages", query)) if conversation else []
+        ours = [one for one in messages if _string(one.get("from"), "id") == self._page_id]
         try:
             return [_sent_message(one) for one in reversed(ours)]
-        except (ValueError, AttributeError):
+        except ValueError:
             raise Unavailable("Facebook's answer has no proper messages") from None
 
     def _participant_name(self, psid: str) -> str:
         try:
-            participants = self._conversation(psid, "participants").get("participants", {}).get("data", [])
+            participants = _items(self._conversation(psid, "participants").get("participants"))
         except RejectedError:
             return ""
         return next((_string(one, "name") for one in participants if one.get("id") == psid), "")
 
     def _conversation(self, psid: str, fields: str) -> Any:
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
-        found = self._get(f"/{self._page_id}/conversations", query).get("data")
-        return found[0] if found else {}
+        return next(iter(_items(self._get(f"/{self._page_id}/conversations", query))), {})
 
     def _send_message(self, psid: str, message: dict[str, Any], *, mark: str, tag: str | None) -> str:
         request: dict[str, Any] = {"recipient": {"id": psid}, "message": message | {"metadata": mark}}
@@ -154,8 +153,8 @@ class Messenger(RestClient):
         """Sort an error by its code and subcode; its HTTP status says little, its text may be translated."""
         try:
             error = response.json()["error"]
-            code, subcode = error["code"], error.get("error_subcode")
-        except (ValueError, KeyError, TypeError):
+            code, subcode = int(error["code"]), int(error.get("error_subcode") or 0)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return super().error(response)
         kind, words = _lookup(code, subcode)
         reason = f"{words} (Facebook error {code}{f'/{subcode}' if subcode else ''})"
@@ -177,7 +176,7 @@ def _sent_message(value: Any) -> SentMessage:
         mid=_string(value, "id"),
         time=datetime.strptime(_string(value, "created_time"), "%Y-%m-%dT%H:%M:%S%z"),
         text=_string(value, "message"),
-        has_attachment=bool((value.get("attachments") or {}).get("data")),
+        has_attachment=bool(_items(value.get("attachments"))),
     )
 
 
@@ -186,6 +185,12 @@ def _required(answer: Any, key: str) -> str:
     if not value:
         raise Unavailable(f"Facebook's answer has no {key}")
     return value
+
+
+def _items(answer: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list as the Graph API gives lists: under `data`."""
+    found = answer.get("data") if isinstance(answer, dict) else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _string(answer: Any, key: str) -> str:

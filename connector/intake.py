@@ -82,6 +82,11 @@ class Intake:
             self._note_away(type(error).__name__)
             _settle(batch, StoreAway())
             return
+        except Exception:
+            # This task has to live on: without it nothing would be stored any more.
+            log.exception("not_stored", events=len(rows))
+            _settle(batch, StoreAway())
+            return
         self._note_away(None)
         _settle(batch, None)
         if idle:

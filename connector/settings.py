@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -41,7 +42,7 @@ class SettingsError(Exception):
 
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError(f"{value!r} is no web address; write it in full, such as https://acme.example.com")
     return value.rstrip("/")
 
@@ -58,6 +59,14 @@ def _filled(value: str) -> str:
     return value
 
 
+def _token(value: SecretStr) -> SecretStr:
+    """Take a token without the line break that a file of secrets leaves behind it."""
+    token = value.get_secret_value().strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("has characters that no token has; copy it again")
+    return SecretStr(token)
+
+
 def _filled_secret(value: SecretStr) -> SecretStr:
     _filled(value.get_secret_value())
     return value
@@ -66,7 +75,8 @@ def _filled_secret(value: SecretStr) -> SecretStr:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Filled = Annotated[str, AfterValidator(_filled)]
-Secret = Annotated[SecretStr, AfterValidator(_filled_secret)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
+Secret = Annotated[Token, AfterValidator(_filled_secret)]
 
 
 class Section(BaseModel):
@@ -156,8 +166,8 @@ class Connection(Section):
 
     page_id: Filled
     page_name: str = ""
-    page_access_token: SecretStr = SecretStr("")
-    app_secret: SecretStr = SecretStr("")
+    page_access_token: Token = SecretStr("")
+    app_secret: Token = SecretStr("")
     verify_token: SecretStr = SecretStr("")
     desk_id: Filled
     category_id: str | None = None
@@ -180,6 +190,12 @@ class Connection(Section):
 
 class _YamlSource(YamlConfigSettingsSource):
     """The YAML file, its list as a numbered map, so that the environment can override one key of one item."""
+
+    def _read_file(self, file_path: Path) -> dict[str, Any]:
+        data = yaml.safe_load(file_path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict | None):
+            raise SettingsError([f"{file_path}: holds no keys and values; see the settings.yaml we ship"])
+        return data or {}
 
     def __call__(self) -> dict[str, Any]:
         data = super().__call__()
@@ -206,8 +222,8 @@ class Settings(BaseSettings):
     host: Filled = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     public_url: HttpUrl = "http://127.0.0.1:8000"
-    redis_url: RedisUrl = ""
-    broker_url: str = ""
+    redis_url: RedisUrl = Field("", repr=False)  # it may hold a password
+    broker_url: str = Field("", repr=False)
     embedded_port: Annotated[int, Field(ge=1, le=65535)] = 6390
     data_dir: Path = Path("var")
     secret_key: SecretStr = SecretStr("")
@@ -291,7 +307,9 @@ def load_settings() -> Settings:
         return Settings()  # type: ignore[call-arg]  # the sources fill it
     except ValidationError as error:
         raise SettingsError(_faults(error)) from None
-    except ValueError as error:  # YAML that cannot be read, or an environment variable that is no JSON
+    except yaml.YAMLError as error:
+        raise SettingsError([f"{path}: is not proper YAML: {' '.join(str(error).split())}"]) from None
+    except ValueError as error:  # an environment variable that is no JSON
         raise SettingsError([f"{path}: {error}"]) from None
 
 

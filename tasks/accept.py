@@ -1,7 +1,5 @@
 """From an event at a door to the row that the inbox takes: its thread, its time, its identity."""
 
-import time
-
 import msgspec
 
 from clients import events
@@ -56,12 +54,11 @@ def messenger_row(thread: events.Thread, item: events.Item) -> Row:
     The echo of our own part only leaves its mid, for the reply that may wait for it. Receipts are about
     replies, so they queue up with them.
     """
-    at = item.time or int(time.time() * 1000)
     if item.mark and item.mid:
-        return Row(echo_key(thread.page_id, item.mark), "", at, item.mid)
+        return Row(echo_key(thread.page_id, item.mark), "", item.time, item.mid)
     if item.kind in _RECEIPTS:
-        return Row(seen_key(item.key), outbound_thread(thread), at, _receipt(item))
-    return Row(seen_key(item.key), inbound_thread(thread), at, item.body)
+        return Row(seen_key(item.key), outbound_thread(thread), item.time, _receipt(item))
+    return Row(seen_key(item.key), inbound_thread(thread), item.time, item.body)
 
 
 def _receipt(item: events.Item) -> bytes:
@@ -99,5 +96,5 @@ def reply_row(event: HelpdeskEvent) -> Row:
     person = person_of(event.ticket)
     name = outbound_thread(person) if person else ticket_thread(event.ticket.id)
     prefix = "" if person else "ticket:"
-    at = int(event.time.timestamp() * 1000)
-    return Row(seen_key(prefix + event.key), name, at, msgspec.json.encode(Reply(event)))
+    time = max(0, int(event.time.timestamp() * 1000))
+    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(Reply(event)))

@@ -20,7 +20,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function queue_of(thread) return 'mc:queue:' .. thread end
 local function lease_of(thread) return 'mc:lease:' .. thread end
 local function record_of(event) return 'mc:event:' .. string.match(event, '^%d+') end
-local function time_of(event) return tonumber(string.match(event, '^%d+ (%d+)')) end
+local function time_of(event) return tonumber(string.match(event, '^%d+ (%d+)')) or 0 end
 local function owns(thread, token) return redis.call('HGET', lease_of(thread), 'token') == token end
 
 -- Put an event in its place by the time it was sent at. Meta's own retries, and a dead letter that is tried

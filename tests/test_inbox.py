@@ -224,6 +224,13 @@ def test_a_thread_that_was_relayed_wants_a_wake_up_again(inbox: Inbox) -> None:
     assert inbox.accept([row("b")]) == [THREAD]
 
 
+def test_a_thread_that_waits_is_not_due_sooner_because_more_comes(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a")).later(60, "refused", counts=True)
+    inbox.accept([row("b")])
+
+    assert 55 < float(stored.due_in() or 0) <= 60
+
+
 def test_a_row_without_a_thread_leaves_only_its_body(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([Row(echo_key("1", "connector:9:0"), "", 10, "m_1")])
 
@@ -311,6 +318,15 @@ def test_a_thread_is_not_claimed_while_its_side_is_paused(inbox: Inbox, stored: 
     assert "mc:lease:" + THREAD not in stored.names()
 
 
+def test_a_claim_of_an_empty_queue_leaves_nothing_behind_while_its_side_is_paused(
+    inbox: Inbox, stored: Stored
+) -> None:
+    inbox.pause(SIDE, 90, "it is down")
+
+    assert inbox.claim(THREAD, SIDE) is None
+    assert stored.names() == {"mc:pause:helpdesk"}
+
+
 def test_a_pause_holds_no_other_side_back(inbox: Inbox) -> None:
     inbox.accept([row("a")])
     inbox.pause("page:1", 90, "it is down")
@@ -332,6 +348,7 @@ def test_a_claim_of_an_empty_queue_leaves_nothing_behind(inbox: Inbox, stored: S
 def test_a_renewed_lease_is_kept_for_another_term(inbox: Inbox, another: Inbox, stored: Stored) -> None:
     lease = begin(inbox, row("a"))
     stored.expire()
+    stored.make_due()
     lease.renew()
     lease.check()
 
@@ -670,6 +687,16 @@ def test_a_revived_event_of_an_idle_thread_is_due_at_once(inbox: Inbox) -> None:
 
     assert inbox.sweep(10) == [THREAD]
     assert claimed(inbox).event.body == b"a"
+
+
+def test_a_thread_that_waits_is_not_due_sooner_because_an_event_is_revived(
+    inbox: Inbox, stored: Stored
+) -> None:
+    letter = buried(inbox, row("a"), row("b"))
+    claimed(inbox).later(60, "refused", counts=True)
+    inbox.revive(letter)
+
+    assert 55 < float(stored.due_in() or 0) <= 60
 
 
 def test_an_event_that_is_revived_twice_comes_back_once(inbox: Inbox, stored: Stored) -> None:
