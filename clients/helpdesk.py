@@ -1,4 +1,4 @@
-"""The helpdesk: what the connector needs of one (`Helpdesk`), and `rest`, the adapter for the contract's API.
+"""The helpdesk: what the connector needs of one (`Helpdesk`), and `rest`, the adapter for our own API.
 
 A helpdesk of another make is another class with these methods. What each method has to hold so that nothing
 is lost, doubled or shown to the wrong person stands in its docstring.
@@ -175,7 +175,7 @@ class Helpdesk(Protocol):
 
 
 class RestHelpdesk(RestClient):
-    """The adapter `rest`: the API that the contract describes (docs/contract.md, sections 3 and 4)."""
+    """The adapter `rest`: the API that docs/helpdesk-api.md describes."""
 
     service = "the helpdesk"
 

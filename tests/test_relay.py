@@ -1496,13 +1496,17 @@ def test_a_part_that_did_not_go_out_needs_no_look(world: World) -> None:
     assert world.meta.count("conversations") == 0
 
 
-def test_a_part_that_was_refused_for_the_token_needs_no_look(world: World) -> None:
+@pytest.mark.parametrize("code", [190, 613])
+def test_a_part_that_was_turned_away_for_now_needs_no_look(world: World, code: int) -> None:
     world.desk.open()
     world.reply()
-    world.meta.fail("send", Refusal(190))
+    world.meta.fail("send", Refusal(code))
     world.work(OUT)
-
     assert world.step("sending:0") == ""
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+    assert world.meta.count("conversations") == 0
 
 
 # --- Outbound: refusals. --------------------------------------------------------------------------------
