@@ -3,6 +3,7 @@
 * ClientError
   + RetryableError        the same call may succeed later; carries `retry_after` (seconds) if told
     - Unavailable         no answer, or a server's own fault; `maybe_done` if the call may have worked
+      . Away              the whole server is down: it says so, or something else answers in its place
     - RateLimited         told to slow down
     - Unauthorized        the token is refused; the call works again once a person renews it
     - Undecided           an earlier call may have worked; its trace has to show first
@@ -40,6 +41,10 @@ class Unavailable(RetryableError):
     def __init__(self, reason: str, *, retry_after: float | None = None, maybe_done: bool = True) -> None:
         super().__init__(reason, retry_after=retry_after)
         self.maybe_done = maybe_done
+
+
+class Away(Unavailable):
+    """The server says of itself that it is down, or something else answers in its place."""
 
 
 class RateLimited(RetryableError):

@@ -8,7 +8,8 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -50,11 +51,27 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What came for one page. `changes` counts updates of fields that are not about messages."""
+    """What came for one page at a time (ms), its items not read yet: whoever sent it may not be Meta.
+
+    `changes` counts updates of fields that are not about messages.
+    """
 
     page_id: str
-    items: tuple[Item, ...]
+    time: int
+    raw: Sequence[Any]
     changes: int
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """Read the items."""
+        return tuple(self._read())
+
+    def _read(self) -> Iterator[Item]:
+        for item in self.raw:
+            # What is nested too deep to be written again is nothing that Meta sends.
+            with suppress(RecursionError):
+                if isinstance(item, dict):
+                    yield _item(self.page_id, item, self.time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +149,7 @@ def split(body: bytes, received: int = 0) -> list[Entry]:
         raise NotUnderstood
     if envelope.get("object") != "page":
         return []
-    try:
-        return [_entry(entry, received) for entry in _list(envelope.get("entry")) if isinstance(entry, dict)]
-    except RecursionError:
-        raise NotUnderstood from None
+    return [_entry(entry, received) for entry in _list(envelope.get("entry")) if isinstance(entry, dict)]
 
 
 def parse(body: bytes) -> Event:
@@ -154,18 +168,29 @@ def parse(body: bytes) -> Event:
     return Other(kind, _time(item), _summary(kind, item.get(kind)))
 
 
+def external_id(body: bytes) -> str:
+    """Return what names an item for ever: its mid, or else a digest of all it says."""
+    item = _dict(decode(body))
+    return _mid(item) or f"event:{_digest(_dump(item))}"
+
+
+def _mid(item: dict[str, Any]) -> str:
+    """Return the mid that is the event's own; reactions and edits name the mid of another."""
+    kind = _kind(item)
+    return _text(_dict(item.get(kind)).get("mid")) if kind in {"message", "postback"} else ""
+
+
 def _entry(entry: dict[str, Any], received: int) -> Entry:
     page_id = _text(entry.get("id"))
     raw = [*_list(entry.get("messaging")), *_list(entry.get("standby"))]
-    sent = _milliseconds(entry.get("time")) or received
-    items = tuple(_item(page_id, item, sent) for item in raw if isinstance(item, dict))
-    return Entry(page_id, items, len(_list(entry.get("changes"))))
+    time = _milliseconds(entry.get("time")) or received
+    return Entry(page_id, time, raw, len(_list(entry.get("changes"))))
 
 
 def _item(page_id: str, item: dict[str, Any], sent: int) -> Item:
     kind = _kind(item)
     content = _dict(item.get(kind))
-    mid = _text(content.get("mid")) if kind in {"message", "postback"} else ""
+    mid = _mid(item)
     metadata = _text(content.get("metadata")) if content.get("is_echo") is True else ""
     time = _milliseconds(item.get("timestamp")) or sent
     return Item(

@@ -14,7 +14,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from clients.errors import ClientError, FileRefused, NotFound, TicketClosed, Unavailable
+from clients.errors import Away, ClientError, FileRefused, NotFound, TicketClosed, Unavailable
 from clients.http import RestClient
 from clients.jsons import NotUnderstood, decode
 from clients.media import File, safe_filename, spool
@@ -174,6 +174,10 @@ class Helpdesk(Protocol):
         """
 
 
+_COLLECTIONS = ("/tickets", "/attachments")
+"""What is always there: a proxy that answers 404 here speaks for a helpdesk that is being deployed."""
+
+
 class RestHelpdesk(RestClient):
     """The adapter `rest`: the API that docs/helpdesk-api.md describes."""
 
@@ -257,7 +261,8 @@ class RestHelpdesk(RestClient):
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:
         """Fetch a file. The token goes to the helpdesk's own origin and nowhere else."""
         with ExitStack() as opened:
-            with self.failures():  # and not around the yield: what the caller does with the file is its own
+            # Not around the yield: what the caller does with the file is the caller's own.
+            with self._file_failures(attachment):
                 response = opened.enter_context(self._get_file(attachment))
                 if response.status_code != 200 or _is_a_login_page(response, attachment):
                     raise self._not_fetched(response)
@@ -266,18 +271,41 @@ class RestHelpdesk(RestClient):
             yield File(name, attachment.content_type, size, stream)
 
     def _get_file(self, attachment: Attachment) -> AbstractContextManager[httpx.Response]:
-        try:
-            url = urljoin(self._base_url + "/", attachment.url)
-            origin = _origin(url)
-        except ValueError:
-            origin = ("", "", None)
-        if origin[0] not in {"http", "https"}:
-            raise FileRefused("its address is not one of the web")
-        headers = self._authorization if origin == self._origin else {}
+        url = self._address(attachment)
+        headers = self._authorization if self._is_ours(url) else {}
         return self._http.stream("GET", url, headers=headers, follow_redirects=True)
 
+    @contextmanager
+    def _file_failures(self, attachment: Attachment) -> Iterator[None]:
+        """Blame the helpdesk for its own origin only: a file may be on a host that is not its."""
+        try:
+            with self.failures():
+                yield
+        except ClientError as error:
+            if not self._is_ours(self._address(attachment)):
+                error.side = ""
+            raise
+
+    def _address(self, attachment: Attachment) -> str:
+        try:
+            url = urljoin(self._base_url + "/", attachment.url)
+            is_of_the_web = _origin(url)[0] in {"http", "https"}
+        except ValueError:
+            is_of_the_web = False
+        if not is_of_the_web:
+            raise FileRefused("its address is not one of the web")
+        return url
+
+    def _is_ours(self, url: str) -> bool:
+        return _origin(url) == self._origin
+
     def _not_fetched(self, response: httpx.Response) -> ClientError:
-        if response.status_code >= 500 or response.status_code in {401, 403, 429}:
+        ours = self._is_ours(str(response.request.url))
+        if (
+            response.status_code >= 500
+            or response.status_code == 429
+            or (ours and response.status_code == 401)
+        ):
             return self.error(response)
         return FileRefused(f"the helpdesk did not hand out the file ({response.status_code})")
 
@@ -296,6 +324,8 @@ class RestHelpdesk(RestClient):
         """Sort an error: a closed ticket and a missing thing have their own names."""
         if response.status_code == 409:
             return self._conflict(response)
+        if response.status_code in {404, 405} and response.request.url.path.endswith(_COLLECTIONS):
+            return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
         if response.status_code in {404, 410}:
             return NotFound("the helpdesk does not know it (any more)")
         if response.status_code in {413, 415}:

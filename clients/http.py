@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from clients.errors import ClientError, RateLimited, RejectedError, Unauthorized, Unavailable
+from clients.errors import Away, ClientError, RateLimited, RejectedError, Unauthorized, Unavailable
 
 TIMEOUT = httpx.Timeout(connect=3.0, read=20.0, write=20.0, pool=5.0)
 # Shorter than the five seconds after which uvicorn and many others close an idle connection: a request
@@ -82,6 +82,10 @@ class RestClient:
             return RateLimited(f"{self.service} asks to slow down", retry_after=retry_after(response))
         if response.status_code == 401:
             return Unauthorized(f"{self.service} does not accept the access token")
+        if response.status_code in {502, 503, 504}:
+            return Away(said, retry_after=retry_after(response))
+        if response.is_redirect:
+            return Away(f"{self.service} answers with a redirect; check its address in the settings")
         # Some say 403 when a token has expired. Whether all calls fail or only this one, a ping tells.
         if response.status_code >= 500 or response.status_code in {403, 408, 425}:
             return Unavailable(said, retry_after=retry_after(response))
@@ -121,4 +125,4 @@ def _extensions() -> dict[str, Any]:
 def retry_after(response: httpx.Response) -> float | None:
     """Return the `Retry-After` of an answer in seconds; a date, which RFC 9110 allows as well, is ignored."""
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
+    return float(value) if value.isdecimal() and len(value) < 10 else None

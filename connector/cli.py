@@ -72,6 +72,7 @@ def up() -> None:
     """Run everything on this machine: web, worker, scheduler, and a store if redis_url is empty."""
     settings = _settings("up")
     embedded = not settings.redis_url
+    os.umask(0o077)  # what customers write is nobody else's to read
     try:
         lock = lock_data(settings.data_dir)
         if embedded:
@@ -112,6 +113,7 @@ def web() -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
+        limit_concurrency=1000,
     )
 
 

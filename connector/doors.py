@@ -1,5 +1,6 @@
 """The two webhook doors: verify, store, answer. Nothing slow happens here."""
 
+import asyncio
 import hmac
 import time
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from clients import events, signature
 from clients.helpdesk import Helpdesk, InvalidWebhook, WebhookNotUnderstood
+from clients.jsons import NotUnderstood
 from connector import logs
 from connector.intake import Intake, StoreAway
 from connector.metrics import Counters
@@ -23,6 +25,8 @@ log = logs.get(__name__)
 
 MAX_BODY = 4 * 1024 * 1024
 MAX_APPS = 100
+BODY_PATIENCE = 15.0
+"""How long a body may take to arrive, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +83,21 @@ class Doors:
         return (connection for connection in self.settings.connections if connection.active)
 
     def _verified_entries(self, body: bytes, header: str | None) -> list[events.Entry]:
-        """Return the entries that their own page's app signed; 403 if the body has none but foreign ones."""
-        try:
-            entries = events.split(body, int(time.time() * 1000))
-        except events.NotUnderstood:
-            log.warning("body_not_understood", size=len(body))
-            entries = []
-        named = [self.settings.connection(entry.page_id) for entry in entries]
-        known = [connection for connection in named if connection]
-        secrets = _signing_secrets(body, header, known or self._active())
+        """Return the entries that their own page's app signed; 403 if no app of ours signed the body.
+
+        Until then no more of the body is read than which pages it names.
+        """
+        entries = _entries(body)
+        pages = dict.fromkeys(entry.page_id for entry in entries or [])
+        named = filter(None, (self.settings.connection(page) for page in pages))
+        # A body about pages that are unknown, or not active, may be signed by any app of ours, active or not.
+        secrets = _signing_secrets(body, header, list(named) or self.settings.connections)
         if not secrets:
             self.counters.refused.labels("messenger").inc()
             raise HTTPException(403)
-        return list(self._own_entries(entries, secrets))
+        if not entries:
+            self._ignore("body_not_understood" if entries is None else "nothing_for_a_page")
+        return list(self._own_entries(entries or [], secrets))
 
     def _own_entries(self, entries: Iterable[events.Entry], secrets: set[str]) -> Iterator[events.Entry]:
         for entry in entries:
@@ -119,6 +125,13 @@ class Doors:
         log.info("ignored", reason=reason, **ids)
 
 
+def _entries(body: bytes) -> list[events.Entry] | None:
+    try:
+        return events.split(body, int(time.time() * 1000))
+    except NotUnderstood:
+        return None
+
+
 def _signing_secrets(body: bytes, header: str | None, connections: Iterable[Connection]) -> set[str]:
     """Return the app secrets of these connections that the body is signed with: one, or none.
 
@@ -140,12 +153,19 @@ async def read_body(request: Request) -> bytes:
     """Read a body of at most `MAX_BODY` bytes; more is answered 413."""
     if int(request.headers.get("content-length") or 0) > MAX_BODY:
         raise HTTPException(413)
-    body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise HTTPException(413)
+        async with asyncio.timeout(BODY_PATIENCE):
+            return await _read_limited(request)
     except ClientDisconnect:
         raise HTTPException(400) from None
+    except TimeoutError:
+        raise HTTPException(408) from None
+
+
+async def _read_limited(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise HTTPException(413)
     return bytes(body)

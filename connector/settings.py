@@ -5,6 +5,7 @@ import binascii
 import os
 from collections import Counter
 from functools import cache, cached_property
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -43,13 +44,21 @@ class SettingsError(Exception):
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        raise ValueError(f"{value!r} is no web address; write it in full, such as https://acme.example.com")
+        shown = "it" if "@" in value else repr(value)  # before an @ there may be a password
+        raise ValueError(f"{shown} is no web address; write it in full, such as https://acme.example.com")
     return value.rstrip("/")
 
 
 def _redis_url(value: str) -> str:
-    if value and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in {"redis", "rediss", "unix"} or parts.port == 0):
         raise ValueError("write redis://host:6379/0, or leave it empty to use the embedded store")
+    return value
+
+
+def _broker_url(value: str) -> str:
+    if value and "://" not in value:
+        raise ValueError("write an address such as redis://host:6379/1, or leave it empty to use redis_url")
     return value
 
 
@@ -191,7 +200,7 @@ class Connection(Section):
 class _YamlSource(YamlConfigSettingsSource):
     """The YAML file, its list as a numbered map, so that the environment can override one key of one item."""
 
-    def _read_file(self, file_path: Path) -> dict[str, Any]:
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         data = yaml.safe_load(file_path.read_text(encoding="utf-8"))
         if not isinstance(data, dict | None):
             raise SettingsError([f"{file_path}: holds no keys and values; see the settings.yaml we ship"])
@@ -223,7 +232,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     public_url: HttpUrl = "http://127.0.0.1:8000"
     redis_url: RedisUrl = Field("", repr=False)  # it may hold a password
-    broker_url: str = Field("", repr=False)
+    broker_url: Annotated[str, AfterValidator(_broker_url)] = Field("", repr=False)
     embedded_port: Annotated[int, Field(ge=1, le=65535)] = 6390
     data_dir: Path = Path("var")
     secret_key: SecretStr = SecretStr("")
@@ -269,6 +278,7 @@ class Settings(BaseSettings):
     def _active(self) -> dict[str, Connection]:
         return {connection.page_id: connection for connection in self.connections if connection.active}
 
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -308,9 +318,16 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingsError(_faults(error)) from None
     except yaml.YAMLError as error:
-        raise SettingsError([f"{path}: is not proper YAML: {' '.join(str(error).split())}"]) from None
+        raise SettingsError([f"{path}: {_yaml_fault(error)}"]) from None
     except ValueError as error:  # an environment variable that is no JSON
         raise SettingsError([f"{path}: {error}"]) from None
+
+
+def _yaml_fault(error: yaml.YAMLError) -> str:
+    """Say where the YAML is broken, without quoting the line: it may hold a token."""
+    mark = getattr(error, "problem_mark", None)
+    place = f" in line {mark.line + 1}" if mark else ""
+    return f"is not proper YAML{place}: {getattr(error, 'problem', None) or 'it cannot be read'}"
 
 
 def unknown_variables() -> list[str]:

@@ -53,7 +53,7 @@ def lock_data(data_dir: Path) -> IO[str]:
     Raises `StoreError` if another run has it.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (data_dir / "lock").open("a+")
     except OSError as error:
         raise StoreError(f"data_dir {data_dir} cannot be used: {error.strerror}") from None
@@ -103,6 +103,8 @@ def wait_until_ready(url: str) -> None:
     while True:
         try:
             store.ping()
+        except redis.BusyLoadingError:
+            time.sleep(0.2)  # it is up, and reads its data: however long that takes
         except redis.RedisError as error:
             if time.monotonic() > ends:
                 raise StoreError(f"the store does not answer: {error}") from None

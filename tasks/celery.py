@@ -95,7 +95,7 @@ def _let_go(**_: Any) -> None:
 
 
 @signals.task_prerun.connect
-def _beat_the_heart(**_: Any) -> None:
-    """Show the supervisor that this worker takes work."""
+def beat_the_heart(**_: Any) -> None:
+    """Show the supervisor that this worker takes work, or is still at it."""
     if path := os.environ.get(HEARTBEAT_VARIABLE):
         Path(path).touch()

@@ -10,17 +10,25 @@ from clients.errors import NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import SOURCE, SYSTEM, Attachment, Author, NewComment, NewTicket, Requester
 from clients.messenger import Profile
 from clients.text import image, link, to_markdown
+from connector import logs
 from connector.settings import Connection
+from tasks import receipts
 from tasks.accept import thread_of
 from tasks.inbox import Lease
 from tasks.notes import tell_once
 from tasks.profiles import display_name, profile_of
 from tasks.services import Services
 
+log = logs.get(__name__)
+
 LINK_FOR = 24 * 3600
 """How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
-FETCH_ATTEMPTS = 3
-"""How often a message waits for a file that Meta's media host does not hand out."""
+FETCH_ATTEMPTS = 6
+"""How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
+OPENS_NO_TICKET = frozenset(
+    {"reaction", "pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"}
+)
+"""Kinds of events that are worth a comment on an open ticket, and not a ticket of their own."""
 _FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
 
 
@@ -42,9 +50,8 @@ class Arrival:
 
     @property
     def external_id(self) -> str:
-        """Return the id under which the helpdesk can find what was created: the mid, if there is one."""
-        mid = self.event.mid if isinstance(self.event, events.Message | events.Echo) else ""
-        return mid or f"event:{self.lease.event.id}"
+        """Return the id under which the helpdesk can find what was created."""
+        return events.external_id(self.lease.event.body)
 
     def key(self, suffix: str = "") -> str:
         """Return the idempotency key of a create; the suffix tells several creates apart."""
@@ -54,19 +61,30 @@ class Arrival:
 def relay(service: Services, lease: Lease) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
     arrival = _arrival(service, lease)
-    put_on_ticket(arrival, compose(arrival))
+    if not _is_our_own(arrival):
+        put_on_ticket(arrival, compose(arrival))
 
 
 def tell(service: Services, lease: Lease, reason: str) -> None:
     """Tell the agents of the sender's open ticket that an event could not be shown on it."""
-    arrival = _arrival(service, lease)
-    ticket_id = next(_open_tickets(arrival), None)
-    if ticket_id:
-        note = (
-            f"A Messenger message could not be added to this ticket: {reason}. Nothing is lost: "
-            f"an administrator finds it with “connector dead show {lease.event.id}” and can try it again."
-        )
-        tell_once(service, lease, ticket_id, f"dead:{lease.event.id}", note)
+    note = (
+        f"A Messenger message could not be added to this ticket: {reason}. Nothing is lost: "
+        f"an administrator finds it with “connector dead show {lease.event.id}” and can try it again."
+    )
+    for ticket_id in _open_tickets(_arrival(service, lease)):
+        try:
+            tell_once(service, lease, ticket_id, f"dead:{lease.event.id}", note)
+        except (TicketClosed, NotFound):
+            continue
+        return
+
+
+def _is_our_own(arrival: Arrival) -> bool:
+    """Tell whether an echo without our mark is of a reply of ours all the same."""
+    event = arrival.event
+    return isinstance(event, events.Echo) and event.mid in receipts.awaited_mids(
+        arrival.service, arrival.thread
+    )
 
 
 def _arrival(service: Services, lease: Lease) -> Arrival:
@@ -117,7 +135,8 @@ def show(arrival: Arrival, number: int, attachment: events.Attachment) -> tuple[
     except RejectedError as error:
         return _missing(attachment, str(error)), None
     except Unavailable as error:
-        if error.side or arrival.lease.attempts + 1 < FETCH_ATTEMPTS:
+        tries = min(FETCH_ATTEMPTS, arrival.service.settings.worker.attempts)
+        if error.side or arrival.lease.attempts + 1 < tries:
             raise
         return _missing(attachment, str(error)), None
     is_image = file.content_type.startswith("image/")
@@ -166,9 +185,13 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         try:
             helpdesk.add_comment(ticket_id, comment, arrival.key(suffix))
         except (TicketClosed, NotFound):
+            arrival.service.forget(_link(arrival.thread))
             suffix = f"after:{ticket_id}"
             continue
         _remember(arrival, ticket_id)
+        return
+    if isinstance(arrival.event, events.Other) and arrival.event.kind in OPENS_NO_TICKET:
+        log.info("no_open_ticket", thread=lease.thread, kind=arrival.event.kind)
         return
     lease.record("call", "ticket")
     _remember(arrival, helpdesk.create_ticket(_ticket(arrival, comment), arrival.key(suffix)).id)
@@ -179,11 +202,18 @@ def _is_there(arrival: Arrival) -> bool:
     what, _, ticket_id = (arrival.lease.step("call") or "").partition(":")
     helpdesk = arrival.service.helpdesk
     if what == "comment":
-        return helpdesk.comment_by_external_id(ticket_id, arrival.external_id) is not None
+        return _has_comment(arrival, ticket_id)
     if what == "ticket" and (ticket := helpdesk.ticket_by_external_id(arrival.external_id)):
         _remember(arrival, ticket.id)
         return True
     return False
+
+
+def _has_comment(arrival: Arrival, ticket_id: str) -> bool:
+    try:
+        return arrival.service.helpdesk.comment_by_external_id(ticket_id, arrival.external_id) is not None
+    except NotFound:  # the ticket is gone
+        return False
 
 
 def _open_tickets(arrival: Arrival) -> Iterator[str]:
@@ -192,8 +222,12 @@ def _open_tickets(arrival: Arrival) -> Iterator[str]:
     if known:
         yield known.decode()
     found = arrival.service.helpdesk.find_open_ticket(arrival.thread.page_id, arrival.thread.psid)
-    if found and found.id.encode() != known:
-        yield found.id
+    if found is None:
+        return
+    if known and found.id == known.decode():
+        # It took no comment, and still it is found open: a passing disagreement must not open a second one.
+        raise Unavailable("the helpdesk does not agree with itself whether the ticket is open")
+    yield found.id
 
 
 def _remember(arrival: Arrival, ticket_id: str) -> None:

@@ -63,9 +63,10 @@ function inbox.accept(grace, ttl)
     local key, thread, time, body = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
     if thread == '' then
       redis.call('SET', key, body, 'PX', ttl)
-    elseif redis.call('SET', key, '', 'NX', 'PX', ttl) then
+    elseif redis.call('EXISTS', key) == 0 then
       new = new + 1
       insert(thread, redis.call('INCR', 'mc:ids') .. ' ' .. time .. ' ' .. body)
+      redis.call('SET', key, '', 'PX', ttl)
       if redis.call('ZADD', 'mc:due', 'NX', now + grace, thread) == 1 then answer[#answer + 1] = thread end
     end
   end

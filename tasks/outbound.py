@@ -13,7 +13,6 @@ from clients import events
 from clients.cloudfront import signed_url
 from clients.errors import (
     FileRefused,
-    NotFound,
     OutsideWindow,
     RateLimited,
     RejectedError,
@@ -60,7 +59,7 @@ def relay(service: Services, lease: Lease) -> None:
     """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
     match _decoded(lease):
         case Receipt(status=status, watermark=watermark):
-            receipts.received(service, thread_of(lease.thread), status, watermark)
+            receipts.received(service, lease, thread_of(lease.thread), status, watermark)
         case Reply() as reply:
             send_reply(_outgoing(service, lease, reply))
 
@@ -68,11 +67,7 @@ def relay(service: Services, lease: Lease) -> None:
 def find_person(service: Services, lease: Lease) -> None:
     """Read the ticket of a reply whose webhook did not say whom it is about, and queue the reply there."""
     event = cast("Reply", _decoded(lease)).event
-    try:
-        ticket = service.helpdesk.get_ticket(event.ticket.id)
-    except NotFound:
-        log.info("reply_ignored", ticket=event.ticket.id, reason="the ticket is gone")
-        return
+    ticket = service.helpdesk.get_ticket(event.ticket.id)
     if person_of(ticket) is None:
         return
     wake(service.inbox.accept([reply_row(dataclasses.replace(event, ticket=ticket))]))
@@ -84,14 +79,17 @@ def tell(service: Services, lease: Lease, reason: str) -> None:
     if not isinstance(decoded, Reply) or decoded.event.comment is None:
         return
     comment = decoded.event.comment
-    delivery = {"status": "failed", "message_ids": _sent_mids(lease), "error": reason}
-    service.helpdesk.merge_config(comment.id, {"delivery": delivery})
     arrived = "Some of it did arrive. " if _sent_mids(lease) else ""
     note = (
         f"Your reply was not delivered to Messenger: {reason}. {arrived}Once the cause is mended, "
         f"an administrator can send what is missing with “connector dead retry {lease.event.id}”."
     )
-    tell_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
+    try:
+        tell_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
+    except RejectedError as error:  # a closed ticket takes no more comments
+        log.warning("note_not_added", comment=comment.id, reason=str(error))
+    delivery = {"status": "failed", "message_ids": _sent_mids(lease), "error": reason}
+    service.helpdesk.merge_config(comment.id, {"delivery": delivery})
 
 
 def _decoded(lease: Lease) -> Reply | Receipt:
@@ -109,8 +107,10 @@ def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
 
 def send_reply(reply: Outgoing) -> None:
     """Send what was not sent yet, text first, then show that it was sent. Raises `ClientError`."""
-    refused = []
-    for number, part in enumerate(compose(reply.comment)):
+    refused, parts = [], compose(reply.comment)
+    if not parts:
+        raise RejectedError("there is nothing in it that Messenger can show")
+    for number, part in enumerate(parts):
         try:
             _send_part(reply, number, part)
         except FileRefused as error:
@@ -242,7 +242,10 @@ def _upload(reply: Outgoing, number: int, kind: str, file: Attachment) -> str:
 
 def _tell_waiting(reply: Outgoing, reason: str) -> None:
     note = f"Your reply waits: {reason}. It is sent by itself as soon as that is mended."
-    tell_once(reply.service, reply.lease, reply.ticket_id, f"waiting:{reply.comment.id}", note)
+    try:
+        tell_once(reply.service, reply.lease, reply.ticket_id, f"waiting:{reply.comment.id}", note)
+    except RejectedError as error:  # a closed ticket takes no more comments; the reply waits all the same
+        log.warning("note_not_added", comment=reply.comment.id, reason=str(error))
 
 
 def _sent_mids(lease: Lease) -> list[str]:
@@ -252,6 +255,5 @@ def _sent_mids(lease: Lease) -> list[str]:
 def _note_sent(reply: Outgoing) -> None:
     """Show in the comment that it was sent, and remember it for Meta's receipts."""
     mids = _sent_mids(reply.lease)
-    if mids:
-        sent_at = int(reply.lease.step(f"sending:{len(mids) - 1}") or 0)
-        receipts.sent(reply.service, reply.thread, reply.comment.id, mids, sent_at)
+    sent_at = int(reply.lease.step(f"sending:{len(mids) - 1}") or 0)
+    receipts.sent(reply.service, reply.lease, reply.thread, receipts.Sent(reply.comment.id, mids, sent_at))

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from clients.errors import ClientError
+from clients.errors import ClientError, Stale
 from clients.messenger import Profile
 from connector import logs
 from connector.settings import Connection
@@ -22,6 +22,8 @@ def profile_of(service: Services, connection: Connection, psid: str) -> Profile:
         return msgspec.json.decode(kept, type=Profile)
     try:
         profile = service.messenger(connection).profile(psid)
+    except Stale:
+        raise
     except ClientError as error:
         log.warning("profile_not_read", page=connection.page_id, reason=str(error))
         profile = Profile()

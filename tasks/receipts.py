@@ -1,62 +1,88 @@
 """What became of a reply after it was sent: Meta tells up to which moment all was delivered, and read."""
 
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from clients import events
-from clients.errors import RejectedError
+from clients.errors import RejectedError, Stale, Unavailable
 from connector import logs
+from tasks.inbox import Lease
 from tasks.services import Services
 
 log = logs.get(__name__)
 
 KEPT_FOR = 7 * 24 * 3600
 """How long a reply waits to be delivered and read, in seconds."""
+ATTEMPTS = 3
+"""How often it is tried to show what became of a reply, if the helpdesk is up and does not take just that."""
 
 
-def sent(service: Services, thread: events.Thread, comment_id: str, mids: list[str], sent_at: int) -> None:
-    """Show in a comment that it was sent, at `sent_at` (ms), and wait for its receipts."""
-    _show(service, comment_id, mids, "sent")
-    _await(service, _awaiting("delivered", thread), json.dumps([comment_id, mids]), sent_at)
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A reply that was sent: its comment, its mids, and when its last part was (ms)."""
+
+    comment_id: str
+    mids: list[str]
+    at: int
+
+    @property
+    def member(self) -> str:
+        """Return the reply as the store keeps it."""
+        return json.dumps([self.comment_id, self.mids])
 
 
-def received(service: Services, thread: events.Thread, status: str, watermark: int) -> None:
+def sent(service: Services, lease: Lease, thread: events.Thread, reply: Sent) -> None:
+    """Show in a comment that it was sent, and wait for its receipts."""
+    _show(service, lease, reply, "sent")
+    _await(service, _awaiting("delivered", thread), reply)
+
+
+def received(service: Services, lease: Lease, thread: events.Thread, status: str, watermark: int) -> None:
     """Show in the comments sent until `watermark` (ms) that they were delivered, or read."""
     for earlier in ["delivered", "read"] if status == "read" else ["delivered"]:
         key = _awaiting(earlier, thread)
-        for member, sent_at in _until(service, key, watermark):
-            comment_id, mids = json.loads(member)
-            _show(service, comment_id, mids, status)
+        for reply in _until(service, key, watermark):
+            _show(service, lease, reply, status)
             if status == "delivered":
-                _await(service, _awaiting("read", thread), member, sent_at)
-            service.inbox.store.zrem(key, member)
+                _await(service, _awaiting("read", thread), reply)
+            service.inbox.store.zrem(key, reply.member)
 
 
 def awaited_mids(service: Services, thread: events.Thread) -> set[str]:
     """Return the mids of the replies that were sent, and not read yet as far as we know."""
     keys = (_awaiting(status, thread) for status in ("delivered", "read"))
-    members = [member for key in keys for member, _ in _until(service, key, "+inf")]
-    return {mid for member in members for mid in json.loads(member)[1]}
+    return {mid for key in keys for reply in _until(service, key, "+inf") for mid in reply.mids}
 
 
-def _until(service: Services, key: str, watermark: int | str) -> Iterator[tuple[str, int]]:
+def _until(service: Services, key: str, watermark: int | str) -> Iterator[Sent]:
     found: list[tuple[bytes, float]] = service.inbox.store.zrangebyscore(  # type: ignore[assignment]
         key, "-inf", watermark, withscores=True
     )
     for member, sent_at in found:
-        yield member.decode(), int(sent_at)
+        comment_id, mids = json.loads(member)
+        yield Sent(comment_id, mids, int(sent_at))
 
 
-def _await(service: Services, key: str, member: str, sent_at: int) -> None:
-    service.inbox.store.zadd(key, {member: sent_at})
-    service.inbox.store.expire(key, KEPT_FOR)
+def _await(service: Services, key: str, reply: Sent) -> None:
+    store = service.inbox.store
+    store.zadd(key, {reply.member: reply.at})
+    store.zremrangebyscore(key, "-inf", (time.time() - KEPT_FOR) * 1000)
+    store.expire(key, KEPT_FOR)
 
 
-def _show(service: Services, comment_id: str, mids: list[str], status: str) -> None:
+def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
+    """Merge the status into the comment. If that is not taken, the reply was sent all the same."""
+    delivery = {"status": status, "message_ids": reply.mids}
     try:
-        service.helpdesk.merge_config(comment_id, {"delivery": {"status": status, "message_ids": mids}})
-    except RejectedError as error:
-        log.warning("delivery_not_shown", comment=comment_id, status=status, reason=str(error))
+        service.helpdesk.merge_config(reply.comment_id, {"delivery": delivery})
+    except Stale:
+        raise
+    except (RejectedError, Unavailable) as error:
+        if isinstance(error, Unavailable) and lease.attempts + 1 < ATTEMPTS:
+            raise
+        log.warning("delivery_not_shown", comment=reply.comment_id, status=status, reason=str(error))
 
 
 def _awaiting(status: str, thread: events.Thread) -> str:

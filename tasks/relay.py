@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import redis
 
 from clients.errors import (
+    Away,
     ClientError,
+    RateLimited,
     RejectedError,
     RetryableError,
     Stale,
     Unauthorized,
-    Unavailable,
     Undecided,
 )
 from clients.http import guarded
@@ -33,6 +34,7 @@ TURN = 5.0
 PAUSE = 2.0
 """How long a side that is down is left alone, at least (seconds)."""
 UNAUTHORIZED_PAUSE = 30.0
+LONGEST_PAUSE = 600.0
 UNEXPECTED_ATTEMPTS = 3
 """How often an event is tried that our own code stumbles over."""
 
@@ -99,6 +101,10 @@ def relay_head(service: Services, lease: Lease) -> bool:
         return _postpone(service, lease, error)
     except RejectedError as error:
         return _give_up(service, lease, str(error))
+    except OSError as error:  # no room on the disk, no more file handles: not the event's fault
+        log.exception("relay_failed", thread=lease.thread, id=lease.event.id)
+        reason = f"the connector's machine has a fault ({error.strerror or type(error).__name__})"
+        return _try_again(service, lease, reason, attempts=service.settings.worker.attempts)
     except Exception as error:
         log.exception("relay_failed", thread=lease.thread, id=lease.event.id)
         reason = f"the connector stumbled over it ({type(error).__name__}); its log has the details"
@@ -120,7 +126,7 @@ def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
 
 def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
     least = UNAUTHORIZED_PAUSE if isinstance(error, Unauthorized) else PAUSE
-    seconds = max(error.retry_after or 0, least)
+    seconds = min(max(error.retry_after or 0, least), LONGEST_PAUSE)
     log.warning("side_paused", side=error.side, seconds=seconds, reason=str(error))
     service.inbox.pause(error.side, seconds, str(error))
     lease.later(seconds + random.uniform(0, 0.5), str(error), counts=False)  # noqa: S311 - only jitter
@@ -129,13 +135,14 @@ def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
 
 def _is_outage(service: Services, error: RetryableError) -> bool:
     """Tell whether a side is down, or only this event fails: then the side answers when it is asked."""
-    if not isinstance(error, Unavailable) or not error.maybe_done:
+    page = error.side.removeprefix("page:") if error.side.startswith("page:") else None
+    if isinstance(error, RateLimited | Away) or (page and isinstance(error, Unauthorized)):
         return True
     try:
-        if error.side == "helpdesk":
-            service.helpdesk.ping()
+        if page:
+            service.messenger(service.connection(page)).ping()
         else:
-            service.messenger(service.connection(error.side.partition(":")[2])).ping()
+            service.helpdesk.ping()
     except RetryableError:
         return True
     except RejectedError:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import redis
 
+from tasks.celery import beat_the_heart
 from tasks.inbox import Lease
 
 
@@ -38,6 +39,8 @@ class Renewer:
                 leases = list(self._leases)
             for lease in leases:
                 self._renew(lease)
+            if leases:
+                beat_the_heart()
 
     @staticmethod
     def _renew(lease: Lease) -> None:

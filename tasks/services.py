@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import httpx
-from clients.media import MediaFetcher
 
 from clients.errors import RejectedError
 from clients.helpdesk import Helpdesk, RestHelpdesk
 from clients.http import http_client
+from clients.media import MediaFetcher
 from clients.messenger import Messenger
 from connector.settings import Connection, Settings, get_settings
 from tasks.inbox import Inbox, connect
@@ -32,6 +32,10 @@ class Services:
     def cache(self, key: str, value: str | bytes, seconds: int) -> None:
         """Keep a value that can be lost without harm."""
         self.inbox.store.set(key, value, ex=seconds)
+
+    def forget(self, key: str) -> None:
+        """Drop what is cached under a key."""
+        self.inbox.store.delete(key)
 
     def connection(self, page_id: str) -> Connection:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""

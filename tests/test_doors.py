@@ -220,10 +220,23 @@ def test_each_page_is_heard_through_its_own_app(doors: Doors) -> None:
     assert doors.queues() == {f"in:{PAGE_B}:{PSID}"}
 
 
-def test_the_app_of_an_inactive_connection_is_refused(doors: Doors) -> None:
+def test_what_the_app_of_an_inactive_connection_signs_is_taken_and_ignored(doors: Doors) -> None:
     body = envelope(entry(item("m_1", page=PAGE_OFF), page=PAGE_OFF))
-    assert doors.meta(body, SECRET_OFF) == 403
+    assert doors.meta(body, SECRET_OFF) == 200
     assert doors.stored() == set()
+
+
+def test_the_app_of_an_inactive_connection_does_not_speak_for_an_active_page(doors: Doors) -> None:
+    assert doors.meta(envelope(entry(item("m_1"))), SECRET_OFF) == 403
+    assert doors.stored() == set()
+
+
+def test_of_a_body_that_nobody_signed_no_item_is_read(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Reading a million items takes many seconds, in which the doors would be shut for everybody.
+    read: list[Any] = []
+    monkeypatch.setattr("clients.events._item", lambda *item: read.append(item))
+    assert doors.meta(envelope(entry(item("m_1"))), "not ours") == 403
+    assert read == []
 
 
 def test_two_pages_of_one_app_are_heard_in_one_body(store_url: str, make_settings: MakeSettings) -> None:

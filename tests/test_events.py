@@ -15,7 +15,6 @@ from clients.events import (
     Event,
     Item,
     Message,
-    NotUnderstood,
     Other,
     Receipt,
     Thread,
@@ -23,6 +22,7 @@ from clients.events import (
     parse,
     split,
 )
+from clients.jsons import NotUnderstood
 from tests.conftest import PAYLOADS, payload
 
 THREAD = Thread("107381679302250", "7623554920995436")

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from clients.errors import (
+    Away,
     ClientError,
     FileRefused,
     NotFound,
@@ -277,8 +278,8 @@ def _get(helpdesk: RestHelpdesk) -> Ticket:
         (425, {}, Unavailable),
         (429, {}, RateLimited),
         (500, {}, Unavailable),
-        (503, {}, Unavailable),
-        (302, {}, RejectedError),
+        (503, {}, Away),
+        (302, {}, Away),
     ],
 )
 def test_each_status_has_its_sort(status: int, body: Any, sort: type[ClientError]) -> None:
@@ -463,7 +464,7 @@ def test_a_redirect_to_a_login_page_is_refused() -> None:
     [
         (400, FileRefused),
         (401, Unauthorized),
-        (403, Unavailable),
+        (403, FileRefused),
         (404, FileRefused),
         (410, FileRefused),
         (429, RateLimited),

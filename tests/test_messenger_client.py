@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from clients.errors import (
+    Away,
     ClientError,
     FileRefused,
     NotFound,
@@ -285,7 +286,7 @@ def test_an_error_that_may_hide_a_success_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("status", "sort"),
-    [(400, RejectedError), (401, Unauthorized), (403, Unavailable), (429, RateLimited), (502, Unavailable)],
+    [(400, RejectedError), (401, Unauthorized), (403, Unavailable), (429, RateLimited), (502, Away)],
 )
 @pytest.mark.parametrize("body", [None, [], {}, {"error": "no"}, {"error": {}}, {"error": []}])
 def test_without_a_code_the_status_has_to_do(status: int, sort: type[ClientError], body: Any) -> None:

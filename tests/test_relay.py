@@ -19,11 +19,13 @@ import redis
 
 from clients import events
 from clients.errors import (
+    Away,
     ClientError,
     FileRefused,
     NotFound,
     RateLimited,
     RejectedError,
+    Stale,
     TicketClosed,
     Unauthorized,
     Unavailable,
@@ -31,7 +33,7 @@ from clients.errors import (
 from clients.helpdesk import SOURCE, Attachment, Comment, HelpdeskEvent, NewComment, NewTicket, Ticket
 from clients.media import File, MediaFetcher
 from sandbox.stack import until
-from tasks import relay
+from tasks import inbound, receipts, relay
 from tasks.accept import inbound_thread, messenger_row, outbound_thread, reply_row, ticket_thread
 from tasks.inbox import Inbox, Lease, connect
 from tasks.renewer import Renewer
@@ -81,15 +83,16 @@ class Fuse:
 
 
 class FusedStore(redis.Redis):
-    """A store whose calls burn the fuse."""
+    """A store whose calls burn the fuse, and fail a few times if that was wanted."""
 
     fuse: Fuse
-    broken = False
+    failures = 0
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Burn the fuse, then do it."""
         self.fuse.burn()
-        if self.broken:
+        if self.failures:
+            self.failures -= 1
             raise redis.ConnectionError
         return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # redis leaves it so
 
@@ -501,9 +504,9 @@ def fault() -> Unavailable:
     return Unavailable("it answered 500")
 
 
-def refused_connection() -> Unavailable:
-    """Return what a refused connection becomes."""
-    return Unavailable("it cannot be reached", maybe_done=False)
+def away() -> Away:
+    """Return what a 503 becomes, or an address where something else answers."""
+    return Away("it is down")
 
 
 # --- A fault of the helpdesk: is it down, or is it this event? ------------------------------------------
@@ -540,14 +543,31 @@ def test_while_a_side_is_paused_it_is_not_asked(world: World) -> None:
     assert world.desk.calls == world.meta.calls == []
 
 
-def test_a_refused_connection_needs_no_second_question(world: World) -> None:
+def test_a_side_that_says_it_is_down_is_not_asked_once_more(world: World) -> None:
     world.receive()
-    world.desk.fail("find_open_ticket", refused_connection())
+    world.desk.fail("find_open_ticket", away())
     world.work()
 
     assert world.desk.count("ping") == 0
     assert world.paused()
     assert world.head().attempts == 0
+
+
+def test_a_connection_that_one_call_did_not_get_burns_an_attempt(world: World) -> None:
+    world.receive()
+    world.desk.fail("find_open_ticket", Unavailable("it cannot be reached", maybe_done=False))
+    world.work()
+
+    assert world.head().attempts == 1
+    assert not world.paused()
+
+
+def test_a_pause_has_an_end_whatever_a_side_asks(world: World) -> None:
+    world.receive()
+    world.desk.fail("create_ticket", RateLimited("slow down", retry_after=10**8))
+    world.work()
+
+    assert 590 < world.paused() <= relay.LONGEST_PAUSE
 
 
 def test_a_helpdesk_that_refuses_the_question_is_up(world: World) -> None:
@@ -574,10 +594,20 @@ def test_a_side_is_left_alone_as_long_as_it_asks(world: World) -> None:
 def test_a_refused_token_pauses_the_side_for_longer(world: World) -> None:
     world.receive()
     world.desk.fail("find_open_ticket", Unauthorized("the token is refused"))
+    world.desk.fail("ping", Unauthorized("the token is refused"))
     world.work()
 
     assert 25 < world.paused() <= relay.UNAUTHORIZED_PAUSE
     assert world.head().attempts == 0
+
+
+def test_a_token_that_the_helpdesk_refuses_for_one_call_burns_an_attempt(world: World) -> None:
+    world.receive()
+    world.desk.fail("create_ticket", Unauthorized("the token is refused"))
+    world.work()
+
+    assert not world.paused()
+    assert world.head().attempts == 1
 
 
 def test_a_fault_of_a_page_that_is_up_burns_an_attempt(world: World) -> None:
@@ -680,6 +710,18 @@ def test_after_a_dead_letter_the_next_event_goes_on(world: World) -> None:
     assert world.waiting() == 0
 
 
+def test_the_agent_is_told_on_the_open_ticket_if_the_remembered_one_is_closed(world: World) -> None:
+    world.receive("m_0")
+    world.work()
+    world.desk.tickets["t1"].closed = True
+    ticket = world.desk.open("t9")
+    world.desk.fail("add_comment", None, RejectedError("it is too long"))
+    world.receive("m_1")
+    world.work()
+
+    assert [comment.external_id for comment in ticket.comments] == ["dead:2"]
+
+
 def test_an_event_that_our_own_code_stumbles_over_is_tried_three_times(world: World) -> None:
     world.receive()
     world.desk.fail("create_ticket", *(ZeroDivisionError("secret") for _ in range(3)))
@@ -694,10 +736,22 @@ def test_an_event_that_our_own_code_stumbles_over_is_tried_three_times(world: Wo
     assert "secret" not in reason
 
 
+def test_a_fault_of_our_own_machine_is_waited_out(world: World) -> None:
+    world.receive()
+    world.desk.fail("create_ticket", *(OSError(28, "No space left on device") for _ in range(5)))
+    for _ in range(5):
+        world.resume()
+    assert world.head().attempts == 5
+    assert "No space left on device" in world.head().reasons[0]
+    world.resume()
+
+    assert list(world.desk.tickets) == ["t1"]
+
+
 def test_while_the_agent_cannot_be_told_the_event_waits_and_then_he_is_told_once(world: World) -> None:
     ticket = world.desk.open()
     world.receive()
-    world.desk.fail("add_comment", RejectedError("it is too long"), refused_connection())
+    world.desk.fail("add_comment", RejectedError("it is too long"), away())
     world.work()
     assert world.reasons() == []
     assert world.paused()
@@ -776,9 +830,10 @@ def test_a_worker_that_lost_its_lease_leaves_the_event_alone(world: World) -> No
     assert not world.paused()
 
 
-def test_a_worker_whose_store_is_away_leaves_the_event_alone(world: World) -> None:
+@pytest.mark.parametrize("failures", [1, 1000])
+def test_a_worker_whose_store_fails_leaves_the_event_alone(world: World, failures: int) -> None:
     world.receive()
-    world.desk.hooks["find_open_ticket"] = lambda: setattr(world.fused, "broken", True)
+    world.desk.hooks["find_open_ticket"] = lambda: setattr(world.fused, "failures", failures)
 
     assert world.work() is False
     assert world.head().attempts == 0
@@ -1059,12 +1114,27 @@ def test_a_message_for_a_ticket_that_is_gone_opens_a_new_one(linked: World) -> N
     assert linked.reasons() == []
 
 
-def test_a_ticket_that_closes_while_it_is_found_is_not_tried_twice(linked: World) -> None:
+def test_a_comment_is_not_looked_for_on_a_ticket_that_is_gone(linked: World) -> None:
+    del linked.desk.tickets["t1"]
+    linked.desk.fail("find_open_ticket", away())
+    linked.receive("m_1")
+    linked.work()
+    linked.resume()
+
+    assert linked.reasons() == []
+    assert linked.desk.count("create_ticket") == 1
+
+
+def test_a_ticket_that_takes_no_comment_and_is_found_open_is_asked_again_later(linked: World) -> None:
     linked.desk.fail("add_comment", TicketClosed("closed"))
     linked.receive("m_1")
     linked.work()
+    assert linked.desk.calls == ["add_comment", "find_open_ticket"]
+    assert linked.head().attempts == 1
+    linked.resume()
 
-    assert linked.desk.calls == ["add_comment", "find_open_ticket", "create_ticket"]
+    assert [comment.external_id for comment in linked.desk.tickets["t1"].comments] == ["m_1"]
+    assert linked.desk.count("create_ticket") == 0
 
 
 def test_a_comment_of_unknown_outcome_is_looked_up_before_it_is_repeated(linked: World) -> None:
@@ -1111,14 +1181,24 @@ def test_a_ticket_that_did_not_arrive_is_created_again(world: World) -> None:
     assert list(world.desk.tickets) == ["t1"]
 
 
-def test_an_event_without_a_mid_is_known_by_its_number(world: World) -> None:
+def test_an_event_without_a_mid_has_an_id_of_its_own_too(linked: World) -> None:
+    for emoji in "❤👍":
+        reaction = {"emoji": emoji, "action": "react", "mid": "m_0"}
+        linked.receive_item({"timestamp": SENT_AT, "reaction": reaction})
+    linked.work()
+
+    ids = [comment.external_id for comment in linked.desk.tickets["t1"].comments]
+    assert len(set(ids)) == 2
+    assert all(ids)
+    assert linked.desk.keys == [f"facebook:{PAGE_A}:{id_}" for id_ in ids]
+
+
+def test_a_reaction_alone_opens_no_ticket(world: World) -> None:
     world.receive_item({"timestamp": SENT_AT, "reaction": {"emoji": "❤", "action": "react", "mid": "m_0"}})
     world.work()
 
-    (ticket,) = world.desk.tickets.values()
-    assert ticket.new
-    assert ticket.new.external_id == "event:1"
-    assert world.desk.keys == [f"facebook:{PAGE_A}:event:1"]
+    assert world.desk.tickets == {}
+    assert world.left() == set()
 
 
 def test_other_events_are_internal_comments(linked: World) -> None:
@@ -1153,6 +1233,17 @@ def test_a_ticket_that_the_page_begins_names_who_wrote(world: World) -> None:
     assert ticket.new
     assert ticket.new.body == "Page 1 (app 1517776481860111):\n\nOur bot answers"
     assert ticket.new.requester.external_id == PSID
+
+
+def test_an_echo_of_our_own_reply_that_lost_its_mark_is_not_put_on_the_ticket(linked: World) -> None:
+    linked.reply()
+    linked.work(OUT)
+    echo = {"is_echo": True, "mid": "m_ours_0", "text": "Hello"}
+    linked.receive_item({"timestamp": SENT_AT, "message": echo}, from_page=True)
+    linked.work()
+
+    assert linked.desk.tickets["t1"].comments == []
+    assert linked.waiting() == 0
 
 
 def test_a_receipt_that_came_as_a_message_is_a_dead_letter(world: World) -> None:
@@ -1216,11 +1307,15 @@ def test_a_file_that_was_uploaded_is_not_uploaded_again(world: World) -> None:
     assert list(new.attachment_ids) == ["1", "2"]
 
 
-def test_a_file_that_cannot_be_fetched_is_named_after_three_tries(world: World) -> None:
-    world.media.fail("fetch", *(Unavailable("it is away", maybe_done=False) for _ in range(3)))
+@pytest.mark.parametrize(("attempts", "tries"), [(10, inbound.FETCH_ATTEMPTS), (3, 3)])
+def test_a_file_that_cannot_be_fetched_is_named_after_some_tries(
+    world: World, attempts: int, tries: int
+) -> None:
+    world.configure(worker={"attempts": attempts})
+    world.media.fail("fetch", *(Unavailable("it is away", maybe_done=False) for _ in range(tries)))
     world.receive(attachments=[PHOTO])
-    world.work()
-    world.resume()
+    for _ in range(tries - 1):
+        world.resume()
     assert world.desk.tickets == {}
     world.resume()
 
@@ -1244,13 +1339,36 @@ def test_a_file_that_is_refused_is_named_at_once(world: World) -> None:
 def test_a_helpdesk_that_is_down_is_no_reason_to_leave_a_file_out(world: World) -> None:
     world.receive(attachments=[PHOTO])
     for _ in range(5):
-        world.desk.fail("upload", refused_connection())
+        world.desk.fail("upload", away())
         world.resume()
     world.resume()
 
     new = world.desk.tickets["t1"].new
     assert new
     assert list(new.attachment_ids) == ["1"]
+
+
+def test_attempts_that_the_helpdesk_failed_are_no_reason_to_leave_a_file_out(world: World) -> None:
+    world.desk.fail("upload", *(fault() for _ in range(inbound.FETCH_ATTEMPTS)))
+    world.receive(attachments=[PHOTO])
+    for _ in range(inbound.FETCH_ATTEMPTS + 1):
+        world.resume()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert list(new.attachment_ids) == ["1"]
+
+
+def test_a_worker_that_lost_its_lease_leaves_no_nameless_profile(world: World) -> None:
+    def lose() -> None:
+        raise Stale("the lease is lost")
+
+    world.receive()
+    world.meta.hooks["person"] = lose
+    world.work()
+
+    assert world.store.get(f"mc:profile:{PAGE_A}:{PSID}") is None
+    assert world.desk.calls == []
 
 
 def test_a_profile_is_read_once_a_day(world: World) -> None:
@@ -1313,6 +1431,7 @@ def test_a_part_is_recorded_before_the_next_is_sent(world: World) -> None:
 def test_a_reply_that_failed_halfway_is_resumed(world: World) -> None:
     world.reply(TWO_PARTS, INVOICE)
     world.meta.fail("send", None, httpx.ConnectError("down"))
+    world.meta.fail("ping", httpx.ConnectError("down"))
     world.work(OUT)
     assert world.paused(PAGE)
     world.resume(OUT)
@@ -1359,13 +1478,14 @@ def test_a_file_may_be_sent_by_its_address(world: World) -> None:
     assert world.meta.uploads == []
 
 
-def test_a_reply_of_nothing_sends_nothing(world: World) -> None:
+def test_a_reply_of_nothing_is_a_dead_letter(world: World) -> None:
+    ticket = world.desk.open()
     world.reply("")
     world.work(OUT)
 
     assert world.meta.sent == []
-    assert world.desk.configs == {}
-    assert world.left() == set()
+    assert _status(world) == "failed"
+    assert len(world.reasons()) == len(ticket.comments) == 1
 
 
 # --- Outbound: parts of unknown outcome. ----------------------------------------------------------------
@@ -1452,6 +1572,17 @@ def test_the_same_text_sent_by_an_earlier_reply_is_not_taken_for_the_part(world:
 
     assert world.meta.texts() == ["Hello", "Hello"]
     assert world.desk.configs["981"]["delivery"]["message_ids"] == ["m_ours_1"]
+
+
+def test_an_earlier_file_of_the_reply_is_not_taken_for_the_next(world: World) -> None:
+    world.reply("", INVOICE, dataclasses.replace(INVOICE, id="4"))
+    world.meta.fail("send", None, httpx.ReadTimeout("slow"))
+    world.work(OUT)
+    _end_echo_wait(world, 1)
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["file", "file"]
+    assert world.desk.configs["981"]["delivery"]["message_ids"] == ["m_ours_0", "m_ours_1"]
 
 
 def test_the_same_text_sent_long_before_is_not_taken_for_the_part(world: World) -> None:
@@ -1610,10 +1741,32 @@ def test_while_the_pages_token_is_refused_the_agent_is_told_once_that_the_reply_
     assert world.reasons() == []
 
 
+def test_a_reply_on_a_closed_ticket_waits_for_the_token_too(world: World) -> None:
+    world.desk.open().closed = True
+    world.reply()
+    world.meta.fail("send", Refusal(190))
+    world.work(OUT)
+    assert world.reasons() == []
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+
+
+def test_a_failure_is_shown_in_the_comment_even_if_its_ticket_is_closed(world: World) -> None:
+    world.desk.open().closed = True
+    world.reply()
+    world.meta.fail("send", Refusal(551))
+    world.work(OUT)
+
+    assert _status(world) == "failed"
+    assert len(world.reasons()) == 1
+
+
 def test_a_helpdesk_that_refuses_our_token_makes_no_note_of_it(world: World) -> None:
     ticket = world.desk.open()
     world.reply("", INVOICE)
-    world.desk.fail("open_attachment", Unauthorized("the token is refused"))
+    for call in ("open_attachment", "ping"):
+        world.desk.fail(call, Unauthorized("the token is refused"))
     world.work(OUT)
 
     assert ticket.comments == []
@@ -1625,7 +1778,7 @@ def test_the_agent_of_a_reply_is_told_once_however_often_telling_fails(world: Wo
     world.desk.knows_keys = False
     world.reply()
     world.meta.fail("send", Refusal(551))
-    world.desk.fail("merge_config", refused_connection())
+    world.desk.fail("merge_config", away())
     world.desk.fail("add_comment", fault(), after=True)
     world.desk.fail("ping", fault())
     for _ in range(4):
@@ -1712,7 +1865,7 @@ def test_a_receipt_for_a_comment_that_is_gone_is_done(world: World) -> None:
 def test_a_receipt_waits_while_the_helpdesk_is_down(world: World) -> None:
     world.reply()
     world.work(OUT)
-    world.desk.fail("merge_config", refused_connection())
+    world.desk.fail("merge_config", away())
     world.receive_receipt("delivery", _moment())
     world.work(OUT)
     assert _status(world) == "sent"
@@ -1733,6 +1886,18 @@ def test_a_receipt_that_cannot_be_shown_in_the_end_tells_nobody(world: World) ->
 
     assert world.reasons() == ["it answered 500 (tried 1 times)"]
     assert world.desk.calls == ["merge_config", "ping"]
+
+
+def test_a_reply_that_was_sent_is_no_dead_letter_because_that_cannot_be_shown(world: World) -> None:
+    world.reply()
+    world.desk.fail("merge_config", *(fault() for _ in range(receipts.ATTEMPTS)))
+    for _ in range(receipts.ATTEMPTS):
+        assert world.waiting(OUT) == 1
+        world.resume(OUT)
+
+    assert world.waiting(OUT) == 0
+    assert world.reasons() == []
+    assert world.meta.texts() == ["Hello"]
 
 
 def test_what_waits_for_a_receipt_is_forgotten_in_the_end(world: World) -> None:
@@ -1767,18 +1932,18 @@ def test_a_reply_on_a_ticket_that_is_not_ours_goes_nowhere(
     assert world.left() == set()
 
 
-def test_a_reply_on_a_ticket_that_is_gone_goes_nowhere(world: World) -> None:
+def test_a_reply_on_a_ticket_that_is_gone_is_a_dead_letter(world: World) -> None:
     world.reply(config=None)
     world.work(TICKET)
 
-    assert world.left() == set()
-    assert world.reasons() == []
+    assert world.reasons() == ["there is no such ticket"]
+    assert world.waiting(TICKET) == 0
 
 
 def test_a_reply_whose_ticket_cannot_be_read_waits(world: World) -> None:
     world.desk.open()
     world.reply(config=None)
-    world.desk.fail("get_ticket", refused_connection())
+    world.desk.fail("get_ticket", away())
     world.work(TICKET)
     assert world.paused()
     world.resume(TICKET)

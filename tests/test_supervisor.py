@@ -1,0 +1,456 @@
+"""The supervisor, with small processes as its parts; and what it needs of the embedded store."""
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from connector import store, supervisor
+from connector.store import StoreError, doubts, lock_data, wait_for_port, wait_until_ready
+from connector.supervisor import RESTART_DELAYS, Part, Supervisor, store_part, worker_part
+from sandbox.stack import free_port, until
+from tasks.celery import HEARTBEAT_VARIABLE
+from tasks.inbox import Inbox, Row, connect, seen_key
+from tests.conftest import MakeSettings, Valkey
+
+LIVES = "import signal; signal.pause()"
+DIES = "raise SystemExit(3)"
+STUBBORN = """
+import pathlib, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1]).touch()
+signal.pause()
+"""
+TELLS = """
+import pathlib, signal, sys
+name, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+def end(*_):
+    with (folder / "ended").open("a") as file:
+        file.write(name)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+(folder / name).touch()
+while True:
+    signal.pause()
+"""
+
+MakePart = Callable[..., Part]
+
+
+@pytest.fixture
+def make_part() -> Iterator[MakePart]:
+    """Give a function that makes a part of a few lines of Python; all end with the test."""
+    made: list[Part] = []
+
+    def make(code: str, *arguments: object, name: str = "part", patience: float = 10) -> Part:
+        command = [sys.executable, "-S", "-c", code, *map(str, arguments)]
+        made.append(Part(name, command, patience=patience))
+        return made[-1]
+
+    yield make
+    for part in made:
+        if part.process:
+            part.process.kill()
+            part.process.wait()
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Put back what a supervisor does with this process's signals."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, action in before.items():
+        signal.signal(number, action)
+
+
+def pid(part: Part) -> int:
+    """Return the id of a part's process."""
+    assert part.process
+    return part.process.pid
+
+
+def ended(part: Part) -> int | None:
+    """Wait until a part's process is over and return how it ended."""
+    assert part.process
+    return part.process.wait(20)
+
+
+# --- Restarts. ------------------------------------------------------------------------------------------
+
+
+def test_a_part_that_dies_is_started_again(make_part: MakePart) -> None:
+    part = make_part(LIVES)
+    keeper = Supervisor([part], "")
+    part.start()
+    before = pid(part)
+    part.signal(signal.SIGKILL)
+
+    def is_new() -> bool:
+        keeper._look_after_parts()
+        return pid(part) != before
+
+    until("it is started again", is_new)
+    assert part.process
+    assert part.process.poll() is None
+
+
+def test_a_part_that_runs_is_let_be(make_part: MakePart) -> None:
+    part = make_part(LIVES)
+    part.start()
+    before = pid(part)
+    Supervisor([part], "")._look_after_parts()
+
+    assert pid(part) == before
+    assert not part.restart_at
+
+
+def test_a_part_that_ran_for_a_while_is_started_again_soon(make_part: MakePart) -> None:
+    part = make_part(DIES)
+    part.start()
+    ended(part)
+    part.started -= 60
+    Supervisor([part], "")._look_after_parts()
+
+    assert part.restart_at - time.monotonic() <= RESTART_DELAYS[0]
+
+
+def test_a_part_that_dies_at_once_again_and_again_is_started_later_and_later(make_part: MakePart) -> None:
+    part = make_part(DIES)
+    keeper = Supervisor([part], "")
+    delays = []
+    for _ in range(5):
+        part.start()
+        ended(part)
+        # A busy machine may take long to start and end even this.
+        part.started = died = time.monotonic()
+        keeper._look_after_parts()
+        delays.append(round(part.restart_at - died, 1))
+        part.restart_at = 0.0
+
+    assert delays == [1.0, 2.0, 5.0, 5.0, 5.0]
+
+
+def test_a_part_that_got_steady_is_started_again_soon_once_more(make_part: MakePart) -> None:
+    part = make_part(DIES)
+    part.failures = 3
+    part.start()
+    ended(part)
+    part.started -= 60
+    Supervisor([part], "")._look_after_parts()
+
+    assert part.failures == 0
+
+
+def test_a_part_is_not_started_before_its_delay_is_over(make_part: MakePart) -> None:
+    part = make_part(DIES)
+    keeper = Supervisor([part], "")
+    part.start()
+    ended(part)
+    before = pid(part)
+    part.restart_at = time.monotonic() + 60
+    keeper._look_after_parts()
+    assert pid(part) == before
+
+    part.restart_at = time.monotonic() - 1
+    keeper._look_after_parts()
+    assert pid(part) != before
+
+
+def test_while_one_part_waits_the_others_are_looked_after(make_part: MakePart) -> None:
+    waits, dies = make_part(DIES), make_part(DIES)
+    for part in (waits, dies):
+        part.start()
+        ended(part)
+    waits.restart_at, dies.restart_at = time.monotonic() + 60, time.monotonic() - 1
+    before = pid(dies)
+    Supervisor([waits, dies], "")._look_after_parts()
+
+    assert pid(dies) != before
+
+
+# --- Stuck parts. ---------------------------------------------------------------------------------------
+
+
+def test_a_part_that_is_stuck_is_killed(make_part: MakePart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "LOOK_EVERY", -1)
+    part = make_part(LIVES)
+    part.is_stuck = lambda: True
+    part.start()
+    Supervisor([part], "")._look_after_parts()
+
+    assert ended(part) == -signal.SIGKILL
+
+
+def test_whether_a_part_is_stuck_is_asked_now_and_then_only(make_part: MakePart) -> None:
+    asked = 0
+
+    def is_stuck() -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    part = make_part(LIVES)
+    part.is_stuck = is_stuck
+    part.start()
+    keeper = Supervisor([part], "")
+    keeper._look_after_parts()
+    assert asked == 0
+
+    keeper._looked -= supervisor.LOOK_EVERY + 1
+    keeper._look_after_parts()
+    keeper._look_after_parts()
+    assert asked == 1
+
+
+@pytest.fixture
+def worker(store_url: str, make_settings: MakeSettings, tmp_path: Path) -> Iterator[Part]:
+    """Give the worker as a part, not started; its heartbeat is a file of the test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path))
+        yield worker_part(make_settings(redis_url=store_url))
+
+
+def be_idle(worker: Part, seconds: float) -> None:
+    """Let a worker have started, and taken work, some time ago."""
+    then = time.time() - seconds
+    os.utime(worker.environment[HEARTBEAT_VARIABLE], (then, then))
+    worker.started = time.monotonic() - seconds
+
+
+@pytest.fixture
+def work_is_due(store_url: str) -> None:
+    """Let work be due since long ago."""
+    with connect(store_url) as connection:
+        Inbox(connection).accept([Row(seen_key("a"), "in:1:2", 1, "a")])
+        connection.zadd("mc:due", {"in:1:2": 1})
+
+
+@pytest.mark.usefixtures("work_is_due")
+def test_a_worker_that_takes_no_work_that_is_due_is_stuck(worker: Part) -> None:
+    be_idle(worker, 60)
+
+    assert worker.is_stuck()
+
+
+def test_a_worker_without_work_is_not_stuck(worker: Part) -> None:
+    be_idle(worker, 60)
+
+    assert not worker.is_stuck()
+
+
+@pytest.mark.usefixtures("work_is_due")
+def test_a_worker_that_took_work_of_late_is_not_stuck(worker: Part) -> None:
+    be_idle(worker, 60)
+    Path(worker.environment[HEARTBEAT_VARIABLE]).touch()
+
+    assert not worker.is_stuck()
+
+
+@pytest.mark.usefixtures("work_is_due")
+def test_a_worker_that_was_just_started_is_not_stuck(worker: Part) -> None:
+    be_idle(worker, 60)
+    worker.started = time.monotonic()
+
+    assert not worker.is_stuck()
+
+
+def test_a_worker_is_not_stuck_because_the_store_is_away(make_settings: MakeSettings) -> None:
+    worker = worker_part(make_settings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
+    be_idle(worker, 60)
+
+    assert not worker.is_stuck()
+    Path(worker.environment[HEARTBEAT_VARIABLE]).unlink()
+
+
+# --- Start and stop. ------------------------------------------------------------------------------------
+
+
+def _stop_when(condition: Callable[[], bool], number: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
+    """Return what a supervisor calls when it is ready: it is then told to stop once a condition holds."""
+
+    def stop() -> None:
+        until("it may be stopped", condition)
+        os.kill(os.getpid(), number)
+
+    return threading.Thread(target=stop).start
+
+
+def test_parts_are_stopped_in_the_reverse_order_of_their_start(make_part: MakePart, tmp_path: Path) -> None:
+    parts = [make_part(TELLS, name, tmp_path, name=name) for name in "abc"]
+    Supervisor(parts, "").run(_stop_when(lambda: all((tmp_path / name).exists() for name in "abc")))
+
+    assert (tmp_path / "ended").read_text() == "cba"
+    assert [ended(part) for part in parts] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it(make_part: MakePart, number: signal.Signals) -> None:
+    part = make_part(LIVES)
+    Supervisor([part], "").run(_stop_when(lambda: True, number))
+
+    assert ended(part) == -signal.SIGTERM
+
+
+def test_a_part_that_died_is_restarted_while_it_runs(
+    make_part: MakePart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESTART_DELAYS", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(supervisor, "TICK", 0.01)
+    count = tmp_path / "count"
+    part = make_part("import sys; open(sys.argv[1], 'a').write('x')", count)
+    Supervisor([part], "").run(_stop_when(lambda: count.exists() and len(count.read_text()) > 2))
+
+    assert len(count.read_text()) > 2
+
+
+def test_a_part_that_ignores_the_order_to_stop_is_killed(make_part: MakePart, tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf"
+    part = make_part(STUBBORN, deaf, patience=0.1)
+    part.start()
+    until("it ignores signals", deaf.exists)
+    part.stop()
+
+    assert ended(part) == -signal.SIGKILL
+
+
+def test_a_part_that_is_over_can_be_stopped(make_part: MakePart) -> None:
+    part = make_part(DIES)
+    part.stop()
+    part.start()
+    ended(part)
+    part.stop()
+
+    assert ended(part) == 3
+
+
+def test_a_part_that_cannot_be_started_stops_those_before_it(make_part: MakePart) -> None:
+    part = make_part(LIVES)
+    with pytest.raises(FileNotFoundError):
+        Supervisor([part, Part("missing", ["/there/is/no/such/command"])], "").run()
+
+    assert ended(part) == -signal.SIGTERM
+
+
+def test_a_part_knows_its_name_and_the_settings(
+    make_part: MakePart, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    make_settings()
+    said = tmp_path / "said"
+    code = "import os, sys; open(sys.argv[1], 'w').write(os.environ['CONNECTOR_PART'] + ' ' + "
+    part = make_part(code + "os.environ['CONNECTOR_SETTINGS'])", said, name="web")
+    part.start()
+    ended(part)
+
+    assert said.read_text() == f"web {tmp_path / 'settings.yaml'}"
+
+
+def test_a_part_has_a_session_of_its_own(make_part: MakePart) -> None:
+    part = make_part(LIVES)
+    part.start()
+
+    assert os.getsid(pid(part)) == pid(part)
+
+
+def test_the_embedded_store_answers_before_the_next_part_is_started(
+    make_part: MakePart, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    settings = make_settings(embedded_port=free_port())
+    settings.data_dir.mkdir()
+    answered = tmp_path / "answered"
+    code = "import pathlib, socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])))"
+    part = make_part(code + "; pathlib.Path(sys.argv[2]).touch()", settings.embedded_port, answered)
+    Supervisor([store_part(settings), part], settings.store_url).run(_stop_when(answered.exists))
+
+    assert (settings.data_dir / "appendonlydir").is_dir()
+
+
+# --- What the embedded store needs. ---------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the refused file is let fall
+def test_a_data_folder_is_for_one_run(tmp_path: Path) -> None:
+    with (
+        lock_data(tmp_path / "data"),
+        pytest.raises(StoreError, match=rf"in use by another run \(process {os.getpid()}\)"),
+    ):
+        lock_data(tmp_path / "data")
+
+
+def test_a_data_folder_is_free_after_the_run(tmp_path: Path) -> None:
+    lock_data(tmp_path / "data").close()
+
+    with lock_data(tmp_path / "data") as lock:
+        assert Path(lock.name).read_text() == str(os.getpid())
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreError, match="file/data cannot be used"):
+        lock_data(tmp_path / "file" / "data")
+
+
+def test_a_free_port_needs_no_waiting() -> None:
+    wait_for_port("127.0.0.1", free_port(), "port", patience=0)
+
+
+def test_a_port_that_stays_taken_is_named_with_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StoreError, match=f"port {port} on 127.0.0.1 is in use.*set embedded_port"):
+            wait_for_port("127.0.0.1", port, "embedded_port", patience=0)
+
+
+def test_a_port_that_becomes_free_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(time, "sleep", lambda _: taken.close())
+        wait_for_port("127.0.0.1", taken.getsockname()[1], "port", patience=60)
+
+        assert taken.fileno() == -1
+
+
+def test_a_store_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_STARTS_WITHIN", 0)
+
+    with pytest.raises(StoreError, match="does not answer"):
+        wait_until_ready(f"redis://127.0.0.1:{free_port()}/0")
+
+
+@pytest.fixture
+def valkey_of_a_test(tmp_path: Path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path)
+    yield server
+    server.stop()
+
+
+def test_a_store_that_keeps_everything_raises_no_doubts(valkey_of_a_test: Valkey) -> None:
+    assert doubts(valkey_of_a_test.url) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "advice"),
+    [("appendonly", "no", "set appendonly yes"), ("maxmemory-policy", "allkeys-lru", "noeviction")],
+)
+def test_a_store_that_loses_data_raises_doubts(
+    valkey_of_a_test: Valkey, setting: str, value: str, advice: str
+) -> None:
+    with connect(valkey_of_a_test.url) as connection:
+        connection.config_set(setting, value)
+
+    (doubt,) = doubts(valkey_of_a_test.url)
+    assert advice in doubt
+
+
+def test_a_store_that_does_not_show_its_configuration_raises_no_doubts(valkey_of_a_test: Valkey) -> None:
+    with connect(valkey_of_a_test.url) as connection:
+        connection.execute_command("ACL SETUSER default -config")
+
+    assert doubts(valkey_of_a_test.url) == []
