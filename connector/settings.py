@@ -278,7 +278,6 @@ class Settings(BaseSettings):
     def _active(self) -> dict[str, Connection]:
         return {connection.page_id: connection for connection in self.connections if connection.active}
 
-
     @classmethod
     def settings_customise_sources(
         cls,

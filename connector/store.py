@@ -60,9 +60,11 @@ def lock_data(data_dir: Path) -> IO[str]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.seek(0)
+        with file:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
         raise StoreError(
-            f"data_dir {data_dir} is in use by another run (process {file.read().strip() or 'unknown'}); "
+            f"data_dir {data_dir} is in use by another run (process {owner}); "
             "stop that one, or give this one a data_dir of its own"
         ) from None
     file.truncate(0)

@@ -1,5 +1,6 @@
 """Runs parts of the connector as child processes: starts them again when they die, and stops them cleanly."""
 
+import atexit
 import ctypes
 import os
 import signal
@@ -92,6 +93,7 @@ def worker_part(settings: Settings) -> Part:
     """Return the worker, with a watch on whether it takes work."""
     descriptor, heartbeat = tempfile.mkstemp(prefix="connector-heartbeat-")
     os.close(descriptor)
+    atexit.register(Path(heartbeat).unlink, missing_ok=True)
     name = f"worker-{os.getpid()}@%h"
     command = [sys.executable, "-m", "celery", "-A", "tasks", "-q", "worker", "-n", name]
     part = Part("worker", command, patience=45.0, environment={HEARTBEAT_VARIABLE: heartbeat})

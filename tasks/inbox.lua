@@ -162,8 +162,9 @@ end
 
 -- drop(id) -> 1 | 0: throw a letter away
 function inbox.drop(id)
+  if redis.call('HDEL', 'mc:dead', id) == 0 then return 0 end
   redis.call('DEL', 'mc:event:' .. id)
-  return redis.call('HDEL', 'mc:dead', id)
+  return 1
 end
 
 -- overdue() -> ms since the longest waiting thread was due, 0 if none is

@@ -143,6 +143,8 @@ def _is_outage(service: Services, error: RetryableError) -> bool:
             service.messenger(service.connection(page)).ping()
         else:
             service.helpdesk.ping()
+    except Stale:
+        raise
     except RetryableError:
         return True
     except RejectedError:
@@ -166,7 +168,7 @@ def _give_up(service: Services, lease: Lease, reason: str) -> bool:
     lease.record("failed", reason)
     try:
         LANES[lane_of(lease.thread)].tell(service, lease, reason)
-    except Stale:
+    except (Stale, redis.RedisError):
         raise
     except ClientError as error:
         if isinstance(error, RetryableError) and error.side and _is_outage(service, error):

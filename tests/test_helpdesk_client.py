@@ -593,3 +593,14 @@ def test_the_guard_lets_requests_pass_while_it_does_not_object(server: Counter) 
         helpdesk.ping()
         helpdesk.ping()
     assert (asked, server.count) == ([0, 1], 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "sort"), [(401, FileRefused), (403, FileRefused), (404, FileRefused), (500, Unavailable)]
+)
+def test_a_file_on_a_foreign_host_is_not_the_helpdesks_fault(status: int, sort: type[ClientError]) -> None:
+    helpdesk = Site(lambda request: httpx.Response(status)).helpdesk
+    with pytest.raises(ClientError) as failure:
+        _open(helpdesk, "https://files.example.com/3")
+    assert type(failure.value) is sort
+    assert failure.value.side == ""

@@ -2124,3 +2124,44 @@ def test_wherever_a_worker_dies_a_receipt_is_shown(worlds: Callable[[], World]) 
     for world in _every_crash(worlds, prepare):
         assert _status(world) == "read"
         assert not list(world.store.scan_iter("mc:awaiting:*"))
+
+
+def test_dropping_a_letter_that_was_revived_forgets_no_step(world: World) -> None:
+    world.reply(TWO_PARTS)
+    world.desk.open()
+    world.meta.fail("send", None, Refusal(551))
+    world.work(OUT)
+    letter = world.inbox.letters()[0]
+    world.inbox.revive(letter)
+    assert world.inbox.drop(letter.id) is False
+    world.work(OUT)
+    assert [len(text) for text in world.meta.texts()] == [2000, 100]
+
+
+def test_a_lost_lease_pauses_no_side(world: World) -> None:
+    world.receive("m_0")
+    world.desk.fail("create_ticket", fault())
+    world.desk.fail("ping", Stale("x"))
+    world.work()
+    assert not world.paused()
+
+
+def test_a_fault_of_the_store_while_telling_does_not_bury_untold(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.desk.open()
+    world.receive("m_0")
+    world.desk.fail("add_comment", RejectedError("x"))
+    original, failed = world.fused.execute_command, []
+
+    def flaky(*arguments: Any, **options: Any) -> Any:
+        if "told:dead:1" in str(arguments) and not failed:
+            failed.append(True)
+            raise redis.ConnectionError
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(world.fused, "execute_command", flaky)
+    world.work()
+    world.resume()
+    assert failed
+    assert [comment.external_id for comment in world.desk.tickets["42"].comments] == ["dead:1"]

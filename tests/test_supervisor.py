@@ -375,7 +375,6 @@ def test_the_embedded_store_answers_before_the_next_part_is_started(
 # --- What the embedded store needs. ---------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the refused file is let fall
 def test_a_data_folder_is_for_one_run(tmp_path: Path) -> None:
     with (
         lock_data(tmp_path / "data"),

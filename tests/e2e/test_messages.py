@@ -158,3 +158,15 @@ def test_a_dead_letter_that_is_tried_again_arrives(stack: Stack, psid: str, run:
     assert run("dead", "retry", line.split()[0]) == "1 back in their threads.\n"
     assert bodies(stack, psid, 1) == ["once more"]
     assert psid not in run("dead", "list")
+
+
+def test_a_reaction_after_the_ticket_was_closed_opens_none(stack: Stack, psid: str) -> None:
+    stack.write(psid, text="hello")
+    bodies(stack, psid, 1)
+    stack.ask_desk("POST", f"/tickets/{stack.tickets(psid)[0]['id']}/close")
+    send_event(
+        stack, psid, reaction={"reaction": "love", "emoji": "\u2764\ufe0f", "action": "react", "mid": "m_1"}
+    )
+    stack.write(psid, text="one more thing")
+
+    assert bodies(stack, psid, 2) == ["hello", "one more thing"]

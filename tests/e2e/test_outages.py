@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from sandbox.stack import Stack, until
 from tests.e2e.load import RESTLESS, Ledger, kill, metric
 
@@ -48,6 +50,22 @@ def test_a_helpdesk_that_hangs_up_after_the_request_gets_nothing_twice(start: St
     ledger.wait_until_quiet()
 
     assert list(ledger.faults()) == []
+
+
+@pytest.mark.parametrize("status", [503, 404, 302])
+def test_a_helpdesk_that_takes_nothing_new_for_a_while_gets_all_of_it_later(
+    start: Start, status: int
+) -> None:
+    stack = start()
+    stack.ask_desk("PUT", "/faults", [{"method": "POST", "path": CREATES[0], "status": status}])
+    for number in range(5):
+        stack.write(f"7350000000000{number:03}", text="hello")
+    # More often than the three tries that an event has which fails for its own fault.
+    until("it was asked often", lambda: stack.ask_desk("GET", "/faults")[0]["hits"] >= 5, 60)
+    stack.ask_desk("DELETE", "/faults")
+
+    until("all have a ticket", lambda: len(stack.tickets()) == 5, 30)
+    assert metric(stack, "connector_dead_letters") == 0
 
 
 def test_a_slow_helpdesk_holds_no_other_sender_back(start: Start) -> None:

@@ -236,3 +236,31 @@ def test_what_an_agent_writes_in_metas_inbox_stands_on_the_ticket_and_is_not_sen
         "from Meta",
         "from the helpdesk",
     ]
+
+
+def test_a_reply_waits_for_the_token_although_its_ticket_was_closed(case: Case) -> None:
+    page = case.page
+    token = {"name": page.name, "app_id": page.app_id, "access_token": "EAAother"}
+    case.stack.ask_meta("PUT", f"/pages/{page.page_id}", token)
+    case.reply("goodbye")
+    case.stack.ask_desk("POST", f"/tickets/{case.ticket_id}/close")
+    case.stack.ask_meta("PUT", f"/pages/{page.page_id}", token | {"access_token": page.access_token})
+
+    assert [message["text"] for message in case.received(1, 60)] == ["goodbye"]
+
+
+def test_a_reply_of_which_messenger_can_show_nothing_tells_the_agent(case: Case) -> None:
+    comment_id = case.reply('<img src="data:image/png;base64,AAAA">', body_format="html")
+
+    case.delivery(comment_id, "failed")
+    assert "nothing in it that Messenger can show" in case.note()
+
+
+def test_a_helpdesk_that_does_not_take_the_delivery_makes_no_sent_reply_look_lost(case: Case) -> None:
+    fault = {"method": "PATCH", "path": "/api/v1/comments/*", "status": 500}
+    case.stack.ask_desk("PUT", "/faults", [fault])
+    case.reply("first")
+    case.reply("second")
+
+    assert [message["text"] for message in case.received(2, 60)] == ["first", "second"]
+    assert case.notes() == []
