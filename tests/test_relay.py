@@ -2152,7 +2152,8 @@ def test_a_fault_of_the_store_while_telling_does_not_bury_untold(
     world.desk.open()
     world.receive("m_0")
     world.desk.fail("add_comment", RejectedError("x"))
-    original, failed = world.fused.execute_command, []
+    original = world.fused.execute_command
+    failed: list[bool] = []
 
     def flaky(*arguments: Any, **options: Any) -> Any:
         if "told:dead:1" in str(arguments) and not failed:
