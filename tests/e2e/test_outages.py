@@ -70,12 +70,14 @@ def test_a_helpdesk_that_takes_nothing_new_for_a_while_gets_all_of_it_later(
 
 def test_a_slow_helpdesk_holds_no_other_sender_back(start: Start) -> None:
     stack = start()
-    stack.ask_desk("PUT", "/faults", [{"method": "POST", "path": CREATES[0], "times": 8, "delay": 6}])
+    stack.ask_desk("PUT", "/faults", [{"method": "POST", "path": CREATES[0], "times": 8, "delay": 10}])
     for number in range(8):
         stack.write(f"7100000000000{number:03}", text="slow")
+    until("eight calls wait for their answer", lambda: stack.ask_desk("GET", "/faults")[0]["hits"] == 8)
     stack.write("7200000000000000", text="quick")
 
-    until("the ninth sender has a ticket", lambda: stack.tickets("7200000000000000"), 4)
+    until("the ninth sender has a ticket", lambda: stack.tickets("7200000000000000"), 10)
+    assert len(stack.tickets()) == 1
 
 
 def test_retry_after_is_honoured(start: Start) -> None:
