@@ -33,7 +33,7 @@ TURN = 5.0
 """How long a busy thread is worked on before it lets go, so that others get their turn (seconds)."""
 PAUSE = 2.0
 """How long a side that is down is left alone, at least (seconds)."""
-UNAUTHORIZED_PAUSE = 30.0
+UNAUTHORIZED_PAUSE = 15.0
 LONGEST_PAUSE = 600.0
 UNEXPECTED_ATTEMPTS = 3
 """How often an event is tried that our own code stumbles over."""
