@@ -7,7 +7,7 @@ BIN := .venv/bin
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.sandbox  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
+demo: .venv/.product  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
 	@$(BIN)/python -m sandbox.demo $(ARGS)
 
 test: .venv/.test  ## Run all tests, with coverage (ARGS= for pytest)
@@ -33,6 +33,10 @@ clean:  ## Remove what was built and what the demo left
 		{ echo "Python 3.11 or newer is needed; name yours with: make PYTHON=python3.12 …" >&2; exit 1; }
 	@echo "Building .venv (once; about a minute) …"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+.venv/.product: .venv/bin/python pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
 
 .venv/.%: .venv/bin/python pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'

@@ -14,7 +14,15 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from clients.errors import Away, ClientError, FileRefused, NotFound, TicketClosed, Unavailable
+from clients.errors import (
+    Away,
+    ClientError,
+    FileRefused,
+    NotFound,
+    RejectedError,
+    TicketClosed,
+    Unavailable,
+)
 from clients.http import RestClient
 from clients.jsons import NotUnderstood, decode
 from clients.media import File, safe_filename, spool
@@ -330,7 +338,10 @@ class RestHelpdesk(RestClient):
             return NotFound("the helpdesk does not know it (any more)")
         if response.status_code in {413, 415}:
             return FileRefused(f"the helpdesk does not take the file ({response.status_code})")
-        return super().error(response)
+        error = super().error(response)
+        if type(error) is RejectedError:
+            return RejectedError(f"{error}{_what_was_wrong(response)}")
+        return error
 
     def _conflict(self, response: httpx.Response) -> ClientError:
         """Tell a closed ticket from a create that is still under way with the same key."""
@@ -411,6 +422,16 @@ def _event(value: Any, webhook_id: str) -> HelpdeskEvent | None:
         ticket=_ticket(data["ticket"]),
         comment=comment,
     )
+
+
+def _what_was_wrong(response: httpx.Response) -> str:
+    """Return the code and the field that an error names; its message may quote the customer."""
+    try:
+        error = response.json()["error"]
+        named = [str(error[key]) for key in ("code", "field") if error.get(key)]
+    except (ValueError, RecursionError, *_MALFORMED):
+        return ""
+    return f" ({': '.join(name[:60] for name in named)})" if named else ""
 
 
 def _is_a_login_page(response: httpx.Response, attachment: Attachment) -> bool:

@@ -149,6 +149,8 @@ def _inbox() -> Inbox:
 
 
 def _letters(inbox: Inbox, ids: tuple[int, ...], *, every: bool) -> list[Letter]:
+    if every and ids:
+        _fail("Name ids or use --all, not both.")
     if every:
         return inbox.letters()
     if not ids:

@@ -31,7 +31,7 @@ class InboxCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the inbox's metrics; none while the store is away."""
         try:
-            state, stats = self._inbox.state(), self._inbox.stats()
+            state, stats, sides = self._inbox.state(), self._inbox.stats(), self._inbox.paused_sides()
         except redis.RedisError:
             return
         yield GaugeMetricFamily("connector_threads", "Threads with work", value=state.threads)
@@ -41,7 +41,14 @@ class InboxCollector(Collector):
         yield GaugeMetricFamily(
             "connector_dead_letters", "Events that could not be delivered", value=state.dead
         )
-        events = CounterMetricFamily("connector_events", "Events by what became of them", labels=("outcome",))
+        paused = GaugeMetricFamily(
+            "connector_side_paused", "1 while nothing gets through to it", labels=("side",)
+        )
+        for side, is_paused in sorted(sides.items()):
+            paused.add_metric([side], is_paused)
+        yield paused
+        help_ = "Events by what became of them, receipts and notes included"
+        events = CounterMetricFamily("connector_events", help_, labels=("outcome",))
         for outcome, count in sorted(stats.items()):
             events.add_metric([outcome], count)
         yield events

@@ -309,9 +309,7 @@ def load_settings() -> Settings:
     """Read the settings now. Raises `SettingsError` with a line for each fault."""
     path = settings_path()
     if not path.is_file():
-        raise SettingsError(
-            [f"{path}: there is no such file; copy settings.yaml there, or name yours with --settings"]
-        )
+        raise SettingsError([f"{path}: there is no such file; name yours with {PATH_VARIABLE} or --settings"])
     try:
         return Settings()  # type: ignore[call-arg]  # the sources fill it
     except ValidationError as error:

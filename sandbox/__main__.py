@@ -50,6 +50,10 @@ def _files(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
     return [Sample(path.name, kind, path.read_bytes()).as_json() for path, kind in kinds]
 
 
+def _names(comment: dict[str, Any]) -> str:
+    return " ".join(f"[{one['filename']}]" for one in comment["attachments"])
+
+
 file_option = click.option(
     "--file",
     "paths",
@@ -70,7 +74,10 @@ def main() -> None:
 def write(text: str, paths: tuple[Path, ...]) -> None:
     """Write to the page as the customer Anna."""
     message = {"text": text or None, "files": _files(paths)}
+    if not (text or paths):
+        raise click.UsageError("Say something, or name a file.")
     Sandbox().ask("meta", "POST", f"/pages/{PAGE}/people/{ANNA}/messages", message)
+    click.echo("Anna wrote.")
 
 
 @main.command()
@@ -79,9 +86,12 @@ def write(text: str, paths: tuple[Path, ...]) -> None:
 @file_option
 def reply(text: str, paths: tuple[Path, ...], *, internal: bool) -> None:
     """Comment on Anna's newest ticket as the agent Ola."""
+    if not (text or paths):
+        raise click.UsageError("Say something, or name a file.")
     sandbox = Sandbox()
     comment = {"body": text, "internal": internal, "files": _files(paths)}
     sandbox.ask("helpdesk", "POST", f"/tickets/{sandbox.newest_ticket()['id']}/comments", comment)
+    click.echo("Ola commented.")
 
 
 @main.command()
@@ -89,6 +99,7 @@ def close() -> None:
     """Close Anna's newest ticket."""
     sandbox = Sandbox()
     sandbox.ask("helpdesk", "POST", f"/tickets/{sandbox.newest_ticket()['id']}/close")
+    click.echo("Ola closed the ticket.")
 
 
 @main.command()
@@ -110,7 +121,8 @@ def show() -> None:
     for comment in ticket["comments"]:
         status = comment["config"].get("delivery", {}).get("status", "")
         notes = ", ".join(filter(None, ["internal" if comment["internal"] else "", status]))
-        click.echo(f"  {comment['author']['type']:>8}  {comment['body']}{f'  ({notes})' if notes else ''}")
+        said = " ".join(filter(None, [comment["body"], _names(comment)]))
+        click.echo(f"  {comment['author']['type']:>8}  {said}{f'  ({notes})' if notes else ''}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The demo: a real conversation, both ways, with real processes and real HTTP. `make demo` runs it."""
 
 import hashlib
+import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 
 from sandbox.samples import Sample, document, photo, voice_clip
 from sandbox.stack import PAGES, NeverHappened, Page, Stack, until
@@ -178,7 +181,7 @@ It keeps running until Ctrl-C.
             {FOLDER}/connector.log   the connector's log
   Talk      from a second terminal, in this folder:
             .venv/bin/python -m sandbox write "Where is my parcel?"     as the customer Anna
-            .venv/bin/python -m sandbox write --file photo.jpg
+            .venv/bin/python -m sandbox write --file README.md          any file of yours
             .venv/bin/python -m sandbox reply "On its way!"             as an agent, on her newest ticket
             .venv/bin/python -m sandbox close                           the ticket
             .venv/bin/python -m sandbox show                            both sides of the conversation
@@ -189,10 +192,23 @@ It keeps running until Ctrl-C.
     click.echo(f"The connector has stopped; see {stack.connector.log}.", err=True)
 
 
+def already_runs() -> bool:
+    """Tell whether the servers of a demo in this folder answer."""
+    try:
+        url = json.loads((FOLDER / "stack.json").read_text())["helpdesk"]
+        return httpx.get(f"{url}/sandbox/webhooks", trust_env=False).is_success
+    except (OSError, httpx.TransportError):
+        return False
+
+
 @click.command()
 @click.option("--once", is_flag=True, help="Exit after the verdict: 0 if all held, else 1.")
 def main(*, once: bool) -> None:
     """Start everything, let a customer and an agent talk, and say whether all arrived."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must stop the servers as Ctrl-C does
+        signal.signal(number, signal.default_int_handler)
+    if already_runs():
+        raise click.ClickException(f"A demo already runs in {FOLDER.resolve()}. Stop it first, with Ctrl-C.")
     shutil.rmtree(FOLDER, ignore_errors=True)
     verdict = Verdict()
     try:

@@ -219,6 +219,13 @@ class Inbox:
     def pause(self, side: str, seconds: float, reason: str) -> None:
         """Send nothing to a side for a while: `helpdesk`, or `page:<page_id>`."""
         self.store.set(f"mc:pause:{side}", reason, px=_ms(seconds))
+        # For /metrics. A side that is still down is paused anew soon after each pause.
+        self.store.hset("mc:paused", side, str(int(time.time() + seconds + 10)))
+
+    def paused_sides(self) -> dict[str, bool]:
+        """Return the sides that ever were paused, and whether they are now."""
+        until = cast("dict[bytes, bytes]", self.store.hgetall("mc:paused"))
+        return {side.decode(): int(end) > time.time() for side, end in until.items()}
 
     def echo(self, page_id: str, mark: str) -> str | None:
         """Return the mid of a part that came back as an echo."""

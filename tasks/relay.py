@@ -33,7 +33,7 @@ TURN = 5.0
 """How long a busy thread is worked on before it lets go, so that others get their turn (seconds)."""
 PAUSE = 2.0
 """How long a side that is down is left alone, at least (seconds)."""
-UNAUTHORIZED_PAUSE = 15.0
+UNAUTHORIZED_PAUSE = 30.0
 LONGEST_PAUSE = 600.0
 UNEXPECTED_ATTEMPTS = 3
 """How often an event is tried that our own code stumbles over."""
@@ -127,7 +127,8 @@ def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
 def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
     least = UNAUTHORIZED_PAUSE if isinstance(error, Unauthorized) else PAUSE
     seconds = min(max(error.retry_after or 0, least), LONGEST_PAUSE)
-    log.warning("side_paused", side=error.side, seconds=seconds, reason=str(error))
+    tell = log.error if isinstance(error, Unauthorized) else log.warning
+    tell("side_paused", side=error.side, seconds=seconds, reason=str(error))
     service.inbox.pause(error.side, seconds, str(error))
     lease.later(seconds + random.uniform(0, 0.5), str(error), counts=False)  # noqa: S311 - only jitter
     return False

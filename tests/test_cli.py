@@ -180,6 +180,15 @@ def test_without_an_id_nothing_is_done(run: Run, dead: Inbox, command: str) -> N
     assert ids(dead) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("command", ["retry", "drop"])
+def test_ids_and_all_together_do_nothing(run: Run, dead: Inbox, command: str) -> None:
+    letters = dead.letters()
+    result = run("dead", command, "--all", str(letters[0].id))
+
+    assert result.exit_code == 1
+    assert dead.letters() == letters
+
+
 @pytest.mark.parametrize("arguments", [["list"], ["show", "1"], ["retry", "--all"], ["drop", "1"]])
 def test_a_store_that_is_away_is_said_to_be(
     run: Run, make_settings: MakeSettings, arguments: list[str]

@@ -324,7 +324,14 @@ def test_a_claim_of_an_empty_queue_leaves_nothing_behind_while_its_side_is_pause
     inbox.pause(SIDE, 90, "it is down")
 
     assert inbox.claim(THREAD, SIDE) is None
-    assert stored.names() == {"mc:pause:helpdesk"}
+    assert stored.names() == {"mc:pause:helpdesk", "mc:paused"}
+
+
+def test_a_paused_side_is_known_as_paused(inbox: Inbox) -> None:
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause("page:1", -60, "it was down")
+
+    assert inbox.paused_sides() == {SIDE: True, "page:1": False}
 
 
 def test_a_pause_holds_no_other_side_back(inbox: Inbox) -> None:

@@ -304,7 +304,7 @@ def test_every_fault_has_its_line(file: Path) -> None:
 def test_a_missing_file_is_one_line_that_says_what_to_do(file: Path) -> None:
     with pytest.raises(SettingsError) as refusal:
         load_settings()
-    assert str(refusal.value).startswith(f"{file}: there is no such file; copy settings.yaml there")
+    assert str(refusal.value).startswith(f"{file}: there is no such file; name yours with CONNECTOR_SETTINGS")
 
 
 @pytest.mark.parametrize("text", ["helpdesk: [", "a: b: c", "\tx: 1", "port: 'x", "\0"])

@@ -5,12 +5,12 @@
 | call                                          | does                                                      |
 | --------------------------------------------- | --------------------------------------------------------- |
 | POST /sandbox/connect                         | app, page and both subscriptions at once:                 |
-|                                               | `meta.control.Connection`; 400 when the handshake fails   |
-| PUT /sandbox/apps/{app_id}                    | keeps an app: `meta.control.NewApp`                       |
-| PUT /sandbox/pages/{page_id}                  | keeps a page: `meta.control.NewPage`                      |
+|                                               | `meta.shapes.Connection`; 400 when the handshake fails   |
+| PUT /sandbox/apps/{app_id}                    | keeps an app: `meta.shapes.NewApp`                       |
+| PUT /sandbox/pages/{page_id}                  | keeps a page: `meta.shapes.NewPage`                      |
 | GET /sandbox/pages/{page_id}/people           | `[{psid, name, messages}]`                                |
-| PUT .../people/{psid}                         | keeps a person: `meta.control.NewPerson`                  |
-| POST .../people/{psid}/messages               | the person writes: `meta.thread.Writing`;                 |
+| PUT .../people/{psid}                         | keeps a person: `meta.shapes.NewPerson`                  |
+| POST .../people/{psid}/messages               | the person writes: `meta.shapes.Writing`;                 |
 |                                               | `{mid, timestamp}`                                        |
 | POST .../people/{psid}/messages:batch         | a list of the same, at once                               |
 | GET .../people/{psid}/messages                | the thread, oldest first                                  |

@@ -41,6 +41,7 @@ def test_what_is_written_and_replied_is_shown_on_both_sides(talk: Talk, tmp_path
     assert "page  [file terms.txt]" in messenger
     assert "a nuisance" not in messenger
     assert "a nuisance  (internal)" in ticket
+    assert "[terms.txt]" in ticket
 
 
 def test_a_closed_ticket_is_shown_as_closed(talk: Talk) -> None:
@@ -56,3 +57,13 @@ def test_without_a_running_demo_it_says_how_to_start_one(tmp_path: Path) -> None
 
     assert run.returncode == 1
     assert "make demo" in run.stderr
+
+
+def test_a_second_demo_in_the_same_folder_leaves_the_first_one_alone(tmp_path: Path) -> None:
+    with Stack(tmp_path / FOLDER):
+        command = [sys.executable, "-m", "sandbox.demo", "--once"]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+        assert run.returncode == 1
+        assert "already runs" in run.stderr
+        assert (tmp_path / FOLDER / "stack.json").is_file()
