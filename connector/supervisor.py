@@ -134,7 +134,7 @@ class Supervisor:
             ready()
             while not self._stopping:
                 self._look_after_parts()
-                time.sleep(TICK)  # the loop's rhythm; a signal cuts it short
+                time.sleep(TICK)  # the loop's rhythm: how soon a part that died, or a signal, is seen
         finally:
             for part in reversed(self._parts):
                 log.info("stopping", name=part.name)

@@ -169,7 +169,7 @@ def wait_for(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 15
     while not condition():
         assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
+        time.sleep(0.01)  # polling: the server tells nobody
 
 
 def error(response: httpx.Response) -> tuple[int, str, str | None]:

@@ -171,7 +171,7 @@ def wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
+        time.sleep(0.01)  # polling: the server tells nobody
 
 
 def fault(answer: httpx.Response) -> tuple[int, int, int | None]:
