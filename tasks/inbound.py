@@ -12,7 +12,7 @@ from clients.messenger import Profile
 from clients.text import image, link, to_markdown
 from connector import logs
 from connector.settings import Connection
-from tasks import receipts
+from tasks import profiles, receipts
 from tasks.accept import thread_of
 from tasks.inbox import Lease
 from tasks.notes import tell_once
@@ -58,6 +58,11 @@ class Arrival:
         return ":".join(filter(None, ("facebook", self.thread.page_id, self.external_id, suffix)))
 
 
+def cache_keys(thread: events.Thread) -> tuple[str, str]:
+    """Name what is cached of a sender: the open ticket, and the profile."""
+    return _link(thread), profiles.cache_key(thread)
+
+
 def relay(service: Services, lease: Lease) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
     arrival = _arrival(service, lease)
@@ -90,7 +95,7 @@ def _is_our_own(arrival: Arrival) -> bool:
 def _arrival(service: Services, lease: Lease) -> Arrival:
     thread = thread_of(lease.thread)
     connection = service.connection(thread.page_id)
-    profile = profile_of(service, connection, thread.psid)
+    profile = profile_of(service, lease, connection, thread.psid)
     return Arrival(service, lease, events.parse(lease.event.body), thread, connection, profile)
 
 
@@ -185,7 +190,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         try:
             helpdesk.add_comment(ticket_id, comment, arrival.key(suffix))
         except (TicketClosed, NotFound):
-            arrival.service.forget(_link(arrival.thread))
+            lease.forget(_link(arrival.thread))
             suffix = f"after:{ticket_id}"
             continue
         _remember(arrival, ticket_id)
@@ -218,20 +223,22 @@ def _has_comment(arrival: Arrival, ticket_id: str) -> bool:
 
 def _open_tickets(arrival: Arrival) -> Iterator[str]:
     """Yield the ticket that was used last, then the one that the helpdesk finds."""
-    known = arrival.service.cached(_link(arrival.thread))
+    known = (arrival.lease.cached(_link(arrival.thread)) or b"").decode()
     if known:
-        yield known.decode()
+        yield known
     found = arrival.service.helpdesk.find_open_ticket(arrival.thread.page_id, arrival.thread.psid)
     if found is None:
         return
-    if known and found.id == known.decode():
+    if found.id == known:
         # It took no comment, and still it is found open: a passing disagreement must not open a second one.
         raise Unavailable("the helpdesk does not agree with itself whether the ticket is open")
     yield found.id
 
 
 def _remember(arrival: Arrival, ticket_id: str) -> None:
-    arrival.service.cache(_link(arrival.thread), ticket_id, LINK_FOR)
+    """Keep where the sender's messages go; the next one will probably go there, too."""
+    arrival.lease.cache(_link(arrival.thread), ticket_id.encode(), LINK_FOR)
+    arrival.lease.foresee("call", f"comment:{ticket_id}")
 
 
 def _link(thread: events.Thread) -> str:

@@ -44,10 +44,11 @@ local function insert(thread, event)
   end
 end
 
--- What a worker needs to go on: the head and what is known of it. An empty queue lets go of the lease.
-local function head_or_let_go(thread)
+-- What a worker needs to go on: the head, what is known of it, and what stands under other keys that it asks for.
+-- An empty queue lets go of the lease.
+local function head_or_let_go(thread, ...)
   local head = redis.call('LINDEX', queue_of(thread), 0)
-  if head then return {head, redis.call('HGETALL', record_of(head))} end
+  if head then return {head, redis.call('HGETALL', record_of(head)), ... and redis.call('MGET', ...) or {}} end
   redis.call('DEL', lease_of(thread))
   redis.call('ZREM', 'mc:due', thread)
   return {}
@@ -75,8 +76,8 @@ function inbox.accept(grace, ttl)
   return answer
 end
 
--- claim(thread, token, lease, side) -> {event, its record} | {}
-function inbox.claim(thread, token, lease, side)
+-- claim(thread, token, lease, side, key…) -> {event, its record, values of the keys} | {}
+function inbox.claim(thread, token, lease, side, ...)
   local state = redis.call('HMGET', lease_of(thread), 'token', 'until', 'not_before')
   if state[1] ~= token then
     if state[1] and tonumber(state[2]) > now then return {} end
@@ -89,7 +90,7 @@ function inbox.claim(thread, token, lease, side)
   end
   redis.call('HSET', lease_of(thread), 'token', token, 'until', now + lease)
   redis.call('ZADD', 'mc:due', now + lease, thread)
-  return head_or_let_go(thread)
+  return head_or_let_go(thread, ...)
 end
 
 -- renew(thread, token, lease) -> 1 | 0
@@ -107,9 +108,10 @@ function inbox.record(thread, token, id, step, value)
   return 1
 end
 
--- finish(thread, token, id, counter, letter) -> {next event, its record} | {}
--- The event is done; with a letter it is dead instead, and keeps its record for a retry.
-function inbox.finish(thread, token, id, counter, letter)
+-- finish(thread, token, id, counter, letter, step, value) -> {next event, its record before this call} | {}
+-- The event is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
+-- next event, as if its worker had begun it already.
+function inbox.finish(thread, token, id, counter, letter, step, value)
   if not owns(thread, token) then return {} end
   local head = redis.call('LINDEX', queue_of(thread), 0)
   if head and string.match(head, '^%d+') == id then
@@ -123,7 +125,9 @@ function inbox.finish(thread, token, id, counter, letter)
       redis.call('HSET', 'mc:dead', id, letter)
     end
   end
-  return head_or_let_go(thread)
+  local answer = head_or_let_go(thread)
+  if answer[1] and step ~= '' then redis.call('HSETNX', record_of(answer[1]), step, value) end
+  return answer
 end
 
 -- later(thread, token, id, delay, attempts, history) -> 1 | 0

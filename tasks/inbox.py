@@ -26,6 +26,9 @@ HISTORY_LENGTH = 10
 """How many failures of an event are kept; the first and the last ones tell the story."""
 
 
+NO_STEP = ("", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """An event to accept.
@@ -83,12 +86,12 @@ class Lease:
 
     def __init__(self, inbox: "Inbox", thread: str, token: str, event: Event, deadline: float) -> None:
         self.thread = thread
-        self.event = event
         self.token = token
         self.deadline = deadline
-        self.attempts = event.attempts
         self._inbox = inbox
-        self._steps = dict(event.steps)
+        self._cached: dict[str, bytes] = {}
+        self._foreseen = self._announced = NO_STEP
+        self._begin(event)
 
     def check(self) -> None:
         """Raise `Stale` if another worker may have the thread by now."""
@@ -110,9 +113,18 @@ class Lease:
 
     def record(self, name: str, value: str) -> str:
         """Record a step before the next one is taken. Raises `Stale` if the lease is lost."""
-        self._inbox.record(self, name, value)
+        if (name, value) != self._foreseen:
+            self._inbox.record(self, name, value)
+        self._foreseen = NO_STEP
         self._steps[name] = value
         return value
+
+    def foresee(self, name: str, value: str) -> None:
+        """Have this step recorded for the next event, too, by the call that finishes this one.
+
+        It says that the step may have been taken, so it is no harm if it never is.
+        """
+        self._announced = (name, value)
 
     def achieve(self, name: str, value: str) -> str:
         """Record a step that worked: the event gets on, so its attempts count from here."""
@@ -121,7 +133,7 @@ class Lease:
 
     def finish(self) -> bool:
         """Take the done event off the queue. Return whether there is a next one."""
-        return self._go_on(self._inbox.finish(self, f"relayed:{lane_of(self.thread)}"))
+        return self._finish("relayed")
 
     def bury(self, reason: str) -> bool:
         """Move the event to the dead letters. Return whether there is a next one."""
@@ -133,7 +145,26 @@ class Lease:
             "died_at": _now(),
             "history": self.event.history,
         }
-        return self._go_on(self._inbox.finish(self, f"dead:{lane_of(self.thread)}", json.dumps(letter)))
+        return self._finish("dead", json.dumps(letter))
+
+    def learn(self, cached: Mapping[str, bytes]) -> None:
+        """Take what was found in the cache."""
+        self._cached |= cached
+
+    def cached(self, key: str) -> bytes | None:
+        """Return what is cached under a key that the lease was claimed with."""
+        return self._cached.get(key)
+
+    def cache(self, key: str, value: bytes, seconds: int) -> None:
+        """Keep a value that can be lost without harm, for others and for the next event."""
+        if self._cached.get(key) != value:
+            self._inbox.store.set(key, value, ex=seconds)
+            self._cached[key] = value
+
+    def forget(self, key: str) -> None:
+        """Drop what is cached under a key."""
+        self._inbox.store.delete(key)
+        self._cached.pop(key, None)
 
     def later(self, delay: float, reason: str, *, counts: bool) -> None:
         """Let go of the thread and try its head again in `delay` seconds; `counts` burns an attempt."""
@@ -146,11 +177,18 @@ class Lease:
         """Let go of a thread that has more work."""
         self._inbox.release(self)
 
-    def _go_on(self, event: Event | None) -> bool:
+    def _finish(self, outcome: str, letter: str = "") -> bool:
+        counter = f"{outcome}:{lane_of(self.thread)}"
+        event = self._inbox.finish(self, counter, letter, self._announced)
         if event is None:
             return False
-        self.event, self.attempts, self._steps = event, event.attempts, dict(event.steps)
+        self._begin(event)
         return True
+
+    def _begin(self, event: Event) -> None:
+        self.event, self.attempts, self._steps = event, event.attempts, dict(event.steps)
+        self._foreseen = NO_STEP if self._announced[0] in self._steps else self._announced
+        self._announced = NO_STEP
 
 
 class Inbox:
@@ -168,11 +206,19 @@ class Inbox:
         """Store events and return the threads that were idle and now want a wake-up."""
         return idle_threads(self._run(*accept_arguments(rows)))
 
-    def claim(self, thread: str, side: str) -> Lease | None:
-        """Take the lease of a thread, unless it is taken, waits, has no work, or its side is paused."""
+    def claim(self, thread: str, side: str, *keys: str) -> Lease | None:
+        """Take the lease of a thread, unless it is taken, waits, has no work, or its side is paused.
+
+        The lease knows what is cached under `keys`, three at most.
+        """
         token, asked = secrets.token_hex(8), time.monotonic()
-        event = _event(self._run("claim", thread, token, _ms(self._lease), side))
-        return Lease(self, thread, token, event, asked + self._lease) if event else None
+        answer = self._run("claim", thread, token, _ms(self._lease), side, *keys)
+        event = _event(answer)
+        if event is None:
+            return None
+        lease = Lease(self, thread, token, event, asked + self._lease)
+        lease.learn({key: value for key, value in zip(keys, answer[2], strict=True) if value is not None})
+        return lease
 
     def renew(self, lease: Lease) -> float:
         """Renew a lease and return its new deadline."""
@@ -186,9 +232,15 @@ class Inbox:
             lease.deadline = 0.0
             lease.check()
 
-    def finish(self, lease: Lease, counter: str, letter: str = "") -> Event | None:
-        """Take the head off a queue and return the next one; an empty queue ends the lease."""
-        return _event(self._run("finish", lease.thread, lease.token, lease.event.id, counter, letter))
+    def finish(self, lease: Lease, counter: str, letter: str, step: tuple[str, str]) -> Event | None:
+        """Take the head off a queue and return the next one, for which a step is recorded, if one is named.
+
+        An empty queue ends the lease.
+        """
+        name, value = step
+        recorded = (f"step:{name}", value) if name else NO_STEP
+        id_ = lease.event.id
+        return _event(self._run("finish", lease.thread, lease.token, id_, counter, letter, *recorded))
 
     def later(self, lease: Lease, delay: float, attempts: int, history: str) -> None:
         """Put a thread off."""

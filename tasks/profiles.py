@@ -3,9 +3,11 @@
 import msgspec
 
 from clients.errors import ClientError, Stale
+from clients.events import Thread
 from clients.messenger import Profile
 from connector import logs
 from connector.settings import Connection
+from tasks.inbox import Lease
 from tasks.services import Services
 
 log = logs.get(__name__)
@@ -15,11 +17,16 @@ NAMELESS_FOR = 600
 """How long it takes until a sender without a name is asked for again, in seconds."""
 
 
-def profile_of(service: Services, connection: Connection, psid: str) -> Profile:
+def cache_key(thread: Thread) -> str:
+    """Name the cache of a sender's profile."""
+    return f"mc:profile:{thread.page_id}:{thread.psid}"
+
+
+def profile_of(service: Services, lease: Lease, connection: Connection, psid: str) -> Profile:
     """Return what is known of a sender; an empty profile if Meta tells nothing."""
-    key = f"mc:profile:{connection.page_id}:{psid}"
-    if kept := service.cached(key):
-        return msgspec.json.decode(kept, type=Profile)
+    key = cache_key(Thread(connection.page_id, psid))
+    if cached := lease.cached(key):
+        return msgspec.json.decode(cached, type=Profile)
     try:
         profile = service.messenger(connection).profile(psid)
     except Stale:
@@ -27,7 +34,7 @@ def profile_of(service: Services, connection: Connection, psid: str) -> Profile:
     except ClientError as error:
         log.warning("profile_not_read", page=connection.page_id, reason=str(error))
         profile = Profile()
-    service.cache(key, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
+    lease.cache(key, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
     return profile
 
 

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -20,7 +20,7 @@ from clients.errors import (
 from clients.http import guarded
 from connector import logs
 from tasks import inbound, outbound
-from tasks.accept import page_of
+from tasks.accept import page_of, thread_of
 from tasks.celery import app, stopping, wake
 from tasks.inbox import Lease, lane_of
 from tasks.renewer import renewed
@@ -41,14 +41,18 @@ UNEXPECTED_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One kind of thread: how its events are relayed, and how the agent is told of one that cannot be."""
+    """One kind of thread: how its events are relayed, and how the agent is told of one that cannot be.
+
+    `cache_keys` names what is cached of a thread.
+    """
 
     relay: Callable[[Services, Lease], None]
     tell: Callable[[Services, Lease, str], None]
+    cache_keys: Callable[[str], Sequence[str]] = lambda _: ()
 
 
 LANES = {
-    "in": Lane(inbound.relay, inbound.tell),
+    "in": Lane(inbound.relay, inbound.tell, lambda name: inbound.cache_keys(thread_of(name))),
     "out": Lane(outbound.relay, outbound.tell),
     "ticket": Lane(outbound.find_person, outbound.tell),
 }
@@ -68,7 +72,8 @@ def sweep() -> None:
 
 def work_on(service: Services, thread: str) -> bool:
     """Relay what a thread holds. Return whether it was let go of with work left."""
-    lease = service.inbox.claim(thread, _side(thread))
+    keys = LANES[lane_of(thread)].cache_keys(thread)
+    lease = service.inbox.claim(thread, _side(thread), *keys)
     if lease is None:
         return False
     try:

@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import dataclass
-from typing import cast
 
 import httpx
 
@@ -24,18 +23,6 @@ class Services:
     helpdesk: Helpdesk
     media: MediaFetcher
     http: httpx.Client
-
-    def cached(self, key: str) -> bytes | None:
-        """Return what is cached under a key."""
-        return cast("bytes | None", self.inbox.store.get(key))
-
-    def cache(self, key: str, value: str | bytes, seconds: int) -> None:
-        """Keep a value that can be lost without harm."""
-        self.inbox.store.set(key, value, ex=seconds)
-
-    def forget(self, key: str) -> None:
-        """Drop what is cached under a key."""
-        self.inbox.store.delete(key)
 
     def connection(self, page_id: str) -> Connection:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""

@@ -506,7 +506,7 @@ def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> Letter:
 
 def test_a_finish_whose_answer_got_lost_takes_one_event_only(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
-    arguments = ("finish", THREAD, lease.token, lease.event.id, "relayed:in", "")
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "relayed:in", "", "", "")
     first = inbox._run(*arguments)
     again = inbox._run(*arguments)
 
@@ -517,10 +517,95 @@ def test_a_finish_whose_answer_got_lost_takes_one_event_only(inbox: Inbox, store
 
 def test_the_last_finish_may_be_repeated_too(inbox: Inbox) -> None:
     lease = begin(inbox, row("a"))
-    arguments = ("finish", THREAD, lease.token, lease.event.id, "relayed:in", "")
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "relayed:in", "", "", "")
 
     assert inbox._run(*arguments) == inbox._run(*arguments) == []
     assert inbox.stats()["relayed:in"] == 1
+
+
+def test_a_foreseen_step_stands_in_the_record_of_the_next_event(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.foresee("call", "comment:42")
+    lease.finish()
+    assert lease.step("call") is None
+    stored.expire()
+
+    assert claimed(inbox).step("call") == "comment:42"
+
+
+def test_recording_a_foreseen_step_asks_the_store_nothing(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.foresee("call", "comment:42")
+    lease.finish()
+    stored.expire()
+    claimed(inbox)
+
+    assert lease.record("call", "comment:42") == "comment:42"
+    with pytest.raises(Stale):
+        lease.record("call", "comment:42")
+
+
+def test_a_step_that_was_not_foreseen_like_this_is_recorded(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.foresee("call", "comment:42")
+    lease.finish()
+    lease.record("call", "ticket")
+    stored.expire()
+
+    assert claimed(inbox).step("call") == "ticket"
+
+
+def test_a_step_is_foreseen_for_the_next_event_only(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a"), row("b"), row("c"))
+    lease.foresee("call", "comment:42")
+    lease.finish()
+    lease.finish()
+    stored.expire()
+
+    assert claimed(inbox).step("call") is None
+
+
+def test_a_foreseen_step_overwrites_none_that_was_taken(inbox: Inbox, stored: Stored) -> None:
+    letter = buried_with_a_step(inbox, "b", at=20)
+    lease = begin(inbox, row("a"), row("c", 30))
+    inbox.revive(letter)
+    lease.foresee("call", "comment:42")
+    lease.finish()
+
+    assert (lease.event.body, lease.step("call")) == (b"b", "ticket")
+    stored.expire()
+    assert claimed(inbox).step("call") == "ticket"
+
+
+def test_a_lease_knows_what_is_cached_under_the_keys_it_was_claimed_with(inbox: Inbox) -> None:
+    inbox.store.set("mc:link:1:2", "42")
+    inbox.accept([row("a")])
+    lease = inbox.claim(THREAD, SIDE, "mc:link:1:2", "mc:profile:1:2")
+
+    assert lease is not None
+    assert lease.cached("mc:link:1:2") == b"42"
+    assert lease.cached("mc:profile:1:2") is None
+
+
+def test_what_a_lease_caches_is_there_for_itself_and_for_the_next_one(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.cache("mc:link:1:2", b"42", 60)
+    assert lease.cached("mc:link:1:2") == b"42"
+    stored.expire()
+
+    later = inbox.claim(THREAD, SIDE, "mc:link:1:2")
+    assert later is not None
+    assert later.cached("mc:link:1:2") == b"42"
+    assert 0 < inbox.store.ttl("mc:link:1:2") <= 60
+
+
+def test_what_a_lease_forgets_is_gone_for_all(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    lease.cache("mc:link:1:2", b"42", 60)
+    lease.forget("mc:link:1:2")
+
+    assert lease.cached("mc:link:1:2") is None
+    assert inbox.store.get("mc:link:1:2") is None
 
 
 def test_after_the_last_event_a_thread_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
@@ -651,7 +736,7 @@ def test_a_letter_that_is_not_there_is_none(inbox: Inbox) -> None:
 def test_a_burial_whose_answer_got_lost_buries_one_event(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
     letter = json.dumps({"thread": THREAD})
-    arguments = ("finish", THREAD, lease.token, lease.event.id, "dead:in", letter)
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "dead:in", letter, "", "")
 
     assert inbox._run(*arguments) == inbox._run(*arguments)
     assert stored.queue() == ["b"]
@@ -883,19 +968,36 @@ class Interleaving(RuleBasedStateMachine):
     def finish(self, *, number: int, repeated: bool) -> None:
         """Finish the event of a lease; a repeated call is one whose answer got lost."""
         if lease := self.pick(number):
-            name = lease.event.body.decode()
+            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._announced
             if repeated:
-                self.workers[0].finish(lease, "relayed:in")
+                self.workers[0].finish(lease, "relayed:in", "", announced)
+                self.announce(lease, announced, left=self.expected[lease.thread].queue[1:] if owned else [])
             goes_on = lease.finish()
             self.taken(lease, name, goes_on=goes_on)
+            if goes_on:
+                self.announce(lease, announced, left=self.expected[lease.thread].queue)
+
+    def announce(self, lease: Lease, announced: tuple[str, str], left: list[tuple[int, str]]) -> None:
+        """Note the step that the next event got, unless it had taken it before."""
+        if left and announced[0]:
+            self.steps.setdefault(left[0][1], {}).setdefault(*announced)
+
+    @rule(number=numbers, value=names)
+    def foresee(self, number: int, value: str) -> None:
+        """Announce a step of the next event."""
+        if lease := self.pick(number):
+            lease.foresee("call", value)
 
     @rule(number=numbers)
     def bury(self, number: int) -> None:
         """Bury the event of a lease."""
         if lease := self.pick(number):
-            name, owned = lease.event.body.decode(), self.owns(lease)
+            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._announced
             head = self.expected[lease.thread].queue[0] if owned else None
-            self.taken(lease, name, goes_on=lease.bury("refused"), done=False)
+            goes_on = lease.bury("refused")
+            self.taken(lease, name, goes_on=goes_on, done=False)
+            if goes_on:
+                self.announce(lease, announced, left=self.expected[lease.thread].queue)
             if head:
                 self.dead[lease.thread + " " + name] = head
 
@@ -931,6 +1033,8 @@ class Interleaving(RuleBasedStateMachine):
         if self.owns(lease):
             lease.record(step, value)
             self.steps.setdefault(lease.event.body.decode(), {})[step] = value
+        elif (step, value) == lease._foreseen:
+            lease.record(step, value)  # nothing is written: whoever has the thread now finds it there
         else:
             with pytest.raises(Stale):
                 lease.record(step, value)
