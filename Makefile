@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test bench check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,6 +15,9 @@ test: .venv/.test  ## Run all tests, with coverage (ARGS= for pytest)
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+bench: .venv/.bench  ## Measure speed (ARGS= names suites: acknowledgement, through, latency, growth)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: .venv/.check  ## Check format, lint and types
 	$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""Benchmarks of the connector and of what one might use instead: `make bench`."""

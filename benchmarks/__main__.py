@@ -1,0 +1,53 @@
+"""`python -m benchmarks [suite …] [--quick]`: run the suites in turn, save and print what came out."""
+
+import argparse
+import importlib
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.bench import Bench
+from benchmarks.report import Report
+
+SUITES = ("acknowledgement", "through", "latency", "growth")
+RESULTS = Path(__file__).parent / "results"
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks of the connector.")
+    parser.add_argument("suites", nargs="*", metavar="suite", help=f"{', '.join(SUITES)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="the smallest cases, in a minute; no peers")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where to save what was measured")
+    arguments = parser.parse_args(words)
+    for suite in set(arguments.suites) - set(SUITES):
+        parser.error(f"there is no suite {suite}; there are {', '.join(SUITES)}")
+    return arguments
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the suites that the command line names. Return the exit code."""
+    arguments = _arguments(words)
+    signal.signal(signal.SIGTERM, _stop)  # so that the servers that were started are stopped
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        bench = Bench(Path(folder), Report(" ".join(["python -m benchmarks", *words])), arguments.quick)
+        try:
+            for suite in arguments.suites or SUITES:
+                bench.suite = suite
+                bench.say("begins")
+                importlib.import_module(f"benchmarks.{suite}").run(bench)
+        except KeyboardInterrupt:
+            bench.say("stopped")
+            return 130
+    bench.report.save(arguments.results)
+    print(bench.report.table())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""Webhooks as Meta sends them: escaped JSON, signed twice, each with mids that no other has."""
+
+import hmac
+import itertools
+import secrets
+import time
+from collections.abc import Iterator
+
+from sandbox.meta.webhooks import wire_body
+
+PAGE_ID = "107381679302250"
+SECRET = "5a" * 16
+SENDERS = 1000
+
+_TEXT = "Good morning, where is my order 2026/11/4711? I paid on Friday <3 Zażółć gęślą jaźń"
+
+
+def psid(number: int) -> str:
+    """Return the id of a sender."""
+    return str(7_000_000_000_000_000 + number)
+
+
+class Bodies:
+    """Makes bodies of `batch` messages each, from `senders` people in turn."""
+
+    def __init__(self, batch: int = 1, senders: int = SENDERS, page_id: str = PAGE_ID) -> None:
+        self.batch, self.senders, self.page_id = batch, senders, page_id
+        self._numbers = itertools.count()
+        self._run = secrets.token_hex(8)
+        marker = {"sender": {"id": "PSID"}, "recipient": {"id": page_id}, "timestamp": 1_111_111_111_111}
+        message = {"mid": "MID", "text": _TEXT}
+        entry = {"time": 1_111_111_111_111, "id": page_id, "messaging": [marker | {"message": message}]}
+        template = wire_body({"object": "page", "entry": [entry]}).decode()
+        template = template.replace("1111111111111", "%(now)d")
+        self._head, rest = template.split('{"time"', 1)
+        self._entry, self._tail = ('{"time"' + rest)[:-2], "]}"
+        self._entry = self._entry.replace("PSID", "%(psid)s").replace("MID", "%(mid)s")
+
+    def one(self) -> tuple[bytes, list[str]]:
+        """Return a body and the mids in it."""
+        now = int(time.time() * 1000)
+        mids, entries = [], []
+        for number in itertools.islice(self._numbers, self.batch):
+            mids.append(f"m_{self._run}{number:08}")
+            values = {"now": now, "psid": psid(number % self.senders), "mid": mids[-1]}
+            entries.append(self._entry % values)
+        return (self._head + ",".join(entries) + self._tail).encode(), mids
+
+    def requests(self, count: int, host: str, path: str) -> Iterator[bytes]:
+        """Yield whole HTTP requests."""
+        for _ in range(count):
+            body, _mids = self.one()
+            yield request(body, host, path)
+
+
+def signatures(body: bytes) -> dict[str, str]:
+    """Return both headers that Meta signs a body with; older libraries know the first one only."""
+    key = SECRET.encode()
+    return {
+        "X-Hub-Signature": "sha1=" + hmac.digest(key, body, "sha1").hex(),
+        "X-Hub-Signature-256": "sha256=" + hmac.digest(key, body, "sha256").hex(),
+    }
+
+
+def request(body: bytes, host: str, path: str) -> bytes:
+    """Return the HTTP request that carries a body."""
+    headers = {
+        "Host": host,
+        "Content-Type": "application/json",
+        "User-Agent": "facebookexternalua",
+        "Content-Length": str(len(body)),
+        **signatures(body),
+    }
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
