@@ -77,6 +77,11 @@ class Product:
         self._open.close()
 
     @property
+    def broker(self) -> str:
+        """Return the address of the store, which is the broker as well."""
+        return str(self._settings["redis_url"])
+
+    @property
     def environment(self) -> dict[str, str]:
         """Return what tells a process of the connector where its settings are."""
         return {"CONNECTOR_SETTINGS": str(self.settings_file)}

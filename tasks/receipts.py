@@ -66,10 +66,11 @@ def _until(service: Services, key: str, watermark: int | str) -> Iterator[Sent]:
 
 
 def _await(service: Services, key: str, reply: Sent) -> None:
-    store = service.inbox.store
-    store.zadd(key, {reply.member: reply.at})
-    store.zremrangebyscore(key, "-inf", (time.time() - KEPT_FOR) * 1000)
-    store.expire(key, KEPT_FOR)
+    with service.inbox.store.pipeline() as pipeline:
+        pipeline.zadd(key, {reply.member: reply.at})
+        pipeline.zremrangebyscore(key, "-inf", (time.time() - KEPT_FOR) * 1000)
+        pipeline.expire(key, KEPT_FOR)
+        pipeline.execute()
 
 
 def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
