@@ -12,12 +12,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import psutil
 import redis
 
 from benchmarks import peers
 from benchmarks.baselines import BROKER_VARIABLE
 from benchmarks.bench import Bench
+from benchmarks.bodies import Bodies, signatures
 from benchmarks.processes import OTHER_CORE, SERVER_CORE, answers_at, pinned, server, usage
 from benchmarks.product import Product
 from sandbox.stack import NeverHappened, free_port
@@ -25,6 +27,7 @@ from sandbox.stack import NeverHappened, free_port
 DOOR = "/social_media/webhooks/facebook"
 BARE, SIGNED, DELAY = "bare Starlette", "Starlette + HMAC", "Starlette + HMAC + `task.delay()`"
 OURS = "ours"
+JSON = {"Content-Type": "application/json"}
 NOTHING = "no: answers, then works"
 
 
@@ -129,23 +132,29 @@ def _ours(bench: Bench, product: Product, opened: ExitStack) -> Iterator[Case]:
 def _peers(bench: Bench, opened: ExitStack) -> Iterator[Case]:
     for peer in peers.PEERS:
         bench.say(f"preparing {peer.name}")
-        port = free_port()
-        url, log = f"http://127.0.0.1:{port}/webhook", bench.folder / f"{port}.log"
         try:
-            peer.install()
-            with contextlib.chdir(peers.FOLDER):
-                running = server(
-                    peer.command(port),
-                    log,
-                    core=SERVER_CORE,
-                    environment=peer.environment(port),
-                    answers=answers_at(url),
-                )
-                yield Case(peer.name, NOTHING, url, opened.enter_context(running))
+            url, process = _start(peer, bench, opened)
         except (peers.NotInstalled, NeverHappened) as error:
             bench.table = MAIN.name
             bench.figure(peer.name, "durable", NOTHING)
             bench.figure(peer.name, "requests a second", f"not measured: {str(error).partition(chr(10))[0]}")
+        else:
+            yield Case(peer.name, NOTHING, url, process)
+
+
+def _start(peer: peers.Peer, bench: Bench, opened: ExitStack) -> tuple[str, psutil.Process]:
+    peer.install()
+    port = free_port()
+    url, log = f"http://127.0.0.1:{port}/webhook", bench.folder / f"{peer.name.partition(' ')[0]}.log"
+    command, environment = peer.command(port), peer.environment(port)
+    body, _ = Bodies().one()
+
+    def answers() -> bool:
+        return httpx.post(url, content=body, headers=signatures(body) | JSON, trust_env=False).is_success
+
+    with contextlib.chdir(peers.FOLDER):
+        running = server(command, log, core=SERVER_CORE, environment=environment, answers=answers)
+        return url, opened.enter_context(running)
 
 
 def _measure(bench: Bench, store: redis.Redis, cases: Sequence[Case]) -> Results:

@@ -23,8 +23,10 @@ def psid(number: int) -> str:
 class Bodies:
     """Makes bodies of `batch` messages each, from `senders` people in turn."""
 
-    def __init__(self, batch: int = 1, senders: int = SENDERS, page_id: str = PAGE_ID) -> None:
-        self.batch, self.senders, self.page_id = batch, senders, page_id
+    def __init__(
+        self, batch: int = 1, senders: int = SENDERS, *, page_id: str = PAGE_ID, first_sender: int = 0
+    ) -> None:
+        self.batch, self.senders, self._first = batch, senders, first_sender
         self._numbers = itertools.count()
         self._run = secrets.token_hex(8)
         marker = {"sender": {"id": "PSID"}, "recipient": {"id": page_id}, "timestamp": 1_111_111_111_111}
@@ -42,7 +44,7 @@ class Bodies:
         mids, entries = [], []
         for number in itertools.islice(self._numbers, self.batch):
             mids.append(f"m_{self._run}{number:08}")
-            values = {"now": now, "psid": psid(number % self.senders), "mid": mids[-1]}
+            values = {"now": now, "psid": psid(self._first + number % self.senders), "mid": mids[-1]}
             entries.append(self._entry % values)
         return (self._head + ",".join(entries) + self._tail).encode(), mids
 

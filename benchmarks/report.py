@@ -75,7 +75,7 @@ class Report:
         return "\n\n".join(blocks) + "\n"
 
     def save(self, folder: Path, name: str) -> None:
-        """Write the table (`<name>.md`), the raw data (`<name>.json`) and a chart for each suite into a folder."""
+        """Write the table (`<name>.md`), the raw data (`<name>.json`) and each suite's chart."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.md").write_text(self.table())
         (folder / f"{name}.json").write_text(json.dumps(self._data(), indent=1, ensure_ascii=False) + "\n")
@@ -147,6 +147,15 @@ def _draw(title: str, bars: Mapping[str, float], path: Path) -> None:
         value_formatter=number,
         title=title,
     )
+    drawn.add_xml_filter(_without_scripts)
     drawn.x_labels = list(bars)[::-1]
     drawn.add("", list(bars.values())[::-1])
     path.write_bytes(drawn.render())
+
+
+def _without_scripts(root: Any) -> Any:
+    """Take out what pygal adds for tooltips."""
+    for parent in root.iter():
+        for script in parent.findall("script"):
+            parent.remove(script)
+    return root
