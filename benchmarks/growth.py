@@ -141,7 +141,7 @@ def _created(product: Product) -> int:
 
 def _store_sizes(bench: Bench, product: Product) -> None:
     """Measure a message at each size of the store, in turn and again."""
-    sizes, rounds, messages = (SIZES[:1], 1, 20) if bench.quick else (SIZES, 5, 200)
+    sizes, rounds, messages = (SIZES[:1], 1, 20) if bench.quick else (SIZES, 4, 150)
     kept = _kept(product.store)
     costs: dict[str, list[Cost]] = {size.name: [] for size in sizes}
     weights: dict[str, float] = {}
@@ -205,7 +205,7 @@ def _copies(store: redis.Redis, kept: Kept, count: int) -> int:
 def _page_counts(bench: Bench, products: dict[str, Product]) -> None:
     """Measure a message with few and with many connected pages, in turn and again."""
     costs: dict[str, list[Cost]] = {name: [] for name in products}
-    rounds, messages = (1, 20) if bench.quick else (5, 200)
+    rounds, messages = (1, 20) if bench.quick else (4, 150)
     for number, (name, product) in itertools.product(range(rounds), products.items()):
         costs[name].append(cost := _cost(product, product.last_page, [0] * messages))
         bench.say(f"round {number + 1}, {name}: {cost.total:.2f} ms of CPU, {cost.wall:.1f} ms")
