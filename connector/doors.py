@@ -104,7 +104,8 @@ class Doors:
         pages = dict.fromkeys(entry.page_id for entry in entries or [])
         named = filter(None, (self.settings.connection(page) for page in pages))
         # A body about pages that are unknown, or not active, may be signed by any app of ours, active or not.
-        secrets = _signing_secrets(body, header, list(named) or self.settings.connections)
+        known = dict.fromkeys(connection.app_secret.get_secret_value() for connection in named)
+        secrets = _signing_secrets(body, header, known or self.settings.app_secrets)
         if not secrets:
             self.counters.refused.labels("messenger").inc()
             raise HTTPException(403)
@@ -145,14 +146,13 @@ def _entries(body: bytes) -> list[events.Entry] | None:
         return None
 
 
-def _signing_secrets(body: bytes, header: str | None, connections: Iterable[Connection]) -> set[str]:
-    """Return the app secrets of these connections that the body is signed with: one, or none.
+def _signing_secrets(body: bytes, header: str | None, secrets: Iterable[str]) -> set[str]:
+    """Return those of these app secrets that the body is signed with: one, or none.
 
     Meta sends one app's events in one body. A body that names pages of many apps is nobody's, so only the
     first few secrets are tried: otherwise such a body would be a cheap way to keep the door busy.
     """
     found = set()
-    secrets = dict.fromkeys(connection.app_secret.get_secret_value() for connection in connections)
     for secret in islice(secrets, MAX_APPS):
         try:
             signature.verify(body, header, secret)
