@@ -38,7 +38,7 @@ class Scene:
     connections: int = 32
     batch: int = 1
     rounds: int = 3
-    seconds: float = 2.5
+    seconds: float = 2.0
 
     @property
     def name(self) -> str:
@@ -49,7 +49,7 @@ class Scene:
 MAIN = Scene()
 SCENES = (
     MAIN,
-    Scene(batch=100, seconds=2.0),
+    Scene(batch=100),
     Scene(connections=1, rounds=2, seconds=1.0),
     Scene(connections=256, rounds=2, seconds=1.5),
     Scene(connections=1, batch=100, rounds=2, seconds=1.0),
