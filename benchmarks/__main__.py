@@ -23,7 +23,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks of the connector.")
     parser.add_argument("suites", nargs="*", metavar="suite", help=f"{', '.join(SUITES)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="the smallest cases, in a minute; no peers")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where to save what was measured")
+    parser.add_argument("--results", type=Path, help="where to save what was measured (default: results/)")
     arguments = parser.parse_args(words)
     for suite in set(arguments.suites) - set(SUITES):
         parser.error(f"there is no suite {suite}; there are {', '.join(SUITES)}")
@@ -34,17 +34,19 @@ def main(words: Sequence[str]) -> int:
     """Run the suites that the command line names. Return the exit code."""
     arguments = _arguments(words)
     signal.signal(signal.SIGTERM, _stop)  # so that the servers that were started are stopped
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        bench = Bench(Path(folder), Report(" ".join(["python -m benchmarks", *words])), arguments.quick)
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as temporary:
+        bench = Bench(Path(temporary), Report(" ".join(["python -m benchmarks", *words])), arguments.quick)
         try:
             for suite in arguments.suites or SUITES:
-                bench.suite = suite
+                bench.suite, bench.table = suite, ""
                 bench.say("begins")
                 importlib.import_module(f"benchmarks.{suite}").run(bench)
         except KeyboardInterrupt:
             bench.say("stopped")
             return 130
-    bench.report.save(arguments.results)
+    folder = arguments.results or (None if arguments.quick else RESULTS)
+    if folder:
+        bench.report.save(folder, "-".join(arguments.suites) or "benchmarks")
     print(bench.report.table())
     return 0
 

@@ -24,9 +24,15 @@ class Bodies:
     """Makes bodies of `batch` messages each, from `senders` people in turn, `burst` in a row from each."""
 
     def __init__(
-        self, batch: int = 1, senders: int = SENDERS, page_id: str = PAGE_ID, *, burst: int = 1
+        self,
+        batch: int = 1,
+        senders: int = SENDERS,
+        *,
+        burst: int = 1,
+        page_id: str = PAGE_ID,
+        first_sender: int = 0,
     ) -> None:
-        self.batch, self.senders, self.page_id, self.burst = batch, senders, page_id, burst
+        self.batch, self.senders, self._burst, self._first = batch, senders, burst, first_sender
         self._numbers = itertools.count()
         self._run = secrets.token_hex(8)
         marker = {"sender": {"id": "PSID"}, "recipient": {"id": page_id}, "timestamp": 1_111_111_111_111}
@@ -44,7 +50,8 @@ class Bodies:
         mids, entries = [], []
         for number in itertools.islice(self._numbers, self.batch):
             mids.append(f"m_{self._run}{number:08}")
-            values = {"now": now, "psid": psid(number // self.burst % self.senders), "mid": mids[-1]}
+            person = psid(self._first + number // self._burst % self.senders)
+            values = {"now": now, "psid": person, "mid": mids[-1]}
             entries.append(self._entry % values)
         return (self._head + ",".join(entries) + self._tail).encode(), mids
 

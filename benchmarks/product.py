@@ -20,6 +20,7 @@ WEBHOOK_SECRET = "whsec_" + "QUJD" * 8
 COMMANDS = {
     "web": ["-m", "connector", "web"],
     "worker": ["-m", "celery", "-A", "tasks", "-q", "worker"],
+    "prefork": ["-m", "celery", "-A", "tasks", "-q", "worker"],
     "beat": ["-m", "celery", "-A", "tasks", "-q", "beat"],
 }
 
@@ -62,6 +63,7 @@ class Product:
         self.processes: dict[str, psutil.Process] = {}
         self._settings = self._with_changes(pages, settings or {})
         self._open = ExitStack()
+        self.last_page = str(int(PAGE_ID) + pages - 1)
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -86,14 +88,20 @@ class Product:
         """Return what tells a process of the connector where its settings are."""
         return {"CONNECTOR_SETTINGS": str(self.settings_file)}
 
-    def start(self, name: str, *options: str, core: int | None = SERVER_CORE) -> psutil.Process:
+    def start(
+        self,
+        name: str,
+        *options: str,
+        core: int | None = SERVER_CORE,
+        environment: Mapping[str, str] | None = None,
+    ) -> psutil.Process:
         """Start web, worker, beat or stub; web and stub answer by then."""
         command, answers = self._command(name)
         running = server(
             [sys.executable, *command, *options],
             self.folder / f"{name}.log",
             core=core,
-            environment=self.environment,
+            environment=self.environment | dict(environment or {}),
             answers=answers,
         )
         self.processes[name] = self._open.enter_context(running)

@@ -21,8 +21,8 @@ HOLDS = {True: "yes", False: "**no**", None: "not told"}
 class Figure:
     """One thing that was measured: `value` is a number, or a word where there is none.
 
-    `case` names the row of the suite's table, `measure` its column. `spread` is the distance between the
-    lowest and the highest round, as a share of the value, where there were several rounds.
+    `case` names the row of a table, `measure` its column; a suite may have several tables. `rounds` holds the
+    value of each round where there were several: `value` is their median.
     """
 
     suite: str
@@ -30,7 +30,16 @@ class Figure:
     measure: str
     value: float | str
     unit: str = ""
-    spread: float | None = None
+    table: str = ""
+    rounds: tuple[float, ...] = ()
+
+    def cell(self) -> str:
+        """Return the value as the table shows it, with half the distance of its extremes."""
+        if isinstance(self.value, str):
+            return self.value
+        if len(self.rounds) < 2 or not self.value:
+            return number(self.value)
+        return f"{number(self.value)} ±{(max(self.rounds) - min(self.rounds)) / 2 / abs(self.value):.0%}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class Report:
     figures: list[Figure] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    charts: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
     def table(self) -> str:
         """Return all of it as markdown: a table for each suite, then the targets."""
@@ -64,24 +74,23 @@ class Report:
         blocks += [block for suite in suites for block in self._suite(suite)]
         return "\n\n".join(blocks) + "\n"
 
-    def save(self, folder: Path) -> None:
-        """Write `benchmarks.md`, `benchmarks.json` and `benchmarks.svg` into a folder."""
+    def save(self, folder: Path, name: str) -> None:
+        """Write the table (`<name>.md`), the raw data (`<name>.json`) and each suite's chart."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "benchmarks.md").write_text(self.table())
-        (folder / "benchmarks.json").write_text(json.dumps(self._data(), indent=1, ensure_ascii=False) + "\n")
-        chart(self.targets_chart(), folder / "benchmarks.svg")
-
-    def targets_chart(self) -> Mapping[str, float]:
-        """Return the bars of the chart: requests a second of each case of the first suite."""
-        shown = [one for one in self.figures if one.measure.startswith("requests") and "32" in one.measure]
-        return {one.case: float(one.value) for one in shown if not isinstance(one.value, str)}
+        (folder / f"{name}.md").write_text(self.table())
+        (folder / f"{name}.json").write_text(json.dumps(self._data(), indent=1, ensure_ascii=False) + "\n")
+        for chart, bars in self.charts.items():
+            _draw(chart, bars, folder / f"{chart.partition(':')[0]}.svg")
 
     def _suite(self, suite: str) -> Iterable[str]:
         yield f"## {suite.capitalize()}"
-        if figures := [one for one in self.figures if one.suite == suite]:
-            yield _pivot(figures)
+        figures = [one for one in self.figures if one.suite == suite]
+        for table in dict.fromkeys(one.table for one in figures):
+            yield from (f"### {table}",) if table else ()
+            yield _pivot([one for one in figures if one.table == table])
         if targets := [one for one in self.targets if one.suite == suite]:
             rows = [(one.text, one.wanted, one.measured, HOLDS[one.holds], one.why) for one in targets]
+            yield "### Targets"
             yield _markdown(("target", "wanted", "measured", "holds", "why"), rows)
 
     def _machine(self) -> dict[str, str]:
@@ -105,7 +114,7 @@ class Report:
 
 def _pivot(figures: Sequence[Figure]) -> str:
     """Put the cases into rows and the measures into columns."""
-    cells = {(one.case, _heading(one)): _cell(one) for one in figures}
+    cells = {(one.case, _heading(one)): one.cell() for one in figures}
     columns = list(dict.fromkeys(_heading(one) for one in figures))
     rows = [
         (case, *(cells.get((case, column), "") for column in columns))
@@ -118,13 +127,6 @@ def _heading(figure: Figure) -> str:
     return f"{figure.measure}, {figure.unit}" if figure.unit else figure.measure
 
 
-def _cell(figure: Figure) -> str:
-    if isinstance(figure.value, str):
-        return figure.value
-    spread = f" ±{figure.spread / 2:.0%}" if figure.spread is not None else ""
-    return f"{number(figure.value)}{spread}"
-
-
 def number(value: float) -> str:
     """Write a number with three digits that count, or whole where it is large."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -135,7 +137,7 @@ def _markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def chart(bars: Mapping[str, float], path: Path) -> None:
+def _draw(title: str, bars: Mapping[str, float], path: Path) -> None:
     """Draw horizontal bars into an SVG file that loads nothing from anywhere."""
     drawn = pygal.HorizontalBar(
         style=CleanStyle(font_family="sans-serif"),
@@ -143,8 +145,17 @@ def chart(bars: Mapping[str, float], path: Path) -> None:
         show_legend=False,
         print_values=True,
         value_formatter=number,
-        title="Webhooks acknowledged a second, 32 connections",
+        title=title,
     )
+    drawn.add_xml_filter(_without_scripts)
     drawn.x_labels = list(bars)[::-1]
     drawn.add("", list(bars.values())[::-1])
     path.write_bytes(drawn.render())
+
+
+def _without_scripts(root: Any) -> Any:
+    """Take out what pygal adds for tooltips."""
+    for parent in root.iter():
+        for script in parent.findall("script"):
+            parent.remove(script)
+    return root

@@ -7,6 +7,7 @@ root. Beside them:
                  (seconds since 1970)
   GET  /creates  [[kind, id, time]…] of everything that was created: a ticket's or a comment's `external_id`,
                  a message's `metadata`
+  GET  /last     the last of them, or []
   POST /reset    forget everything
 """
 
@@ -62,6 +63,8 @@ class Stub:
                 return 200, self._count()
             case "GET", "/creates":
                 return 200, self._creates
+            case "GET", "/last":
+                return 200, self._creates[-1] if self._creates else []
             case "POST", "/reset":
                 self._reset()
                 return 200, {}

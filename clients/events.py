@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from clients.jsons import NotUnderstood, decode
 
@@ -171,13 +172,13 @@ def parse(body: bytes) -> Event:
 def external_id(body: bytes) -> str:
     """Return what names an item for ever: its mid, or else a digest of all it says."""
     item = _dict(decode(body))
-    return _mid(item) or f"event:{_digest(_dump(item))}"
-
-
-def _mid(item: dict[str, Any]) -> str:
-    """Return the mid that is the event's own; reactions and edits name the mid of another."""
     kind = _kind(item)
-    return _text(_dict(item.get(kind)).get("mid")) if kind in {"message", "postback"} else ""
+    return _mid(kind, _dict(item.get(kind))) or f"event:{_digest(_dump(item))}"
+
+
+def _mid(kind: str, content: dict[str, Any]) -> str:
+    """Return the mid that is the event's own; reactions and edits name the mid of another."""
+    return _text(content.get("mid")) if kind in {"message", "postback"} else ""
 
 
 def _entry(entry: dict[str, Any], received: int) -> Entry:
@@ -190,33 +191,42 @@ def _entry(entry: dict[str, Any], received: int) -> Entry:
 def _item(page_id: str, item: dict[str, Any], sent: int) -> Item:
     kind = _kind(item)
     content = _dict(item.get(kind))
-    mid = _mid(item)
+    mid = _mid(kind, content)
     metadata = _text(content.get("metadata")) if content.get("is_echo") is True else ""
     time = _milliseconds(item.get("timestamp")) or sent
     return Item(
         thread=_thread(page_id, item),
         kind=kind,
-        key=_digest(page_id, kind, mid or _dump(item)),
+        key=_digest(f"{page_id}\0{kind}\0{mid}".encode(errors="replace") + (b"" if mid else _dump(item))),
         time=time,
-        body=_dump(item | {"timestamp": time}).encode(),
+        body=_dump(item | {"timestamp": time}),
         mid=mid or None,
         mark=metadata if metadata.startswith(MARK_PREFIX) else None,
     )
 
 
-def _dump(item: dict[str, Any]) -> str:
-    return json.dumps(item, separators=(",", ":"), sort_keys=True)
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=16).hexdigest()
+def _dump(item: dict[str, Any]) -> bytes:
+    """Write an item so that equal ones are equal to the byte; what msgspec cannot write, the slow way."""
+    try:
+        return _encode(item)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
+        return json.dumps(item, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _digest(value: bytes) -> str:
+    return hashlib.blake2b(value, digest_size=16).hexdigest()
 
 
 def _thread(page_id: str, item: dict[str, Any]) -> Thread | None:
     """Find the person. On an echo the page is the sender."""
-    ids = [_text(_dict(item.get(side)).get("id")) for side in ("sender", "recipient")]
-    psid = next((id_ for id_ in ids if id_ and id_ != page_id), None)
-    return Thread(page_id, psid) if psid else None
+    for side in ("sender", "recipient"):
+        id_ = _text(_dict(item.get(side)).get("id"))
+        if id_ and id_ != page_id:
+            return Thread(page_id, id_)
+    return None
 
 
 _KINDS = ("message", "message_edit", "reaction", "delivery", "read", "postback", "referral", "optin")
@@ -225,9 +235,10 @@ _ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "
 
 def _kind(item: dict[str, Any]) -> str:
     """Name the event by the key that holds it, as Meta's list of webhook events does."""
-    known = (kind for kind in _KINDS if kind in item)
-    unknown = (_text(key) for key in sorted(item) if key not in _ENVELOPE_KEYS)
-    return next(chain(known, unknown), "unknown")
+    for kind in _KINDS:
+        if kind in item:
+            return kind
+    return next((_text(key) for key in sorted(item) if key not in _ENVELOPE_KEYS), "unknown")
 
 
 def _message(item: dict[str, Any], message: dict[str, Any]) -> Message:

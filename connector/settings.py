@@ -197,11 +197,15 @@ class Connection(Section):
         return self
 
 
+_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The loader in C takes a quarter of the time, which many connections make felt at every start."""
+
+
 class _YamlSource(YamlConfigSettingsSource):
     """The YAML file, its list as a numbered map, so that the environment can override one key of one item."""
 
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        data = yaml.safe_load(file_path.read_text(encoding="utf-8"))
+        data = yaml.load(file_path.read_text(encoding="utf-8"), Loader=_SafeLoader)  # noqa: S506 - it is safe
         if not isinstance(data, dict | None):
             raise SettingsError([f"{file_path}: holds no keys and values; see the settings.yaml we ship"])
         return data or {}
@@ -273,6 +277,11 @@ class Settings(BaseSettings):
     def connection(self, page_id: str) -> Connection | None:
         """Return the active connection of a page, if there is one."""
         return self._active.get(page_id)
+
+    @cached_property
+    def app_secrets(self) -> tuple[str, ...]:
+        """Return the app secrets of all connections, each once."""
+        return tuple(dict.fromkeys(one.app_secret.get_secret_value() for one in self.connections))
 
     @cached_property
     def _active(self) -> dict[str, Connection]:

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Sequence
 
 from connector import logs
@@ -10,6 +11,9 @@ from tasks.celery import wake
 log = logs.get(__name__)
 
 AT_ONCE = 500
+PACE = 0.004
+"""How long to wait after each wake-up, in seconds: one takes as much time from the doors as ten webhooks, so
+that in a flood fewer are sent, which name more threads."""
 
 
 class Waker(threading.Thread):
@@ -28,7 +32,8 @@ class Waker(threading.Thread):
         """Send wake-ups until `stop`."""
         while (first := self._threads.get()) is not None:
             try:
-                wake([first, *self._more()])
+                sent = wake([first, *self._more()])
+                time.sleep(PACE * sent)  # meanwhile more threads pile up
             except Exception:
                 # Whatever it is, the sweep finds these threads, and the next ones still get their wake-up.
                 log.exception("wake_up_not_sent")

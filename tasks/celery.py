@@ -23,7 +23,7 @@ HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
 SWEEP_EVERY = 1.0
 """How often the inbox is searched for threads that are due, in seconds."""
 
-WAKE_SIZE = 8
+WAKE_SIZE = 32
 """How many threads one wake-up names at most: a worker takes them one after the other."""
 
 stopping = Event()
@@ -71,17 +71,19 @@ app = Celery("connector")
 app.add_defaults(_configuration)
 
 
-def wake(threads: Sequence[str]) -> None:
+def wake(threads: Sequence[str]) -> int:
     """Send wake-ups: one for each thread, or one for several where there are more than the worker has hands.
 
-    One that cannot be sent is no loss: the sweep finds the thread again.
+    Return how many. One that cannot be sent is no loss: the sweep finds the thread again.
     """
     size = max(1, min(WAKE_SIZE, len(threads) // get_settings().worker.concurrency))
+    starts = range(0, len(threads), size)
     try:
-        for start in range(0, len(threads), size):
+        for start in starts:
             app.send_task("relay", [list(threads[start : start + size])])
     except (OperationalError, redis.RedisError, OSError) as error:
         log.warning("wake_up_not_sent", error=type(error).__name__)
+    return len(starts)
 
 
 @signals.setup_logging.connect

@@ -1,0 +1,247 @@
+"""How many webhooks are answered a second: ours, what it is built on, and what one might use instead."""
+
+import contextlib
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import psutil
+import redis
+
+from benchmarks import peers
+from benchmarks.baselines import BROKER_VARIABLE
+from benchmarks.bench import Bench
+from benchmarks.bodies import Bodies, signatures
+from benchmarks.processes import OTHER_CORE, SERVER_CORE, answers_at, pinned, server, usage
+from benchmarks.product import Product
+from sandbox.stack import NeverHappened, free_port
+
+DOOR = "/social_media/webhooks/facebook"
+BARE, SIGNED, DELAY = "bare Starlette", "Starlette + HMAC", "Starlette + HMAC + `task.delay()`"
+OURS = "ours"
+JSON = {"Content-Type": "application/json"}
+NOTHING = "no: answers, then works"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One way to put load on a server."""
+
+    connections: int = 32
+    batch: int = 1
+    rounds: int = 3
+    seconds: float = 2.0
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in the report."""
+        return f"{_count(self.connections, 'connection')}, {_count(self.batch, 'message')} a body"
+
+
+MAIN = Scene()
+SCENES = (
+    MAIN,
+    Scene(batch=100),
+    Scene(connections=1, rounds=2, seconds=1.0),
+    Scene(connections=256, rounds=2, seconds=1.5),
+    Scene(connections=1, batch=100, rounds=2, seconds=1.0),
+    Scene(connections=256, batch=100, rounds=2, seconds=1.5),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A server under load.
+
+    `durable` says what a 200 of it is worth; with `keeps` the events have to stand in the store then.
+    """
+
+    name: str
+    durable: str
+    url: str
+    process: psutil.Process
+    keeps: bool = False
+    scenes: Sequence[Scene] = SCENES
+    options: Sequence[str] = ()
+
+
+Results = dict[tuple[str, Scene], list[dict[str, Any]]]
+
+
+def run(bench: Bench) -> None:
+    """Run the suite."""
+    with ExitStack() as opened, Product(bench.folder / "acknowledgement") as product:
+        cases = [*_baselines(bench, product, opened), *_ours(bench, product, opened)]
+        if not bench.quick:
+            cases += _peers(bench, opened)
+        results = _measure(bench, product.store, cases)
+    _tell(bench, cases, results)
+    _targets(bench, results)
+
+
+def _baselines(bench: Bench, product: Product, opened: ExitStack) -> Iterator[Case]:
+    store = f"redis://127.0.0.1:{product.store.connection_pool.connection_kwargs['port']}/0"
+    cases = [
+        (BARE, "bare", "no"),
+        (SIGNED, "hmac", "no"),
+        (DELAY, "delay", "yes, but a killed worker loses it"),
+    ]
+    for name, word, durable in cases:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}/webhook"
+        command = [sys.executable, "-m", "benchmarks.baselines", word, "--port", str(port)]
+        log = bench.folder / f"{word}.log"
+        environment = {BROKER_VARIABLE: store}
+        running = server(command, log, core=SERVER_CORE, environment=environment, answers=answers_at(url))
+        yield Case(name, durable, url, opened.enter_context(running))
+
+
+def _ours(bench: Bench, product: Product, opened: ExitStack) -> Iterator[Case]:
+    process, kept = product.start("web"), "yes, on disk"
+    yield Case(OURS, kept, product.door, process, keeps=True)
+    if bench.quick:
+        return
+    idle, alone = ("--senders", "10000000"), (MAIN,)
+    yield Case("ours, each message of another sender", kept, product.door, process, True, SCENES[:2], idle)
+    closing = ("--no-keep-alive",)
+    yield Case("ours, without keep-alive", kept, product.door, process, True, alone, closing)
+    for word in ("no-group-commit", "no-freeze"):
+        port = free_port()
+        running = server(
+            [sys.executable, "-m", "benchmarks.variants", word],
+            bench.folder / f"{word}.log",
+            core=SERVER_CORE,
+            environment=product.environment | {"CONNECTOR_PORT": str(port)},
+            answers=answers_at(f"http://127.0.0.1:{port}/readyz"),
+        )
+        url, name = (
+            f"http://127.0.0.1:{port}{DOOR}",
+            f"ours, {word.replace('no-', 'without ').replace('-', ' ')}",
+        )
+        yield Case(name, kept, url, opened.enter_context(running), True, alone)
+
+
+def _peers(bench: Bench, opened: ExitStack) -> Iterator[Case]:
+    for peer in peers.PEERS:
+        bench.say(f"preparing {peer.name}")
+        try:
+            url, process = _start(peer, bench, opened)
+        except (peers.NotInstalled, NeverHappened) as error:
+            bench.table = MAIN.name
+            bench.figure(peer.name, "durable", NOTHING)
+            bench.figure(peer.name, "requests a second", f"not measured: {str(error).partition(chr(10))[0]}")
+        else:
+            yield Case(peer.name, NOTHING, url, process)
+
+
+def _start(peer: peers.Peer, bench: Bench, opened: ExitStack) -> tuple[str, psutil.Process]:
+    peer.install()
+    port = free_port()
+    url, log = f"http://127.0.0.1:{port}/webhook", bench.folder / f"{peer.name.partition(' ')[0]}.log"
+    command, environment = peer.command(port), peer.environment(port)
+    body, _ = Bodies().one()
+
+    def answers() -> bool:
+        return httpx.post(url, content=body, headers=signatures(body) | JSON, trust_env=False).is_success
+
+    with contextlib.chdir(peers.FOLDER):
+        running = server(command, log, core=SERVER_CORE, environment=environment, answers=answers)
+        return url, opened.enter_context(running)
+
+
+def _measure(bench: Bench, store: redis.Redis, cases: Sequence[Case]) -> Results:
+    """Put every scene on every case in turn, and again: so that what slows the machine down slows all."""
+    results: Results = defaultdict(list)
+    scenes = (Scene(rounds=1, seconds=0.5),) if bench.quick else SCENES
+    for number, scene in itertools.product(range(max(scene.rounds for scene in scenes)), scenes):
+        for case in cases:
+            if number < scene.rounds and (scene in case.scenes or bench.quick):
+                results[case.name, scene].append(result := _load(store, case, scene))
+                bench.say(f"{scene.name}, {case.name}: {result['rps']:,.0f} a second {result['statuses']}")
+    return results
+
+
+def _load(store: redis.Redis, case: Case, scene: Scene) -> dict[str, Any]:
+    """Put load on a case. `kept` is whether as many events stand in the store as were answered 200."""
+    options = ["--connections", str(scene.connections), "--batch", str(scene.batch)]
+    prepared = int(25_000 * (scene.seconds + 0.3)) if case.keeps else 10_000
+    options += ["--seconds", str(scene.seconds), "--requests", str(prepared), *case.options]
+    before = usage(case.process).cpu
+    with pinned(OTHER_CORE):
+        command = [sys.executable, "-m", "benchmarks.load", case.url, *options]
+        done = subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own command
+    result: dict[str, Any] = json.loads(done.stdout)
+    result["server_cpu"] = usage(case.process).cpu - before
+    answered = int(result["statuses"].get("200", 0)) * scene.batch
+    result["kept"] = not case.keeps or _stored(store) == answered
+    store.flushall()
+    return result
+
+
+def _stored(store: redis.Redis) -> int:
+    """Count the events that stand in the inbox."""
+    with store.pipeline(transaction=False) as pipeline:
+        for key in store.scan_iter("mc:queue:*", count=10_000):
+            pipeline.llen(key)
+        return sum(pipeline.execute())
+
+
+def _tell(bench: Bench, cases: Sequence[Case], results: Results) -> None:
+    scenes = dict.fromkeys(scene for _, scene in results)
+    for scene in scenes:
+        bench.table = scene.name
+        for case in cases:
+            if rounds := results.get((case.name, scene)):
+                bench.figure(case.name, "durable", case.durable)
+                bench.rounds(case.name, "requests a second", [one["rps"] for one in rounds])
+                bench.rounds(case.name, "of HMAC only", _ratios(results, scene, case.name, SIGNED))
+                bench.rounds(case.name, "p50", [one["p50"] for one in rounds], "ms")
+                bench.rounds(case.name, "p99", [one["p99"] for one in rounds], "ms")
+    main = next(iter(scenes))
+    medians = {
+        name: statistics.median(one["rps"] for one in rounds)
+        for (name, scene), rounds in results.items()
+        if scene == main
+    }
+    bench.chart(f"webhooks answered a second, {main.name}", medians)
+
+
+def _ratios(results: Results, scene: Scene, case: str, base: str, key: str = "rps") -> list[float]:
+    """Return how one case compares with another, round by round."""
+    pairs = zip(results[case, scene], results[base, scene], strict=True)
+    return [one[key] / other[key] if other[key] else 0.0 for one, other in pairs]
+
+
+def _targets(bench: Bench, results: Results) -> None:
+    scene = next(iter(results))[1]
+    wanted = [(SIGNED, 0.75), (DELAY, 8.0), *((peer.name, 4.0) for peer in peers.PEERS[:2])]
+    for base, least in wanted:
+        if (base, scene) in results:
+            ratio = statistics.median(_ratios(results, scene, OURS, base))
+            text = f"requests a second, {scene.name}, of {base}"
+            bench.target(text, f"≥ {least}", f"{ratio:.2f}", holds=ratio >= least)
+    ratio = statistics.median(_ratios(results, scene, OURS, SIGNED, "p99"))
+    bench.target(f"p99, {scene.name}, of {SIGNED}", "≤ 1.5", f"{ratio:.2f}", holds=ratio <= 1.5)
+    rounds = [one for (name, _), all_ in results.items() if name.startswith(OURS) for one in all_]
+    faults = sum(not one["kept"] or set(one["statuses"]) != {"200"} for one in rounds)
+    text = f"all is answered 200, and as many events stand in the inbox, in {len(rounds)} rounds"
+    bench.target(text, "0 faults", f"{faults}", holds=not faults)
+    busiest = max(one["busy"] for all_ in results.values() for one in all_)
+    bench.target(
+        "the load is not what limits: share of its core that it took",
+        "< 90 %",
+        f"{busiest:.0%}",
+        holds=busiest < 0.9,
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,40 @@
+"""The doors without one of the things that make them fast, to see what each is worth.
+
+`python -m benchmarks.variants no-group-commit|no-freeze`, with the settings of `connector web`.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import redis
+
+from connector import app, cli
+from connector.intake import Intake, StoreAway
+from tasks.inbox import Row, accept_arguments, idle_threads
+
+
+class EachByItself(Intake):
+    """Stores the events of each request in a call of its own."""
+
+    async def store(self, rows: Sequence[Row]) -> None:
+        """Return once the rows are stored."""
+        try:
+            idle = idle_threads(await self._script(args=accept_arguments(rows)))
+        except redis.RedisError:
+            raise StoreAway from None
+        if idle:
+            self._wake(idle)
+
+
+def main() -> None:
+    """Take something away, then serve as `connector web` does."""
+    match sys.argv[1]:
+        case "no-group-commit":
+            app.Intake = EachByItself  # type: ignore[attr-defined]
+        case "no-freeze":
+            app._freeze = lambda: None  # noqa: SLF001 - what is taken away is the inside
+    cli.main(["web"])
+
+
+if __name__ == "__main__":
+    main()
