@@ -148,6 +148,8 @@ def _add(
         extra={"reply_to": call.object("reply_to")} if "reply_to" in call.params else {},
     )
     page.add(message)
+    journal = call.request.app.state.webhooks.journal
+    journal.note("stored", mid=message.mid, psid=person.psid, metadata=message.metadata)
     return message
 
 
