@@ -20,18 +20,19 @@ class Journal:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        # Unbuffered: a line is the kernel's as soon as it is written, and outlives a killed process.
-        self._file = path.open("ab", buffering=0) if path else None
+        self._path = path
 
     def note(self, kind: str, **what: Any) -> None:
         """Write a line."""
-        if self._file:
-            self._file.write(msgspec.json.encode({"at": time.time(), "kind": kind, **what}) + b"\n")
+        if self._path:
+            # Opened for each line, so that a server that is killed loses none.
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode({"at": time.time(), "kind": kind, **what}) + b"\n")
 
     @property
     def is_kept(self) -> bool:
         """Tell whether there is a file."""
-        return self._file is not None
+        return self._path is not None
 
 
 class Journaled:

@@ -1,5 +1,6 @@
 """The story of a message: every step that touched it, by every process, and what went wrong around it."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,10 +47,9 @@ def tell(system: System, wrong: Wrong) -> Iterator[str]:
 
 
 def _journal(folder: Path, name: str, wrong: Wrong) -> Iterator[Step]:
-    path = folder / f"{name}.jsonl"
-    texts = path.read_text().splitlines()
-    for text, line in zip(texts, read_journal(path), strict=False):
+    for text in (folder / f"{name}.jsonl").read_text().split("\n")[:-1]:
         if any(trace in text for trace in wrong.traces):
+            line = json.loads(text)
             yield Step(line.get("began") or line["at"], name, _what(line, wrong))
 
 
