@@ -44,6 +44,7 @@ QUIET = {
     "minute": 60,
     "media_lifetime": 3600,
     "lost_after_send": None,
+    "regain": 1,
 }
 
 

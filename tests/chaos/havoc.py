@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -91,8 +92,8 @@ class Havoc:
             "meta": _deck(self._random["meta"], list(META)),
         }
         self._desk_in_use = threading.Lock()
-        self.last: dict[str, str] = {}
-        self.blows = 0
+        self.recent: list[str] = []
+        self.done: Counter[str] = Counter()
 
     def loops(self, length: float) -> list[Loop]:
         """Return what goes on all the time; the outage comes a third into `length` seconds."""
@@ -112,7 +113,7 @@ class Havoc:
         ]
 
     def _note(self, where: str, what: str) -> None:
-        self.last[where] = f"{where} {what}"
+        self.recent.append(f"{where} {what}")
         self._system.journal.note("havoc", what=f"{where} {what}")
 
     def _strike(self) -> float:
@@ -123,7 +124,7 @@ class Havoc:
         for process in self._victims(part, which):
             with contextlib.suppress(psutil.Error):
                 process.send_signal(number)
-                self.blows += 1
+                self.done[number.name] += 1
                 took = f" for {length:.1f} s" if number == STOP else ""
                 self._note(part, f"{which} {process.pid}: {number.name}{took}")
                 if number == STOP:
@@ -151,6 +152,7 @@ class Havoc:
             if name in HELPDESK:
                 self._system.ask_desk("PUT", "/faults", HELPDESK[name])
                 self._note("helpdesk", name)
+                self.done["bad days of the helpdesk"] += 1
                 time.sleep(chance.uniform(2, 5))  # the length of a bad day
                 self._system.ask_desk("DELETE", "/faults")
             else:
@@ -165,6 +167,7 @@ class Havoc:
 
     def _stop_desk(self, name: str, seconds: float) -> None:
         self._system.desk.kill()
+        self.done["outages of the helpdesk"] += 1
         self._note("helpdesk", f"{name} for {seconds:.1f} s")
         time.sleep(seconds)  # the length of the outage
         self._system.desk.start()
@@ -174,6 +177,7 @@ class Havoc:
         self._system.ask_meta("PUT", "/faults", META[name])
         self._system.ask_meta("PUT", "/behaviour", CALM | BEHAVIOUR.get(name, {}))
         self._note("Meta", name)
+        self.done["bad days of Meta"] += 1
         time.sleep(chance.uniform(2, 5))  # the length of a bad day
         self._system.ask_meta("PUT", "/behaviour", CALM)
         self._system.ask_meta("DELETE", "/faults")

@@ -118,7 +118,7 @@ class Ledger:
                 yield Wrong("dead", psid, what, (psid,), letter["time"] / 1000)
 
     def _missing(self, wrong: Wrong, text: str, tried: Tried | None) -> Iterator[Wrong]:
-        """Tell what became of something that is not there, or not whole; a dead letter is told of elsewhere."""
+        """Tell what became of something that is not there, or not whole; dead letters are told elsewhere."""
         if any(text in letter["body"] for letter in self.letters):
             return
         if tried is None or tried.accepted is None:

@@ -1,4 +1,4 @@
-"""The load: customers who write, and agents who reply and close tickets; many at once, in bursts, with files."""
+"""The load: customers who write, agents who reply and close tickets; many at once, in bursts, with files."""
 
 import hashlib
 import itertools

@@ -30,9 +30,10 @@ class Proof:
 
 
 def restarts(system: System, people: People, count: int) -> Proof:
-    """Kill the store again and again under load: how long until a message written after it stands in the helpdesk?
+    """Kill the store again and again under load.
 
-    The clock starts when the store's port answers again.
+    Measured is how long it takes, from when its port answers again, until a message that is written then
+    stands in the helpdesk.
     """
     probes = itertools.count(1)
     with running(people.loops()[:1]):

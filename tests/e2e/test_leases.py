@@ -4,6 +4,7 @@ import itertools
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import psutil
 import pytest
@@ -24,7 +25,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         # No key protects the creates: only looking before repeating does.
         running.ask_desk("PUT", "/settings", {"honour_idempotency": False})
         for name in ("worker-1", "worker-2"):
-            until(f"{name} runs", lambda name=name: len(running.tree(name)) > 1)
+            until(f"{name} runs", partial(has_child, running, name))
         yield running
 
 
@@ -35,6 +36,10 @@ def psid(system: System) -> Iterator[str]:
     system.ask_desk("DELETE", "/faults")
     system.ask_meta("DELETE", "/faults")
     until("nothing is on its way", system.is_quiet)
+
+
+def has_child(system: System, worker: str) -> bool:
+    return len(system.tree(worker)) > 1
 
 
 def send_signal(processes: list[psutil.Process], number: signal.Signals) -> None:
