@@ -21,6 +21,8 @@ class Journal:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
+        if path:
+            path.touch()
 
     def note(self, kind: str, **what: Any) -> None:
         """Write a line."""

@@ -47,9 +47,9 @@ UNSAFE = {
 """A helpdesk that takes a create twice if it is asked twice, and delivers its webhooks twice and late."""
 HOLDS = """\
 appendfsync always: what was answered 200 is on disk; neither a killed process nor a power cut loses it.
-appendfsync everysec: what was answered 200 is in the kernel's hands; a killed process loses nothing, but while
-a slow fsync is under way Valkey may answer before it writes, and a power cut can cost the last second or two.
-A power cut cannot be tried here: this run shows what kill -9 does under each, and no more."""
+appendfsync everysec: what was answered 200 is in the kernel's hands; a killed process loses nothing, but
+while a slow fsync is under way Valkey may answer before it writes, and a power cut can cost the last second
+or two. A power cut cannot be tried here: this run shows what kill -9 does under each, and no more."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from tests.chaos.ledger import Wrong, read_journal, seconds
 from tests.chaos.system import System
 
 LOG_LINE = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+Z) (.*)")
-LONGEST = 150
+TROUBLE = re.compile(r"\[(critical|error) |side_paused|store_(away|back)")
+"""What a log says that may hold back any message."""
+LONGEST = 200
 """How many steps are told; a thread that many things went wrong around has thousands."""
 
 
@@ -64,8 +66,8 @@ def _what(line: dict[str, Any], wrong: Wrong) -> str:
         case "stored":
             kept = {key: value for key, value in line.items() if value and key not in {"at", "kind"}}
             return f"stores {kept}"
-    whose = [event for event in line.get("events", []) if set(wrong.traces) & {event["mid"]}] or [line]
-    what = whose[0].get("what") or line.get("type") or "events"
+    events = [event for event in line.get("events", []) if any(one in str(event) for one in wrong.traces)]
+    what = line.get("type") or ", ".join(str(event["what"]) for event in events)
     return f"sends a webhook: {what} -> {line['answer']} ({took})"
 
 
@@ -76,7 +78,8 @@ def _short(call: str) -> str:
 def _logs(folder: Path, psid: str) -> Iterator[Step]:
     for path in folder.glob("*.log"):
         for text in path.read_text(errors="replace").splitlines():
-            if psid in text and (found := LOG_LINE.match(text)):
+            found = LOG_LINE.match(text)
+            if found and (psid in text or TROUBLE.search(text)):
                 yield Step(seconds(found[1]), path.stem, re.sub(r"  +", "  ", found[2]))
 
 

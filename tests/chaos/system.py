@@ -29,7 +29,7 @@ class System(Stack):
     """A stack whose connector runs part by part, as on several machines, with a Valkey of its own.
 
     An init system starts each part again that ended, `delay` seconds later; `away` holds one of them back
-    until a moment of the monotonic clock. `havoc.jsonl` in the folder takes down what is done to it on purpose.
+    until a moment of the monotonic clock. `havoc.jsonl` in the folder takes down what was done to it.
     """
 
     def __init__(self, folder: Path, fsync: str = "always", **worker: Any) -> None:
