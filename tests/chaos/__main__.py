@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+import signal
 import statistics
 import sys
 import time
@@ -15,9 +16,10 @@ import click
 from sandbox.stack import NeverHappened, until
 from tests.chaos import proofs
 from tests.chaos.havoc import Havoc
-from tests.chaos.ledger import Ledger, Wrong, read_journal
+from tests.chaos.ledger import IN, OUT, Ledger, Wrong
 from tests.chaos.loops import Loop, running
 from tests.chaos.people import People
+from tests.chaos.records import Records, read_journal
 from tests.chaos.story import tell
 from tests.chaos.system import System
 
@@ -79,15 +81,14 @@ class Plan:
 class Part:
     """What became of one part of the run."""
 
-    fsync: str
-    people: People
+    name: str
     ledger: Ledger
     wrong: list[Wrong]
     done: Counter[str]
 
 
 class Run:
-    """A run in a folder of its own."""
+    """A run: two parts at random, one for each way of writing the store's file, then the proofs."""
 
     def __init__(self, system: System, seed: int, plan: Plan) -> None:
         self._system, self._seed, self._plan = system, seed, plan
@@ -111,8 +112,11 @@ class Run:
             with running(havoc.loops(length - WARM_UP)):
                 time.sleep(length - WARM_UP)  # the length of this part
         self._settle()
-        ledger = Ledger(self._system, people)
-        return Part(fsync, people, ledger, ledger.wrong(), havoc.done)
+        return self._account(fsync, people, havoc.done)
+
+    def _account(self, name: str, people: People, done: Counter[str]) -> Part:
+        ledger = Ledger(self._system, people, Records(self._system))
+        return Part(name, ledger, ledger.wrong(), done)
 
     def _settle(self) -> None:
         """Lift every fault, and wait until all is through; what is not, the ledger finds stuck."""
@@ -136,21 +140,22 @@ class Run:
         click.echo(f"{self._left()} {people.total} written, {stored} stored, {sent} sent | {doing}")
         return 3.0
 
-    def proofs(self) -> Iterator[proofs.Proof]:
-        """Go through what a random part does not show."""
+    def proofs(self) -> tuple[Part, list[proofs.Proof]]:
+        """Go through what a random part does not show; what is written meanwhile has to arrive as well."""
         people = People(self._system, f"{self._seed} proofs", group=4, rate=10, senders=20)
-        yield proofs.restarts(self._system, people, self._plan.restarts)
+        found = [proofs.restarts(self._system, people, self._plan.restarts)]
         self._settle()
         if self._plan.soak:
-            yield from proofs.soak(self._system, people, self._plan.soak)
+            found += proofs.soak(self._system, people, self._plan.soak)
+        return self._account("proofs", people, Counter(SIGKILL=self._plan.restarts)), found
 
 
 def table(parts: Sequence[Part]) -> Iterator[str]:
     """Yield the lines of the table."""
-    columns = ("appendfsync", "what", "accepted", "arrived", *KINDS, "other", "p50 s", "p99 s", "longest s")
+    columns = ("part    ", "what    ", "accepted", "arrived", *KINDS, "other", "p50 s", "p99 s", "longest s")
     yield " | ".join(columns)
     for part in parts:
-        for what in ("messages", "replies"):
+        for what in (IN, OUT):
             counts = Counter(one.kind for one in part.wrong if one.way == what)
             other = sum(count for kind, count in counts.items() if kind not in KINDS)
             stays = sorted(part.ledger.stays[what]) or [0.0]
@@ -158,7 +163,7 @@ def table(parts: Sequence[Part]) -> Iterator[str]:
             figures = [part.ledger.accepted[what], part.ledger.arrived[what]]
             figures += [*(counts[kind] for kind in KINDS), other]
             times = [f"{seconds:.1f}" for seconds in (shares[49], shares[98], stays[-1])]
-            cells = [part.fsync, what, *map(str, figures), *times]
+            cells = [part.name, what, *map(str, figures), *times]
             yield " | ".join(cell.rjust(len(name)) for cell, name in zip(cells, columns, strict=True))
 
 
@@ -170,7 +175,7 @@ def verdict(system: System, parts: Sequence[Part], found: Sequence[proofs.Proof]
         click.echo(line)
     for part in parts:
         click.echo(
-            f"{part.fsync}: {', '.join(f'{count} {what}' for what, count in sorted(part.done.items()))}"
+            f"{part.name}: {', '.join(f'{count} {what}' for what, count in sorted(part.done.items()))}"
         )
     for proof in found:
         click.secho(f"{'✔' if proof.holds else '✘'} {proof.says}", fg=None if proof.holds else "red")
@@ -189,12 +194,15 @@ def verdict(system: System, parts: Sequence[Part], found: Sequence[proofs.Proof]
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("var/chaos"), show_default=True)
 def main(duration: float, seed: int | None, folder: Path) -> None:
     """Let everything go wrong at once; tell what was lost, doubled or out of order: nothing, or exit 1."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
     seed = secrets.randbelow(10**6) if seed is None else seed
     shutil.rmtree(folder, ignore_errors=True)
     click.echo(f"Seed {seed}, {duration:.0f} s; logs and journals in {folder}")
     with System(folder) as system:
         run = Run(system, seed, Plan(duration))
-        parts, found = list(run.parts()), list(run.proofs())
+        parts = list(run.parts())
+        last, found = run.proofs()
+        parts.append(last)
         well = verdict(system, parts, found)
     click.secho(
         f"Seed {seed}: {'nothing' if well else 'something'} went wrong", fg="green" if well else "red"

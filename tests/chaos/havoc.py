@@ -153,7 +153,7 @@ class Havoc:
                 self._system.ask_desk("PUT", "/faults", HELPDESK[name])
                 self._note("helpdesk", name)
                 self.done["bad days of the helpdesk"] += 1
-                time.sleep(chance.uniform(2, 5))  # the length of a bad day
+                self._system.closing.wait(chance.uniform(2, 5))  # the length of a bad day
                 self._system.ask_desk("DELETE", "/faults")
             else:
                 self._stop_desk(name, chance.uniform(2, 5))
@@ -169,8 +169,8 @@ class Havoc:
         self._system.desk.kill()
         self.done["outages of the helpdesk"] += 1
         self._note("helpdesk", f"{name} for {seconds:.1f} s")
-        time.sleep(seconds)  # the length of the outage
-        self._system.desk.start()
+        if not self._system.closing.wait(seconds):  # the length of the outage
+            self._system.desk.start()
 
     def _meta(self) -> float:
         chance, name = self._random["meta"], next(self._decks["meta"])
@@ -178,7 +178,7 @@ class Havoc:
         self._system.ask_meta("PUT", "/behaviour", CALM | BEHAVIOUR.get(name, {}))
         self._note("Meta", name)
         self.done["bad days of Meta"] += 1
-        time.sleep(chance.uniform(2, 5))  # the length of a bad day
+        self._system.closing.wait(chance.uniform(2, 5))  # the length of a bad day
         self._system.ask_meta("PUT", "/behaviour", CALM)
         self._system.ask_meta("DELETE", "/faults")
         self._note("Meta", "is well")

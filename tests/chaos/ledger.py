@@ -1,57 +1,30 @@
 """The ledger: what was accepted against what stands on the other side."""
 
-import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 from tests.chaos.people import People, Written
+from tests.chaos.records import Json, Records, Tried, seconds
 from tests.chaos.system import System
 
 SOURCE = "facebook_messenger"
-Json = dict[str, Any]
+IN, OUT = "messages", "replies"
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """Something that is wrong: its kind, whom it is about, and the words by which its traces are found.
+    """Something that is wrong: its kind, which way it went, and the words by which its traces are found.
 
     `since` is when the message was written, in unix seconds.
     """
 
+    way: str
     kind: str
     psid: str
     what: str
     traces: tuple[str, ...]
     since: float
-
-    @property
-    def way(self) -> str:
-        """Tell which way the message went."""
-        return "replies" if self.what.startswith(("reply", "the parts", "dead letter of out")) else "messages"
-
-
-@dataclass(frozen=True)
-class Tried:
-    """When a webhook was sent for the first time, and when it was first accepted; unix seconds."""
-
-    first: float
-    accepted: float | None
-
-
-def read_journal(path: Path) -> Iterator[Json]:
-    """Yield the lines of a journal; the last one may still be on its way."""
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        yield json.loads(line)
-
-
-def seconds(iso: str) -> float:
-    """Return an ISO 8601 time in unix seconds."""
-    return datetime.fromisoformat(iso).timestamp()
 
 
 @dataclass
@@ -60,7 +33,8 @@ class Ledger:
 
     system: System
     people: People
-    stays: dict[str, list[float]] = field(default_factory=lambda: {"messages": [], "replies": []})
+    records: Records
+    stays: dict[str, list[float]] = field(default_factory=lambda: {IN: [], OUT: []})
     accepted: Counter[str] = field(default_factory=Counter)
     arrived: Counter[str] = field(default_factory=Counter)
 
@@ -72,58 +46,20 @@ class Ledger:
             found += [*self._inbound(psid, written, tickets), *self._outbound(psid, tickets)]
         return sorted(found, key=lambda one: one.since)
 
-    @cached_property
-    def _meta(self) -> list[Json]:
-        return list(read_journal(self.system.folder / "meta.jsonl"))
-
-    @cached_property
-    def _desk(self) -> list[Json]:
-        return list(read_journal(self.system.folder / "helpdesk.jsonl"))
-
-    @cached_property
-    def _tried(self) -> dict[str, Tried]:
-        """Return what became of the webhooks of each mid and each comment id."""
-        tries: dict[str, list[Json]] = defaultdict(list)
-        for line in (one for one in self._meta if one["kind"] == "webhook"):
-            for mid in {event["mid"] for event in line["events"] if event["mid"]}:
-                tries[mid].append(line)
-        for line in (one for one in self._desk if one.get("type") == "comment.created"):
-            tries[line["comment"]].append(line)
-        return {name: _tried(lines) for name, lines in tries.items()}
-
-    @cached_property
-    def _stored(self) -> dict[str, float]:
-        """Return when the helpdesk first stored each external id, and Meta each mark."""
-        stored: dict[str, float] = {}
-        for line in (one for one in [*self._desk, *self._meta] if one["kind"] == "stored"):
-            stored.setdefault(str(line.get("external_id") or line.get("metadata")), line["at"])
-        return stored
-
-    @cached_property
-    def _waiting(self) -> str:
-        """Return all that is in the store's queues, to look for ids in it."""
-        store = self.system.redis
-        return "\n".join(str(store.lrange(key, 0, -1)) for key in store.scan_iter("mc:queue:*"))
-
-    @cached_property
-    def letters(self) -> list[Json]:
-        """Return the dead letters, of the whole run."""
-        return [json.loads(letter) for letter in self.system.redis.hvals("mc:dead")]
-
     def _dead(self) -> Iterator[Wrong]:
-        for letter in self.letters:
-            psid = letter["thread"].rpartition(":")[2]
-            if psid in self.people.psids:
+        for letter in self.records.letters:
+            lane, _, psid = letter["thread"].split(":")
+            if psid in self.people.written:
                 what = f"dead letter of {letter['thread']}: {letter['reason']}"
-                yield Wrong("dead", psid, what, (psid,), letter["time"] / 1000)
+                yield Wrong(IN if lane == "in" else OUT, "dead", psid, what, (psid,), letter["time"] / 1000)
 
     def _missing(self, wrong: Wrong, text: str, tried: Tried | None) -> Iterator[Wrong]:
         """Tell what became of something that is not there, or not whole; dead letters are told elsewhere."""
-        if any(text in letter["body"] for letter in self.letters):
+        if any(text in letter["body"] for letter in self.records.letters):
             return
         if tried is None or tried.accepted is None:
             yield replace(wrong, kind="stuck", what=f"{wrong.what} was never accepted")
-        elif text in self._waiting:
+        elif text in self.records.waiting:
             yield replace(wrong, kind="stuck", what=f"{wrong.what} is still in the queue")
         else:
             yield replace(wrong, what=f"{wrong.what} is nowhere")
@@ -135,41 +71,41 @@ class Ledger:
         places: dict[str, int] = {}
         for one in written:
             found = [n for n, entry in enumerate(entries) if _says(entry, one.text)]
-            tried = self._tried.get(one.mid)
-            self.accepted["messages"] += bool(tried and tried.accepted)
-            self.arrived["messages"] += bool(found)
+            tried = self.records.tried.get(one.mid)
+            self.accepted[IN] += bool(tried and tried.accepted)
+            self.arrived[IN] += bool(found)
             if found:
                 places[one.mid] = found[0]
                 yield from self._check_message(one, [entries[n] for n in found])
             else:
-                lost = Wrong("lost", psid, f"“{one.text}”", (one.mid,), one.at / 1000)
+                lost = Wrong(IN, "lost", psid, f"“{one.text}”", (one.mid,), one.at / 1000)
                 yield from self._missing(lost, one.text, tried)
         yield from self._disorder(psid, written, places)
         yield from self._strays(psid, written, tickets, entries)
 
     def _check_message(self, one: Written, found: list[Json]) -> Iterator[Wrong]:
-        tried = self._tried[one.mid]
-        self.stays["messages"].append(self._stored.get(one.mid, 0) - (tried.accepted or tried.first))
+        tried = self.records.tried[one.mid]
+        self.stays[IN].append(self.records.stored.get(one.mid, 0) - (tried.accepted or tried.first))
         where, since = (one.mid,), one.at / 1000
         if len(found) > 1:
             what = f"“{one.text}” stands {len(found)} times"
-            yield Wrong("doubled", one.psid, what, where, since)
+            yield Wrong(IN, "doubled", one.psid, what, where, since)
         if [file["sha256"] for file in found[0]["attachments"]] != one.files:
-            yield Wrong("wrong file", one.psid, f"“{one.text}”: {found[0]['body']}", where, since)
+            yield Wrong(IN, "wrong file", one.psid, f"“{one.text}”: {found[0]['body']}", where, since)
         if abs(seconds(found[0]["created_at"]) - since) > 0.002:
             what = f"“{one.text}” is dated {found[0]['created_at']}"
-            yield Wrong("wrong time", one.psid, what, where, since)
+            yield Wrong(IN, "wrong time", one.psid, what, where, since)
 
     def _disorder(self, psid: str, written: list[Written], places: dict[str, int]) -> Iterator[Wrong]:
         """Yield messages that stand behind one that Meta first sent after they had been accepted."""
         there = [one for one in written if one.mid in places]
         for number, older in enumerate(there):
-            accepted = self._tried[older.mid].accepted
+            accepted = self.records.tried[older.mid].accepted
             for newer in there[number + 1 :]:
-                late = accepted is not None and accepted <= self._tried[newer.mid].first
+                late = accepted is not None and accepted <= self.records.tried[newer.mid].first
                 if late and places[older.mid] > places[newer.mid]:
                     what = f"“{older.text}” stands behind “{newer.text}”"
-                    yield Wrong("out of order", psid, what, (older.mid, newer.mid), older.at / 1000)
+                    yield Wrong(IN, "out of order", psid, what, (older.mid, newer.mid), older.at / 1000)
                     break
 
     def _strays(
@@ -181,10 +117,10 @@ class Ledger:
             if not known:
                 what = f"nobody wrote “{entry['body'][:200]}”"
                 ids = tuple(filter(None, [entry.get("external_id")]))
-                yield Wrong("stray", psid, what, ids, seconds(entry["created_at"]))
+                yield Wrong(IN, "stray", psid, what, ids, seconds(entry["created_at"]))
         if len(open_ := [one["id"] for one in tickets if not one["closed"]]) > 1:
             what = f"has {len(open_)} open tickets: {', '.join(open_)}"
-            yield Wrong("two tickets", psid, what, (), seconds(tickets[-1]["created_at"]))
+            yield Wrong(IN, "two tickets", psid, what, (), seconds(tickets[-1]["created_at"]))
 
     # Helpdesk to Messenger.
 
@@ -200,35 +136,31 @@ class Ledger:
                 yield from self._check_reply(psid, reply, [received[n] for n in numbers])
                 if numbers and numbers[0] < last:
                     what = f"reply {reply['id']} stands before one that was written earlier"
-                    yield Wrong(
-                        "out of order", psid, what, _traces(reply["id"]), seconds(reply["created_at"])
-                    )
+                    since = seconds(reply["created_at"])
+                    yield Wrong(OUT, "out of order", psid, what, _traces(reply["id"]), since)
                 last = max([last, *numbers])
-        for mark in set(marks) - known:
-            yield Wrong("stray", psid, f"nobody wrote the message marked {mark}", (mark,), 0.0)
+        for mark, message in zip(marks, received, strict=True):
+            if mark not in known:
+                what = f"nobody wrote the message marked {mark}"
+                yield Wrong(OUT, "stray", psid, what, (mark,), message["timestamp"] / 1000)
 
     def _check_reply(self, psid: str, reply: Json, parts: list[Json]) -> Iterator[Wrong]:
         ids, since, name = _traces(reply["id"]), seconds(reply["created_at"]), f"reply {reply['id']}"
-        tried = self._tried.get(reply["id"])
-        self.accepted["replies"] += bool(tried and tried.accepted)
+        tried = self.records.tried.get(reply["id"])
+        self.accepted[OUT] += bool(tried and tried.accepted)
         marks = [part["metadata"] for part in parts]
         wanted = [file["sha256"] for file in reply["attachments"]]
         whole = _text(parts) == reply["body"].split() and _files(parts) == wanted
-        self.arrived["replies"] += bool(parts)
+        self.arrived[OUT] += bool(parts)
         if len(set(marks)) < len(marks):
-            yield Wrong("doubled", psid, f"{name} has parts that came twice: {marks}", ids, since)
+            yield Wrong(OUT, "doubled", psid, f"{name} has parts that came twice: {marks}", ids, since)
         elif marks != sorted(marks, key=_part):
-            yield Wrong("out of order", psid, f"the parts of {name}: {marks}", ids, since)
+            yield Wrong(OUT, "out of order", psid, f"the parts of {name}: {marks}", ids, since)
         elif not whole:
-            lost = Wrong("lost", psid, f"{name} ({len(parts)} parts came)", ids, since)
+            lost = Wrong(OUT, "lost", psid, f"{name} ({len(parts)} parts came)", ids, since)
             yield from self._missing(lost, reply["body"].partition(".")[0], tried)
         elif tried and tried.accepted:
-            self.stays["replies"].append(self._stored.get(marks[-1], 0) - tried.accepted)
-
-
-def _tried(lines: list[Json]) -> Tried:
-    accepted = [line["at"] for line in lines if line["answer"].startswith("2")]
-    return Tried(min(line["began"] for line in lines), min(accepted, default=None))
+            self.stays[OUT].append(self.records.stored.get(marks[-1], 0) - tried.accepted)
 
 
 def _says(entry: Json, text: str) -> bool:

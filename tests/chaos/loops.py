@@ -32,21 +32,27 @@ class Loop(threading.Thread):
                 self.error = traceback.format_exc()
                 return
 
-    def stop(self) -> None:
-        """Wait for the turn that is on, then end. Raises what made it end before."""
+    def tell(self) -> None:
+        """Have it end after the turn that is on."""
         self._told.set()
-        self.join(60)
+
+    def stop(self) -> None:
+        """Wait until it has ended. Raises `NeverHappened` if it had ended before."""
+        self.tell()
+        self.join()
         if self.error:
             raise NeverHappened(f"{self.name} went on:\n{self.error}")
 
 
 @contextmanager
 def running(loops: Sequence[Loop]) -> Iterator[None]:
-    """Run loops side by side."""
+    """Run loops side by side. If it comes to grief, nobody waits for them."""
     for loop in loops:
         loop.start()
     try:
         yield
     finally:
         for loop in loops:
-            loop.stop()
+            loop.tell()
+    for loop in loops:
+        loop.stop()

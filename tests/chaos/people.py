@@ -45,10 +45,11 @@ class People:
     def write(self) -> float:
         """Have some customers write a few messages each, at once."""
         writers = self._random.sample(self.psids, self._random.randint(1, max(1, len(self.psids) // 5)))
-        count = sum(self._write(psid, self._random.choice([1, 1, 2, 5])) for psid in writers)
+        count = sum(self.say(psid, self._random.choice([1, 1, 2, 5])) for psid in writers)
         return count / self._rate * self._random.uniform(0.5, 1.5)
 
-    def _write(self, psid: str, count: int) -> int:
+    def say(self, psid: str, count: int) -> int:
+        """Have a customer write a few messages at once. Return how many."""
         orders, files = [], []
         for number in itertools.islice(self._numbers, count):
             files.append(self._files(number))

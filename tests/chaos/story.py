@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.ledger import Wrong, read_journal, seconds
+from tests.chaos.ledger import Wrong
+from tests.chaos.records import read_journal, seconds
 from tests.chaos.system import System
 
 LOG_LINE = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+Z) (.*)")

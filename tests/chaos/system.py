@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,9 +42,11 @@ class System(Stack):
         self.away: dict[str, float] = {}
         self.journal = Journal(folder / "havoc.jsonl")
         self.redis = redis.Redis(port=self.store_port, socket_timeout=2, decode_responses=True)
+        self.closing = threading.Event()
         self._keeper = Loop("the init system", self._look_after_parts)
 
     def __exit__(self, *_: object) -> None:
+        self.closing.set()
         self.resume()
         super().__exit__()
         for process in self.own_processes():
