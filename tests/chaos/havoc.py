@@ -80,7 +80,7 @@ CALM: dict[str, Any] = {"lost_after_send": None, "echo_before_response": 0.25}
 class Havoc:
     """One part of a run: `outage` is for how long the helpdesk stops whole, in seconds, a third into it.
 
-    `pace` is the mean time between two blows to a process.
+    `pace` is the mean time between two blows to a process, and about that between two bad days, in seconds.
     """
 
     def __init__(self, system: System, seed: str, *, outage: float, pace: float = 2.5) -> None:
@@ -158,7 +158,7 @@ class Havoc:
             else:
                 self._stop_desk(name, chance.uniform(2, 5))
         self._note("helpdesk", "is well")
-        return chance.uniform(1, 4)
+        return chance.uniform(0.2, 1.2) * self._pace
 
     def _away(self, name: str, seconds: float) -> None:
         with self._desk_in_use:
@@ -182,7 +182,7 @@ class Havoc:
         self._system.ask_meta("PUT", "/behaviour", CALM)
         self._system.ask_meta("DELETE", "/faults")
         self._note("Meta", "is well")
-        return chance.uniform(1, 4)
+        return chance.uniform(0.2, 1.2) * self._pace
 
 
 def _deck(chance: random.Random, cards: list[T]) -> Iterator[T]:
