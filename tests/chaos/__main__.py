@@ -22,19 +22,12 @@ from tests.chaos.people import People
 from tests.chaos.records import Records, read_journal
 from tests.chaos.story import tell
 from tests.chaos.system import System
+from tests.e2e.load import RESTLESS
 
 SETTLES_WITHIN = 60.0
 WARM_UP = 3.0
 KINDS = ("lost", "doubled", "out of order", "stuck", "dead")
-RESTLESS = {
-    "duplicate": 0.2,
-    "late": 0.05,
-    "duplicate_delay": [0.0, 0.5],
-    "batch": 10,
-    "shuffle": True,
-    "retry_waits": [0.0, 0.3, 1.0, 2.0],
-    "regain": 0,
-}
+META = RESTLESS | {"receipts": True, "regain": 0}
 """A Meta that delivers twice, late, and mixes the threads in its bodies.
 
 Its limits hold, but it does not tell a page that met one to wait for a whole minute.
@@ -96,7 +89,7 @@ class Run:
 
     def parts(self) -> Iterator[Part]:
         """Go through the parts at random: one for each way of writing the store's file."""
-        self._system.ask_meta("PUT", "/behaviour", RESTLESS | {"seed": self._seed})
+        self._system.ask_meta("PUT", "/behaviour", META | {"seed": self._seed})
         self._system.ask_desk("PUT", "/settings", UNSAFE)
         for group, fsync in enumerate(("always", "everysec"), 1):
             self._system.sync(fsync)
