@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check format clean
+.PHONY: help demo test chaos bench check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+DURATION ?= 600
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +19,9 @@ test: .venv/.test  ## Run all tests, with coverage (ARGS= for pytest)
 
 bench: .venv/.bench  ## Measure speed (ARGS= names suites: acknowledgement, through, latency, growth)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: .venv/.test  ## Let everything go wrong at once, under load (DURATION= seconds, SEED= a number)
+	@$(BIN)/python -m tests.chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 check: .venv/.check  ## Check format, lint and types
 	$(BIN)/ruff format --check .

@@ -96,6 +96,8 @@ def worker_part(settings: Settings) -> Part:
     atexit.register(Path(heartbeat).unlink, missing_ok=True)
     name = f"worker-{os.getpid()}@%h"
     command = [sys.executable, "-m", "celery", "-A", "tasks", "-q", "worker", "-n", name]
+    # Mingle waits a second for other workers at each connection, to share what this product does not use.
+    command += ["--without-mingle"]
     part = Part("worker", command, patience=45.0, environment={HEARTBEAT_VARIABLE: heartbeat})
     inbox = Inbox(connect(settings.store_url, patient=False))
     part.is_stuck = lambda: _takes_nothing(part, Path(heartbeat), inbox)

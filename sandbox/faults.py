@@ -16,8 +16,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     `method` and `path` (a glob) say which requests are meant. Of those, the first `skip` pass, then
     every `every`th is hit, at most `times` times. A request that is hit waits `delay` seconds; then it
     is answered `status` with `body` and `headers`, or dropped without an answer (`drop`). With `after`
-    the server does its work first, so that the caller cannot know that it worked. A fault with neither
-    `status` nor `drop` only makes the server slow.
+    the server does its work before it waits, so that the caller cannot know that it worked. A fault with
+    neither `status` nor `drop` only makes the server slow: before its work, or with `after` in answering.
     """
 
     path: str = "*"
@@ -43,6 +43,12 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
         hit = turn > 0 and turn % self.every == 0 and (self.times is None or self.hits < self.times)
         self.hits += hit
         return hit
+
+    def told(self) -> str:
+        """Say in a few words what it does."""
+        words = [f"waits {self.delay:g} s" if self.delay else "", "hangs up" if self.drop else ""]
+        words += [f"answers {self.status}" if self.status else "", "after its work" if self.after else ""]
+        return " ".join(filter(None, words))
 
 
 class Faults:
@@ -75,25 +81,34 @@ class Faults:
         if fault is None:
             await self._app(scope, receive, send)
             return
-        await asyncio.sleep(fault.delay)
-        if fault.status is None and not fault.drop:
-            await self._app(scope, receive, send)
-            return
+        scope["fault"] = fault.told()
+        answer: list[Message] = []
         if fault.after:
-            await self._app(scope, receive, _swallow)
+            await self._app(scope, receive, _into(answer))
+        await asyncio.sleep(fault.delay)
         if fault.drop:
             await _drop(send)
-            return
-        answer = JSONResponse(fault.body, status_code=fault.status or 500, headers=fault.headers)
-        await answer(scope, receive, send)
+        elif fault.status is not None:
+            refusal = JSONResponse(fault.body, status_code=fault.status, headers=fault.headers)
+            await refusal(scope, receive, send)
+        elif fault.after:
+            for message in answer:
+                await send(message)
+        else:
+            await self._app(scope, receive, send)
 
     def _hit(self, method: str, path: str) -> Fault | None:
         """Return the first fault that hits; each fault counts the requests that it is asked about."""
         return next((fault for fault in self._faults if fault.strikes(method, path)), None)
 
 
-async def _swallow(message: Message) -> None:
-    """Take the server's own answer, which the caller will never see."""
+def _into(answer: list[Message]) -> Send:
+    """Return a `send` that keeps the server's own answer, which the caller sees late, or never."""
+
+    async def keep(message: Message) -> None:
+        answer.append(message)
+
+    return keep
 
 
 async def _drop(send: Send) -> None:

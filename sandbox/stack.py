@@ -78,14 +78,14 @@ class Process:
     """A child process that writes to a log file and can be started again."""
 
     def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
-        self._command, self.log, self._environment = command, log, environment
+        self.command, self.log, self._environment = command, log, environment
         self.start()
 
     def start(self) -> None:
         """Start the process."""
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(  # noqa: S603 - the commands are our own
-                self._command,
+                self.command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._environment},
@@ -110,7 +110,8 @@ class Process:
 class Stack:
     """A sandbox Meta, a sandbox helpdesk, and the connector between them.
 
-    `settings` is merged over the connector's settings, a level deep.
+    `settings` is merged over the connector's settings, a level deep. Both sandbox servers keep a journal
+    (`sandbox.journal`) in the folder: `meta.jsonl` and `helpdesk.jsonl`.
     """
 
     def __init__(
@@ -131,12 +132,16 @@ class Stack:
         self.settings_file = folder / "settings.yaml"
         self.settings_file.write_text(yaml.safe_dump(self._settings(settings or {})))
         self.http = httpx.Client(timeout=30, trust_env=False)
-        self._meta_command = [sys.executable, "-m", "sandbox.meta", "--port", str(meta_port)]
+        self._meta_command = [
+            *(sys.executable, "-m", "sandbox.meta", "--port", str(meta_port)),
+            *("--journal", str(folder / "meta.jsonl")),
+        ]
         self._desk_command = [
             *(sys.executable, "-m", "sandbox.helpdesk", "--port", str(desk_port)),
             *("--db", str(folder / "helpdesk.sqlite3"), "--api-token", self.api_token),
             *("--webhook-secret", self.webhook_secret),
             *("--webhook-url", f"{self.url}/social_media/webhooks/helpdesk"),
+            *("--journal", str(folder / "helpdesk.jsonl")),
         ]
 
     def _settings(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +172,8 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in ("connector", "meta", "desk"):
+        self.stop_connector()
+        for name in ("meta", "desk"):
             if process := getattr(self, name, None):
                 process.stop()
         self.http.close()
@@ -176,7 +182,7 @@ class Stack:
         """Start everything, connect the pages, and write down how to reach it."""
         self.meta = self.process("meta", self._meta_command)
         self.desk = self.process("helpdesk", self._desk_command)
-        self.connector = self.process("connector", [sys.executable, "-m", "connector", "up"])
+        self.start_connector()
         until("the sandbox Meta answers", lambda: self.http.get(f"{self.meta_url}/sandbox/webhooks"))
         until("the sandbox helpdesk answers", lambda: self.http.get(f"{self.desk_url}/sandbox/webhooks"))
         self._prepare_desks()
@@ -187,19 +193,27 @@ class Stack:
             json.dumps({"meta": self.meta_url, "helpdesk": self.desk_url})
         )
 
-    def process(self, name: str, command: Sequence[str]) -> Process:
+    def start_connector(self) -> None:
+        """Start the connector, all its parts under one supervisor."""
+        self.connector = self.process("connector", [sys.executable, "-m", "connector", "up"])
+
+    def stop_connector(self) -> None:
+        """Stop the connector."""
+        if process := getattr(self, "connector", None):
+            process.stop()
+
+    def process(self, name: str, command: Sequence[str], **environment: str) -> Process:
         """Start a process of the stack, with its log in the folder."""
-        environment = {"CONNECTOR_SETTINGS": str(self.settings_file)}
+        environment["CONNECTOR_SETTINGS"] = str(self.settings_file)
         return Process(command, self.folder / f"{name}.log", environment)
 
     def wait_until_ready(self) -> None:
         """Wait until the connector takes webhooks."""
 
         def ready() -> bool:
-            if self.connector.popen.poll() is not None:
-                raise NeverHappened(
-                    f"the connector runs; its log says:\n{self.connector.log.read_text()[-2000:]}"
-                )
+            connector = getattr(self, "connector", None)
+            if connector and connector.popen.poll() is not None:
+                raise NeverHappened(f"the connector runs; its log says:\n{connector.log.read_text()[-2000:]}")
             return self.http.get(f"{self.url}/readyz").status_code == 200
 
         until("the connector is ready", ready, STARTS_WITHIN)

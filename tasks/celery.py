@@ -10,9 +10,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import kombu
 import redis
 from celery import Celery, signals
+from celery.app.amqp import AMQP
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import Channel
 
 from connector import logs
 from connector.settings import get_settings
@@ -67,7 +70,25 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-app = Celery("connector")
+# A wake-up that was not acknowledged when the broker went away is no loss. Giving it back over the connection
+# that is closed fails, and ends the worker: each restart of the store would restart busy workers (kombu 5.7).
+Channel.do_restore = False
+
+
+class _Connection(kombu.Connection):
+    """A connection to the broker that is tried again soon; kombu waits up to 30 s, and longer each time."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        """Connect, however long the broker is away."""
+        soon = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
+        return super().ensure_connection(*args, **soon | options)
+
+
+class _Broker(AMQP):
+    Connection = _Connection
+
+
+app = Celery("connector", amqp=_Broker)
 app.add_defaults(_configuration)
 
 

@@ -1,6 +1,7 @@
 """Helpdesk to Messenger: an agent's comment becomes messages, part by part, each sent once."""
 
 import dataclasses
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ log = logs.get(__name__)
 
 ECHO_POLL = 1.0
 """How often the echo of a part is looked for, in seconds."""
+LOOK_SPREAD = 10.0
+"""Over how long those are spread that may not read their conversation yet, in seconds."""
 CLOCK_DIFFERENCE = timedelta(seconds=2)
 """How much Meta's clock, which it shows in whole seconds, may be behind ours."""
 
@@ -170,6 +173,11 @@ def _find_in_conversation(reply: Outgoing, part: Part, began: datetime) -> str |
     known = {*_sent_mids(reply.lease), *receipts.awaited_mids(reply.service, reply.thread)}
     try:
         messages = reply.messenger.sent_messages(reply.thread.psid)
+    except RateLimited as error:
+        # Meta lets a page read two conversations a second. Who waits for his turn must not hold up the page's
+        # sending, nor come back in step with all the others that wait.
+        wait = (error.retry_after or ECHO_POLL) + random.uniform(0, LOOK_SPREAD)  # noqa: S311 - only jitter
+        raise Undecided("it is not known yet whether the message was sent", retry_after=wait) from error
     except RejectedError as error:
         log.warning("conversation_not_read", thread=reply.lease.thread, reason=str(error))
         return None

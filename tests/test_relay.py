@@ -1604,6 +1604,18 @@ def test_a_conversation_that_may_not_be_read_lets_the_part_be_sent_again(world: 
     assert world.meta.texts() == ["Hello"]
 
 
+def test_a_conversation_that_may_not_be_read_yet_does_not_pause_the_page(world: World) -> None:
+    _unknown_outcome(world, sent=True)
+    _end_echo_wait(world)
+    world.meta.fail("conversations", Refusal(80006))
+    world.resume(OUT)
+    assert not world.paused(PAGE)
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+    assert world.waiting(OUT) == 0
+
+
 def test_a_conversation_that_cannot_be_read_now_lets_the_part_wait(world: World) -> None:
     _unknown_outcome(world, sent=True)
     _end_echo_wait(world)

@@ -24,12 +24,15 @@ DEFAULTS = {
     "webhook_url": "",
     "honour_idempotency": True,
     "webhook_duplicate": 0,
+    "webhook_late": 0,
+    "webhook_late_after": 0,
     "webhook_config": True,
     "retry_waits": [0.05],
 }
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+TICKET = {"desk_id": "7", "title": "Anna", "body": "Hello", "requester": {"name": "Anna Nowak"}}
 ANNA = {"source": "facebook_messenger", "page_id": "1001", "sender_id": "7623"}
 
 
@@ -61,8 +64,7 @@ class Desk:
         return self.http.post(f"/api/v1/{path}", headers=headers, **request)
 
     def ticket(self, key: str | None = None, **changes: Any) -> httpx.Response:
-        ticket = {"desk_id": "7", "title": "Anna", "body": "Hello", "requester": {"name": "Anna Nowak"}}
-        return self.create("tickets", key, json={"ticket": ticket | changes})
+        return self.create("tickets", key, json={"ticket": TICKET | changes})
 
     def comment(self, ticket_id: str, key: str | None = None, **changes: Any) -> httpx.Response:
         comment = {"body": "More", "author": {"type": "customer", "name": "Anna Nowak"}}
@@ -718,6 +720,15 @@ def test_a_webhook_can_come_twice(desk: Desk, receiver: Receiver) -> None:
     assert first == second
 
 
+def test_a_webhook_can_come_once_more_behind_newer_ones(desk: Desk, receiver: Receiver) -> None:
+    desk.set(webhook_url=receiver.url, webhook_late=1, webhook_late_after=0.5)
+    ticket_id = desk.new_ticket()
+    for body in ("first", "second"):
+        desk.agent(ticket_id, body=body)
+    wait_for(lambda: desk.webhooks()["sent"] == 4)
+    assert receiver.comments() == ["first", "second", "first", "second"]
+
+
 def test_without_a_webhook_url_nothing_waits(desk: Desk) -> None:
     desk.agent(desk.new_ticket())
     assert desk.webhooks() == {"sent": 0, "failed_attempts": 0, "delivered": 0, "waiting": 0}
@@ -787,6 +798,48 @@ def test_faults_can_be_ordered(desk: Desk) -> None:
     desk.http.put("/sandbox/faults", json=[fault]).raise_for_status()
     assert desk.ticket("k").status_code == 503
     assert desk.ticket("k").headers["idempotency-replayed"] == "true"
+
+
+def test_a_slow_answer_comes_after_the_work(desk: Desk) -> None:
+    fault = {"path": "/api/v1/tickets", "method": "POST", "delay": 60, "after": True, "times": 1}
+    desk.http.put("/sandbox/faults", json=[fault]).raise_for_status()
+    with pytest.raises(httpx.ReadTimeout):
+        desk.create("tickets", json={"ticket": TICKET}, timeout=0.5)
+    assert len(desk.get("tickets")["tickets"]) == 1
+
+
+def test_a_late_answer_is_the_servers_own(desk: Desk) -> None:
+    fault = {"path": "/api/v1/tickets", "method": "POST", "delay": 0.1, "after": True, "times": 1}
+    desk.http.put("/sandbox/faults", json=[fault]).raise_for_status()
+    assert desk.ticket().json()["ticket"]["title"] == "Anna"
+
+
+# The journal.
+
+
+def test_the_journal_tells_calls_what_is_stored_and_webhooks(tmp_path: Path, receiver: Receiver) -> None:
+    file = tmp_path / "journal.jsonl"
+    desk = Desk(tmp_path / "db.sqlite", "--journal", str(file))
+    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
+    desk.set(webhook_url=receiver.url)
+    desk.http.put("/sandbox/faults", json=[{"path": "/api/*", "times": 1, "status": 503}]).raise_for_status()
+    for _ in range(2):
+        desk.ticket("key", external_id="m_1")
+    desk.agent("1")
+    wait_for(lambda: desk.webhooks()["delivered"] == 1)
+    desk.stop()
+
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["call", "stored", "call", "stored", "webhook"]
+    refused, ticket, taken, comment, webhook = lines
+    assert (refused["call"], refused["key"]) == ("POST /api/v1/tickets", "key")
+    assert (refused["status"], refused["fault"]) == (503, "answers 503")
+    assert "m_1" in refused["body"]
+    assert (ticket["ticket"], ticket["external_id"]) == ("1", "m_1")
+    assert (taken["status"], taken["fault"]) == (201, None)
+    assert (comment["ticket"], comment["comment"]) == ("1", "1")
+    assert (webhook["type"], webhook["comment"], webhook["answer"]) == ("comment.created", "1", "204")
+    assert refused["at"] <= webhook["began"] <= webhook["at"]
 
 
 # The pages.

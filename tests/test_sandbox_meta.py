@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -43,6 +44,7 @@ QUIET = {
     "minute": 60,
     "media_lifetime": 3600,
     "lost_after_send": None,
+    "regain": 1,
 }
 
 
@@ -191,9 +193,14 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def http() -> Iterator[httpx.Client]:
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("meta") / "journal.jsonl"
+
+
+@pytest.fixture(scope="module")
+def http(journal: Path) -> Iterator[httpx.Client]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(), log_level="warning", access_log=False, ws="none")
+    config = uvicorn.Config(create_app(journal), log_level="warning", access_log=False, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
@@ -950,6 +957,32 @@ def test_an_order_that_is_not_understood_is_refused(
     page.order("PUT", "", {"first_name": "Silent"})
     answer = page.http.request(method, path.format(page=page.id, silent=PSID), json=body)
     assert (answer.status_code, "error" in answer.json()) == (status, True)
+
+
+def test_the_journal_tells_each_attempt_of_a_webhook(page: Page, journal: Path) -> None:
+    statuses = iter([503, 200])
+    page.receiver.answers[page.path] = lambda _: next(statuses)
+    mid = page.writes("Hello")
+    page.settle()
+
+    lines = [json.loads(line) for line in journal.read_text().splitlines() if mid in line]
+    assert [(line["kind"], line["answer"]) for line in lines] == [("webhook", "503"), ("webhook", "200")]
+    assert lines[0]["events"] == [{"what": "messages", "mid": mid, "psid": PSID, "metadata": None}]
+    assert lines[0]["began"] <= lines[0]["at"] <= lines[1]["began"]
+
+
+def test_the_journal_tells_what_a_page_sent(page: Page, journal: Path) -> None:
+    page.writes("Hello")
+    mid = page.send({"text": "Hi", "metadata": "connector:9:0"}).json()["message_id"]
+    page.settle()
+
+    lines = [json.loads(line) for line in journal.read_text().splitlines() if "connector:9:0" in line]
+    stored, called, echoed = [line for line in lines if line["kind"] in {"call", "stored"} or line["events"]][
+        :3
+    ]
+    assert (stored["kind"], stored["mid"], stored["psid"]) == ("stored", mid, PSID)
+    assert called["call"].startswith("POST /v26.0/me/messages")
+    assert echoed["events"][0]["what"] == "message_echoes"
 
 
 def test_a_fault_on_order_stands_before_the_graph(page: Page) -> None:

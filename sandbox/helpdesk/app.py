@@ -4,6 +4,7 @@ import argparse
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import uvicorn
@@ -31,6 +32,7 @@ from sandbox.helpdesk.shapes import (
 )
 from sandbox.helpdesk.store import Store
 from sandbox.helpdesk.webhooks import Webhooks
+from sandbox.journal import Journal, Journaled
 
 
 class Sandbox:
@@ -146,19 +148,23 @@ class Sandbox:
         return as_json({"ticket": ticket})
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - the options of the command line
     db: str,
     api_token: str,
     webhook_secret: str,
     *,
     webhook_url: str | None = None,
     honour_idempotency: bool | None = None,
+    journal: Path | None = None,
 ) -> ASGIApp:
     """Return the helpdesk that keeps everything in the file `db`; None leaves a setting as it is there.
 
+    `journal` is the file of `sandbox.journal`; None keeps none.
+
     Raises `ValueError` for a webhook secret that is not `whsec_<base64>`, `sqlite3.Error` for the file.
     """
-    store = Store(db)
+    kept = Journal(journal)
+    store = Store(db, kept)
     given = {"webhook_url": webhook_url, "honour_idempotency": honour_idempotency}
     with store.transaction():
         store.merge_settings({name: value for name, value in given.items() if value is not None})
@@ -171,13 +177,15 @@ def create_app(
             *sandbox.routes(),
         ],
         exception_handlers=HANDLERS,
-        lifespan=_lifespan(store, webhook_secret),
+        lifespan=_lifespan(store, webhook_secret, kept),
     )
-    return Faults(app)
+    return Journaled(Faults(app), kept)
 
 
-def _lifespan(store: Store, secret: str) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
-    webhooks = Webhooks(store, secret)
+def _lifespan(
+    store: Store, secret: str, journal: Journal
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    webhooks = Webhooks(store, secret, journal)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -207,6 +215,7 @@ def main() -> None:
     parser.add_argument("--webhook-secret", required=True, help="whsec_<base64>")
     parser.add_argument("--webhook-url", help="where webhooks go; as last time if not given")
     parser.add_argument("--honour-idempotency", action=argparse.BooleanOptionalAction)
+    parser.add_argument("--journal", type=Path, help="a file that gets a line for each thing that happens")
     options = vars(parser.parse_args())
     host, port = options.pop("host"), options.pop("port")
     app = create_app(**options)

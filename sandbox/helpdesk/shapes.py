@@ -30,12 +30,15 @@ class Settings(Strict):
     """How the helpdesk behaves.
 
     With an empty `webhook_url` events are not kept for later. `webhook_duplicate` is the probability that
-    a webhook comes twice, `retry_waits` are in seconds, and the last of them goes on for a day.
+    a webhook comes twice in a row, `webhook_late` that it comes once more `webhook_late_after` seconds later,
+    behind newer ones. `retry_waits` are in seconds, and the last of them goes on for a day.
     """
 
     webhook_url: str = ""
     honour_idempotency: bool = True
     webhook_duplicate: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    webhook_late: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    webhook_late_after: Seconds = 5.0
     webhook_config: bool = True
     retry_waits: Annotated[list[Seconds], Meta(min_length=1)] = field(
         default_factory=lambda: [0.5, 1, 2, 4, 8, 16, 30]

@@ -28,6 +28,7 @@ from sandbox.helpdesk.shapes import (
     Settings,
     TicketFilter,
 )
+from sandbox.journal import Journal
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB);
@@ -86,7 +87,8 @@ class Store:
     `site` is everywhere the address the helpdesk was asked at, with a slash at its end.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, journal: Journal) -> None:
+        self._journal = journal
         self._db = sqlite3.connect(path, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         # In WAL mode NORMAL loses a commit only to a power cut, never to a killed process.
@@ -167,6 +169,7 @@ class Store:
         row = _columns(new) | {"assignee": self._owner(new.category_id)}
         ticket_id = self._insert("tickets", row)
         self._attach(new.attachment_ids, f"ticket {ticket_id}", "ticket.attachment_ids")
+        self._journal.note("stored", ticket=str(ticket_id), external_id=new.external_id)
         return self.ticket(str(ticket_id), site)
 
     def set_closed(self, ticket_id: str, site: str, *, closed: bool) -> Json:
@@ -203,6 +206,7 @@ class Store:
         self._attach(new.attachment_ids, f"comment {comment_id}", "comment.attachment_ids")
         comment = self._comment(self._found("SELECT * FROM comments WHERE id = ?", comment_id), site)
         self._add_event("comment.created", ticket, comment)
+        self._journal.note("stored", ticket=ticket["id"], comment=comment["id"], external_id=new.external_id)
         return comment
 
     def patch_comment(self, comment_id: str, patch: CommentPatch, site: str) -> Json:

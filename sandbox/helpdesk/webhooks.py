@@ -12,8 +12,10 @@ import time
 from typing import Literal
 
 import httpx
+import msgspec
 
 from sandbox.helpdesk.store import Event, Store
+from sandbox.journal import Journal
 
 ANSWER_WITHIN = 15.0  # seconds
 GIVE_UP_AFTER = 24 * 3600.0  # seconds
@@ -36,11 +38,13 @@ class Webhooks:
     Raises `ValueError` for a secret that is not base64.
     """
 
-    def __init__(self, store: Store, secret: str) -> None:
+    def __init__(self, store: Store, secret: str, journal: Journal) -> None:
         sign(secret, "", "", b"")
         self._store = store
         self._secret = secret
+        self._journal = journal
         self._tickets: dict[int, asyncio.Task[None]] = {}
+        self._late: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         # Loopback is reached directly, whatever proxy the environment names.
         self._http = httpx.AsyncClient(trust_env=False, timeout=ANSWER_WITHIN, limits=httpx.Limits())
@@ -53,7 +57,7 @@ class Webhooks:
 
     async def stop(self) -> None:
         """Stop delivering; what waits is in the store."""
-        tasks = list(self._tickets.values())
+        tasks = [*self._tickets.values(), *self._late]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -74,7 +78,12 @@ class Webhooks:
     async def _deliver(self, event: Event) -> None:
         if await self._attempt(event):
             self._finish(event, "delivered")
-            if random.random() < self._store.settings.webhook_duplicate:  # noqa: S311 - chance, not a secret
+            settings = self._store.settings
+            if random.random() < settings.webhook_late:  # noqa: S311 - chance, not a secret
+                late = asyncio.create_task(self._come_late(event, settings.webhook_late_after))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
+            if random.random() < settings.webhook_duplicate:  # noqa: S311 - chance, not a secret
                 await self._attempt(event)
         elif time.time() - event.created > GIVE_UP_AFTER:
             self._finish(event, "given up")
@@ -82,8 +91,12 @@ class Webhooks:
             waits = self._store.settings.retry_waits
             await asyncio.sleep(waits[min(event.failed, len(waits) - 1)])
 
+    async def _come_late(self, event: Event, wait: float) -> None:
+        await asyncio.sleep(wait)
+        await self._attempt(event)
+
     async def _attempt(self, event: Event) -> bool:
-        timestamp = str(int(time.time()))
+        began, timestamp = time.time(), str(int(time.time()))
         headers = {
             "content-type": "application/json",
             "webhook-id": event.webhook_id,
@@ -91,20 +104,28 @@ class Webhooks:
             "webhook-signature": sign(self._secret, event.webhook_id, timestamp, event.body),
         }
         async with self._slots:
-            worked = await self._post(event.body, headers)
+            answer = await self._post(event.body, headers)
+        worked = answer.startswith("2")
+        self._note(event, began, answer)
         with self._store.transaction():
             self._store.count_attempt(event.id, worked=worked)
         return worked
 
-    async def _post(self, body: bytes, headers: dict[str, str]) -> bool:
+    def _note(self, event: Event, began: float, answer: str) -> None:
+        told = msgspec.json.decode(event.body)
+        ids = {name: thing["id"] for name, thing in told["data"].items()}
+        self._journal.note("webhook", began=began, type=told["type"], answer=answer, **ids)
+
+    async def _post(self, body: bytes, headers: dict[str, str]) -> str:
+        """Return the status, or what went wrong."""
         try:
             # httpx counts each read anew; the whole answer has to be here in time.
             async with asyncio.timeout(ANSWER_WITHIN):
                 url = self._store.settings.webhook_url
                 answer = await self._http.post(url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-            return False
-        return answer.is_success
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            return type(error).__name__
+        return str(answer.status_code)
 
     def _finish(self, event: Event, state: Literal["delivered", "given up"]) -> None:
         with self._store.transaction():

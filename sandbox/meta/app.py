@@ -5,6 +5,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import httpx
 import uvicorn
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from sandbox.faults import Faults
+from sandbox.journal import Journal, Journaled
 from sandbox.meta import control, errors, graph, media, send, subscriptions, upload
 from sandbox.meta.state import Platform
 from sandbox.meta.webhooks import Webhooks
@@ -41,16 +43,17 @@ GRAPH = [
 ]
 
 
-def create_app() -> ASGIApp:
-    """Return a new Meta that knows nobody."""
+def create_app(journal: Path | None = None) -> ASGIApp:
+    """Return a new Meta that knows nobody; `journal` is the file of `sandbox.journal`, None keeps none."""
+    kept = Journal(journal)
     app = Starlette(
         routes=[*control.ROUTES, *MEDIA, *GRAPH],
         exception_handlers={errors.GraphError: errors.refused},
         lifespan=_lifespan,
     )
     app.state.platform = Platform()
-    app.state.webhooks = Webhooks(app.state.platform)
-    return Faults(app)
+    app.state.webhooks = Webhooks(app.state.platform, kept)
+    return Journaled(Faults(app), kept)
 
 
 @asynccontextmanager
@@ -72,10 +75,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sandbox.meta", description="A Meta to try the connector with.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9001)
+    parser.add_argument("--journal", type=Path, help="a file that gets a line for each thing that happens")
     options = parser.parse_args()
     with socket.create_server((options.host, options.port)) as listener:
         print(f"Sandbox Meta listens on http://{options.host}:{listener.getsockname()[1]}", flush=True)
         # An access log would show access tokens.
-        config = uvicorn.Config(create_app(), log_level="warning", access_log=False, ws="none")
+        config = uvicorn.Config(create_app(options.journal), log_level="warning", access_log=False, ws="none")
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run([listener])

@@ -125,13 +125,13 @@ async def read_call(request: Request) -> Call:
         return Call(request, params, await _file(form.get("filedata")))
 
 
-def check_rate(page: Page, bucket: str, per_second: int, refusal: errors.Refusal) -> None:
+def check_rate(call: Call, page: Page, bucket: str, per_second: int, refusal: errors.Refusal) -> None:
     """Refuse the call when the page made as many within the last second; a refused one does not count."""
     calls, now = page.calls.setdefault(bucket, deque()), time.monotonic()
     while calls and calls[0] <= now - 1:
         calls.popleft()
     if len(calls) >= per_second:
-        raise GraphError(refusal, errors.usage_header(page.id))
+        raise GraphError(refusal, errors.usage_header(page.id, call.platform.behaviour.regain))
     calls.append(now)
 
 

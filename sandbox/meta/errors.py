@@ -133,8 +133,8 @@ def refused(request: Request, exc: Exception) -> JSONResponse:
     return JSONResponse(error_body(exc.refusal, str(exc)), exc.refusal.status, exc.headers)
 
 
-def usage_header(page_id: str) -> dict[str, str]:
-    """Return `X-Business-Use-Case-Usage` of a page at its limit; the time to regain access is in minutes.
+def usage_header(page_id: str, minutes: int) -> dict[str, str]:
+    """Return `X-Business-Use-Case-Usage` of a page at its limit, with the minutes to regain access.
 
     Source: Graph API "Rate Limits".
     """
@@ -143,6 +143,6 @@ def usage_header(page_id: str) -> dict[str, str]:
         "call_count": 100,
         "total_cputime": 20,
         "total_time": 20,
-        "estimated_time_to_regain_access": 1,
+        "estimated_time_to_regain_access": minutes,
     }
     return {"X-Business-Use-Case-Usage": json.dumps({page_id: [usage]})}

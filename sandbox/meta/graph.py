@@ -66,7 +66,7 @@ async def conversations(request: Request) -> Response:
     """Answer `GET /{page}/conversations`: the newest first, or the one of `user_id`."""
     call = await read_call(request)
     page = call.own_page()
-    check_rate(page, "conversations", READS_PER_SECOND, errors.BUSINESS_RATE)
+    check_rate(call, page, "conversations", READS_PER_SECOND, errors.BUSINESS_RATE)
     wanted = call.params.get("user_id")
     people = [person for person in page.people.values() if person.thread and wanted in (None, person.psid)]
     people.sort(key=lambda person: person.thread[-1].timestamp, reverse=True)
@@ -82,7 +82,7 @@ async def messages(request: Request) -> Response:
     call = await read_call(request)
     page = call.page()
     person = _conversation(call, page)
-    check_rate(page, "conversations", READS_PER_SECOND, errors.BUSINESS_RATE)
+    check_rate(call, page, "conversations", READS_PER_SECOND, errors.BUSINESS_RATE)
     return JSONResponse(_message_list(call, page, person))
 
 
@@ -127,7 +127,7 @@ def _message_list(call: Call, page: Page, person: Person) -> dict[str, Any]:
 
 
 def _message_node(call: Call, page: Page, message: Message) -> dict[str, Any]:
-    check_rate(page, "conversations", READS_PER_SECOND, errors.BUSINESS_RATE)
+    check_rate(call, page, "conversations", READS_PER_SECOND, errors.BUSINESS_RATE)
     if message not in _detailed(page.people[message.psid]):
         raise GraphError(errors.MESSAGE_DELETED)
     return _select(call, "Message", _message_fields(call, page, message), "id,created_time")

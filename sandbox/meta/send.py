@@ -76,7 +76,7 @@ def _check_content(call: Call, page: Page, content: dict[str, Any]) -> None:
         _check_images(content["attachments"])
     is_text = given == ["text"]
     limit = TEXTS_PER_SECOND if is_text else MEDIA_PER_SECOND
-    check_rate(page, "text" if is_text else "media", limit, errors.SEND_RATE)
+    check_rate(call, page, "text" if is_text else "media", limit, errors.SEND_RATE)
 
 
 def _check_length(name: str, value: Any, limit: int) -> None:
@@ -148,6 +148,8 @@ def _add(
         extra={"reply_to": call.object("reply_to")} if "reply_to" in call.params else {},
     )
     page.add(message)
+    journal = call.request.app.state.webhooks.journal
+    journal.note("stored", mid=message.mid, psid=person.psid, metadata=message.metadata)
     return message
 
 

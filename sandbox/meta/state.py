@@ -27,7 +27,8 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     Probabilities are 0 to 1, times are seconds. `minute` is how long a minute of Meta's alert and
     unsubscription takes here. The last of `retry_waits` repeats. A `duplicate` comes again after a wait
     between the two of `duplicate_delay`, a `late` one after ten times the longer of them, which brings
-    it in behind newer events of its thread.
+    it in behind newer events of its thread. A page that calls too often is told to wait
+    `regain` minutes.
     """
 
     seed: int = 0
@@ -43,6 +44,7 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     minute: float = 60.0
     media_lifetime: float = 7 * 86400.0
     lost_after_send: LostAfterSend | None = None
+    regain: int = 1
 
     def __post_init__(self) -> None:
         if not self.retry_waits or self.batch < 1 or self.minute <= 0:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from sandbox.journal import Journal
 from sandbox.meta.state import App, Page, Platform, now_ms
 
 AT_ONCE = 32
@@ -64,6 +65,12 @@ class Event:
             return "message_echoes"
         return next((name for key, name in FIELD_OF_KEY.items() if key in self.item), None)
 
+    @property
+    def mid(self) -> str | None:
+        """Return the mid of a person's message."""
+        message = self.item.get("message") or {}
+        return None if message.get("is_echo") else message.get("mid")
+
     @cached_property
     def lane(self) -> Lane:
         """Return the thread within which it keeps its place."""
@@ -78,7 +85,8 @@ class Webhooks:
     32 connections. What failed is tried again beside its lane, and so arrives behind newer events.
     """
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, journal: Journal) -> None:
+        self.journal = journal
         self.sent = self.delivered = self.failed_attempts = 0
         self.alerts: list[dict[str, Any]] = []
         self.unsubscribed: list[dict[str, Any]] = []
@@ -196,12 +204,23 @@ class Webhooks:
         if not events:
             return True
         self.sent += 1
-        delivered = await self._post(self.platform.apps[events[0].page.app_id], self._envelope(events))
+        began = time.time()
+        answer = await self._post(self.platform.apps[events[0].page.app_id], self._envelope(events))
+        delivered = answer == "200"
+        self._note_attempt(events, began, answer)
         self.delivered += delivered
         self.failed_attempts += not delivered
         for page in {event.page.id: event.page for event in events}.values():
             self._note(page, delivered=delivered)
         return delivered
+
+    def _note_attempt(self, events: list[Event], began: float, answer: str) -> None:
+        told = [
+            {"what": event.subscribed_as, "mid": event.mid, "psid": event.lane[1]}
+            | {"metadata": (event.item.get("message") or {}).get("metadata")}
+            for event in events
+        ]
+        self.journal.note("webhook", began=began, events=told, answer=answer)
 
     def _envelope(self, events: list[Event]) -> dict[str, Any]:
         if self.platform.behaviour.shuffle:
@@ -213,8 +232,8 @@ class Webhooks:
         ]
         return {"object": "page", "entry": entries}
 
-    async def _post(self, app: App, envelope: dict[str, Any]) -> bool:
-        """Return whether the callback answered 200 in time; no other status counts."""
+    async def _post(self, app: App, envelope: dict[str, Any]) -> str:
+        """Return the status of the answer, or what went wrong; only 200 counts as delivered."""
         assert app.subscription is not None  # noqa: S101 - only wanted events come here
         body = wire_body(envelope)
         try:
@@ -222,9 +241,9 @@ class Webhooks:
                 answer = await self.platform.http.post(
                     app.subscription.callback_url, content=body, headers=signed_headers(body, app.secret)
                 )
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-            return False
-        return answer.status_code == 200
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            return type(error).__name__
+        return str(answer.status_code)
 
     def _note(self, page: Page, *, delivered: bool) -> None:
         """Count how long a page's webhooks have failed; alert, and in the end unsubscribe the page."""
