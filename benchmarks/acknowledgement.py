@@ -179,7 +179,8 @@ def _load(store: redis.Redis, case: Case, scene: Scene) -> dict[str, Any]:
         command = [sys.executable, "-m", "benchmarks.load", case.url, *options]
         done = subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own command
     result: dict[str, Any] = json.loads(done.stdout)
-    result["server_cpu"] = usage(case.process).cpu - before
+    answers = sum(result["statuses"].values()) or 1
+    result["cpu"] = (usage(case.process).cpu - before) / answers * 1_000_000
     answered = int(result["statuses"].get("200", 0)) * scene.batch
     result["kept"] = not case.keeps or _stored(store) == answered
     store.flushall()
@@ -205,6 +206,7 @@ def _tell(bench: Bench, cases: Sequence[Case], results: Results) -> None:
                 bench.rounds(case.name, "of HMAC only", _ratios(results, scene, case.name, SIGNED))
                 bench.rounds(case.name, "p50", [one["p50"] for one in rounds], "ms")
                 bench.rounds(case.name, "p99", [one["p99"] for one in rounds], "ms")
+                bench.rounds(case.name, "its CPU for each request", [one["cpu"] for one in rounds], "µs")
     main = next(iter(scenes))
     medians = {
         name: statistics.median(one["rps"] for one in rounds)
