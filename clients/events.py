@@ -24,16 +24,14 @@ MARK_PREFIX = "connector:"
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(msgspec.Struct, frozen=True):
     """One person with one page."""
 
     page_id: str
     psid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One element of `messaging[]` or `standby[]`, with what the door has to know of it.
 
     `key` is the same for every delivery of the same event. `thread` is None if the event is about the
@@ -50,8 +48,7 @@ class Item:
     mark: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What came for one page at a time (ms), its items not read yet: whoever sent it may not be Meta.
 
     `changes` counts updates of fields that are not about messages.

@@ -3,7 +3,6 @@
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks#validate-payloads
 """
 
-import hashlib
 import hmac
 
 
@@ -13,7 +12,7 @@ class InvalidSignature(Exception):
 
 def sign(body: bytes, secret: str) -> str:
     """Return the `X-Hub-Signature-256` of a body: `sha256=` and the HMAC in lower-case hex."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
 
 
 def verify(body: bytes, header: str | None, secret: str) -> None:

@@ -57,8 +57,8 @@ def create_app(settings: Settings) -> Starlette:
     return Starlette(
         lifespan=lifespan,
         routes=[
+            Route(messenger, Door(doors.messenger), methods=["POST"]),  # first, as it is asked most
             Route(messenger, doors.handshake, methods=["GET"]),
-            Route(messenger, Door(doors.messenger), methods=["POST"]),
             Route("/social_media/webhooks/helpdesk", Door(doors.comments), methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),

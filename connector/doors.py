@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -26,6 +26,7 @@ log = logs.get(__name__)
 
 MAX_BODY = 4 * 1024 * 1024
 MAX_APPS = 100
+TAKEN, ACCEPTED = Response(), Response(status_code=202)
 BODY_PATIENCE = 15.0
 """How long a body may take to arrive, in seconds."""
 
@@ -65,7 +66,7 @@ class Doors:
         """Take Meta's events."""
         body = await read_body(request)
         rows = list(self._rows(self._verified_entries(body, request.headers.get("x-hub-signature-256"))))
-        return await self._store(rows, 200)
+        return await self._store(rows, TAKEN)
 
     async def comments(self, request: Request) -> Response:
         """Take the helpdesk's events."""
@@ -77,16 +78,16 @@ class Doors:
             raise HTTPException(401) from None
         except WebhookNotUnderstood:
             raise HTTPException(400, "The body is not an event of the helpdesk's API.") from None
-        return await self._store([reply_row(event)] if event and goes_out(event) else [], 202)
+        return await self._store([reply_row(event)] if event and goes_out(event) else [], ACCEPTED)
 
-    async def _store(self, rows: list[Row], status: int) -> Response:
+    async def _store(self, rows: list[Row], answer: Response) -> Response:
         if rows:
             try:
                 await self.intake.store(rows)
             except StoreAway:
                 self.counters.not_stored.inc(len(rows))
                 raise HTTPException(503, "The events could not be stored; send them again.") from None
-        return Response(status_code=status)
+        return answer
 
     def _knows(self, token: str) -> bool:
         known = {connection.verify_token.get_secret_value() for connection in self._active()}
@@ -168,17 +169,21 @@ async def read_body(request: Request) -> bytes:
         raise HTTPException(413)
     try:
         async with asyncio.timeout(BODY_PATIENCE):
-            return await _read_limited(request)
-    except ClientDisconnect:
-        raise HTTPException(400) from None
+            return await _read_limited(request.receive)
     except TimeoutError:
         raise HTTPException(408) from None
 
 
-async def _read_limited(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
+async def _read_limited(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HTTPException(400)
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
             raise HTTPException(413)
-    return bytes(body)
+        more = message.get("more_body", False)
+    return b"".join(chunks)

@@ -58,13 +58,13 @@ def messenger_row(thread: events.Thread, item: events.Item) -> Row:
         return Row(echo_key(thread.page_id, item.mark), "", item.time, item.mid)
     if item.kind in _RECEIPTS:
         return Row(seen_key(item.key), outbound_thread(thread), item.time, _receipt(item))
-    return Row(seen_key(item.key), inbound_thread(thread), item.time, item.body)
+    return Row(seen_key(item.key), inbound_thread(thread), item.time, item.body.decode())
 
 
-def _receipt(item: events.Item) -> bytes:
+def _receipt(item: events.Item) -> str:
     event = events.parse(item.body)
     status, watermark = (event.status, event.watermark) if isinstance(event, events.Receipt) else ("", 0)
-    return msgspec.json.encode(Receipt(status, watermark))
+    return msgspec.json.encode(Receipt(status, watermark)).decode()
 
 
 def goes_out(event: HelpdeskEvent) -> bool:
@@ -97,4 +97,4 @@ def reply_row(event: HelpdeskEvent) -> Row:
     name = outbound_thread(person) if person else ticket_thread(event.ticket.id)
     prefix = "" if person else "ticket:"
     time = max(0, int(event.time.timestamp() * 1000))
-    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(Reply(event)))
+    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(Reply(event)).decode())

@@ -28,14 +28,15 @@ local function owns(thread, token) return redis.call('HGET', lease_of(thread), '
 local function insert(thread, event)
   local queue, time = queue_of(thread), time_of(event)
   local first = redis.call('EXISTS', lease_of(thread))
-  local place = redis.call('LLEN', queue)
+  local length = redis.call('LLEN', queue)
+  local place = length
   local neighbour = nil
   while place > first do
     neighbour = redis.call('LINDEX', queue, place - 1)
     if time_of(neighbour) <= time then break end
     place = place - 1
   end
-  if place == redis.call('LLEN', queue) then
+  if place == length then
     redis.call('RPUSH', queue, event)
   elseif place == 0 then
     redis.call('LPUSH', queue, event)
@@ -56,12 +57,13 @@ end
 
 local inbox = {}
 
--- accept(grace, ttl, {key, thread, time, body}…) -> {number of new events, thread that was idle…}
--- A row without a thread only leaves its body under its key: the mid of an echo.
-function inbox.accept(grace, ttl)
-  local new, answer = 0, {0}
-  for i = 4, #ARGV, 4 do
-    local key, thread, time, body = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+-- accept(grace, ttl, rows) -> {number of new events, thread that was idle…}
+-- Rows are packed (MessagePack): key, thread, time, body, key, thread, … A row without a thread only leaves its body
+-- under its key: the mid of an echo.
+function inbox.accept(grace, ttl, packed)
+  local new, answer, rows = 0, {0}, cmsgpack.unpack(packed)
+  for i = 1, #rows, 4 do
+    local key, thread, time, body = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
     if thread == '' then
       redis.call('SET', key, body, 'PX', ttl)
     elseif redis.call('EXISTS', key) == 0 then

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, cast
 
+import msgspec
 import redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.backoff import ExponentialBackoff
@@ -29,8 +30,7 @@ HISTORY_LENGTH = 10
 NO_STEP = ("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """An event to accept.
 
     `key` is the same for every delivery of the same event. `time` is when it happened, in ms. A row without a
@@ -40,7 +40,7 @@ class Row:
     key: str
     thread: str
     time: int
-    body: bytes | str
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,10 +326,13 @@ def connect_async(url: str) -> AsyncRedis:
     )
 
 
+_pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack knows no bytes
+
+
 def accept_arguments(rows: Iterable[Row]) -> list[Any]:
     """Return what the script takes to accept rows."""
-    flat = [part for row in rows for part in (row.key, row.thread, row.time, row.body)]
-    return ["accept", GRACE, SEEN_FOR, *flat]
+    flat = [part for row in rows for part in (row.key, row.thread, str(row.time), row.body)]
+    return ["accept", GRACE, SEEN_FOR, _pack(flat)]
 
 
 def idle_threads(answer: Sequence[Any]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import redis
 import uvicorn
@@ -511,7 +512,7 @@ class Calls:
         run = self.store.register_script(script)
 
         async def counted(args: Sequence[Any]) -> Any:
-            self.sizes.append((len(args) - 3) // 4)
+            self.sizes.append(len(msgspec.msgpack.decode(args[3])) // 4)
             self.begun.set()
             await self.gate.wait()
             return await run(args=args)
