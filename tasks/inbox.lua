@@ -6,7 +6,7 @@
 --   mc:due              zset    thread -> when it has to be looked at, if nobody has let go of it before
 --   mc:seen:<key>       string  the event was accepted (dedup)
 --   mc:echo:<mark>      string  mid of the part that came back as an echo
---   mc:pause:<side>     string  why nothing is sent to that side for now
+--   mc:pause:<side>     hash    why nothing is sent to that side for now; pace (ms) and turn of the threads that wait
 --   mc:dead             hash    id -> an event that could not be delivered, with its history
 --   mc:stats            hash    counters for /metrics
 --
@@ -86,7 +86,9 @@ function inbox.claim(thread, token, lease, side, ...)
     if state[3] and tonumber(state[3]) > now then return {} end
     local pause = redis.call('PTTL', 'mc:pause:' .. side)
     if pause > 0 then
-      redis.call('ZADD', 'mc:due', 'XX', now + pause, thread)
+      local pace = redis.call('HGET', 'mc:pause:' .. side, 'pace')
+      local turn = redis.call('HINCRBY', 'mc:pause:' .. side, 'turn', 1)
+      redis.call('ZADD', 'mc:due', 'XX', now + pause + turn * pace, thread)
       return {}
     end
   end

@@ -268,11 +268,19 @@ class Inbox:
         counts = cast("dict[bytes, bytes]", self.store.hgetall("mc:stats"))
         return {name.decode(): int(count) for name, count in counts.items()}
 
-    def pause(self, side: str, seconds: float, reason: str) -> None:
-        """Send nothing to a side for a while: `helpdesk`, or `page:<page_id>`."""
-        self.store.set(f"mc:pause:{side}", reason, px=_ms(seconds))
-        # For /metrics. A side that is still down is paused anew soon after each pause.
-        self.store.hset("mc:paused", side, str(int(time.time() + seconds + 10)))
+    def pause(self, side: str, seconds: float, reason: str, pace: float = 0) -> None:
+        """Send nothing to a side for a while: `helpdesk`, or `page:<page_id>`.
+
+        Threads that wait for it go on one after the other then, `pace` seconds apart.
+        """
+        key = f"mc:pause:{side}"
+        with self.store.pipeline() as pipeline:
+            pipeline.delete(key)
+            pipeline.hset(key, mapping={"reason": reason, "pace": int(pace * 1000)})
+            pipeline.pexpire(key, _ms(seconds))
+            # For /metrics. A side that is still down is paused anew soon after each pause.
+            pipeline.hset("mc:paused", side, str(int(time.time() + seconds + 10)))
+            pipeline.execute()
 
     def paused_sides(self) -> dict[str, bool]:
         """Return the sides that ever were paused, and whether they are now."""

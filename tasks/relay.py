@@ -35,6 +35,11 @@ PAUSE = 2.0
 """How long a side that is down is left alone, at least (seconds)."""
 UNAUTHORIZED_PAUSE = 30.0
 LONGEST_PAUSE = 600.0
+LIMITED_PACE = 0.25
+"""How far apart the waiting threads go on with a side that asked to slow down (seconds).
+
+All at once they would only meet the limit again; Messenger takes ten files a second from a page.
+"""
 UNEXPECTED_ATTEMPTS = 3
 """How often an event is tried that our own code stumbles over."""
 
@@ -134,7 +139,8 @@ def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
     seconds = min(max(error.retry_after or 0, least), LONGEST_PAUSE)
     tell = log.error if isinstance(error, Unauthorized) else log.warning
     tell("side_paused", side=error.side, seconds=seconds, reason=str(error))
-    service.inbox.pause(error.side, seconds, str(error))
+    pace = LIMITED_PACE if isinstance(error, RateLimited) else 0
+    service.inbox.pause(error.side, seconds, str(error), pace)
     lease.later(seconds + random.uniform(0, 0.5), str(error), counts=False)  # noqa: S311 - only jitter
     return False
 

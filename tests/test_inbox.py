@@ -318,6 +318,27 @@ def test_a_thread_is_not_claimed_while_its_side_is_paused(inbox: Inbox, stored: 
     assert "mc:lease:" + THREAD not in stored.names()
 
 
+def test_threads_that_wait_for_a_side_go_on_together(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a"), row("b", thread=OTHER)])
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.claim(THREAD, SIDE)
+    inbox.claim(OTHER, SIDE)
+
+    assert stored.due_in(OTHER) == pytest.approx(stored.due_in(THREAD), abs=1)
+
+
+def test_threads_go_on_one_after_the_other_with_a_side_that_asked_to_slow_down(
+    inbox: Inbox, stored: Stored
+) -> None:
+    inbox.accept([row("a"), row("b", thread=OTHER)])
+    inbox.pause(SIDE, 90, "it asks to slow down", pace=20)
+    inbox.claim(THREAD, SIDE)
+    inbox.claim(OTHER, SIDE)
+
+    assert stored.due_in(THREAD) == pytest.approx(110, abs=1)
+    assert stored.due_in(OTHER) == pytest.approx(130, abs=1)
+
+
 def test_a_claim_of_an_empty_queue_leaves_nothing_behind_while_its_side_is_paused(
     inbox: Inbox, stored: Stored
 ) -> None:

@@ -580,6 +580,22 @@ def test_a_helpdesk_that_refuses_the_question_is_up(world: World) -> None:
     assert not world.paused()
 
 
+def test_after_a_limit_the_waiting_threads_go_on_one_by_one(world: World) -> None:
+    world.receive()
+    world.desk.fail("create_ticket", RateLimited("slow down", retry_after=40))
+    world.work()
+
+    assert world.store.hget("mc:pause:helpdesk", "pace") == b"250"
+
+
+def test_after_an_outage_the_waiting_threads_go_on_together(world: World) -> None:
+    world.receive()
+    world.desk.fail("create_ticket", Away("it is down"))
+    world.work()
+
+    assert world.store.hget("mc:pause:helpdesk", "pace") == b"0"
+
+
 def test_a_side_is_left_alone_as_long_as_it_asks(world: World) -> None:
     world.receive()
     world.desk.fail("create_ticket", RateLimited("slow down", retry_after=40))
