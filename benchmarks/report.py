@@ -90,7 +90,7 @@ class Report:
         if targets := [one for one in self.targets if one.suite == suite]:
             rows = [(one.text, one.wanted, one.measured, HOLDS[one.holds], one.why) for one in targets]
             yield "### Targets"
-            yield _markdown(("target", "wanted", "measured", "holds", "why"), rows)
+            yield markdown(("target", "wanted", "measured", "holds", "why"), *rows)
 
     def _machine(self) -> dict[str, str]:
         return {
@@ -119,7 +119,7 @@ def _pivot(figures: Sequence[Figure]) -> str:
         (case, *(cells.get((case, column), "") for column in columns))
         for case in dict.fromkeys(one.case for one in figures)
     ]
-    return _markdown(("", *columns), rows)
+    return markdown(("", *columns), *rows)
 
 
 def _heading(figure: Figure) -> str:
@@ -131,7 +131,8 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown(heading: Sequence[str], *rows: Sequence[str]) -> str:
+    """Write a table as markdown."""
     lines = [heading, ["---"] * len(heading), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

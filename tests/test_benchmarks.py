@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import SUITES
 from benchmarks.bodies import SECRET, Bodies, request, signatures
+from benchmarks.capacity import HANDS, Measured, layout, simulated, waits
 from benchmarks.load import _status
 from benchmarks.report import Figure, Report, Target
 from clients import events, signature
@@ -15,7 +17,7 @@ from clients import events, signature
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("suite", ["acknowledgement", "growth"])
+@pytest.mark.parametrize("suite", SUITES)
 def test_a_quick_run_measures_and_leaves_a_table_the_raw_data_and_no_fault(
     suite: str, tmp_path: Path
 ) -> None:
@@ -88,3 +90,43 @@ def test_the_chart_loads_nothing_from_anywhere(tmp_path: Path) -> None:
     assert "theirs" in drawn
     assert "script" not in drawn
     assert "@import" not in drawn
+
+
+WHAT = Measured(
+    web=0.0002, worker={"in": 0.002, "out": 0.004}, store=0.0006, mark=100, sender=300, worker_memory=80
+)
+
+
+def test_a_small_installation_needs_one_of_each() -> None:
+    need = layout(10, WHAT)
+    assert (need.installations, need.web, need.workers) == (1, 1, 1)
+    assert need.memory == pytest.approx(1.2, abs=0.1)
+
+
+def test_a_thousand_times_the_messages_need_a_thousand_times_the_stores() -> None:
+    few, many = layout(1_000, WHAT), layout(1_000_000, WHAT)
+    assert (few.installations, many.installations) == (1, 1_000)
+    assert many.cores == pytest.approx(1_000 * few.cores)
+    assert many.cost == pytest.approx(1_000 * few.cost, rel=0.02)
+
+
+def test_a_call_that_takes_longer_needs_more_workers_though_no_more_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = layout(1_000, WHAT)
+    monkeypatch.setattr("benchmarks.capacity.CALL", 1.0)
+    after = layout(1_000, WHAT)
+    assert after.workers == pytest.approx(10 * before.workers, rel=0.1)
+    assert after.cores == before.cores
+
+
+def test_messages_of_one_person_are_simulated_one_after_the_other() -> None:
+    alone = waits(1e-6, burst=HANDS, messages=HANDS * 500)
+    assert sum(alone) / len(alone) == pytest.approx(0.1 * (HANDS + 1) / 2, rel=0.1)
+
+
+def test_the_busier_the_hands_are_the_longer_a_message_takes() -> None:
+    _, *rows = simulated()
+    p99s = [float(row[2].removesuffix(" s")) for row in rows]
+    assert p99s == sorted(p99s)
+    assert p99s[-1] > p99s[0]
