@@ -204,11 +204,12 @@ class RestHelpdesk(RestClient):
     def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
         """Return the newest open ticket of a sender."""
         query = {"source": SOURCE, "page_id": page_id, "sender_id": psid, "closed": "false", "limit": "1"}
-        return self._first_ticket(query)
+        return next(iter(_list_of(_ticket, self.call("GET", "/tickets", params=query), "tickets")), None)
 
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
         """Return the ticket that was created with this id."""
-        return self._first_ticket({"external_id": external_id})
+        answer = self.call("GET", "/tickets", params={"external_id": external_id})
+        return next(iter(_list_of(_ticket, answer, "tickets", external_id)), None)
 
     def get_ticket(self, ticket_id: str) -> Ticket:
         """Return a ticket. Raises `NotFound`."""
@@ -253,7 +254,7 @@ class RestHelpdesk(RestClient):
         """Return the id of the comment that was created with this id."""
         path = f"/tickets/{_segment(ticket_id)}/comments"
         answer = self.call("GET", path, params={"external_id": external_id})
-        return next(iter(_list_of(_id, answer, "comments")), None)
+        return next(iter(_list_of(_id, answer, "comments", external_id)), None)
 
     def merge_config(self, comment_id: str, config: Config) -> None:
         """Merge `config` into a comment's."""
@@ -356,10 +357,6 @@ class RestHelpdesk(RestClient):
     def _create(self, path: str, body: dict[str, Any], key: str) -> Any:
         return self.call("POST", path, json=body, headers=_idempotency(key))
 
-    def _first_ticket(self, query: dict[str, str]) -> Ticket | None:
-        tickets = _list_of(_ticket, self.call("GET", "/tickets", params=query), "tickets")
-        return next(iter(tickets), None)
-
 
 def _one(reader: Callable[[Any], T], answer: Any, key: str) -> T:
     """Read what an answer holds under `key`."""
@@ -369,8 +366,13 @@ def _one(reader: Callable[[Any], T], answer: Any, key: str) -> T:
         raise Unavailable(f"the helpdesk's answer has no proper {key}") from None
 
 
-def _list_of(reader: Callable[[Any], T], answer: Any, key: str) -> list[T]:
-    return _one(lambda values: [reader(value) for value in values], answer, key)
+def _list_of(reader: Callable[[Any], T], answer: Any, key: str, external_id: str = "") -> list[T]:
+    """Read a list; with an external id only what bears it: some helpdesks ignore a filter."""
+
+    def is_wanted(value: Any) -> bool:
+        return not external_id or value.get("external_id", external_id) == external_id
+
+    return _one(lambda values: [reader(value) for value in values if is_wanted(value)], answer, key)
 
 
 def _id(value: Any) -> str:

@@ -8,8 +8,11 @@ from typing import Any
 import httpx
 
 from clients.errors import Away, ClientError, RateLimited, RejectedError, Unauthorized, Unavailable
+from clients.jsons import NotUnderstood, decode
 
 TIMEOUT = httpx.Timeout(connect=3.0, read=20.0, write=20.0, pool=5.0)
+LATE = 10.0
+"""How long to wait after a call that was not answered in time: it may take effect late (seconds)."""
 # Shorter than the five seconds after which uvicorn and many others close an idle connection: a request
 # that meets a closing connection has an unknown outcome, and is dear to repeat.
 _LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=4.0)
@@ -61,8 +64,8 @@ class RestClient:
 
     def _json(self, response: httpx.Response) -> Any:
         try:
-            return response.json()
-        except (ValueError, RecursionError):
+            return decode(response.content)
+        except NotUnderstood:
             raise Unavailable(f"{self.service} answered with something that is not JSON") from None
 
     @contextmanager
@@ -102,7 +105,7 @@ def _sorted_failures(service: str) -> Iterator[None]:
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise Unavailable(f"{service} cannot be reached", maybe_done=False) from error
     except httpx.TimeoutException as error:
-        raise Unavailable(f"{service} did not answer in time") from error
+        raise Unavailable(f"{service} did not answer in time", retry_after=LATE) from error
     except httpx.TransportError as error:
         raise Unavailable(f"the connection to {service} broke") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -18,9 +18,9 @@ def decode(body: bytes) -> Any:
     """
     try:
         value = msgspec.json.decode(body)
+        return _clean(value) if b"\\u0000" in body else value
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return _decode_odd(body)
-    return _clean(value) if b"\\u0000" in body else value
 
 
 def _decode_odd(body: bytes) -> Any:

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from clients.http import http_client
-from connector.doors import Door, Doors
+from connector.doors import Doors
 from connector.intake import Intake
 from connector.metrics import Counters, InboxCollector
 from connector.settings import Settings, get_settings
@@ -57,9 +57,9 @@ def create_app(settings: Settings) -> Starlette:
     return Starlette(
         lifespan=lifespan,
         routes=[
-            Route(messenger, Door(doors.messenger), methods=["POST"]),  # first, as it is asked most
+            Route(messenger, doors.messenger, methods=["POST"]),  # first, as it is asked most
             Route(messenger, doors.handshake, methods=["GET"]),
-            Route("/social_media/webhooks/helpdesk", Door(doors.comments), methods=["POST"]),
+            Route("/social_media/webhooks/helpdesk", doors.comments, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),

@@ -3,14 +3,14 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive
 
 from clients import events, signature
 from clients.helpdesk import Helpdesk, InvalidWebhook, WebhookNotUnderstood
@@ -29,18 +29,6 @@ MAX_APPS = 100
 TAKEN, ACCEPTED = Response(), Response(status_code=202)
 BODY_PATIENCE = 15.0
 """How long a body may take to arrive, in seconds."""
-
-
-@dataclass(frozen=True)
-class Door:
-    """An endpoint as an ASGI application: Starlette's wrapper for functions costs a quarter of a request."""
-
-    answer: Callable[[Request], Awaitable[Response]]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; what it raises, Starlette's outer layer turns into an answer."""
-        response = await self.answer(Request(scope, receive, send))
-        await response(scope, receive, send)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ AT_ONCE = 500
 PACE = 0.004
 """How long to wait after each wake-up, in seconds: one takes as much time from the doors as ten webhooks, so
 that in a flood fewer are sent, which name more threads."""
+LONGEST_REST = 0.1
 
 
 class Waker(threading.Thread):
@@ -33,7 +34,7 @@ class Waker(threading.Thread):
         while (first := self._threads.get()) is not None:
             try:
                 sent = wake([first, *self._more()])
-                time.sleep(PACE * sent)  # meanwhile more threads pile up
+                time.sleep(min(PACE * sent, LONGEST_REST))  # meanwhile more threads pile up
             except Exception:
                 # Whatever it is, the sweep finds these threads, and the next ones still get their wake-up.
                 log.exception("wake_up_not_sent")

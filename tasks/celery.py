@@ -14,6 +14,7 @@ import kombu
 import redis
 from celery import Celery, signals
 from celery.app.amqp import AMQP
+from kombu import Queue
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
 
@@ -22,6 +23,7 @@ from connector.settings import get_settings
 
 log = logs.get(__name__)
 
+WAKE_UPS, SWEEPS = "connector", "connector-sweep"
 HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
 SWEEP_EVERY = 1.0
 """How often the inbox is searched for threads that are due, in seconds."""
@@ -47,7 +49,10 @@ def _configuration() -> dict[str, Any]:
         "broker_connection_max_retries": None,
         "broker_connection_timeout": 2,
         "task_publish_retry": False,
-        "task_default_queue": "connector",
+        # The sweep has a queue of its own: in a flood it would wait behind the wake-ups until it expires, and
+        # only the sweep wakes a thread that was put off.
+        "task_queues": [Queue(WAKE_UPS), Queue(SWEEPS)],
+        "task_default_queue": WAKE_UPS,
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "accept_content": ["json"],
@@ -65,7 +70,11 @@ def _configuration() -> dict[str, Any]:
         "beat_scheduler": "celery.beat:Scheduler",
         "beat_max_loop_interval": SWEEP_EVERY,
         "beat_schedule": {
-            "sweep": {"task": "sweep", "schedule": SWEEP_EVERY, "options": {"expires": 5 * SWEEP_EVERY}}
+            "sweep": {
+                "task": "sweep",
+                "schedule": SWEEP_EVERY,
+                "options": {"queue": SWEEPS, "expires": 5 * SWEEP_EVERY},
+            }
         },
     }
 

@@ -68,7 +68,9 @@ function inbox.accept(grace, ttl, packed)
       redis.call('SET', key, body, 'PX', ttl)
     elseif redis.call('EXISTS', key) == 0 then
       new = new + 1
-      insert(thread, redis.call('INCR', 'mc:ids') .. ' ' .. time .. ' ' .. body)
+      local id = redis.call('INCR', 'mc:ids')
+      redis.call('DEL', record_of(tostring(id)))  -- a store that lost its last writes may have had this id before
+      insert(thread, id .. ' ' .. time .. ' ' .. body)
       redis.call('SET', key, '', 'PX', ttl)
       if redis.call('ZADD', 'mc:due', 'NX', now + grace, thread) == 1 then answer[#answer + 1] = thread end
     end

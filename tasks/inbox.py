@@ -90,7 +90,7 @@ class Lease:
         self.deadline = deadline
         self._inbox = inbox
         self._cached: dict[str, bytes] = {}
-        self._foreseen = self._announced = NO_STEP
+        self._recorded_ahead = self._next_step = NO_STEP
         self._begin(event)
 
     def check(self) -> None:
@@ -113,9 +113,9 @@ class Lease:
 
     def record(self, name: str, value: str) -> str:
         """Record a step before the next one is taken. Raises `Stale` if the lease is lost."""
-        if (name, value) != self._foreseen:
+        if (name, value) != self._recorded_ahead:
             self._inbox.record(self, name, value)
-        self._foreseen = NO_STEP
+        self._recorded_ahead = NO_STEP
         self._steps[name] = value
         return value
 
@@ -124,7 +124,7 @@ class Lease:
 
         It says that the step may have been taken, so it is no harm if it never is.
         """
-        self._announced = (name, value)
+        self._next_step = (name, value)
 
     def achieve(self, name: str, value: str) -> str:
         """Record a step that worked: the event gets on, so its attempts count from here."""
@@ -179,7 +179,7 @@ class Lease:
 
     def _finish(self, outcome: str, letter: str = "") -> bool:
         counter = f"{outcome}:{lane_of(self.thread)}"
-        event = self._inbox.finish(self, counter, letter, self._announced)
+        event = self._inbox.finish(self, counter, letter, self._next_step)
         if event is None:
             return False
         self._begin(event)
@@ -187,8 +187,8 @@ class Lease:
 
     def _begin(self, event: Event) -> None:
         self.event, self.attempts, self._steps = event, event.attempts, dict(event.steps)
-        self._foreseen = NO_STEP if self._announced[0] in self._steps else self._announced
-        self._announced = NO_STEP
+        self._recorded_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
+        self._next_step = NO_STEP
 
 
 class Inbox:

@@ -65,8 +65,20 @@ LANES = {
 
 @app.task(name="relay")
 def relay(threads: list[str]) -> None:
-    """Work on the threads that a wake-up names."""
-    wake([thread for thread in threads if work_on(services(), thread)])
+    """Work on the threads that a wake-up names, for as long as a turn lasts; others take on the rest."""
+    turn_ends, left, released = time.monotonic() + TURN, list(threads), []
+    while left and not stopping.is_set():
+        thread = left.pop(0)
+        try:
+            if work_on(services(), thread):
+                released.append(thread)
+        except Exception:
+            # Whatever it is, the other threads are not to wait for the sweep.
+            log.exception("not_worked_on", thread=thread)
+        if time.monotonic() > turn_ends:
+            break
+    if not stopping.is_set():
+        wake([*released, *left])
 
 
 @app.task(name="sweep")

@@ -277,6 +277,12 @@ def test_what_is_not_understood_is_taken_if_it_is_signed(doors: Doors, body: byt
     assert doors.queues() == set()
 
 
+@pytest.mark.parametrize("depth", [100, 600, 5000])
+def test_a_body_nested_too_deep_is_refused_like_any_that_is_not_signed(doors: Doors, depth: int) -> None:
+    body = b'{"a":' * depth + b'"\\u0000"' + b"}" * depth
+    assert doors.meta(body, "wrong") == 403
+
+
 def test_what_is_not_understood_is_refused_if_it_is_not_signed(doors: Doors) -> None:
     assert doors.meta(b"no JSON", "wrong") == 403
 

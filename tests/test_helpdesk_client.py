@@ -35,7 +35,7 @@ from clients.helpdesk import (
     RestHelpdesk,
     Ticket,
 )
-from clients.http import guarded, http_client
+from clients.http import LATE, guarded, http_client
 from clients.media import File
 from tests.conftest import PAGE_A, WEBHOOK_SECRET
 from tests.recording import FOLDER, HELPDESK, SITES, cassette
@@ -309,6 +309,35 @@ def test_a_success_that_is_no_json_has_an_unknown_outcome(content: bytes) -> Non
     with pytest.raises(Unavailable) as failure:
         site.helpdesk.create_ticket(_new_ticket("m_1"), "k")
     assert failure.value.maybe_done
+
+
+def test_half_an_emoji_in_an_answer_can_be_stored() -> None:
+    content = b'{"attachment": {"id": "3", "url": "/files/3", "filename": "\\ud83d.png"}}'
+    site = Site(lambda _: httpx.Response(201, content=content))
+    with BytesIO(b"x") as stream:
+        uploaded = site.helpdesk.upload(File("a.png", "image/png", 1, stream), "k")
+    assert uploaded.filename == "?.png"
+
+
+def test_a_helpdesk_that_ignores_the_search_for_an_external_id_hides_nothing() -> None:
+    body = {"tickets": [{"id": "1", "external_id": "m_0"}], "comments": [{"id": "2", "external_id": "m_0"}]}
+    assert _answering(200, body).ticket_by_external_id("m_1") is None
+    assert _answering(200, body).comment_by_external_id("1", "m_1") is None
+
+
+def test_an_answer_that_does_not_repeat_the_external_id_is_believed() -> None:
+    body = {"tickets": [{"id": "1"}], "comments": [{"id": "2"}]}
+    assert _answering(200, body).ticket_by_external_id("m_1") == Ticket("1", closed=False, config=None)
+    assert _answering(200, body).comment_by_external_id("1", "m_1") == "2"
+
+
+def test_a_call_that_was_not_answered_in_time_may_take_effect_late() -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("no answer")
+
+    with pytest.raises(Unavailable) as failure:
+        Site(fail).helpdesk.create_ticket(_new_ticket("m_1"), "k")
+    assert failure.value.retry_after == LATE
 
 
 @pytest.mark.parametrize(

@@ -989,7 +989,7 @@ class Interleaving(RuleBasedStateMachine):
     def finish(self, *, number: int, repeated: bool) -> None:
         """Finish the event of a lease; a repeated call is one whose answer got lost."""
         if lease := self.pick(number):
-            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._announced
+            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._next_step
             if repeated:
                 self.workers[0].finish(lease, "relayed:in", "", announced)
                 self.announce(lease, announced, left=self.expected[lease.thread].queue[1:] if owned else [])
@@ -1013,7 +1013,7 @@ class Interleaving(RuleBasedStateMachine):
     def bury(self, number: int) -> None:
         """Bury the event of a lease."""
         if lease := self.pick(number):
-            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._announced
+            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._next_step
             head = self.expected[lease.thread].queue[0] if owned else None
             goes_on = lease.bury("refused")
             self.taken(lease, name, goes_on=goes_on, done=False)
@@ -1054,7 +1054,7 @@ class Interleaving(RuleBasedStateMachine):
         if self.owns(lease):
             lease.record(step, value)
             self.steps.setdefault(lease.event.body.decode(), {})[step] = value
-        elif (step, value) == lease._foreseen:
+        elif (step, value) == lease._recorded_ahead:
             lease.record(step, value)  # nothing is written: whoever has the thread now finds it there
         else:
             with pytest.raises(Stale):

@@ -35,6 +35,7 @@ from clients.media import File, MediaFetcher
 from sandbox.stack import until
 from tasks import inbound, receipts, relay
 from tasks.accept import inbound_thread, messenger_row, outbound_thread, reply_row, ticket_thread
+from tasks.celery import app
 from tasks.inbox import Inbox, Lease, connect
 from tasks.renewer import Renewer
 from tasks.services import Services
@@ -999,11 +1000,51 @@ def test_a_thread_that_let_go_is_woken(world: World, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(relay, "services", lambda: world.service)
     world.receive("m_1")
     world.receive("m_2", at=SENT_AT + 1)
+    relay.relay([IN])
+
+    assert world.wake_ups() == [f"[['{IN}']]"]
+
+
+def test_the_sweep_waits_behind_no_wake_up(world: World) -> None:
+    queue = app.conf.beat_schedule["sweep"]["options"]["queue"]
+    assert queue != app.conf.task_default_queue
+    assert {one.name for one in app.conf.task_queues} == {queue, app.conf.task_default_queue}
+
+
+def test_threads_that_a_wake_up_has_no_time_for_are_woken_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "TURN", -1)
+    monkeypatch.setattr(relay, "services", lambda: world.service)
+    world.receive()
     world.reply()
     relay.relay([IN, OUT])
 
-    assert world.wake_ups() == [f"[['{IN}']]"]
-    assert world.meta.texts() == ["Hello"]
+    assert world.store.llen(f"mc:queue:{IN}") == 0
+    assert world.wake_ups() == [f"[['{OUT}']]"]
+
+
+def test_an_error_with_one_thread_keeps_no_other_from_its_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "services", lambda: world.service)
+    monkeypatch.setattr(relay, "_side", {IN: "helpdesk"}.__getitem__)
+    world.receive()
+    relay.relay([OUT, IN])
+
+    assert world.store.llen(f"mc:queue:{IN}") == 0
+
+
+def test_a_worker_that_stops_begins_no_further_thread(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping = threading.Event()
+    stopping.set()
+    monkeypatch.setattr(relay, "stopping", stopping)
+    monkeypatch.setattr(relay, "services", lambda: world.service)
+    world.receive()
+    relay.relay([IN])
+
+    assert world.store.llen(f"mc:queue:{IN}") == 1
+    assert world.wake_ups() == []
 
 
 def test_a_worker_that_stops_lets_go_after_the_event_it_is_at(
