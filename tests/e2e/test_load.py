@@ -3,15 +3,12 @@
 import pytest
 
 from sandbox.stack import Stack
-from tests.e2e.load import RESTLESS, Ledger, kill
+from tests.e2e.load import Ledger, kill, restless
 
 
 @pytest.fixture
 def ledger(stack: Stack) -> Ledger:
-    # No key protects the creates: only looking before repeating does.
-    stack.ask_desk("PUT", "/settings", {"honour_idempotency": False})
-    stack.ask_meta("PUT", "/behaviour", RESTLESS)
-    return Ledger(stack)
+    return restless(stack)
 
 
 def test_all_messages_arrive_once_and_in_order(ledger: Ledger) -> None:
