@@ -801,7 +801,7 @@ def test_faults_can_be_ordered(desk: Desk) -> None:
 
 
 def test_a_slow_answer_comes_after_the_work(desk: Desk) -> None:
-    fault = {"path": "/api/v1/tickets", "method": "POST", "delay": 60, "after": True, "times": 1}
+    fault = {"path": "/api/v1/tickets", "method": "POST", "delay": 3, "after": True, "times": 1}
     desk.http.put("/sandbox/faults", json=[fault]).raise_for_status()
     with pytest.raises(httpx.ReadTimeout):
         desk.create("tickets", json={"ticket": TICKET}, timeout=0.5)

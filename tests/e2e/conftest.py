@@ -1,11 +1,9 @@
-"""A running product for each test that asks for one."""
+"""A running product for the tests of a module."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,18 +12,6 @@ from sandbox.stack import Stack
 
 QUICK: dict[str, Any] = {"worker": {"lease": 3, "echo_wait": 3, "attempts": 3}}
 """Settings that make a test of waiting short; the ratios between them are those of the defaults."""
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
-    """Start a stack; it stops when the test ends."""
-    with ExitStack() as running:
-
-        def start(**options: Any) -> Stack:
-            options = {"settings": QUICK} | options
-            return running.enter_context(Stack(tmp_path / "stack", **options))
-
-        yield start
 
 
 @pytest.fixture(scope="module")

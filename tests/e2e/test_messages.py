@@ -9,7 +9,6 @@ import pytest
 from sandbox.samples import document, photo
 from sandbox.stack import PAGES, Stack, until
 
-Start = Callable[..., Stack]
 numbers = itertools.count()
 PAGE = PAGES[0].page_id
 
@@ -49,12 +48,12 @@ def test_several_files_in_one_message_stand_in_their_order(stack: Stack, psid: s
     assert lines[2].startswith("[invoice.pdf](")
 
 
-def test_a_file_that_cannot_be_fetched_is_named_with_its_link(start: Start) -> None:
-    stack = start()
+def test_a_file_that_cannot_be_fetched_is_named_with_its_link(stack: Stack, psid: str) -> None:
     stack.ask_meta("PUT", "/behaviour", {"media_lifetime": -10})
-    stack.write("7700000000000000", text="see this", files=[photo().as_json()])
+    stack.write(psid, text="see this", files=[photo().as_json()])
+    stack.ask_meta("PUT", "/behaviour", {"media_lifetime": 86400})
 
-    (body,) = bodies(stack, "7700000000000000", 1)
+    (body,) = bodies(stack, psid, 1)
     assert body.startswith("see this")
     assert "its link has expired" in body
     assert "/media/" in body

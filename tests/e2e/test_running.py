@@ -1,11 +1,13 @@
-"""The command line: what starts, what says why it does not, what starts again."""
+"""The command line: what starts, what says why it does not, what starts again.
+
+Most tests share a stack: each leaves it running, as it found it.
+"""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,9 +15,8 @@ import yaml
 
 from connector.store import binary
 from sandbox.stack import Process, Stack, until
+from tests.e2e.conftest import QUICK
 from tests.e2e.load import kill, part
-
-Start = Callable[..., Stack]
 
 
 def connector(*arguments: str, settings: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -56,8 +57,7 @@ def test_wrong_settings_stop_the_start_with_a_line_for_each_fault(tmp_path: Path
     assert len(faults) == 3
 
 
-def test_a_page_with_two_active_connections_stops_the_start(start: Start) -> None:
-    stack = start()
+def test_a_page_with_two_active_connections_stops_the_start(stack: Stack) -> None:
     settings = yaml.safe_load(stack.settings_file.read_text())
     settings["connections"].append(settings["connections"][0])
     file = stack.folder / "doubled.yaml"
@@ -69,8 +69,7 @@ def test_a_page_with_two_active_connections_stops_the_start(start: Start) -> Non
     assert "2 active connections" in run.stderr
 
 
-def test_a_second_run_with_the_same_data_says_so(start: Start) -> None:
-    stack = start()
+def test_a_second_run_with_the_same_data_says_so(stack: Stack) -> None:
 
     run = connector("up", settings=stack.settings_file)
 
@@ -78,8 +77,7 @@ def test_a_second_run_with_the_same_data_says_so(start: Start) -> None:
     assert "in use by another run" in run.stderr
 
 
-def test_a_port_that_is_taken_is_named(start: Start, tmp_path: Path) -> None:
-    stack = start()
+def test_a_port_that_is_taken_is_named(stack: Stack, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         data = str(tmp_path / "other")
@@ -92,8 +90,7 @@ def test_a_port_that_is_taken_is_named(start: Start, tmp_path: Path) -> None:
     assert "embedded_port" in run.stderr
 
 
-def test_it_stops_cleanly_and_keeps_what_it_accepted(start: Start) -> None:
-    stack = start()
+def test_it_stops_cleanly_and_keeps_what_it_accepted(stack: Stack) -> None:
     stack.desk.kill()
     stack.write("7800000000000000", text="keep me")
     until("Meta has delivered it", lambda: stack.ask_meta("GET", "/webhooks")["waiting"] == 0)
@@ -106,8 +103,7 @@ def test_it_stops_cleanly_and_keeps_what_it_accepted(start: Start) -> None:
     until("it is on a ticket", lambda: stack.tickets("7800000000000000"), 60)
 
 
-def test_children_end_when_the_supervisor_is_killed_and_a_new_run_goes_on(start: Start) -> None:
-    stack = start()
+def test_children_end_when_the_supervisor_is_killed_and_a_new_run_goes_on(stack: Stack) -> None:
     children = psutil.Process(stack.connector.popen.pid).children(recursive=True)
     stack.connector.kill()
     gone, alive = psutil.wait_procs(children, timeout=40)
@@ -120,16 +116,14 @@ def test_children_end_when_the_supervisor_is_killed_and_a_new_run_goes_on(start:
     until("it is on a ticket", lambda: stack.tickets("7800000000000001"), 30)
 
 
-def test_a_scheduler_that_dies_is_started_again(start: Start) -> None:
-    stack = start()
+def test_a_scheduler_that_dies_is_started_again(stack: Stack) -> None:
     before = part(stack, "beat").pid
     kill(stack, "beat")
 
     assert part(stack, "beat").pid != before
 
 
-def test_a_worker_that_takes_nothing_is_restarted(start: Start) -> None:
-    stack = start()
+def test_a_worker_that_takes_nothing_is_restarted(stack: Stack) -> None:
     stuck = part(stack, "worker")
     stuck.send_signal(signal.SIGSTOP)
     stack.write("7800000000000002", text="hello")
@@ -138,40 +132,41 @@ def test_a_worker_that_takes_nothing_is_restarted(start: Start) -> None:
     assert not stuck.is_running() or part(stack, "worker").pid != stuck.pid
 
 
-def test_the_parts_run_one_by_one_on_a_store_of_their_own(start: Start) -> None:
-    stack = start()
-    stack.connector.stop()
-    settings = yaml.safe_load(stack.settings_file.read_text())
-    port = settings["embedded_port"]
-    settings["redis_url"] = f"redis://127.0.0.1:{port}/0"
-    stack.settings_file.write_text(yaml.safe_dump(settings))
+class OneByOne(Stack):
+    """A stack whose parts run one by one, with a store and a web server of the operator's."""
 
-    store = stack.process("own-store", [binary(), "--port", str(port), "--save", ""])
-    web = [sys.executable, "-m", "uvicorn", "connector.app:app", "--port", str(settings["port"])]
-    parts: list[Process] = [
-        store,
-        stack.process("web", web),
-        stack.process("worker", [sys.executable, "-m", "celery", "-A", "tasks", "worker"]),
-        stack.process("beat", [sys.executable, "-m", "connector", "beat"]),
-        stack.process("worker-2", [sys.executable, "-m", "connector", "worker"]),
-    ]
-    try:
-        until("it is ready", lambda: stack.http.get(f"{stack.url}/readyz").is_success, 30)
+    def start_connector(self) -> None:
+        settings = yaml.safe_load(self.settings_file.read_text())
+        settings["redis_url"] = f"redis://127.0.0.1:{self.store_port}/0"
+        self.settings_file.write_text(yaml.safe_dump(settings))
+        web = [sys.executable, "-m", "uvicorn", "connector.app:app", "--port", str(self.port)]
+        self.parts: list[Process] = [
+            self.process("own-store", [binary(), "--port", str(self.store_port), "--save", ""]),
+            self.process("web", web),
+            self.process("worker", [sys.executable, "-m", "celery", "-A", "tasks", "worker"]),
+            self.process("beat", [sys.executable, "-m", "connector", "beat"]),
+            self.process("worker-2", [sys.executable, "-m", "connector", "worker"]),
+        ]
+
+    def stop_connector(self) -> None:
+        for process in reversed(self.parts):
+            process.stop()
+
+
+def test_the_parts_run_one_by_one_on_a_store_of_their_own(tmp_path: Path) -> None:
+    with OneByOne(tmp_path / "stack", settings=QUICK) as stack:
         for number in range(20):
             stack.write("7800000000000003", text=str(number))
         until("all arrived", lambda: len(_texts(stack, "7800000000000003")) == 20, 30)
+
         assert _texts(stack, "7800000000000003") == [str(number) for number in range(20)]
-    finally:
-        for process in reversed(parts):
-            process.stop()
 
 
 def _texts(stack: Stack, psid: str) -> list[str]:
     return [entry["body"] for ticket in stack.tickets(psid) for entry in (ticket, *ticket["comments"])]
 
 
-def test_logs_hold_no_token_and_no_text(start: Start) -> None:
-    stack = start()
+def test_logs_hold_no_token_and_no_text(stack: Stack) -> None:
     stack.write("7800000000000004", text="a very private matter")
     ticket = until("a ticket", lambda: stack.tickets("7800000000000004"))[0]
     stack.reply(ticket["id"], "a very private answer")

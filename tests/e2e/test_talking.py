@@ -14,11 +14,17 @@ Talk = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
-    """Run a command of the sandbox beside a running stack."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder in which a demo's stack runs."""
     home = tmp_path_factory.mktemp("home")
     with Stack(home / FOLDER):
-        yield lambda *arguments: sandbox(home, *arguments).stdout
+        yield home
+
+
+@pytest.fixture
+def talk(home: Path) -> Talk:
+    """Run a command of the sandbox beside the running stack."""
+    return lambda *arguments: sandbox(home, *arguments).stdout
 
 
 def sandbox(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,11 +65,10 @@ def test_without_a_running_demo_it_says_how_to_start_one(tmp_path: Path) -> None
     assert "make demo" in run.stderr
 
 
-def test_a_second_demo_in_the_same_folder_leaves_the_first_one_alone(tmp_path: Path) -> None:
-    with Stack(tmp_path / FOLDER):
-        command = [sys.executable, "-m", "sandbox.demo", "--once"]
-        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+def test_a_second_demo_in_the_same_folder_leaves_the_first_one_alone(home: Path) -> None:
+    command = [sys.executable, "-m", "sandbox.demo", "--once"]
+    run = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=60, check=False)
 
-        assert run.returncode == 1
-        assert "already runs" in run.stderr
-        assert (tmp_path / FOLDER / "stack.json").is_file()
+    assert run.returncode == 1
+    assert "already runs" in run.stderr
+    assert (home / FOLDER / "stack.json").is_file()
