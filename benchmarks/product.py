@@ -1,7 +1,7 @@
 """The connector's own processes, one by one, beside a store of their own and the stub of both other sides."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -26,11 +26,13 @@ COMMANDS = {
 
 
 @contextmanager
-def valkey(folder: Path, core: int | None = OTHER_CORE) -> Iterator[tuple[redis.Redis, psutil.Process]]:
+def valkey(
+    folder: Path, core: int | None = OTHER_CORE, options: Sequence[str] = ()
+) -> Iterator[tuple[redis.Redis, psutil.Process]]:
     """Run the store that the product embeds, with the product's own options: every write is on disk."""
     data, port = folder / "data", free_port()
     data.mkdir(parents=True, exist_ok=True)
-    command = store.command(Settings.model_construct(embedded_port=port, data_dir=data))
+    command = [*store.command(Settings.model_construct(embedded_port=port, data_dir=data)), *options]
     with redis.Redis(port=port) as client:
 
         def answers() -> bool:
