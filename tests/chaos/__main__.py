@@ -25,6 +25,8 @@ from tests.chaos.system import System
 from tests.e2e.load import RESTLESS
 
 SETTLES_WITHIN = 60.0
+LEAST = 20
+"""How many messages a part has to have accepted for its outcome to mean anything."""
 WARM_UP = 3.0
 KINDS = ("lost", "doubled", "out of order", "stuck", "dead")
 META = RESTLESS | {"receipts": True, "regain": 0}
@@ -86,6 +88,7 @@ class Run:
     def __init__(self, system: System, seed: int, plan: Plan) -> None:
         self._system, self._seed, self._plan = system, seed, plan
         self._ends = time.monotonic() + plan.duration
+        self.proofs_so_far: list[proofs.Proof] = []
 
     def parts(self) -> Iterator[Part]:
         """Go through the parts at random: one for each way of writing the store's file."""
@@ -109,7 +112,11 @@ class Run:
 
     def _account(self, name: str, people: People, done: Counter[str]) -> Part:
         ledger = Ledger(self._system, people, Records(self._system))
-        return Part(name, ledger, ledger.wrong(), done)
+        part = Part(name, ledger, ledger.wrong(), done)
+        if ledger.accepted[IN] < LEAST:
+            says = f"{name}: only {ledger.accepted[IN]} messages were accepted, which shows nothing"
+            self.proofs_so_far.append(proofs.Proof(says, holds=False))
+        return part
 
     def _settle(self) -> None:
         """Lift every fault, and wait until all is through; what is not, the ledger finds stuck."""
@@ -117,9 +124,11 @@ class Run:
         began = time.monotonic()
         try:
             until("all is through", self._system.is_quiet, SETTLES_WITHIN)
+            quiet = f"quiet {time.monotonic() - began:.0f} s later"
         except NeverHappened as reason:
-            click.secho(str(reason), fg="red")
-        click.echo(f"{self._left()} all faults lifted; quiet {time.monotonic() - began:.0f} s later")
+            quiet = str(reason)
+            self.proofs_so_far.append(proofs.Proof(f"after all faults were lifted: {reason}", holds=False))
+        click.echo(f"{self._left()} all faults lifted; {quiet}")
 
     def _left(self) -> str:
         return f"[{max(0, self._ends - time.monotonic()):4.0f} s left]"
@@ -196,7 +205,7 @@ def main(duration: float, seed: int | None, folder: Path) -> None:
         parts = list(run.parts())
         last, found = run.proofs()
         parts.append(last)
-        well = verdict(system, parts, found)
+        well = verdict(system, parts, [*run.proofs_so_far, *found])
     click.secho(
         f"Seed {seed}: {'nothing' if well else 'something'} went wrong", fg="green" if well else "red"
     )

@@ -55,6 +55,7 @@ HELPDESK: dict[str, list[dict[str, Any]]] = {
     "answers too late": [
         {"path": CREATES, "method": "POST", "every": 4, "times": 3, "delay": 21, "after": True}
     ],
+    "stores too late": [{"path": CREATES, "method": "POST", "every": 4, "times": 3, "delay": 24}],
 }
 META: dict[str, list[dict[str, Any]]] = {
     "answers 1/1357046 after it sent": [],

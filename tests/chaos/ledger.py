@@ -92,6 +92,9 @@ class Ledger:
             yield Wrong(IN, "doubled", one.psid, what, where, since)
         if [file["sha256"] for file in found[0]["attachments"]] != one.files:
             yield Wrong(IN, "wrong file", one.psid, f"“{one.text}”: {found[0]['body']}", where, since)
+        if found[0]["external_id"] != one.mid:
+            what = f"“{one.text}” stands there as {found[0]['external_id']}"
+            yield Wrong(IN, "wrong id", one.psid, what, where, since)
         if abs(seconds(found[0]["created_at"]) - since) > 0.002:
             what = f"“{one.text}” is dated {found[0]['created_at']}"
             yield Wrong(IN, "wrong time", one.psid, what, where, since)
@@ -159,6 +162,8 @@ class Ledger:
         elif not whole:
             lost = Wrong(OUT, "lost", psid, f"{name} ({len(parts)} parts came)", ids, since)
             yield from self._missing(lost, reply["body"].partition(".")[0], tried)
+        elif reply["config"].get("delivery", {}).get("status") == "failed":
+            yield Wrong(OUT, "wrong status", psid, f"{name} arrived and is shown as failed", ids, since)
         elif tried and tried.accepted:
             self.stays[OUT].append(self.records.stored.get(marks[-1], 0) - tried.accepted)
 
