@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the run, the table, and the story of the first message that came to grief."""
+"""`python -m tests.chaos`: the run, the table, and the story of the first message that went wrong."""
 
 import secrets
 import shutil
@@ -158,7 +158,7 @@ def table(parts: Sequence[Part]) -> Iterator[str]:
     yield " | ".join(columns)
     for part in parts:
         for what in (IN, OUT):
-            counts = Counter(one.kind for one in part.wrong if one.way == what)
+            counts = Counter(one.kind for one in part.wrong if one.direction == what)
             other = sum(count for kind, count in counts.items() if kind not in KINDS)
             stays = sorted(part.ledger.stays[what]) or [0.0]
             shares = statistics.quantiles([*stays, stays[-1]], n=100)

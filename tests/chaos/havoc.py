@@ -55,7 +55,6 @@ HELPDESK: dict[str, list[dict[str, Any]]] = {
     "answers too late": [
         {"path": CREATES, "method": "POST", "every": 4, "times": 3, "delay": 21, "after": True}
     ],
-    "stores too late": [{"path": CREATES, "method": "POST", "every": 4, "times": 3, "delay": 24}],
 }
 META: dict[str, list[dict[str, Any]]] = {
     "answers 1/1357046 after it sent": [],
@@ -81,14 +80,14 @@ CALM: dict[str, Any] = {"lost_after_send": None, "echo_before_response": 0.25}
 class Havoc:
     """One part of a run: `outage` is for how long the helpdesk stops whole, in seconds, a third into it.
 
-    `pace` is the mean time between two blows to a process, and about that between two bad days, in seconds.
+    `pace` is the mean time between two signals to a process, and about that between two bad days, in seconds.
     """
 
     def __init__(self, system: System, seed: str, *, outage: float, pace: float = 2.5) -> None:
         self._system, self._outage, self._pace = system, outage, pace
-        self._random = {name: random.Random(f"{seed} {name}") for name in ("blows", "helpdesk", "meta")}
+        self._random = {name: random.Random(f"{seed} {name}") for name in ("signals", "helpdesk", "meta")}
         self._decks: dict[str, Iterator[Any]] = {
-            "blows": _deck(self._random["blows"], VICTIMS),
+            "signals": _deck(self._random["signals"], VICTIMS),
             "helpdesk": _deck(self._random["helpdesk"], [*HELPDESK, "refuses connections"]),
             "meta": _deck(self._random["meta"], list(META)),
         }
@@ -107,9 +106,9 @@ class Havoc:
             return wait or 3600.0
 
         return [
-            Loop("the blows", self._strike),
-            Loop("the helpdesk's weather", self._helpdesk),
-            Loop("Meta's weather", self._meta),
+            Loop("the signals", self._strike),
+            Loop("the helpdesk's faults", self._helpdesk),
+            Loop("Meta's faults", self._meta),
             Loop("the helpdesk's outage", stop_the_helpdesk),
         ]
 
@@ -118,8 +117,8 @@ class Havoc:
         self._system.journal.note("havoc", what=f"{where} {what}")
 
     def _strike(self) -> float:
-        number, part, which = next(self._decks["blows"])
-        chance = self._random["blows"]
+        number, part, which = next(self._decks["signals"])
+        chance = self._random["signals"]
         self._system.away[part] = time.monotonic() + chance.choice([0.1, 0.5, 1, 1, 5])
         length = LEASE * chance.uniform(1.3, 2) if "worker" in part else chance.uniform(1, 6)
         for process in self._victims(part, which):
@@ -135,7 +134,7 @@ class Havoc:
     def _victims(self, part: str, which: str) -> list[psutil.Process]:
         tree = self._system.tree(part)
         chosen = {"parent": tree[:1], "child": tree[1:2], "pool": tree[2:], "tree": tree}[which]
-        return [self._random["blows"].choice(chosen)] if chosen and which == "pool" else chosen
+        return [self._random["signals"].choice(chosen)] if chosen and which == "pool" else chosen
 
     def _resume_after(self, process: psutil.Process, part: str, seconds: float) -> None:
         def resume() -> None:

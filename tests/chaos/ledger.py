@@ -19,7 +19,7 @@ class Wrong:
     `since` is when the message was written, in unix seconds.
     """
 
-    way: str
+    direction: str
     kind: str
     psid: str
     what: str
