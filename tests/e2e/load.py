@@ -78,8 +78,8 @@ class Ledger:
     def faults(self) -> Iterator[str]:
         """Yield what is lost, doubled or out of order.
 
-        While a door is away, or slow, Meta itself sends later messages before it repeats the failed ones. Those
-        that were relayed by then cannot be taken back; every comment carries the time it was written at, though.
+        While a door is away, or slow, Meta itself sends later messages before it repeats the failed ones.
+        Those that were relayed by then stay where they are; every comment carries the time of its writing.
         """
         arrived = self.arrived(by_time=self._failed_webhooks() > self.failed_before)
         for psid, texts in self.written.items():
