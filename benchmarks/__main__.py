@@ -5,6 +5,7 @@ import importlib
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,10 +38,7 @@ def main(words: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as temporary:
         bench = Bench(Path(temporary), Report(" ".join(["python -m benchmarks", *words])), arguments.quick)
         try:
-            for suite in arguments.suites or SUITES:
-                bench.suite, bench.table = suite, ""
-                bench.say("begins")
-                importlib.import_module(f"benchmarks.{suite}").run(bench)
+            failed = [suite for suite in arguments.suites or SUITES if not _run(bench, suite)]
         except KeyboardInterrupt:
             bench.say("stopped")
             return 130
@@ -48,7 +46,20 @@ def main(words: Sequence[str]) -> int:
     if folder:
         bench.report.save(folder, "-".join(arguments.suites) or "benchmarks")
     print(bench.report.table())
-    return 0
+    return 1 if failed else 0
+
+
+def _run(bench: Bench, suite: str) -> bool:
+    """Run a suite. If it fails, what was measured before is kept, and the report says so."""
+    bench.suite, bench.table = suite, ""
+    bench.say("begins")
+    try:
+        importlib.import_module(f"benchmarks.{suite}").run(bench)
+    except Exception as error:
+        traceback.print_exc()
+        bench.note(f"**{suite} was not measured to its end**: {type(error).__name__}: {error}")
+        return False
+    return True
 
 
 if __name__ == "__main__":

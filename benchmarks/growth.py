@@ -21,6 +21,7 @@ from benchmarks.bodies import PAGE_ID, Bodies, psid, signatures
 from benchmarks.processes import OTHER_CORE, Usage, pinned, usage
 from benchmarks.product import Product
 from sandbox.stack import NeverHappened, until
+from tasks.celery import SWEEPS
 
 FLAT = 1.15
 PARTS = ("web", "worker", "valkey")
@@ -89,7 +90,7 @@ def _start(bench: Bench, product: Product, name: str) -> None:
 
     def beat() -> None:
         product.start("beat")
-        until("a sweep was sent", lambda: product.store.llen("connector"))
+        until("a sweep was sent", lambda: product.store.llen(SWEEPS))
 
     def worker() -> None:
         _post(product, Bodies(senders=1).one()[0])
