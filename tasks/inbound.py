@@ -14,7 +14,7 @@ from connector import logs
 from connector.settings import Connection
 from tasks import profiles, receipts
 from tasks.accept import thread_of
-from tasks.inbox import Lease
+from tasks.lease import Lease
 from tasks.notes import tell_once
 from tasks.profiles import display_name, profile_of
 from tasks.services import Services

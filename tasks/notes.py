@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from clients.helpdesk import SYSTEM, NewComment
 from tasks.accept import page_of
-from tasks.inbox import Lease
+from tasks.lease import Lease
 from tasks.services import Services
 
 

@@ -29,7 +29,7 @@ from connector.settings import Connection
 from tasks import receipts
 from tasks.accept import Receipt, Reply, person_of, reply_row, thread_of
 from tasks.celery import wake
-from tasks.inbox import Lease
+from tasks.lease import Lease
 from tasks.notes import tell_once
 from tasks.services import Services
 

@@ -7,7 +7,7 @@ from clients.events import Thread
 from clients.messenger import Profile
 from connector import logs
 from connector.settings import Connection
-from tasks.inbox import Lease
+from tasks.lease import Lease
 from tasks.services import Services
 
 log = logs.get(__name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clients import events
 from clients.errors import RejectedError, Stale, Unavailable
 from connector import logs
-from tasks.inbox import Lease
+from tasks.lease import Lease
 from tasks.services import Services
 
 log = logs.get(__name__)

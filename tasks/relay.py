@@ -22,7 +22,7 @@ from connector import logs
 from tasks import inbound, outbound
 from tasks.accept import page_of, thread_of
 from tasks.celery import app, stopping, wake
-from tasks.inbox import Lease, lane_of
+from tasks.lease import Lease, lane_of
 from tasks.renewer import renewed
 from tasks.services import Services, services
 

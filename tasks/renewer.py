@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import redis
 
 from tasks.celery import beat_the_heart
-from tasks.inbox import Lease
+from tasks.lease import Lease
 
 
 class Renewer:

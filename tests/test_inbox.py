@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from clients.errors import Stale
-from tasks.inbox import (
-    GRACE,
-    HISTORY_LENGTH,
-    SEEN_FOR,
-    Inbox,
-    Lease,
-    Letter,
-    Row,
-    connect,
-    echo_key,
-    seen_key,
-)
+from tasks.inbox import GRACE, SEEN_FOR, Inbox, Letter, Row, connect, echo_key, seen_key
+from tasks.lease import HISTORY_LENGTH, Lease
 
 THREAD, OTHER = "in:1:2", "in:1:3"
 SIDE = "helpdesk"

@@ -36,7 +36,8 @@ from sandbox.stack import until
 from tasks import inbound, receipts, relay
 from tasks.accept import inbound_thread, messenger_row, outbound_thread, reply_row, ticket_thread
 from tasks.celery import app
-from tasks.inbox import Inbox, Lease, connect
+from tasks.inbox import Inbox, connect
+from tasks.lease import Lease
 from tasks.renewer import Renewer
 from tasks.services import Services
 from tests.conftest import PAGE_A, SECRET_A, MakeSettings, connection, payload
