@@ -1,7 +1,7 @@
 """Capacity: what ten, a thousand and a million messages a second take, from what the benchmarks measured.
 
-`python -m benchmarks.capacity` reads `benchmarks/results/benchmarks.json` and prints two tables: how many of
-each part are needed, and, from a small simulation, how long a message then waits.
+`python -m benchmarks.capacity` reads what was measured last (`benchmarks/results/*.json`) and prints two
+tables: how many of each part are needed, and, from a small simulation, how long a message then waits.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from statistics import quantiles
 
 from benchmarks.report import markdown, number
 
-RESULTS = Path(__file__).parent / "results" / "benchmarks.json"
+RESULTS = Path(__file__).parent / "results"
 RATES = (10, 1_000, 1_000_000)
 """Messages a second, both ways together."""
 REPLIES = 0.4
@@ -48,9 +48,12 @@ class Measured:
     worker_memory: float
 
 
-def measured(path: Path = RESULTS) -> Measured:
-    """Read what a run of all benchmarks measured."""
-    figures = {(one["case"], one["measure"]): one["value"] for one in json.loads(path.read_text())["figures"]}
+def measured(folder: Path = RESULTS) -> Measured:
+    """Read what was measured; of two runs the later one counts."""
+    runs = sorted(
+        (json.loads(path.read_text()) for path in folder.glob("*.json")), key=lambda run: str(run["began"])
+    )
+    figures = {(one["case"], one["measure"]): one["value"] for run in runs for one in run["figures"]}
 
     def cpu(case: str, part: str) -> float:
         return float(figures[case, f"CPU a message: {part}"]) / 1000
