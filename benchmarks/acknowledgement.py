@@ -19,15 +19,15 @@ import redis
 from benchmarks import peers
 from benchmarks.baselines import BROKER_VARIABLE
 from benchmarks.bench import Bench
-from benchmarks.bodies import Bodies, signatures
+from benchmarks.bodies import SECRET, Bodies
 from benchmarks.processes import OTHER_CORE, SERVER_CORE, answers_at, pinned, server, usage
 from benchmarks.product import Product, valkey
+from sandbox.meta.webhooks import signed_headers
 from sandbox.stack import NeverHappened, free_port
 
 DOOR = "/social_media/webhooks/facebook"
 BARE, SIGNED, DELAY = "bare Starlette", "Starlette + HMAC", "Starlette + HMAC + `task.delay()`"
 OURS = "ours"
-JSON = {"Content-Type": "application/json"}
 NOTHING = "no: answers, then works"
 
 
@@ -152,7 +152,7 @@ def _start(peer: peers.Peer, bench: Bench, opened: ExitStack) -> tuple[str, psut
     body, _ = Bodies().one()
 
     def answers() -> bool:
-        return httpx.post(url, content=body, headers=signatures(body) | JSON, trust_env=False).is_success
+        return httpx.post(url, content=body, headers=signed_headers(body, SECRET), trust_env=False).is_success
 
     with contextlib.chdir(peers.FOLDER):
         running = server(command, log, core=SERVER_CORE, environment=environment, answers=answers)

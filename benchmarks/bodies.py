@@ -1,12 +1,11 @@
 """Webhooks as Meta sends them: escaped JSON, signed twice, each with mids that no other has."""
 
-import hmac
 import itertools
 import secrets
 import time
 from collections.abc import Iterator
 
-from sandbox.meta.webhooks import wire_body
+from sandbox.meta.webhooks import signed_headers, wire_body
 
 PAGE_ID = "107381679302250"
 SECRET = "5a" * 16
@@ -62,23 +61,12 @@ class Bodies:
             yield request(body, host, path)
 
 
-def signatures(body: bytes) -> dict[str, str]:
-    """Return both headers that Meta signs a body with; older libraries know the first one only."""
-    key = SECRET.encode()
-    return {
-        "X-Hub-Signature": "sha1=" + hmac.digest(key, body, "sha1").hex(),
-        "X-Hub-Signature-256": "sha256=" + hmac.digest(key, body, "sha256").hex(),
-    }
-
-
 def request(body: bytes, host: str, path: str) -> bytes:
     """Return the HTTP request that carries a body."""
     headers = {
         "Host": host,
-        "Content-Type": "application/json",
-        "User-Agent": "facebookexternalua",
         "Content-Length": str(len(body)),
-        **signatures(body),
+        **signed_headers(body, SECRET),
     }
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     return "\r\n".join(lines).encode() + body

@@ -1,7 +1,5 @@
 """Feeds the connector's doors and Celery's queue, and waits until the other side has got it all."""
 
-import base64
-import hmac
 import http.client
 import threading
 import time
@@ -14,8 +12,10 @@ import msgspec
 import redis
 from celery import Celery
 
-from benchmarks.bodies import PAGE_ID, Bodies, psid, signatures
+from benchmarks.bodies import PAGE_ID, SECRET, Bodies, psid
 from benchmarks.product import WEBHOOK_SECRET, Product
+from sandbox.helpdesk.webhooks import sign
+from sandbox.meta.webhooks import signed_headers
 from sandbox.stack import until
 
 HANDS = 8
@@ -75,15 +75,13 @@ class Feeder:
         self._stub.post("/reset")
 
 
-def messages(
-    count: int, *, batch: int = 100, burst: int = 1, senders: int | None = None
-) -> Iterator[Webhook]:
+def messages(count: int, *, batch: int = 100, burst: int = 1) -> Iterator[Webhook]:
     """Yield Meta's webhooks of `count` messages, `batch` in a body, `burst` in a row from each."""
     batch = min(batch, count)
-    bodies = Bodies(batch, senders or count // burst, burst=burst)
+    bodies = Bodies(batch, count // burst, burst=burst)
     for _ in range(count // batch):
         body, _mids = bodies.one()
-        yield IN, body, signatures(body)
+        yield IN, body, signed_headers(body, SECRET)
 
 
 def replies(count: int, *, burst: int = 1, first: int = 0) -> Iterator[Webhook]:
@@ -91,9 +89,7 @@ def replies(count: int, *, burst: int = 1, first: int = 0) -> Iterator[Webhook]:
     for number in range(first, first + count):
         body = msgspec.json.encode(_comment(number, psid(number // burst)))
         stamp = str(int(time.time()))
-        key = base64.b64decode(WEBHOOK_SECRET.removeprefix("whsec_"))
-        digest = hmac.digest(key, f"msg_{number}.{stamp}.".encode() + body, "sha256")
-        signature = f"v1,{base64.b64encode(digest).decode()}"
+        signature = sign(WEBHOOK_SECRET, f"msg_{number}", stamp, body)
         headers = {"webhook-id": f"msg_{number}", "webhook-timestamp": stamp, "webhook-signature": signature}
         yield OUT, body, headers | {"content-type": "application/json"}
 

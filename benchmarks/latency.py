@@ -54,7 +54,7 @@ def _latencies(feeder: Feeder, webhooks: Iterable[Webhook]) -> list[float]:
     for webhook in webhooks:
         feeder.wait_until_quiet()
         feeder.reset()
-        time.sleep(PAUSE)
+        time.sleep(PAUSE)  # an idle system is what is measured
         sent = time.time()
         feeder.post([webhook])
         found.append((feeder.wait_for(1) - sent) * 1000)

@@ -88,7 +88,7 @@ class _Connection(kombu.Connection):
     """A connection to the broker that is tried again soon; kombu waits up to 30 s, and longer each time."""
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
-        """Connect, however long the broker is away."""
+        """Connect, with these waits between the attempts unless others are asked for."""
         soon = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
         return super().ensure_connection(*args, **soon | options)
 

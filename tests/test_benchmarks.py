@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import SUITES
-from benchmarks.bodies import SECRET, Bodies, request, signatures
+from benchmarks.bodies import SECRET, Bodies, request
 from benchmarks.capacity import HANDS, Measured, layout, simulated, waits
 from benchmarks.load import _status
 from benchmarks.report import Figure, Report, Target
 from clients import events, signature
+from sandbox.meta.webhooks import signed_headers
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,7 +47,7 @@ def test_a_suite_that_is_not_there_is_refused() -> None:
 def test_bodies_are_what_the_door_takes_and_no_mid_comes_twice() -> None:
     bodies = Bodies(batch=3, senders=2)
     (one, mids), (other, more) = bodies.one(), bodies.one()
-    signature.verify(one, signatures(one)["X-Hub-Signature-256"], SECRET)
+    signature.verify(one, signed_headers(one, SECRET)["X-Hub-Signature-256"], SECRET)
     items = [item for body in (one, other) for entry in events.split(body) for item in entry.items]
     assert [item.mid for item in items] == mids + more
     assert len(set(mids + more)) == 6

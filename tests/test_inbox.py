@@ -588,6 +588,14 @@ def test_a_foreseen_step_overwrites_none_that_was_taken(inbox: Inbox, stored: St
     assert claimed(inbox).step("call") == "ticket"
 
 
+def test_an_id_that_was_used_before_brings_no_steps_along(inbox: Inbox) -> None:
+    inbox.store.hset("mc:event:1", "step:sent:0", "m_1")  # the store lost that it had given this id
+    lease = begin(inbox, row("a"))
+
+    assert lease.event.id == 1
+    assert lease.step("sent:0") is None
+
+
 def test_a_lease_knows_what_is_cached_under_the_keys_it_was_claimed_with(inbox: Inbox) -> None:
     inbox.store.set("mc:link:1:2", "42")
     inbox.accept([row("a")])

@@ -16,6 +16,7 @@ from typing import Any, cast
 import httpx
 import pytest
 import redis
+from kombu.exceptions import OperationalError
 
 from clients import events
 from clients.errors import (
@@ -1010,6 +1011,18 @@ def test_the_sweep_waits_behind_no_wake_up(world: World) -> None:
     queue = app.conf.beat_schedule["sweep"]["options"]["queue"]
     assert queue != app.conf.task_default_queue
     assert {one.name for one in app.conf.task_queues} == {queue, app.conf.task_default_queue}
+
+
+def test_a_broker_that_is_away_is_asked_again_within_a_second() -> None:
+    waits = list[float]()
+    with (
+        app.connection_for_read("redis://127.0.0.1:1/0") as connection,
+        pytest.raises(OperationalError),
+    ):
+        connection.ensure_connection(errback=lambda _, wait: waits.append(wait), max_retries=3)
+
+    assert waits
+    assert max(waits) <= 1
 
 
 def test_threads_that_a_wake_up_has_no_time_for_are_woken_again(

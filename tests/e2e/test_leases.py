@@ -59,6 +59,14 @@ def until_hit(system: System, server: str) -> None:
     until(f"the {server} was called", lambda: ask("GET", "/faults")[0]["hits"])
 
 
+def stop_in_the_call(system: System, victim: str, other: str, server: str) -> None:
+    """Stop a worker while it waits for a server, until the other worker has done its work."""
+    until_hit(system, server)
+    only(system, other)
+    until("the other worker is done with it", system.is_quiet)
+    only(system, victim)
+
+
 def bodies(system: System, psid: str) -> list[str]:
     return [entry["body"] for ticket in system.tickets(psid) for entry in (ticket, *ticket["comments"])]
 
@@ -90,10 +98,7 @@ def test_a_worker_stopped_for_longer_than_its_lease_in_a_create_creates_nothing_
     only(system, victim)
     system.ask_desk("PUT", "/faults", [CREATE | {"delay": 1}])
     system.write(psid, text="first")
-    until_hit(system, "helpdesk")
-    only(system, other)
-    until("the other worker is done with it", system.is_quiet)
-    only(system, victim)
+    stop_in_the_call(system, victim, other, "helpdesk")
     system.write(psid, text="second")
 
     until("the stopped worker goes on", lambda: "second" in bodies(system, psid))
@@ -111,10 +116,7 @@ def test_a_worker_stopped_for_longer_than_its_lease_in_a_send_sends_nothing_twic
     only(system, victim)
     system.ask_meta("PUT", "/faults", [SEND | {"delay": 1}])
     system.reply(ticket["id"], "first")
-    until_hit(system, "Meta")
-    only(system, other)
-    until("the other worker is done with it", system.is_quiet)
-    only(system, victim)
+    stop_in_the_call(system, victim, other, "Meta")
     system.reply(ticket["id"], "second")
 
     until("the stopped worker goes on", lambda: "second" in texts(system, psid))
