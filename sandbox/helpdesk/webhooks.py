@@ -14,6 +14,7 @@ from typing import Literal
 import httpx
 import msgspec
 
+from sandbox import delivery
 from sandbox.helpdesk.store import Event, Store
 from sandbox.journal import Journal
 
@@ -104,7 +105,8 @@ class Webhooks:
             "webhook-signature": sign(self._secret, event.webhook_id, timestamp, event.body),
         }
         async with self._slots:
-            answer = await self._post(event.body, headers)
+            url = self._store.settings.webhook_url
+            answer = await delivery.post(self._http, url, event.body, headers, ANSWER_WITHIN)
         worked = answer.startswith("2")
         self._note(event, began, answer)
         with self._store.transaction():
@@ -115,17 +117,6 @@ class Webhooks:
         told = msgspec.json.decode(event.body)
         ids = {name: thing["id"] for name, thing in told["data"].items()}
         self._journal.note("webhook", began=began, type=told["type"], answer=answer, **ids)
-
-    async def _post(self, body: bytes, headers: dict[str, str]) -> str:
-        """Return the status, or what went wrong."""
-        try:
-            # httpx counts each read anew; the whole answer has to be here in time.
-            async with asyncio.timeout(ANSWER_WITHIN):
-                url = self._store.settings.webhook_url
-                answer = await self._http.post(url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            return type(error).__name__
-        return str(answer.status_code)
 
     def _finish(self, event: Event, state: Literal["delivered", "given up"]) -> None:
         with self._store.transaction():

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import httpx
-
+from sandbox import delivery
 from sandbox.journal import Journal
 from sandbox.meta.state import App, Page, Platform, now_ms
 
@@ -236,14 +235,8 @@ class Webhooks:
         """Return the status of the answer, or what went wrong; only 200 counts as delivered."""
         assert app.subscription is not None  # noqa: S101 - only wanted events come here
         body = wire_body(envelope)
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                answer = await self.platform.http.post(
-                    app.subscription.callback_url, content=body, headers=signed_headers(body, app.secret)
-                )
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            return type(error).__name__
-        return str(answer.status_code)
+        url, headers = app.subscription.callback_url, signed_headers(body, app.secret)
+        return await delivery.post(self.platform.http, url, body, headers, TIMEOUT)
 
     def _note(self, page: Page, *, delivered: bool) -> None:
         """Count how long a page's webhooks have failed; alert, and in the end unsubscribe the page."""
