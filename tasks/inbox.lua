@@ -23,22 +23,24 @@ local function record_of(event) return 'mc:event:' .. string.match(event, '^%d+'
 local function time_of(event) return tonumber(string.match(event, '^%d+ (%d+)')) or 0 end
 local function owns(thread, token) return redis.call('HGET', lease_of(thread), 'token') == token end
 
+-- A store that lost its last writes does not know, or no more, what a worker is at, and gives its id again.
+local function is_at(thread, token, id)
+  local head = owns(thread, token) and redis.call('LINDEX', queue_of(thread), 0)
+  return head and string.match(head, '^%d+') == id
+end
+
 -- Put an event in its place by the time it was sent at. Meta's own retries, and a dead letter that is tried
 -- again, come late: they go before what was sent after them, but never before an event that was begun.
 local function insert(thread, event)
   local queue, time = queue_of(thread), time_of(event)
-  local first = redis.call('EXISTS', lease_of(thread))
-  local length = redis.call('LLEN', queue)
-  local place = length
-  local neighbour = nil
-  while place > first do
-    neighbour = redis.call('LINDEX', queue, place - 1)
-    if time_of(neighbour) <= time then break end
-    place = place - 1
-  end
-  if place == length then
+  local last = redis.call('LINDEX', queue, -1)
+  if not last or time_of(last) <= time then
     redis.call('RPUSH', queue, event)
-  elseif place == 0 then
+    return
+  end
+  local place, begun = redis.call('LLEN', queue), redis.call('EXISTS', lease_of(thread))
+  while place > begun and time_of(redis.call('LINDEX', queue, place - 1)) > time do place = place - 1 end
+  if place == 0 then
     redis.call('LPUSH', queue, event)
   else
     redis.call('LINSERT', queue, 'AFTER', redis.call('LINDEX', queue, place - 1), event)
@@ -66,12 +68,9 @@ function inbox.accept(grace, ttl, packed)
     local key, thread, time, body = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
     if thread == '' then
       redis.call('SET', key, body, 'PX', ttl)
-    elseif redis.call('EXISTS', key) == 0 then
+    elseif redis.call('SET', key, '', 'NX', 'PX', ttl) then
       new = new + 1
-      local id = redis.call('INCR', 'mc:ids')
-      redis.call('DEL', record_of(tostring(id)))  -- a store that lost its last writes may have had this id before
-      insert(thread, id .. ' ' .. time .. ' ' .. body)
-      redis.call('SET', key, '', 'PX', ttl)
+      insert(thread, redis.call('INCR', 'mc:ids') .. ' ' .. time .. ' ' .. body)
       if redis.call('ZADD', 'mc:due', 'NX', now + grace, thread) == 1 then answer[#answer + 1] = thread end
     end
   end
@@ -109,7 +108,7 @@ end
 
 -- record(thread, token, id, step, value) -> 1 | 0
 function inbox.record(thread, token, id, step, value)
-  if not owns(thread, token) then return 0 end
+  if not is_at(thread, token, id) then return 0 end
   redis.call('HSET', 'mc:event:' .. id, step, value)
   return 1
 end
@@ -119,9 +118,8 @@ end
 -- next event, as if its worker had begun it already.
 function inbox.finish(thread, token, id, counter, letter, step, value)
   if not owns(thread, token) then return {} end
-  local head = redis.call('LINDEX', queue_of(thread), 0)
-  if head and string.match(head, '^%d+') == id then
-    redis.call('LPOP', queue_of(thread))
+  if is_at(thread, token, id) then
+    local head = redis.call('LPOP', queue_of(thread))
     redis.call('HDEL', lease_of(thread), 'not_before')
     redis.call('HINCRBY', 'mc:stats', counter, 1)
     if letter == '' then
@@ -138,7 +136,7 @@ end
 
 -- later(thread, token, id, delay, attempts, history) -> 1 | 0
 function inbox.later(thread, token, id, delay, attempts, history)
-  if not owns(thread, token) then return 0 end
+  if not is_at(thread, token, id) then return 0 end
   redis.call('HSET', 'mc:event:' .. id, 'attempts', attempts, 'history', history)
   redis.call('HDEL', lease_of(thread), 'token', 'until')
   redis.call('HSET', lease_of(thread), 'not_before', now + delay)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -588,12 +589,25 @@ def test_a_foreseen_step_overwrites_none_that_was_taken(inbox: Inbox, stored: St
     assert claimed(inbox).step("call") == "ticket"
 
 
-def test_an_id_that_was_used_before_brings_no_steps_along(inbox: Inbox) -> None:
-    inbox.store.hset("mc:event:1", "step:sent:0", "m_1")  # the store lost that it had given this id
-    lease = begin(inbox, row("a"))
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda lease: lease.record("call", "ticket"),
+        lambda lease: lease.later(60, "refused", counts=True),
+    ],
+    ids=["record", "later"],
+)
+def test_of_an_event_that_the_store_forgot_nothing_is_kept(
+    inbox: Inbox, stored: Stored, step: Callable[[Lease], object]
+) -> None:
+    lease = begin(inbox, row("a"), row("b"))
+    lease.finish()
+    inbox.store.lset(f"mc:queue:{THREAD}", 0, "1 10 a")  # it lost its last writes, and gives the id 2 again
 
-    assert lease.event.id == 1
-    assert lease.step("sent:0") is None
+    with suppress(Stale):
+        step(lease)
+
+    assert "mc:event:2" not in stored.names()
 
 
 def test_a_lease_knows_what_is_cached_under_the_keys_it_was_claimed_with(inbox: Inbox) -> None:
