@@ -7,14 +7,18 @@ import sys
 from collections.abc import Sequence
 
 import redis
+from redis.asyncio import Redis
 
 from connector import app, cli
 from connector.intake import Intake, StoreAway
-from tasks.inbox import Row, accept_arguments, idle_threads
+from connector.settings import get_settings
+from tasks.inbox import SCRIPT, Row, accept_arguments, idle_threads
 
 
 class EachByItself(Intake):
     """Stores the events of each request in a call of its own."""
+
+    _script = Redis.from_url(get_settings().store_url).register_script(SCRIPT)
 
     async def store(self, rows: Sequence[Row]) -> None:
         """Return once the rows are stored."""

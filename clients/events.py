@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -51,7 +51,7 @@ class Item(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """What came for one page at a time (ms), its items not read yet: whoever sent it may not be Meta.
 
-    `changes` counts updates of fields that are not about messages.
+    `raw` holds JSON, or values of any kind. `changes` counts updates of fields that are not about messages.
     """
 
     page_id: str
@@ -65,10 +65,14 @@ class Entry(msgspec.Struct, frozen=True):
         return tuple(self._read())
 
     def _read(self) -> Iterator[Item]:
-        for item in self.raw:
-            # What is nested too deep to be written again is nothing that Meta sends.
-            with suppress(RecursionError):
-                if isinstance(item, dict):
+        for raw in self.raw:
+            # What is nested too deep to be read, or written again, is nothing that Meta sends.
+            with suppress(RecursionError, NotUnderstood):
+                plain = _plain_item(self.page_id, raw) if isinstance(raw, msgspec.Raw) else None
+                item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) and not plain else raw
+                if plain:
+                    yield plain
+                elif isinstance(item, dict):
                     yield _item(self.page_id, item, self.time)
 
 
@@ -142,6 +146,8 @@ def split(body: bytes, received: int = 0) -> list[Entry]:
 
     An object other than `page` has no entries for us. `received` (ms) is the time of events that have none.
     """
+    if (entries := _plain_entries(body, received)) is not None:
+        return entries
     envelope = decode(body)
     if not isinstance(envelope, dict):
         raise NotUnderstood
@@ -176,6 +182,62 @@ def external_id(body: bytes) -> str:
 def _mid(kind: str, content: dict[str, Any]) -> str:
     """Return the mid that is the event's own; reactions and edits name the mid of another."""
     return _text(content.get("mid")) if kind in {"message", "postback"} else ""
+
+
+class _PlainEntry(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    messaging: list[msgspec.Raw]
+    time: int = 0
+
+
+class _PlainEnvelope(msgspec.Struct, forbid_unknown_fields=True):
+    object: Literal["page"]
+    entry: list[_PlainEntry]
+
+
+class _Person(msgspec.Struct):
+    id: str
+
+
+class _Said(msgspec.Struct):
+    mid: str
+    is_echo: bool = False
+
+
+class _PlainItem(msgspec.Struct):
+    sender: _Person
+    timestamp: int
+    message: _Said
+
+
+_plain_envelope = msgspec.json.Decoder(_PlainEnvelope).decode
+_plain = msgspec.json.Decoder(_PlainItem).decode
+
+
+def _plain_entries(body: bytes, received: int) -> list[Entry] | None:
+    """Read an envelope as Meta writes nearly all of them, in a third of the time; None for any other."""
+    if not body.isascii() or b"\\u0000" in body:
+        return None
+    try:
+        envelope = _plain_envelope(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return [
+        Entry(entry.id, _milliseconds(entry.time) or received, entry.messaging, 0) for entry in envelope.entry
+    ]
+
+
+def _plain_item(page_id: str, raw: msgspec.Raw) -> Item | None:
+    """Read what a person wrote, in a third of the time; None for any other item."""
+    try:
+        item = _plain(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    psid, mid = item.sender.id, item.message.mid
+    if item.message.is_echo or psid in {"", page_id} or not mid or not _EARLIEST <= item.timestamp <= _LATEST:
+        return None
+    key = _digest(f"{page_id}\0message\0{mid}".encode(errors="replace"))
+    return Item(Thread(page_id, psid), "message", key, item.timestamp, bytes(raw), mid)
 
 
 def _entry(entry: dict[str, Any], received: int) -> Entry:
@@ -337,6 +399,7 @@ def _time(item: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(_milliseconds(item.get("timestamp")) / 1000, UTC)
 
 
+_EARLIEST = 100_000_000_000  # below are seconds
 _LATEST = 253_402_300_799_000  # the end of the year 9999, where datetime ends
 
 
@@ -346,7 +409,7 @@ def _milliseconds(value: Any) -> int:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         return 0
-    number = number * 1000 if number < 100_000_000_000 else number
+    number = number * 1000 if number < _EARLIEST else number
     return min(max(number, 0), _LATEST)
 
 

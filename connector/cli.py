@@ -112,6 +112,7 @@ def web() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whoever calls is known by the signature alone
         timeout_graceful_shutdown=5,
         limit_concurrency=1000,
     )

@@ -1,22 +1,23 @@
 """Storing what comes in: the events of all requests that wait go to the store in one call."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
 
 import redis
-from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 
 from connector import logs
-from tasks.inbox import SCRIPT, Row, accept_arguments, idle_threads
+from tasks.inbox import SCRIPT, SCRIPT_SHA, Row, accept_arguments, idle_threads
 
 log = logs.get(__name__)
 
 ROWS_AT_ONCE = 1000
 """How many events one call stores at most; the store does nothing else meanwhile."""
-PATIENCE = 4.0
-"""How long a request waits for the store, in seconds. Meta waits for five."""
+PATIENCE = 2.0
+"""How long one call may take, in seconds. A request waits for two at most, and Meta five seconds for it."""
+
+Waiting = tuple[Sequence[Row], asyncio.Future[None]]
 
 
 class StoreAway(Exception):
@@ -24,48 +25,50 @@ class StoreAway(Exception):
 
 
 class Intake:
-    """Group commit. A task of its own talks to the store, so that a client that hangs up cancels nothing."""
+    """Group commit. Tasks of its own talk to the store, so that a client that hangs up cancels nothing.
 
-    def __init__(self, store: Redis, wake: Callable[[Sequence[str]], None]) -> None:
-        self._script = store.register_script(SCRIPT)
+    Each has a connection of its own, as redis-py's pool and commands cost as much as the call. With two the
+    store is never idle between calls. Requests that are under way at the same time have no order among them.
+    """
+
+    def __init__(
+        self, connections: Sequence[AbstractConnection], wake: Callable[[Sequence[str]], None]
+    ) -> None:
+        self._connections = connections
         self._wake = wake
-        self._waiting: list[tuple[Sequence[Row], asyncio.Future[None]]] = []
+        self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._away = False
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(self._run(connection)) for connection in self._connections]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in self._connections:
+            await connection.disconnect()
 
     async def store(self, rows: Sequence[Row]) -> None:
         """Return once the rows are stored. Raises `StoreAway`; they may be stored all the same."""
-        loop = asyncio.get_running_loop()
-        stored = loop.create_future()
+        stored = asyncio.get_running_loop().create_future()
         self._waiting.append((rows, stored))
         self._arrived.set()
-        timer = loop.call_later(PATIENCE, _give_up, stored)  # asyncio.wait_for costs five times as much
-        try:
-            await stored
-        finally:
-            timer.cancel()
+        await stored
 
-    async def _run(self) -> None:
+    async def _run(self, connection: AbstractConnection) -> None:
         while True:
             await self._arrived.wait()
             batch = self._next_batch()
             if not self._waiting:
                 self._arrived.clear()
             if batch:
-                await self._commit(batch)
+                await self._commit(connection, batch)
 
-    def _next_batch(self) -> list[tuple[Sequence[Row], asyncio.Future[None]]]:
+    def _next_batch(self) -> list[Waiting]:
         """Take the requests that still wait, up to a limit of events, and always one."""
         self._waiting = [(rows, stored) for rows, stored in self._waiting if not stored.done()]
         count = size = 0
@@ -76,10 +79,11 @@ class Intake:
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    async def _commit(self, batch: Sequence[tuple[Sequence[Row], asyncio.Future[None]]]) -> None:
+    async def _commit(self, connection: AbstractConnection, batch: Sequence[Waiting]) -> None:
         rows = [row for rows, _ in batch for row in rows]
         try:
-            idle = idle_threads(await self._script(args=accept_arguments(rows)))
+            async with asyncio.timeout(PATIENCE):
+                idle = idle_threads(await _accept(connection, rows))
         except (redis.RedisError, OSError) as error:
             self._note_away(type(error).__name__)
             _settle(batch, StoreAway())
@@ -103,12 +107,20 @@ class Intake:
         self._away = reason is not None
 
 
-def _give_up(stored: asyncio.Future[None]) -> None:
-    if not stored.done():
-        stored.set_exception(StoreAway())
+async def _accept(connection: AbstractConnection, rows: Iterable[Row]) -> Any:
+    arguments = accept_arguments(rows)
+    try:
+        return await _ask(connection, "EVALSHA", SCRIPT_SHA, 0, *arguments)
+    except (redis.exceptions.NoScriptError, redis.ConnectionError):  # the store was started again
+        return await _ask(connection, "EVAL", SCRIPT, 0, *arguments)
 
 
-def _settle(batch: Sequence[tuple[Sequence[Row], asyncio.Future[None]]], error: Exception | None) -> None:
+async def _ask(connection: AbstractConnection, *command: Any) -> Any:
+    await connection.send_command(*command)
+    return await connection.read_response()
+
+
+def _settle(batch: Sequence[Waiting], error: Exception | None) -> None:
     for _, stored in batch:
         if stored.done():  # its client hung up
             continue

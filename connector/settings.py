@@ -279,6 +279,11 @@ class Settings(BaseSettings):
         return self._active.get(page_id)
 
     @cached_property
+    def secrets_by_page(self) -> dict[str, str]:
+        """Return the app secret of each active connection's page."""
+        return {page: connection.app_secret.get_secret_value() for page, connection in self._active.items()}
+
+    @cached_property
     def app_secrets(self) -> tuple[str, ...]:
         """Return the app secrets of all connections, each once."""
         return tuple(dict.fromkeys(one.app_secret.get_secret_value() for one in self.connections))

@@ -1,5 +1,6 @@
 """The inbox: every accepted event, in its thread's order, until it is done. `inbox.lua` holds its rules."""
 
+import hashlib
 import json
 import secrets
 import time
@@ -11,12 +12,14 @@ from typing import Any, cast
 import msgspec
 import redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.connection import AbstractConnection
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from tasks.lease import NO_STEP, Event, Lease
 
 SCRIPT = files("tasks").joinpath("inbox.lua").read_text()
+SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
 """How long an accepted event is remembered, in ms; Meta gives up its retries long before."""
@@ -191,15 +194,19 @@ def connect(url: str, *, patient: bool = True) -> redis.Redis:
     )
 
 
-def connect_async(url: str) -> AsyncRedis:
-    """Connect the door to the store. It gives up soon: the sender is told to come again (503)."""
-    return AsyncRedis.from_url(
+def connect_async(url: str) -> AbstractConnection:
+    """Return a connection of the doors to the store, which opens when it is used.
+
+    It has no limit to the time that a call takes; whoever calls has.
+    """
+    store = AsyncRedis.from_url(
         url,
-        socket_timeout=3,
+        socket_timeout=None,
         socket_connect_timeout=1,
         socket_keepalive=True,
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
     )
+    return cast("AbstractConnection", store.connection_pool.make_connection())  # type: ignore[no-untyped-call]
 
 
 _pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack knows no bytes

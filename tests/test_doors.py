@@ -19,7 +19,7 @@ import uvicorn
 
 from clients.signature import sign
 from connector.app import create_app
-from connector.doors import MAX_BODY
+from connector.bodies import MAX_BODY
 from connector.intake import Intake, StoreAway
 from connector.settings import Settings
 from sandbox.stack import until
@@ -392,6 +392,16 @@ def test_a_client_that_hangs_up_leaves_the_door_open(doors: Doors) -> None:
     assert doors.meta(MESSAGE) == 200
 
 
+@pytest.mark.parametrize("path", [MESSENGER, HELPDESK])
+def test_a_body_that_takes_too_long_is_given_up(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("connector.bodies.PATIENCE", 0.05)
+    with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0), timeout=10) as client:
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode())
+        assert client.recv(1024).startswith(b"HTTP/1.1 408 ")
+
+
 # --- The helpdesk's door. -------------------------------------------------------------------------------
 
 REPLY = payload("helpdesk/comment_of_agent")
@@ -506,24 +516,30 @@ def test_other_methods_are_not_allowed(doors: Doors, path: str) -> None:
 
 
 class Calls:
-    """An asynchronous store that counts the calls of its script, and can hold them back."""
+    """A connection to the store that counts the calls of the script, and can hold them back."""
 
     def __init__(self, url: str) -> None:
-        self.store, self.sizes = connect_async(url), list[int]()
-        self.begun, self.gate = asyncio.Event(), asyncio.Event()
+        self._connection, self.sizes = connect_async(url), list[int]()
+        self.begun, self.gate, self.broken = asyncio.Event(), asyncio.Event(), False
         self.gate.set()
 
-    def register_script(self, script: str) -> Callable[..., Any]:
-        """Return the script, counted."""
-        run = self.store.register_script(script)
+    async def send_command(self, *command: Any) -> None:
+        """Send a command once the gate is open."""
+        if self.broken:
+            raise redis.ConnectionError
+        if command[0] == "EVALSHA":
+            self.sizes.append(len(msgspec.msgpack.decode(command[-1])) // 4)
+        self.begun.set()
+        await self.gate.wait()
+        await self._connection.send_command(*command)
 
-        async def counted(args: Sequence[Any]) -> Any:
-            self.sizes.append(len(msgspec.msgpack.decode(args[3])) // 4)
-            self.begun.set()
-            await self.gate.wait()
-            return await run(args=args)
+    async def read_response(self) -> Any:
+        """Read the answer."""
+        return await self._connection.read_response()
 
-        return counted
+    async def disconnect(self) -> None:
+        """Close the connection."""
+        await self._connection.disconnect()
 
 
 def _row(name: str) -> Row:
@@ -549,7 +565,7 @@ def _with_intake(
     async def run() -> Calls:
         calls = Calls(store_url)
         wake: Callable[[Sequence[str]], None] = ([] if woken is None else woken).extend
-        async with calls.store, Intake(calls, wake) as intake:  # type: ignore[arg-type]  # it is all that Intake asks of a store
+        async with Intake([calls], wake) as intake:  # type: ignore[list-item]  # it is all that Intake asks of one
             await scenario(intake, calls)
         return calls
 
@@ -606,7 +622,7 @@ def test_a_request_that_gave_up_before_the_call_is_not_stored(store_url: str) ->
     assert _names(store_url) == ["e0", "e2"]
 
 
-def test_a_call_that_takes_too_long_is_answered_in_time(
+def test_a_call_that_takes_too_long_fails_its_requests_and_no_later_one(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("connector.intake.PATIENCE", 0.05)
@@ -620,6 +636,41 @@ def test_a_call_that_takes_too_long_is_answered_in_time(
         await intake.store([_row("e1")])
 
     _with_intake(store_url, scenario)
+    assert _names(store_url) == ["e1"]
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect(store_url)
+
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        await intake.store([_row("e0")])
+        store.client_pause(300)  # ms
+        monkeypatch.setattr("connector.intake.PATIENCE", 0.05)
+        with pytest.raises(StoreAway):
+            await intake.store([Row("mc:seen:other", f"in:{PAGE_B}:1", 1, "of another thread")])
+        monkeypatch.setattr("connector.intake.PATIENCE", 4.0)
+        await intake.store([_row("e1")])
+
+    woken: list[str] = []
+    _with_intake(store_url, scenario, woken)
+    store.close()
+    assert woken == [QUEUE]
+
+
+def test_a_store_that_was_started_again_takes_the_same_call(store_url: str) -> None:
+    store = connect(store_url)
+
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        await intake.store([_row("e0")])
+        store.script_flush()
+        store.client_kill_filter(_type="normal", skipme=True)
+        await intake.store([_row("e1")])
+
+    _with_intake(store_url, scenario)
+    store.close()
+    assert _names(store_url) == ["e0", "e1"]
 
 
 def test_one_call_takes_a_thousand_events_at_most(store_url: str) -> None:
@@ -638,18 +689,13 @@ def test_a_request_of_more_events_than_a_call_takes_goes_alone(store_url: str) -
     assert _with_intake(store_url, scenario).sizes == [1, 1500, 1]
 
 
-def test_a_failed_call_fails_its_requests_and_no_later_one(
-    store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_call_fails_its_requests_and_no_later_one(store_url: str) -> None:
     async def scenario(intake: Intake, calls: Calls) -> None:
-        async def broken(args: Sequence[Any]) -> Any:
-            raise redis.ConnectionError
-
-        with monkeypatch.context() as patch:
-            patch.setattr(intake, "_script", broken)
-            results = await asyncio.gather(
-                intake.store([_row("e0")]), intake.store([_row("e1")]), return_exceptions=True
-            )
+        calls.broken = True
+        results = await asyncio.gather(
+            intake.store([_row("e0")]), intake.store([_row("e1")]), return_exceptions=True
+        )
+        calls.broken = False
         assert [type(result) for result in results] == [StoreAway, StoreAway]
         await intake.store([_row("e2")])
 

@@ -18,6 +18,7 @@ from clients.events import (
     Other,
     Receipt,
     Thread,
+    external_id,
     mark,
     parse,
     split,
@@ -494,6 +495,52 @@ def test_any_bytes_are_read_or_not_understood(body: bytes) -> None:
             reader(body)
         except NotUnderstood:
             continue
+
+
+PLAIN_ITEMS = st.fixed_dictionaries(
+    {
+        "sender": st.fixed_dictionaries({"id": WORDS}),
+        "recipient": st.fixed_dictionaries({"id": WORDS}),
+        "timestamp": st.integers(0, 10**15),
+        "message": MESSAGES,
+    },
+    optional={"postback": ITEMS, "delivery": ITEMS},
+)
+
+
+def _items(envelope: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Read an envelope: of each item what the door takes from it, and what its body says."""
+    items = [item for entry in split(json.dumps(envelope).encode(), 1795382000000) for item in entry.items]
+    return [
+        (
+            item.thread,
+            item.kind,
+            item.key,
+            item.time,
+            item.mid,
+            item.mark,
+            parse(item.body),
+            external_id(item.body),
+        )
+        for item in items
+    ]
+
+
+@given(st.lists(PLAIN_ITEMS | LIKELY_ITEMS, max_size=3), SCALARS)
+def test_the_short_way_to_read_messages_reads_the_same_as_the_long_one(
+    items: list[dict[str, Any]], time: Any
+) -> None:
+    envelope = {"object": "page", "entry": [{"id": THREAD.page_id, "time": time, "messaging": items}]}
+
+    assert _items(envelope) == _items(envelope | {"a key": "that Meta does not send"})
+
+
+def test_a_plain_message_is_kept_as_meta_wrote_it() -> None:
+    said = rb'{"sender":{"id":"7"},"recipient":{"id":"1"},"timestamp":1795382000000,'
+    said += rb'"message":{"text":"\u00e9 \ud83d\ude00","mid":"m_1"}}'
+    (item,) = split(b'{"object":"page","entry":[{"id":"1","time":1,"messaging":[%s]}]}' % said)[0].items
+
+    assert item.body == said
 
 
 @given(LIKELY_ITEMS)

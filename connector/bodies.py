@@ -1,0 +1,63 @@
+"""Reading the bodies of requests, up to a size and within a time."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from starlette.exceptions import HTTPException
+from starlette.types import Receive
+
+MAX_BODY = 4 * 1024 * 1024
+PATIENCE = 15.0
+"""How long a body may take to arrive, in seconds."""
+LOOK_EVERY = 1.0
+
+
+class Bodies:
+    """Reads bodies. One timer looks after them all: one for each is a twentieth of a webhook's cost."""
+
+    def __init__(self) -> None:
+        self._since: dict[asyncio.Task[Any], float] = {}
+        self._looks = False
+
+    async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        """Return a request's body. Raises `HTTPException`: 413 for a large one, 408 for a slow one."""
+        if int(headers.get(b"content-length", 0)) > MAX_BODY:
+            raise HTTPException(413)
+        loop, task = asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())
+        self._since[task] = since = loop.time()
+        if not self._looks:
+            self._look(loop)
+        try:
+            return await _read(receive)
+        except asyncio.CancelledError:
+            if loop.time() - since < PATIENCE:
+                raise
+            task.uncancel()
+            raise HTTPException(408) from None
+        finally:
+            del self._since[task]
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cut short what takes too long, and come back while there is anything to look after."""
+        for task, since in self._since.items():
+            if loop.time() - since >= PATIENCE:
+                task.cancel()
+        self._looks = bool(self._since)
+        if self._looks:
+            loop.call_later(LOOK_EVERY, self._look, loop)
+
+
+async def _read(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HTTPException(400)
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise HTTPException(413)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
