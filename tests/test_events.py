@@ -497,17 +497,6 @@ def test_any_bytes_are_read_or_not_understood(body: bytes) -> None:
             continue
 
 
-PLAIN_ITEMS = st.fixed_dictionaries(
-    {
-        "sender": st.fixed_dictionaries({"id": WORDS}),
-        "recipient": st.fixed_dictionaries({"id": WORDS}),
-        "timestamp": st.integers(0, 10**15),
-        "message": MESSAGES,
-    },
-    optional={"postback": ITEMS, "delivery": ITEMS},
-)
-
-
 def _items(envelope: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Read an envelope: of each item what the door takes from it, and what its body says."""
     items = [item for entry in split(json.dumps(envelope).encode(), 1795382000000) for item in entry.items]
@@ -526,13 +515,63 @@ def _items(envelope: dict[str, Any]) -> list[tuple[Any, ...]]:
     ]
 
 
-@given(st.lists(PLAIN_ITEMS | LIKELY_ITEMS, max_size=3), SCALARS)
-def test_the_short_way_to_read_messages_reads_the_same_as_the_long_one(
-    items: list[dict[str, Any]], time: Any
+PLAIN: dict[str, Any] = {
+    "sender": {"id": THREAD.psid},
+    "recipient": {"id": THREAD.page_id},
+    "timestamp": 1795382000000,
+    "message": {"mid": "m_1", "text": "Hello"},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"sender": {"id": THREAD.page_id}, "recipient": {"id": THREAD.psid}},
+        {"sender": {"id": ""}},
+        {"sender": {"id": 7}},
+        {"sender": {}},
+        {"timestamp": 1795382000},
+        {"timestamp": "1795382000000"},
+        {"timestamp": 10**15},
+        {"timestamp": None},
+        {"message": {"mid": "m_\0", "text": "\0"}},
+        {"message": {"mid": "m_é", "text": "é"}},
+        {"message": {"mid": "m_\ud83d", "text": "\ud83d"}},
+        {"message": {"mid": "", "text": "Hello"}},
+        {"message": {"mid": 1}},
+        {"message": {"mid": "m_1", "is_echo": True, "metadata": mark("9", 0)}},
+        {"message": {"mid": "m_1", "is_echo": "yes"}},
+        {"message": []},
+        {"postback": {"mid": "m_2"}},
+    ],
+    ids=json.dumps,
+)
+@pytest.mark.parametrize("time", [1795382000001, 1795382000, None], ids=["ms", "s", "none"])
+def test_the_short_way_to_read_a_message_reads_the_same_as_the_long_one(
+    change: dict[str, Any], time: int | None
+) -> None:
+    entry = {"id": THREAD.page_id, "time": time, "messaging": [PLAIN | change, PLAIN]}
+    envelope = {"object": "page", "entry": [entry]}
+
+    assert _items(envelope) == _items(envelope | {"a key": "that Meta does not send"})
+
+
+@given(st.lists(LIKELY_ITEMS, max_size=3), st.integers(0, 10**15))
+def test_the_short_way_to_read_items_reads_the_same_as_the_long_one(
+    items: list[dict[str, Any]], time: int
 ) -> None:
     envelope = {"object": "page", "entry": [{"id": THREAD.page_id, "time": time, "messaging": items}]}
 
     assert _items(envelope) == _items(envelope | {"a key": "that Meta does not send"})
+
+
+def test_a_message_that_is_no_utf_8_is_not_understood() -> None:
+    entry = {"id": THREAD.page_id, "time": 1795382000001, "messaging": [PLAIN]}
+    body = json.dumps({"object": "page", "entry": [entry]}).encode()
+
+    with pytest.raises(NotUnderstood):
+        split(body.replace(b"Hello", b"\xff"))
 
 
 def test_a_plain_message_is_kept_as_meta_wrote_it() -> None:
