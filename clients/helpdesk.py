@@ -23,7 +23,7 @@ from clients.errors import (
     TicketClosed,
     Unavailable,
 )
-from clients.http import RestClient
+from clients.http import HttpClient, RestClient
 from clients.jsons import NotUnderstood, decode
 from clients.media import File, safe_filename, spool
 
@@ -191,7 +191,7 @@ class RestHelpdesk(RestClient):
 
     service = "the helpdesk"
 
-    def __init__(self, http: httpx.Client, *, base_url: str, api_token: str, webhook_secret: str) -> None:
+    def __init__(self, http: HttpClient, *, base_url: str, api_token: str, webhook_secret: str) -> None:
         self._authorization = {"Authorization": f"Bearer {api_token}"}
         super().__init__(http, base_url, self._authorization, "helpdesk")
         self._origin = _origin(base_url)

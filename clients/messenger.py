@@ -22,7 +22,7 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.http import RestClient
+from clients.http import HttpClient, RestClient
 from clients.media import File
 
 TEXT_LIMIT = 2000
@@ -70,7 +70,7 @@ class Messenger(RestClient):
 
     service = "Facebook"
 
-    def __init__(self, http: httpx.Client, url: str, *, page_id: str, token: str, app_secret: str) -> None:
+    def __init__(self, http: HttpClient, url: str, *, page_id: str, token: str, app_secret: str) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"page:{page_id}")
         self._page_id = page_id

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from clients.http import http_client
+from clients.http import HttpClient
 from connector.bodies import Bodies
 from connector.doors import HelpdeskDoor, MessengerDoor
 from connector.intake import Intake
@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> Starlette:
     intake = Intake([connect_async(settings.store_url) for _ in range(CALLS_AT_ONCE)], waker)
     bodies, counters = Bodies(), Counters(registry)
     messenger = MessengerDoor(settings, intake, bodies, counters)
-    helpdesk = HelpdeskDoor(helpdesk_of(settings, http_client()), intake, bodies, counters)
+    helpdesk = HelpdeskDoor(helpdesk_of(settings, HttpClient()), intake, bodies, counters)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

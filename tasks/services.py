@@ -3,11 +3,9 @@
 import functools
 from dataclasses import dataclass
 
-import httpx
-
 from clients.errors import RejectedError
 from clients.helpdesk import Helpdesk, RestHelpdesk
-from clients.http import http_client
+from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.messenger import Messenger
 from connector.settings import Connection, Settings, get_settings
@@ -22,7 +20,7 @@ class Services:
     inbox: Inbox
     helpdesk: Helpdesk
     media: MediaFetcher
-    http: httpx.Client
+    http: HttpClient
 
     def connection(self, page_id: str) -> Connection:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""
@@ -43,7 +41,7 @@ class Services:
         )
 
 
-def helpdesk_of(settings: Settings, http: httpx.Client) -> Helpdesk:
+def helpdesk_of(settings: Settings, http: HttpClient) -> Helpdesk:
     """Return the adapter that the settings name."""
     return RestHelpdesk(
         http,
@@ -55,7 +53,7 @@ def helpdesk_of(settings: Settings, http: httpx.Client) -> Helpdesk:
 
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
-    http = http_client()
+    http = HttpClient()
     return Services(
         settings=settings,
         inbox=Inbox(connect(settings.store_url), settings.worker.lease),

@@ -35,7 +35,7 @@ from clients.helpdesk import (
     RestHelpdesk,
     Ticket,
 )
-from clients.http import LATE, guarded, http_client
+from clients.http import LATE, HttpClient, guarded
 from clients.media import File
 from tests.conftest import PAGE_A, WEBHOOK_SECRET
 from tests.recording import FOLDER, HELPDESK, SITES, cassette
@@ -45,14 +45,14 @@ AT = datetime(2026, 11, 22, 20, 15, 3, 123000, tzinfo=UTC)
 PHOTO = b"\x89PNG\r\n\x1a\n"
 
 
-def _helpdesk(http: httpx.Client, site: str = HELPDESK) -> RestHelpdesk:
+def _helpdesk(http: HttpClient, site: str = HELPDESK) -> RestHelpdesk:
     return RestHelpdesk(http, base_url=f"{site}/api/v1", api_token=TOKEN, webhook_secret=WEBHOOK_SECRET)
 
 
 @contextmanager
 def _recorded(name: str) -> Iterator[RestHelpdesk]:
     """Give a helpdesk that answers from a cassette."""
-    with cassette(f"helpdesk/{name}"), http_client() as http:
+    with cassette(f"helpdesk/{name}"), HttpClient() as http:
         yield _helpdesk(http, SITES.helpdesk)
 
 
@@ -193,7 +193,7 @@ class Site:
             self.requests.append(request)
             return answer(request)
 
-        self.helpdesk = _helpdesk(httpx.Client(transport=httpx.MockTransport(keep)))
+        self.helpdesk = _helpdesk(HttpClient(httpx.MockTransport(keep)))
 
 
 def _answering(status: int, body: Any = None, **headers: str) -> RestHelpdesk:
@@ -412,7 +412,7 @@ def test_no_failure_and_no_log_holds_the_token(caplog: pytest.LogCaptureFixture)
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\n", f"{TOKEN}ż"])
 def test_a_token_that_no_header_takes_is_not_shown(server: "Counter", token: str) -> None:
-    with http_client() as http:
+    with HttpClient() as http:
         helpdesk = RestHelpdesk(http, base_url=server.url, api_token=token, webhook_secret=WEBHOOK_SECRET)
         with pytest.raises(ClientError) as failure:
             helpdesk.ping()
@@ -524,7 +524,7 @@ def test_a_file_that_is_too_large_is_refused() -> None:
     ],
 )
 def test_an_address_that_is_none_of_the_web_is_refused(url: str) -> None:
-    with http_client() as http, pytest.raises(FileRefused):
+    with HttpClient() as http, pytest.raises(FileRefused):
         _open(_helpdesk(http), url)
 
 
@@ -585,7 +585,7 @@ def _lost() -> None:
 
 
 def test_the_guard_stops_a_request_before_a_byte_goes_out(server: Counter) -> None:
-    with http_client() as http:
+    with HttpClient() as http:
         helpdesk = _helpdesk(http, server.url)
         with guarded(_lost), pytest.raises(Stale):
             helpdesk.ping()
@@ -595,7 +595,7 @@ def test_the_guard_stops_a_request_before_a_byte_goes_out(server: Counter) -> No
 
 
 def test_the_guard_stops_a_request_on_a_connection_that_is_open(server: Counter) -> None:
-    with http_client() as http:
+    with HttpClient() as http:
         helpdesk = _helpdesk(http, server.url)
         helpdesk.ping()
         with guarded(_lost), pytest.raises(Stale):
@@ -606,7 +606,7 @@ def test_the_guard_stops_a_request_on_a_connection_that_is_open(server: Counter)
 
 def test_a_client_outlives_more_stopped_requests_than_it_has_connections(server: Counter) -> None:
     limits = httpx.Limits(max_connections=2)
-    with httpx.Client(limits=limits, timeout=httpx.Timeout(2.0), trust_env=False) as http:
+    with HttpClient(httpx.HTTPTransport(limits=limits)) as http:
         helpdesk = _helpdesk(http, server.url)
         for _ in range(5):
             with guarded(_lost), pytest.raises(Stale):
@@ -617,7 +617,7 @@ def test_a_client_outlives_more_stopped_requests_than_it_has_connections(server:
 
 def test_the_guard_lets_requests_pass_while_it_does_not_object(server: Counter) -> None:
     asked: list[int] = []
-    with http_client() as http, guarded(lambda: asked.append(server.count)):
+    with HttpClient() as http, guarded(lambda: asked.append(server.count)):
         helpdesk = _helpdesk(http, server.url)
         helpdesk.ping()
         helpdesk.ping()

@@ -23,12 +23,13 @@ from clients.helpdesk import (
     Ticket,
     WebhookNotUnderstood,
 )
+from clients.http import HttpClient
 from tasks.accept import goes_out, person_of, reply_row
 from tests.conftest import PAYLOADS, WEBHOOK_SECRET, payload
 
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another key of the helpdesk").decode()
 HELPDESK = RestHelpdesk(
-    httpx.Client(), base_url="http://127.0.0.1:9", api_token="token", webhook_secret=WEBHOOK_SECRET
+    HttpClient(), base_url="http://127.0.0.1:9", api_token="token", webhook_secret=WEBHOOK_SECRET
 )
 PERSON = Thread("107381679302250", "7623554920995436")
 CONFIG = {"source": "facebook_messenger", "page_id": PERSON.page_id, "sender_id": PERSON.psid}

@@ -21,7 +21,7 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.http import http_client
+from clients.http import HttpClient
 from clients.media import File
 from clients.messenger import _ERRORS, Messenger, Profile, appsecret_proof, attachment_kind
 from tests.conftest import PAGE_A, SECRET_A
@@ -32,14 +32,14 @@ PSID, NAMELESS, PROFILELESS = "7623554920995436", "7623554920995437", "762355492
 PDF = b"%PDF-1.4 invoice"
 
 
-def _messenger(http: httpx.Client, site: str = META) -> Messenger:
+def _messenger(http: HttpClient, site: str = META) -> Messenger:
     return Messenger(http, f"{site}/v26.0", page_id=PAGE_A, token=TOKEN, app_secret=SECRET_A)
 
 
 @contextmanager
 def _recorded(name: str) -> Iterator[Messenger]:
     """Give a Graph API that answers from a cassette."""
-    with cassette(f"messenger/{name}"), http_client() as http:
+    with cassette(f"messenger/{name}"), HttpClient() as http:
         yield _messenger(http, SITES.meta)
 
 
@@ -117,7 +117,7 @@ class Site:
             self.requests.append(request)
             return answer(request)
 
-        self.messenger = _messenger(httpx.Client(transport=httpx.MockTransport(keep)))
+        self.messenger = _messenger(HttpClient(httpx.MockTransport(keep)))
 
 
 def _answering(status: int, body: Any = None, **headers: str) -> Messenger:

@@ -32,6 +32,7 @@ from clients.errors import (
     Unavailable,
 )
 from clients.helpdesk import SOURCE, Attachment, Comment, HelpdeskEvent, NewComment, NewTicket, Ticket
+from clients.http import HttpClient
 from clients.media import File, MediaFetcher
 from sandbox.stack import until
 from tasks import inbound, receipts, relay
@@ -373,7 +374,7 @@ class World:
         self.desk, self.meta, self.media = Desk(self.fuse), Meta(self.fuse), Media(self.fuse)
         self.fused = cast("FusedStore", FusedStore.from_url(url))
         self.fused.fuse = self.fuse
-        self._http = httpx.Client(transport=httpx.MockTransport(self.meta))
+        self._http = HttpClient(httpx.MockTransport(self.meta))
         self.configure()
 
     def configure(self, **changes: Any) -> None:
