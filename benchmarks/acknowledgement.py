@@ -46,7 +46,7 @@ class Scene:
         return f"{_count(self.connections, 'connection')}, {_count(self.batch, 'message')} a body"
 
 
-MAIN = Scene()
+MAIN = Scene(rounds=7)
 SCENES = (
     MAIN,
     Scene(batch=100),
