@@ -13,7 +13,7 @@ _MARK = re.compile(
     r"^\[//\]: # \(messenger (?:(?P<page>\S+) (?P<psid>\S+) )?(?P<digest>[0-9a-f]{16}) (?P<files>\d+)\)\s*\Z",
     re.MULTILINE,
 )
-_ITS_ESCAPES = frozenset("\\`*_{}[]()>#+-.!")
+_ITS_ESCAPES = frozenset("\\`*_{}[()>#+-.!")
 _VERBATIM = "X-HELPDESK-COMMENT-"
 """What django-helpdesk itself puts in the place of `{%` for a while (`update_ticket.py`)."""
 
@@ -63,17 +63,15 @@ def unmarked(text: str) -> str:
 
 
 def for_its_markdown(text: str) -> str:
-    r"""Take the backslash from what Python-Markdown knows no escape of, and would show it: `\<` is `<`.
+    r"""Write those backslash escapes as entities that Python-Markdown does not know, or sees too late.
 
     https://daringfireball.net/projects/markdown/syntax#backslash
     """
 
-    def plain(escape: re.Match[str]) -> str:
-        if escape[1] in _ITS_ESCAPES:
-            return escape[0]
-        return "&amp;" if escape[1] == "&" else escape[1]
+    def known(escape: re.Match[str]) -> str:
+        return escape[0] if escape[1] in _ITS_ESCAPES else f"&#{ord(escape[1])};"
 
-    return re.sub(r"\\([!-/:-@\[-`{-~])", plain, text)
+    return re.sub(r"\\([!-/:-@\[-`{-~])", known, text)
 
 
 def escaped(text: str) -> str:

@@ -156,6 +156,8 @@ class Helpdesk(ABC):
     @classmethod
     def check_secret(cls, webhook_secret: str) -> None:
         """Raise `ValueError`, with what to do, for a secret that webhooks cannot be verified with."""
+        if not webhook_secret.strip():
+            raise ValueError("must not be empty")
 
     @abstractmethod
     def ping(self) -> None:
