@@ -2,7 +2,9 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
+from clients.errors import ClientError
 from connector import logs
 from tasks.accept import goes_out, reply_row
 from tasks.celery import app, wake
@@ -18,14 +20,21 @@ LONGEST = timedelta(days=6)
 
 @app.task(name="poll")
 def poll() -> None:
-    """Queue the comments that were written since the last poll, unless another worker just did."""
-    service = services()
-    if service.inbox.store.set("mc:poll", "1", nx=True, px=int(service.settings.helpdesk.polls_every * 900)):
-        poll_since(service, _last_poll(service))
+    """Look for lost comments."""
+    take_turn(services())
 
 
-def poll_since(service: Services, since: datetime) -> None:
-    """Queue the comments that were written since then. Raises `ClientError`."""
+def take_turn(service: Services) -> None:
+    """Queue the comments that were written since the last poll, unless another worker just does."""
+    turn = int(service.settings.helpdesk.polls_every * 900)
+    if service.inbox.store.set("mc:poll", "1", nx=True, px=max(turn, 1)):
+        try:
+            _queue_since(service, _last_poll(service))
+        except ClientError as error:
+            log.warning("not_polled", reason=str(error))
+
+
+def _queue_since(service: Services, since: datetime) -> None:
     began = time.time()
     rows = [reply_row(event) for event in service.helpdesk.poll(since) if goes_out(event)]
     if rows:
@@ -34,8 +43,8 @@ def poll_since(service: Services, since: datetime) -> None:
 
 
 def _last_poll(service: Services) -> datetime:
-    """Return since when comments are looked for. What is older than the first poll is nobody's to send."""
-    now, last = datetime.now(UTC), service.inbox.store.get("mc:polled")
+    """Return since when comments are looked for. What was there before the first poll is nobody's to send."""
+    now, last = datetime.now(UTC), cast("bytes | None", service.inbox.store.get("mc:polled"))
     if last is None:
         return now
     return max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, now - LONGEST)
