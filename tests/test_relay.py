@@ -174,7 +174,8 @@ class Desk(Outside, Helpdesk):
         self.uploads: list[str] = []
         self.deliveries: dict[str, Delivery] = {}
         self.keys: list[str] = []
-        self.knows_keys = True
+        self.knows_keys = self.takes_files_ahead = True
+        self.contents: list[bytes] = []
         self._answers: dict[str, Any] = {}
 
     def open(self, id_: str = "42") -> Opened:
@@ -215,6 +216,7 @@ class Desk(Outside, Helpdesk):
         def make() -> Ticket:
             opened = self.open(f"t{len(self.tickets) + 1}")
             opened.new, opened.config = ticket, ticket.config
+            self._take(ticket)
             return opened.seen
 
         with self.called("create_ticket"):
@@ -226,10 +228,14 @@ class Desk(Outside, Helpdesk):
             if ticket.closed:
                 raise TicketClosed("the ticket is closed")
             ticket.comments.append(comment)
+            self._take(comment)
             return f"{ticket_id}.{len(ticket.comments)}"
 
         with self.called("add_comment"):
             return cast("str", self._once(key, make))
+
+    def _take(self, text: NewTicket | NewComment) -> None:
+        self.contents += [file.stream.read() for file in text.files]
 
     def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
         with self.called("comment_by_external_id"):
@@ -240,7 +246,10 @@ class Desk(Outside, Helpdesk):
         with self.called("show_delivery"):
             self.deliveries[comment_id] = delivery
 
-    def upload(self, file: File, key: str) -> Attachment:
+    def upload(self, file: File, key: str) -> Attachment | None:
+        if not self.takes_files_ahead:
+            return None
+
         def make() -> Attachment:
             self.uploads.append(file.filename)
             id_ = str(len(self.uploads))
@@ -269,9 +278,9 @@ class Media(Outside):
 
     @contextmanager
     def _fetch(self, url: str) -> Iterator[File]:
-        with self.called("fetch"):
+        with self.called("fetch"), BytesIO(b"jpg") as stream:
             name = url.partition("?")[0].rpartition("/")[2]
-            yield File(name, "image/jpeg", 3, BytesIO(b"jpg"))
+            yield File(name, "image/jpeg", 3, stream)
 
 
 class Refusal(Exception):
@@ -1387,6 +1396,30 @@ def test_a_file_that_was_uploaded_is_not_uploaded_again(world: World) -> None:
     new = world.desk.tickets["t1"].new
     assert new
     assert list(new.attachment_ids) == ["1", "2"]
+
+
+def test_a_helpdesk_that_takes_files_with_their_comment_only_gets_them_open(world: World) -> None:
+    world.desk.takes_files_ahead = False
+    world.receive(attachments=[PHOTO, PHOTO])
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert new.body == "hello\n\n(photo.jpg)\n\n(photo.jpg)"
+    assert world.desk.contents == [b"jpg", b"jpg"]
+    assert all(file.stream.closed for file in new.files)
+
+
+def test_a_file_that_goes_with_its_comment_is_fetched_again_for_another_try(world: World) -> None:
+    world.desk.takes_files_ahead = False
+    world.desk.open()
+    world.desk.fail("add_comment", fault())
+    world.receive(attachments=[PHOTO])
+    world.work()
+    world.resume()
+
+    assert world.media.count("fetch") == 2
+    assert world.desk.contents == [b"jpg"]
 
 
 @pytest.mark.parametrize(("attempts", "tries"), [(10, inbound.FETCH_ATTEMPTS), (3, 3)])
