@@ -147,7 +147,7 @@ class Agent:
         form.make_links_absolute()
         data: dict[str, list[str]] = {}
         for name, value in form.form_values():
-            data.setdefault(name, []).append(value)
+            data.setdefault(name, []).append(re.sub(r"\r\n?|\n", "\r\n", value))
         parts = [("attachment", (file.filename, file.data, file.content_type)) for file in files]
         headers = {"Referer": str(form.base_url)}
         address = str(form.action or form.base_url)
@@ -158,7 +158,10 @@ class Agent:
 
 
 def _form_with(page: HtmlElement, field: str) -> FormElement:
-    return next(form for form in page.forms if field in form.fields)
+    for form in page.forms:
+        if field in form.fields:
+            return form
+    raise Refused(200, f"no form of the page has a field {field}")
 
 
 def _fill(form: FormElement, **values: str) -> None:
