@@ -16,25 +16,27 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from sandbox.django_helpdesk import install, server
 from sandbox.django_helpdesk.agent import CLOSED, Agent, Comment, Refused
-from sandbox.django_helpdesk.host.accounts import ADMIN, AGENT, CUSTOM_FIELDS, QUEUES, TOKEN
+from sandbox.django_helpdesk.host.accounts import ADMIN, AGENT, CONNECTOR, CUSTOM_FIELDS, IDS, QUEUES, TOKEN
 from sandbox.django_helpdesk.server import DjangoHelpdesk
+from sandbox.django_helpdesk.stack import DjangoStack
 from sandbox.samples import document, photo
 from sandbox.stack import NeverHappened, free_port, until
 
 OPEN, REOPENED, DUPLICATE = 1, 2, 5
 OURS = {f"custom_{name}": f"{name} of Anna" for name in CUSTOM_FIELDS}
 NOTHING = dict.fromkeys(OURS, "")
-CONNECTOR_ID, AGENT_ID = 1, 2
+CONNECTOR_ID, AGENT_ID = IDS[CONNECTOR], IDS[AGENT]
 
 
 class Receiver:
     """Takes the helpdesk's webhooks; each is sent before the request that caused it is answered."""
 
-    def __init__(self) -> None:
-        self.port, self.status, self.silent = free_port(), 200, threading.Event()
+    def __init__(self, port: int = 0) -> None:
+        self.port, self.status, self.silent = port or free_port(), 200, threading.Event()
         self.bodies: list[tuple[str, dict[str, Any]]] = []
         self.silent.set()
         self.start()
@@ -227,6 +229,24 @@ def test_one_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(server, "HERE", tmp_path)  # nothing is there
     with pytest.raises(NeverHappened, match="No module named 'host'"), DjangoHelpdesk(tmp_path):
         pass
+
+
+def test_a_stack_with_it_connects_it_with_the_connector(tmp_path: Path) -> None:
+    stack = DjangoStack(tmp_path)
+    receiver = Receiver(stack.port)  # in the connector's place
+    try:
+        stack.start_desk()
+        told = yaml.safe_load(stack.settings_file.read_text())["helpdesk"]
+        headers = {"Authorization": f"Token {told['api_token']}"}
+        assert httpx.get(f"{told['base_url']}/api/tickets/", headers=headers).is_success
+        stack.agent.reply(stack.agent.create("By hand", "A text"), "Hello")
+
+        assert [path for path, _ in receiver.bodies] == [
+            f"/social_media/webhooks/helpdesk/{told['webhook_secret']}"
+        ]
+    finally:
+        stack.__exit__()
+        receiver.stop()
 
 
 # What the agent does in its pages.

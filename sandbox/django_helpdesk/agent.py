@@ -10,6 +10,7 @@ from lxml import html
 from lxml.html import FormElement, HtmlElement
 
 from sandbox.django_helpdesk.host.accounts import AGENT, PASSWORDS
+from sandbox.django_helpdesk.server import NOT_KEPT_ALIVE
 from sandbox.samples import Sample
 
 REOPENED, CLOSED = "2", "4"
@@ -39,7 +40,7 @@ class Agent:
 
     def __init__(self, url: str, username: str = AGENT) -> None:
         self._url, self._username, self._password = url, username, PASSWORDS[username]
-        self._http = httpx.Client(timeout=30, trust_env=False)
+        self._http = httpx.Client(timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE)
 
     def __enter__(self) -> Self:
         return self
