@@ -10,6 +10,7 @@ from lxml import html
 from lxml.html import FormElement, HtmlElement
 
 from sandbox.django_helpdesk.host.accounts import AGENT, PASSWORDS
+from sandbox.django_helpdesk.server import NOT_KEPT_ALIVE
 from sandbox.samples import Sample
 
 REOPENED, CLOSED = "2", "4"
@@ -39,7 +40,7 @@ class Agent:
 
     def __init__(self, url: str, username: str = AGENT) -> None:
         self._url, self._username, self._password = url, username, PASSWORDS[username]
-        self._http = httpx.Client(timeout=30, trust_env=False)
+        self._http = httpx.Client(timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE)
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +148,7 @@ class Agent:
         form.make_links_absolute()
         data: dict[str, list[str]] = {}
         for name, value in form.form_values():
-            data.setdefault(name, []).append(value)
+            data.setdefault(name, []).append(re.sub(r"\r\n?|\n", "\r\n", value))
         parts = [("attachment", (file.filename, file.data, file.content_type)) for file in files]
         headers = {"Referer": str(form.base_url)}
         address = str(form.action or form.base_url)
@@ -158,7 +159,10 @@ class Agent:
 
 
 def _form_with(page: HtmlElement, field: str) -> FormElement:
-    return next(form for form in page.forms if field in form.fields)
+    for form in page.forms:
+        if field in form.fields:
+            return form
+    raise Refused(200, f"no form of the page has a field {field}")
 
 
 def _fill(form: FormElement, **values: str) -> None:

@@ -18,6 +18,10 @@ from sandbox.stack import NeverHappened, Process, free_port, until
 THREADS = 8
 """The webhook is sent while the agent's request waits: whoever calls back from there needs another thread."""
 
+NOT_KEPT_ALIVE = httpx.Limits(max_keepalive_connections=0)
+"""gunicorn closes an idle connection after two seconds, also just when a request is on its way, and waits as
+long when it stops: both are for the connector to meet, not for those who only look."""
+
 
 class DjangoHelpdesk:
     """A django-helpdesk on a port of its own, installed first if need be (`install`).
@@ -46,7 +50,9 @@ class DjangoHelpdesk:
             "HELPDESK_MAIL_PORT": str(mail_port),
         }
         headers = {"Authorization": f"Token {self.token}"}
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        self.http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE
+        )
         folder.mkdir(parents=True, exist_ok=True)
         self.reset()
 

@@ -4,7 +4,7 @@ import os
 
 import django
 from django.core.management import call_command
-from host.accounts import ADMIN, AGENT, CONNECTOR, CUSTOM_FIELDS, PASSWORDS, QUEUES, TOKEN
+from host.accounts import ADMIN, AGENT, CONNECTOR, CUSTOM_FIELDS, IDS, PASSWORDS, QUEUES, TOKEN
 
 
 def main() -> None:
@@ -21,20 +21,25 @@ def seed_users() -> None:
     from django.contrib.auth.models import User  # noqa: PLC0415 - only once Django is set up
     from rest_framework.authtoken.models import Token  # noqa: PLC0415 - the same
 
-    connector = User.objects.create_user(CONNECTOR, is_staff=True)
-    Token.objects.create(user=connector, key=TOKEN)
-    User.objects.create_user(AGENT, f"{AGENT}@example.com", PASSWORDS[AGENT], is_staff=True)
-    User.objects.create_superuser(ADMIN, f"{ADMIN}@example.com", PASSWORDS[ADMIN])
+    for name, key in IDS.items():
+        User.objects.create_user(
+            name,
+            f"{name}@example.com" if name in PASSWORDS else "",
+            PASSWORDS.get(name),
+            pk=key,
+            is_staff=True,
+            is_superuser=name == ADMIN,
+        )
+    Token.objects.create(user_id=IDS[CONNECTOR], key=TOKEN)
 
 
 def seed_helpdesk() -> None:
     """Make the queues and the custom fields."""
-    from django.contrib.auth.models import User  # noqa: PLC0415 - only once Django is set up
-    from helpdesk.models import CustomField, Queue  # noqa: PLC0415 - the same
+    from helpdesk.models import CustomField, Queue  # noqa: PLC0415 - only once Django is set up
 
-    owners = {"billing": User.objects.get(username=AGENT)}
+    owners = {"billing": IDS[AGENT]}
     for slug, key in QUEUES.items():
-        Queue.objects.create(pk=key, slug=slug, title=slug.title(), default_owner=owners.get(slug))
+        Queue.objects.create(pk=key, slug=slug, title=slug.title(), default_owner_id=owners.get(slug))
     for name, label in CUSTOM_FIELDS.items():
         CustomField.objects.create(
             name=name, label=label, data_type="varchar", max_length=100, required=False, staff_only=True
