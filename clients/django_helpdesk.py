@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 import httpx
@@ -40,6 +41,8 @@ NEWEST_PAGES = 5
 LATE = timedelta(minutes=1)
 """From when on a comment says when its message was written: this helpdesk dates it itself."""
 LONGEST_TITLE = 200
+LONGEST_STEM = 100
+"""How much of a name is taken for the file system, in bytes: more than 255 in all make a 500."""
 
 Json = dict[str, Any]
 
@@ -265,7 +268,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         self.call("PATCH", f"/api/followups/{followup['id']}/", json={"comment": marked(text, mark.complete)})
 
     def _add_file(self, followup_id: int, file: File) -> None:
-        sent = {"file": (file.filename, file.stream, file.content_type)}
+        sent = {"file": (_stored_name(file.filename), file.stream, file.content_type)}
         fields = {
             "followup": str(followup_id),
             "filename": file.filename,
@@ -359,6 +362,11 @@ def _comment(followup: Json) -> Comment:
 def _attachment(raw: Json) -> Attachment:
     kind = str(raw["mime_type"] or "application/octet-stream")
     return Attachment(str(raw["id"]), str(raw["file"]), str(raw["filename"]), kind, int(raw["size"] or 0))
+
+
+def _stored_name(name: str) -> str:
+    path = PurePath(name)
+    return path.stem.encode()[:LONGEST_STEM].decode(errors="ignore") + path.suffix
 
 
 def _time(value: str) -> datetime:

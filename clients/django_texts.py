@@ -63,15 +63,20 @@ def unmarked(text: str) -> str:
 
 
 def for_its_markdown(text: str) -> str:
-    r"""Write those backslash escapes as entities that Python-Markdown does not know, or sees too late.
+    r"""Write as entities what Python-Markdown, or django-helpdesk before it, would take for something else.
 
+    Backslash escapes that Python-Markdown does not know, or sees too late, and `#12`: django-helpdesk would
+    make it a link to that ticket and leave a note there.
     https://daringfireball.net/projects/markdown/syntax#backslash
     """
 
     def known(escape: re.Match[str]) -> str:
         return escape[0] if escape[1] in _ITS_ESCAPES else f"&#{ord(escape[1])};"
 
-    return re.sub(r"\\([!-/:-@\[-`{-~])", known, text)
+    def plain(word: re.Match[str]) -> str:
+        return word[0] if "://" in word[0] else re.sub(r"(?<!&)#(?=\d)", "&#35;", word[0])
+
+    return re.sub(r"\S+", plain, re.sub(r"\\([!-/:-@\[-`{-~])", known, text))
 
 
 def escaped(text: str) -> str:

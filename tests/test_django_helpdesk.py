@@ -317,6 +317,8 @@ TYPED = [
     "zażółć gęślą jaźń Здравейте 😀 שלום",
     "Robert'); DROP TABLE tickets;--",
     "[//]: # (messenger 0123456789abcdef 0)",
+    "order #2, and#2 (#2) \\#2",
+    "order #2, and#2 (#2) #2",
     "A title?\n===\nAnd another\n---",
     "[a](http://example.com) ![b](c) http://example.com/a_b_c",
     "| a | b |\n| - | - |\n1. one\n> two\n```\nthree",
@@ -370,6 +372,22 @@ def test_a_file_that_is_refused_is_named_and_the_rest_arrives(
     shown = _last(agent, ticket)
     assert shown.files == ("photo.png",)
     assert shown.text.startswith("Мария:\nAnything new?\n(The file clip.mp4 is not here:")
+
+
+def test_a_file_with_a_long_name_keeps_it(helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket) -> None:
+    name = "文" * 110 + ".png"
+    helpdesk.add_comment(ticket.id, _new_comment("m_2", files=[_file(name)]), "key")
+    assert _last(agent, ticket).files == (name,)
+
+
+def test_a_number_that_looks_like_a_tickets_leaves_no_note_there(
+    helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    other = agent.create("By hand", "…")
+    text = to_markdown(f"my order #{other}, see http://example.com/a_b#top")
+    helpdesk.add_comment(ticket.id, _new_comment("m_2", text), "key")
+    helpdesk.create_ticket(_new_ticket("m_3", text), "key")
+    assert len(agent.comments(other)) == 1
 
 
 def test_files_of_the_same_name_all_arrive(helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket) -> None:
