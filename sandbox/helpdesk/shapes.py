@@ -11,7 +11,6 @@ Line = Annotated[str, Meta(pattern=r"\S", max_length=255)]
 Text = Annotated[str, Meta(pattern=r"\S", max_length=100_000)]
 Format = Literal["markdown", "html", "text"]
 Instant = Annotated[datetime, Meta(tz=True)]
-Id = Annotated[str, Meta(min_length=1)]
 Source = Literal["facebook_messenger"]
 MediaType = Annotated[str, Meta(pattern=r"^[\w.+-]+/[\w.+-]+(;[ -~]*)?\Z", max_length=255)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -102,7 +101,7 @@ class NewTicket(Strict):
     body_format: Literal["markdown"]
     external_id: Line
     requester: Requester
-    attachment_ids: list[Id]
+    attachment_ids: list[Line]
     created_at: Instant
     config: Json
     category_id: Line | UnsetType = UNSET
@@ -120,7 +119,7 @@ class AnyComment(Strict, kw_only=True):
     body_format: Format
     external_id: str | None
     internal: bool
-    attachment_ids: list[Id]
+    attachment_ids: list[Line]
     created_at: Instant | None
     config: Json
 
