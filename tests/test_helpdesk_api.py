@@ -3,22 +3,21 @@
 import re
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, settings
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import validate
 from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core import NOT_SET
 from schemathesis.core.transport import Response
 
+from tests.openapi import document
 from tests.test_sandbox_helpdesk import COMMENT, PNG, TICKET, TOKEN, Desk
 
-FILE = Path(__file__).parent.parent / "docs" / "helpdesk-api.yaml"
 CONFIG = {
     "generation": {"deterministic": True, "max-examples": 25, "database": "none", "no-shrink": True},
     "auth": {"openapi": {"token": {"bearer": TOKEN}}},
@@ -32,10 +31,10 @@ KEYS = count()
 
 
 def _api() -> Any:
-    document = yaml.safe_load(FILE.read_text())
-    # With this limit beside a pattern it takes schemathesis minutes to think of a body.
-    del document["components"]["schemas"]["Text"]["maxLength"]
-    return schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(CONFIG))
+    read = document()
+    # Beside a pattern such a length is more than schemathesis can think of.
+    del read["components"]["schemas"]["Text"]["maxLength"]
+    return schemathesis.openapi.from_dict(read, config=SchemathesisConfig.from_dict(CONFIG))
 
 
 API = _api()
@@ -55,7 +54,20 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 def test_the_document_is_valid_openapi() -> None:
-    validate(yaml.safe_load(FILE.read_text()))
+    validate(document())
+
+
+def test_every_example_of_the_document_is_what_its_schema_says() -> None:
+    components = document()["components"]
+    examples = [
+        (name, example)
+        for name, schema in components["schemas"].items()
+        for example in schema.get("examples", ())
+    ]
+    assert examples
+    for name, example in examples:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": components}
+        OAS31Validator(schema, format_checker=oas31_format_checker).validate(example)
 
 
 @API.exclude(operation_id="getFile").parametrize()  # type: ignore[untyped-decorator]  # schemathesis does not tell its type

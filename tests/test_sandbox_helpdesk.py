@@ -18,6 +18,8 @@ import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.openapi import check_webhook
+
 TOKEN = "a-token"
 SECRET = f"whsec_{base64.b64encode(b'a secret of 24 bytes ...').decode()}"
 DEFAULTS = {
@@ -646,6 +648,21 @@ def test_a_comment_is_told_with_its_ticket(desk: Desk, receiver: Receiver) -> No
             "created_at": comment["created_at"],
         },
     }
+
+
+def test_every_webhook_is_as_documented(desk: Desk, receiver: Receiver) -> None:
+    desk.set(webhook_url=receiver.url)
+    ticket_id = desk.new_ticket()
+    file = {"filename": "a.png", "content_type": "image/png", "base64": base64.b64encode(PNG).decode()}
+    desk.agent(ticket_id, files=[file])
+    desk.comment(ticket_id)
+    for act in ("close", "reopen"):
+        desk.http.post(f"/sandbox/tickets/{ticket_id}/{act}").raise_for_status()
+    desk.set(webhook_config=False)
+    desk.agent(ticket_id, internal=True)
+    wait_for(lambda: desk.webhooks()["delivered"] == 5)
+    for headers, body in receiver.taken:
+        check_webhook(json.loads(body)["type"], headers, body)
 
 
 def test_a_webhook_carries_a_standard_signature(desk: Desk, receiver: Receiver) -> None:
