@@ -27,6 +27,7 @@ LINK_FOR = 24 * 3600
 """How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
+LONGEST_TITLE = 255
 OPENS_NO_TICKET = frozenset(
     {"reaction", "pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"}
 )
@@ -123,7 +124,7 @@ def _message(
     shown = [show(arrival, number, one, files) for number, one in enumerate(message.attachments)]
     paragraphs = [to_markdown(message.text), *(markdown for markdown, _ in shown)]
     return NewComment(
-        body="\n\n".join(filter(None, paragraphs)) or "(The message is empty.)",
+        body="\n\n".join(filter(str.strip, paragraphs)) or "(The message is empty.)",
         external_id=arrival.external_id,
         author=author,
         created_at=message.time,
@@ -275,7 +276,7 @@ def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
     return NewTicket(
         desk_id=connection.desk_id,
         category_id=connection.category_id,
-        title=f"Messenger: {arrival.sender_name}",
+        title=f"Messenger: {arrival.sender_name}"[:LONGEST_TITLE],
         body=_first_body(comment),
         external_id=comment.external_id,
         requester=Requester(arrival.sender_name, arrival.thread.psid, profile.picture),
