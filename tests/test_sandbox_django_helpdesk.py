@@ -480,8 +480,10 @@ def test_the_other_files_of_a_refused_one_are_stored(desk: DjangoHelpdesk, ticke
 
 def test_files_come_back_by_name_not_in_their_order(desk: DjangoHelpdesk, ticket: int) -> None:
     add_files(desk, ticket, "b.png", "a.png")
+    files = newest(desk, ticket)["followupattachment_set"]
 
-    assert [one["filename"] for one in newest(desk, ticket)["followupattachment_set"]] == ["a.png", "b.png"]
+    assert [one["filename"] for one in files] == ["a.png", "b.png"]
+    assert [one["filename"] for one in sorted(files, key=lambda one: int(one["id"]))] == ["b.png", "a.png"]
 
 
 def test_a_new_ticket_with_a_file_it_refuses_is_refused_whole(desk: DjangoHelpdesk) -> None:
