@@ -35,6 +35,7 @@ from clients.text import to_markdown
 
 OPEN = frozenset({1, 2})
 """The statuses open and reopened; 3 to 5 are resolved, closed and duplicate (`helpdesk/settings.py`)."""
+_OPEN = {"status": ",".join(map(str, sorted(OPEN)))}
 PAGE_SIZE = 200
 NEWEST_PAGES = 5
 """How many pages of the newest comments are searched for a ticket that is not among the open ones."""
@@ -107,7 +108,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         newest = max(found, key=lambda raw: int(raw["id"]))
         if (newest.get(self._page_field, page_id), newest.get(self._psid_field, psid)) != person:
             ids = {self._page_field: page_id, self._psid_field: psid}
-            self.call("PATCH", f"/api/tickets/{newest['id']}/", json=ids)
+            self.call("PATCH", f"/api/tickets/{newest['id']}/", params=_OPEN, json=ids)
         return self._ticket(newest)
 
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
@@ -207,17 +208,23 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def _read(self, ticket_id: str) -> Json:
         """Read a ticket, or the one that it was merged into, and so on."""
-        seen = {ticket_id}
-        raw = _checked(self.call("GET", f"/api/tickets/{ticket_id}/"))
+        seen, raw = {ticket_id}, self._read_one(ticket_id)
         while raw.get("merged_to") and str(raw["merged_to"]) not in seen:
             seen.add(str(raw["merged_to"]))
-            raw = _checked(self.call("GET", f"/api/tickets/{raw['merged_to']}/"))
+            raw = self._read_one(str(raw["merged_to"]))
         return raw
+
+    def _read_one(self, ticket_id: str) -> Json:
+        """Read a ticket, among the open ones first: django-helpdesk loads all that it looks among."""
+        path = f"/api/tickets/{ticket_id}/"
+        try:
+            return _checked(self.call("GET", path, params=_OPEN))
+        except NotFound:
+            return _checked(self.call("GET", path))
 
     def _open_tickets(self) -> Iterator[Json]:
         """List the open tickets; no other filter works."""
-        statuses = ",".join(map(str, sorted(OPEN)))
-        query = {"status": statuses, "page_size": str(PAGE_SIZE)}
+        query = _OPEN | {"page_size": str(PAGE_SIZE)}
         number, more = 1, True
         while more:
             page = self.call("GET", "/api/tickets/", params=query | {"page": str(number)})
@@ -227,8 +234,9 @@ class DjangoHelpdesk(HttpHelpdesk):
     def _newest(self) -> Iterator[list[Json]]:
         """List the comments page by page, the newest page first; each has the oldest first."""
         query = {"page_size": str(PAGE_SIZE)}
-        count = self.call("GET", "/api/followups/", params={"page_size": "1"})["count"]
-        for number in range(max(1, -(-count // PAGE_SIZE)), 0, -1):
+        last = self.call("GET", "/api/followups/", params=query | {"page": "last"})
+        yield last["results"]
+        for number in range(-(-last["count"] // PAGE_SIZE) - 1, 0, -1):
             yield self.call("GET", "/api/followups/", params=query | {"page": str(number)})["results"]
 
     def _stored_ticket(self, fields: Json, mark: Mark) -> Json:
@@ -353,10 +361,15 @@ def _comment(followup: Json) -> Comment:
         body_format="markdown",
         author_type="agent" if followup["user"] and not ours else "system",
         internal=followup["public"] is not True,
-        attachments=tuple(_attachment(one) for one in followup["followupattachment_set"]),
+        attachments=tuple(_attachment(one) for one in sorted(followup["followupattachment_set"], key=_id)),
         config={"source": SOURCE} if ours else {},
         created_at=_time(followup["date"]),
     )
+
+
+def _id(raw: Json) -> int:
+    """Return what puts files into the order in which the agent chose them; they are listed by name."""
+    return int(raw["id"])
 
 
 def _attachment(raw: Json) -> Attachment:

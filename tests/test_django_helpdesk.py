@@ -498,6 +498,17 @@ def test_what_an_agent_wrote_for_colleagues_does_not_go_out(
     assert [goes_out(one) for one in _polled(helpdesk)] == [False]
 
 
+def test_an_agents_files_come_in_the_order_in_which_they_were_chosen(
+    helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket, hooks: Hooks
+) -> None:
+    files = [Sample(name, "image/png", PHOTO) for name in ("second.png", "first.png", "third.png")]
+    agent.reply(int(ticket.id), "…", files=files)
+    event = _received(helpdesk, hooks)
+    assert event
+    assert event.comment
+    assert [file.filename for file in event.comment.attachments] == ["second.png", "first.png", "third.png"]
+
+
 def test_our_own_comment_does_not_come_back(helpdesk: DjangoHelpdesk, ticket: Ticket, hooks: Hooks) -> None:
     helpdesk.add_comment(ticket.id, _new_comment("m_2"), "key")
     event = _received(helpdesk, hooks)
