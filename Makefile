@@ -8,10 +8,10 @@ DURATION ?= 600
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.product  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
+demo: .venv/.product $(addprefix .venv/.,$(HELPDESK))  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
 	@$(BIN)/python -m sandbox.demo $(ARGS)
 
-test: .venv/.test  ## Run all tests, with coverage (ARGS= for pytest)
+test: .venv/.test .venv/.django-helpdesk  ## Run all tests, with coverage (ARGS= for pytest)
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
@@ -43,6 +43,13 @@ clean:  ## Remove what was built and what the demo left
 
 .venv/.product: .venv/bin/python pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# A real helpdesk to run against, in build/django-helpdesk.
+.venv/.django-helpdesk: .venv/bin/python pyproject.toml $(wildcard sandbox/django_helpdesk/*.txt sandbox/django_helpdesk/host/*.py)
+	@echo "Installing django-helpdesk (once; about 15 seconds) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[django-helpdesk]'
+	@$(BIN)/python -m sandbox.django_helpdesk.install
 	@touch $@
 
 .venv/.%: .venv/bin/python pyproject.toml

@@ -5,6 +5,9 @@ from typing import Any
 
 import msgspec
 
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading JSON of another shape than the one that was promised may raise."""
+
 
 class NotUnderstood(Exception):
     """The body is not JSON."""

@@ -25,7 +25,7 @@ from tasks.inbox import Inbox, connect, connect_async
 from tasks.services import helpdesk_of
 
 CALLS_AT_ONCE = 2
-MESSENGER = "/social_media/webhooks/facebook"
+MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
 
 
 class Application(Starlette):
@@ -82,7 +82,8 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Route(MESSENGER, messenger, methods=["POST"]),
             Route(MESSENGER, messenger.handshake, methods=["GET"]),
-            Route("/social_media/webhooks/helpdesk", helpdesk.comments, methods=["POST"]),
+            Route(HELPDESK, helpdesk.comments, methods=["POST"]),
+            Route(HELPDESK + "/{secret}", helpdesk.comments, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),

@@ -125,7 +125,7 @@ class HelpdeskDoor:
         """Take an event."""
         body = await self.bodies.read(dict(request.scope["headers"]), request.receive)
         try:
-            event = self.helpdesk.receive(body, request.headers)
+            event = self.helpdesk.receive(body, request.headers, request.path_params.get("secret", ""))
         except InvalidWebhook:
             self.counters.refused.labels("helpdesk").inc()
             raise HTTPException(401) from None

@@ -1,7 +1,5 @@
 """The settings: one frozen object from `settings.yaml` and the environment, refused as a whole if wrong."""
 
-import base64
-import binascii
 import os
 from collections import Counter
 from functools import cache, cached_property
@@ -18,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -27,6 +26,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+
+from clients.adapters import check_options, find_adapter
 
 PREFIX = "CONNECTOR_"
 PATH_VARIABLE = "CONNECTOR_SETTINGS"
@@ -81,6 +82,11 @@ def _filled_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _adapter(name: str) -> str:
+    find_adapter(name)
+    return name
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Filled = Annotated[str, AfterValidator(_filled)]
@@ -106,25 +112,31 @@ class Graph(Section):
 class Helpdesk(Section):
     """How the helpdesk is reached, and how its webhooks prove themselves."""
 
-    adapter: Literal["rest"] = "rest"
+    adapter: Annotated[str, AfterValidator(_adapter)] = "rest"
     base_url: HttpUrl
     api_token: Secret
     webhook_secret: Secret
+    options: dict[str, Any] = {}
+    poll_every: Annotated[float, Field(ge=0)] | None = None
 
     @field_validator("webhook_secret")
     @classmethod
-    def _is_a_webhook_secret(cls, secret: SecretStr) -> SecretStr:
-        value = secret.get_secret_value()
-        try:
-            key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
-            key = b""
-        if not value.startswith("whsec_") or not key:
-            raise ValueError(
-                "must be whsec_ and a key in base64; make one with: "
-                "python3 -c \"import base64,os;print('whsec_'+base64.b64encode(os.urandom(32)).decode())\""
-            )
+    def _suits_the_adapter(cls, secret: SecretStr, info: ValidationInfo) -> SecretStr:
+        if adapter := info.data.get("adapter"):
+            find_adapter(adapter).check_secret(secret.get_secret_value())
         return secret
+
+    @field_validator("options")
+    @classmethod
+    def _suit_the_adapter(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if adapter := info.data.get("adapter"):
+            check_options(find_adapter(adapter), options)
+        return options
+
+    @property
+    def polls_every(self) -> float:
+        """Return how often the helpdesk is polled, in seconds; 0 is never."""
+        return find_adapter(self.adapter).poll_every if self.poll_every is None else self.poll_every
 
 
 class CloudFront(Section):

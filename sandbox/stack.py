@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx
 import yaml
@@ -107,6 +107,19 @@ class Process:
         self.popen.wait()
 
 
+class Runs(Protocol):
+    """What can be stopped, killed and started again."""
+
+    def start(self) -> None:
+        """Start it, with what it has stored."""
+
+    def stop(self) -> int:
+        """Ask it to stop and wait for it. Return its exit code."""
+
+    def kill(self) -> None:
+        """Kill it outright."""
+
+
 class Stack:
     """A sandbox Meta, a sandbox helpdesk, and the connector between them.
 
@@ -126,36 +139,42 @@ class Stack:
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.store_port, meta_port, desk_port = (free_port(wanted) for wanted in ports)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.meta_url, self.desk_url = f"http://127.0.0.1:{meta_port}", f"http://127.0.0.1:{desk_port}"
-        self.api_token = secrets.token_urlsafe(24)
-        self.webhook_secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+        self.meta_url = f"http://127.0.0.1:{meta_port}"
+        helpdesk = self.choose_desk(desk_port)
         self.settings_file = folder / "settings.yaml"
-        self.settings_file.write_text(yaml.safe_dump(self._settings(settings or {})))
+        self.settings_file.write_text(yaml.safe_dump(self._settings(helpdesk, settings or {})))
         self.http = httpx.Client(timeout=30, trust_env=False)
         self._meta_command = [
             *(sys.executable, "-m", "sandbox.meta", "--port", str(meta_port)),
             *("--journal", str(folder / "meta.jsonl")),
         ]
+
+    def choose_desk(self, port: int) -> dict[str, Any]:
+        """Settle which helpdesk stands beside the connector. Return the connector's settings of it."""
+        self.desk_url = f"http://127.0.0.1:{port}"
+        self.api_token = secrets.token_urlsafe(24)
+        self.webhook_secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
         self._desk_command = [
-            *(sys.executable, "-m", "sandbox.helpdesk", "--port", str(desk_port)),
-            *("--db", str(folder / "helpdesk.sqlite3"), "--api-token", self.api_token),
+            *(sys.executable, "-m", "sandbox.helpdesk", "--port", str(port)),
+            *("--db", str(self.folder / "helpdesk.sqlite3"), "--api-token", self.api_token),
             *("--webhook-secret", self.webhook_secret),
             *("--webhook-url", f"{self.url}/social_media/webhooks/helpdesk"),
-            *("--journal", str(folder / "helpdesk.jsonl")),
+            *("--journal", str(self.folder / "helpdesk.jsonl")),
         ]
+        return {
+            "base_url": f"{self.desk_url}/api/v1",
+            "api_token": self.api_token,
+            "webhook_secret": self.webhook_secret,
+        }
 
-    def _settings(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def _settings(self, helpdesk: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
         settings: dict[str, Any] = {
             "port": self.port,
             "public_url": self.url,
             "embedded_port": self.store_port,
             "data_dir": str(self.folder / "data"),
             "graph": {"base_url": self.meta_url, "media_hosts": ["127.0.0.1"]},
-            "helpdesk": {
-                "base_url": f"{self.desk_url}/api/v1",
-                "api_token": self.api_token,
-                "webhook_secret": self.webhook_secret,
-            },
+            "helpdesk": dict(helpdesk),
             "connections": [_connection(page) for page in self.pages],
         }
         for key, value in changes.items():
@@ -181,17 +200,20 @@ class Stack:
     def start(self) -> None:
         """Start everything, connect the pages, and write down how to reach it."""
         self.meta = self.process("meta", self._meta_command)
-        self.desk = self.process("helpdesk", self._desk_command)
+        self.start_desk()
         self.start_connector()
         until("the sandbox Meta answers", lambda: self.http.get(f"{self.meta_url}/sandbox/webhooks"))
-        until("the sandbox helpdesk answers", lambda: self.http.get(f"{self.desk_url}/sandbox/webhooks"))
-        self._prepare_desks()
+        self.prepare_desks()
         self.wait_until_ready()
         for page in self.pages:
             self._connect(page)
         (self.folder / "stack.json").write_text(
             json.dumps({"meta": self.meta_url, "helpdesk": self.desk_url})
         )
+
+    def start_desk(self) -> None:
+        """Start the helpdesk."""
+        self.desk: Runs = self.process("helpdesk", self._desk_command)
 
     def start_connector(self) -> None:
         """Start the connector, all its parts under one supervisor."""
@@ -218,7 +240,9 @@ class Stack:
 
         until("the connector is ready", ready, STARTS_WITHIN)
 
-    def _prepare_desks(self) -> None:
+    def prepare_desks(self) -> None:
+        """Wait for the helpdesk, and make the desks and categories that the pages lead to."""
+        until("the sandbox helpdesk answers", lambda: self.http.get(f"{self.desk_url}/sandbox/webhooks"))
         for page in self.pages:
             self.ask_desk("PUT", f"/desks/{page.desk_id}", {"name": f"Desk {page.desk_id}: {page.name}"})
             if page.category_id:

@@ -56,7 +56,7 @@ def _configuration() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "accept_content": ["json"],
-        "include": ["tasks.relay"],
+        "include": ["tasks.relay", "tasks.poll"],
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
@@ -69,14 +69,17 @@ def _configuration() -> dict[str, Any]:
         # The schedule is one line long: nothing about it has to be remembered over a restart.
         "beat_scheduler": "celery.beat:Scheduler",
         "beat_max_loop_interval": SWEEP_EVERY,
-        "beat_schedule": {
-            "sweep": {
-                "task": "sweep",
-                "schedule": SWEEP_EVERY,
-                "options": {"queue": SWEEPS, "expires": 5 * SWEEP_EVERY},
-            }
-        },
+        "beat_schedule": _schedule(settings.helpdesk.polls_every),
     }
+
+
+def _schedule(poll_every: float) -> dict[str, Any]:
+    sweep = {"task": "sweep", "schedule": SWEEP_EVERY}
+    poll = {"task": "poll", "schedule": poll_every}
+    entries = {"sweep": sweep, "poll": poll} if poll_every else {"sweep": sweep}
+    for entry in entries.values():
+        entry["options"] = {"queue": SWEEPS, "expires": 5 * SWEEP_EVERY}
+    return entries
 
 
 # A wake-up that was not acknowledged when the broker went away is no loss. Giving it back over the connection

@@ -1,6 +1,7 @@
 """Messenger to helpdesk: what a person wrote becomes a ticket, or a comment on their open one."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from clients import events
 from clients.errors import NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import SOURCE, SYSTEM, Attachment, Author, NewComment, NewTicket, Requester
+from clients.media import File
 from clients.messenger import Profile
 from clients.text import image, link, to_markdown
 from connector import logs
@@ -25,6 +27,7 @@ LINK_FOR = 24 * 3600
 """How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
+LONGEST_TITLE = 255
 OPENS_NO_TICKET = frozenset(
     {"reaction", "pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"}
 )
@@ -67,7 +70,8 @@ def relay(service: Services, lease: Lease) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
     arrival = _arrival(service, lease)
     if not _is_our_own(arrival):
-        put_on_ticket(arrival, compose(arrival))
+        with ExitStack() as files:
+            put_on_ticket(arrival, compose(arrival, files))
 
 
 def tell(service: Services, lease: Lease, reason: str) -> None:
@@ -99,13 +103,14 @@ def _arrival(service: Services, lease: Lease) -> Arrival:
     return Arrival(service, lease, events.parse(lease.event.body), thread, connection, profile)
 
 
-def compose(arrival: Arrival) -> NewComment:
-    """Write the comment that shows an event."""
+def compose(arrival: Arrival, files: ExitStack) -> NewComment:
+    """Write the comment that shows an event. Its open files are closed by `files`."""
     match arrival.event:
         case events.Message() as message:
-            return _message(arrival, message, Author("customer", arrival.sender_name, arrival.thread.psid))
+            customer = Author("customer", arrival.sender_name, arrival.thread.psid)
+            return _message(arrival, message, customer, files)
         case events.Echo() as echo:
-            return _message(arrival, echo, Author("agent", _echo_author(echo, arrival.connection)))
+            return _message(arrival, echo, Author("agent", _echo_author(echo, arrival.connection)), files)
         case events.Other() as other:
             body = to_markdown(other.summary)
             return NewComment(body, arrival.external_id, SYSTEM, other.time, internal=True)
@@ -113,15 +118,18 @@ def compose(arrival: Arrival) -> NewComment:
             raise RejectedError("a receipt says nothing that belongs on the ticket")
 
 
-def _message(arrival: Arrival, message: events.Message | events.Echo, author: Author) -> NewComment:
-    shown = [show(arrival, number, attachment) for number, attachment in enumerate(message.attachments)]
+def _message(
+    arrival: Arrival, message: events.Message | events.Echo, author: Author, files: ExitStack
+) -> NewComment:
+    shown = [show(arrival, number, one, files) for number, one in enumerate(message.attachments)]
     paragraphs = [to_markdown(message.text), *(markdown for markdown, _ in shown)]
     return NewComment(
-        body="\n\n".join(filter(None, paragraphs)) or "(The message is empty.)",
+        body="\n\n".join(filter(str.strip, paragraphs)) or "(The message is empty.)",
         external_id=arrival.external_id,
         author=author,
         created_at=message.time,
-        attachment_ids=[file.id for _, file in shown if file],
+        attachment_ids=[file.id for _, file in shown if isinstance(file, Attachment)],
+        files=[file for _, file in shown if isinstance(file, File)],
         config={"source": SOURCE},
     )
 
@@ -131,12 +139,14 @@ def _echo_author(echo: events.Echo, connection: Connection) -> str:
     return f"{page} (Meta inbox)" if echo.from_page_inbox else f"{page} (app {echo.app_id})"
 
 
-def show(arrival: Arrival, number: int, attachment: events.Attachment) -> tuple[str, Attachment | None]:
-    """Return the markdown that shows an attachment, and its file in the helpdesk if it has one."""
+def show(
+    arrival: Arrival, number: int, attachment: events.Attachment, files: ExitStack
+) -> tuple[str, Attachment | File | None]:
+    """Return the markdown that shows an attachment, and its file, in the helpdesk or on its way there."""
     if attachment.kind not in _FETCHED:
         return _described(attachment), None
     try:
-        file = _uploaded(arrival, number, attachment)
+        file = _uploaded(arrival, number, attachment, files)
     except RejectedError as error:
         return _missing(attachment, str(error)), None
     except Unavailable as error:
@@ -144,17 +154,25 @@ def show(arrival: Arrival, number: int, attachment: events.Attachment) -> tuple[
         if error.side or arrival.lease.attempts + 1 < tries:
             raise
         return _missing(attachment, str(error)), None
+    if isinstance(file, File):
+        return f"({to_markdown(file.filename)})", file
     is_image = file.content_type.startswith("image/")
     return (image if is_image else link)(file.filename, file.url), file
 
 
-def _uploaded(arrival: Arrival, number: int, attachment: events.Attachment) -> Attachment:
-    """Move a file from Meta's media host to the helpdesk, once."""
+def _uploaded(
+    arrival: Arrival, number: int, attachment: events.Attachment, files: ExitStack
+) -> Attachment | File:
+    """Move a file from Meta's media host to the helpdesk, once, or keep it open for its comment."""
     step = f"upload:{number}"
     if done := arrival.lease.step(step):
         return msgspec.json.decode(done, type=Attachment)
-    with arrival.service.media.fetch(attachment.url, attachment.kind) as file:
+    with ExitStack() as opened:
+        file = opened.enter_context(arrival.service.media.fetch(attachment.url, attachment.kind))
         uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
+        if uploaded is None:
+            files.push(opened.pop_all())
+            return file
     arrival.lease.achieve(step, msgspec.json.encode(uploaded).decode())
     return uploaded
 
@@ -258,11 +276,12 @@ def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
     return NewTicket(
         desk_id=connection.desk_id,
         category_id=connection.category_id,
-        title=f"Messenger: {arrival.sender_name}",
+        title=f"Messenger: {arrival.sender_name}"[:LONGEST_TITLE],
         body=_first_body(comment),
         external_id=comment.external_id,
         requester=Requester(arrival.sender_name, arrival.thread.psid, profile.picture),
         attachment_ids=comment.attachment_ids,
+        files=comment.files,
         created_at=comment.created_at,
         config=ids | {name: value for name, value in known.items() if value},
     )

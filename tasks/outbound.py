@@ -21,7 +21,7 @@ from clients.errors import (
     Unavailable,
     Undecided,
 )
-from clients.helpdesk import Attachment, Comment
+from clients.helpdesk import Attachment, Comment, Delivery
 from clients.messenger import Messenger, SentMessage, attachment_kind
 from clients.text import split_text, to_plain_text
 from connector import logs
@@ -91,8 +91,7 @@ def tell(service: Services, lease: Lease, reason: str) -> None:
         tell_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
-    delivery = {"status": "failed", "message_ids": _sent_mids(lease), "error": reason}
-    service.helpdesk.merge_config(comment.id, {"delivery": delivery})
+    service.helpdesk.show_delivery(comment.id, Delivery("failed", _sent_mids(lease), reason))
 
 
 def _decoded(lease: Lease) -> Reply | Receipt:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clients import events
 from clients.errors import RejectedError, Stale, Unavailable
+from clients.helpdesk import Delivery
 from connector import logs
 from tasks.lease import Lease
 from tasks.services import Services
@@ -75,9 +76,8 @@ def _await(service: Services, key: str, reply: Sent) -> None:
 
 def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
     """Merge the status into the comment. If that is not taken, the reply was sent all the same."""
-    delivery = {"status": status, "message_ids": reply.mids}
     try:
-        service.helpdesk.merge_config(reply.comment_id, {"delivery": delivery})
+        service.helpdesk.show_delivery(reply.comment_id, Delivery(status, reply.mids))
     except Stale:
         raise
     except (RejectedError, Unavailable) as error:

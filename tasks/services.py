@@ -3,8 +3,9 @@
 import functools
 from dataclasses import dataclass
 
+from clients.adapters import make_adapter
 from clients.errors import RejectedError
-from clients.helpdesk import Helpdesk, RestHelpdesk
+from clients.helpdesk import Helpdesk
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.messenger import Messenger
@@ -43,11 +44,14 @@ class Services:
 
 def helpdesk_of(settings: Settings, http: HttpClient) -> Helpdesk:
     """Return the adapter that the settings name."""
-    return RestHelpdesk(
+    helpdesk = settings.helpdesk
+    return make_adapter(
+        helpdesk.adapter,
         http,
-        base_url=settings.helpdesk.base_url,
-        api_token=settings.helpdesk.api_token.get_secret_value(),
-        webhook_secret=settings.helpdesk.webhook_secret.get_secret_value(),
+        base_url=helpdesk.base_url,
+        api_token=helpdesk.api_token.get_secret_value(),
+        webhook_secret=helpdesk.webhook_secret.get_secret_value(),
+        **helpdesk.options,
     )
 
 

@@ -428,6 +428,12 @@ def test_what_does_not_go_out_is_taken_and_not_stored(doors: Doors, name: str) -
     assert doors.stored() == set()
 
 
+def test_a_secret_behind_the_address_is_no_signature(doors: Doors) -> None:
+    path, wrong = f"{HELPDESK}/whatever", headers(REPLY, signature="v1,AAAA")
+    assert doors.http.post(path, content=REPLY, headers=wrong).status_code == 401
+    assert doors.http.post(path, content=REPLY, headers=headers(REPLY)).status_code == 202
+
+
 def test_a_wrong_signature_of_the_helpdesk_is_refused_and_counted(doors: Doors) -> None:
     assert doors.helpdesk(REPLY, signature="v1,AAAA") == 401
     assert doors.counted('webhooks_refused_total{door="helpdesk"}') == 1

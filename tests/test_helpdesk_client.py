@@ -29,14 +29,15 @@ from clients.helpdesk import (
     SYSTEM,
     Attachment,
     Author,
+    Delivery,
     NewComment,
     NewTicket,
     Requester,
-    RestHelpdesk,
     Ticket,
 )
 from clients.http import LATE, HttpClient, guarded
 from clients.media import File
+from clients.rest_helpdesk import RestHelpdesk
 from tests.conftest import PAGE_A, WEBHOOK_SECRET
 from tests.recording import FOLDER, HELPDESK, SITES, cassette
 
@@ -157,11 +158,11 @@ def test_a_closed_ticket_takes_no_comment() -> None:
             helpdesk.add_comment(ticket.id, _new_comment("m_10a"), "facebook:10a")
 
 
-def test_the_config_of_a_comment_is_merged() -> None:
+def test_a_delivery_is_merged_into_the_comments_config() -> None:
     with _recorded("merge_config") as helpdesk:
         ticket = helpdesk.create_ticket(_new_ticket("m_11"), "facebook:11")
         comment = helpdesk.add_comment(ticket.id, _new_comment("m_11a"), "facebook:11a")
-        helpdesk.merge_config(comment, {"delivery": {"status": "sent", "message_ids": ["m_x"]}})
+        helpdesk.show_delivery(comment, Delivery("sent", ["m_x"]))
 
 
 def test_a_file_is_uploaded_and_fetched() -> None:

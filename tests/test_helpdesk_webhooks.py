@@ -19,11 +19,11 @@ from clients.helpdesk import (
     Comment,
     HelpdeskEvent,
     InvalidWebhook,
-    RestHelpdesk,
     Ticket,
     WebhookNotUnderstood,
 )
 from clients.http import HttpClient
+from clients.rest_helpdesk import RestHelpdesk
 from tasks.accept import goes_out, person_of, reply_row
 from tests.conftest import PAYLOADS, WEBHOOK_SECRET, payload
 
@@ -55,7 +55,7 @@ def headers(body: bytes, at: float | None = None, **changes: str) -> dict[str, s
 def receive(name: str) -> HelpdeskEvent | None:
     """Receive a payload file, properly signed."""
     body = payload(f"helpdesk/{name}")
-    return HELPDESK.receive(body, headers(body))
+    return HELPDESK.receive(body, headers(body), "")
 
 
 def received(name: str) -> HelpdeskEvent:
@@ -67,7 +67,7 @@ def received(name: str) -> HelpdeskEvent:
 
 def _refused(body: bytes, headers: dict[str, str]) -> None:
     with pytest.raises(InvalidWebhook):
-        HELPDESK.receive(body, headers)
+        HELPDESK.receive(body, headers, "")
 
 
 BODY = payload("helpdesk/comment_of_agent")
@@ -77,17 +77,17 @@ BODY = payload("helpdesk/comment_of_agent")
 
 
 def test_a_signed_webhook_is_received() -> None:
-    assert HELPDESK.receive(BODY, headers(BODY))
+    assert HELPDESK.receive(BODY, headers(BODY), "")
 
 
 def test_the_names_of_headers_may_be_written_otherwise() -> None:
     upper = httpx.Headers({name.upper(): value for name, value in headers(BODY).items()})
-    assert HELPDESK.receive(BODY, upper)
+    assert HELPDESK.receive(BODY, upper, "")
 
 
 def test_one_right_signature_among_several_is_enough() -> None:
     several = f"v1a,AAAA {signature(BODY, secret=OTHER_SECRET)} {signature(BODY)}"
-    assert HELPDESK.receive(BODY, headers(BODY, signature=several))
+    assert HELPDESK.receive(BODY, headers(BODY, signature=several), "")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_webhook_more_than_five_minutes_off_is_refused(seconds: int) -> None:
 
 @pytest.mark.parametrize("seconds", [-290, 290])
 def test_a_webhook_less_than_five_minutes_off_is_received(seconds: int) -> None:
-    assert HELPDESK.receive(BODY, headers(BODY, at=time.time() + seconds))
+    assert HELPDESK.receive(BODY, headers(BODY, at=time.time() + seconds), "")
 
 
 @pytest.mark.parametrize("timestamp", ["", "now", "nan", "inf", "1e400", "-1", "9" * 400])
@@ -179,7 +179,7 @@ def test_an_unknown_type_is_none() -> None:
 
 def test_the_key_of_a_comment_does_not_depend_on_its_webhook() -> None:
     again = headers(BODY, id="msg_2", signature=signature(BODY, id_="msg_2"))
-    event = HELPDESK.receive(BODY, again)
+    event = HELPDESK.receive(BODY, again, "")
     assert event
     assert event.key == received("comment_of_agent").key
 
@@ -237,7 +237,7 @@ def test_a_comment_without_its_parts_is_not_understood(name: str) -> None:
 )
 def test_a_body_that_is_no_event_is_not_understood(body: bytes) -> None:
     with pytest.raises(WebhookNotUnderstood):
-        HELPDESK.receive(body, headers(body))
+        HELPDESK.receive(body, headers(body), "")
 
 
 def _changed(**comment: Any) -> bytes:
@@ -269,7 +269,7 @@ ODD_COMMENTS: list[dict[str, Any]] = [
 def test_an_odd_comment_is_stored_or_not_understood(comment: dict[str, Any]) -> None:
     body = _changed(**comment)
     try:
-        event = HELPDESK.receive(body, headers(body))
+        event = HELPDESK.receive(body, headers(body), "")
     except WebhookNotUnderstood:
         return
     assert event
@@ -279,7 +279,7 @@ def test_an_odd_comment_is_stored_or_not_understood(comment: dict[str, Any]) -> 
 
 def test_a_comment_of_long_ago_has_a_time_that_the_inbox_takes() -> None:
     body = _changed(created_at="1969-07-20T20:17:40Z")
-    event = HELPDESK.receive(body, headers(body))
+    event = HELPDESK.receive(body, headers(body), "")
     assert event
     assert reply_row(event).time >= 0
 
@@ -315,7 +315,7 @@ EVENTS = _mostly(type=TYPES, timestamp=st.text(), data=_mostly(ticket=TICKETS, c
 def test_any_signed_json_is_an_event_or_not_understood(value: Any) -> None:
     body = json.dumps(value).encode()
     try:
-        event = HELPDESK.receive(body, headers(body))
+        event = HELPDESK.receive(body, headers(body), "")
     except WebhookNotUnderstood:
         return
     if event and goes_out(event):

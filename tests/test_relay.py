@@ -31,7 +31,17 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.helpdesk import SOURCE, Attachment, Comment, HelpdeskEvent, NewComment, NewTicket, Ticket
+from clients.helpdesk import (
+    SOURCE,
+    Attachment,
+    Comment,
+    Delivery,
+    Helpdesk,
+    HelpdeskEvent,
+    NewComment,
+    NewTicket,
+    Ticket,
+)
 from clients.http import HttpClient
 from clients.media import File, MediaFetcher
 from sandbox.stack import until
@@ -153,7 +163,7 @@ class Opened:
         return Ticket(self.id, self.closed, self.config)
 
 
-class Desk(Outside):
+class Desk(Outside, Helpdesk):
     """A helpdesk that keeps all in lists. It may forget idempotency keys."""
 
     side = "helpdesk"
@@ -162,9 +172,10 @@ class Desk(Outside):
         super().__init__(fuse)
         self.tickets: dict[str, Opened] = {}
         self.uploads: list[str] = []
-        self.configs: dict[str, dict[str, Any]] = {}
+        self.deliveries: dict[str, Delivery] = {}
         self.keys: list[str] = []
-        self.knows_keys = True
+        self.knows_keys = self.takes_files_ahead = True
+        self.contents: list[bytes] = []
         self._answers: dict[str, Any] = {}
 
     def open(self, id_: str = "42") -> Opened:
@@ -205,6 +216,7 @@ class Desk(Outside):
         def make() -> Ticket:
             opened = self.open(f"t{len(self.tickets) + 1}")
             opened.new, opened.config = ticket, ticket.config
+            self._take(ticket)
             return opened.seen
 
         with self.called("create_ticket"):
@@ -216,21 +228,28 @@ class Desk(Outside):
             if ticket.closed:
                 raise TicketClosed("the ticket is closed")
             ticket.comments.append(comment)
+            self._take(comment)
             return f"{ticket_id}.{len(ticket.comments)}"
 
         with self.called("add_comment"):
             return cast("str", self._once(key, make))
+
+    def _take(self, text: NewTicket | NewComment) -> None:
+        self.contents += [file.stream.read() for file in text.files]
 
     def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
         with self.called("comment_by_external_id"):
             comments = self._ticket(ticket_id).comments
             return next((one.external_id for one in comments if one.external_id == external_id), None)
 
-    def merge_config(self, comment_id: str, config: Mapping[str, Any]) -> None:
-        with self.called("merge_config"):
-            self.configs[comment_id] = self.configs.get(comment_id, {}) | dict(config)
+    def show_delivery(self, comment_id: str, delivery: Delivery) -> None:
+        with self.called("show_delivery"):
+            self.deliveries[comment_id] = delivery
 
-    def upload(self, file: File, key: str) -> Attachment:
+    def upload(self, file: File, key: str) -> Attachment | None:
+        if not self.takes_files_ahead:
+            return None
+
         def make() -> Attachment:
             self.uploads.append(file.filename)
             id_ = str(len(self.uploads))
@@ -246,7 +265,7 @@ class Desk(Outside):
         with self.called("open_attachment"):
             yield File(attachment.filename, attachment.content_type, 3, BytesIO(b"pdf"))
 
-    def receive(self, body: bytes, headers: Mapping[str, str]) -> HelpdeskEvent | None:
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
         raise NotImplementedError  # for the doors; no task calls it
 
 
@@ -259,9 +278,9 @@ class Media(Outside):
 
     @contextmanager
     def _fetch(self, url: str) -> Iterator[File]:
-        with self.called("fetch"):
+        with self.called("fetch"), BytesIO(b"jpg") as stream:
             name = url.partition("?")[0].rpartition("/")[2]
-            yield File(name, "image/jpeg", 3, BytesIO(b"jpg"))
+            yield File(name, "image/jpeg", 3, stream)
 
 
 class Refusal(Exception):
@@ -1379,6 +1398,30 @@ def test_a_file_that_was_uploaded_is_not_uploaded_again(world: World) -> None:
     assert list(new.attachment_ids) == ["1", "2"]
 
 
+def test_a_helpdesk_that_takes_files_with_their_comment_only_gets_them_open(world: World) -> None:
+    world.desk.takes_files_ahead = False
+    world.receive(attachments=[PHOTO, PHOTO])
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert new.body == "hello\n\n(photo.jpg)\n\n(photo.jpg)"
+    assert world.desk.contents == [b"jpg", b"jpg"]
+    assert all(file.stream.closed for file in new.files)
+
+
+def test_a_file_that_goes_with_its_comment_is_fetched_again_for_another_try(world: World) -> None:
+    world.desk.takes_files_ahead = False
+    world.desk.open()
+    world.desk.fail("add_comment", fault())
+    world.receive(attachments=[PHOTO])
+    world.work()
+    world.resume()
+
+    assert world.media.count("fetch") == 2
+    assert world.desk.contents == [b"jpg"]
+
+
 @pytest.mark.parametrize(("attempts", "tries"), [(10, inbound.FETCH_ATTEMPTS), (3, 3)])
 def test_a_file_that_cannot_be_fetched_is_named_after_some_tries(
     world: World, attempts: int, tries: int
@@ -1483,10 +1526,7 @@ def test_a_reply_is_sent_and_shown_as_sent(world: World) -> None:
     assert world.meta.texts() == ["Hello", "file"]
     assert [one["metadata"] for one in world.meta.sent] == ["connector:981:0", "connector:981:1"]
     assert world.meta.sent[1]["attachment"]["payload"] == {"attachment_id": "a_0"}
-    assert world.desk.configs["981"]["delivery"] == {
-        "status": "sent",
-        "message_ids": ["m_ours_0", "m_ours_1"],
-    }
+    assert world.desk.deliveries["981"] == Delivery("sent", ["m_ours_0", "m_ours_1"])
     assert world.left() == set()
 
 
@@ -1584,7 +1624,7 @@ def test_a_part_whose_echo_came_is_not_sent_again(world: World) -> None:
 
     assert world.meta.texts() == ["Hello"]
     assert world.meta.count("conversations") == 0
-    assert world.desk.configs["981"]["delivery"]["message_ids"] == ["m_ours_0"]
+    assert world.desk.deliveries["981"].message_ids == ["m_ours_0"]
 
 
 def test_an_echo_is_waited_for_and_no_attempt_is_burnt(world: World) -> None:
@@ -1605,7 +1645,7 @@ def test_a_part_that_stands_in_the_conversation_is_not_sent_again(world: World) 
     world.resume(OUT)
 
     assert world.meta.texts() == ["Hello"]
-    assert world.desk.configs["981"]["delivery"]["message_ids"] == ["m_ours_0"]
+    assert world.desk.deliveries["981"].message_ids == ["m_ours_0"]
 
 
 def test_a_file_that_stands_in_the_conversation_is_not_sent_again(world: World) -> None:
@@ -1643,7 +1683,7 @@ def test_the_same_text_sent_by_an_earlier_reply_is_not_taken_for_the_part(world:
     world.resume(OUT)
 
     assert world.meta.texts() == ["Hello", "Hello"]
-    assert world.desk.configs["981"]["delivery"]["message_ids"] == ["m_ours_1"]
+    assert world.desk.deliveries["981"].message_ids == ["m_ours_1"]
 
 
 def test_an_earlier_file_of_the_reply_is_not_taken_for_the_next(world: World) -> None:
@@ -1654,7 +1694,7 @@ def test_an_earlier_file_of_the_reply_is_not_taken_for_the_next(world: World) ->
     world.resume(OUT)
 
     assert world.meta.texts() == ["file", "file"]
-    assert world.desk.configs["981"]["delivery"]["message_ids"] == ["m_ours_0", "m_ours_1"]
+    assert world.desk.deliveries["981"].message_ids == ["m_ours_0", "m_ours_1"]
 
 
 def test_the_same_text_sent_long_before_is_not_taken_for_the_part(world: World) -> None:
@@ -1735,7 +1775,7 @@ def test_a_reply_that_is_refused_is_a_dead_letter_and_the_agent_is_told(world: W
 
     (reason,) = world.reasons()
     assert "cannot be reached" in reason
-    assert world.desk.configs["981"]["delivery"] == {"status": "failed", "message_ids": [], "error": reason}
+    assert world.desk.deliveries["981"] == Delivery("failed", [], reason)
     (note,) = ticket.comments
     assert note.internal
     assert reason in note.body
@@ -1749,7 +1789,7 @@ def test_a_reply_that_is_refused_in_part_says_so(world: World) -> None:
     world.meta.fail("send", None, Refusal(551))
     world.work(OUT)
 
-    assert world.desk.configs["981"]["delivery"]["message_ids"] == ["m_ours_0"]
+    assert world.desk.deliveries["981"].message_ids == ["m_ours_0"]
     assert "Some of it did arrive" in ticket.comments[0].body
 
 
@@ -1763,7 +1803,7 @@ def test_a_reply_that_is_revived_sends_what_is_missing(world: World) -> None:
 
     assert [len(text) for text in world.meta.texts()] == [2000, 100]
     assert world.meta.count("conversations") == 0
-    assert world.desk.configs["981"]["delivery"]["status"] == "sent"
+    assert world.desk.deliveries["981"].status == "sent"
 
 
 def test_a_file_that_is_refused_does_not_hold_back_the_next(world: World) -> None:
@@ -1862,7 +1902,7 @@ def test_the_agent_of_a_reply_is_told_once_however_often_telling_fails(world: Wo
     world.desk.knows_keys = False
     world.reply()
     world.meta.fail("send", Refusal(551))
-    world.desk.fail("merge_config", away())
+    world.desk.fail("show_delivery", away())
     world.desk.fail("add_comment", fault(), after=True)
     world.desk.fail("ping", fault())
     for _ in range(4):
@@ -1887,7 +1927,7 @@ def test_a_webhook_without_its_comment_is_a_dead_letter(world: World) -> None:
 
 
 def _status(world: World, id_: str = "981") -> str:
-    return str(world.desk.configs[id_]["delivery"]["status"])
+    return str(world.desk.deliveries[id_].status)
 
 
 def _moment() -> int:
@@ -1905,7 +1945,7 @@ def test_a_reply_is_shown_as_delivered_and_then_as_read(world: World) -> None:
         seen.append(_status(world))
 
     assert seen == ["sent", "delivered", "read"]
-    assert world.desk.configs["981"]["delivery"]["message_ids"] == ["m_ours_0"]
+    assert world.desk.deliveries["981"].message_ids == ["m_ours_0"]
     assert not list(world.store.scan_iter("mc:awaiting:*"))
 
 
@@ -1917,7 +1957,7 @@ def test_a_reply_that_was_read_is_not_shown_as_delivered_any_more(world: World) 
         world.work(OUT)
 
     assert _status(world) == "read"
-    assert world.desk.count("merge_config") == 2
+    assert world.desk.count("show_delivery") == 2
 
 
 def test_a_receipt_is_about_all_replies_up_to_its_moment(world: World) -> None:
@@ -1932,13 +1972,13 @@ def test_a_receipt_is_about_all_replies_up_to_its_moment(world: World) -> None:
     world.work(OUT)
 
     assert {_status(world, id_) for id_ in ("1", "2", "3")} == {"delivered"}
-    assert "4" not in world.desk.configs
+    assert "4" not in world.desk.deliveries
 
 
 def test_a_receipt_for_a_comment_that_is_gone_is_done(world: World) -> None:
     world.reply()
     world.work(OUT)
-    world.desk.fail("merge_config", NotFound("gone"))
+    world.desk.fail("show_delivery", NotFound("gone"))
     world.receive_receipt("delivery", _moment())
     world.work(OUT)
 
@@ -1949,7 +1989,7 @@ def test_a_receipt_for_a_comment_that_is_gone_is_done(world: World) -> None:
 def test_a_receipt_waits_while_the_helpdesk_is_down(world: World) -> None:
     world.reply()
     world.work(OUT)
-    world.desk.fail("merge_config", away())
+    world.desk.fail("show_delivery", away())
     world.receive_receipt("delivery", _moment())
     world.work(OUT)
     assert _status(world) == "sent"
@@ -1964,17 +2004,17 @@ def test_a_receipt_that_cannot_be_shown_in_the_end_tells_nobody(world: World) ->
     world.reply()
     world.work(OUT)
     world.desk.calls.clear()
-    world.desk.fail("merge_config", fault())
+    world.desk.fail("show_delivery", fault())
     world.receive_receipt("delivery", _moment())
     world.work(OUT)
 
     assert world.reasons() == ["it answered 500 (tried 1 times)"]
-    assert world.desk.calls == ["merge_config", "ping"]
+    assert world.desk.calls == ["show_delivery", "ping"]
 
 
 def test_a_reply_that_was_sent_is_no_dead_letter_because_that_cannot_be_shown(world: World) -> None:
     world.reply()
-    world.desk.fail("merge_config", *(fault() for _ in range(receipts.ATTEMPTS)))
+    world.desk.fail("show_delivery", *(fault() for _ in range(receipts.ATTEMPTS)))
     for _ in range(receipts.ATTEMPTS):
         assert world.waiting(OUT) == 1
         world.resume(OUT)
@@ -2147,10 +2187,7 @@ def _one_reply(world: World, *, echoes: bool) -> list[str]:
 
 def _was_sent_once(world: World) -> bool:
     assert world.meta.texts() == ["Hello", "file"]
-    assert world.desk.configs["981"]["delivery"] == {
-        "status": "sent",
-        "message_ids": ["m_ours_0", "m_ours_1"],
-    }
+    assert world.desk.deliveries["981"] == Delivery("sent", ["m_ours_0", "m_ours_1"])
     assert world.reasons() == []
     return world.left() == set()
 

@@ -18,6 +18,8 @@ import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.openapi import check_webhook
+
 TOKEN = "a-token"
 SECRET = f"whsec_{base64.b64encode(b'a secret of 24 bytes ...').decode()}"
 DEFAULTS = {
@@ -29,11 +31,32 @@ DEFAULTS = {
     "webhook_config": True,
     "retry_waits": [0.05],
 }
+READ = {"status": "read", "message_ids": ["m_1"]}
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-TICKET = {"desk_id": "7", "title": "Anna", "body": "Hello", "requester": {"name": "Anna Nowak"}}
 ANNA = {"source": "facebook_messenger", "page_id": "1001", "sender_id": "7623"}
+TICKET: dict[str, Any] = {
+    "desk_id": "7",
+    "title": "Anna",
+    "body": "Hello",
+    "body_format": "markdown",
+    "external_id": "m_0",
+    "requester": {"name": "Anna Nowak", "external_id": "7623"},
+    "attachment_ids": [],
+    "created_at": "2026-11-22T20:15:03Z",
+    "config": ANNA,
+}
+COMMENT: dict[str, Any] = {
+    "body": "More",
+    "body_format": "markdown",
+    "external_id": "m_00",
+    "author": {"type": "customer", "name": "Anna Nowak", "external_id": "7623"},
+    "internal": False,
+    "attachment_ids": [],
+    "created_at": "2026-11-22T20:15:03Z",
+    "config": {},
+}
 
 
 class Desk:
@@ -67,8 +90,7 @@ class Desk:
         return self.create("tickets", key, json={"ticket": TICKET | changes})
 
     def comment(self, ticket_id: str, key: str | None = None, **changes: Any) -> httpx.Response:
-        comment = {"body": "More", "author": {"type": "customer", "name": "Anna Nowak"}}
-        return self.create(f"tickets/{ticket_id}/comments", key, json={"comment": comment | changes})
+        return self.create(f"tickets/{ticket_id}/comments", key, json={"comment": COMMENT | changes})
 
     def upload(self, key: str | None = None, name: str = "a.png", content: bytes = PNG) -> httpx.Response:
         return self.create("attachments", key, files={"file": (name, content, "image/png")})
@@ -212,7 +234,9 @@ def test_a_comment_that_does_not_exist_cannot_be_patched(desk: Desk) -> None:
 
 
 def test_a_method_that_is_not_offered_is_405(desk: Desk) -> None:
-    assert error(desk.http.put("/api/v1/tickets", json={})) == (405, "method_not_allowed", None)
+    response = desk.http.put("/api/v1/tickets", json={})
+    assert error(response) == (405, "method_not_allowed", None)
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
 # Tickets.
@@ -241,7 +265,7 @@ def test_a_ticket_can_be_read_by_its_id(desk: Desk) -> None:
 
 
 def test_a_ticket_without_a_category_has_no_assignee(desk: Desk) -> None:
-    assert desk.ticket(category_id=None).json()["ticket"]["assignee"] is None
+    assert desk.ticket().json()["ticket"]["assignee"] is None
 
 
 @pytest.mark.parametrize(
@@ -261,20 +285,22 @@ def test_a_ticket_without_a_category_has_no_assignee(desk: Desk) -> None:
         ("ticket.attachment_ids", {"attachment_ids": ["99"]}),
         ("ticket.attachment_ids[0]", {"attachment_ids": [1]}),
         ("ticket.created_at", {"created_at": "2026-11-22T20:15:03"}),
+        (None, {"created_at": "0001-01-01T00:00:00+01:00"}),
         ("ticket.config", {"config": []}),
+        ("sender_id", {"config": {"source": "facebook_messenger", "page_id": "1001"}}),
+        ("source", {"config": ANNA | {"source": "email"}}),
     ],
 )
 def test_a_ticket_with_a_fault_is_422_and_the_field_is_named(
-    desk: Desk, field: str, changes: dict[str, Any]
+    desk: Desk, field: str | None, changes: dict[str, Any]
 ) -> None:
     assert error(desk.ticket(**changes)) == (422, "invalid", field)
     assert desk.get("tickets") == {"tickets": []}
 
 
-@pytest.mark.parametrize("name", ["desk_id", "title", "body", "requester"])
+@pytest.mark.parametrize("name", TICKET)
 def test_a_ticket_that_lacks_something_is_422_and_the_field_is_named(desk: Desk, name: str) -> None:
-    ticket = {"desk_id": "7", "title": "Anna", "body": "Hello", "requester": {"name": "Anna"}}
-    del ticket[name]
+    ticket = {known: value for known, value in TICKET.items() if known != name}
     response = desk.create("tickets", json={"ticket": ticket})
     assert error(response) == (422, "invalid", f"ticket.{name}")
 
@@ -304,16 +330,29 @@ def test_tickets_are_found_by_every_filter_newest_first(
     desk.new_ticket(title="first", config=ANNA, external_id="m_1")
     desk.new_ticket(title="later", config=ANNA)
     desk.new_ticket(title="other page", config=ANNA | {"page_id": "2002"})
-    closed = desk.new_ticket(title="closed", config={})
+    closed = desk.new_ticket(title="closed", config=ANNA | {"page_id": "3003", "sender_id": "1"})
     desk.http.post(f"/sandbox/tickets/{closed}/close").raise_for_status()
     assert [ticket["title"] for ticket in desk.get("tickets", **query)["tickets"]] == found
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("sender", "1"), ("closed", "maybe"), ("limit", "0"), ("limit", "many")]
+    ("field", "value"),
+    [
+        ("sender", "1"),
+        ("closed", "maybe"),
+        ("closed", "null"),
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "many"),
+    ],
 )
 def test_a_filter_that_is_unknown_or_wrong_is_422(desk: Desk, field: str, value: str) -> None:
     assert error(desk.http.get("/api/v1/tickets", params={field: value})) == (422, "invalid", field)
+
+
+def test_a_filter_that_comes_twice_is_422(desk: Desk) -> None:
+    response = desk.http.get("/api/v1/tickets", params={"sender_id": ["1", "2"]})
+    assert error(response) == (422, "invalid", None)
 
 
 # Comments.
@@ -323,7 +362,7 @@ def test_a_comment_is_answered_as_it_was_told(desk: Desk) -> None:
     ticket_id = desk.new_ticket()
     told: dict[str, Any] = {
         "body": "More",
-        "body_format": "text",
+        "body_format": "markdown",
         "external_id": "m_2",
         "author": {"type": "customer", "name": "Anna", "external_id": "7623"},
         "internal": True,
@@ -346,6 +385,7 @@ def test_a_comment_is_answered_as_it_was_told(desk: Desk) -> None:
         ("comment.author.name", {"author": {"type": "system"}}),
         ("comment.internal", {"internal": "false"}),
         ("comment.attachment_ids", {"attachment_ids": ["99"]}),
+        ("delivery.status", {"config": {"delivery": READ | {"status": "seen"}}}),
     ],
 )
 def test_a_comment_with_a_fault_is_422_and_the_field_is_named(
@@ -407,11 +447,12 @@ def test_a_comment_filter_that_is_unknown_or_wrong_is_422(desk: Desk, field: str
 
 
 def test_a_patch_merges_the_top_level_of_config(desk: Desk) -> None:
-    config = {"source": "x", "delivery": {"status": "sent", "message_ids": ["m_1"]}}
+    config = {"source": "facebook_messenger", "delivery": {"status": "sent", "message_ids": ["m_1", "m_2"]}}
     comment = desk.comment(desk.new_ticket(), config=config).json()["comment"]
-    patch = {"comment": {"config": {"delivery": {"status": "read"}}}}
+    changes = {"delivery": {"status": "read", "message_ids": ["m_1"]}}
+    patch = {"comment": {"config": changes}}
     patched = desk.http.patch(f"/api/v1/comments/{comment['id']}", json=patch).json()["comment"]
-    assert patched == comment | {"config": {"source": "x", "delivery": {"status": "read"}}}
+    assert patched == comment | {"config": config | changes}
 
 
 def test_a_patch_replaces_the_body_for_good(desk: Desk) -> None:
@@ -491,9 +532,10 @@ def test_an_attachment_named_twice_is_refused_and_stays_free(desk: Desk) -> None
 # Idempotency.
 
 
+@pytest.mark.parametrize("headers", [{}, {"idempotency-key": ""}, {"idempotency-key": "two words"}])
 @pytest.mark.parametrize("path", ["tickets", "tickets/1/comments", "attachments"])
-def test_a_create_without_a_key_is_400(desk: Desk, path: str) -> None:
-    response = desk.http.post(f"/api/v1/{path}", json={})
+def test_a_create_without_a_proper_key_is_400(desk: Desk, path: str, headers: dict[str, str]) -> None:
+    response = desk.http.post(f"/api/v1/{path}", json={}, headers=headers)
     assert error(response) == (400, "bad_request", "Idempotency-Key")
 
 
@@ -606,6 +648,21 @@ def test_a_comment_is_told_with_its_ticket(desk: Desk, receiver: Receiver) -> No
             "created_at": comment["created_at"],
         },
     }
+
+
+def test_every_webhook_is_as_documented(desk: Desk, receiver: Receiver) -> None:
+    desk.set(webhook_url=receiver.url)
+    ticket_id = desk.new_ticket()
+    file = {"filename": "a.png", "content_type": "image/png", "base64": base64.b64encode(PNG).decode()}
+    desk.agent(ticket_id, files=[file])
+    desk.comment(ticket_id)
+    for act in ("close", "reopen"):
+        desk.http.post(f"/sandbox/tickets/{ticket_id}/{act}").raise_for_status()
+    desk.set(webhook_config=False)
+    desk.agent(ticket_id, internal=True)
+    wait_for(lambda: desk.webhooks()["delivered"] == 5)
+    for headers, body in receiver.taken:
+        check_webhook(json.loads(body)["type"], headers, body)
 
 
 def test_a_webhook_carries_a_standard_signature(desk: Desk, receiver: Receiver) -> None:
@@ -848,7 +905,7 @@ def test_the_journal_tells_calls_what_is_stored_and_webhooks(tmp_path: Path, rec
 def test_a_tickets_page_shows_it_with_its_comments_and_pictures(desk: Desk) -> None:
     attachment_id = desk.upload().json()["attachment"]["id"]
     ticket = desk.ticket(attachment_ids=[attachment_id]).json()["ticket"]
-    desk.comment(ticket["id"], body="See <script>", config={"delivery": {"status": "read"}}, internal=True)
+    desk.comment(ticket["id"], body="See <script>", config={"delivery": READ}, internal=True)
     html = httpx.get(ticket["url"], trust_env=False).text
     assert "See &lt;script&gt;" in html
     assert "(customer, internal, read)" in html

@@ -252,6 +252,26 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
         "must be whsec_ and a key in base64",
     ),
     (
+        "helpdesk.adapter",
+        {"helpdesk": MINIMUM["helpdesk"] | {"adapter": "rst"}},
+        "there is no adapter rst; take one of django_helpdesk, rest",
+    ),
+    (
+        "helpdesk.options",
+        {"helpdesk": MINIMUM["helpdesk"] | {"options": {"colour": "red"}}},
+        "got an unexpected keyword argument 'colour'",
+    ),
+    (
+        "helpdesk.webhook_secret",
+        {"helpdesk": MINIMUM["helpdesk"] | {"adapter": "django_helpdesk", "webhook_secret": "short"}},
+        "must be 16 or more letters and digits",
+    ),
+    (
+        "helpdesk.poll_every",
+        {"helpdesk": MINIMUM["helpdesk"] | {"poll_every": -1}},
+        "greater than or equal to 0",
+    ),
+    (
         "connections[0].desk_id",
         {"connections": [connection(PAGE_A, SECRET_A, desk_id="")]},
         "must not be empty",

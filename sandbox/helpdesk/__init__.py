@@ -1,6 +1,6 @@
 """A helpdesk to try the connector with: what the vendor's own app would be, small and strict.
 
-`/api/v1` is the REST API of `docs/helpdesk-api.md` and `/files/{id}/{filename}` serves attachments; both
+`/api/v1` is the REST API of `docs/helpdesk-api.yaml` and `/files/{id}/{filename}` serves attachments; both
 need the bearer token. `/` and `/tickets/{id}` are pages to read. An order for the sandbox itself goes here:
 
 | call                                  | does                                                              |

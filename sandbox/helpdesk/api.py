@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -40,19 +40,16 @@ class Api:
     def routes(self) -> list[Route]:
         """Return the routes under `/api/v1`."""
         return [
-            Route("/tickets", self.tickets, methods=["GET"]),
-            Route("/tickets", self.add_ticket, methods=["POST"]),
-            Route("/tickets/{id}", self.ticket, methods=["GET"]),
-            Route("/tickets/{id}/comments", self.comments, methods=["GET"]),
-            Route("/tickets/{id}/comments", self.add_comment, methods=["POST"]),
-            Route("/comments/{id}", self.patch_comment, methods=["PATCH"]),
-            Route("/attachments", self.add_attachment, methods=["POST"]),
+            _route("/tickets", GET=self.tickets, POST=self.add_ticket),
+            _route("/tickets/{id}", GET=self.ticket),
+            _route("/tickets/{id}/comments", GET=self.comments, POST=self.add_comment),
+            _route("/comments/{id}", PATCH=self.patch_comment),
+            _route("/attachments", POST=self.add_attachment),
         ]
 
     async def tickets(self, request: Request) -> Response:
         """Answer the tickets that meet every filter."""
-        # Not strict, for numbers and booleans are text in a query.
-        wanted = msgspec.convert(dict(request.query_params), TicketFilter, strict=False)
+        wanted = read_query(request, TicketFilter)
         return as_json({"tickets": self._store.tickets(wanted, site_of(request))})
 
     async def ticket(self, request: Request) -> Response:
@@ -69,7 +66,7 @@ class Api:
 
     async def comments(self, request: Request) -> Response:
         """Answer a ticket's comments."""
-        wanted = msgspec.convert(dict(request.query_params), CommentFilter)
+        wanted = read_query(request, CommentFilter)
         return as_json(
             {"comments": self._store.comments(request.path_params["id"], wanted, site_of(request))}
         )
@@ -110,7 +107,7 @@ class Api:
     def _claim(self, request: Request, endpoint: str) -> Iterator[str]:
         """Hold the request's idempotency key while its body comes in and it is done."""
         key = request.headers.get("idempotency-key", "")
-        if not key:
+        if not re.fullmatch("[!-~]+", key):
             raise Refused(400, "bad_request", "a create needs an Idempotency-Key", "Idempotency-Key")
         if not self._store.settings.honour_idempotency:
             yield key
@@ -145,6 +142,15 @@ class Bearer:
         await self._app(scope, receive, send)
 
 
+def _route(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Return one route for all methods of a path, so that a 405 names them all (RFC 9110, section 15.5.6)."""
+
+    async def answer(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, answer, methods=[*endpoints])
+
+
 async def _upload(request: Request) -> NewFile:
     """Return the one part `file` of a multipart body (RFC 7578)."""
     async with request.form() as form:
@@ -153,6 +159,14 @@ async def _upload(request: Request) -> NewFile:
                 told = {"filename": name, "content_type": media_type or "application/octet-stream"}
                 return msgspec.convert(told | {"base64": await file.read()}, NewFile)
     raise Refused(422, "invalid", "the body has to be multipart/form-data with one part, a file", "file")
+
+
+def read_query(request: Request, shape: type[T]) -> T:
+    """Return the query; raises `Refused` 422 for a filter that comes twice, `msgspec.ValidationError`."""
+    asked = dict(request.query_params)
+    if len(asked) < len(request.query_params.multi_items()):
+        raise Refused(422, "invalid", "a filter comes twice")
+    return msgspec.convert(asked, shape)
 
 
 def site_of(request: Request) -> str:
@@ -195,7 +209,9 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "bad_request")
-    return await _refused(request, Refused(status, code, str(error)))
+    answer = await _refused(request, Refused(status, code, str(error)))
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
 
 
 async def _gone(request: Request, error: Exception) -> Response:

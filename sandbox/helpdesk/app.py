@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,16 +15,16 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from sandbox.faults import Faults
-from sandbox.helpdesk.api import HANDLERS, Api, Bearer, as_json, read_body, site_of
+from sandbox.helpdesk.api import HANDLERS, Api, Bearer, as_json, read_body, read_query, site_of
 from sandbox.helpdesk.pages import list_page, ticket_page
 from sandbox.helpdesk.shapes import (
     AgentComment,
+    AnyComment,
     Author,
     Category,
     CommentFilter,
     Desk,
     Json,
-    NewComment,
     Refused,
     SandboxFilter,
     TicketFilter,
@@ -100,12 +99,14 @@ class Sandbox:
             raise Refused(422, "invalid", "a comment needs a body or a file", "body")
         site = site_of(request)
         with self._store.transaction():
-            new = NewComment(
+            new = AnyComment(
                 body=order.body,
                 body_format=order.body_format,
+                external_id=None,
                 internal=order.internal,
                 author=Author(type="agent", name=order.agent),
                 attachment_ids=[self._store.add_attachment(file, site)["id"] for file in order.files],
+                created_at=None,
                 config=order.config,
             )
             comment = self._store.add_comment(request.path_params["id"], new, site, even_closed=True)
@@ -121,7 +122,7 @@ class Sandbox:
 
     async def tickets(self, request: Request) -> Response:
         """Answer everything about the tickets, for a test to compare."""
-        filters = msgspec.convert(dict(request.query_params), SandboxFilter)
+        filters = read_query(request, SandboxFilter)
         wanted = TicketFilter(sender_id=filters.sender_id, page_id=filters.page_id)
         site = site_of(request)
         tickets = self._store.tickets(wanted, site, limit=-1)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 Json = dict[str, Any]
@@ -10,6 +11,7 @@ Line = Annotated[str, Meta(pattern=r"\S", max_length=255)]
 Text = Annotated[str, Meta(pattern=r"\S", max_length=100_000)]
 Format = Literal["markdown", "html", "text"]
 Instant = Annotated[datetime, Meta(tz=True)]
+Source = Literal["facebook_messenger"]
 MediaType = Annotated[str, Meta(pattern=r"^[\w.+-]+/[\w.+-]+(;[ -~]*)?\Z", max_length=255)]
 Seconds = Annotated[float, Meta(ge=0)]
 
@@ -46,12 +48,40 @@ class Settings(Strict):
     closed_comments: Literal["refuse"] = "refuse"
 
 
+class TicketConfig(Struct):
+    """What the `config` of the connector's tickets holds; it may hold more."""
+
+    source: Source
+    page_id: Line
+    sender_id: Line
+    page_name: str | UnsetType = UNSET
+    sender_name: str | UnsetType = UNSET
+    sender_first_name: str | UnsetType = UNSET
+    sender_last_name: str | UnsetType = UNSET
+    sender_profile_pic: str | UnsetType = UNSET
+
+
+class Delivery(Struct):
+    """What became of an agent's comment."""
+
+    status: Literal["sent", "delivered", "read", "failed"]
+    message_ids: list[str]
+    error: str | UnsetType = UNSET
+
+
+class CommentConfig(Struct):
+    """What the `config` that the connector tells of a comment holds; it may hold more."""
+
+    source: Source | UnsetType = UNSET
+    delivery: Delivery | UnsetType = UNSET
+
+
 class Requester(Strict):
     """Who asked."""
 
     name: Line
-    external_id: str | None = None
-    avatar_url: str | None = None
+    external_id: Line
+    avatar_url: str | UnsetType = UNSET
 
 
 class Author(Strict):
@@ -59,7 +89,7 @@ class Author(Strict):
 
     type: Literal["customer", "agent", "system"]
     name: Line
-    external_id: str | None = None
+    external_id: Line | UnsetType = UNSET
 
 
 class NewTicket(Strict):
@@ -68,26 +98,43 @@ class NewTicket(Strict):
     desk_id: Line
     title: Line
     body: Text
+    body_format: Literal["markdown"]
+    external_id: Line
     requester: Requester
-    category_id: str | None = None
-    body_format: Format = "markdown"
-    external_id: str | None = None
-    attachment_ids: list[str] = []
-    created_at: Instant | None = None
-    config: Json = {}
+    attachment_ids: list[Line]
+    created_at: Instant
+    config: Json
+    category_id: Line | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse a `config` that is not the connector's."""
+        msgspec.convert(self.config, TicketConfig)
 
 
-class NewComment(Strict):
+class AnyComment(Strict, kw_only=True):
+    """A comment as the store takes it."""
+
+    body: str
+    author: Author
+    body_format: Format
+    external_id: str | None
+    internal: bool
+    attachment_ids: list[Line]
+    created_at: Instant | None
+    config: Json
+
+
+class NewComment(AnyComment, kw_only=True):
     """The `comment` of `POST /tickets/{id}/comments`."""
 
     body: Text
-    author: Author
-    body_format: Format = "markdown"
-    external_id: str | None = None
-    internal: bool = False
-    attachment_ids: list[str] = []
-    created_at: Instant | None = None
-    config: Json = {}
+    body_format: Literal["markdown"]
+    external_id: Line
+    created_at: Instant
+
+    def __post_init__(self) -> None:
+        """Refuse a `config` that is not the connector's."""
+        msgspec.convert(self.config, CommentConfig)
 
 
 class CommentPatch(Strict):
@@ -95,6 +142,10 @@ class CommentPatch(Strict):
 
     body: Text | UnsetType = UNSET
     config: Json | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse a `config` that is not the connector's."""
+        msgspec.convert(self.config or {}, CommentConfig)
 
 
 class NewFile(Strict):
@@ -108,19 +159,19 @@ class NewFile(Strict):
 class TicketFilter(Strict):
     """The query of `GET /tickets`."""
 
-    source: str | None = None
-    page_id: str | None = None
-    sender_id: str | None = None
-    external_id: str | None = None
-    closed: bool | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 100
+    source: str | UnsetType = UNSET
+    page_id: str | UnsetType = UNSET
+    sender_id: str | UnsetType = UNSET
+    external_id: str | UnsetType = UNSET
+    closed: Literal["true", "false"] | UnsetType = UNSET
+    limit: Annotated[str, Meta(pattern=r"^([1-9][0-9]?|100)\Z")] = "100"
 
 
 class CommentFilter(Strict):
     """The query of `GET /tickets/{id}/comments`."""
 
-    external_id: str | None = None
-    after: Instant | None = None
+    external_id: str | UnsetType = UNSET
+    after: Instant | UnsetType = UNSET
 
 
 class TicketBody(Strict):
@@ -168,5 +219,5 @@ class AgentComment(Strict):
 class SandboxFilter(Strict):
     """The query of `GET /sandbox/tickets`."""
 
-    sender_id: str | None = None
-    page_id: str | None = None
+    sender_id: str | UnsetType = UNSET
+    page_id: str | UnsetType = UNSET

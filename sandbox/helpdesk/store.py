@@ -10,18 +10,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from sandbox.helpdesk.shapes import (
+    AnyComment,
     Author,
     CommentFilter,
     CommentPatch,
     Json,
-    NewComment,
     NewFile,
     NewTicket,
     Refused,
@@ -30,6 +30,7 @@ from sandbox.helpdesk.shapes import (
 )
 from sandbox.journal import Journal
 
+T = TypeVar("T")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB);
 CREATE TABLE IF NOT EXISTS desks (id TEXT PRIMARY KEY, name TEXT);
@@ -67,7 +68,7 @@ CONDITIONS = {
     "page_id": "json_extract(config, '$.page_id') = :page_id",
     "sender_id": "json_extract(config, '$.sender_id') = :sender_id",
     "external_id": "external_id = :external_id",
-    "closed": "closed = :closed",
+    "closed": "closed = (:closed = 'true')",
 }
 
 
@@ -150,11 +151,11 @@ class Store:
 
     def tickets(self, wanted: TicketFilter, site: str, *, limit: int | None = None) -> list[Json]:
         """Return the tickets that meet every filter, newest first; `limit` -1 is all of them."""
-        asked = {name: value for name, value in msgspec.to_builtins(wanted).items() if value is not None}
+        asked = msgspec.to_builtins(wanted)
         conditions = " AND ".join(sql for name, sql in CONDITIONS.items() if name in asked) or "TRUE"
         rows = self._db.execute(
             f"SELECT * FROM tickets WHERE {conditions} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - our own words
-            asked | {"limit": limit or wanted.limit},
+            asked | {"limit": limit or int(wanted.limit)},
         )
         return [self._ticket(row, site) for row in rows]
 
@@ -166,7 +167,8 @@ class Store:
         """Open a ticket; the owner of its category becomes its assignee."""
         if self._one("SELECT id FROM desks WHERE id = ?", new.desk_id) is None:
             raise Refused(422, "invalid", f"there is no desk {new.desk_id}", "ticket.desk_id")
-        row = _columns(new) | {"assignee": self._owner(new.category_id)}
+        row = _columns(new)
+        row["assignee"] = self._owner(row["category_id"])
         ticket_id = self._insert("tickets", row)
         self._attach(new.attachment_ids, f"ticket {ticket_id}", "ticket.attachment_ids")
         self._journal.note("stored", ticket=str(ticket_id), external_id=new.external_id)
@@ -191,12 +193,12 @@ class Store:
             {
                 "ticket_id": ticket["id"],
                 "after": _iso(wanted.after) if wanted.after else "",
-                "external_id": wanted.external_id,
+                "external_id": _given(wanted.external_id),
             },
         )
         return [self._comment(row, site) for row in rows]
 
-    def add_comment(self, ticket_id: str, new: NewComment, site: str, *, even_closed: bool = False) -> Json:
+    def add_comment(self, ticket_id: str, new: AnyComment, site: str, *, even_closed: bool = False) -> Json:
         """Add a comment, and the event that tells it; raise `Refused` 409 on a closed ticket."""
         ticket = self.ticket(ticket_id, site)
         if ticket["closed"] and not even_closed:
@@ -303,7 +305,8 @@ class Store:
         who = [author.type, author.external_id or author.name]
         self._db.execute("INSERT OR IGNORE INTO people (type, known_as) VALUES (?, ?)", who)
         row = self._found("SELECT id FROM people WHERE type = ? AND known_as = ?", *who)
-        return {"id": str(row["id"])} | msgspec.structs.asdict(author)
+        told: Json = msgspec.to_builtins(author)
+        return {"id": str(row["id"])} | told
 
     def _attach(self, attachment_ids: Iterable[str], used_by: str, field: str) -> None:
         for position, attachment_id in enumerate(attachment_ids):
@@ -355,13 +358,19 @@ class Store:
         self.on_event(int(ticket["id"]))
 
 
-def _columns(new: NewTicket | NewComment) -> Json:
+def _columns(new: NewTicket | AnyComment) -> Json:
     """Return what is told of a ticket or comment as its row keeps it, without the attachments."""
-    row = msgspec.structs.asdict(new) | {"config": _text(new.config), "created_at": _iso(new.created_at)}
+    row = {name: _given(value) for name, value in msgspec.structs.asdict(new).items()}
+    row |= {"config": _text(new.config), "created_at": _iso(new.created_at)}
     del row["attachment_ids"]
     if isinstance(new, NewTicket):
         row["requester"] = _text(new.requester)
     return row
+
+
+def _given(value: T | UnsetType) -> T | None:
+    """Return what was told, None for what was not."""
+    return None if value is UNSET else value
 
 
 def _text(value: object) -> str:
@@ -393,4 +402,8 @@ def _attachment(row: sqlite3.Row, site: str) -> Json:
 
 def _iso(moment: datetime | None) -> str:
     """Write a moment (none: now) in UTC and always to the microsecond, so that texts sort as times do."""
-    return (moment or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    try:
+        utc = (moment or datetime.now(UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise Refused(422, "invalid", "that is before or after all time") from error
+    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,398 @@
+"""The adapter `django_helpdesk`: django-helpdesk 2.6, which has neither keys, nor filters, nor signatures.
+
+https://django-helpdesk.readthedocs.io/en/stable/api.html
+"""
+
+import hmac
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import PurePath
+from typing import Any, ClassVar
+
+import httpx
+
+from clients.django_texts import Mark, digest, escaped, for_its_markdown, marked, read_mark, unmarked
+from clients.errors import Away, ClientError, FileRefused, NotFound, RejectedError, TicketClosed, Unavailable
+from clients.helpdesk import (
+    SOURCE,
+    Attachment,
+    Comment,
+    HelpdeskEvent,
+    InvalidWebhook,
+    NewComment,
+    NewTicket,
+    Ticket,
+    WebhookNotUnderstood,
+)
+from clients.http import HttpClient
+from clients.http_helpdesk import HttpHelpdesk
+from clients.jsons import MALFORMED, NotUnderstood, decode
+from clients.media import File
+from clients.text import to_markdown
+
+OPEN = frozenset({1, 2})
+"""The statuses open and reopened; 3 to 5 are resolved, closed and duplicate (`helpdesk/settings.py`)."""
+_OPEN = {"status": ",".join(map(str, sorted(OPEN)))}
+PAGE_SIZE = 200
+NEWEST_PAGES = 5
+"""How many pages of the newest comments are searched for a ticket that is not among the open ones."""
+LATE = timedelta(minutes=1)
+"""From when on a comment says when its message was written: this helpdesk dates it itself."""
+LONGEST_TITLE = 200
+LONGEST_STEM = 100
+"""How much of a name is taken for the file system, in bytes: more than 255 in all make a 500."""
+
+Json = dict[str, Any]
+
+
+class DjangoHelpdesk(HttpHelpdesk):
+    """A django-helpdesk. `base_url` is where its pages are; its API is at `/api/` below.
+
+    A desk is a queue's id. `owners` names the user, by id, to whom a new ticket of a category is assigned, or
+    of a desk as `desk:<id>`: the API ignores a queue's default owner, and does not tell who it is.
+    """
+
+    poll_every = 60.0
+    cannot: ClassVar[Mapping[str, str]] = {
+        "idempotency keys": "a mark in the text is looked for before anything is repeated",
+        "search by sender": "the open tickets are listed; the one that is found is remembered for a day",
+        "signed webhooks": "there is a secret in their address",
+        "webhooks that are repeated": "the newest comments are polled every minute",
+        "files ahead of a comment": "they are added to it; one that is refused is named in it",
+        "authors that are no users": "a comment begins with the customer's name",
+        "a time of a comment's own": "a comment says when its message was written, if that is a while ago",
+        "delivery status of a comment": "failures are told in an internal comment, the rest is not shown",
+    }
+
+    @classmethod
+    def check_secret(cls, webhook_secret: str) -> None:
+        """Raise `ValueError` for what can be guessed, or does not fit into an address."""
+        if not re.fullmatch(r"[\w.~-]{16,}", webhook_secret, re.ASCII):
+            raise ValueError(
+                "must be 16 or more letters and digits, as it is a part of the webhook's address; make one "
+                'with: python3 -c "import secrets;print(secrets.token_urlsafe(24))"'
+            )
+
+    def __init__(  # noqa: PLR0913 - each is a setting
+        self,
+        http: HttpClient,
+        *,
+        base_url: str,
+        api_token: str,
+        webhook_secret: str,
+        page_field: str = "fb_page_id",
+        psid_field: str = "fb_psid",
+        category_field: str = "fb_category",
+        priority: int = 3,
+        owners: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(http, base_url, {"Authorization": f"Token {api_token}"})
+        self._secret = webhook_secret
+        self._page_field, self._psid_field = f"custom_{page_field}", f"custom_{psid_field}"
+        self._category_field, self._priority = f"custom_{category_field}", priority
+        self._owners = {str(name): user for name, user in (owners or {}).items()}
+
+    def ping(self) -> None:
+        """Ask for one comment."""
+        self.call("GET", "/api/followups/", params={"page_size": "1"})
+
+    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+        """Search the open tickets for a sender, and write anew the fields that an agent's form blanked."""
+        person = (page_id, psid)
+        found = [raw for raw in self._open_tickets() if self._person(raw) == person]
+        if not found:
+            return None
+        newest = max(found, key=lambda raw: int(raw["id"]))
+        if (newest.get(self._page_field, page_id), newest.get(self._psid_field, psid)) != person:
+            ids = {self._page_field: page_id, self._psid_field: psid}
+            self.call("PATCH", f"/api/tickets/{newest['id']}/", params=_OPEN, json=ids)
+        return self._ticket(newest)
+
+    def ticket_by_external_id(self, external_id: str) -> Ticket | None:
+        """Search the open tickets, then the newest comments, for a ticket that began with this id."""
+        name = digest(external_id)
+        for raw in self._open_tickets():
+            if _complete(_by_digest(raw["followup_set"], name)):
+                return self._ticket(raw)
+        for page in islice(self._newest(), NEWEST_PAGES):
+            if (found := _by_digest(page, name)) and _complete(found):
+                return self.get_ticket(str(found["ticket"]))
+        return None
+
+    def get_ticket(self, ticket_id: str) -> Ticket:
+        """Return a ticket, or the one that it was merged into."""
+        return self._ticket(self._read(ticket_id))
+
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        """Create a ticket. Its text is its first comment, too, and the files are added there."""
+        person = (str(ticket.config["page_id"]), str(ticket.config["sender_id"]))
+        mark = Mark(digest(ticket.external_id), len(ticket.files), person)
+        fields: Json = {
+            "queue": ticket.desk_id,
+            "title": ticket.title[:LONGEST_TITLE],
+            "description": marked(for_its_markdown(ticket.body), mark),
+            "priority": self._priority,
+            self._page_field: person[0],
+            self._psid_field: person[1],
+        }
+        if ticket.category_id:
+            fields[self._category_field] = ticket.category_id
+        if owner := self._owners.get(ticket.category_id or "") or self._owners.get(f"desk:{ticket.desk_id}"):
+            fields["assigned_to"] = owner
+        raw = self._stored_ticket(fields, mark)
+        self._add_files(_by_digest(raw["followup_set"], mark.digest), ticket.files)
+        return self._ticket(raw)
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        """Add a comment, or what an earlier try left out of it.
+
+        A ticket that an agent closes at this very moment is opened again, as the message would not be seen.
+        """
+        raw = self._read(ticket_id)
+        if not _is_open(raw) and not comment.internal:
+            raise TicketClosed("the ticket is closed")
+        mark = Mark(digest(comment.external_id), len(comment.files))
+        followup = _by_digest(raw["followup_set"], mark.digest)
+        if followup is None:
+            fields = {
+                "ticket": raw["id"],
+                "comment": escaped(marked(for_its_markdown(_signed(comment)), mark)),
+                "public": not comment.internal,
+            }
+            status = {} if comment.internal else {"new_status": raw["status"]}
+            followup = self._stored_comment(fields | status, mark)
+        self._add_files(followup, comment.files)
+        return str(followup["id"])
+
+    def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
+        """Return the id of the comment with this mark, once its files are there."""
+        found = _by_digest(self._read(ticket_id)["followup_set"], digest(external_id))
+        return str(found["id"]) if found and _complete(found) else None
+
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+        """Read the comment that a webhook is about, out of all that it brings."""
+        if not hmac.compare_digest(secret.encode(), self._secret.encode()):
+            raise InvalidWebhook
+        try:
+            told = decode(body)
+            raw, followup_id = _checked(told["ticket"]), told.get("followup_id")
+            about = (one for one in raw["followup_set"] if one["id"] == followup_id)
+            return next((self._event(raw, one) for one in about if _says_something(one)), None)
+        except (NotUnderstood, Unavailable, *MALFORMED):
+            raise WebhookNotUnderstood from None
+
+    def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
+        """Return the comments that were written since then, the newest first."""
+        for page in self._newest():
+            for followup in reversed(page):
+                if _time(followup["date"]) < since:
+                    return
+                if _says_something(followup) and not read_mark(followup["comment"]):
+                    yield self._event(self._read(str(followup["ticket"])), followup)
+
+    def error(self, response: httpx.Response) -> ClientError:
+        """Sort an error by what django-rest-framework says."""
+        path = response.request.url.path
+        if response.status_code == 404 and path.endswith(("/api/tickets/", "/api/followups/")):
+            return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
+        if response.status_code == 404:
+            return NotFound("the helpdesk does not know it (any more)")
+        if response.status_code == 413:
+            return FileRefused("the helpdesk does not take a file of this size")
+        if response.status_code == 400:
+            return _refused(response)
+        return super().error(response)
+
+    def _read(self, ticket_id: str) -> Json:
+        """Read a ticket, or the one that it was merged into, and so on."""
+        seen, raw = {ticket_id}, self._read_one(ticket_id)
+        while raw.get("merged_to") and str(raw["merged_to"]) not in seen:
+            seen.add(str(raw["merged_to"]))
+            raw = self._read_one(str(raw["merged_to"]))
+        return raw
+
+    def _read_one(self, ticket_id: str) -> Json:
+        """Read a ticket, among the open ones first: django-helpdesk loads all that it looks among."""
+        path = f"/api/tickets/{ticket_id}/"
+        try:
+            return _checked(self.call("GET", path, params=_OPEN))
+        except NotFound:
+            return _checked(self.call("GET", path))
+
+    def _open_tickets(self) -> Iterator[Json]:
+        """List the open tickets; no other filter works."""
+        query = _OPEN | {"page_size": str(PAGE_SIZE)}
+        number, more = 1, True
+        while more:
+            page = self.call("GET", "/api/tickets/", params=query | {"page": str(number)})
+            yield from map(_checked, page["results"])
+            number, more = number + 1, bool(page["next"])
+
+    def _newest(self) -> Iterator[list[Json]]:
+        """List the comments page by page, the newest page first; each has the oldest first."""
+        query = {"page_size": str(PAGE_SIZE)}
+        last = self.call("GET", "/api/followups/", params=query | {"page": "last"})
+        yield last["results"]
+        for number in range(-(-last["count"] // PAGE_SIZE) - 1, 0, -1):
+            yield self.call("GET", "/api/followups/", params=query | {"page": str(number)})["results"]
+
+    def _stored_ticket(self, fields: Json, mark: Mark) -> Json:
+        try:
+            return _checked(self.call("POST", "/api/tickets/", json=fields))
+        except Unavailable as error:
+            # It is stored before its webhook is sent, and that fails while the receiver is down: a 500.
+            tickets = self._open_tickets() if error.maybe_done else iter(())
+            if found := next((raw for raw in tickets if _by_digest(raw["followup_set"], mark.digest)), None):
+                return found
+            raise
+
+    def _stored_comment(self, fields: Json, mark: Mark) -> Json:
+        try:
+            return _followup(self.call("POST", "/api/followups/", json=fields))
+        except Unavailable as error:
+            raw = self._read(str(fields["ticket"])) if error.maybe_done else {"followup_set": []}
+            if found := _by_digest(raw["followup_set"], mark.digest):
+                return found
+            raise
+
+    def _add_files(self, followup: Json | None, files: Sequence[File]) -> None:
+        """Add the files that a comment lacks, then say in it which were refused, and that this is all."""
+        mark = read_mark(followup["comment"]) if followup else None
+        if followup is None or mark is None or not mark.files:
+            return
+        there, refused = Counter(one["filename"] for one in followup["followupattachment_set"]), []
+        for file in files:
+            if there[file.filename]:
+                there[file.filename] -= 1
+                continue
+            try:
+                self._add_file(followup["id"], file)
+            except FileRefused as error:
+                refused.append(to_markdown(f"(The file {file.filename} is not here: {error}.)"))
+        text = "\n\n".join([unmarked(followup["comment"]), *refused])
+        self.call("PATCH", f"/api/followups/{followup['id']}/", json={"comment": marked(text, mark.complete)})
+
+    def _add_file(self, followup_id: int, file: File) -> None:
+        sent = {"file": (_stored_name(file.filename), file.stream, file.content_type)}
+        fields = {
+            "followup": str(followup_id),
+            "filename": file.filename,
+            "mime_type": file.content_type,
+            "size": str(file.size),
+        }
+        try:
+            self.call("POST", "/api/followups-attachments/", data=fields, files=sent)
+        except RejectedError as error:
+            raise FileRefused("the helpdesk does not take files of this kind") from error
+
+    def _ticket(self, raw: Json) -> Ticket:
+        person = self._person(raw)
+        config = {"source": SOURCE, "page_id": person[0], "sender_id": person[1]} if person else {}
+        return Ticket(str(raw["id"]), not _is_open(raw), config)
+
+    def _person(self, raw: Json) -> tuple[str, str] | None:
+        """Return whom a ticket is about: by its custom fields, or by the mark of its first texts."""
+        if raw.get(self._page_field) and raw.get(self._psid_field):
+            return str(raw[self._page_field]), str(raw[self._psid_field])
+        texts = [raw["description"], *(one["comment"] for one in raw["followup_set"])]
+        marks = (read_mark(text or "") for text in texts)
+        return next((mark.person for mark in marks if mark and mark.person), None)
+
+    def _event(self, raw: Json, followup: Json) -> HelpdeskEvent:
+        comment = _comment(followup)
+        key = f"comment:{comment.id}"
+        return HelpdeskEvent("comment.created", key, comment.created_at, self._ticket(raw), comment)
+
+
+def _checked(raw: Any) -> Json:
+    """Take a ticket as the API gives it. Raises `Unavailable` for anything else."""
+    try:
+        known = {"id": int(raw["id"]), "status": int(raw["status"]), "description": raw["description"] or ""}
+        return {**raw, **known, "followup_set": [_followup(one) for one in raw["followup_set"]]}
+    except MALFORMED:
+        raise Unavailable("the helpdesk's answer is no proper ticket") from None
+
+
+def _followup(raw: Any) -> Json:
+    """Take a comment as the API gives it. Raises `Unavailable` for anything else."""
+    try:
+        return {**raw, "id": int(raw["id"]), "comment": raw["comment"] or ""}
+    except MALFORMED:
+        raise Unavailable("the helpdesk's answer is no proper comment") from None
+
+
+def _by_digest(followups: Sequence[Json], name: str) -> Json | None:
+    marked_ones = ((one, read_mark(one["comment"] or "")) for one in followups)
+    return next((one for one, mark in marked_ones if mark and mark.digest == name), None)
+
+
+def _complete(followup: Json | None) -> bool:
+    mark = read_mark(followup["comment"]) if followup else None
+    return mark is not None and not mark.files
+
+
+def _is_open(raw: Json) -> bool:
+    return raw["status"] in OPEN
+
+
+def _says_something(followup: Json) -> bool:
+    """Tell whether it is more than a change of status or owner, which are comments without text here."""
+    return bool((followup["comment"] or "").strip() or followup["followupattachment_set"])
+
+
+def _signed(comment: NewComment) -> str:
+    """Name the author, as every comment is the connector's own user's, and the time, if it is a while ago."""
+    if comment.author.type == "system":
+        return comment.body
+    when = comment.created_at.astimezone(UTC)
+    late = f", {when:%Y-%m-%d %H:%M} UTC" if datetime.now(UTC) - when > LATE else ""
+    return f"**{to_markdown(comment.author.name)}**{late}:\n\n{comment.body}"
+
+
+def _comment(followup: Json) -> Comment:
+    text = followup["comment"] or ""
+    ours = read_mark(text) is not None
+    return Comment(
+        id=str(followup["id"]),
+        body=text,
+        body_format="markdown",
+        author_type="agent" if followup["user"] and not ours else "system",
+        internal=followup["public"] is not True,
+        attachments=tuple(_attachment(one) for one in sorted(followup["followupattachment_set"], key=_id)),
+        config={"source": SOURCE} if ours else {},
+        created_at=_time(followup["date"]),
+    )
+
+
+def _id(raw: Json) -> int:
+    """Return what puts files into the order in which the agent chose them; they are listed by name."""
+    return int(raw["id"])
+
+
+def _attachment(raw: Json) -> Attachment:
+    kind = str(raw["mime_type"] or "application/octet-stream")
+    return Attachment(str(raw["id"]), str(raw["file"]), str(raw["filename"]), kind, int(raw["size"] or 0))
+
+
+def _stored_name(name: str) -> str:
+    path = PurePath(name)
+    return path.stem.encode()[:LONGEST_STEM].decode(errors="ignore") + path.suffix
+
+
+def _time(value: str) -> datetime:
+    time = datetime.fromisoformat(value)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _refused(response: httpx.Response) -> ClientError:
+    """Name the fields that were not taken; what is said of them may quote the customer."""
+    try:
+        fields = sorted(str(name)[:60] for name in response.json())
+    except (ValueError, TypeError):
+        fields = []
+    if fields == ["ticket"]:
+        return NotFound("the helpdesk does not know the ticket (any more)")
+    return RejectedError(f"the helpdesk answered 400 ({', '.join(fields) or 'without a reason'})")

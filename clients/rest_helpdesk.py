@@ -1,0 +1,279 @@
+"""The adapter `rest`: the API that docs/helpdesk-api.md describes."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from clients.errors import (
+    Away,
+    ClientError,
+    FileRefused,
+    NotFound,
+    RejectedError,
+    TicketClosed,
+    Unavailable,
+)
+from clients.helpdesk import (
+    SOURCE,
+    Attachment,
+    Comment,
+    Delivery,
+    HelpdeskEvent,
+    InvalidWebhook,
+    NewComment,
+    NewTicket,
+    Ticket,
+    WebhookNotUnderstood,
+)
+from clients.http import HttpClient
+from clients.http_helpdesk import HttpHelpdesk
+from clients.jsons import MALFORMED, NotUnderstood, decode
+from clients.media import File
+
+EVENT_TYPES = frozenset({"comment.created", "ticket.closed", "ticket.reopened"})
+
+T = TypeVar("T")
+_COLLECTIONS = ("/tickets", "/attachments")
+"""What is always there: a proxy that answers 404 here speaks for a helpdesk that is being deployed."""
+
+
+class RestHelpdesk(HttpHelpdesk):
+    """A helpdesk with our own API."""
+
+    @classmethod
+    def check_secret(cls, webhook_secret: str) -> None:
+        """Raise `ValueError` for what is no secret of Standard Webhooks."""
+        try:
+            key = base64.b64decode(webhook_secret.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            key = b""
+        if not webhook_secret.startswith("whsec_") or not key:
+            raise ValueError(
+                "must be whsec_ and a key in base64; make one with: "
+                "python3 -c \"import base64,os;print('whsec_'+base64.b64encode(os.urandom(32)).decode())\""
+            )
+
+    def __init__(self, http: HttpClient, *, base_url: str, api_token: str, webhook_secret: str) -> None:
+        super().__init__(http, base_url, {"Authorization": f"Bearer {api_token}"})
+        self._webhook = Webhook(webhook_secret)
+
+    def ping(self) -> None:
+        """Search for a ticket that is not there."""
+        self.call("GET", "/tickets", params={"external_id": "ping"})
+
+    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+        """Return the newest open ticket of a sender."""
+        query = {"source": SOURCE, "page_id": page_id, "sender_id": psid, "closed": "false", "limit": "1"}
+        return next(iter(_list_of(_ticket, self.call("GET", "/tickets", params=query), "tickets")), None)
+
+    def ticket_by_external_id(self, external_id: str) -> Ticket | None:
+        """Return the ticket that was created with this id."""
+        answer = self.call("GET", "/tickets", params={"external_id": external_id})
+        return next(iter(_list_of(_ticket, answer, "tickets", external_id)), None)
+
+    def get_ticket(self, ticket_id: str) -> Ticket:
+        """Return a ticket. Raises `NotFound`."""
+        return _one(_ticket, self.call("GET", f"/tickets/{_segment(ticket_id)}"), "ticket")
+
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        """Create a ticket with its first message."""
+        fields = {
+            "desk_id": ticket.desk_id,
+            "title": ticket.title,
+            "body": ticket.body,
+            "body_format": "markdown",
+            "external_id": ticket.external_id,
+            "requester": _without_empty(
+                name=ticket.requester.name,
+                external_id=ticket.requester.external_id,
+                avatar_url=ticket.requester.avatar_url,
+            ),
+            "attachment_ids": list(ticket.attachment_ids),
+            "created_at": _iso(ticket.created_at),
+            "config": dict(ticket.config),
+        } | _without_empty(category_id=ticket.category_id)
+        return _one(_ticket, self._create("/tickets", {"ticket": fields}, key), "ticket")
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        """Add a comment and return its id."""
+        author = comment.author
+        fields = {
+            "body": comment.body,
+            "body_format": "markdown",
+            "external_id": comment.external_id,
+            "author": _without_empty(type=author.type, name=author.name, external_id=author.external_id),
+            "internal": comment.internal,
+            "attachment_ids": list(comment.attachment_ids),
+            "created_at": _iso(comment.created_at),
+            "config": dict(comment.config),
+        }
+        path = f"/tickets/{_segment(ticket_id)}/comments"
+        return _one(_id, self._create(path, {"comment": fields}, key), "comment")
+
+    def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
+        """Return the id of the comment that was created with this id."""
+        path = f"/tickets/{_segment(ticket_id)}/comments"
+        answer = self.call("GET", path, params={"external_id": external_id})
+        return next(iter(_list_of(_id, answer, "comments", external_id)), None)
+
+    def show_delivery(self, comment_id: str, delivery: Delivery) -> None:
+        """Merge the delivery into the comment's `config`."""
+        shown = {"status": delivery.status, "message_ids": list(delivery.message_ids)}
+        config = {"delivery": shown | _without_empty(error=delivery.error)}
+        self.call("PATCH", f"/comments/{_segment(comment_id)}", json={"comment": {"config": config}})
+
+    def upload(self, file: File, key: str) -> Attachment:
+        """Store a file."""
+        files = {"file": (file.filename, file.stream, file.content_type)}
+        answer = self.call("POST", "/attachments", files=files, headers=_idempotency(key))
+        return _one(_attachment, answer, "attachment")
+
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+        """Verify the signature of Standard Webhooks and read the event."""
+        try:
+            self._webhook.verify(body, dict(headers), json_parse=False)
+        except (WebhookVerificationError, ValueError):
+            raise InvalidWebhook from None
+        try:
+            return _event(decode(body), headers["webhook-id"])
+        except (NotUnderstood, *MALFORMED):
+            raise WebhookNotUnderstood from None
+
+    def error(self, response: httpx.Response) -> ClientError:
+        """Sort an error: a closed ticket and a missing thing have their own names."""
+        if response.status_code == 409:
+            return self._conflict(response)
+        if response.status_code in {404, 405} and response.request.url.path.endswith(_COLLECTIONS):
+            return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
+        if response.status_code in {404, 410}:
+            return NotFound("the helpdesk does not know it (any more)")
+        if response.status_code in {413, 415}:
+            return FileRefused(f"the helpdesk does not take the file ({response.status_code})")
+        error = super().error(response)
+        if type(error) is RejectedError:
+            return RejectedError(f"{error}{_what_was_wrong(response)}")
+        return error
+
+    def _conflict(self, response: httpx.Response) -> ClientError:
+        """Tell a closed ticket from a create that is still under way with the same key."""
+        try:
+            code = response.json()["error"]["code"]
+        except (ValueError, KeyError, TypeError):
+            code = ""
+        if code == "ticket_closed":
+            return TicketClosed("the ticket is closed")
+        return Unavailable("the helpdesk is still busy with the same call")
+
+    def _create(self, path: str, body: dict[str, Any], key: str) -> Any:
+        return self.call("POST", path, json=body, headers=_idempotency(key))
+
+
+def _one(reader: Callable[[Any], T], answer: Any, key: str) -> T:
+    """Read what an answer holds under `key`."""
+    try:
+        return reader(answer[key])
+    except MALFORMED:
+        raise Unavailable(f"the helpdesk's answer has no proper {key}") from None
+
+
+def _list_of(reader: Callable[[Any], T], answer: Any, key: str, external_id: str = "") -> list[T]:
+    """Read a list; with an external id only what bears it: some helpdesks ignore a filter."""
+
+    def is_wanted(value: Any) -> bool:
+        return not external_id or value.get("external_id", external_id) == external_id
+
+    return _one(lambda values: [reader(value) for value in values if is_wanted(value)], answer, key)
+
+
+def _id(value: Any) -> str:
+    """Read an id: a string, though many helpdesks write numbers."""
+    id_ = value["id"]
+    if not isinstance(id_, str | int) or isinstance(id_, bool) or id_ == "":
+        raise ValueError("an id is a string")
+    return str(id_)
+
+
+def _ticket(value: Any) -> Ticket:
+    config = value.get("config")
+    return Ticket(_id(value), value.get("closed") is True, config if isinstance(config, dict) else None)
+
+
+def _attachment(value: Any) -> Attachment:
+    return Attachment(
+        id=_id(value),
+        url=str(value["url"]),
+        filename=str(value.get("filename") or ""),
+        content_type=str(value.get("content_type") or "application/octet-stream"),
+        size=int(value.get("size") or 0),
+    )
+
+
+def _comment(value: Any) -> Comment:
+    internal, config = value.get("internal"), value.get("config")
+    return Comment(
+        id=_id(value),
+        body=str(value.get("body") or ""),
+        body_format=str(value.get("body_format") or "text"),
+        author_type=str((value.get("author") or {}).get("type") or ""),
+        internal=internal if isinstance(internal, bool) else None,
+        attachments=tuple(_attachment(one) for one in value.get("attachments") or []),
+        config=config if isinstance(config, dict) else {},
+        created_at=_time(value.get("created_at")),
+    )
+
+
+def _event(value: Any, webhook_id: str) -> HelpdeskEvent | None:
+    type_, data = str(value["type"]), value["data"]
+    if type_ not in EVENT_TYPES:
+        return None
+    comment = _comment(data["comment"]) if type_ == "comment.created" else None
+    return HelpdeskEvent(
+        type=type_,
+        key=f"comment:{comment.id}" if comment else f"webhook:{webhook_id}",
+        time=comment.created_at if comment else _time(value.get("timestamp")),
+        ticket=_ticket(data["ticket"]),
+        comment=comment,
+    )
+
+
+def _what_was_wrong(response: httpx.Response) -> str:
+    """Return the code and the field that an error names; its message may quote the customer."""
+    try:
+        error = response.json()["error"]
+        named = [str(error[key]) for key in ("code", "field") if error.get(key)]
+    except (ValueError, RecursionError, *MALFORMED):
+        return ""
+    return f" ({': '.join(name[:60] for name in named)})" if named else ""
+
+
+def _time(value: Any) -> datetime:
+    """Read an ISO 8601 time; one that is missing or broken costs the reply its place, not its delivery."""
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return datetime.now(UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _idempotency(key: str) -> dict[str, str]:
+    """Return the header that makes a create repeatable; a header holds ASCII only."""
+    return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()")}
+
+
+def _segment(id_: str) -> str:
+    """Make an id safe as one segment of a path."""
+    return quote(id_, safe="")
+
+
+def _without_empty(**fields: str | None) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}

@@ -1,0 +1,1 @@
+"""A Django project that has django-helpdesk installed; it runs in an environment of its own."""

@@ -1,0 +1,50 @@
+"""Finding the agents' comments whose webhook was lost: the helpdesk is asked for what was written since."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from clients.errors import ClientError
+from connector import logs
+from tasks.accept import goes_out, reply_row
+from tasks.celery import app, wake
+from tasks.services import Services, services
+
+log = logs.get(__name__)
+
+OVERLAP = timedelta(minutes=10)
+"""How far back each poll looks beyond the one before: what came by webhook as well is known by its key."""
+LONGEST = timedelta(days=6)
+"""How far back a poll looks at most; after seven days it is forgotten which comments were sent."""
+
+
+@app.task(name="poll")
+def poll() -> None:
+    """Look for lost comments."""
+    take_turn(services())
+
+
+def take_turn(service: Services) -> None:
+    """Queue the comments that were written since the last poll, unless another worker just does."""
+    turn = int(service.settings.helpdesk.polls_every * 900)
+    if service.inbox.store.set("mc:poll", "1", nx=True, px=max(turn, 1)):
+        try:
+            _queue_since(service, _last_poll(service))
+        except ClientError as error:
+            log.warning("not_polled", reason=str(error))
+
+
+def _queue_since(service: Services, since: datetime) -> None:
+    began = time.time()
+    rows = [reply_row(event) for event in service.helpdesk.poll(since) if goes_out(event)]
+    if rows:
+        wake(service.inbox.accept(rows))
+    service.inbox.store.set("mc:polled", str(began))
+
+
+def _last_poll(service: Services) -> datetime:
+    """Return since when comments are looked for. What was there before the first poll is nobody's to send."""
+    now, last = datetime.now(UTC), cast("bytes | None", service.inbox.store.get("mc:polled"))
+    if last is None:
+        return now
+    return max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, now - LONGEST)

@@ -1,0 +1,129 @@
+"""Polling: agents' comments whose webhook was lost are found, and none goes out twice."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from clients.errors import Unavailable
+from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
+from tasks import poll
+from tasks.accept import reply_row
+from tasks.inbox import Inbox, connect
+
+NOW = datetime.now(UTC)
+OURS = Ticket("42", closed=False, config={"source": SOURCE, "page_id": "1", "sender_id": "7"})
+THREAD = "out:1:7"
+
+
+def _event(id_: str, **changes: Any) -> HelpdeskEvent:
+    fields: dict[str, Any] = {
+        "id": id_,
+        "body": "Hi",
+        "body_format": "text",
+        "author_type": "agent",
+        "internal": False,
+    }
+    known = fields | {"attachments": (), "config": {}, "created_at": NOW} | changes
+    return HelpdeskEvent("comment.created", f"comment:{id_}", NOW, OURS, Comment(**known))
+
+
+class Desk:
+    """A helpdesk that is polled."""
+
+    def __init__(self) -> None:
+        self.events: list[HelpdeskEvent] = []
+        self.asked: list[datetime] = []
+        self.is_down = False
+
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        self.asked.append(since)
+        if self.is_down:
+            raise Unavailable("the helpdesk cannot be reached")
+        return self.events
+
+
+class World:
+    """A worker's services, as far as polling needs them."""
+
+    def __init__(self, url: str) -> None:
+        self.helpdesk, self.inbox = Desk(), Inbox(connect(url))
+        self.settings = SimpleNamespace(helpdesk=SimpleNamespace(polls_every=60.0))
+
+    def queued(self) -> int:
+        return self.inbox.store.llen(f"mc:queue:{THREAD}")
+
+
+@pytest.fixture
+def world(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    world = World(store_url)
+    monkeypatch.setattr(poll, "wake", len)
+    yield world
+    world.inbox.store.close()
+
+
+def _poll(world: World) -> None:
+    poll.take_turn(world)  # type: ignore[arg-type]  # it is all that polling asks of the services
+
+
+def _again(world: World) -> None:
+    """Poll as if its time had come."""
+    world.inbox.store.delete("mc:poll")
+    _poll(world)
+
+
+def test_a_comment_that_is_found_is_queued(world: World) -> None:
+    world.helpdesk.events = [_event("981")]
+    _poll(world)
+    assert world.queued() == 1
+
+
+def test_a_comment_that_came_by_webhook_is_not_queued_again(world: World) -> None:
+    world.inbox.accept([reply_row(_event("981"))])
+    world.helpdesk.events = [_event("981")]
+    _poll(world)
+    assert world.queued() == 1
+
+
+def test_only_what_goes_out_is_queued(world: World) -> None:
+    private, ours = _event("1", internal=True), _event("2", config={"source": SOURCE})
+    world.helpdesk.events = [private, ours, _event("3", author_type="system")]
+    _poll(world)
+    assert world.queued() == 0
+
+
+def test_the_first_poll_looks_back_at_nothing(world: World) -> None:
+    before = datetime.now(UTC)
+    _poll(world)
+    assert world.helpdesk.asked[0] >= before
+
+
+def test_each_poll_looks_back_a_little_beyond_the_one_before(world: World) -> None:
+    _poll(world)
+    _again(world)
+    assert world.helpdesk.asked[1] < world.helpdesk.asked[0]
+    assert world.helpdesk.asked[0] - world.helpdesk.asked[1] < poll.OVERLAP
+
+
+def test_a_poll_never_looks_back_to_where_it_is_forgotten_what_was_sent(world: World) -> None:
+    world.inbox.store.set("mc:polled", str((NOW - timedelta(days=30)).timestamp()))
+    _poll(world)
+    assert datetime.now(UTC) - world.helpdesk.asked[0] < timedelta(days=6, minutes=1)
+
+
+def test_a_poll_that_fails_is_made_good_by_the_next(world: World) -> None:
+    world.inbox.store.set("mc:polled", str((NOW - timedelta(hours=1)).timestamp()))
+    world.helpdesk.is_down = True
+    _poll(world)
+    world.helpdesk.is_down, world.helpdesk.events = False, [_event("981")]
+    _again(world)
+    assert abs(world.helpdesk.asked[1] - world.helpdesk.asked[0]) < timedelta(seconds=5)
+    assert world.queued() == 1
+
+
+def test_of_many_workers_one_polls(world: World) -> None:
+    _poll(world)
+    _poll(world)
+    assert len(world.helpdesk.asked) == 1

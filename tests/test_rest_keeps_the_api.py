@@ -1,0 +1,140 @@
+"""The adapter `rest` asks what docs/helpdesk-api.yaml says, and reads the answers that are its examples."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+
+import httpx
+import pytest
+from openapi_core.exceptions import OpenAPIError
+
+from clients.helpdesk import (
+    SYSTEM,
+    Attachment,
+    Author,
+    Delivery,
+    NewComment,
+    NewTicket,
+    Requester,
+    Ticket,
+)
+from clients.http import HttpClient
+from clients.media import File
+from clients.rest_helpdesk import RestHelpdesk
+from tests.conftest import WEBHOOK_SECRET, payload
+from tests.openapi import check_request, check_response, check_webhook, example
+from tests.test_helpdesk_webhooks import headers
+
+SITE = "https://acme.example.com"
+AT = datetime(2026, 11, 22, 20, 15, 3, 123000, tzinfo=UTC)
+ANNA = Requester("Anna Nowak", "7623", "https://cdn.example.com/anna.jpg")
+CONFIG = {"source": "facebook_messenger", "page_id": "1001", "sender_id": "7623", "sender_name": "Anna Nowak"}
+TICKET = NewTicket("7", "12", "Messenger: Anna Nowak", "Hello", "m_1", ANNA, ["3"], AT, CONFIG)
+BARE_TICKET = NewTicket("7", None, "Messenger", "Hello", "m_1", Requester("Anna", "7623"), [], AT, CONFIG)
+COMMENT = NewComment("More", "m_2", Author("customer", "Anna Nowak", "7623"), AT, attachment_ids=["3"])
+OURS = {"source": "facebook_messenger"}
+ECHO = NewComment("Hello", "m_3", Author("agent", "Sugester (Meta inbox)"), AT, config=OURS)
+NOTE = NewComment("It was not sent.", "failed:981", SYSTEM, AT, internal=True)
+SENT = Delivery("sent", ["m_4"])
+FAILED = Delivery("failed", [], "the person has blocked the page")
+KEY = "facebook:1001:m_1:upload:0"
+
+FOUND = Ticket("42", closed=False, config=example("Ticket")["config"])
+STORED = Attachment(**example("Attachment"))
+
+ANSWERS = {
+    ("GET", "/tickets"): (200, {"tickets": [example("Ticket")]}),
+    ("POST", "/tickets"): (201, {"ticket": example("Ticket")}),
+    ("GET", "/tickets/42"): (200, {"ticket": example("Ticket")}),
+    ("GET", "/tickets/42/comments"): (200, {"comments": [example("Comment")]}),
+    ("POST", "/tickets/42/comments"): (201, {"comment": example("Comment")}),
+    ("PATCH", "/comments/980"): (200, {"comment": example("Comment")}),
+    ("POST", "/attachments"): (201, {"attachment": example("Attachment")}),
+}
+
+
+def _answer(request: httpx.Request) -> httpx.Response:
+    path = request.url.path.removeprefix("/api/v1")
+    if path.startswith("/files/"):
+        response = httpx.Response(200, content=b"%PDF", headers={"Content-Type": "application/pdf"})
+    else:
+        status, body = ANSWERS[request.method, path]
+        response = httpx.Response(status, json=body)
+    check_request(request)
+    check_response(request, response)
+    return response
+
+
+@pytest.fixture
+def helpdesk() -> RestHelpdesk:
+    """A helpdesk that takes nothing and answers nothing but what is documented."""
+    http = HttpClient(httpx.MockTransport(_answer))
+    return RestHelpdesk(http, base_url=f"{SITE}/api/v1", api_token="t", webhook_secret=WEBHOOK_SECRET)
+
+
+def _fetched(helpdesk: RestHelpdesk) -> bytes:
+    with helpdesk.open_attachment(STORED, max_bytes=100) as file:
+        return file.stream.read()
+
+
+def _file() -> File:
+    return File("zażółć.pdf", "application/pdf", 4, BytesIO(b"%PDF"))
+
+
+CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
+    "ping": (lambda helpdesk: helpdesk.ping(), None),
+    "find an open ticket": (lambda helpdesk: helpdesk.find_open_ticket("1001", "7623"), FOUND),
+    "look a ticket up": (lambda helpdesk: helpdesk.ticket_by_external_id("m_AbC123"), FOUND),
+    "read a ticket": (lambda helpdesk: helpdesk.get_ticket("42"), FOUND),
+    "create a ticket": (lambda helpdesk: helpdesk.create_ticket(TICKET, KEY), FOUND),
+    "create a ticket of whom little is known": (
+        lambda helpdesk: helpdesk.create_ticket(BARE_TICKET, KEY),
+        FOUND,
+    ),
+    "add a comment": (lambda helpdesk: helpdesk.add_comment("42", COMMENT, KEY), "980"),
+    "add what an agent wrote at Meta": (lambda helpdesk: helpdesk.add_comment("42", ECHO, KEY), "980"),
+    "add an internal comment": (lambda helpdesk: helpdesk.add_comment("42", NOTE, KEY), "980"),
+    "look a comment up": (lambda helpdesk: helpdesk.comment_by_external_id("42", "m_DeF456"), "980"),
+    "show that a reply was sent": (lambda helpdesk: helpdesk.show_delivery("980", SENT), None),
+    "show that a reply failed": (lambda helpdesk: helpdesk.show_delivery("980", FAILED), None),
+    "store a file": (lambda helpdesk: helpdesk.upload(_file(), "facebook:ż\n"), STORED),
+    "fetch a file": (_fetched, b"%PDF"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_each_call_and_its_answer_are_as_documented(helpdesk: RestHelpdesk, name: str) -> None:
+    call, result = CALLS[name]
+    assert call(helpdesk) == result
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "comment_of_agent",
+        "comment_of_customer",
+        "comment_of_system",
+        "comment_internal",
+        "comment_from_page_inbox",
+        "comment_with_file",
+        "comment_on_foreign_ticket",
+        "comment_on_ticket_without_config",
+        "ticket_closed",
+        "ticket_reopened",
+    ],
+)
+def test_each_webhook_that_is_understood_is_as_documented(helpdesk: RestHelpdesk, name: str) -> None:
+    body = payload(f"helpdesk/{name}")
+    sent = headers(body) | {"content-type": "application/json"}
+    event = helpdesk.receive(body, sent, "")
+    assert event
+    check_webhook(event.type, sent, body)
+
+
+@pytest.mark.parametrize(
+    "name", ["comment_internal_as_text", "comment_without_internal", "comment_without_comment"]
+)
+def test_a_webhook_that_says_too_little_is_not_as_documented(name: str) -> None:
+    body = payload(f"helpdesk/{name}")
+    with pytest.raises(OpenAPIError):
+        check_webhook("comment.created", headers(body) | {"content-type": "application/json"}, body)
