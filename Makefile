@@ -8,7 +8,7 @@ DURATION ?= 600
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.product $(addprefix .venv/.,$(HELPDESK))  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
+demo: .venv/.product  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
 	@$(BIN)/python -m sandbox.demo $(ARGS)
 
 test: .venv/.test .venv/.django-helpdesk  ## Run all tests, with coverage (ARGS= for pytest)
