@@ -73,7 +73,11 @@ def for_its_markdown(text: str) -> str:
             return escape[0]
         return "&amp;" if escape[1] == "&" else escape[1]
 
-    return re.sub(r"\\([!-/:-@\[-`{-~])", plain, text)
+    text = re.sub(r"\\([!-/:-@\[-`{-~])", plain, text)
+    # An escaped `]` still ends a label for what drops `scheme:` from links (`get_markdown` in `models.py`),
+    # and for Python-Markdown's link reference definitions, which are not shown.
+    text = re.sub(r"(?<!\\)((?:\\\\)*\\\])\(", r"\1\\(", text)
+    return re.sub(r"^( {0,3})\[(?=[^\[\]]*\\\]:)", r"\1\\[", text, flags=re.MULTILINE)
 
 
 def escaped(text: str) -> str:
