@@ -1,6 +1,5 @@
 """The conformance suite: both adapters pass it, and an adapter that breaks a promise does not."""
 
-import subprocess
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,8 +27,8 @@ DJANGO_SECRET = "a-secret-in-the-address"
 class SandboxHands(Hands):
     """An agent of the sandbox helpdesk, by its orders."""
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=f"{url}/sandbox", trust_env=False)
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
 
     def close_ticket(self, ticket_id: str) -> None:
         self._order(f"/tickets/{ticket_id}/close")
@@ -51,13 +50,13 @@ class SandboxHands(Hands):
         self._order(f"/tickets/{ticket_id}/comments", {"body": text, "internal": internal, "files": sent})
 
     def read_comments(self, ticket_id: str) -> list[Shown]:
-        tickets = self._http.get("/tickets").json()["tickets"]
+        tickets = self._http.get("/sandbox/tickets").json()["tickets"]
         ticket = next(one for one in tickets if one["id"] == ticket_id)
         first = {**ticket, "internal": False}
         return [_shown(one) for one in (first, *ticket["comments"])]
 
     def _order(self, path: str, body: Any = None) -> None:
-        self._http.post(path, json=body).raise_for_status()
+        self._http.post(f"/sandbox{path}", json=body).raise_for_status()
 
 
 def _shown(told: dict[str, Any]) -> Shown:
@@ -72,7 +71,8 @@ class TestRest(HelpdeskConformance):
     desk_id, category_id = "7", "12"
 
     @pytest.fixture(scope="class")
-    def desk(self, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    @classmethod
+    def desk(cls, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         desk = Desk(tmp_path_factory.mktemp("helpdesk") / "db.sqlite", "--webhook-url", receiver.url)
         desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
         desk.http.put("/sandbox/categories/12", json={"name": "Messenger", "owner": "Ewa"}).raise_for_status()
@@ -80,7 +80,8 @@ class TestRest(HelpdeskConformance):
         desk.stop()
 
     @pytest.fixture(scope="class")
-    def http(self) -> Iterator[HttpClient]:
+    @classmethod
+    def http(cls) -> Iterator[HttpClient]:
         with HttpClient() as http:
             yield http
 
@@ -94,7 +95,7 @@ class TestRest(HelpdeskConformance):
 
     @pytest.fixture
     def hands(self, desk: Desk) -> Hands:
-        return SandboxHands(desk.url)
+        return SandboxHands(desk.http)
 
 
 class StaffHands(Hands):
@@ -132,15 +133,17 @@ class TestDjangoHelpdesk(HelpdeskConformance):
     desk_id, category_id = "7", "12"
 
     @pytest.fixture(scope="class")
+    @classmethod
     def desk(
-        self, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+        cls, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
     ) -> Iterator[server.DjangoHelpdesk]:
         hook = f"{receiver.url}/{DJANGO_SECRET}"
         with server.DjangoHelpdesk(tmp_path_factory.mktemp("django-helpdesk"), followup_webhook=hook) as desk:
             yield desk
 
     @pytest.fixture(scope="class")
-    def http(self) -> Iterator[HttpClient]:
+    @classmethod
+    def http(cls) -> Iterator[HttpClient]:
         with HttpClient() as http:
             yield http
 
@@ -153,7 +156,8 @@ class TestDjangoHelpdesk(HelpdeskConformance):
         return DjangoHelpdesk(http, base_url=desk.url, api_token="no", webhook_secret=DJANGO_SECRET)
 
     @pytest.fixture(scope="class")
-    def agent(self, desk: server.DjangoHelpdesk) -> Iterator[Agent]:
+    @classmethod
+    def agent(cls, desk: server.DjangoHelpdesk) -> Iterator[Agent]:
         with Agent(desk.url) as agent:
             yield agent
 

@@ -67,7 +67,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Answered:
-    """An agent's comment: when it was asked for, the event that told of it, and the webhook that brought that.
+    """An agent's comment: between when and when it was written, its event, and the webhook that brought that.
 
     `delivered` is None for an event that was found by polling.
     """
@@ -75,6 +75,7 @@ class Answered:
     ticket: Ticket
     sender: Sender
     asked_at: datetime
+    arrived_at: datetime
     event: HelpdeskEvent
     delivered: Delivered | None
 
@@ -225,9 +226,9 @@ class Bench:
         )
         word, ends = text.split(maxsplit=1)[0], time.monotonic() + self.within
         while time.monotonic() < ends:
-            for event, delivered in self._events(asked_at):
+            for event, delivered in self.events(asked_at):
                 if event.comment and word in event.comment.body:
-                    return Answered(ticket, sender, asked_at, event, delivered)
+                    return Answered(ticket, sender, asked_at, datetime.now(UTC), event, delivered)
             time.sleep(LOOK_EVERY if self._listens else POLL_EVERY)
         raise Failed(
             f"an agent's comment on ticket {ticket.id} did not arrive within {self.within:.0f} s"
@@ -238,7 +239,8 @@ class Bench:
     def _listens(self) -> bool:
         return self.receiver is not None and self.has_webhooks
 
-    def _events(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, Delivered | None]]:
+    def events(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, Delivered | None]]:
+        """Return what webhooks told so far, with them; or else what polling tells."""
         if not (self.receiver and self.has_webhooks):
             yield from ((event, None) for event in self.helpdesk.poll(since))
             return

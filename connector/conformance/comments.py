@@ -23,14 +23,14 @@ TEXTS = {
         "%(name)s {0} [[x]] @everyone :smile: /assign X-HELPDESK-COMMENT-VERBATIM <%= x %>"
     ),
     "markup": (
-        '<b>bold</b> <script>alert("x")</script> &amp; &lt; <!-- gone? --> <br> </div> *stars* **two** _under_ '
+        '<b>bold</b> <script>alert("x")</script> &amp; &lt; <!-- gone? --> <br> *stars* **two** _under_ '
         "~~struck~~ [a](javascript:x) ![b](c) http://example.com/a_b_c?d=e&f=g\n# no heading\n> no quote\n"
         "1. one\n- two\n| a | b |\n|---|---|\n```\nno code\n```\n[//]: # (gone?)\n\\* \\\\ \\"
     ),
     "queries": "Robert'); DROP TABLE tickets;-- \" ' ` \\ %00 %s %n \\0 \\x00 \\u0000 ; | && \r\n.\r\nQUIT",
     "controls": "a\x07b\x1b[31mc\x08d\x02klzzwxh:0000\x03e\x7ff\u200bg\u202eh\u202c\ufeffi\ufffej\u2028k",
 }
-_INVISIBLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff\ufffe\ufffd]+")
+_INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u200b\ufeff\ufffe\ufffd]")
 PHOTO = Content(
     "zdjęcie nr 1.png",
     "image/png",
@@ -51,7 +51,7 @@ UNUSUAL = (
 @check(
     "a comment is found by its external id",
     promise="nothing is doubled",
-    mend="comment_by_external_id has to find what add_comment just made, by the whole id, on its ticket only.",
+    mend="comment_by_external_id has to find what add_comment just made, by the whole id, on its ticket.",
 )
 def comment_is_found_by_external_id(bench: Bench) -> None:
     """When adding a comment timed out, or a worker died in it, this tells whether it had worked."""
@@ -73,7 +73,7 @@ def comment_is_found_by_external_id(bench: Bench) -> None:
     mend="Honour the key, or make comment_by_external_id find what is there.",
 )
 def same_key_makes_one_comment(bench: Bench) -> None:
-    """A comment that is added again with the same key, as after an answer that got lost, makes no second one."""
+    """A comment that is added again with its key, as after an answer that got lost, makes no second one."""
     ticket, comment = bench.open_ticket(), bench.new_comment("Only once")
     made = {bench.comment(ticket.id, comment) for _ in range(2)}
     found = bench.helpdesk.comment_by_external_id(ticket.id, comment.external_id)
@@ -161,7 +161,7 @@ def _difference(text: str, shown: Sequence[Shown], number: int) -> str:
     """Say how what is shown differs from what was typed, white space and invisible characters aside."""
     if number >= len(shown):
         return "is not there"
-    wanted, got = (_INVISIBLE.sub(" ", one).strip() for one in (text, shown[number].text))
+    wanted, got = (" ".join(_INVISIBLE.sub("", one).split()) for one in (text, shown[number].text))
     if wanted in got:
         return ""
     same = next(length for length in range(len(wanted), -1, -1) if wanted[:length] in got)
@@ -228,7 +228,7 @@ def refused_files_are_named(bench: Bench) -> None:
 @check(
     "a file that is too large is refused",
     promise="nothing is lost",
-    mend="Raise FileRefused from open_attachment as soon as there are more than max_bytes (clients.media.spool).",
+    mend="Raise FileRefused from open_attachment beyond max_bytes (clients.media.spool).",
 )
 def large_files_are_refused(bench: Bench) -> None:
     """A file larger than Messenger takes is told to the agent, and the rest of the reply goes out."""

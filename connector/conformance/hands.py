@@ -10,7 +10,7 @@ from connector.conformance.suite import NotChecked
 
 @dataclass(frozen=True)
 class Shown:
-    """A comment as an agent sees it: its text without markup, and its files as the helpdesk's API has them."""
+    """A comment as an agent sees it: its text without markup, its files as the helpdesk's API has them."""
 
     text: str
     internal: bool = False

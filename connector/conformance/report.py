@@ -23,7 +23,7 @@ def line(result: Result) -> str:
 
 
 def cannot_of(results: Sequence[Result], declared: dict[str, str]) -> dict[str, str]:
-    """Return what the helpdesk cannot do, and what happens instead: what its adapter says, and what was seen."""
+    """Return what the helpdesk cannot do, and what happens instead: as its adapter says, or as was seen."""
     return {one.cannot.what: one.cannot.instead for one in results if one.cannot} | declared
 
 

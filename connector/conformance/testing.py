@@ -51,13 +51,15 @@ class HelpdeskConformance:
         return Hands()
 
     @pytest.fixture(scope="class")
-    def receiver(self) -> Iterator[Receiver]:
+    @classmethod
+    def receiver(cls) -> Iterator[Receiver]:
         """Give what takes the helpdesk's webhooks: have it send them to `receiver.url`."""
         with Receiver() as receiver:
             yield receiver
 
     @pytest.fixture(scope="class")
-    def kept(self) -> dict[str, Any]:
+    @classmethod
+    def kept(cls) -> dict[str, Any]:
         """Give what the checks share."""
         return {}
 

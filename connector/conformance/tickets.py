@@ -26,7 +26,7 @@ def ping_is_answered(bench: Bench) -> None:
     mend="Raise Unauthorized where the helpdesk refuses the token (401).",
 )
 def wrong_token_is_unauthorized(bench: Bench) -> None:
-    """With a token that has expired everything waits until a person renews it, and no message counts as failed."""
+    """With an expired token everything waits until a person renews it, and no message counts as failed."""
     if bench.stranger is None:
         raise NotChecked("there is no adapter with a wrong token")
     for call in (bench.stranger.ping, lambda: bench.stranger and bench.stranger.get_ticket("1")):
@@ -59,7 +59,7 @@ def ticket_says_whom_it_is_about(bench: Bench) -> None:
 @check(
     "a sender's open ticket is found",
     promise="one open ticket a sender",
-    mend="find_open_ticket has to find what create_ticket just made; where search lags, read it from elsewhere.",
+    mend="find_open_ticket has to find what create_ticket just made; do not search where that lags.",
 )
 def open_ticket_is_found(bench: Bench) -> None:
     """The next message of a sender goes to the ticket that is open, and no second one is made."""
@@ -148,7 +148,7 @@ def odd_external_ids_are_kept(bench: Bench) -> None:
     mend="Honour the key, or make ticket_by_external_id find what is there.",
 )
 def same_key_makes_one_ticket(bench: Bench) -> None:
-    """A create that is repeated with the same key, as after an answer that got lost, makes no second ticket."""
+    """A create that is repeated with its key, as after an answer that got lost, makes no second ticket."""
     new = bench.new_ticket()
     _expect_one(bench, new, {bench.create(new).id for _ in range(2)})
 
@@ -188,7 +188,7 @@ def _expect_one(bench: Bench, new: NewTicket, made: set[str]) -> None:
 )
 def closed_ticket_takes_no_message(bench: Bench) -> None:
     """A message that arrives on a closed ticket would be seen by nobody: it has to open a new one."""
-    ticket, _, new = _closed(bench)
+    ticket, _, _ = _closed(bench)
     expect(bench.helpdesk.get_ticket(ticket).closed, f"ticket {ticket} was closed, and is said to be open")
     try:
         bench.comment(ticket, bench.new_comment("Is anybody there?"))
