@@ -133,8 +133,9 @@ class DjangoHelpdesk(HttpHelpdesk):
             "priority": self._priority,
             self._page_field: person[0],
             self._psid_field: person[1],
-            self._category_field: ticket.category_id or "",
         }
+        if ticket.category_id:  # an empty one is refused
+            fields[self._category_field] = ticket.category_id
         if owner := self._owners.get(ticket.category_id or "") or self._owners.get(f"desk:{ticket.desk_id}"):
             fields["assigned_to"] = owner
         raw = self._stored_ticket(fields, mark)
