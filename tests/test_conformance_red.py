@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clients.errors import NotFound, RejectedError, TicketClosed, Unauthorized, Unavailable
+from clients.errors import NotFound, RateLimited, RejectedError, TicketClosed, Unauthorized, Unavailable
 from clients.helpdesk import (
     Attachment,
     Comment,
@@ -74,6 +74,14 @@ class LetsAnybodyIn(RestHelpdesk):
 class ForgetsWhom(RestHelpdesk):
     def get_ticket(self, ticket_id: str) -> Ticket:
         return dataclasses.replace(super().get_ticket(ticket_id), config=None)
+
+
+@red("a ticket needs no category")
+class NeedsACategory(RestHelpdesk):
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        if ticket.category_id is None:
+            raise RejectedError("422")
+        return super().create_ticket(ticket, key)
 
 
 @red("a sender's open ticket is found", "a ticket that is opened again takes messages")
@@ -328,6 +336,33 @@ class PollsForEver(Polls):
         return self.events.values()
 
 
+class PollsOnly(RestHelpdesk):
+    """A helpdesk without webhooks."""
+
+    receive = Helpdesk.receive
+
+    def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
+        for ticket in self.call("GET", "/tickets", params={"source": "facebook_messenger"})["tickets"]:
+            comments = self.call(
+                "GET", f"/tickets/{ticket['id']}/comments", params={"after": since.isoformat()}
+            )
+            for comment in comments["comments"]:
+                told = {"type": "comment.created", "data": {"ticket": ticket, "comment": comment}}
+                if event := _event(told, ""):
+                    yield event
+
+
+class IsBusyOnce(RestHelpdesk):
+    """Asks to slow down, as a helpdesk with a rate limit does."""
+
+    busy = True
+
+    def ping(self) -> None:
+        if self.busy:
+            self.busy = False
+            raise RateLimited("slow down", retry_after=0.1)
+
+
 class StartsAnew(RestHelpdesk):
     """Knows no idempotency keys."""
 
@@ -427,6 +462,22 @@ def test_what_the_connector_can_do_without_is_no_failure(
 
 def test_an_adapter_that_polls_properly_passes(make: Make) -> None:
     assert judged(make(Polls), "polling finds what an agent wrote").outcome == "passed"
+
+
+def test_an_adapter_that_only_polls_passes(make: Make) -> None:
+    bench = make(PollsOnly)
+    outcomes = {one.name: judge(one, bench).outcome for one in CHECKS}
+    assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {
+        "agents' comments can be learnt of",
+        "a webhook that comes again is known",
+        "a forged webhook is refused",
+        "the helpdesk answers while its webhook is answered",
+    }
+    assert "failed" not in outcomes.values()
+
+
+def test_a_helpdesk_that_asks_for_patience_gets_it(make: Make) -> None:
+    assert judged(make(IsBusyOnce), "a ping is answered").outcome == "passed"
 
 
 def test_a_helpdesk_that_answers_too_late_inside_its_webhook_cannot(

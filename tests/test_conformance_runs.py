@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from connector.conformance import command, person
-from connector.conformance.bench import Content
 from connector.conformance.checks import CHECKS
 from connector.conformance.hands import Hands
 from connector.conformance.receiver import Receiver
+from connector.conformance.samples import Content
 from connector.conformance.suite import NotChecked
 from sandbox.stack import free_port
 from tests.conftest import MakeSettings
@@ -77,7 +77,7 @@ def test_the_command_fails_with_what_to_do(run: Run, settle: Settle) -> None:
     assert (
         "FAILED       a ping is answered\n             Unauthorized: the helpdesk does not" in result.stdout
     )
-    assert "To mend it: ping has to return for a good token." in result.stdout
+    assert "Why it matters: nothing is lost. After an outage" in result.stdout
 
 
 def test_the_command_reports_as_json(
@@ -217,7 +217,7 @@ def test_a_vendor_gets_each_check_as_a_test(desk: Desk, tmp_path: Path) -> None:
     assert f"collected {len(CHECKS)} items" in printed
     assert "FAILED test_own.py::TestOwn::test_conformance[a new ticket says whom it is about]" in printed
     assert "RuntimeError: not written yet" in printed
-    assert "To mend it: Keep source, page_id and sender_id" in printed
+    assert "To mend it: This call has to work; see its error." in printed
     assert "nobody is there to reply as an agent" in printed
     assert "What the helpdesk cannot do, and what happens instead" in printed
     assert "\ncoffee: there is tea\n" in printed

@@ -17,7 +17,7 @@ def line(result: Result) -> str:
     if result.outcome == "failed":
         more += [
             f"Why it matters: {result.check.promise}. {result.check.proves}",
-            f"To mend it: {result.check.mend}",
+            f"To mend it: {result.mend}",
         ]
     return "\n".join([said, *(f"{'':<13}{text}" for text in more)])
 
@@ -60,5 +60,5 @@ def _check(result: Result) -> dict[str, str]:
     if result.detail:
         told["detail"] = result.detail
     if result.outcome == "failed":
-        told["mend"] = result.check.mend
+        told["mend"] = result.mend
     return told

@@ -1,13 +1,18 @@
 """What a check is, what may come of it, and how all of them are run."""
 
 import inspect
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from clients.errors import RetryableError, Unauthorized
+
 if TYPE_CHECKING:
     from connector.conformance.bench import Bench
 
+AGAIN_AFTER, LONGEST_WAIT = 1.0, 120.0
+"""How long is waited when the helpdesk asks for patience, in seconds: if it does not say, and at most."""
 Promise = Literal[
     "nothing is lost",
     "nothing is doubled",
@@ -56,6 +61,7 @@ class Result:
     check: Check
     outcome: Literal["passed", "failed", "cannot", "not checked"]
     detail: str = ""
+    mend: str = ""
     cannot: Cannot | None = None
 
 
@@ -80,19 +86,36 @@ def expect(holds: object, otherwise: str) -> None:
 
 
 def judge(one: Check, bench: "Bench") -> Result:
-    """Run one check."""
+    """Run one check. Where the helpdesk asks for patience, as one with a rate limit does, once more."""
+    try:
+        return _judged(one, bench)
+    except RetryableError as error:
+        time.sleep(min(error.retry_after or AGAIN_AFTER, LONGEST_WAIT))
+    try:
+        return _judged(one, bench)
+    except RetryableError as error:
+        return _broken(one, error)
+
+
+def _judged(one: Check, bench: "Bench") -> Result:
     try:
         one.run(bench)
     except NotChecked as reason:
         return Result(one, "not checked", str(reason))
     except Cannot as cannot:
         told = bench.helpdesk.cannot.get(cannot.what, cannot.instead)
-        return Result(one, "cannot", f"{cannot.what}: {told}", Cannot(cannot.what, told))
+        return Result(one, "cannot", f"{cannot.what}: {told}", cannot=Cannot(cannot.what, told))
     except Failed as failure:
-        return Result(one, "failed", str(failure))
-    except Exception as error:  # noqa: BLE001 - an adapter may raise anything, and the other checks go on
-        return Result(one, "failed", f"{type(error).__name__}: {error}")
+        return Result(one, "failed", str(failure), one.mend)
+    except Exception as error:
+        if isinstance(error, RetryableError) and not isinstance(error, Unauthorized):
+            raise
+        return _broken(one, error)
     return Result(one, "passed")
+
+
+def _broken(one: Check, error: Exception) -> Result:
+    return Result(one, "failed", f"{type(error).__name__}: {error}", "This call has to work; see its error.")
 
 
 def run(bench: "Bench", checks: Iterable[Check]) -> Iterator[Result]:

@@ -97,4 +97,4 @@ class HelpdeskConformance:
         for what, instead in bench.helpdesk.cannot.items():
             record_property(CANNOT, f"{what}: {instead}")
         if result.outcome == "failed":
-            pytest.fail(f"{result.detail}\n{check.proves}\nTo mend it: {check.mend}", pytrace=False)
+            pytest.fail(f"{result.detail}\n{check.proves}\nTo mend it: {result.mend}", pytrace=False)

@@ -1,157 +1,29 @@
-"""Checks of what agents write: it arrives, once, and nothing else does."""
+"""Checks of webhooks and of polling: known when they come again, not to be forged."""
 
 import time
 from collections.abc import Mapping
-from datetime import timedelta
 
 from clients.errors import ClientError
-from clients.events import Thread
 from clients.helpdesk import HelpdeskEvent, InvalidWebhook, WebhookNotUnderstood
-from connector.conformance.bench import Answered, Bench, a_sender, a_word, plain
-from connector.conformance.comments import PAPER, PHOTO
+from connector.conformance.agents import CLOCKS, answer_of_an_agent, second_answer
+from connector.conformance.bench import LOOK_EVERY, Bench, plain
 from connector.conformance.receiver import Delivered
+from connector.conformance.samples import a_word
 from connector.conformance.suite import Cannot, NotChecked, check, expect
 from tasks.accept import goes_out, person_of
 
 PATIENCE = 5.0
 """How long a call may take that is made while a webhook is answered, in seconds."""
-CLOCKS = timedelta(minutes=1)
-"""How far the helpdesk's clock may be off."""
-SETTLE = 1.0
-TEXT = "Zażółć, Здравейте, 你好, 🙂 שלום."
-
-
-def _answered(bench: Bench) -> Answered:
-    """Return a public reply of an agent, with files."""
-
-    def make() -> Answered:
-        sender = a_sender()
-        ticket = bench.open_ticket("Is anybody there?", sender=sender)
-        return bench.answer(ticket, sender, f"{a_word()} {TEXT}", files=[PHOTO, PAPER])
-
-    return bench.once("answered", make)
 
 
 def _delivered(bench: Bench) -> tuple[HelpdeskEvent, Delivered]:
     """Return an event with the webhook that brought it."""
     if not bench.has_webhooks:
         raise Cannot("webhooks", "the connector polls")
-    answered = _answered(bench)
+    answered = answer_of_an_agent(bench)
     if answered.delivered is None:
         raise NotChecked("the helpdesk's webhooks lead nowhere")
     return answered.event, answered.delivered
-
-
-@check(
-    "agents' comments can be learnt of",
-    promise="nothing is lost",
-    mend="Write receive, or poll, or both.",
-)
-def there_is_a_way(bench: Bench) -> None:
-    """Without webhooks and without polling no reply would reach Messenger."""
-    expect(bench.has_webhooks or bench.has_poll, "the adapter has neither receive nor poll")
-    if not bench.has_webhooks:
-        raise Cannot("webhooks", "the connector polls")
-
-
-@check(
-    "an agent's comment arrives",
-    promise="nothing is lost",
-    mend="receive, or poll, has to return it as comment.created, public, by an agent, on its ticket.",
-)
-def agents_comment_arrives(bench: Bench) -> None:
-    """What an agent writes goes to the sender of the ticket that it was written on."""
-    answered = _answered(bench)
-    event, comment = answered.event, answered.event.comment
-    expect(event.type == "comment.created" and comment, f"it is called {event.type}")
-    expect(event.ticket.id == answered.ticket.id, f"it is said to be on ticket {event.ticket.id}")
-    expect(comment and comment.author_type == "agent", f"its author is {comment and comment.author_type!r}")
-    expect(comment and comment.internal is False, "it is not said to be public")
-    expect(
-        goes_out(event), "it would not go to Messenger: it looks like one of our own, or of no ticket of ours"
-    )
-    ticket = event.ticket if event.ticket.config is not None else bench.helpdesk.get_ticket(event.ticket.id)
-    person, sender = person_of(ticket), answered.sender
-    expect(person == Thread(sender.page_id, sender.psid), f"it would go to {person}")
-    expect(TEXT in plain(event), f"it would be sent as {plain(event)!r}")
-
-
-@check(
-    "an agent's files arrive, byte for byte",
-    promise="everything is shown",
-    mend="Name the comment's files in the event; open_attachment has to fetch them.",
-)
-def agents_files_arrive(bench: Bench) -> None:
-    """A file that an agent adds reaches the customer as it was."""
-    event = _answered(bench).event
-    attachments = event.comment.attachments if event.comment else ()
-    names = sorted(one.filename for one in attachments)
-    expect(names == sorted([PHOTO.filename, PAPER.filename]), f"the event has the files {names}")
-    for attachment in attachments:
-        content = PHOTO if attachment.filename == PHOTO.filename else PAPER
-        expect(bench.bytes_of(attachment) == content.data, f"{content.filename} was changed")
-        kind = attachment.content_type
-        expect(kind == content.content_type, f"{content.filename} is said to be {kind}")
-
-
-@check(
-    "agents' comments have their order",
-    promise="order is kept",
-    mend="HelpdeskEvent.time has to be when the comment was written, as exactly as the helpdesk knows.",
-)
-def agents_comments_have_their_order(bench: Bench) -> None:
-    """Replies reach the customer as they were written, even if their webhooks overtake each other."""
-    first, second = _answered(bench), _second(bench)
-    for one in (first, second):
-        early, late = one.asked_at - CLOCKS, one.arrived_at + CLOCKS
-        expect(early < one.event.time < late, f"a comment of {one.asked_at} is dated {one.event.time}")
-    expect(first.event.time < second.event.time, "the second comment is not dated after the first")
-    expect(first.event.key != second.event.key, "two comments have the same key")
-
-
-def _second(bench: Bench) -> Answered:
-    first = _answered(bench)
-    return bench.once("second", lambda: bench.answer(first.ticket, first.sender, f"{a_word()} and one more"))
-
-
-def _silent(bench: Bench, kind: str) -> list[HelpdeskEvent]:
-    """Return what came of comments that have to stay: `ours`, and an agent's `internal` one."""
-
-    def make() -> dict[str, list[HelpdeskEvent]]:
-        answered, words = _answered(bench), {"ours": a_word(), "internal": a_word()}
-        for internal in (False, True):
-            bench.comment(answered.ticket.id, bench.new_comment(f"{words['ours']} ours", internal=internal))
-        bench.hands.reply_as_agent(answered.ticket.id, f"{words['internal']} between us", internal=True)
-        # What is written last arrives last, as far as anything can be waited for that may not come.
-        bench.answer(answered.ticket, answered.sender, f"{a_word()} last")
-        events = [event for event, _ in bench.events(answered.asked_at)]
-        events += bench.helpdesk.poll(answered.asked_at)
-        return {
-            kind: [event for event in events if event.comment and word in event.comment.body]
-            for kind, word in words.items()
-        }
-
-    return bench.once("silent", make)[kind]
-
-
-@check(
-    "an agent's internal comment does not go out",
-    promise="only what an agent says publicly goes out",
-    mend="receive and poll: internal is False only where the helpdesk says outright that it is public.",
-)
-def internal_comment_does_not_go_out(bench: Bench) -> None:
-    """What agents say among themselves stays there."""
-    expect(not any(map(goes_out, _silent(bench, "internal"))), "an internal comment would go to Messenger")
-
-
-@check(
-    "our own comments do not go out",
-    promise="nothing is doubled",
-    mend="Give them another author_type than agent, or the config that they were made with.",
-)
-def own_comments_do_not_go_out(bench: Bench) -> None:
-    """What the connector itself put on a ticket never comes back to the customer."""
-    expect(not any(map(goes_out, _silent(bench, "ours"))), "a comment of our own would go to Messenger")
 
 
 @check(
@@ -207,7 +79,7 @@ def _is_refused(bench: Bench, body: bytes, headers: Mapping[str, str], secret: s
 def calls_inside_a_webhook_are_answered(bench: Bench) -> None:
     """The connector answers a webhook before it asks anything: a helpdesk that cannot is no problem."""
     _delivered(bench)
-    answered = _answered(bench)
+    answered = answer_of_an_agent(bench)
     took: list[float] = []
 
     def call_back(_: Delivered) -> None:
@@ -224,7 +96,7 @@ def calls_inside_a_webhook_are_answered(bench: Bench) -> None:
         bench.answer(answered.ticket, answered.sender, f"{a_word()} call me back")
         ends = time.monotonic() + bench.within
         while not took and time.monotonic() < ends:
-            time.sleep(SETTLE / 10)
+            time.sleep(LOOK_EVERY)
     finally:
         bench.receiver.before_answer = lambda _: None
     if not took or max(took) > PATIENCE:
@@ -242,7 +114,7 @@ def polling_finds_comments(bench: Bench) -> None:
     """A webhook that was lost, or sent while the connector was down, is made good by polling."""
     if not bench.has_poll:
         raise Cannot("polling", "the helpdesk has to repeat a webhook until it is taken")
-    first, second = _answered(bench), _second(bench)
+    first, second = answer_of_an_agent(bench), second_answer(bench)
     polled = {event.key: event for event in bench.helpdesk.poll(first.asked_at - CLOCKS) if goes_out(event)}
     for one in (first, second):
         expect(
