@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from clients.errors import NotFound, RateLimited, RejectedError, TicketClosed, Unauthorized, Unavailable
+from clients.errors import (
+    FileRefused,
+    NotFound,
+    RateLimited,
+    RejectedError,
+    TicketClosed,
+    Unauthorized,
+    Unavailable,
+)
 from clients.helpdesk import (
     Attachment,
     Comment,
@@ -363,6 +371,13 @@ class IsBusyOnce(RestHelpdesk):
             raise RateLimited("slow down", retry_after=0.1)
 
 
+class RefusesFiles(RestHelpdesk):
+    """Takes no files, and says so."""
+
+    def upload(self, file: File, key: str) -> Attachment:
+        raise FileRefused("the helpdesk does not take the file (415)")
+
+
 class StartsAnew(RestHelpdesk):
     """Knows no idempotency keys."""
 
@@ -474,6 +489,11 @@ def test_an_adapter_that_only_polls_passes(make: Make) -> None:
         "the helpdesk answers while its webhook is answered",
     }
     assert "failed" not in outcomes.values()
+
+
+def test_a_helpdesk_that_refuses_files_as_it_should_passes(make: Make) -> None:
+    result = judged(make(RefusesFiles), "a file that is refused is named, and the text is there")
+    assert result.outcome == "passed"
 
 
 def test_a_helpdesk_that_asks_for_patience_gets_it(make: Make) -> None:
