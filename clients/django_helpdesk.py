@@ -138,7 +138,7 @@ class DjangoHelpdesk(HttpHelpdesk):
             self._page_field: person[0],
             self._psid_field: person[1],
         }
-        if ticket.category_id:
+        if ticket.category_id:  # an empty one is refused
             fields[self._category_field] = ticket.category_id
         if owner := self._owners.get(ticket.category_id or "") or self._owners.get(f"desk:{ticket.desk_id}"):
             fields["assigned_to"] = owner

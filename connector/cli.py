@@ -1,4 +1,4 @@
-"""The command line: `connector up`, its parts one by one, and the dead letters."""
+"""The command line: `connector up`, its parts one by one, the conformance suite, and the dead letters."""
 
 import json
 import os
@@ -132,6 +132,29 @@ def beat() -> None:
     """Run the scheduler alone."""
     settings = _settings("beat")
     Supervisor([beat_part()], settings.store_url).run()
+
+
+@main.command()
+@settings_option
+@click.option("--desk", metavar="ID", help="Where the tickets go (default: the first connection's desk).")
+@click.option("--category", metavar="ID", help="Their category (default: the first connection's).")
+@click.option("--no-hands", is_flag=True, help="Ask nobody to do anything; what needs that is not checked.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def conformance(*, desk: str | None, category: str | None, no_hands: bool, as_json: bool) -> None:
+    """Check that the helpdesk holds what the connector's promises rest on. Makes tickets there."""
+    from connector.conformance import command  # noqa: PLC0415 - no other command needs it
+
+    settings = _settings("conformance")
+    first = next(iter(settings.connections), None)
+    if not desk and not first:
+        _fail("Name a desk with --desk, as there is no connection in the settings.")
+    if first and not desk:
+        desk, category = first.desk_id, category or first.category_id
+    try:
+        held = command.conformance(settings, desk or "", category, hands=not no_hands, as_json=as_json)
+    except OSError as error:
+        _fail(f"Port {settings.port} cannot be listened to ({error.strerror}); is the connector running?")
+    sys.exit(not held)
 
 
 @main.group()

@@ -1,0 +1,104 @@
+"""Checks of files: there, under their names, byte for byte."""
+
+from collections.abc import Sequence
+
+from clients.errors import FileRefused
+from clients.helpdesk import Attachment
+from connector.conformance.bench import Bench
+from connector.conformance.samples import Content, a_word, an_id
+from connector.conformance.suite import Cannot, check, expect
+
+PHOTO = Content(
+    "zdjęcie nr 1.png",
+    "image/png",
+    bytes.fromhex(
+        "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154"
+        "789c626000000000050001a5f645400000000049454e44ae426082"
+    ),
+)
+PAPER = Content(
+    "отчет (1) & co.pdf", "application/pdf", b"%PDF-1.4\n" + bytes(range(256)) * 64 + b"\n%%EOF\n"
+)
+UNUSUAL = (
+    Content("clip.mp4", "video/mp4", b"\0\0\0\x18ftypmp42" + bytes(64)),
+    Content("setup.exe", "application/x-msdownload", b"MZ" + bytes(64)),
+)
+
+
+@check(
+    "a customer's files are there, byte for byte",
+    promise="everything is shown",
+    mend="Store names and bytes as they come; open_attachment has to fetch what upload or files stored.",
+)
+def files_are_identical(bench: Bench) -> None:
+    """A customer's pictures and papers are on the ticket, under their names."""
+    ticket = bench.open_ticket("With a file", files=[PHOTO])
+    bench.comment(ticket.id, bench.new_comment("With two", files=[PHOTO, PAPER]))
+    first, *_, last = shown = bench.hands.read_comments(ticket.id)
+    expect(len(shown) == 2, f"a ticket with a comment shows {len(shown)}")
+    _expect_files(bench, first.attachments, [PHOTO])
+    _expect_files(bench, last.attachments, [PHOTO, PAPER])
+
+
+def _expect_files(bench: Bench, attachments: Sequence[Attachment], files: Sequence[Content]) -> None:
+    names = sorted(one.filename for one in attachments)
+    wanted = sorted(one.filename for one in files)
+    expect(names == wanted, f"the files {wanted} were sent, and {names} are there")
+    by_name = {one.filename: one for one in attachments}
+    for file in files:
+        expect(bench.bytes_of(by_name[file.filename]) == file.data, f"{file.filename} was changed")
+
+
+@check(
+    "what is stored ahead is there, byte for byte",
+    promise="everything is shown",
+    mend="open_attachment has to fetch what upload returned.",
+)
+def uploads_are_identical(bench: Bench) -> None:
+    """Files are stored once, however often the message that shows them is tried."""
+    for content in (PHOTO, PAPER):
+        key = an_id()
+        stored = bench.helpdesk.upload(content.open(), key)
+        if stored is None:
+            raise Cannot("files ahead of a comment", "they are added to it")
+        expect(stored.filename == content.filename, f"{content.filename} is called {stored.filename}")
+        expect(bench.bytes_of(stored) == content.data, f"{content.filename} was changed")
+
+
+@check(
+    "a file that is refused is named, and the text is there",
+    promise="everything is shown",
+    mend="Raise FileRefused from upload; or add the comment without the file, and name the file in it.",
+)
+def refused_files_are_named(bench: Bench) -> None:
+    """A message is never lost for its file."""
+    for content in UNUSUAL:
+        word, ticket = a_word(), bench.open_ticket()
+        bench.comment(ticket.id, bench.new_comment(word, files=[content]))
+        shown = [one for one in bench.hands.read_comments(ticket.id) if word in one.text]
+        expect(shown, f"a message with {content.filename} is not there")
+        expect(len(shown) == 1, f"a message with {content.filename} is there {len(shown)} times")
+        there = any(one.filename == content.filename for one in shown[0].attachments)
+        expect(there or content.filename in shown[0].text, f"{content.filename} is not there, and not named")
+
+
+@check(
+    "a file that is too large is refused",
+    promise="nothing is lost",
+    mend="Raise FileRefused from open_attachment beyond max_bytes (clients.media.spool).",
+)
+def large_files_are_refused(bench: Bench) -> None:
+    """A file larger than Messenger takes is told to the agent, and the rest of the reply goes out."""
+    attachment = bench.helpdesk.upload(PAPER.open(), an_id()) or _a_file_of_a_comment(bench)
+    try:
+        with bench.helpdesk.open_attachment(attachment, len(PAPER.data) - 1):
+            expect(False, f"a file of {len(PAPER.data)} bytes was fetched, with a limit below")
+    except FileRefused:
+        pass
+
+
+def _a_file_of_a_comment(bench: Bench) -> Attachment:
+    ticket = bench.open_ticket(files=[PAPER])
+    shown = bench.hands.read_comments(ticket.id)
+    expect(shown and shown[0].attachments, "the first message's file is not there")
+    return shown[0].attachments[0]

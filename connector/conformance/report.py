@@ -1,0 +1,64 @@
+"""What the checks found, for a person to read, or as JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from connector.conformance.suite import Result
+
+MARKS = {"passed": "passed", "failed": "FAILED", "cannot": "cannot", "not checked": "not checked"}
+
+
+def line(result: Result) -> str:
+    """Return what came of a check, and what to do about it."""
+    said = f"{MARKS[result.outcome]:<12} {result.check.name}"
+    if result.outcome == "passed":
+        return said
+    more = [result.detail]
+    if result.outcome == "failed":
+        more += [
+            f"Why it matters: {result.check.promise}. {result.check.proves}",
+            f"To mend it: {result.mend}",
+        ]
+    return "\n".join([said, *(f"{'':<13}{text}" for text in more)])
+
+
+def cannot_of(results: Sequence[Result], declared: dict[str, str]) -> dict[str, str]:
+    """Return what the helpdesk cannot do, and what happens instead: as its adapter says, or as was seen."""
+    return {one.cannot.what: one.cannot.instead for one in results if one.cannot} | declared
+
+
+def summary(results: Sequence[Result], cannot: dict[str, str], tickets: Sequence[str]) -> str:
+    """Return what stands below the checks."""
+    lines = []
+    if cannot:
+        lines += ["", "What this helpdesk cannot do, and what happens instead:"]
+        lines += [f"  {what}: {instead}." for what, instead in cannot.items()]
+    counts = {outcome: sum(one.outcome == outcome for one in results) for outcome in MARKS}
+    lines += ["", ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + "."]
+    if tickets:
+        lines.append(f"Tickets that were made, and may be deleted: {', '.join(tickets)}.")
+    return "\n".join(lines)
+
+
+def as_json(results: Sequence[Result], cannot: dict[str, str], tickets: Sequence[str]) -> dict[str, Any]:
+    """Return everything as JSON has it."""
+    return {
+        "passed": not any(one.outcome == "failed" for one in results),
+        "checks": [_check(one) for one in results],
+        "cannot": cannot,
+        "tickets": list(tickets),
+    }
+
+
+def _check(result: Result) -> dict[str, str]:
+    told = {
+        "name": result.check.name,
+        "outcome": result.outcome,
+        "promise": result.check.promise,
+        "proves": result.check.proves,
+    }
+    if result.detail:
+        told["detail"] = result.detail
+    if result.outcome == "failed":
+        told["mend"] = result.mend
+    return told

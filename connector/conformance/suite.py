@@ -1,0 +1,123 @@
+"""What a check is, what may come of it, and how all of them are run."""
+
+import inspect
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from clients.errors import RetryableError, Unauthorized
+
+if TYPE_CHECKING:
+    from connector.conformance.bench import Bench
+
+AGAIN_AFTER, LONGEST_WAIT = 1.0, 120.0
+"""How long is waited when the helpdesk asks for patience, in seconds: if it does not say, and at most."""
+Promise = Literal[
+    "nothing is lost",
+    "nothing is doubled",
+    "order is kept",
+    "one open ticket a sender",
+    "everything is shown",
+    "only what an agent says publicly goes out",
+]
+"""The promises of docs/reliability.md, and the rule for what goes out."""
+
+
+class Failed(Exception):
+    """The helpdesk does not hold what is checked; `str()` says what was seen."""
+
+
+class NotChecked(Exception):
+    """It could not be checked; `str()` says why."""
+
+
+class Cannot(Exception):
+    """The helpdesk cannot do `what`, which the connector knows how to do without: `instead`."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f"{what}: {instead}")
+        self.what, self.instead = what, instead
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a helpdesk has to hold: `proves` says why, `mend` what to do if it does not."""
+
+    name: str
+    promise: Promise
+    proves: str
+    mend: str
+    run: Callable[["Bench"], None]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a check. `detail` says what was seen, or why there is nothing to see."""
+
+    check: Check
+    outcome: Literal["passed", "failed", "cannot", "not checked"]
+    detail: str = ""
+    mend: str = ""
+    cannot: Cannot | None = None
+
+
+CHECKS: list[Check] = []
+
+
+def check(name: str, *, promise: Promise, mend: str) -> Callable[[Callable[["Bench"], None]], Check]:
+    """Make a check of a function; its docstring is what the check proves."""
+
+    def make(run: Callable[["Bench"], None]) -> Check:
+        made = Check(name, promise, " ".join(inspect.cleandoc(run.__doc__ or "").split()), mend, run)
+        CHECKS.append(made)
+        return made
+
+    return make
+
+
+def expect(holds: object, otherwise: str) -> None:
+    """Raise `Failed` with what was seen, unless it holds."""
+    if not holds:
+        raise Failed(otherwise)
+
+
+def judge(one: Check, bench: "Bench") -> Result:
+    """Run one check. Where the helpdesk asks for patience, as one with a rate limit does, once more."""
+    try:
+        return _judged(one, bench)
+    except RetryableError as error:
+        time.sleep(min(error.retry_after or AGAIN_AFTER, LONGEST_WAIT))
+    try:
+        return _judged(one, bench)
+    except RetryableError as error:
+        return _broken(one, error)
+
+
+def _judged(one: Check, bench: "Bench") -> Result:
+    try:
+        one.run(bench)
+    except NotChecked as reason:
+        return Result(one, "not checked", str(reason))
+    except Cannot as cannot:
+        told = bench.helpdesk.cannot.get(cannot.what, cannot.instead)
+        return Result(one, "cannot", f"{cannot.what}: {told}", cannot=Cannot(cannot.what, told))
+    except Failed as failure:
+        return Result(one, "failed", str(failure), one.mend)
+    except Exception as error:
+        if isinstance(error, RetryableError) and not isinstance(error, Unauthorized):
+            raise
+        return _broken(one, error)
+    return Result(one, "passed")
+
+
+def _broken(one: Check, error: Exception) -> Result:
+    return Result(one, "failed", f"{type(error).__name__}: {error}", "This call has to work; see its error.")
+
+
+def run(bench: "Bench", checks: Iterable[Check]) -> Iterator[Result]:
+    """Run checks one after another."""
+    return (judge(one, bench) for one in checks)

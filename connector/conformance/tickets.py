@@ -1,0 +1,193 @@
+"""Checks of tickets: created once, found again, closed and opened."""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from clients.errors import RetryableError, Unauthorized
+from clients.helpdesk import SOURCE, NewTicket
+from connector.conformance.bench import Bench
+from connector.conformance.samples import a_sender, an_id
+from connector.conformance.suite import Cannot, Failed, NotChecked, check, expect
+
+AT_ONCE = 10
+ODD_ID = "m_ą/ü?&=#%20+;' \"<>{{ x }}{% y %}$:\\🙂"
+LOOKS_FIRST = "before a create is repeated, what it made is looked for by its external_id"
+
+
+@check("a ping is answered", promise="nothing is lost", mend="ping has to return for a good token.")
+def ping_is_answered(bench: Bench) -> None:
+    """After an outage the connector goes on once a ping is answered."""
+    bench.helpdesk.ping()
+
+
+@check(
+    "a wrong token is known as such",
+    promise="nothing is lost",
+    mend="Raise Unauthorized where the helpdesk refuses the token (401).",
+)
+def wrong_token_is_unauthorized(bench: Bench) -> None:
+    """With an expired token everything waits until a person renews it, and no message counts as failed."""
+    if bench.stranger is None:
+        raise NotChecked("there is no adapter with a wrong token")
+    for call in (bench.stranger.ping, lambda: bench.stranger and bench.stranger.get_ticket("1")):
+        try:
+            call()
+        except Unauthorized:
+            continue
+        except Exception as error:
+            raise Failed(f"a wrong token gave {type(error).__name__}: {error}") from error
+        raise Failed("a wrong token was taken")
+
+
+@check(
+    "a new ticket says whom it is about",
+    promise="only what an agent says publicly goes out",
+    mend="Keep source, page_id and sender_id of config with the ticket, and return them in Ticket.config.",
+)
+def ticket_says_whom_it_is_about(bench: Bench) -> None:
+    """An agent's reply goes to the sender that the ticket names, and to nobody else."""
+    sender = a_sender()
+    made = bench.open_ticket(sender=sender)
+    read = bench.helpdesk.get_ticket(made.id)
+    expect(not made.closed and not read.closed, "a new ticket is closed")
+    expect(read.id == made.id, f"ticket {made.id} was asked for, and {read.id} came")
+    wanted = {"source": SOURCE, "page_id": sender.page_id, "sender_id": sender.psid}
+    config = {name: (read.config or {}).get(name) for name in wanted}
+    expect(config == wanted, f"the ticket was created with {wanted}, and says {config}")
+
+
+@check(
+    "a ticket needs no category",
+    promise="nothing is lost",
+    mend="Leave out what is None.",
+)
+def ticket_needs_no_category(bench: Bench) -> None:
+    """A page may lead to a desk without a category."""
+    made = bench.create(replace(bench.new_ticket(), category_id=None))
+    expect(not bench.helpdesk.get_ticket(made.id).closed, "a new ticket is closed")
+
+
+@check(
+    "a sender's open ticket is found",
+    promise="one open ticket a sender",
+    mend="find_open_ticket has to find what create_ticket just made; do not search where that lags.",
+)
+def open_ticket_is_found(bench: Bench) -> None:
+    """The next message of a sender goes to the ticket that is open, and no second one is made."""
+    sender = a_sender()
+    made = bench.open_ticket(sender=sender)
+    found = bench.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    expect(found and found.id == made.id, f"ticket {made.id} is open, and {found and found.id} was found")
+    expect(found and not found.closed, "the open ticket is said to be closed")
+
+
+@check(
+    "nobody else's ticket is found",
+    promise="one open ticket a sender",
+    mend="Compare page_id and sender_id whole; do not trust a filter that the helpdesk may ignore.",
+)
+def nobody_elses_ticket_is_found(bench: Bench) -> None:
+    """What one person writes never stands on the ticket of another."""
+    sender = a_sender()
+    bench.open_ticket(sender=sender)
+    for page_id, psid in (
+        (sender.page_id, a_sender().psid),
+        (a_sender().page_id, sender.psid),
+        (sender.page_id, sender.psid[:-1]),
+        (sender.page_id, sender.psid + "0"),
+    ):
+        found = bench.helpdesk.find_open_ticket(page_id, psid)
+        expect(found is None, f"a person without a ticket was given ticket {found and found.id}")
+
+
+@check(
+    "the newest open ticket is found",
+    promise="one open ticket a sender",
+    mend="Of several open tickets of a sender, find_open_ticket returns the one that was created last.",
+)
+def newest_open_ticket_is_found(bench: Bench) -> None:
+    """Where agents opened several tickets again, all messages go to the same one."""
+    sender = a_sender()
+    tickets = [bench.open_ticket(sender=sender) for _ in range(2)]
+    found = bench.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    expect(
+        found and found.id == tickets[1].id, f"{tickets[1].id} is the newest, {found and found.id} was found"
+    )
+
+
+@check(
+    "a ticket is found by its external id",
+    promise="nothing is doubled",
+    mend="ticket_by_external_id has to find what create_ticket just made, by the whole id, case and all.",
+)
+def ticket_is_found_by_external_id(bench: Bench) -> None:
+    """When a create timed out, or a worker died in it, this tells whether it had worked."""
+    new = bench.new_ticket()
+    _expect_no_ticket(bench, new.external_id)
+    made = bench.create(new)
+    found = bench.helpdesk.ticket_by_external_id(new.external_id)
+    expect(found and found.id == made.id, f"ticket {made.id} was not found by its external id")
+    for other in (new.external_id[:-1], new.external_id + "x", new.external_id.swapcase(), an_id()):
+        _expect_no_ticket(bench, other)
+
+
+def _expect_no_ticket(bench: Bench, external_id: str) -> None:
+    found = bench.helpdesk.ticket_by_external_id(external_id)
+    expect(found is None, f"ticket {found and found.id} was found by an external id that is not its")
+
+
+@check(
+    "odd external ids are kept",
+    promise="nothing is doubled",
+    mend="Quote external ids in addresses, headers and queries; keep them whole, or a digest of them.",
+)
+def odd_external_ids_are_kept(bench: Bench) -> None:
+    """An external id is Meta's, and may be made of anything."""
+    new = bench.new_ticket(external_id=ODD_ID + an_id())
+    made = bench.create(new)
+    found = bench.helpdesk.ticket_by_external_id(new.external_id)
+    expect(found and found.id == made.id, "a ticket with an odd external id was not found by it")
+    comment = bench.new_comment("More", external_id=ODD_ID + an_id())
+    comment_id = bench.comment(made.id, comment)
+    found_id = bench.helpdesk.comment_by_external_id(made.id, comment.external_id)
+    expect(found_id == comment_id, "a comment with an odd external id was not found by it")
+
+
+@check(
+    "a ticket that is created twice is one",
+    promise="nothing is doubled",
+    mend="Honour the key, or make ticket_by_external_id find what is there.",
+)
+def same_key_makes_one_ticket(bench: Bench) -> None:
+    """A create that is repeated with its key, as after an answer that got lost, makes no second ticket."""
+    new = bench.new_ticket()
+    _expect_one(bench, new, {bench.create(new).id for _ in range(2)})
+
+
+@check(
+    "ten first messages at once are one ticket",
+    promise="one open ticket a sender",
+    mend="Honour the key under load as well, or make ticket_by_external_id find what is there.",
+)
+def concurrent_creates_make_one_ticket(bench: Bench) -> None:
+    """Workers that take over from each other may create the same ticket at the same moment."""
+    new = bench.new_ticket()
+
+    def create(_: int) -> str | None:
+        with contextlib.suppress(RetryableError):  # "still busy with the same call": it is asked again below
+            return bench.create(new).id
+        return None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        made = set(filter(None, pool.map(create, range(AT_ONCE))))
+    expect(made, f"none of {AT_ONCE} creates at once worked")
+    _expect_one(bench, new, made | {bench.create(new).id} if len(made) == 1 else made)
+
+
+def _expect_one(bench: Bench, new: NewTicket, made: set[str]) -> None:
+    """Take one ticket; or several, as long as the connector finds the one that it looks for."""
+    found = bench.helpdesk.ticket_by_external_id(new.external_id)
+    expect(found and found.id in made, "what was created is not found by its external id")
+    if len(made) > 1:
+        raise Cannot("idempotency keys", LOOKS_FIRST)

@@ -1,0 +1,166 @@
+"""The conformance suite: both adapters pass it, and an adapter that breaks a promise does not."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from clients.django_helpdesk import DjangoHelpdesk
+from clients.helpdesk import Attachment, Helpdesk
+from clients.http import HttpClient
+from clients.media import File
+from clients.rest_helpdesk import RestHelpdesk
+from clients.text import to_plain_text
+from connector.conformance.hands import Hands, Shown
+from connector.conformance.receiver import Receiver
+from connector.conformance.testing import HelpdeskConformance
+from sandbox.django_helpdesk import server
+from sandbox.django_helpdesk.agent import Agent
+from sandbox.samples import Sample
+from tests.test_sandbox_helpdesk import SECRET, TOKEN, Desk
+
+DJANGO_SECRET = "a-secret-in-the-address"
+
+
+class SandboxHands(Hands):
+    """An agent of the sandbox helpdesk, by its orders."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def close_ticket(self, ticket_id: str) -> None:
+        self._order(f"/tickets/{ticket_id}/close")
+
+    def reopen_ticket(self, ticket_id: str) -> None:
+        self._order(f"/tickets/{ticket_id}/reopen")
+
+    def reply_as_agent(
+        self, ticket_id: str, text: str, *, internal: bool = False, files: Sequence[File] = ()
+    ) -> None:
+        sent = [
+            {
+                "filename": one.filename,
+                "content_type": one.content_type,
+                "base64": b64encode(one.stream.read()).decode(),
+            }
+            for one in files
+        ]
+        self._order(f"/tickets/{ticket_id}/comments", {"body": text, "internal": internal, "files": sent})
+
+    def read_comments(self, ticket_id: str) -> list[Shown]:
+        tickets = self._http.get("/sandbox/tickets").json()["tickets"]
+        ticket = next(one for one in tickets if one["id"] == ticket_id)
+        first = {**ticket, "internal": False}
+        return [_shown(one) for one in (first, *ticket["comments"])]
+
+    def _order(self, path: str, body: Any = None) -> None:
+        self._http.post(f"/sandbox{path}", json=body).raise_for_status()
+
+
+def _shown(told: dict[str, Any]) -> Shown:
+    files = [
+        Attachment(one["id"], one["url"], one["filename"], one["content_type"], one["size"])
+        for one in told["attachments"]
+    ]
+    return Shown(to_plain_text(told["body"], told["body_format"]), told["internal"], files)
+
+
+class TestRest(HelpdeskConformance):
+    desk_id, category_id = "7", "12"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def desk(cls, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+        desk = Desk(tmp_path_factory.mktemp("helpdesk") / "db.sqlite", "--webhook-url", receiver.url)
+        desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
+        desk.http.put("/sandbox/categories/12", json={"name": "Messenger", "owner": "Ewa"}).raise_for_status()
+        yield desk
+        desk.stop()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def http(cls) -> Iterator[HttpClient]:
+        with HttpClient() as http:
+            yield http
+
+    @pytest.fixture
+    def helpdesk(self, desk: Desk, http: HttpClient) -> Helpdesk:
+        return RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=SECRET)
+
+    @pytest.fixture
+    def stranger(self, desk: Desk, http: HttpClient) -> Helpdesk:
+        return RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token="no", webhook_secret=SECRET)
+
+    @pytest.fixture
+    def hands(self, desk: Desk) -> Hands:
+        return SandboxHands(desk.http)
+
+
+class StaffHands(Hands):
+    """An agent of a django-helpdesk, in its web pages."""
+
+    def __init__(self, desk: server.DjangoHelpdesk, agent: Agent) -> None:
+        self._desk, self._agent = desk, agent
+
+    def close_ticket(self, ticket_id: str) -> None:
+        self._agent.close(int(ticket_id), "Closed.")
+
+    def reopen_ticket(self, ticket_id: str) -> None:
+        self._agent.reopen(int(ticket_id), "Opened again.")
+
+    def reply_as_agent(
+        self, ticket_id: str, text: str, *, internal: bool = False, files: Sequence[File] = ()
+    ) -> None:
+        samples = [Sample(one.filename, one.content_type, one.stream.read()) for one in files]
+        self._agent.reply(int(ticket_id), text, public=not internal, files=samples)
+
+    def read_comments(self, ticket_id: str) -> list[Shown]:
+        stored = self._desk.ticket(int(ticket_id))["followup_set"]
+        files = [
+            [
+                Attachment(str(a["id"]), a["file"], a["filename"], a["mime_type"], a["size"])
+                for a in one["followupattachment_set"]
+            ]
+            for one in stored
+        ]
+        seen = self._agent.comments(int(ticket_id))
+        return [Shown(one.text, not one.public, its) for one, its in zip(seen, files, strict=True)]
+
+
+class TestDjangoHelpdesk(HelpdeskConformance):
+    desk_id, category_id = "7", "12"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def desk(
+        cls, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[server.DjangoHelpdesk]:
+        hook = f"{receiver.url}/{DJANGO_SECRET}"
+        with server.DjangoHelpdesk(tmp_path_factory.mktemp("django-helpdesk"), followup_webhook=hook) as desk:
+            yield desk
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def http(cls) -> Iterator[HttpClient]:
+        with HttpClient() as http:
+            yield http
+
+    @pytest.fixture
+    def helpdesk(self, desk: server.DjangoHelpdesk, http: HttpClient) -> Helpdesk:
+        return DjangoHelpdesk(http, base_url=desk.url, api_token=desk.token, webhook_secret=DJANGO_SECRET)
+
+    @pytest.fixture
+    def stranger(self, desk: server.DjangoHelpdesk, http: HttpClient) -> Helpdesk:
+        return DjangoHelpdesk(http, base_url=desk.url, api_token="no", webhook_secret=DJANGO_SECRET)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def agent(cls, desk: server.DjangoHelpdesk) -> Iterator[Agent]:
+        with Agent(desk.url) as agent:
+            yield agent
+
+    @pytest.fixture
+    def hands(self, desk: server.DjangoHelpdesk, agent: Agent) -> Hands:
+        return StaffHands(desk, agent)

@@ -1,0 +1,520 @@
+"""The conformance suite is red for an adapter, or a helpdesk, that breaks what a promise rests on."""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from clients.errors import (
+    FileRefused,
+    NotFound,
+    RateLimited,
+    RejectedError,
+    TicketClosed,
+    Unauthorized,
+    Unavailable,
+)
+from clients.helpdesk import (
+    Attachment,
+    Comment,
+    Delivery,
+    Helpdesk,
+    HelpdeskEvent,
+    NewComment,
+    NewTicket,
+    Ticket,
+)
+from clients.http import HttpClient
+from clients.jsons import decode
+from clients.media import File
+from clients.rest_helpdesk import RestHelpdesk, _event
+from connector.conformance import webhooks
+from connector.conformance.bench import Bench
+from connector.conformance.checks import CHECKS
+from connector.conformance.hands import Hands
+from connector.conformance.receiver import Receiver
+from connector.conformance.suite import Check, Result, judge
+from tests.test_conformance import SandboxHands
+from tests.test_sandbox_helpdesk import SECRET, TOKEN, Desk
+
+BROKEN: dict[str, list[type[RestHelpdesk]]] = {}
+"""The check's name, and the adapters that it has to be red for."""
+
+
+def red(*names: str) -> Callable[[type[RestHelpdesk]], type[RestHelpdesk]]:
+    """Say which checks an adapter breaks."""
+
+    def remember(adapter: type[RestHelpdesk]) -> type[RestHelpdesk]:
+        for name in names:
+            BROKEN.setdefault(name, []).append(adapter)
+        return adapter
+
+    return remember
+
+
+@red("a ping is answered")
+class Asleep(RestHelpdesk):
+    def ping(self) -> None:
+        raise Unavailable("it does not answer")
+
+
+@red("a wrong token is known as such")
+class BlamesItself(RestHelpdesk):
+    def ping(self) -> None:
+        try:
+            super().ping()
+        except Unauthorized:
+            raise Unavailable("something is wrong") from None
+
+
+@red("a wrong token is known as such")
+class LetsAnybodyIn(RestHelpdesk):
+    def ping(self) -> None:
+        pass
+
+
+@red("a new ticket says whom it is about")
+class ForgetsWhom(RestHelpdesk):
+    def get_ticket(self, ticket_id: str) -> Ticket:
+        return dataclasses.replace(super().get_ticket(ticket_id), config=None)
+
+
+@red("a ticket needs no category")
+class NeedsACategory(RestHelpdesk):
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        if ticket.category_id is None:
+            raise RejectedError("422")
+        return super().create_ticket(ticket, key)
+
+
+@red("a sender's open ticket is found", "a ticket that is opened again takes messages")
+class FindsNothing(RestHelpdesk):
+    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+        return None
+
+
+@red("nobody else's ticket is found")
+class TrustsFilters(RestHelpdesk):
+    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+        found = self.call("GET", "/tickets", params={"closed": "false", "limit": "1"})["tickets"]
+        return Ticket(found[0]["id"], False, {}) if found else None
+
+
+@red("the newest open ticket is found")
+class FindsTheOldest(RestHelpdesk):
+    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+        found = self.call("GET", "/tickets", params={"sender_id": psid})["tickets"]
+        return Ticket(found[-1]["id"], False, {}) if found else None
+
+
+@red("a ticket is found by its external id")
+@red("a ticket that is created twice is one", "ten first messages at once are one ticket")
+class ForgetsTickets(RestHelpdesk):
+    def ticket_by_external_id(self, external_id: str) -> Ticket | None:
+        return None
+
+
+@red("a ticket is found by its external id")
+class FindsAnyTicket(RestHelpdesk):
+    def ticket_by_external_id(self, external_id: str) -> Ticket | None:
+        return Ticket("1", False, {})
+
+
+@red("odd external ids are kept")
+class QuotesNothing(RestHelpdesk):
+    def ticket_by_external_id(self, external_id: str) -> Ticket | None:
+        return super().ticket_by_external_id(external_id.partition("&")[0])
+
+
+@red("a closed ticket takes no message")
+class WritesOnClosedTickets(RestHelpdesk):
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        with contextlib.suppress(TicketClosed):
+            return super().add_comment(ticket_id, comment, key)
+        return "1"
+
+
+@red("a closed ticket is not found as open")
+class FindsClosedTickets(RestHelpdesk):
+    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+        found = self.call("GET", "/tickets", params={"sender_id": psid})["tickets"]
+        return Ticket(found[0]["id"], False, {}) if found else None
+
+
+@red("a closed ticket is found by its external id")
+class SearchesOpenTickets(RestHelpdesk):
+    def ticket_by_external_id(self, external_id: str) -> Ticket | None:
+        found = super().ticket_by_external_id(external_id)
+        return found if found and not found.closed else None
+
+
+@red("what does not exist is not found")
+class KnowsNoNotFound(RestHelpdesk):
+    def get_ticket(self, ticket_id: str) -> Ticket:
+        try:
+            return super().get_ticket(ticket_id)
+        except NotFound:
+            raise RejectedError("no") from None
+
+
+@red("a comment is found by its external id", "a comment that is added twice is one")
+class ForgetsComments(RestHelpdesk):
+    def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
+        return None
+
+
+@red("comments stand in their order")
+class Reorders(RestHelpdesk):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.held: list[tuple[str, NewComment, str]] = []
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        self.held.append((ticket_id, comment, key))
+        if len(self.held) == 1:
+            return "0"
+        ids = [super(Reorders, self).add_comment(*one) for one in reversed(self.held)]
+        self.held.clear()
+        return ids[0]
+
+
+@red("internal comments stay internal")
+class ShowsInternalComments(RestHelpdesk):
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        return super().add_comment(ticket_id, dataclasses.replace(comment, internal=False), key)
+
+
+@red("texts are shown as they were typed")
+class Unescapes(RestHelpdesk):
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        body = comment.body.replace("\\", "")
+        return super().add_comment(ticket_id, dataclasses.replace(comment, body=body), key)
+
+
+@red("a text of 60,000 characters is shown whole")
+class CutsTexts(RestHelpdesk):
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        return super().create_ticket(dataclasses.replace(ticket, body=ticket.body[:50_000]), key)
+
+
+@red("a customer's files are there, byte for byte", "a file that is refused is named, and the text is there")
+class SwallowsFiles(RestHelpdesk):
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        body = comment.body.partition("\n\n")[0]
+        return super().add_comment(ticket_id, dataclasses.replace(comment, body=body, attachment_ids=[]), key)
+
+
+@red("a customer's files are there, byte for byte", "what is stored ahead is there, byte for byte")
+class ChangesFiles(RestHelpdesk):
+    def upload(self, file: File, key: str) -> Attachment:
+        text = BytesIO(file.stream.read().replace(b"\r\n", b"\n"))
+        return super().upload(dataclasses.replace(file, stream=text), key)
+
+
+@red("what is stored ahead is there, byte for byte")
+class RenamesFiles(RestHelpdesk):
+    def upload(self, file: File, key: str) -> Attachment:
+        return super().upload(dataclasses.replace(file, filename="file"), key)
+
+
+@red("a file that is refused is named, and the text is there")
+class StumblesOverFiles(RestHelpdesk):
+    def upload(self, file: File, key: str) -> Attachment:
+        raise RejectedError("415")
+
+
+@red("a file that is too large is refused")
+class FetchesAnything(RestHelpdesk):
+    def open_attachment(
+        self, attachment: Attachment, max_bytes: int
+    ) -> contextlib._GeneratorContextManager[File]:
+        return super().open_attachment(attachment, 2**30)
+
+
+@red("what became of a reply is taken")
+class ShowsNoDelivery(RestHelpdesk):
+    def show_delivery(self, comment_id: str, delivery: Delivery) -> None:
+        raise RejectedError("no")
+
+
+@red("agents' comments can be learnt of")
+class HearsNothing(RestHelpdesk):
+    receive = Helpdesk.receive
+
+
+class Mishears(RestHelpdesk):
+    """Gets something of a webhook wrong."""
+
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+        event = super().receive(body, headers, secret)
+        return self.wrong(event) if event else None
+
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        raise NotImplementedError
+
+
+def changed(event: HelpdeskEvent, **changes: Any) -> HelpdeskEvent:
+    """Return an event with another comment."""
+    comment: Comment | None = event.comment and dataclasses.replace(event.comment, **changes)
+    return dataclasses.replace(event, comment=comment)
+
+
+@red("an agent's comment arrives")
+class DropsWebhooks(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return None
+
+
+@red("an agent's comment arrives")
+class MixesUpPeople(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        config = {**(event.ticket.config or {}), "sender_id": "1"}
+        return dataclasses.replace(event, ticket=dataclasses.replace(event.ticket, config=config))
+
+
+@red("an agent's files arrive, byte for byte")
+class ForgetsFiles(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return changed(event, attachments=())
+
+
+@red("agents' comments have their order")
+class KnowsNoTime(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return dataclasses.replace(event, time=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@red("an agent's internal comment does not go out")
+class TakesEverythingForPublic(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return changed(event, internal=False)
+
+
+@red("our own comments do not go out")
+class TakesEverythingForAgents(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return changed(event, author_type="agent", config={})
+
+
+@red("a webhook that comes again is known")
+class NumbersDeliveries(Mishears):
+    count = itertools.count()
+
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return dataclasses.replace(event, key=f"delivery:{next(self.count)}")
+
+
+@red("a forged webhook is refused")
+class BelievesAnybody(RestHelpdesk):
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+        return _event(decode(body), headers.get("webhook-id", ""))
+
+
+class Polls(RestHelpdesk):
+    """Polls, after a fashion: what came by webhook comes again."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.events: dict[str, HelpdeskEvent] = {}
+
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+        event = super().receive(body, headers, secret)
+        if event:
+            self.events[event.key] = event
+        return event
+
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        return [event for event in self.events.values() if event.time >= since]
+
+
+@red("polling finds what an agent wrote")
+class PollsOtherKeys(Polls):
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        return [dataclasses.replace(event, key=f"polled:{event.key}") for event in super().poll(since)]
+
+
+@red("polling finds what an agent wrote")
+class PollsForEver(Polls):
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        return self.events.values()
+
+
+class PollsOnly(RestHelpdesk):
+    """A helpdesk without webhooks."""
+
+    receive = Helpdesk.receive
+
+    def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
+        for ticket in self.call("GET", "/tickets", params={"source": "facebook_messenger"})["tickets"]:
+            comments = self.call(
+                "GET", f"/tickets/{ticket['id']}/comments", params={"after": since.isoformat()}
+            )
+            for comment in comments["comments"]:
+                told = {"type": "comment.created", "data": {"ticket": ticket, "comment": comment}}
+                if event := _event(told, ""):
+                    yield event
+
+
+class IsBusyOnce(RestHelpdesk):
+    """Asks to slow down, as a helpdesk with a rate limit does."""
+
+    busy = True
+
+    def ping(self) -> None:
+        if self.busy:
+            self.busy = False
+            raise RateLimited("slow down", retry_after=0.1)
+
+
+class RefusesFiles(RestHelpdesk):
+    """Takes no files, and says so."""
+
+    def upload(self, file: File, key: str) -> Attachment:
+        raise FileRefused("the helpdesk does not take the file (415)")
+
+
+class StartsAnew(RestHelpdesk):
+    """Knows no idempotency keys."""
+
+    keys = itertools.count()
+
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        return super().create_ticket(ticket, f"{key}:{next(self.keys)}")
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        return super().add_comment(ticket_id, comment, f"{key}:{next(self.keys)}")
+
+
+class Deadlocks(RestHelpdesk):
+    """Does not answer while it waits for its webhook's answer."""
+
+    def get_ticket(self, ticket_id: str) -> Ticket:
+        raise Unavailable("it did not answer in time")
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def desk(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    desk = Desk(tmp_path_factory.mktemp("helpdesk") / "db.sqlite", "--webhook-url", receiver.url)
+    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
+    yield desk
+    desk.stop()
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+def make(desk: Desk, receiver: Receiver) -> Iterator[Make]:
+    """Give a function that makes a bench with an adapter of a class."""
+    with HttpClient() as http:
+
+        def make(adapter: type[RestHelpdesk], hands: Hands | None = None) -> Bench:
+            url = f"{desk.url}/api/v1"
+            return Bench(
+                adapter(http, base_url=url, api_token=TOKEN, webhook_secret=SECRET),
+                "7",
+                hands=hands or SandboxHands(desk.http),
+                receiver=receiver,
+                stranger=adapter(http, base_url=url, api_token="wrong", webhook_secret=SECRET),
+                within=2,
+            )
+
+        yield make
+
+
+def by_name(name: str) -> Check:
+    return next(one for one in CHECKS if one.name == name)
+
+
+def judged(bench: Bench, name: str) -> Result:
+    return judge(by_name(name), bench)
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter"), [(name, adapter) for name, adapters in BROKEN.items() for adapter in adapters]
+)
+def test_a_broken_adapter_is_seen(make: Make, name: str, adapter: type[RestHelpdesk]) -> None:
+    result = judged(make(adapter), name)
+    assert (result.outcome, bool(result.detail)) == ("failed", True)
+
+
+def test_every_check_is_seen_red_by_something() -> None:
+    never = {"the helpdesk answers while its webhook is answered"}  # the connector needs it not to
+    assert {one.name for one in CHECKS} - never == set(BROKEN)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "name", "what"),
+    [
+        (StartsAnew, "a ticket that is created twice is one", "idempotency keys"),
+        (StartsAnew, "ten first messages at once are one ticket", "idempotency keys"),
+        (StartsAnew, "a comment that is added twice is one", "idempotency keys"),
+        (
+            Deadlocks,
+            "the helpdesk answers while its webhook is answered",
+            "calls while it waits for its webhook's answer",
+        ),
+        (RestHelpdesk, "polling finds what an agent wrote", "polling"),
+    ],
+)
+def test_what_the_connector_can_do_without_is_no_failure(
+    make: Make, adapter: type[RestHelpdesk], name: str, what: str
+) -> None:
+    result = judged(make(adapter), name)
+    assert (result.outcome, result.cannot and result.cannot.what) == ("cannot", what)
+
+
+def test_an_adapter_that_polls_properly_passes(make: Make) -> None:
+    assert judged(make(Polls), "polling finds what an agent wrote").outcome == "passed"
+
+
+def test_an_adapter_that_only_polls_passes(make: Make) -> None:
+    bench = make(PollsOnly)
+    outcomes = {one.name: judge(one, bench).outcome for one in CHECKS}
+    assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {
+        "agents' comments can be learnt of",
+        "a webhook that comes again is known",
+        "a forged webhook is refused",
+        "the helpdesk answers while its webhook is answered",
+    }
+    assert "failed" not in outcomes.values()
+
+
+def test_a_helpdesk_that_refuses_files_as_it_should_passes(make: Make) -> None:
+    result = judged(make(RefusesFiles), "a file that is refused is named, and the text is there")
+    assert result.outcome == "passed"
+
+
+def test_a_helpdesk_that_asks_for_patience_gets_it(make: Make) -> None:
+    assert judged(make(IsBusyOnce), "a ping is answered").outcome == "passed"
+
+
+def test_a_helpdesk_that_answers_too_late_inside_its_webhook_cannot(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "PATIENCE", 0.0)
+    result = judged(make(RestHelpdesk), "the helpdesk answers while its webhook is answered")
+    assert result.outcome == "cannot"
+
+
+def test_what_nobody_does_is_not_checked(make: Make) -> None:
+    results = [judge(one, make(RestHelpdesk, Hands())) for one in CHECKS]
+    outcomes = {one.check.name: one.outcome for one in results}
+    assert "failed" not in outcomes.values()
+    assert outcomes["a ping is answered"] == "passed"
+    assert (
+        outcomes["a closed ticket takes no message"]
+        == outcomes["an agent's comment arrives"]
+        == "not checked"
+    )

@@ -1,0 +1,254 @@
+"""How the conformance suite is run: from the command line, and as tests of a vendor's own."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from connector.conformance import command, person
+from connector.conformance.checks import CHECKS
+from connector.conformance.hands import Hands
+from connector.conformance.receiver import Receiver
+from connector.conformance.samples import Content
+from connector.conformance.suite import NotChecked
+from sandbox.stack import free_port
+from tests.conftest import MakeSettings
+from tests.test_cli import Run, logs_as_before, run
+from tests.test_conformance import SandboxHands
+from tests.test_sandbox_helpdesk import SECRET, TOKEN, Desk
+
+__all__ = ["logs_as_before", "run"]
+
+ROOT = Path(__file__).parent.parent
+Settle = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def desk(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    url = f"http://127.0.0.1:{port}/social_media/webhooks/helpdesk"
+    desk = Desk(tmp_path_factory.mktemp("helpdesk") / "db.sqlite", "--webhook-url", url)
+    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
+    yield desk
+    desk.stop()
+
+
+@pytest.fixture
+def settle(make_settings: MakeSettings, desk: Desk, port: int) -> Settle:
+    """Give a function that writes settings that name the sandbox helpdesk."""
+
+    def settle(api_token: str = TOKEN) -> None:
+        told = {"base_url": f"{desk.url}/api/v1", "api_token": api_token, "webhook_secret": SECRET}
+        make_settings(port=port, helpdesk=told)
+
+    return settle
+
+
+# --- The command. ---------------------------------------------------------------------------------------
+
+
+def test_the_command_reports_what_can_be_checked_without_anybody(run: Run, settle: Settle) -> None:
+    settle()
+    result = run("conformance", "--no-hands")
+    assert result.exit_code == 0
+    assert "passed       a ping is answered" in result.stdout
+    assert (
+        "not checked  a closed ticket takes no message\n             nobody is there to close"
+        in result.stdout
+    )
+    assert "What this helpdesk cannot do, and what happens instead:\n  polling: " in result.stdout
+    assert ", 0 failed, 1 cannot, " in result.stdout
+
+
+def test_the_command_fails_with_what_to_do(run: Run, settle: Settle) -> None:
+    settle(api_token="expired")
+    result = run("conformance", "--no-hands")
+    assert result.exit_code == 1
+    assert (
+        "FAILED       a ping is answered\n             Unauthorized: the helpdesk does not" in result.stdout
+    )
+    assert "Why it matters: nothing is lost. After an outage" in result.stdout
+
+
+def test_the_command_reports_as_json(
+    run: Run, settle: Settle, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle()
+    monkeypatch.setattr(command, "Person", lambda: SandboxHands(desk.http))
+    result = run("conformance", "--json", "--desk", "7")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["passed"]) == (0, True)
+    assert {one["outcome"] for one in report["checks"]} == {"passed", "cannot"}
+    assert len(report["checks"]) == len(CHECKS)
+    assert list(report["cannot"]) == ["polling"]
+    there = {ticket["id"] for ticket in desk.http.get("/sandbox/tickets").json()["tickets"]}
+    assert set(report["tickets"]) <= there
+
+
+def test_a_person_may_skip_everything(settle: Settle, desk: Desk) -> None:
+    settle()
+    done = subprocess.run(
+        [sys.executable, "-m", "connector", "conformance"],
+        input="s\n" * 100,
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "it was skipped" in done.stdout
+    assert "\nClose ticket " in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(run: Run, settle: Settle, port: int) -> None:
+    settle()
+    with Receiver(port=port):
+        result = run("conformance")
+    assert result.exit_code == 1
+    assert f"Port {port} cannot be listened to" in result.stderr
+
+
+def test_a_desk_has_to_be_known(run: Run, make_settings: MakeSettings) -> None:
+    make_settings(connections=[])
+    result = run("conformance", "--no-hands")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Name a desk with --desk, as there is no connection in the settings.\n",
+    )
+
+
+def test_a_person_gets_the_files_to_add(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(person, "mkdtemp", lambda prefix: str(tmp_path))
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "")
+    person.Person().reply_as_agent("12", "Hello", files=[Content("a b.txt", "text/plain", b"abc").open()])
+    asked = capsys.readouterr().err
+    assert "Write a public reply on ticket 12:\n\n    Hello\n" in asked
+    assert f"Add the files in {tmp_path}" in asked
+    assert (tmp_path / "a b.txt").read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("do", "asked"),
+    [
+        (lambda hands: hands.close_ticket("12"), "Close ticket 12."),
+        (lambda hands: hands.reopen_ticket("12"), "Open ticket 12 again."),
+        (
+            lambda hands: hands.reply_as_agent("12", "Hello", internal=True),
+            "Write an internal comment on ticket 12:",
+        ),
+    ],
+)
+def test_a_person_is_asked_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    do: Callable[[Hands], None],
+    asked: str,
+) -> None:
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "S")
+    with pytest.raises(NotChecked, match="skipped"):
+        do(person.Person())
+    assert asked in capsys.readouterr().err
+
+
+# --- The plugin. ----------------------------------------------------------------------------------------
+
+VENDORS = f"""
+import pytest
+from clients.helpdesk import Helpdesk
+from clients.http import HttpClient
+from clients.rest_helpdesk import RestHelpdesk
+from connector.conformance.testing import HelpdeskConformance
+
+class Own(RestHelpdesk):
+    cannot = {{"coffee": "there is tea"}}
+
+    def get_ticket(self, ticket_id):
+        raise RuntimeError("not written yet")
+
+class TestOwn(HelpdeskConformance):
+    desk_id = "7"
+
+    @pytest.fixture
+    def helpdesk(self):
+        with HttpClient() as http:
+            yield Own(http, base_url="URL/api/v1", api_token="{TOKEN}", webhook_secret="{SECRET}")
+"""
+
+
+def vendors_tests(folder: Path, source: str) -> str:
+    """Run tests as a vendor does, and return what pytest prints."""
+    (folder / "test_own.py").write_text(source)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "connector.pytest_plugin",
+            "-W",
+            "error",
+            "-rfs",
+            "--color=no",
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_vendor_gets_each_check_as_a_test(desk: Desk, tmp_path: Path) -> None:
+    printed = vendors_tests(tmp_path, VENDORS.replace("URL", desk.url))
+    assert f"collected {len(CHECKS)} items" in printed
+    assert "FAILED test_own.py::TestOwn::test_conformance[a new ticket says whom it is about]" in printed
+    assert "RuntimeError: not written yet" in printed
+    assert "To mend it: This call has to work; see its error." in printed
+    assert "nobody is there to reply as an agent" in printed
+    assert "What the helpdesk cannot do, and what happens instead" in printed
+    assert "\ncoffee: there is tea\n" in printed
+
+
+WITHOUT_A_HELPDESK = """
+from connector.conformance.testing import HelpdeskConformance
+
+class TestOwn(HelpdeskConformance):
+    pass
+"""
+
+SOMEBODY_ELSES = """
+import sys
+
+def test_nothing():
+    assert not {"clients", "httpx", "connector.conformance"} & {*sys.modules}
+"""
+
+
+def test_a_class_without_a_helpdesk_says_so(tmp_path: Path) -> None:
+    printed = vendors_tests(tmp_path, WITHOUT_A_HELPDESK)
+    assert "NotImplementedError: the class needs a fixture `helpdesk`" in printed
+
+
+def test_other_peoples_tests_are_left_alone(tmp_path: Path) -> None:
+    printed = vendors_tests(tmp_path, SOMEBODY_ELSES)
+    assert "1 passed" in printed
+    assert "helpdesk" not in printed
+
+
+def test_the_entry_point_leads_to_the_plugin() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    assert hasattr(import_module(declared["messenger_connector"]), "pytest_terminal_summary")
