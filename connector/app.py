@@ -18,10 +18,11 @@ from clients.http import HttpClient
 from connector.bodies import Bodies
 from connector.doors import HelpdeskDoor, MessengerDoor
 from connector.intake import Intake
+from connector.line import Line
 from connector.metrics import Counters, InboxCollector
 from connector.settings import Settings, get_settings
 from connector.waker import Waker
-from tasks.inbox import Inbox, connect, connect_async
+from tasks.inbox import Inbox, connect
 from tasks.services import helpdesk_of
 
 CALLS_AT_ONCE = 2
@@ -49,7 +50,7 @@ def create_app(settings: Settings) -> Starlette:
     waker = Waker()
     inbox = Inbox(connect(settings.store_url, patient=False))
     registry.register(InboxCollector(inbox))
-    intake = Intake([connect_async(settings.store_url) for _ in range(CALLS_AT_ONCE)], waker)
+    intake = Intake([Line(settings.store_url) for _ in range(CALLS_AT_ONCE)], waker)
     bodies, counters = Bodies(), Counters(registry)
     messenger = MessengerDoor(settings, intake, bodies, counters)
     helpdesk = HelpdeskDoor(helpdesk_of(settings, HttpClient()), intake, bodies, counters)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import redis
-from redis.asyncio.connection import AbstractConnection
 
 from connector import logs
+from connector.line import Line
 from tasks.inbox import SCRIPT, SCRIPT_SHA, Row, accept_arguments, idle_threads
 
 log = logs.get(__name__)
@@ -27,14 +27,12 @@ class StoreAway(Exception):
 class Intake:
     """Group commit. Tasks of its own talk to the store, so that a client that hangs up cancels nothing.
 
-    Each has a connection of its own, as redis-py's pool and commands cost as much as the call. With two the
-    store is never idle between calls. Requests that are under way at the same time have no order among them.
+    Each has a line of its own. With two the store is never idle between calls. Requests that are under way at
+    the same time have no order among them.
     """
 
-    def __init__(
-        self, connections: Sequence[AbstractConnection], wake: Callable[[Sequence[str]], None]
-    ) -> None:
-        self._connections = connections
+    def __init__(self, lines: Sequence[Line], wake: Callable[[Sequence[str]], None]) -> None:
+        self._lines = lines
         self._wake = wake
         self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
@@ -42,15 +40,15 @@ class Intake:
         self._away = False
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._run(connection)) for connection in self._connections]
+        self._tasks = [asyncio.create_task(self._run(line)) for line in self._lines]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for connection in self._connections:
-            await connection.disconnect()
+        for line in self._lines:
+            await line.close()
 
     async def store(self, rows: Sequence[Row]) -> None:
         """Return once the rows are stored. Raises `StoreAway`; they may be stored all the same."""
@@ -59,14 +57,14 @@ class Intake:
         self._arrived.set()
         await stored
 
-    async def _run(self, connection: AbstractConnection) -> None:
+    async def _run(self, line: Line) -> None:
         while True:
             await self._arrived.wait()
             batch = self._next_batch()
             if not self._waiting:
                 self._arrived.clear()
             if batch:
-                await self._commit(connection, batch)
+                await self._commit(line, batch)
 
     def _next_batch(self) -> list[Waiting]:
         """Take the requests that still wait, up to a limit of events, and always one."""
@@ -79,11 +77,11 @@ class Intake:
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    async def _commit(self, connection: AbstractConnection, batch: Sequence[Waiting]) -> None:
+    async def _commit(self, line: Line, batch: Sequence[Waiting]) -> None:
         rows = [row for rows, _ in batch for row in rows]
         try:
             async with asyncio.timeout(PATIENCE):
-                idle = idle_threads(await _accept(connection, rows))
+                idle = idle_threads(await _accept(line, rows))
         except (redis.RedisError, OSError) as error:
             self._note_away(type(error).__name__)
             _settle(batch, StoreAway())
@@ -107,17 +105,12 @@ class Intake:
         self._away = reason is not None
 
 
-async def _accept(connection: AbstractConnection, rows: Iterable[Row]) -> Any:
+async def _accept(line: Line, rows: Iterable[Row]) -> Any:
     arguments = accept_arguments(rows)
     try:
-        return await _ask(connection, "EVALSHA", SCRIPT_SHA, 0, *arguments)
-    except (redis.exceptions.NoScriptError, redis.ConnectionError):  # the store was started again
-        return await _ask(connection, "EVAL", SCRIPT, 0, *arguments)
-
-
-async def _ask(connection: AbstractConnection, *command: Any) -> Any:
-    await connection.send_command(*command)
-    return await connection.read_response()
+        return await line.call("EVALSHA", SCRIPT_SHA, 0, *arguments)
+    except (redis.ResponseError, redis.ConnectionError):  # the store was started again, and lost the script
+        return await line.call("EVAL", SCRIPT, 0, *arguments)
 
 
 def _settle(batch: Sequence[Waiting], error: Exception | None) -> None:

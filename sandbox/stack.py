@@ -1,7 +1,9 @@
 """The whole product beside its sandbox: real processes on free ports, in a folder of their own."""
 
+import itertools
 import json
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -61,16 +63,20 @@ def until(what: str, probe: Callable[[], T | None], within: float = 30.0) -> T:
     raise NeverHappened(f"{what} (waited {within:.0f} s)")
 
 
+# Not ports that the system gives to outgoing connections: one of these may take it before its server does.
+_ports = itertools.cycle(random.sample(range(10_000, 30_000), 20_000))
+
+
 def free_port(wanted: int = 0) -> int:
     """Return the wanted port if it is free, else any that is."""
-    for port in (wanted, 0):
+    for port in (*filter(None, [wanted]), *itertools.islice(_ports, 100)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return port
     raise OSError("no port is free")
 
 

@@ -11,8 +11,6 @@ from typing import Any, cast
 
 import msgspec
 import redis
-from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.connection import AbstractConnection
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -192,21 +190,6 @@ def connect(url: str, *, patient: bool = True) -> redis.Redis:
         health_check_interval=10,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0),
     )
-
-
-def connect_async(url: str) -> AbstractConnection:
-    """Return a connection of the doors to the store, which opens when it is used.
-
-    It has no limit to the time that a call takes; whoever calls has.
-    """
-    store = AsyncRedis.from_url(
-        url,
-        socket_timeout=None,
-        socket_connect_timeout=1,
-        socket_keepalive=True,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
-    )
-    return cast("AbstractConnection", store.connection_pool.make_connection())  # type: ignore[no-untyped-call]
 
 
 _pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack knows no bytes

@@ -21,9 +21,10 @@ from clients.signature import sign
 from connector.app import create_app
 from connector.bodies import MAX_BODY
 from connector.intake import Intake, StoreAway
+from connector.line import Line
 from connector.settings import Settings
 from sandbox.stack import until
-from tasks.inbox import Row, connect, connect_async
+from tasks.inbox import Row, connect
 from tests.conftest import (
     PAGE_A,
     PAGE_B,
@@ -521,15 +522,16 @@ def test_other_methods_are_not_allowed(doors: Doors, path: str) -> None:
 # --- Group commit. --------------------------------------------------------------------------------------
 
 
-class Calls:
-    """A connection to the store that counts the calls of the script, and can hold them back."""
+class Calls(Line):
+    """A line to the store that counts the calls of the script, and can hold them back, or fail."""
 
     def __init__(self, url: str) -> None:
-        self._connection, self.sizes = connect_async(url), list[int]()
-        self.begun, self.gate, self.broken = asyncio.Event(), asyncio.Event(), False
+        super().__init__(url)
+        self.sizes, self.broken = list[int](), False
+        self.begun, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
-    async def send_command(self, *command: Any) -> None:
+    async def call(self, *command: Any) -> Any:
         """Send a command once the gate is open."""
         if self.broken:
             raise redis.ConnectionError
@@ -537,15 +539,7 @@ class Calls:
             self.sizes.append(len(msgspec.msgpack.decode(command[-1])) // 4)
         self.begun.set()
         await self.gate.wait()
-        await self._connection.send_command(*command)
-
-    async def read_response(self) -> Any:
-        """Read the answer."""
-        return await self._connection.read_response()
-
-    async def disconnect(self) -> None:
-        """Close the connection."""
-        await self._connection.disconnect()
+        return await super().call(*command)
 
 
 def _row(name: str) -> Row:
@@ -571,7 +565,7 @@ def _with_intake(
     async def run() -> Calls:
         calls = Calls(store_url)
         wake: Callable[[Sequence[str]], None] = ([] if woken is None else woken).extend
-        async with Intake([calls], wake) as intake:  # type: ignore[list-item]  # it is all that Intake asks of one
+        async with Intake([calls], wake) as intake:
             await scenario(intake, calls)
         return calls
 
@@ -716,6 +710,61 @@ def test_a_row_that_cannot_be_written_fails_no_later_request(store_url: str) -> 
         await asyncio.wait_for(intake.store([_row("e1")]), 2)
 
     _with_intake(store_url, scenario)
+
+
+def _with_line(url: str, scenario: Callable[[Line], Any]) -> None:
+    async def run() -> None:
+        line = Line(url)
+        try:
+            await scenario(line)
+        finally:
+            await line.close()
+
+    asyncio.run(run())
+
+
+def test_a_line_answers_and_tells_what_the_store_refuses(store_url: str) -> None:
+    async def scenario(line: Line) -> None:
+        assert await line.call("ECHO", "a" * 200_000) == b"a" * 200_000
+        with pytest.raises(redis.ResponseError, match="wrong number of arguments"):
+            await line.call("ECHO")
+        assert await line.call("PING") == b"PONG"
+
+    _with_line(store_url, scenario)
+
+
+def test_a_line_logs_in_and_takes_its_database(store_url: str) -> None:
+    store = connect(store_url)
+    store.acl_setuser("door", enabled=True, passwords=["+secret"], commands=["+@all"], keys=["*"])
+
+    async def scenario(line: Line) -> None:
+        told = (await line.call("CLIENT", "INFO")).decode()
+        assert " db=3 " in told
+        assert " user=door " in told
+
+    try:
+        _with_line(store_url.replace("127.0.0.1", "door:secret@127.0.0.1").replace("/0", "/3"), scenario)
+    finally:
+        store.acl_deluser("door")
+        store.close()
+
+
+def test_a_line_that_broke_is_opened_again(store_url: str) -> None:
+    store = connect(store_url)
+
+    async def scenario(line: Line) -> None:
+        waits = asyncio.ensure_future(line.call("BLPOP", "nothing", 0))
+        until_blocked = asyncio.to_thread(
+            until, "it waits", lambda: store.info("clients")["blocked_clients"] == 1
+        )
+        await until_blocked
+        store.client_kill_filter(_type="normal", skipme=True)
+        with pytest.raises(redis.ConnectionError):
+            await waits
+        assert await line.call("PING") == b"PONG"
+
+    _with_line(store_url, scenario)
+    store.close()
 
 
 def test_only_threads_that_were_idle_are_woken(store_url: str) -> None:
