@@ -13,7 +13,8 @@ demo: .venv/.product  ## Try it: a real conversation with a sandbox Meta and hel
 
 test: .venv/.test .venv/.django-helpdesk  ## Run all tests, with coverage (ARGS= for pytest)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile --ignore tests/e2e)
+	$(if $(ARGS),,$(BIN)/coverage run -m pytest tests/e2e)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
