@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from clients.http import HttpClient
+from connector import logs
 from connector.bodies import Bodies
 from connector.doors import HelpdeskDoor, MessengerDoor
 from connector.intake import Intake
@@ -102,5 +104,8 @@ def _freeze() -> None:
 def __getattr__(name: str) -> Starlette:
     """Build `app` when it is asked for, so that importing the module reads no settings."""
     if name == "app":
-        return create_app(get_settings())
+        settings = get_settings()
+        # Else nobody has under plain uvicorn, and tracebacks would show variables: texts and tokens.
+        logs.configure(os.environ.get("CONNECTOR_PART", "web"), settings.log_level)
+        return create_app(settings)
     raise AttributeError(name)

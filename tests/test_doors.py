@@ -4,6 +4,8 @@ import asyncio
 import gc
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -517,6 +519,22 @@ def test_metrics_hold_no_secret(doors: Doors) -> None:
 @pytest.mark.parametrize("path", [MESSENGER, HELPDESK])
 def test_other_methods_are_not_allowed(doors: Doors, path: str) -> None:
     assert doors.http.put(path).status_code == 405
+
+
+def test_under_any_server_a_traceback_shows_no_variables(make_settings: MakeSettings, store_url: str) -> None:
+    make_settings(redis_url=store_url)
+    code = """
+from connector import app, intake
+app.app
+try:
+    text = "what a person wrote"
+    raise KeyError
+except KeyError:
+    intake.log.exception("not_stored")
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "KeyError" in run.stderr
+    assert "'what a person wrote'" not in run.stdout + run.stderr
 
 
 # --- Group commit. --------------------------------------------------------------------------------------

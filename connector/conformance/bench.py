@@ -201,7 +201,7 @@ class Bench:
             for event, delivered in self.events(asked_at):
                 if event.comment and word in event.comment.body:
                     return Answered(ticket, sender, asked_at, datetime.now(UTC), event, delivered)
-            time.sleep(LOOK_EVERY if self._listens else POLL_EVERY)
+            time.sleep(LOOK_EVERY if self._listens else POLL_EVERY)  # polling is one of the two ways checked
         raise Failed(
             f"an agent's comment on ticket {ticket.id} did not arrive within {self.within:.0f} s"
             f" ({len(self.receiver.delivered) if self.receiver else 0} webhooks came in all)"

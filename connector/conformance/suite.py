@@ -90,7 +90,7 @@ def judge(one: Check, bench: "Bench") -> Result:
     try:
         return _judged(one, bench)
     except RetryableError as error:
-        time.sleep(min(error.retry_after or AGAIN_AFTER, LONGEST_WAIT))
+        time.sleep(min(error.retry_after or AGAIN_AFTER, LONGEST_WAIT))  # the patience it asks for
     try:
         return _judged(one, bench)
     except RetryableError as error:
