@@ -4,12 +4,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DURATION ?= 600
+HELPDESK ?= sandbox
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.product  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
-	@$(BIN)/python -m sandbox.demo $(ARGS)
+demo: .venv/.product $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-helpdesk)  ## Try it: a real conversation, beside sandboxes (ARGS=--once, HELPDESK=django-helpdesk)
+	@$(BIN)/python -m sandbox.demo --helpdesk $(HELPDESK) $(ARGS)
 
 test: .venv/.test .venv/.django-helpdesk  ## Run all tests, with coverage (ARGS= for pytest)
 	@rm -f .coverage .coverage.*
