@@ -143,9 +143,7 @@ def _comment(told: dict[str, Any]) -> SeenComment:
         text_format=told["body_format"],
         internal=told["internal"],
         files=tuple(
-            SeenFile(
-                **{key: one[key] for key in ("id", "url", "filename", "content_type", "size", "sha256")}
-            )
+            SeenFile(**{key: one[key] for key in ("id", "url", "filename", "content_type", "size", "sha256")})
             for one in told["attachments"]
         ),
         delivery=delivery.get("status", ""),

@@ -64,9 +64,10 @@ class Acme:
     async def create(self, request: Request) -> Response:
         self._check(request)
         told = await request.json()
-        ticket = {"id": next(self._ids), "state": "open", "comments": [self._comment(told, "api")]}
-        ticket |= {name: told[name] for name in ("inbox", "subject", "brand", *FIELDS)}
-        self._tickets[ticket["id"]] = ticket
+        number = next(self._ids)
+        ticket: Json = {name: told[name] for name in ("inbox", "subject", "brand", *FIELDS)}
+        ticket |= {"id": number, "state": "open", "comments": [self._comment(told, "api")]}
+        self._tickets[number] = ticket
         return JSONResponse({"ticket": ticket}, 201)
 
     async def read(self, request: Request) -> Response:

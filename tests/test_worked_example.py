@@ -49,9 +49,8 @@ def test_the_example_takes_an_option_of_its_own(adapter: type[Helpdesk]) -> None
 class Staff(Hands):
     """The agents of Acme Desk."""
 
-    def __init__(self, url: str) -> None:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        self._http = httpx.Client(base_url=url, headers=headers, trust_env=False)
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
 
     def close_ticket(self, ticket_id: str) -> None:
         self._ask("POST", f"/agent/tickets/{ticket_id}/state", json={"state": "closed"})
@@ -109,8 +108,10 @@ class TestAcme(HelpdeskConformance):
         return _made(adapter, http, url, "another-token")
 
     @pytest.fixture
-    def hands(self, url: str) -> Hands:
-        return Staff(url)
+    def hands(self, url: str) -> Iterator[Hands]:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
+            yield Staff(http)
 
 
 def _made(adapter: Any, http: HttpClient, url: str, token: str) -> Helpdesk:

@@ -135,9 +135,7 @@ class DjangoHelpdesk:
 def api(url: str) -> httpx.Client:
     """Return a client of its API, with the connector's token."""
     headers = {"Authorization": f"Token {TOKEN}"}
-    return httpx.Client(
-        base_url=url, headers=headers, timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE
-    )
+    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE)
 
 
 def every_ticket(http: httpx.Client) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The staff of a django-helpdesk, as the demo sees it: the agent's web pages, and the API for what they hide."""
+"""The staff of a django-helpdesk in the demo: the agent's web pages, and the API for what they hide."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -11,13 +11,13 @@ from sandbox.samples import Sample
 from sandbox.staff import SeenComment, SeenFile, SeenTicket, Staff
 
 CLOSED = frozenset({3, 4, 5})
-NAMES = {number: name for name, number in IDS.items()}
+NAMES = {number: name.title() for name, number in IDS.items()}
 
 
 class DjangoStaff(Staff):
     """An agent who works in the web pages of a django-helpdesk."""
 
-    name = AGENT
+    name = AGENT.title()
     note = f"the helpdesk: log in as {AGENT}, password {PASSWORDS[AGENT]}"
     refused = frozenset({"audio/wav"})
     shows_delivery = False
@@ -43,6 +43,8 @@ class DjangoStaff(Staff):
 
     def _ticket(self, told: dict[str, Any]) -> SeenTicket:
         seen = self._agent.comments(told["id"])
+        # Not strict: one may have come between the two answers.
+        comments = map(self._comment, told["followup_set"], seen)
         return SeenTicket(
             id=str(told["id"]),
             title=told["title"],
@@ -50,8 +52,7 @@ class DjangoStaff(Staff):
             category_id=told["custom_fb_category"] or None,
             owner=NAMES.get(told["assigned_to"]),
             closed=told["status"] in CLOSED,
-            # Not strict: one may have come between the two answers.
-            comments=tuple(map(self._comment, told["followup_set"], seen)),
+            comments=tuple(comment for comment in comments if comment.text or comment.files),
         )
 
     def _comment(self, told: dict[str, Any], seen: Comment) -> SeenComment:
