@@ -3,13 +3,16 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Without the warnings of build tools, which are for those who make packages.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DURATION ?= 600
+HELPDESK ?= sandbox
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.product  ## Try it: a real conversation with a sandbox Meta and helpdesk (ARGS=--once: exit after it)
-	@$(BIN)/python -m sandbox.demo $(ARGS)
+demo: .venv/.product $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-helpdesk)  ## Try it: a real conversation, beside sandboxes (ARGS=--once, HELPDESK=django-helpdesk)
+	@$(BIN)/python -m sandbox.demo --helpdesk $(HELPDESK) $(ARGS)
 
 test: .venv/.test .venv/.django-helpdesk  ## Run all tests, with coverage (ARGS= for pytest)
 	@rm -f .coverage .coverage.*
@@ -43,16 +46,16 @@ clean:  ## Remove what was built and what the demo left
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 .venv/.product: .venv/bin/python pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(PIP) --editable .
 	@touch $@
 
 # A real helpdesk to run against, in build/django-helpdesk.
 .venv/.django-helpdesk: .venv/bin/python pyproject.toml $(wildcard sandbox/django_helpdesk/*.txt sandbox/django_helpdesk/host/*.py)
 	@echo "Installing django-helpdesk (once; about 15 seconds) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[django-helpdesk]'
+	@$(PIP) --editable '.[django-helpdesk]'
 	@$(BIN)/python -m sandbox.django_helpdesk.install
 	@touch $@
 
 .venv/.%: .venv/bin/python pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(PIP) --editable '.[$*]'
 	@touch $@

@@ -2,56 +2,62 @@
 
 import json
 import mimetypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
 
-from sandbox.demo import ANNA, FOLDER
+from sandbox.demo import ANNA, FOLDER, stack_with
 from sandbox.samples import Sample
 from sandbox.stack import PAGES
+from sandbox.staff import Refused, SeenTicket, Staff
 
 PAGE = PAGES[0].page_id
 
 
 class Sandbox:
-    """The two sandbox servers of the running demo."""
+    """The two sides of the running demo."""
 
     def __init__(self) -> None:
         file = FOLDER / "stack.json"
         if not file.is_file():
             raise click.ClickException("No demo is running here. Start one with: make demo")
-        self._urls = json.loads(file.read_text())
+        known = json.loads(file.read_text())
+        self._meta = known["meta"]
+        self.staff: Staff = stack_with(known["helpdesk"]).staff_of(known["desk"])
 
-    def ask(self, server: str, method: str, path: str, body: Any = None) -> Any:
-        """Give one of the servers an order."""
-        try:
-            response = httpx.request(
-                method, f"{self._urls[server]}/sandbox{path}", json=body, trust_env=False
-            )
-        except httpx.TransportError:
-            raise click.ClickException("The demo does not answer. Start it again with: make demo") from None
+    def ask_meta(self, method: str, path: str, body: Any = None) -> Any:
+        """Give the sandbox Meta an order."""
+        response = httpx.request(method, f"{self._meta}/sandbox{path}", json=body, trust_env=False)
         if response.is_error:
             raise click.ClickException(response.text)
         return response.json()
 
-    def newest_ticket(self) -> dict[str, Any]:
+    def newest_ticket(self) -> SeenTicket:
         """Return the customer's newest ticket."""
-        tickets = self.ask("helpdesk", "GET", f"/tickets?sender_id={ANNA}")["tickets"]
+        tickets = self.staff.tickets(ANNA)
         if not tickets:
             raise click.ClickException("There is no ticket yet. Write something first.")
-        newest: dict[str, Any] = tickets[0]
-        return newest
+        return tickets[-1]
 
 
-def _files(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
+@contextmanager
+def running_demo() -> Iterator[Sandbox]:
+    """Give the running demo. One that does not answer, or refuses, is told in a line."""
+    try:
+        yield Sandbox()
+    except httpx.TransportError:
+        raise click.ClickException("The demo does not answer. Start it again with: make demo") from None
+    except Refused as refused:
+        raise click.ClickException(f"The helpdesk refused it: {refused}") from None
+
+
+def _samples(paths: tuple[Path, ...]) -> list[Sample]:
     kinds = ((path, mimetypes.guess_type(path.name)[0] or "application/octet-stream") for path in paths)
-    return [Sample(path.name, kind, path.read_bytes()).as_json() for path, kind in kinds]
-
-
-def _names(comment: dict[str, Any]) -> str:
-    return " ".join(f"[{one['filename']}]" for one in comment["attachments"])
+    return [Sample(path.name, kind, path.read_bytes()) for path, kind in kinds]
 
 
 file_option = click.option(
@@ -73,10 +79,11 @@ def main() -> None:
 @file_option
 def write(text: str, paths: tuple[Path, ...]) -> None:
     """Write to the page as the customer Anna."""
-    message = {"text": text or None, "files": _files(paths)}
     if not (text or paths):
         raise click.UsageError("Say something, or name a file.")
-    Sandbox().ask("meta", "POST", f"/pages/{PAGE}/people/{ANNA}/messages", message)
+    message = {"text": text or None, "files": [sample.as_json() for sample in _samples(paths)]}
+    with running_demo() as demo:
+        demo.ask_meta("POST", f"/pages/{PAGE}/people/{ANNA}/messages", message)
     click.echo("Anna wrote.")
 
 
@@ -85,44 +92,48 @@ def write(text: str, paths: tuple[Path, ...]) -> None:
 @click.option("--internal", is_flag=True, help="A note for agents only.")
 @file_option
 def reply(text: str, paths: tuple[Path, ...], *, internal: bool) -> None:
-    """Comment on Anna's newest ticket as the agent Ola."""
+    """Comment on Anna's newest ticket as an agent."""
     if not (text or paths):
         raise click.UsageError("Say something, or name a file.")
-    sandbox = Sandbox()
-    comment = {"body": text, "internal": internal, "files": _files(paths)}
-    sandbox.ask("helpdesk", "POST", f"/tickets/{sandbox.newest_ticket()['id']}/comments", comment)
-    click.echo("Ola commented.")
+    with running_demo() as demo:
+        ticket = demo.newest_ticket()
+        demo.staff.reply(ticket.id, text, internal=internal, files=_samples(paths))
+        click.echo(f"{demo.staff.name} commented.")
 
 
 @main.command()
 def close() -> None:
     """Close Anna's newest ticket."""
-    sandbox = Sandbox()
-    sandbox.ask("helpdesk", "POST", f"/tickets/{sandbox.newest_ticket()['id']}/close")
-    click.echo("Ola closed the ticket.")
+    with running_demo() as demo:
+        demo.staff.close(demo.newest_ticket().id)
+        click.echo(f"{demo.staff.name} closed the ticket.")
 
 
 @main.command()
 def show() -> None:
     """Show what Anna sees in Messenger, and what the agents see on her newest ticket."""
-    sandbox = Sandbox()
+    with running_demo() as demo:
+        messages = demo.ask_meta("GET", f"/pages/{PAGE}/people/{ANNA}/messages")
+        _show_messenger(messages)
+        _show_ticket(demo.newest_ticket())
+
+
+def _show_messenger(messages: list[dict[str, Any]]) -> None:
     click.secho("Messenger", bold=True)
-    for message in sandbox.ask("meta", "GET", f"/pages/{PAGE}/people/{ANNA}/messages"):
+    for message in messages:
         what = [
             message.get("text"),
             *(f"[{one['type']} {one.get('filename', '')}]" for one in message["attachments"]),
         ]
         click.echo(f"  {message['sender']:>8}  {' '.join(filter(None, what))}")
-    ticket = sandbox.newest_ticket()
-    click.secho(
-        f"Ticket {ticket['id']}: {ticket['title']}{' (closed)' if ticket['closed'] else ''}", bold=True
-    )
-    click.echo(f"  {'customer':>8}  {ticket['body']}")
-    for comment in ticket["comments"]:
-        status = comment["config"].get("delivery", {}).get("status", "")
-        notes = ", ".join(filter(None, ["internal" if comment["internal"] else "", status]))
-        said = " ".join(filter(None, [comment["body"], _names(comment)]))
-        click.echo(f"  {comment['author']['type']:>8}  {said}{f'  ({notes})' if notes else ''}")
+
+
+def _show_ticket(ticket: SeenTicket) -> None:
+    click.secho(f"Ticket {ticket.id}: {ticket.title}{' (closed)' if ticket.closed else ''}", bold=True)
+    for comment in ticket.comments:
+        notes = ", ".join(filter(None, ["internal" if comment.internal else "", comment.delivery]))
+        said = " ".join(filter(None, [comment.text, *(f"[{file.filename}]" for file in comment.files)]))
+        click.echo(f"  {comment.author:>8}  {said}{f'  ({notes})' if notes else ''}")
 
 
 if __name__ == "__main__":

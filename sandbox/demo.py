@@ -9,17 +9,29 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
 
 import click
 import httpx
 
 from sandbox.samples import Sample, document, photo, voice_clip
 from sandbox.stack import PAGES, NeverHappened, Page, Stack, until
+from sandbox.staff import SeenComment, SeenTicket, Staff
 
 ANNA, BRUNO = "7623554920995436", "7301234567890123"
 FOLDER = Path("var/demo")
 PORTS = (8000, 6390, 9001, 9002)
+STACKS = {
+    "sandbox": "sandbox.stack:Stack",
+    "django-helpdesk": "sandbox.django_helpdesk.stack:DjangoStack",
+}
+"""By helpdesk. Imported when asked for: a real helpdesk needs packages that the product does not."""
+
+
+def stack_with(helpdesk: str) -> type[Stack]:
+    """Return the stack that has this helpdesk."""
+    stack: type[Stack] = resolve_name(STACKS[helpdesk])
+    return stack
 
 
 class Verdict:
@@ -40,125 +52,121 @@ class Verdict:
             self.failures.append(text)
 
 
-def shown(ticket: dict[str, Any]) -> list[str]:
-    """Return the ticket's bodies, the oldest first."""
-    return [ticket["body"], *(comment["body"] for comment in ticket["comments"] if not comment["internal"])]
+def public(ticket: SeenTicket) -> list[SeenComment]:
+    """Return what the customer may see of a ticket, the oldest first."""
+    return [comment for comment in ticket.comments if not comment.internal]
 
 
-def hashes(attachments: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the SHA-256 of files in the order they stand."""
-    return [attachment["sha256"] for attachment in attachments]
+def hashes(samples: Sequence[Sample]) -> list[str]:
+    """Return the SHA-256 of files."""
+    return [hashlib.sha256(sample.data).hexdigest() for sample in samples]
 
 
-def sha256(sample: Sample) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(sample.data).hexdigest()
+class Story:
+    """What Anna, Bruno and an agent do, and what has to come of it."""
+
+    def __init__(self, stack: Stack, verdict: Verdict) -> None:
+        self._stack, self._verdict = stack, verdict
+        self._staff: Staff = stack.staff_of(stack.desk_url)
+
+    def play(self) -> None:
+        """Play the whole story."""
+        for page, psid, first, last in (
+            (PAGES[0], ANNA, "Anna", "Nowak"),
+            (PAGES[1], BRUNO, "Bruno", "Kowalski"),
+        ):
+            person = {"first_name": first, "last_name": last}
+            self._stack.ask_meta("PUT", f"/pages/{page.page_id}/people/{psid}", person)
+        ticket = self.customers_write()
+        self.agent_answers(ticket)
+        self.a_new_case(ticket)
+
+    def customers_write(self) -> SeenTicket:
+        """Send text and three files to the first page, text to the second. Return the first one's ticket."""
+        step, holds = self._verdict.step, self._verdict.holds
+        files = [photo(), document(), voice_clip()]
+        step("Anna writes to the page Sugester: a text, a photo, a PDF and a voice clip")
+        self._stack.write(ANNA, text="Hello! My parcel has not arrived 😟\nOrder 2026-117.")
+        for file in files:
+            self._stack.write(ANNA, files=[file.as_json()])
+        step("At the same time Bruno writes to the page Fakturownia, which has an app secret of its own")
+        self._stack.write(BRUNO, PAGES[1], text="Dzień dobry, gdzie znajdę fakturę?")
+
+        tickets = until("Anna's four messages are on a ticket", lambda: self._with_messages(ANNA, 4))
+        ticket = tickets[0]
+        place = "one ticket stands in desk 7, with category 12 and its owner"
+        holds(place, truth=_stands(tickets, PAGES[0]) and ticket.owner == self._staff.name)
+        holds("it names Anna Nowak", truth="Anna Nowak" in ticket.title)
+        first, *others = (comment.text for comment in public(ticket))
+        in_order = "Hello!" in first and _in_order(others, [".png", "invoice.pdf", ".wav"])
+        holds("her messages are in order: text, photo, invoice.pdf, voice", truth=in_order)
+        self._files_hold(ticket, files)
+        bruno = until("Bruno's message is on a ticket", lambda: self._with_messages(BRUNO, 1))
+        holds("Bruno's ticket stands in desk 8", truth=_stands(bruno, PAGES[1]))
+        return ticket
+
+    def _with_messages(self, psid: str, count: int) -> list[SeenTicket] | None:
+        tickets = self._staff.tickets(psid)
+        return tickets if sum(len(public(ticket)) for ticket in tickets) >= count else None
+
+    def _files_hold(self, ticket: SeenTicket, sent: Sequence[Sample]) -> None:
+        taken = [file for file in sent if file.content_type not in self._staff.refused]
+        there = [file.sha256 for comment in public(ticket) for file in comment.files]
+        self._verdict.holds("the files are identical byte for byte", truth=there == hashes(taken))
+        if len(taken) < len(sent):
+            said = public(ticket)[-1].text
+            truth = ".wav is not here" in said
+            self._verdict.holds("the voice clip, of a kind that this helpdesk refuses, is named", truth=truth)
+
+    def agent_answers(self, ticket: SeenTicket) -> None:
+        """Reply with text, a picture and a file, and with an internal comment that must stay inside."""
+        step, holds, name = self._verdict.step, self._verdict.holds, self._staff.name
+        files = [photo("label.png", blue=20), document("return-form.pdf", "Return form")]
+        step(f"{name}, an agent, notes something internally, then replies with a text, a picture and a file")
+        self._staff.reply(ticket.id, "The carrier lost it.", internal=True)
+        terms = "[the terms](https://example.com/terms)"
+        text = f"Hello **Anna**, we send it again:\n\n1. keep the label\n2. see {terms}"
+        self._staff.reply(ticket.id, text, files=files)
+        got = until(
+            "Anna has three messages",
+            lambda: found if len(found := self._stack.received(ANNA)) >= 3 else None,
+        )
+        kinds = [one["attachments"][0]["type"] if one["attachments"] else "text" for one in got]
+        holds("she gets text, image and file, in this order, once", truth=kinds == ["text", "image", "file"])
+        expected = (
+            "Hello Anna, we send it again:\n\n1. keep the label\n2. see the terms (https://example.com/terms)"
+        )
+        holds("the text is plain and complete", truth=got[0]["text"] == expected)
+        sent = [attachment["sha256"] for one in got for attachment in one["attachments"]]
+        holds("the files are identical byte for byte", truth=sent == hashes(files))
+        if self._staff.shows_delivery:
+            shown = until("the comment shows its delivery", self._delivered)
+            truth = shown.message_ids == tuple(message["mid"] for message in got)
+            holds(f"the comment shows that it was {shown.delivery}", truth=truth)
+
+    def _delivered(self) -> SeenComment | None:
+        comments = (comment for ticket in self._staff.tickets(ANNA) for comment in ticket.comments)
+        return next((comment for comment in comments if comment.delivery in {"delivered", "read"}), None)
+
+    def a_new_case(self, ticket: SeenTicket) -> None:
+        """Close the ticket and write once more."""
+        self._verdict.step(f"{self._staff.name} closes the ticket; Anna writes once more")
+        self._staff.close(ticket.id)
+        self._stack.write(ANNA, text="Thank you! One more question …")
+        first, second = until(
+            "a second ticket", lambda: found if len(found := self._staff.tickets(ANNA)) == 2 else None
+        )
+        fresh = "Thank you!" in second.comments[0].text and not second.closed
+        self._verdict.holds("her message opens a new ticket", truth=first.closed and fresh)
 
 
-def customer_writes(stack: Stack, verdict: Verdict) -> dict[str, Any]:
-    """Send text and three files to the first page, and text to the second; return the first one's ticket."""
-    files = [photo(), document(), voice_clip()]
-    verdict.step("Anna writes to the page Sugester: a text, a photo, a PDF and a voice clip")
-    stack.write(ANNA, text="Hello! My parcel has not arrived 😟\nOrder 2026-117.")
-    for file in files:
-        stack.write(ANNA, files=[file.as_json()])
-    verdict.step("At the same time Bruno writes to the page Fakturownia, which has an app secret of its own")
-    stack.write(BRUNO, PAGES[1], text="Dzień dobry, gdzie znajdę fakturę?")
-
-    tickets = until("Anna's four messages are on a ticket", lambda: _complete(stack, ANNA, 4))
-    ticket, texts = tickets[0], shown(tickets[0])
-    comments = ticket["comments"]
-    received = [*hashes(ticket["attachments"]), *(h for one in comments for h in hashes(one["attachments"]))]
-    verdict.holds(
-        "one ticket stands in desk 7, with category 12 and its owner", truth=_routed(tickets, PAGES[0])
-    )
-    verdict.holds("it names Anna Nowak", truth=ticket["requester"]["name"] == "Anna Nowak")
-    names = ["photo", "invoice.pdf", "voice"]
-    in_order = texts[0].startswith("Hello!") and len(texts) == 4
-    verdict.holds(
-        f"her messages are in order: text, {', '.join(names)}",
-        truth=in_order and all(bool(text) for text in texts),
-    )
-    verdict.holds("the files are identical byte for byte", truth=received == [sha256(file) for file in files])
-    other = until("Bruno's message is on a ticket", lambda: _complete(stack, BRUNO, 1))
-    verdict.holds("Bruno's ticket stands in desk 8", truth=_routed(other, PAGES[1]))
-    return ticket
+def _stands(tickets: Sequence[SeenTicket], page: Page) -> bool:
+    places = [(ticket.desk_id, ticket.category_id) for ticket in tickets]
+    return places == [(page.desk_id, page.category_id)]
 
 
-def _complete(stack: Stack, psid: str, messages: int) -> list[dict[str, Any]] | None:
-    tickets = stack.tickets(psid)
-    return tickets if sum(len(shown(ticket)) for ticket in tickets) >= messages else None
-
-
-def _routed(tickets: list[dict[str, Any]], page: Page) -> bool:
-    ticket = tickets[0]
-    owner = "Ola" if page.category_id else None
-    place = (ticket["desk_id"], ticket["category_id"], ticket["assignee"])
-    return len(tickets) == 1 and place == (page.desk_id, page.category_id, owner)
-
-
-def agent_answers(stack: Stack, verdict: Verdict, ticket: dict[str, Any]) -> None:
-    """Reply with text, a picture and a file, and with an internal comment that must stay inside."""
-    picture, file = photo("label.png", blue=20), document("return-form.pdf", "Return form")
-    verdict.step("Ola, an agent, notes something internally, then replies with a text, a picture and a file")
-    stack.reply(ticket["id"], "The carrier lost it.", internal=True)
-    reply = stack.reply(
-        ticket["id"],
-        "Hello **Anna**, we send it again:\n\n1. keep the label\n2. see [the terms](https://example.com/terms)",
-        files=[picture.as_json(), file.as_json()],
-    )
-    got = until("Anna has three messages", lambda: _at_least(stack.received(ANNA), 3))
-    kinds = [one["attachments"][0]["type"] if one["attachments"] else "text" for one in got]
-    verdict.holds(
-        "she gets text, image and file, in this order, once", truth=kinds == ["text", "image", "file"]
-    )
-    expected = (
-        "Hello Anna, we send it again:\n\n1. keep the label\n2. see the terms (https://example.com/terms)"
-    )
-    verdict.holds("the text is plain and complete", truth=got[0]["text"] == expected)
-    sent = [h for one in got for h in hashes(one["attachments"])]
-    verdict.holds("the files are identical byte for byte", truth=sent == [sha256(picture), sha256(file)])
-    delivery = until("the comment shows its delivery", lambda: _delivery(stack, reply["id"]))
-    verdict.holds(
-        f"the comment shows that it was {delivery['status']}",
-        truth=delivery["message_ids"] == [m["mid"] for m in got],
-    )
-
-
-def _at_least(found: list[dict[str, Any]], count: int) -> list[dict[str, Any]] | None:
-    return found if len(found) >= count else None
-
-
-def _delivery(stack: Stack, comment_id: str) -> dict[str, Any] | None:
-    comments = [comment for ticket in stack.tickets() for comment in ticket["comments"]]
-    config: dict[str, Any] = next(comment["config"] for comment in comments if comment["id"] == comment_id)
-    found: dict[str, Any] = config.get("delivery", {})
-    return found if found.get("status") in {"delivered", "read"} else None
-
-
-def a_new_case(stack: Stack, verdict: Verdict, ticket: dict[str, Any]) -> None:
-    """Close the ticket and write once more."""
-    verdict.step("Ola closes the ticket; Anna writes once more")
-    stack.ask_desk("POST", f"/tickets/{ticket['id']}/close")
-    stack.write(ANNA, text="Thank you! One more question …")
-    tickets = until("a second ticket", lambda: _at_least(stack.tickets(ANNA), 2))
-    fresh = tickets[1]["body"].startswith("Thank you!") and not tickets[1]["closed"]
-    verdict.holds(
-        "her message opens a new ticket", truth=len(tickets) == 2 and tickets[0]["closed"] and fresh
-    )
-
-
-def converse(stack: Stack, verdict: Verdict) -> None:
-    """Play the whole story."""
-    for page, psid, first, last in (
-        (PAGES[0], ANNA, "Anna", "Nowak"),
-        (PAGES[1], BRUNO, "Bruno", "Kowalski"),
-    ):
-        person = {"first_name": first, "last_name": last}
-        stack.ask_meta("PUT", f"/pages/{page.page_id}/people/{psid}", person)
-    ticket = customer_writes(stack, verdict)
-    agent_answers(stack, verdict, ticket)
-    a_new_case(stack, verdict, ticket)
+def _in_order(texts: Sequence[str], words: Sequence[str]) -> bool:
+    return len(texts) == len(words) and all(word in text for word, text in zip(words, texts, strict=True))
 
 
 def conclude(verdict: Verdict) -> int:
@@ -176,7 +184,7 @@ def stay(stack: Stack) -> None:
         f"""
 It keeps running until Ctrl-C.
 
-  Watch     {stack.desk_url}/   the helpdesk's tickets
+  Watch     {stack.desk_url}/   {stack.staff_of.note}
             {stack.url}/metrics   the connector's figures
             {FOLDER}/connector.log   the connector's log
   Talk      from a second terminal, in this folder:
@@ -195,7 +203,7 @@ It keeps running until Ctrl-C.
 def already_runs() -> bool:
     """Tell whether the servers of a demo in this folder answer."""
     try:
-        url = json.loads((FOLDER / "stack.json").read_text())["helpdesk"]
+        url = json.loads((FOLDER / "stack.json").read_text())["meta"]
         return httpx.get(f"{url}/sandbox/webhooks", trust_env=False).is_success
     except (OSError, httpx.TransportError):
         return False
@@ -203,7 +211,10 @@ def already_runs() -> bool:
 
 @click.command()
 @click.option("--once", is_flag=True, help="Exit after the verdict: 0 if all held, else 1.")
-def main(*, once: bool) -> None:
+@click.option(
+    "--helpdesk", type=click.Choice([*STACKS]), default="sandbox", show_default=True, help="Which one to use."
+)
+def main(helpdesk: str, *, once: bool) -> None:
     """Start everything, let a customer and an agent talk, and say whether all arrived."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must stop the servers as Ctrl-C does
         signal.signal(number, signal.default_int_handler)
@@ -212,11 +223,10 @@ def main(*, once: bool) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     verdict = Verdict()
     try:
-        with Stack(FOLDER, ports=PORTS) as stack:
-            verdict.step(
-                f"the connector, a sandbox Meta and a sandbox helpdesk are up (process {os.getpid()})"
-            )
-            converse(stack, verdict)
+        with stack_with(helpdesk)(FOLDER, ports=PORTS) as stack:
+            kind = "sandbox helpdesk" if helpdesk == "sandbox" else f"real {helpdesk}"
+            verdict.step(f"the connector, a sandbox Meta and a {kind} are up (process {os.getpid()})")
+            Story(stack, verdict).play()
             code = conclude(verdict)
             if not once:
                 stay(stack)

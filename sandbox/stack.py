@@ -13,10 +13,12 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import httpx
 import yaml
+
+from sandbox.staff import SandboxStaff, Staff
 
 T = TypeVar("T")
 
@@ -133,6 +135,9 @@ class Stack:
     (`sandbox.journal`) in the folder: `meta.jsonl` and `helpdesk.jsonl`.
     """
 
+    helpdesk: ClassVar[str] = "sandbox"
+    staff_of: ClassVar[type[Staff]] = SandboxStaff
+
     def __init__(
         self,
         folder: Path,
@@ -214,7 +219,7 @@ class Stack:
         for page in self.pages:
             self._connect(page)
         (self.folder / "stack.json").write_text(
-            json.dumps({"meta": self.meta_url, "helpdesk": self.desk_url})
+            json.dumps({"meta": self.meta_url, "desk": self.desk_url, "helpdesk": self.helpdesk})
         )
 
     def start_desk(self) -> None:

@@ -9,14 +9,18 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
+import httpx
 import pytest
 
+from clients.http import HttpClient
+from clients.rest_helpdesk import RestHelpdesk
 from connector.conformance import command, person
+from connector.conformance.bench import Bench
 from connector.conformance.checks import CHECKS
 from connector.conformance.hands import Hands
 from connector.conformance.receiver import Receiver
 from connector.conformance.samples import Content
-from connector.conformance.suite import NotChecked
+from connector.conformance.suite import NotChecked, judge
 from sandbox.stack import free_port
 from tests.conftest import MakeSettings
 from tests.test_cli import Run, logs_as_before, run
@@ -160,6 +164,42 @@ def test_a_person_is_asked_in_plain_words(
     with pytest.raises(NotChecked, match="skipped"):
         do(person.Person())
     assert asked in capsys.readouterr().err
+
+
+class Looking(SandboxHands):
+    """Agents whom somebody sits beside who is asked what they see."""
+
+    def __init__(self, http: httpx.Client, answer: str) -> None:
+        super().__init__(http)
+        self._answer, self.claims = answer, [""]
+
+    def confirm(self, ticket_id: str, claim: str) -> bool:
+        self.claims.append(claim)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("click.prompt", lambda *_, **__: self._answer)
+            return person.Person().confirm(ticket_id, claim)
+
+
+SEEN = {
+    "comments stand in their order",
+    "internal comments stay internal",
+    "a customer's files are there, byte for byte",
+    "a file that is refused is named, and the text is there",
+    "texts are shown as they were typed",
+    "a text of 60,000 characters is shown whole",
+}
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("y", "passed"), ("n", "failed"), ("s", "not checked")])
+def test_a_person_says_what_nothing_else_can_read(desk: Desk, answer: str, outcome: str) -> None:
+    looking = Looking(desk.http, answer)
+    with HttpClient() as http:
+        helpdesk = RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=SECRET)
+        bench = Bench(helpdesk, "7", hands=looking)
+        outcomes = {one.name: judge(one, bench).outcome for one in CHECKS if one.name in SEEN}
+
+    assert outcomes == dict.fromkeys(SEEN, outcome)
+    assert any("{{ ticket.submitter_email }}" in claim for claim in looking.claims) is (answer == "y")
 
 
 # --- The plugin. ----------------------------------------------------------------------------------------

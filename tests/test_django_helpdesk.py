@@ -28,11 +28,12 @@ from clients.helpdesk import (
 from clients.http import HttpClient
 from clients.media import File
 from clients.text import to_markdown
-from sandbox.django_helpdesk.agent import Agent, Comment, Refused
-from sandbox.django_helpdesk.host.accounts import QUEUES
+from sandbox.django_helpdesk.agent import Agent, Comment
+from sandbox.django_helpdesk.host.accounts import AGENT, QUEUES
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
 from sandbox.samples import Sample
 from sandbox.stack import until
+from sandbox.staff import Refused
 from tasks.accept import goes_out
 
 SECRET = "a-secret-in-the-address"
@@ -200,7 +201,7 @@ def test_a_reopened_ticket_is_open(helpdesk: DjangoHelpdesk, agent: Agent, ticke
 def test_a_ticket_is_found_when_the_owners_form_has_blanked_its_fields(
     desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
 ) -> None:
-    agent.assign(int(ticket.id), "agent")
+    agent.assign(int(ticket.id), AGENT)
     assert not desk.ticket(int(ticket.id))["custom_fb_psid"]
 
     assert helpdesk.find_open_ticket(*PERSON) == ticket
@@ -530,7 +531,7 @@ def test_a_reply_that_closes_the_ticket_goes_out(
 def test_a_change_without_a_word_says_nothing(
     helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket, hooks: Hooks
 ) -> None:
-    agent.assign(int(ticket.id), "agent")
+    agent.assign(int(ticket.id), AGENT)
     assert _received(helpdesk, hooks) is None
     assert _polled(helpdesk) == []
 
@@ -538,7 +539,7 @@ def test_a_change_without_a_word_says_nothing(
 def test_a_reply_on_a_ticket_with_blanked_fields_still_finds_its_person(
     helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket, hooks: Hooks
 ) -> None:
-    agent.assign(int(ticket.id), "agent")
+    agent.assign(int(ticket.id), AGENT)
     agent.reply(int(ticket.id), "Hello")
     event = _received(helpdesk, hooks)
     assert event

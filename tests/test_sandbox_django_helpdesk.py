@@ -19,12 +19,13 @@ import pytest
 import yaml
 
 from sandbox.django_helpdesk import install, server
-from sandbox.django_helpdesk.agent import CLOSED, Agent, Comment, Refused
+from sandbox.django_helpdesk.agent import CLOSED, Agent, Comment
 from sandbox.django_helpdesk.host.accounts import ADMIN, AGENT, CONNECTOR, CUSTOM_FIELDS, IDS, QUEUES, TOKEN
 from sandbox.django_helpdesk.server import DjangoHelpdesk
 from sandbox.django_helpdesk.stack import DjangoStack
 from sandbox.samples import document, photo
 from sandbox.stack import NeverHappened, free_port, until
+from sandbox.staff import Refused
 
 OPEN, REOPENED, DUPLICATE = 1, 2, 5
 OURS = {f"custom_{name}": f"{name} of Anna" for name in CUSTOM_FIELDS}

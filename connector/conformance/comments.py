@@ -54,6 +54,8 @@ def comments_stand_in_order(bench: Bench) -> None:
     ticket = bench.open_ticket(words[0])
     for word in words[1:]:
         bench.comment(ticket.id, bench.new_comment(word))
+    if bench.hands.confirm(ticket.id, f"It shows these messages, in this order: {', '.join(words)}."):
+        return
     shown = [one.text for one in bench.hands.read_comments(ticket.id)]
     seen = [word for text in shown for word in words if word in text]
     expect(seen == words, f"{len(words)} messages were written, and stand as {[*map(words.index, seen)]}")
@@ -69,6 +71,8 @@ def internal_comments_stay_internal(bench: Bench) -> None:
     ticket, secret, public = bench.open_ticket(), a_word(), a_word()
     bench.comment(ticket.id, bench.new_comment(secret, internal=True))
     bench.comment(ticket.id, bench.new_comment(public))
+    if bench.hands.confirm(ticket.id, f"It shows {public} to everybody, and {secret} to agents only."):
+        return
     shown = {
         word: one
         for one in bench.hands.read_comments(ticket.id)

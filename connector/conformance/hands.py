@@ -37,3 +37,10 @@ class Hands:
     def read_comments(self, ticket_id: str) -> Sequence[Shown]:
         """Return what an agent sees on a ticket, the oldest first, beginning with its first message."""
         raise NotChecked(f"nobody is there to look; see ticket {ticket_id} yourself")
+
+    def confirm(self, ticket_id: str, claim: str) -> bool:
+        """Tell whether somebody looked at a ticket and found it as claimed, so that it need not be read.
+
+        Raises `Failed` if they found it otherwise.
+        """
+        return False

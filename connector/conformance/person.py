@@ -8,7 +8,7 @@ import click
 
 from clients.media import File
 from connector.conformance.hands import Hands
-from connector.conformance.suite import NotChecked
+from connector.conformance.suite import Failed, NotChecked
 
 PATIENCE = 60.0
 """How long a comment may take to arrive that a person has written, in seconds."""
@@ -32,6 +32,17 @@ class Person(Hands):
         kind = "an internal comment" if internal else "a public reply"
         added = f"\nAdd the files in {_written(files)}" if files else ""
         _ask(f"Write {kind} on ticket {ticket_id}:\n\n    {text}\n{added}")
+
+    def confirm(self, ticket_id: str, claim: str) -> bool:
+        """Ask whether a ticket is as claimed."""
+        click.echo(f"\nLook at ticket {ticket_id}. {claim}", err=True)
+        choice = click.Choice(["y", "n", "s"], case_sensitive=False)
+        answer = click.prompt("Is it so? (s: skip this)", type=choice, err=True)
+        if answer == "s":
+            raise NotChecked("it was skipped")
+        if answer == "n":
+            raise Failed(f"ticket {ticket_id} is not so: {claim}")
+        return True
 
 
 def _ask(what: str) -> None:

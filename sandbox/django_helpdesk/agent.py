@@ -12,16 +12,9 @@ from lxml.html import FormElement, HtmlElement
 from sandbox.django_helpdesk.host.accounts import AGENT, PASSWORDS
 from sandbox.django_helpdesk.server import NOT_KEPT_ALIVE
 from sandbox.samples import Sample
+from sandbox.staff import Refused
 
 REOPENED, CLOSED = "2", "4"
-
-
-class Refused(Exception):
-    """A page did not take what was sent: `status` of the answer, and `str()` says what the page says."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(f"{status}: {why}")
-        self.status = status
 
 
 @dataclass(frozen=True)

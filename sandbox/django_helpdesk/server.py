@@ -49,10 +49,7 @@ class DjangoHelpdesk:
             "HELPDESK_NEW_TICKET_WEBHOOK_URLS": new_ticket_webhook,
             "HELPDESK_MAIL_PORT": str(mail_port),
         }
-        headers = {"Authorization": f"Token {self.token}"}
-        self.http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE
-        )
+        self.http = api(self.url)
         folder.mkdir(parents=True, exist_ok=True)
         self.reset()
 
@@ -127,15 +124,26 @@ class DjangoHelpdesk:
 
     def tickets(self) -> list[dict[str, Any]]:
         """Return all tickets as the API has them, by id."""
-        found: list[dict[str, Any]] = []
-        url: str | None = "/api/tickets/?page_size=100"
-        while url:
-            page = self.http.get(url).raise_for_status().json()
-            found += page["results"]
-            url = page["next"]
-        return found
+        return every_ticket(self.http)
 
     def ticket(self, ticket_id: int) -> dict[str, Any]:
         """Return a ticket as the API has it, with its followups by date. Raises `httpx.HTTPStatusError`."""
         found: dict[str, Any] = self.http.get(f"/api/tickets/{ticket_id}/").raise_for_status().json()
         return found
+
+
+def api(url: str) -> httpx.Client:
+    """Return a client of its API, with the connector's token."""
+    headers = {"Authorization": f"Token {TOKEN}"}
+    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE)
+
+
+def every_ticket(http: httpx.Client) -> list[dict[str, Any]]:
+    """Return all tickets as the API has them, by id."""
+    found: list[dict[str, Any]] = []
+    url: str | None = "/api/tickets/?page_size=100"
+    while url:
+        page = http.get(url).raise_for_status().json()
+        found += page["results"]
+        url = page["next"]
+    return found

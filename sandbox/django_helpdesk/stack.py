@@ -1,12 +1,14 @@
 """The whole product beside a sandbox Meta and a real django-helpdesk."""
 
 import secrets
-from typing import Any
+from typing import Any, ClassVar
 
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.django_helpdesk.host.accounts import AGENT, IDS, QUEUES
 from sandbox.django_helpdesk.server import DjangoHelpdesk
+from sandbox.django_helpdesk.staff import DjangoStaff
 from sandbox.stack import Stack
+from sandbox.staff import Staff
 
 
 class DjangoStack(Stack):
@@ -16,6 +18,8 @@ class DjangoStack(Stack):
     helpdesk (`ask_desk`, `tickets`, `reply`) is not for this one: ask `desk` and `agent`.
     """
 
+    helpdesk: ClassVar[str] = "django-helpdesk"
+    staff_of: ClassVar[type[Staff]] = DjangoStaff
     desk: DjangoHelpdesk
 
     def choose_desk(self, port: int) -> dict[str, Any]:

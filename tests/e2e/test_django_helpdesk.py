@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from sandbox.django_helpdesk.agent import Comment, Refused
+from sandbox.django_helpdesk.agent import Comment
+from sandbox.django_helpdesk.host.accounts import AGENT
 from sandbox.django_helpdesk.stack import DjangoStack
 from sandbox.samples import document, photo
 from sandbox.stack import until
+from sandbox.staff import Refused
 from tasks.inbox import connect
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import RELAYED, RESTLESS, kill, metric
@@ -113,7 +115,7 @@ def test_an_owner_who_is_assigned_makes_no_second_ticket(stack: DjangoStack, psi
     stack.write(psid, text="one")
     comments(stack, psid, 1)
     (ticket,) = tickets_of(stack, psid)
-    stack.agent.assign(ticket["id"], "agent")  # this form blanks the custom fields
+    stack.agent.assign(ticket["id"], AGENT)  # this form blanks the custom fields
     with connect(f"redis://127.0.0.1:{stack.store_port}/0") as store:
         store.delete(f"mc:link:{stack.pages[0].page_id}:{psid}")
     stack.write(psid, text="two")

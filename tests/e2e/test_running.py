@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 import yaml
 
 from connector.store import binary
+from sandbox.demo import STACKS
 from sandbox.stack import Process, Stack, until
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import kill, part
@@ -25,8 +27,9 @@ def connector(*arguments: str, settings: Path, **environment: str) -> subprocess
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_demos_story_holds(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sandbox.demo", "--once"]
+@pytest.mark.parametrize("helpdesk", STACKS)
+def test_the_demos_story_holds(tmp_path: Path, helpdesk: str) -> None:
+    command = [sys.executable, "-m", "sandbox.demo", "--once", "--helpdesk", helpdesk]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
 
     assert run.returncode == 0, run.stdout

@@ -1,6 +1,6 @@
 """Who may log in, what they are called and where their tickets go: what the seed and its users agree on."""
 
-CONNECTOR, AGENT, ADMIN = "fb-connector", "agent", "admin"
+CONNECTOR, AGENT, ADMIN = "fb-connector", "ola", "admin"
 IDS = {CONNECTOR: 1, AGENT: 2, ADMIN: 3}
 TOKEN = "3b0d5a7c9e1f42688642f1e9c7a5d0b3f4e2d6c8"
 """The connector's API token: `Authorization: Token …`."""
