@@ -7,6 +7,7 @@ BIN := .venv/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DURATION ?= 600
 HELPDESK ?= sandbox
+ON_TWO_CORES := --numprocesses 2 --dist loadfile
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +17,8 @@ demo: .venv/.product $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-he
 
 test: .venv/.test .venv/.django-helpdesk  ## Run all tests, with coverage (ARGS= for pytest)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile --ignore tests/e2e)
-	$(if $(ARGS),,$(BIN)/coverage run -m pytest tests/e2e)
+	$(BIN)/coverage run -m pytest $(or $(ARGS),$(ON_TWO_CORES) --ignore tests/e2e)
+	$(if $(ARGS),,$(BIN)/coverage run -m pytest $(ON_TWO_CORES) tests/e2e)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
