@@ -69,6 +69,7 @@ class Plan:
 
     @property
     def soak(self) -> float:
+        """At least so long; what the parts before it left of the time is added."""
         return self.duration * 0.12 if self.duration >= 150 else 0.0
 
 
@@ -148,7 +149,8 @@ class Run:
         found = [proofs.restarts(self._system, people, self._plan.restarts)]
         self._settle()
         if self._plan.soak:
-            found += proofs.soak(self._system, people, self._plan.soak)
+            left = self._ends - time.monotonic()
+            found += proofs.soak(self._system, people, max(self._plan.soak, left))
         return self._account("proofs", people, Counter(SIGKILL=self._plan.restarts)), found
 
 
