@@ -79,12 +79,6 @@ class TestRest(HelpdeskConformance):
         yield desk
         desk.stop()
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def http(cls) -> Iterator[HttpClient]:
-        with HttpClient() as http:
-            yield http
-
     @pytest.fixture
     def helpdesk(self, desk: Desk, http: HttpClient) -> Helpdesk:
         return RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=SECRET)
@@ -140,12 +134,6 @@ class TestDjangoHelpdesk(HelpdeskConformance):
         hook = f"{receiver.url}/{DJANGO_SECRET}"
         with server.DjangoHelpdesk(tmp_path_factory.mktemp("django-helpdesk"), followup_webhook=hook) as desk:
             yield desk
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def http(cls) -> Iterator[HttpClient]:
-        with HttpClient() as http:
-            yield http
 
     @pytest.fixture
     def helpdesk(self, desk: server.DjangoHelpdesk, http: HttpClient) -> Helpdesk:

@@ -206,8 +206,6 @@ def test_a_person_says_what_nothing_else_can_read(desk: Desk, answer: str, outco
 
 VENDORS = f"""
 import pytest
-from clients.helpdesk import Helpdesk
-from clients.http import HttpClient
 from clients.rest_helpdesk import RestHelpdesk
 from connector.conformance.testing import HelpdeskConformance
 
@@ -221,9 +219,8 @@ class TestOwn(HelpdeskConformance):
     desk_id = "7"
 
     @pytest.fixture
-    def helpdesk(self):
-        with HttpClient() as http:
-            yield Own(http, base_url="URL/api/v1", api_token="{TOKEN}", webhook_secret="{SECRET}")
+    def helpdesk(self, http):
+        return Own(http, base_url="URL/api/v1", api_token="{TOKEN}", webhook_secret="{SECRET}")
 """
 
 

@@ -93,12 +93,6 @@ class TestAcme(HelpdeskConformance):
         yield url
         process.stop()
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def http(cls) -> Iterator[HttpClient]:
-        with HttpClient() as http:
-            yield http
-
     @pytest.fixture
     def helpdesk(self, adapter: type[Helpdesk], url: str, http: HttpClient) -> Helpdesk:
         return _made(adapter, http, url, TOKEN)

@@ -4,8 +4,8 @@
         desk_id = "7"
 
         @pytest.fixture
-        def helpdesk(self):
-            return MyHelpdesk(HttpClient(), base_url=..., api_token=..., webhook_secret=...)
+        def helpdesk(self, http):
+            return MyHelpdesk(http, base_url=..., api_token=..., webhook_secret=...)
 
 Each check is a test. One that cannot be made is skipped, and says which fixture it lacks; what the helpdesk
 cannot do stands below the tests.
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import pytest
 
 from clients.helpdesk import Helpdesk
+from clients.http import HttpClient
 from connector.conformance.bench import Bench
 from connector.conformance.checks import CHECKS
 from connector.conformance.hands import Hands
@@ -34,6 +35,13 @@ class HelpdeskConformance:
     desk_id: ClassVar[str] = "1"
     category_id: ClassVar[str | None] = None
     within: ClassVar[float] = 15.0
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def http(cls) -> Iterator[HttpClient]:
+        """Give the connections that an adapter is made with."""
+        with HttpClient() as http:
+            yield http
 
     @pytest.fixture
     def helpdesk(self) -> Helpdesk:
