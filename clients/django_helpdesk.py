@@ -7,14 +7,17 @@ import hmac
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import PurePath
+from threading import Semaphore
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import httpx
 
-from clients.django_texts import Mark, digest, escaped, for_its_markdown, marked, read_mark, unmarked
+from clients.django_texts import Mark, digest, escaped, for_its_markdown, is_ours, marked, read_mark, unmarked
 from clients.errors import Away, ClientError, FileRefused, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
     SOURCE,
@@ -33,10 +36,12 @@ from clients.jsons import MALFORMED, NotUnderstood, decode
 from clients.media import File
 from clients.text import to_markdown
 
-OPEN = frozenset({1, 2})
+OPEN = (1, 2)
 """The statuses open and reopened; 3 to 5 are resolved, closed and duplicate (`helpdesk/settings.py`)."""
-_OPEN = {"status": ",".join(map(str, sorted(OPEN)))}
-PAGE_SIZE = 200
+PAGE_SIZE = 1000
+"""How much is listed by a call: for each, django-helpdesk loads all open tickets, one by one."""
+PATIENCE = httpx.Timeout(3.0, read=120.0, pool=5.0)
+"""How long a call may take that it loads all open tickets for: about a second for a thousand."""
 NEWEST_PAGES = 5
 """How many pages of the newest comments are searched for a ticket that is not among the open ones."""
 LATE = timedelta(minutes=1)
@@ -44,6 +49,9 @@ LATE = timedelta(minutes=1)
 LONGEST_TITLE = 200
 LONGEST_STEM = 100
 """How much of a name is taken for the file system, in bytes: more than 255 in all make a 500."""
+
+_MERGED = re.compile(r"\[[^\]]*#\d+\]")
+"""How the title of a comment begins that a merge brought, in every language (`views/staff.py`)."""
 
 Json = dict[str, Any]
 
@@ -53,6 +61,7 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     A desk is a queue's id. `owners` names the user, by id, to whom a new ticket of a category is assigned, or
     of a desk as `desk:<id>`: the API ignores a queue's default owner, and does not tell who it is.
+    `open_statuses` is its `HELPDESK_TICKET_OPEN_STATUSES`, `time_zone` its `TIME_ZONE`, if `USE_TZ` is off.
     """
 
     poll_every = 60.0
@@ -88,11 +97,17 @@ class DjangoHelpdesk(HttpHelpdesk):
         category_field: str = "fb_category",
         priority: int = 3,
         owners: Mapping[str, int] | None = None,
+        open_statuses: Sequence[int] = OPEN,
+        time_zone: str = "UTC",
     ) -> None:
         super().__init__(http, base_url, {"Authorization": f"Token {api_token}"})
         self._secret = webhook_secret
         self._page_field, self._psid_field = f"custom_{page_field}", f"custom_{psid_field}"
         self._category_field, self._priority = f"custom_{category_field}", priority
+        self._open, self._zone = frozenset(open_statuses), ZoneInfo(time_zone)
+        self._is_listed = {"status": ",".join(map(str, sorted(self._open)))}
+        # Many at once would only time out together: it has one processor for all of them.
+        self._dear = Semaphore()
         self._owners = {str(name): user for name, user in (owners or {}).items()}
 
     def ping(self) -> None:
@@ -108,7 +123,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         newest = max(found, key=lambda raw: int(raw["id"]))
         if (newest.get(self._page_field, page_id), newest.get(self._psid_field, psid)) != person:
             ids = {self._page_field: page_id, self._psid_field: psid}
-            self.call("PATCH", f"/api/tickets/{newest['id']}/", params=_OPEN, json=ids)
+            self.call("PATCH", f"/api/tickets/{newest['id']}/", params=self._is_listed, json=ids)
         return self._ticket(newest)
 
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
@@ -152,10 +167,10 @@ class DjangoHelpdesk(HttpHelpdesk):
         A ticket that an agent closes at this very moment is opened again, as the message would not be seen.
         """
         raw = self._read(ticket_id)
-        if not _is_open(raw) and not comment.internal:
-            raise TicketClosed("the ticket is closed")
         mark = Mark(digest(comment.external_id), len(comment.files))
         followup = _by_digest(raw["followup_set"], mark.digest)
+        if followup is None and not self._is_open(raw) and not comment.internal:
+            raise TicketClosed("the ticket is closed")
         if followup is None:
             fields = {
                 "ticket": raw["id"],
@@ -185,13 +200,25 @@ class DjangoHelpdesk(HttpHelpdesk):
             raise WebhookNotUnderstood from None
 
     def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
-        """Return the comments that were written since then, the newest first."""
+        """Return the comments that were written since then, the newest first.
+
+        What a ticket began with is a reply to nobody. A private comment needs no look at its ticket.
+        """
+        tickets: dict[str, Json] = {}
         for page in self._newest():
-            for followup in reversed(page):
-                if _time(followup["date"]) < since:
+            for followup in map(_followup, reversed(page)):
+                if self._time(followup["date"]) < since:
                     return
-                if _says_something(followup) and not read_mark(followup["comment"]):
-                    yield self._event(self._read(str(followup["ticket"])), followup)
+                if (
+                    followup["public"] is not True
+                    or not _says_something(followup)
+                    or is_ours(followup["comment"])
+                ):
+                    continue
+                with suppress(NotFound):  # deleted, or merged into one that is not shown to us
+                    ticket_id = str(followup["ticket"])
+                    raw = tickets[ticket_id] = tickets.get(ticket_id) or self._read(ticket_id)
+                    yield self._event(raw, followup, nobodys=_is_opening(raw, followup))
 
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error by what django-rest-framework says."""
@@ -207,27 +234,39 @@ class DjangoHelpdesk(HttpHelpdesk):
         return super().error(response)
 
     def _read(self, ticket_id: str) -> Json:
-        """Read a ticket, or the one that it was merged into, and so on."""
+        """Read a ticket, or the one that it was merged into, and so on, unless that is another person's.
+
+        The replies there would reach that other person. One that was opened again stands for itself.
+        """
         seen, raw = {ticket_id}, self._read_one(ticket_id)
-        while raw.get("merged_to") and str(raw["merged_to"]) not in seen:
+        person = self._person(raw)
+        while raw.get("merged_to") and not self._is_open(raw) and str(raw["merged_to"]) not in seen:
             seen.add(str(raw["merged_to"]))
-            raw = self._read_one(str(raw["merged_to"]))
+            into = self._read_one(str(raw["merged_to"]))
+            if person and self._person(into) not in {None, person}:
+                return raw
+            raw = into
         return raw
 
     def _read_one(self, ticket_id: str) -> Json:
         """Read a ticket, among the open ones first: django-helpdesk loads all that it looks among."""
         path = f"/api/tickets/{ticket_id}/"
         try:
-            return _checked(self.call("GET", path, params=_OPEN))
+            return _checked(self._dear_call(path, self._is_listed))
         except NotFound:
-            return _checked(self.call("GET", path))
+            return _checked(self._dear_call(path, {}))
+
+    def _dear_call(self, path: str, query: Mapping[str, str]) -> Any:
+        """Read tickets, one call after the other."""
+        with self._dear:
+            return self.call("GET", path, params=query, timeout=PATIENCE)
 
     def _open_tickets(self) -> Iterator[Json]:
         """List the open tickets; no other filter works."""
-        query = _OPEN | {"page_size": str(PAGE_SIZE)}
+        query = self._is_listed | {"page_size": str(PAGE_SIZE)}
         number, more = 1, True
         while more:
-            page = self.call("GET", "/api/tickets/", params=query | {"page": str(number)})
+            page = self._dear_call("/api/tickets/", query | {"page": str(number)})
             yield from map(_checked, page["results"])
             number, more = number + 1, bool(page["next"])
 
@@ -244,18 +283,21 @@ class DjangoHelpdesk(HttpHelpdesk):
             return _checked(self.call("POST", "/api/tickets/", json=fields))
         except Unavailable as error:
             # It is stored before its webhook is sent, and that fails while the receiver is down: a 500.
-            tickets = self._open_tickets() if error.maybe_done else iter(())
-            if found := next((raw for raw in tickets if _by_digest(raw["followup_set"], mark.digest)), None):
-                return found
+            with suppress(ClientError):  # the first error tells how long to wait before the next look
+                tickets = self._open_tickets() if error.maybe_done else iter(())
+                found = next((raw for raw in tickets if _by_digest(raw["followup_set"], mark.digest)), None)
+                if found:
+                    return found
             raise
 
     def _stored_comment(self, fields: Json, mark: Mark) -> Json:
         try:
             return _followup(self.call("POST", "/api/followups/", json=fields))
         except Unavailable as error:
-            raw = self._read(str(fields["ticket"])) if error.maybe_done else {"followup_set": []}
-            if found := _by_digest(raw["followup_set"], mark.digest):
-                return found
+            with suppress(ClientError):  # the same
+                raw = self._read(str(fields["ticket"])) if error.maybe_done else {"followup_set": []}
+                if found := _by_digest(raw["followup_set"], mark.digest):
+                    return found
             raise
 
     def _add_files(self, followup: Json | None, files: Sequence[File]) -> None:
@@ -291,20 +333,32 @@ class DjangoHelpdesk(HttpHelpdesk):
     def _ticket(self, raw: Json) -> Ticket:
         person = self._person(raw)
         config = {"source": SOURCE, "page_id": person[0], "sender_id": person[1]} if person else {}
-        return Ticket(str(raw["id"]), not _is_open(raw), config)
+        return Ticket(str(raw["id"]), not self._is_open(raw), config)
+
+    def _time(self, value: str) -> datetime:
+        """Read a time; with `USE_TZ = False` it is told without its zone."""
+        time = datetime.fromisoformat(value)
+        return time if time.tzinfo else time.replace(tzinfo=self._zone)
+
+    def _is_open(self, raw: Json) -> bool:
+        return raw["status"] in self._open
 
     def _person(self, raw: Json) -> tuple[str, str] | None:
-        """Return whom a ticket is about: by its custom fields, or by the mark of its first texts."""
+        """Return whom a ticket is about: by its custom fields, or by the mark of its own first text.
+
+        Or by that of a ticket that was merged into it. Any other comment may have been moved or copied here.
+        """
         if raw.get(self._page_field) and raw.get(self._psid_field):
             return str(raw[self._page_field]), str(raw[self._psid_field])
-        texts = [raw["description"], *(one["comment"] for one in raw["followup_set"])]
-        marks = (read_mark(text or "") for text in texts)
+        merged = (one["comment"] for one in raw["followup_set"] if _MERGED.match(one.get("title") or ""))
+        marks = map(read_mark, [raw["description"], *merged])
         return next((mark.person for mark in marks if mark and mark.person), None)
 
-    def _event(self, raw: Json, followup: Json) -> HelpdeskEvent:
-        comment = _comment(followup)
+    def _event(self, raw: Json, followup: Json, *, nobodys: bool = False) -> HelpdeskEvent:
+        comment = _comment(followup, self._time(followup["date"]))
         key = f"comment:{comment.id}"
-        return HelpdeskEvent("comment.created", key, comment.created_at, self._ticket(raw), comment)
+        ticket = Ticket(str(raw["id"]), not self._is_open(raw), {}) if nobodys else self._ticket(raw)
+        return HelpdeskEvent("comment.created", key, comment.created_at, ticket, comment)
 
 
 def _checked(raw: Any) -> Json:
@@ -334,13 +388,13 @@ def _complete(followup: Json | None) -> bool:
     return mark is not None and not mark.files
 
 
-def _is_open(raw: Json) -> bool:
-    return raw["status"] in OPEN
-
-
 def _says_something(followup: Json) -> bool:
     """Tell whether it is more than a change of status or owner, which are comments without text here."""
     return bool((followup["comment"] or "").strip() or followup["followupattachment_set"])
+
+
+def _is_opening(raw: Json, followup: Json) -> bool:
+    return bool(followup["id"] == min(map(_id, raw["followup_set"]), default=0))
 
 
 def _signed(comment: NewComment) -> str:
@@ -352,9 +406,9 @@ def _signed(comment: NewComment) -> str:
     return f"**{to_markdown(comment.author.name)}**{late}:\n\n{comment.body}"
 
 
-def _comment(followup: Json) -> Comment:
+def _comment(followup: Json, time: datetime) -> Comment:
     text = followup["comment"] or ""
-    ours = read_mark(text) is not None
+    ours = is_ours(text)
     return Comment(
         id=str(followup["id"]),
         body=text,
@@ -363,7 +417,7 @@ def _comment(followup: Json) -> Comment:
         internal=followup["public"] is not True,
         attachments=tuple(_attachment(one) for one in sorted(followup["followupattachment_set"], key=_id)),
         config={"source": SOURCE} if ours else {},
-        created_at=_time(followup["date"]),
+        created_at=time,
     )
 
 
@@ -380,11 +434,6 @@ def _attachment(raw: Json) -> Attachment:
 def _stored_name(name: str) -> str:
     path = PurePath(name)
     return path.stem.encode()[:LONGEST_STEM].decode(errors="ignore") + path.suffix
-
-
-def _time(value: str) -> datetime:
-    time = datetime.fromisoformat(value)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _refused(response: httpx.Response) -> ClientError:

@@ -13,6 +13,7 @@ _MARK = re.compile(
     r"^\[//\]: # \(messenger (?:(?P<page>\S+) (?P<psid>\S+) )?(?P<digest>[0-9a-f]{16}) (?P<files>\d+)\)\s*\Z",
     re.MULTILINE,
 )
+_ANYWHERE = re.compile(_MARK.pattern.removesuffix(r"\s*\Z") + r"\s*$", re.MULTILINE)
 _ITS_ESCAPES = frozenset("\\`*_{}[()>#+-.!")
 _VERBATIM = "X-HELPDESK-COMMENT-"
 """What django-helpdesk itself puts in the place of `{%` for a while (`update_ticket.py`)."""
@@ -52,6 +53,11 @@ def read_mark(text: str) -> Mark | None:
     return Mark(found["digest"], int(found["files"]), person)
 
 
+def is_ours(text: str) -> bool:
+    """Tell whether a text is the connector's, even if an agent wrote something under its mark."""
+    return _ANYWHERE.search(text) is not None
+
+
 def marked(text: str, mark: Mark) -> str:
     """Put a mark under a text."""
     return f"{text}\n\n{mark}"
@@ -73,10 +79,10 @@ def for_its_markdown(text: str) -> str:
     def known(escape: re.Match[str]) -> str:
         return escape[0] if escape[1] in _ITS_ESCAPES else f"&#{ord(escape[1])};"
 
-    def plain(word: re.Match[str]) -> str:
-        return word[0] if "://" in word[0] else re.sub(r"(?<!&)#(?=\d)", "&#35;", word[0])
-
-    return re.sub(r"\S+", plain, re.sub(r"\\([!-/:-@\[-`{-~])", known, text))
+    # A heading needs no space after its `#` there.
+    return re.sub(
+        r"^#|(?<!&)#(?=\d)", "&#35;", re.sub(r"\\([!-/:-@\[-`{-~])", known, text), flags=re.MULTILINE
+    )
 
 
 def escaped(text: str) -> str:

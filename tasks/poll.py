@@ -14,6 +14,8 @@ log = logs.get(__name__)
 
 OVERLAP = timedelta(minutes=10)
 """How far back each poll looks beyond the one before: what came by webhook as well is known by its key."""
+SETTLED = timedelta(seconds=10)
+"""How old a comment is before polling takes it: a helpdesk may store its files after it, and send it last."""
 LONGEST = timedelta(days=6)
 """How far back a poll looks at most; after seven days it is forgotten which comments were sent."""
 
@@ -36,7 +38,9 @@ def take_turn(service: Services) -> None:
 
 def _queue_since(service: Services, since: datetime) -> None:
     began = time.time()
-    rows = [reply_row(event) for event in service.helpdesk.poll(since) if goes_out(event)]
+    young = datetime.now(UTC) - SETTLED
+    events = (event for event in service.helpdesk.poll(since) if event.time < young)
+    rows = [reply_row(event) for event in events if goes_out(event)]
     if rows:
         wake(service.inbox.accept(rows))
     service.inbox.store.set("mc:polled", str(began))
@@ -46,5 +50,8 @@ def _last_poll(service: Services) -> datetime:
     """Return since when comments are looked for. What was there before the first poll is nobody's to send."""
     now, last = datetime.now(UTC), cast("bytes | None", service.inbox.store.get("mc:polled"))
     if last is None:
+        service.inbox.store.set("mc:poll_from", str(now.timestamp()))
         return now
-    return max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, now - LONGEST)
+    first = cast("bytes | None", service.inbox.store.get("mc:poll_from")) or b"0"
+    floor = max(datetime.fromtimestamp(float(first), UTC), now - LONGEST)
+    return max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, floor)

@@ -220,6 +220,52 @@ def test_a_merged_ticket_leads_to_the_one_it_was_merged_into(
     assert _last(agent, helpdesk.get_ticket(str(into))).text == "Мария:\nAnything new?"
 
 
+def test_a_ticket_that_was_merged_into_another_persons_takes_no_more(
+    helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    other = {"source": SOURCE, "page_id": PERSON[0], "sender_id": "1"}
+    into = helpdesk.create_ticket(_new_ticket("m_2", config=other), "key")
+    with suppress(Refused):
+        agent.merge(int(into.id), int(ticket.id))
+    with pytest.raises(TicketClosed):
+        helpdesk.add_comment(ticket.id, _new_comment("m_3"), "key")
+    assert helpdesk.find_open_ticket(*PERSON) is None
+
+
+def test_a_merged_ticket_that_is_opened_again_stands_for_itself(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    into = helpdesk.create_ticket(_new_ticket("m_2"), "key")
+    with suppress(Refused):
+        agent.merge(int(into.id), int(ticket.id))
+    agent.close(int(into.id))
+    desk.http.patch(f"/api/tickets/{ticket.id}/", json={"status": 2}).raise_for_status()
+    helpdesk.add_comment(ticket.id, _new_comment("m_3"), "key")
+    assert helpdesk.find_open_ticket(*PERSON) == helpdesk.get_ticket(ticket.id)
+
+
+def test_a_message_that_was_moved_to_a_ticket_does_not_make_it_its_persons(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    other = agent.create("By mail", "…", submitter_email="erik@example.com")
+    (opening,) = desk.ticket(int(ticket.id))["followup_set"]
+    desk.http.patch(f"/api/followups/{opening['id']}/", json={"ticket": other}).raise_for_status()
+    assert helpdesk.get_ticket(str(other)).config == {}
+
+
+def test_a_status_of_its_own_can_be_open(desk: Server, http: HttpClient, ticket: Ticket) -> None:
+    desk.http.patch(f"/api/tickets/{ticket.id}/", json={"status": 3}).raise_for_status()
+    assert _adapter(desk, http).find_open_ticket(*PERSON) is None
+    assert _adapter(desk, http, open_statuses=[1, 2, 3]).find_open_ticket(*PERSON) == Ticket(
+        ticket.id, False, ticket.config
+    )
+
+
+def test_a_time_without_a_zone_is_in_the_helpdesks_own(desk: Server, http: HttpClient) -> None:
+    helpdesk = _adapter(desk, http, time_zone="America/New_York")
+    assert helpdesk._time("2026-11-23T05:43:37") == datetime(2026, 11, 23, 10, 43, 37, tzinfo=UTC)
+
+
 def test_a_category_and_its_owner_are_set(desk: Server, http: HttpClient) -> None:
     helpdesk = _adapter(desk, http, owners={"billing": 2})
     ticket = helpdesk.create_ticket(_new_ticket(category_id="billing"), "key")
@@ -311,6 +357,7 @@ TYPED = [
     "{% load x %}",
     "{% endverbatim %}",
     "a lone {% and a lone %}",
+    "#promo\n#A12 is my order",
     "{{{a}}} { } }}",
     "X-HELPDESK-COMMENT-VERBATIM and X-HELPDESK-COMMENT-ENDVERBATIM",
     '<b onclick="x">bold?</b> &amp; <script>alert(1)</script>',
@@ -419,6 +466,40 @@ def test_a_comment_whose_files_are_not_all_there_is_completed(
     assert len(agent.comments(int(ticket.id))) == 2
 
 
+def test_a_comment_whose_files_are_not_all_there_is_completed_on_a_closed_ticket(
+    helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise Unavailable("the connection to the helpdesk broke")
+
+    monkeypatch.setattr(helpdesk, "_add_file", fail)
+    with pytest.raises(Unavailable):
+        helpdesk.add_comment(ticket.id, _new_comment("m_2", files=[_file()]), "key")
+    monkeypatch.undo()
+    agent.close(int(ticket.id))
+    helpdesk.add_comment(ticket.id, _new_comment("m_2", files=[_file()]), "key")
+    assert helpdesk.comment_by_external_id(ticket.id, "m_2")
+
+
+def test_a_look_that_fails_does_not_hide_how_long_to_wait(
+    helpdesk: DjangoHelpdesk, ticket: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, posted = helpdesk.call, list[str]()
+
+    def late(method: str, path: str, **options: Any) -> Any:
+        if method == "POST":
+            posted.append(path)
+            raise Unavailable("the helpdesk did not answer in time", retry_after=10)
+        if posted:
+            raise Unavailable("the helpdesk answered 500")
+        return call(method, path, **options)
+
+    monkeypatch.setattr(helpdesk, "call", late)
+    with pytest.raises(Unavailable) as error:
+        helpdesk.add_comment(ticket.id, _new_comment("m_2"), "key")
+    assert error.value.retry_after == 10
+
+
 # --- Its answers. ---------------------------------------------------------------------------------------
 
 
@@ -496,7 +577,7 @@ def test_what_an_agent_wrote_for_colleagues_does_not_go_out(
     event = _received(helpdesk, hooks)
     assert event
     assert not goes_out(event)
-    assert [goes_out(one) for one in _polled(helpdesk)] == [False]
+    assert not any(map(goes_out, _polled(helpdesk)))
 
 
 def test_an_agents_files_come_in_the_order_in_which_they_were_chosen(
@@ -516,6 +597,30 @@ def test_our_own_comment_does_not_come_back(helpdesk: DjangoHelpdesk, ticket: Ti
     assert event
     assert not goes_out(event)
     assert _polled(helpdesk) == []
+
+
+def test_our_own_comment_that_an_agent_edited_does_not_come_back(
+    desk: Server, helpdesk: DjangoHelpdesk, ticket: Ticket
+) -> None:
+    comment_id = helpdesk.add_comment(ticket.id, _new_comment("m_2"), "key")
+    text = desk.ticket(int(ticket.id))["followup_set"][-1]["comment"]
+    edited = {"comment": f"{text}\r\n\r\n(fraud suspected)"}
+    desk.http.patch(f"/api/followups/{comment_id}/", json=edited).raise_for_status()
+    assert not any(map(goes_out, _polled(helpdesk)))
+
+
+def test_what_an_agent_opened_a_ticket_with_does_not_go_out(helpdesk: DjangoHelpdesk, agent: Agent) -> None:
+    agent.create("By hand", "He was rude.", custom_fb_psid=PERSON[1], custom_fb_page_id=PERSON[0])
+    assert not any(map(goes_out, _polled(helpdesk)))
+
+
+def test_a_comment_without_text_does_not_stop_polling(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    agent.reply(int(ticket.id), "x", files=[Sample("photo.png", "image/png", PHOTO)])
+    comment_id = desk.ticket(int(ticket.id))["followup_set"][-1]["id"]
+    desk.http.patch(f"/api/followups/{comment_id}/", json={"comment": None}).raise_for_status()
+    assert len(_polled(helpdesk)) == 1
 
 
 def test_a_reply_that_closes_the_ticket_goes_out(

@@ -1,5 +1,6 @@
 """Polling: agents' comments whose webhook was lost are found, and none goes out twice."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from tasks import poll
 from tasks.accept import reply_row
 from tasks.inbox import Inbox, connect
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC) - timedelta(minutes=1)
 OURS = Ticket("42", closed=False, config={"source": SOURCE, "page_id": "1", "sender_id": "7"})
 THREAD = "out:1:7"
 
@@ -101,10 +102,23 @@ def test_the_first_poll_looks_back_at_nothing(world: World) -> None:
 
 
 def test_each_poll_looks_back_a_little_beyond_the_one_before(world: World) -> None:
+    last = datetime.now(UTC) - timedelta(hours=1)
+    world.inbox.store.set("mc:polled", str(last.timestamp()))
+    _poll(world)
+    assert abs(world.helpdesk.asked[0] - (last - poll.OVERLAP)) < timedelta(seconds=1)
+
+
+def test_no_poll_looks_back_beyond_the_first(world: World) -> None:
     _poll(world)
     _again(world)
-    assert world.helpdesk.asked[1] < world.helpdesk.asked[0]
-    assert world.helpdesk.asked[0] - world.helpdesk.asked[1] < poll.OVERLAP
+    _again(world)
+    assert abs(world.helpdesk.asked[2] - world.helpdesk.asked[0]) < timedelta(milliseconds=10)
+
+
+def test_a_comment_that_was_just_written_is_left_to_its_webhook(world: World) -> None:
+    world.helpdesk.events = [dataclasses.replace(_event("981"), time=datetime.now(UTC))]
+    _poll(world)
+    assert world.queued() == 0
 
 
 def test_a_poll_never_looks_back_to_where_it_is_forgotten_what_was_sent(world: World) -> None:
