@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import PurePath
-from threading import Semaphore
+from threading import Lock
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -34,14 +34,13 @@ from clients.http import HttpClient
 from clients.http_helpdesk import HttpHelpdesk
 from clients.jsons import MALFORMED, NotUnderstood, decode
 from clients.media import File
+from clients.shared import Shared
 from clients.text import to_markdown
 
 OPEN = (1, 2)
 """The statuses open and reopened; 3 to 5 are resolved, closed and duplicate (`helpdesk/settings.py`)."""
 PAGE_SIZE = 1000
-"""How much is listed by a call: for each, django-helpdesk loads all open tickets, one by one."""
-PATIENCE = httpx.Timeout(3.0, read=120.0, pool=5.0)
-"""How long a call may take that it loads all open tickets for: about a second for a thousand."""
+"""How much a call lists: for each, django-helpdesk loads all open tickets, a thousand in about a second."""
 NEWEST_PAGES = 5
 """How many pages of the newest comments are searched for a ticket that is not among the open ones."""
 LATE = timedelta(minutes=1)
@@ -50,8 +49,8 @@ LONGEST_TITLE = 200
 LONGEST_STEM = 100
 """How much of a name is taken for the file system, in bytes: more than 255 in all make a 500."""
 
-_MERGED = re.compile(r"\[[^\]]*#\d+\]")
-"""How the title of a comment begins that a merge brought, in every language (`views/staff.py`)."""
+_MERGED = re.compile(r"\[[^\]]*#(\d+)\]")
+"""How the title of a comment begins that a merge brought from another ticket, in any language."""
 
 Json = dict[str, Any]
 
@@ -106,8 +105,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         self._category_field, self._priority = f"custom_{category_field}", priority
         self._open, self._zone = frozenset(open_statuses), ZoneInfo(time_zone)
         self._is_listed = {"status": ",".join(map(str, sorted(self._open)))}
-        # Many at once would only time out together: it has one processor for all of them.
-        self._dear = Semaphore()
+        self._open_tickets, self._dear = Shared(self._list_open_tickets), Lock()
         self._owners = {str(name): user for name, user in (owners or {}).items()}
 
     def ping(self) -> None:
@@ -202,7 +200,7 @@ class DjangoHelpdesk(HttpHelpdesk):
     def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
         """Return the comments that were written since then, the newest first.
 
-        What a ticket began with is a reply to nobody. A private comment needs no look at its ticket.
+        A private comment needs no look at its ticket.
         """
         tickets: dict[str, Json] = {}
         for page in self._newest():
@@ -218,7 +216,14 @@ class DjangoHelpdesk(HttpHelpdesk):
                 with suppress(NotFound):  # deleted, or merged into one that is not shown to us
                     ticket_id = str(followup["ticket"])
                     raw = tickets[ticket_id] = tickets.get(ticket_id) or self._read(ticket_id)
-                    yield self._event(raw, followup, nobodys=_is_opening(raw, followup))
+                    yield self._event(raw, followup, nobodys=self._is_nobodys(raw, followup))
+
+    def _is_nobodys(self, raw: Json, followup: Json) -> bool:
+        """Tell whether a comment began its ticket, or came by a merge from one that is not this person's."""
+        origin = _origin(followup)
+        if followup["id"] == min(one["id"] for one in raw["followup_set"] if _origin(one) == origin):
+            return True
+        return origin is not None and self._person(self._read_one(origin)) != self._person(raw)
 
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error by what django-rest-framework says."""
@@ -257,18 +262,20 @@ class DjangoHelpdesk(HttpHelpdesk):
             return _checked(self._dear_call(path, {}))
 
     def _dear_call(self, path: str, query: Mapping[str, str]) -> Any:
-        """Read tickets, one call after the other."""
+        """Read tickets, one call after the other: many at once would only time out together."""
         with self._dear:
-            return self.call("GET", path, params=query, timeout=PATIENCE)
+            return self.call("GET", path, params=query)
 
-    def _open_tickets(self) -> Iterator[Json]:
+    def _list_open_tickets(self) -> list[Json]:
         """List the open tickets; no other filter works."""
         query = self._is_listed | {"page_size": str(PAGE_SIZE)}
+        tickets: list[Json] = []
         number, more = 1, True
         while more:
             page = self._dear_call("/api/tickets/", query | {"page": str(number)})
-            yield from map(_checked, page["results"])
+            tickets += map(_checked, page["results"])
             number, more = number + 1, bool(page["next"])
+        return tickets
 
     def _newest(self) -> Iterator[list[Json]]:
         """List the comments page by page, the newest page first; each has the oldest first."""
@@ -284,7 +291,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         except Unavailable as error:
             # It is stored before its webhook is sent, and that fails while the receiver is down: a 500.
             with suppress(ClientError):  # the first error tells how long to wait before the next look
-                tickets = self._open_tickets() if error.maybe_done else iter(())
+                tickets = self._open_tickets() if error.maybe_done else []
                 found = next((raw for raw in tickets if _by_digest(raw["followup_set"], mark.digest)), None)
                 if found:
                     return found
@@ -350,7 +357,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         """
         if raw.get(self._page_field) and raw.get(self._psid_field):
             return str(raw[self._page_field]), str(raw[self._psid_field])
-        merged = (one["comment"] for one in raw["followup_set"] if _MERGED.match(one.get("title") or ""))
+        merged = (one["comment"] for one in raw["followup_set"] if _origin(one))
         marks = map(read_mark, [raw["description"], *merged])
         return next((mark.person for mark in marks if mark and mark.person), None)
 
@@ -388,13 +395,15 @@ def _complete(followup: Json | None) -> bool:
     return mark is not None and not mark.files
 
 
+def _origin(followup: Json) -> str | None:
+    """Return the ticket that a comment was on before a merge."""
+    merged = _MERGED.match(followup.get("title") or "")
+    return merged[1] if merged else None
+
+
 def _says_something(followup: Json) -> bool:
     """Tell whether it is more than a change of status or owner, which are comments without text here."""
     return bool((followup["comment"] or "").strip() or followup["followupattachment_set"])
-
-
-def _is_opening(raw: Json, followup: Json) -> bool:
-    return bool(followup["id"] == min(map(_id, raw["followup_set"]), default=0))
 
 
 def _signed(comment: NewComment) -> str:
@@ -433,7 +442,8 @@ def _attachment(raw: Json) -> Attachment:
 
 def _stored_name(name: str) -> str:
     path = PurePath(name)
-    return path.stem.encode()[:LONGEST_STEM].decode(errors="ignore") + path.suffix
+    suffix = ".jpg" if path.suffix.lower() == ".jpeg" else path.suffix  # it takes only one of the two
+    return path.stem.encode()[:LONGEST_STEM].decode(errors="ignore") + suffix
 
 
 def _refused(response: httpx.Response) -> ClientError:

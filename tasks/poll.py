@@ -53,5 +53,11 @@ def _last_poll(service: Services) -> datetime:
         service.inbox.store.set("mc:poll_from", str(now.timestamp()))
         return now
     first = cast("bytes | None", service.inbox.store.get("mc:poll_from")) or b"0"
-    floor = max(datetime.fromtimestamp(float(first), UTC), now - LONGEST)
-    return max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, floor)
+    since = max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, datetime.fromtimestamp(float(first), UTC))
+    if since < now - LONGEST:
+        log.warning(
+            "replies_may_be_missing",
+            written_after=since.isoformat(),
+            written_before=(now - LONGEST).isoformat(),
+        )
+    return max(since, now - LONGEST)

@@ -428,6 +428,13 @@ def test_a_file_with_a_long_name_keeps_it(helpdesk: DjangoHelpdesk, agent: Agent
     assert _last(agent, ticket).files == (name,)
 
 
+def test_a_jpeg_is_taken_although_the_helpdesk_knows_only_jpg(
+    helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    helpdesk.add_comment(ticket.id, _new_comment("m_2", files=[_file("holiday.jpeg")]), "key")
+    assert _last(agent, ticket).files == ("holiday.jpeg",)
+
+
 def test_a_number_that_looks_like_a_tickets_leaves_no_note_there(
     helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
 ) -> None:
@@ -612,6 +619,20 @@ def test_our_own_comment_that_an_agent_edited_does_not_come_back(
 def test_what_an_agent_opened_a_ticket_with_does_not_go_out(helpdesk: DjangoHelpdesk, agent: Agent) -> None:
     agent.create("By hand", "He was rude.", custom_fb_psid=PERSON[1], custom_fb_page_id=PERSON[0])
     assert not any(map(goes_out, _polled(helpdesk)))
+
+
+@pytest.mark.parametrize("person", [PERSON, None])
+def test_a_reply_that_a_merge_brought_goes_out_only_if_it_was_for_the_same_person(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket, person: tuple[str, str] | None
+) -> None:
+    fields = {"custom_fb_page_id": person[0], "custom_fb_psid": person[1]} if person else {}
+    other = agent.create("By mail", "…", submitter_email="erik@example.com", **fields)
+    agent.reply(other, "Dear Erik, your password is hunter2")
+    with suppress(Refused):
+        agent.merge(int(ticket.id), other)
+    assert desk.ticket(other)["merged_to"] == int(ticket.id)
+    sent = [event.comment.body for event in _polled(helpdesk) if event.comment and goes_out(event)]
+    assert sent == (["Dear Erik, your password is hunter2"] if person else [])
 
 
 def test_a_comment_without_text_does_not_stop_polling(

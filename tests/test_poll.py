@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from clients.errors import Unavailable
 from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
@@ -123,8 +124,10 @@ def test_a_comment_that_was_just_written_is_left_to_its_webhook(world: World) ->
 
 def test_a_poll_never_looks_back_to_where_it_is_forgotten_what_was_sent(world: World) -> None:
     world.inbox.store.set("mc:polled", str((NOW - timedelta(days=30)).timestamp()))
-    _poll(world)
+    with capture_logs() as logs:
+        _poll(world)
     assert datetime.now(UTC) - world.helpdesk.asked[0] < timedelta(days=6, minutes=1)
+    assert [one["event"] for one in logs] == ["replies_may_be_missing"]
 
 
 def test_a_poll_that_fails_is_made_good_by_the_next(world: World) -> None:
