@@ -1,10 +1,11 @@
 """The whole product on a real django-helpdesk: a person on Messenger, an agent in the helpdesk's pages."""
 
 import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
+import redis
 
 from sandbox.django_helpdesk.agent import Comment
 from sandbox.django_helpdesk.host.accounts import AGENT
@@ -16,6 +17,7 @@ from tasks.inbox import connect
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import RELAYED, RESTLESS, kill, metric
 
+T = TypeVar("T")
 numbers = itertools.count()
 SETTINGS: dict[str, Any] = {"worker": QUICK["worker"] | {"attempts": 10}, "helpdesk": {"poll_every": 1}}
 
@@ -24,12 +26,20 @@ SETTINGS: dict[str, Any] = {"worker": QUICK["worker"] | {"attempts": 10}, "helpd
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoStack]:
     """Return a stack with a django-helpdesk that is polled every second."""
     with DjangoStack(tmp_path_factory.mktemp("stack"), settings=SETTINGS) as running:
+        # What was written before the first poll is not found by polling.
+        until("it has polled", lambda: store_of(running, lambda store: store.exists("mc:polled")))
         yield running
 
 
 @pytest.fixture
 def psid() -> str:
     return f"7650000000{next(numbers):06}"
+
+
+def store_of(stack: DjangoStack, ask: Callable[[redis.Redis], T]) -> T:
+    """Ask the connector's store."""
+    with connect(f"redis://127.0.0.1:{stack.store_port}/0") as store:
+        return ask(store)
 
 
 def tickets_of(stack: DjangoStack, psid: str) -> list[dict[str, Any]]:
@@ -116,8 +126,8 @@ def test_an_owner_who_is_assigned_makes_no_second_ticket(stack: DjangoStack, psi
     comments(stack, psid, 1)
     (ticket,) = tickets_of(stack, psid)
     stack.agent.assign(ticket["id"], AGENT)  # this form blanks the custom fields
-    with connect(f"redis://127.0.0.1:{stack.store_port}/0") as store:
-        store.delete(f"mc:link:{stack.pages[0].page_id}:{psid}")
+    link = f"mc:link:{stack.pages[0].page_id}:{psid}"
+    assert store_of(stack, lambda store: store.delete(link))
     stack.write(psid, text="two")
 
     until("the second message is there", lambda: len(stack.agent.comments(ticket["id"])) == 3)
