@@ -82,6 +82,7 @@ def test_the_command_fails_with_what_to_do(run: Run, settle: Settle) -> None:
         "FAILED       a ping is answered\n             Unauthorized: the helpdesk does not" in result.stdout
     )
     assert "Why it matters: nothing is lost. After an outage" in result.stdout
+    assert f"0 passed, 1 failed, 0 cannot, {len(CHECKS) - 1} not checked" in result.stdout
 
 
 def test_the_command_reports_as_json(

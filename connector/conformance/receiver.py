@@ -42,6 +42,7 @@ class Receiver:
         config = uvicorn.Config(
             Starlette(routes=routes),
             log_config=None,
+            log_level="warning",
             access_log=False,
             lifespan="off",
             ws="none",

@@ -119,5 +119,12 @@ def _broken(one: Check, error: Exception) -> Result:
 
 
 def run(bench: "Bench", checks: Iterable[Check]) -> Iterator[Result]:
-    """Run checks one after another."""
-    return (judge(one, bench) for one in checks)
+    """Run checks one after another; if the first one fails, a ping, there is no use in the others."""
+    first, *others = checks
+    result = judge(first, bench)
+    yield result
+    for one in others:
+        if result.outcome == "failed":
+            yield Result(one, "not checked", f"first this has to hold: {first}")
+        else:
+            yield judge(one, bench)
