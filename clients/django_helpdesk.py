@@ -80,8 +80,8 @@ class DjangoHelpdesk(HttpHelpdesk):
         """Raise `ValueError` for what can be guessed, or does not fit into an address."""
         if not re.fullmatch(r"[\w.~-]{16,}", webhook_secret, re.ASCII):
             raise ValueError(
-                "must be 16 or more letters and digits, as it is a part of the webhook's address; make one "
-                'with: python3 -c "import secrets;print(secrets.token_urlsafe(24))"'
+                "must be 16 or more letters, digits, - and _, as it is a part of the webhook's address; make "
+                'one with: python3 -c "import secrets;print(secrets.token_urlsafe(24))"'
             )
 
     def __init__(  # noqa: PLR0913 - each is a setting

@@ -95,7 +95,10 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that is in the helpdesk. `size` is in bytes, 0 if unknown."""
+    """A file that is in the helpdesk. `size` is in bytes, 0 if unknown.
+
+    The `url` of one that `upload` returned stands as a link in the ticket's text: agents open it.
+    """
 
     id: str
     url: str
@@ -106,7 +109,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A comment as it stands in the helpdesk. `internal` is None where the helpdesk does not say."""
+    """A comment as it stands in the helpdesk. `internal` is None where the helpdesk does not say.
+
+    `body_format` is markdown, html or text, `author_type` customer, agent or system.
+    """
 
     id: str
     body: str
@@ -156,7 +162,7 @@ class Helpdesk(ABC):
     @classmethod
     def check_secret(cls, webhook_secret: str) -> None:
         """Raise `ValueError`, with what to do, for a secret that webhooks cannot be verified with."""
-        if not webhook_secret.strip():
+        if not webhook_secret.strip() and cls.receive is not Helpdesk.receive:
             raise ValueError("must not be empty")
 
     @abstractmethod
@@ -181,7 +187,10 @@ class Helpdesk(ABC):
 
     @abstractmethod
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
-        """Add a comment and return its id. Raises `TicketClosed` or `NotFound` if the ticket takes none."""
+        """Add a comment and return its id. Raises `TicketClosed` or `NotFound` if the ticket takes none.
+
+        An internal one tells agents what went wrong: it is for closed tickets as well.
+        """
 
     @abstractmethod
     def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
@@ -215,6 +224,8 @@ class Helpdesk(ABC):
     def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
         """Return the agents' comments that were written since then, for webhooks that may be lost.
 
+        All of them, on closed tickets too. `since` is aware, by the connector's clock, and reaches back ten
+        minutes each time. One that cannot be read must not keep back the others: leave out what is gone.
         Their keys are those of the webhooks, so that a comment that came already is not sent again.
         """
         return ()

@@ -115,7 +115,7 @@ class Helpdesk(Section):
     adapter: Annotated[str, AfterValidator(_adapter)] = "rest"
     base_url: HttpUrl
     api_token: Secret
-    webhook_secret: Secret
+    webhook_secret: Token = SecretStr("")
     options: dict[str, Any] = {}
     poll_every: Annotated[float, Field(ge=0)] | None = None
 

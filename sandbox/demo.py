@@ -189,7 +189,7 @@ It keeps running until Ctrl-C.
             {FOLDER}/connector.log   the connector's log
   Talk      from a second terminal, in this folder:
             .venv/bin/python -m sandbox write "Where is my parcel?"     as the customer Anna
-            .venv/bin/python -m sandbox write --file README.md          any file of yours
+            .venv/bin/python -m sandbox write --file LICENSE            any file of yours
             .venv/bin/python -m sandbox reply "On its way!"             as an agent, on her newest ticket
             .venv/bin/python -m sandbox close                           the ticket
             .venv/bin/python -m sandbox show                            both sides of the conversation
@@ -216,7 +216,8 @@ def already_runs() -> bool:
 )
 def main(helpdesk: str, *, once: bool) -> None:
     """Start everything, let a customer and an agent talk, and say whether all arrived."""
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must stop the servers as Ctrl-C does
+    # A closed terminal must stop the servers as Ctrl-C does, which a script's job ignores until it is told.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     if already_runs():
         raise click.ClickException(f"A demo already runs in {FOLDER.resolve()}. Stop it first, with Ctrl-C.")

@@ -39,10 +39,14 @@ def take_turn(service: Services) -> None:
 def _queue_since(service: Services, since: datetime) -> None:
     began = time.time()
     young = datetime.now(UTC) - SETTLED
-    events = (event for event in service.helpdesk.poll(since) if event.time < young)
-    rows = [reply_row(event) for event in events if goes_out(event)]
-    if rows:
-        wake(service.inbox.accept(rows))
+    rows = []
+    try:
+        for event in service.helpdesk.poll(since):
+            if event.time < young and goes_out(event):
+                rows.append(reply_row(event))  # noqa: PERF401 - what was found before an error is kept
+    finally:
+        if rows:
+            wake(service.inbox.accept(rows))
     service.inbox.store.set("mc:polled", str(began))
 
 

@@ -1,5 +1,6 @@
 """Which adapter the settings name, and what is said of one that is wrong."""
 
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
@@ -18,6 +19,19 @@ class OneMethod(Helpdesk):
 
     def ping(self) -> None:
         """Answer."""
+
+
+class Listening(OneMethod):
+    """One that reads webhooks."""
+
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> None:
+        """Read nothing."""
+
+
+def test_an_adapter_without_webhooks_needs_no_secret() -> None:
+    OneMethod.check_secret("")
+    with pytest.raises(ValueError, match="must not be empty"):
+        Listening.check_secret("")
 
 
 @pytest.mark.parametrize(

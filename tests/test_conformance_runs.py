@@ -1,5 +1,6 @@
 """How the conformance suite is run: from the command line, and as tests of a vendor's own."""
 
+import base64
 import json
 import os
 import subprocess
@@ -113,6 +114,32 @@ def test_a_person_may_skip_everything(settle: Settle, desk: Desk) -> None:
     assert done.returncode == 0
     assert "it was skipped" in done.stdout
     assert "\nClose ticket " in done.stderr
+
+
+def test_a_wrong_webhook_secret_is_told(settle: Settle, desk: Desk, port: int) -> None:
+    with HttpClient() as http, Receiver(port=port) as receiver:
+        other = "whsec_" + base64.b64encode(b"another secret of 32 bytes .....").decode()
+        helpdesk = RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=other)
+        bench = Bench(helpdesk, "7", hands=SandboxHands(desk.http), receiver=receiver, within=2)
+        (check,) = (one for one in CHECKS if one.name == "an agent's comment arrives")
+        result = judge(check, bench)
+    assert "all were refused; the helpdesk has another webhook_secret" in result.detail
+
+
+def test_a_closed_terminal_ends_the_questions(settle: Settle, desk: Desk) -> None:
+    settle()
+    done = subprocess.run(
+        [sys.executable, "-m", "connector", "conformance"],
+        input="",
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\nClose ticket ") == 1
+    assert "Stopped; " in done.stderr
+    assert ", 0 failed, " in done.stdout
 
 
 def test_a_port_that_is_taken_is_named(run: Run, settle: Settle, port: int) -> None:

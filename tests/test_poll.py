@@ -42,9 +42,9 @@ class Desk:
 
     def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
         self.asked.append(since)
+        yield from self.events
         if self.is_down:
             raise Unavailable("the helpdesk cannot be reached")
-        return self.events
 
 
 class World:
@@ -128,6 +128,13 @@ def test_a_poll_never_looks_back_to_where_it_is_forgotten_what_was_sent(world: W
         _poll(world)
     assert datetime.now(UTC) - world.helpdesk.asked[0] < timedelta(days=6, minutes=1)
     assert [one["event"] for one in logs] == ["replies_may_be_missing"]
+
+
+def test_a_poll_that_fails_halfway_keeps_what_it_found(world: World) -> None:
+    world.helpdesk.is_down, world.helpdesk.events = True, [_event("981")]
+    _poll(world)
+    assert world.queued() == 1
+    assert not world.inbox.store.exists("mc:polled")
 
 
 def test_a_poll_that_fails_is_made_good_by_the_next(world: World) -> None:

@@ -264,7 +264,7 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     (
         "helpdesk.webhook_secret",
         {"helpdesk": MINIMUM["helpdesk"] | {"adapter": "django_helpdesk", "webhook_secret": "short"}},
-        "must be 16 or more letters and digits",
+        "must be 16 or more letters, digits",
     ),
     (
         "helpdesk.poll_every",

@@ -202,10 +202,27 @@ class Bench:
                 if event.comment and word in event.comment.body:
                     return Answered(ticket, sender, asked_at, datetime.now(UTC), event, delivered)
             time.sleep(LOOK_EVERY if self._listens else POLL_EVERY)  # polling is one of the two ways checked
-        raise Failed(
-            f"an agent's comment on ticket {ticket.id} did not arrive within {self.within:.0f} s"
-            f" ({len(self.receiver.delivered) if self.receiver else 0} webhooks came in all)"
-        )
+        late = f"did not arrive within {self.within:.0f} s"
+        raise Failed(f"an agent's comment on ticket {ticket.id} {late}{self._came()}")
+
+    def _came(self) -> str:
+        """Say what came of webhooks, for an agent's comment that did not arrive."""
+        if not (self.receiver and self.has_webhooks):
+            return ""
+        came = tuple(self.receiver.delivered)
+        refused = sum(map(self._is_refused, came))
+        if came and refused == len(came):
+            return f": {refused} webhooks came, and all were refused; the helpdesk has another webhook_secret"
+        return f"; {len(came)} webhooks came to {self.receiver.url} in all"
+
+    def _is_refused(self, delivered: Delivered) -> bool:
+        try:
+            self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret)
+        except InvalidWebhook:
+            return True
+        except WebhookNotUnderstood:
+            pass
+        return False
 
     @property
     def _listens(self) -> bool:

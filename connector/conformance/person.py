@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import click
 
@@ -37,7 +38,7 @@ class Person(Hands):
         """Ask whether a ticket is as claimed."""
         click.echo(f"\nLook at ticket {ticket_id}. {claim}", err=True)
         choice = click.Choice(["y", "n", "s"], case_sensitive=False)
-        answer = click.prompt("Is it so? (s: skip this)", type=choice, err=True)
+        answer = _prompt("Is it so? (s: skip this)", type=choice)
         if answer == "s":
             raise NotChecked("it was skipped")
         if answer == "n":
@@ -47,9 +48,17 @@ class Person(Hands):
 
 def _ask(what: str) -> None:
     click.echo(f"\n{what}", err=True)
-    answer = click.prompt("Then press Enter (s: skip this)", default="", show_default=False, err=True)
+    answer = _prompt("Then press Enter (s: skip this)", default="", show_default=False)
     if answer.strip().lower() == "s":
         raise NotChecked("it was skipped")
+
+
+def _prompt(question: str, **options: Any) -> str:
+    try:
+        answer: str = click.prompt(question, err=True, **options)
+    except click.Abort:
+        raise KeyboardInterrupt from None  # it ends the run, where an error would only fail a check
+    return answer
 
 
 def _written(files: Sequence[File]) -> Path:

@@ -174,7 +174,7 @@ def _errors(response: httpx.Response) -> str:
         return response.reason_phrase
     page = html.fromstring(response.text)
     shown = page.xpath("//*[contains(@class, 'errorlist') or contains(@class, 'alert')]")
-    return " ".join(" ".join(element.text_content().split()) for element in shown)
+    return " ".join(dict.fromkeys(" ".join(element.text_content().split()) for element in shown))
 
 
 def _comment(item: HtmlElement) -> Comment:
