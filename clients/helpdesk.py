@@ -189,7 +189,7 @@ class Helpdesk(ABC):
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
         """Add a comment and return its id. Raises `TicketClosed` or `NotFound` if the ticket takes none.
 
-        An internal one tells agents what went wrong: it is for closed tickets as well.
+        An internal one tells agents what went wrong: on closed tickets as well, where the helpdesk can.
         """
 
     @abstractmethod

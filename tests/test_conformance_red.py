@@ -338,6 +338,27 @@ class PollsOtherKeys(Polls):
         return [dataclasses.replace(event, key=f"polled:{event.key}") for event in super().poll(since)]
 
 
+@red("polling finds what was written on a ticket that is closed by now")
+class PollsOpenTickets(Polls):
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        return [event for event in super().poll(since) if not self.get_ticket(event.ticket.id).closed]
+
+
+@red("a closed ticket takes an internal comment")
+class ClosesForAll(RestHelpdesk):
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        if self.get_ticket(ticket_id).closed:
+            raise RejectedError("422")
+        return super().add_comment(ticket_id, comment, key)
+
+
+@red("what is stored ahead is there, byte for byte")
+class NamesHalfAnAddress(RestHelpdesk):
+    def upload(self, file: File, key: str) -> Attachment:
+        stored = super().upload(file, key)
+        return dataclasses.replace(stored, url=f"files/{stored.id}")
+
+
 @red("polling finds what an agent wrote")
 class PollsForEver(Polls):
     def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
@@ -487,6 +508,7 @@ def test_an_adapter_that_only_polls_passes(make: Make) -> None:
         "a webhook that comes again is known",
         "a forged webhook is refused",
         "the helpdesk answers while its webhook is answered",
+        "a closed ticket takes an internal comment",
     }
     assert "failed" not in outcomes.values()
 

@@ -72,7 +72,7 @@ def test_the_command_reports_what_can_be_checked_without_anybody(run: Run, settl
         in result.stdout
     )
     assert "What this helpdesk cannot do, and what happens instead:\n  polling: " in result.stdout
-    assert ", 0 failed, 1 cannot, " in result.stdout
+    assert ", 0 failed, 2 cannot, " in result.stdout
 
 
 def test_the_command_fails_with_what_to_do(run: Run, settle: Settle) -> None:
@@ -96,7 +96,7 @@ def test_the_command_reports_as_json(
     assert (result.exit_code, report["passed"]) == (0, True)
     assert {one["outcome"] for one in report["checks"]} == {"passed", "cannot"}
     assert len(report["checks"]) == len(CHECKS)
-    assert list(report["cannot"]) == ["polling"]
+    assert list(report["cannot"]) == ["internal comments on closed tickets", "polling"]
     there = {ticket["id"] for ticket in desk.http.get("/sandbox/tickets").json()["tickets"]}
     assert set(report["tickets"]) <= there
 

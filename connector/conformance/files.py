@@ -55,7 +55,7 @@ def _expect_files(bench: Bench, attachments: Sequence[Attachment], files: Sequen
 @check(
     "what is stored ahead is there, byte for byte",
     promise="everything is shown",
-    mend="open_attachment has to fetch what upload returned.",
+    mend="open_attachment has to fetch what upload returned; its url has to be whole.",
 )
 def uploads_are_identical(bench: Bench) -> None:
     """Files are stored once, however often the message that shows them is tried."""
@@ -64,6 +64,8 @@ def uploads_are_identical(bench: Bench) -> None:
         stored = bench.helpdesk.upload(content.open(), key)
         if stored is None:
             raise Cannot("files ahead of a comment", "they are added to it")
+        is_of_the_web = stored.url.startswith(("http://", "https://"))
+        expect(is_of_the_web, f"it is at {stored.url}, which is no address that agents can open")
         expect(stored.filename == content.filename, f"{content.filename} is called {stored.filename}")
         expect(bench.bytes_of(stored) == content.data, f"{content.filename} was changed")
 

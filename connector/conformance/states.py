@@ -6,7 +6,7 @@ from clients.errors import NotFound, TicketClosed
 from clients.helpdesk import NewTicket
 from connector.conformance.bench import Bench
 from connector.conformance.samples import Sender, a_sender, an_id
-from connector.conformance.suite import Failed, check, expect
+from connector.conformance.suite import Cannot, Failed, check, expect
 
 UNKNOWN = ("999999999", "no-such-ticket")
 
@@ -25,6 +25,21 @@ def closed_ticket_takes_no_message(bench: Bench) -> None:
     except TicketClosed:
         return
     raise Failed(f"closed ticket {ticket} took a comment")
+
+
+@check(
+    "a closed ticket takes an internal comment",
+    promise="everything is shown",
+    mend="Let internal comments onto closed tickets; where the helpdesk cannot, raise TicketClosed.",
+)
+def closed_ticket_takes_an_internal_comment(bench: Bench) -> None:
+    """A reply that failed is told to agents, although its ticket was closed with it."""
+    ticket, _, _ = _closed(bench)
+    try:
+        bench.comment(ticket, bench.new_comment("Your reply was not delivered.", internal=True))
+    except TicketClosed:
+        instead = "a reply that fails as its ticket is closed shows it only if show_delivery does"
+        raise Cannot("internal comments on closed tickets", instead) from None
 
 
 @check(

@@ -9,7 +9,7 @@ from clients.helpdesk import HelpdeskEvent, InvalidWebhook, WebhookNotUnderstood
 from connector.conformance.agents import CLOCKS, answer_of_an_agent, second_answer
 from connector.conformance.bench import Bench, plain
 from connector.conformance.receiver import Delivered
-from connector.conformance.samples import a_word
+from connector.conformance.samples import a_sender, a_word
 from connector.conformance.suite import Cannot, NotChecked, check, expect
 from tasks.accept import goes_out, person_of
 
@@ -126,3 +126,20 @@ def polling_finds_comments(bench: Bench) -> None:
         expect(person_of(event.ticket) == person_of(one.event.ticket), "what was polled is on another ticket")
     later = {event.key for event in bench.helpdesk.poll(second.event.time) if goes_out(event)}
     expect(first.event.key not in later, "polling does not heed since when")
+
+
+@check(
+    "polling finds what was written on a ticket that is closed by now",
+    promise="nothing is lost",
+    mend="poll has to look at closed tickets as well.",
+)
+def polling_finds_comments_of_closed_tickets(bench: Bench) -> None:
+    """Agents answer and close at once: the answer still has to go out."""
+    if not bench.has_poll:
+        raise Cannot("polling", "the helpdesk has to repeat a webhook until it is taken")
+    sender = a_sender()
+    ticket = bench.open_ticket("Just one thing", sender=sender)
+    answered = bench.answer(ticket, sender, f"{a_word()} good-bye")
+    bench.hands.close_ticket(ticket.id)
+    polled = {event.key for event in bench.helpdesk.poll(answered.asked_at - CLOCKS) if goes_out(event)}
+    expect(answered.event.key in polled, f"{answered.event.key} was not found once its ticket was closed")
