@@ -163,7 +163,7 @@ class Stack:
     def choose_desk(self, port: int) -> dict[str, Any]:
         """Settle which helpdesk stands beside the connector. Return the connector's settings of it."""
         self.desk_url = f"http://127.0.0.1:{port}"
-        self.api_token = secrets.token_urlsafe(24)
+        self.api_token = secrets.token_hex(24)  # one that began with a dash would be no argument
         self.webhook_secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
         self._desk_command = [
             *(sys.executable, "-m", "sandbox.helpdesk", "--port", str(port)),
