@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from clients.django_texts import Mark, digest, escaped, for_its_markdown, is_ours, marked, read_mark, unmarked
+from clients.django_texts import Mark, digest, escaped, for_its_markdown, marked, read_mark, unmarked
 from clients.errors import Away, ClientError, FileRefused, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
     SOURCE,
@@ -207,11 +207,8 @@ class DjangoHelpdesk(HttpHelpdesk):
             for followup in map(_followup, reversed(page)):
                 if self._time(followup["date"]) < since:
                     return
-                if (
-                    followup["public"] is not True
-                    or not _says_something(followup)
-                    or is_ours(followup["comment"])
-                ):
+                ours = read_mark(followup["comment"]) is not None
+                if ours or followup["public"] is not True or not _says_something(followup):
                     continue
                 with suppress(NotFound):  # deleted, or merged into one that is not shown to us
                     ticket_id = str(followup["ticket"])
@@ -221,7 +218,8 @@ class DjangoHelpdesk(HttpHelpdesk):
     def _is_nobodys(self, raw: Json, followup: Json) -> bool:
         """Tell whether a comment began its ticket, or came by a merge from one that is not this person's."""
         origin = _origin(followup)
-        if followup["id"] == min(one["id"] for one in raw["followup_set"] if _origin(one) == origin):
+        together = (one["id"] for one in raw["followup_set"] if _origin(one) == origin)
+        if followup["id"] == min(together, default=None):
             return True
         return origin is not None and self._person(self._read_one(origin)) != self._person(raw)
 
@@ -417,7 +415,7 @@ def _signed(comment: NewComment) -> str:
 
 def _comment(followup: Json, time: datetime) -> Comment:
     text = followup["comment"] or ""
-    ours = is_ours(text)
+    ours = read_mark(text) is not None
     return Comment(
         id=str(followup["id"]),
         body=text,

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 _MARK = re.compile(
-    r"^\[//\]: # \(messenger (?:(?P<page>\S+) (?P<psid>\S+) )?(?P<digest>[0-9a-f]{16}) (?P<files>\d+)\)\s*\Z",
+    r"^\[//\]: # \(messenger (?:(?P<page>\S+) (?P<psid>\S+) )?(?P<digest>[0-9a-f]{16}) (?P<files>\d+)\)\s*$",
     re.MULTILINE,
 )
-_ANYWHERE = re.compile(_MARK.pattern.removesuffix(r"\s*\Z") + r"\s*$", re.MULTILINE)
 _ITS_ESCAPES = frozenset("\\`*_{}[()>#+-.!")
 _VERBATIM = "X-HELPDESK-COMMENT-"
 """What django-helpdesk itself puts in the place of `{%` for a while (`update_ticket.py`)."""
@@ -45,17 +44,13 @@ def digest(external_id: str) -> str:
 
 
 def read_mark(text: str) -> Mark | None:
-    """Return the mark of a text; None for one that is not ours."""
-    found = _MARK.search(text)
-    if not found:
+    """Return the last mark of a text; None for one that is not ours. An agent may write on under it."""
+    marks = list(_MARK.finditer(text))
+    if not marks:
         return None
+    found = marks[-1]
     person = (found["page"], found["psid"]) if found["page"] else None
     return Mark(found["digest"], int(found["files"]), person)
-
-
-def is_ours(text: str) -> bool:
-    """Tell whether a text is the connector's, even if an agent wrote something under its mark."""
-    return _ANYWHERE.search(text) is not None
 
 
 def marked(text: str, mark: Mark) -> str:

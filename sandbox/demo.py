@@ -114,9 +114,13 @@ class Story:
         there = [file.sha256 for comment in public(ticket) for file in comment.files]
         self._verdict.holds("the files are identical byte for byte", truth=there == hashes(taken))
         if len(taken) < len(sent):
-            said = public(ticket)[-1].text
-            truth = ".wav is not here" in said
-            self._verdict.holds("the voice clip, of a kind that this helpdesk refuses, is named", truth=truth)
+            # The helpdesk has the comment before the connector learns that its file is refused.
+            said = until("the refused voice clip is named", lambda: self._saying(".wav is not here"))
+            what = "the voice clip, of a kind that this helpdesk refuses, is named, once, in the last message"
+            self._verdict.holds(what, truth=len(said) == 1 and said[0].id == public(ticket)[-1].id)
+
+    def _saying(self, words: str) -> list[SeenComment]:
+        return [one for ticket in self._staff.tickets(ANNA) for one in public(ticket) if words in one.text]
 
     def agent_answers(self, ticket: SeenTicket) -> None:
         """Reply with text, a picture and a file, and with an internal comment that must stay inside."""

@@ -12,6 +12,7 @@ from connector.conformance.suite import Cannot, check, expect
 from tasks.accept import goes_out, person_of
 
 WHOLE_SECOND = 1.1
+"""Longer than the step of the coarsest clock, in seconds."""
 CLOCKS = timedelta(minutes=1)
 """How far the helpdesk's clock may be off."""
 TEXT = "Zażółć, Здравейте, 你好, 🙂 שלום."

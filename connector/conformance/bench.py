@@ -1,7 +1,7 @@
 """What the checks work with: tickets and comments as the connector makes them, and what an agent answers."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -210,14 +210,15 @@ class Bench:
         if not (self.receiver and self.has_webhooks):
             return ""
         came = tuple(self.receiver.delivered)
-        refused = sum(map(self._is_refused, came))
+        refused = sum(self.refuses(one.body, one.headers, one.secret) for one in came)
         if came and refused == len(came):
             return f": {refused} webhooks came, and all were refused; the helpdesk has another webhook_secret"
         return f"; {len(came)} webhooks came to {self.receiver.url} in all"
 
-    def _is_refused(self, delivered: Delivered) -> bool:
+    def refuses(self, body: bytes, headers: Mapping[str, str], secret: str) -> bool:
+        """Tell whether a webhook is refused as not the helpdesk's own."""
         try:
-            self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret)
+            self.helpdesk.receive(body, headers, secret)
         except InvalidWebhook:
             return True
         except WebhookNotUnderstood:

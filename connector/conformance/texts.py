@@ -42,7 +42,7 @@ def texts_are_shown_as_typed(bench: Bench) -> None:
         ticket = bench.open_ticket(f"{text}\nend")
         bench.comment(ticket.id, bench.new_comment(f"again\n{text}"))
         seen = textwrap.indent(_visible(text), "    ")
-        if bench.hands.confirm(ticket.id, f"Its first message and the next one show this text:\n\n{seen}\n"):
+        if bench.hands.confirm(ticket.id, f"Its first two messages show, among other words:\n\n{seen}\n"):
             continue
         shown = bench.hands.read_comments(ticket.id)
         changed += [
