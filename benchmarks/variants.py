@@ -12,22 +12,22 @@ from redis.asyncio import Redis
 from connector import app, cli
 from connector.intake import Intake, StoreAway
 from connector.settings import get_settings
-from tasks.inbox import SCRIPT, Row, accept_arguments, idle_threads
+from tasks.inbox import ACCEPT_SCRIPT, Row, accept_arguments
 
 
 class EachByItself(Intake):
     """Stores the events of each request in a call of its own."""
 
-    _script = Redis.from_url(get_settings().store_url).register_script(SCRIPT)
+    _script = Redis.from_url(get_settings().store_url).register_script(ACCEPT_SCRIPT)
 
     async def store(self, rows: Sequence[Row]) -> None:
         """Return once the rows are stored."""
         try:
-            idle = idle_threads(await self._script(args=accept_arguments(rows)))
+            ready = await self._script(args=accept_arguments(rows, self._prefix))
         except redis.RedisError:
             raise StoreAway from None
-        if idle:
-            self._wake(idle)
+        if ready:
+            self._wake(ready)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@
     - RateLimited         told to slow down
     - Unauthorized        the token is refused; the call works again once a person renews it
     - Undecided           an earlier call may have worked; its trace has to show first
+    - Busy                a file host serves as many transfers of this process as it may
     - Stale               this worker lost its lease before the call went out
   + RejectedError         the same call will fail again
     - NotFound            what it names does not exist
@@ -57,6 +58,10 @@ class Unauthorized(RetryableError):
 
 class Undecided(RetryableError):
     """An earlier call may have worked: it is not repeated before its trace had time to show."""
+
+
+class Busy(RetryableError):
+    """The file host serves as many transfers as one host may hold; it is this one's turn soon."""
 
 
 class Stale(RetryableError):

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
 from clients.media import File
@@ -168,6 +168,10 @@ class Helpdesk(ABC):
     @abstractmethod
     def ping(self) -> None:
         """Ask for something small, to learn whether the helpdesk is up and takes the token."""
+
+    def now(self) -> datetime:
+        """Return the time by the helpdesk's own clock, as far as it is known."""
+        return datetime.now(UTC)
 
     @abstractmethod
     def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:

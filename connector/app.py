@@ -24,8 +24,7 @@ from connector.line import Line
 from connector.metrics import Counters, InboxCollector
 from connector.settings import Settings, get_settings
 from connector.waker import Waker
-from tasks.inbox import Inbox, connect
-from tasks.services import helpdesk_of
+from tasks.services import helpdesk_of, inbox_of
 
 CALLS_AT_ONCE = 2
 MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
@@ -50,9 +49,9 @@ def create_app(settings: Settings) -> Starlette:
     """Build the application from settings."""
     registry = CollectorRegistry()
     waker = Waker()
-    inbox = Inbox(connect(settings.store_url, patient=False))
+    inbox = inbox_of(settings, patient=False)
     registry.register(InboxCollector(inbox))
-    intake = Intake([Line(settings.store_url) for _ in range(CALLS_AT_ONCE)], waker)
+    intake = Intake([Line(settings.store_url) for _ in range(CALLS_AT_ONCE)], inbox.prefix, waker)
     bodies, counters = Bodies(), Counters(registry)
     messenger = MessengerDoor(settings, intake, bodies, counters)
     helpdesk = HelpdeskDoor(helpdesk_of(settings, HttpClient()), intake, bodies, counters)

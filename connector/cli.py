@@ -16,7 +16,8 @@ from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_setti
 from connector.store import StoreError, doubts, lock_data, wait_for_port
 from connector.supervisor import Supervisor, beat_part, store_part, web_part, worker_part
 from tasks.celery import wake
-from tasks.inbox import Inbox, Letter, connect
+from tasks.inbox import Inbox, Letter
+from tasks.services import inbox_of
 
 log = logs.get(__name__)
 
@@ -164,7 +165,7 @@ def dead() -> None:
 
 def _inbox() -> Inbox:
     settings = _settings("dead")
-    inbox = Inbox(connect(settings.store_url, patient=False))
+    inbox = inbox_of(settings, patient=False)
     try:
         inbox.store.ping()
     except redis.RedisError:
@@ -222,7 +223,7 @@ def retry(ids: tuple[int, ...], *, every: bool) -> None:
     inbox = _inbox()
     letters = _letters(inbox, ids, every=every)
     revived = [letter for letter in letters if inbox.revive(letter)]
-    wake(list(dict.fromkeys(letter.thread for letter in revived)))
+    wake(len({letter.thread for letter in revived}))
     click.echo(f"{len(revived)} back in their threads.")
 
 

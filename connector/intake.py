@@ -1,14 +1,14 @@
 """Storing what comes in: the events of all requests that wait go to the store in one call."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import redis
 
 from connector import logs
 from connector.line import Line
-from tasks.inbox import SCRIPT, SCRIPT_SHA, Row, accept_arguments, idle_threads
+from tasks.inbox import ACCEPT_SCRIPT, ACCEPT_SHA, Row, accept_arguments
 
 log = logs.get(__name__)
 
@@ -31,8 +31,9 @@ class Intake:
     the same time have no order among them.
     """
 
-    def __init__(self, lines: Sequence[Line], wake: Callable[[Sequence[str]], None]) -> None:
+    def __init__(self, lines: Sequence[Line], prefix: str, wake: Callable[[int], None]) -> None:
         self._lines = lines
+        self._prefix = prefix
         self._wake = wake
         self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
@@ -81,7 +82,7 @@ class Intake:
         rows = [row for rows, _ in batch for row in rows]
         try:
             async with asyncio.timeout(PATIENCE):
-                idle = idle_threads(await _accept(line, rows))
+                ready = await _accept(line, accept_arguments(rows, self._prefix))
         except (redis.RedisError, OSError) as error:
             self._note_away(type(error).__name__)
             _settle(batch, StoreAway())
@@ -93,8 +94,8 @@ class Intake:
             return
         self._note_away(None)
         _settle(batch, None)
-        if idle:
-            self._wake(idle)
+        if ready:
+            self._wake(ready)
 
     def _note_away(self, reason: str | None) -> None:
         """Log when the store goes away and when it is back, not each request in between."""
@@ -105,12 +106,11 @@ class Intake:
         self._away = reason is not None
 
 
-async def _accept(line: Line, rows: Iterable[Row]) -> Any:
-    arguments = accept_arguments(rows)
+async def _accept(line: Line, arguments: Sequence[Any]) -> int:
     try:
-        return await line.call("EVALSHA", SCRIPT_SHA, 0, *arguments)
+        return int(await line.call("EVALSHA", ACCEPT_SHA, 0, *arguments))
     except (redis.ResponseError, redis.ConnectionError):  # the store was started again, and lost the script
-        return await line.call("EVAL", SCRIPT, 0, *arguments)
+        return int(await line.call("EVAL", ACCEPT_SCRIPT, 0, *arguments))
 
 
 def _settle(batch: Sequence[Waiting], error: Exception | None) -> None:

@@ -31,20 +31,21 @@ class InboxCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the inbox's metrics; none while the store is away."""
         try:
-            state, stats, sides = self._inbox.state(), self._inbox.stats(), self._inbox.paused_sides()
+            state, stats = self._inbox.state(), self._inbox.stats()
         except redis.RedisError:
             return
         yield GaugeMetricFamily("connector_threads", "Threads with work", value=state.threads)
-        yield GaugeMetricFamily(
-            "connector_overdue_seconds", "Age of the oldest due thread", value=state.overdue
-        )
+        help_ = "Age of the oldest accepted event that is not done"
+        yield GaugeMetricFamily("connector_oldest_seconds", help_, value=state.oldest)
+        help_ = "How long a thread that could be worked on waits for a worker"
+        yield GaugeMetricFamily("connector_overdue_seconds", help_, value=state.overdue)
         yield GaugeMetricFamily(
             "connector_dead_letters", "Events that could not be delivered", value=state.dead
         )
         paused = GaugeMetricFamily(
             "connector_side_paused", "1 while nothing gets through to it", labels=("side",)
         )
-        for side, is_paused in sorted(sides.items()):
+        for side, is_paused in sorted(state.pauses.items()):
             paused.add_metric([side], is_paused)
         yield paused
         help_ = "Events by what became of them, receipts and notes included"

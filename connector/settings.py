@@ -249,6 +249,7 @@ class Settings(BaseSettings):
     public_url: HttpUrl = "http://127.0.0.1:8000"
     redis_url: RedisUrl = Field("", repr=False)  # it may hold a password
     broker_url: Annotated[str, AfterValidator(_broker_url)] = Field("", repr=False)
+    key_prefix: str = ""
     embedded_port: Annotated[int, Field(ge=1, le=65535)] = 6390
     data_dir: Path = Path("var")
     secret_key: SecretStr = SecretStr("")

@@ -19,7 +19,8 @@ from connector.settings import PATH_VARIABLE, Settings, settings_path
 from connector.store import command as store_command
 from connector.store import wait_until_ready
 from tasks.celery import HEARTBEAT_VARIABLE
-from tasks.inbox import Inbox, connect
+from tasks.inbox import Inbox
+from tasks.services import inbox_of
 
 log = logs.get(__name__)
 
@@ -99,7 +100,7 @@ def worker_part(settings: Settings) -> Part:
     # Mingle waits a second for other workers at each connection, to share what this product does not use.
     command += ["--without-mingle"]
     part = Part("worker", command, patience=45.0, environment={HEARTBEAT_VARIABLE: heartbeat})
-    inbox = Inbox(connect(settings.store_url, patient=False))
+    inbox = inbox_of(settings, patient=False)
     part.is_stuck = lambda: _takes_nothing(part, Path(heartbeat), inbox)
     return part
 
@@ -113,7 +114,7 @@ def _takes_nothing(part: Part, heartbeat: Path, inbox: Inbox) -> bool:
     if min(idle, time.monotonic() - part.started) < STUCK_AFTER:
         return False
     try:
-        return inbox.overdue() > STUCK_AFTER
+        return inbox.state().overdue > STUCK_AFTER
     except redis.RedisError:
         return False
 

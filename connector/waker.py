@@ -3,53 +3,47 @@
 import queue
 import threading
 import time
-from collections.abc import Sequence
 
 from connector import logs
 from tasks.celery import wake
 
 log = logs.get(__name__)
 
-AT_ONCE = 500
 PACE = 0.004
-"""How long to wait after each wake-up, in seconds: one takes as much time from the doors as ten webhooks, so
-that in a flood fewer are sent, which name more threads."""
-LONGEST_REST = 0.1
+"""How long to wait after each wake-up, in seconds: one takes as much time from the doors as ten webhooks."""
 
 
 class Waker(threading.Thread):
-    """Sends what it is given. While it is busy, threads pile up, and one wake-up then names several."""
+    """Sends as many as it is asked for, or enough. While it is busy they add up."""
 
     def __init__(self) -> None:
         super().__init__(name="waker", daemon=True)
-        self._threads: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
 
-    def __call__(self, threads: Sequence[str]) -> None:
-        """Have these threads woken soon."""
-        for thread in threads:
-            self._threads.put(thread)
+    def __call__(self, threads: int) -> None:
+        """Have workers woken soon, for so many threads."""
+        self._asked.put(threads)
 
     def run(self) -> None:
         """Send wake-ups until `stop`."""
-        while (first := self._threads.get()) is not None:
+        while (first := self._asked.get()) is not None:
             try:
-                sent = wake([first, *self._more()])
-                time.sleep(min(PACE * sent, LONGEST_REST))  # meanwhile more threads pile up
+                time.sleep(PACE * wake(first + self._more()))  # meanwhile more add up
             except Exception:
                 # Whatever it is, the sweep finds these threads, and the next ones still get their wake-up.
                 log.exception("wake_up_not_sent")
 
     def stop(self) -> None:
         """Send what is left, then end."""
-        self._threads.put(None)
+        self._asked.put(None)
         self.join(timeout=5)
 
-    def _more(self) -> list[str]:
-        names: list[str] = []
-        while len(names) < AT_ONCE and not self._threads.empty():
-            name = self._threads.get()
-            if name is None:
-                self._threads.put(None)
+    def _more(self) -> int:
+        threads = 0
+        while not self._asked.empty():
+            more = self._asked.get()
+            if more is None:
+                self._asked.put(None)
                 break
-            names.append(name)
-        return names
+            threads += more
+        return threads

@@ -1,10 +1,18 @@
 """From an event at a door to the row that the inbox takes: its thread, its time, its identity."""
 
+from typing import Any
+
 import msgspec
 
 from clients import events
+from clients.errors import RetryableError
 from clients.helpdesk import SOURCE, HelpdeskEvent, Ticket
 from tasks.inbox import Row, echo_key, seen_key
+
+
+class UnknownJob(RetryableError):
+    """Another version of the connector, older or newer, put this here: what is to be done is not known."""
+
 
 _RECEIPTS = frozenset({"delivery", "read"})
 
@@ -20,6 +28,14 @@ class Receipt(msgspec.Struct, tag=True):
 
     status: str
     watermark: int
+
+
+def decode_job(body: bytes) -> Reply | Receipt:
+    """Read what an outbound queue holds. Raises `UnknownJob`."""
+    try:
+        return msgspec.json.decode(body, type=Reply | Receipt)
+    except msgspec.MsgspecError as error:
+        raise UnknownJob(f"this version cannot read it: {error}") from None
 
 
 def inbound_thread(thread: events.Thread) -> str:
@@ -91,10 +107,21 @@ def person_of(ticket: Ticket) -> events.Thread | None:
     return events.Thread(str(page_id), str(psid))
 
 
-def reply_row(event: HelpdeskEvent) -> Row:
-    """Return the row for a comment that goes out."""
+def reply_row(event: HelpdeskEvent, known: bytes = b"{}") -> Row:
+    """Return the row for a comment that goes out.
+
+    `known` is the row that it was before: fields that another version put there are kept.
+    """
     person = person_of(event.ticket)
     name = outbound_thread(person) if person else ticket_thread(event.ticket.id)
     prefix = "" if person else "ticket:"
     time = max(0, int(event.time.timestamp() * 1000))
-    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(Reply(event)).decode())
+    body = _merged(msgspec.json.decode(known), msgspec.to_builtins(Reply(event)))
+    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(body).decode())
+
+
+def _merged(known: Any, new: Any) -> Any:
+    """Return the new value, with what only the known one has."""
+    if not (isinstance(known, dict) and isinstance(new, dict)):
+        return new
+    return known | {key: _merged(known.get(key), value) for key, value in new.items()}

@@ -1,22 +1,24 @@
-"""The Celery app. A message is only a wake-up: what has to be done, and in which order, stands in the inbox.
+"""The Celery app. A message only wakes a worker: what has to be done, in which order, stands in the inbox.
 
 So a message may be lost, doubled or late without harm, and everything that makes Celery keep messages safe
-(late acknowledgement, visibility timeout, results) is left out. `docs/design.md` says what was measured.
+(acknowledgement, visibility timeout, results) is left out. `docs/design.md` says what was measured.
 """
 
 import os
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import celery.beat
 import kombu
 import redis
 from celery import Celery, signals
 from celery.app.amqp import AMQP
 from kombu import Queue
 from kombu.exceptions import OperationalError
-from kombu.transport.redis import Channel
+from kombu.transport import redis as transport
+from kombu.utils.json import dumps
 
 from connector import logs
 from connector.settings import get_settings
@@ -28,8 +30,8 @@ HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
 SWEEP_EVERY = 1.0
 """How often the inbox is searched for threads that are due, in seconds."""
 
-WAKE_SIZE = 32
-"""How many threads one wake-up names at most: a worker takes them one after the other."""
+ENOUGH = 64
+"""How many wake-ups wait at most: each brings a worker that goes on for as long as there is work."""
 
 stopping = Event()
 """Set when the worker is told to stop: a task then lets go after the event it is at."""
@@ -44,6 +46,8 @@ def _configuration() -> dict[str, Any]:
             "socket_connect_timeout": 2,
             "socket_keepalive": True,
             "health_check_interval": 10,
+            # Nothing is written for a message that is taken: in a full store the worker would die of it.
+            "ack_emulation": False,
         },
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -67,7 +71,7 @@ def _configuration() -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         # The schedule is one line long: nothing about it has to be remembered over a restart.
-        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_scheduler": "tasks.celery:Scheduler",
         "beat_max_loop_interval": SWEEP_EVERY,
         "beat_schedule": _schedule(settings.helpdesk.polls_every),
     }
@@ -78,13 +82,34 @@ def _schedule(poll_every: float) -> dict[str, Any]:
     poll = {"task": "poll", "schedule": poll_every}
     entries = {"sweep": sweep, "poll": poll} if poll_every else {"sweep": sweep}
     for entry in entries.values():
-        entry["options"] = {"queue": SWEEPS, "expires": 5 * SWEEP_EVERY}
+        # Without `expires`: that would be told by one machine's clock and held to by another's.
+        entry["options"] = {"queue": SWEEPS}
     return entries
+
+
+_PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
+_Channel: Any = transport.Channel
+_put, _queue_bind = _Channel._put, _Channel._queue_bind  # noqa: SLF001 - kombu has no public way
+
+
+def _put_even_if_full(channel: Any, queue: str, message: Any, **options: Any) -> None:
+    try:
+        _put(channel, queue, message, **options)
+    except redis.OutOfMemoryError:
+        with channel.conn_or_acquire() as client:
+            client.register_script(_PUSH)(keys=[queue], args=[dumps(message)])
+
+
+def _bind_if_there_is_room(channel: Any, *binding: Any) -> None:
+    with suppress(redis.OutOfMemoryError):  # our queues are found without
+        _queue_bind(channel, *binding)
 
 
 # A wake-up that was not acknowledged when the broker went away is no loss. Giving it back over the connection
 # that is closed fails, and ends the worker: each restart of the store would restart busy workers (kombu 5.7).
-Channel.do_restore = False
+_Channel.do_restore = False
+# A wake-up is small, and what it leads to frees memory: a store that is full takes it all the same.
+_Channel._put, _Channel._queue_bind = _put_even_if_full, _bind_if_there_is_room  # noqa: SLF001
 
 
 class _Connection(kombu.Connection):
@@ -104,19 +129,36 @@ app = Celery("connector", amqp=_Broker)
 app.add_defaults(_configuration)
 
 
-def wake(threads: Sequence[str]) -> int:
-    """Send wake-ups: one for each thread, or one for several where there are more than the worker has hands.
+class Scheduler(celery.beat.Scheduler):
+    """Beat, which sends nothing more while what it sent before is not taken: no worker runs."""
 
-    Return how many. One that cannot be sent is no loss: the sweep finds the thread again.
+    def apply_async(self, entry: Any, *args: Any, **options: Any) -> Any:
+        """Send the message of an entry."""
+        if _waiting(SWEEPS) < len(self.schedule):
+            return super().apply_async(entry, *args, **options)
+        return None
+
+
+def _waiting(queue: str) -> int:
+    """Return how many messages wait in a queue."""
+    with app.producer_pool.acquire(block=True) as producer:
+        channel: Any = producer.channel
+        return int(channel.client.llen(queue))
+
+
+def wake(threads: int) -> int:
+    """Wake workers for so many threads, unless enough wake-ups wait already. Return how many were sent.
+
+    One that cannot be sent is no loss: the sweep sends another.
     """
-    size = max(1, min(WAKE_SIZE, len(threads) // get_settings().worker.concurrency))
-    starts = range(0, len(threads), size)
+    sent = 0
     try:
-        for start in starts:
-            app.send_task("relay", [list(threads[start : start + size])])
+        for _ in range(min(threads, ENOUGH - _waiting(WAKE_UPS)) if threads else 0):
+            app.send_task("relay")
+            sent += 1
     except (OperationalError, redis.RedisError, OSError) as error:
         log.warning("wake_up_not_sent", error=type(error).__name__)
-    return len(starts)
+    return sent
 
 
 @signals.setup_logging.connect

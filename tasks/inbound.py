@@ -14,7 +14,7 @@ from clients.messenger import Profile
 from clients.text import image, link, to_markdown
 from connector import logs
 from connector.settings import Connection
-from tasks import profiles, receipts
+from tasks import receipts
 from tasks.accept import thread_of
 from tasks.lease import Lease
 from tasks.notes import tell_once
@@ -23,6 +23,8 @@ from tasks.services import Services
 
 log = logs.get(__name__)
 
+LINK = "link"
+"""The name under which the open ticket of a sender is cached."""
 LINK_FOR = 24 * 3600
 """How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
 FETCH_ATTEMPTS = 6
@@ -59,11 +61,6 @@ class Arrival:
     def key(self, suffix: str = "") -> str:
         """Return the idempotency key of a create; the suffix tells several creates apart."""
         return ":".join(filter(None, ("facebook", self.thread.page_id, self.external_id, suffix)))
-
-
-def cache_keys(thread: events.Thread) -> tuple[str, str]:
-    """Name what is cached of a sender: the open ticket, and the profile."""
-    return _link(thread), profiles.cache_key(thread)
 
 
 def relay(service: Services, lease: Lease) -> None:
@@ -165,8 +162,8 @@ def _uploaded(
 ) -> Attachment | File:
     """Move a file from Meta's media host to the helpdesk, once, or keep it open for its comment."""
     step = f"upload:{number}"
-    if done := arrival.lease.step(step):
-        return msgspec.json.decode(done, type=Attachment)
+    if done := _uploaded_before(arrival.lease.step(step)):
+        return done
     with ExitStack() as opened:
         file = opened.enter_context(arrival.service.media.fetch(attachment.url, attachment.kind))
         uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
@@ -175,6 +172,14 @@ def _uploaded(
             return file
     arrival.lease.achieve(step, msgspec.json.encode(uploaded).decode())
     return uploaded
+
+
+def _uploaded_before(recorded: str | None) -> Attachment | None:
+    """Read what was recorded of an upload; of another shape it counts as absent, and the key is the same."""
+    try:
+        return msgspec.json.decode(recorded or "", type=Attachment)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _missing(attachment: events.Attachment, reason: str) -> str:
@@ -208,7 +213,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         try:
             helpdesk.add_comment(ticket_id, comment, arrival.key(suffix))
         except (TicketClosed, NotFound):
-            lease.forget(_link(arrival.thread))
+            lease.forget(LINK)
             suffix = f"after:{ticket_id}"
             continue
         _remember(arrival, ticket_id)
@@ -241,7 +246,7 @@ def _has_comment(arrival: Arrival, ticket_id: str) -> bool:
 
 def _open_tickets(arrival: Arrival) -> Iterator[str]:
     """Yield the ticket that was used last, then the one that the helpdesk finds."""
-    known = (arrival.lease.cached(_link(arrival.thread)) or b"").decode()
+    known = (arrival.lease.cached(LINK) or b"").decode()
     if known:
         yield known
     found = arrival.service.helpdesk.find_open_ticket(arrival.thread.page_id, arrival.thread.psid)
@@ -255,12 +260,8 @@ def _open_tickets(arrival: Arrival) -> Iterator[str]:
 
 def _remember(arrival: Arrival, ticket_id: str) -> None:
     """Keep where the sender's messages go; the next one will probably go there, too."""
-    arrival.lease.cache(_link(arrival.thread), ticket_id.encode(), LINK_FOR)
+    arrival.lease.cache(LINK, ticket_id.encode(), LINK_FOR)
     arrival.lease.foresee("call", f"comment:{ticket_id}")
-
-
-def _link(thread: events.Thread) -> str:
-    return f"mc:link:{thread.page_id}:{thread.psid}"
 
 
 def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:

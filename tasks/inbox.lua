@@ -1,184 +1,413 @@
 -- The inbox: every change of a thread's queue is one call of this script, so no crash can come in between.
 --
---   mc:queue:<thread>   list    "<id> <time> <body>", the oldest first; the head is the one to relay
---   mc:lease:<thread>   hash    token, until (who works on the thread), not_before (backoff of its head)
---   mc:event:<id>       hash    what is known of a begun event: attempts, history, and the steps that were taken
---   mc:due              zset    thread -> when it has to be looked at, if nobody has let go of it before
---   mc:seen:<key>       string  the event was accepted (dedup)
---   mc:echo:<mark>      string  mid of the part that came back as an echo
---   mc:pause:<side>     hash    why nothing is sent to that side for now; pace (ms) and turn of the threads that wait
---   mc:dead             hash    id -> an event that could not be delivered, with its history
---   mc:stats            hash    counters for /metrics
+-- ARGV: prefix of all keys, name of the function, its arguments. Behind the prefix:
+--
+--   jobs:<thread>    zset    "<id> <accepted> <time> <body>" by time; what was begun comes before all others
+--   lease:<thread>   hash    token, until (who works on the thread), not_before (backoff of its head)
+--   event:<id>       hash    what is known of a begun event: attempts, history, and the steps that were taken
+--   oldest           zset    thread -> when its head was accepted; every thread that has work is in here, and in
+--                            one of the next two:
+--   later            zset    thread -> when to look at it again: its lease has run out, or its backoff is over
+--   ready:<group>    zset    thread -> since when it waits for a worker; a group is one direction of one page
+--   fresh:<group>    list    the last of them that came, the newest first; a hint
+--   ready            zset    group -> how much of it is worked on, then when it last had its turn
+--   running          hash    group -> how many of its threads are worked on
+--   taken:<token>    string  thread that was claimed with a token, for a call whose answer got lost
+--   seen:<key>       string  the event was accepted (dedup)
+--   echo:<mark>      string  mid of the part that came back as an echo
+--   pauses           zset    side -> until when nothing is sent to it
+--   pause:<side>     hash    why, and for a side that asked to slow down: how many threads may go on in a second
+--                            (rate), when that second began (since), and how many did (gone)
+--   held:<side>      set     groups that wait for a side that is paused; held: the sides that hold some
+--   dead             hash    id -> an event that could not be delivered, with its history
+--   stats            hash    counters for /metrics
+--   room             string  whether there is room for more events, looked up now and then
 --
 -- The clock is the store's own, in milliseconds. Every function may be repeated with the same arguments
 -- without harm, because redis-py repeats a call whose answer it did not get. A worker names its lease by a
 -- token that no other claim ever had: a call with a token that is no longer the lease's changes nothing.
 
+local P = ARGV[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local function queue_of(thread) return 'mc:queue:' .. thread end
-local function lease_of(thread) return 'mc:lease:' .. thread end
-local function record_of(event) return 'mc:event:' .. string.match(event, '^%d+') end
-local function time_of(event) return tonumber(string.match(event, '^%d+ (%d+)')) or 0 end
+local BEGUN = -1        -- the score of a head that was begun: no other event goes before it
+local TURN = 10 ^ 13    -- more than any time in ms: among groups, fewer running threads weigh more than time
+local FRESHEST = 100    -- how many of the last that came are remembered as such
+local ROOM_FOR = 500    -- ms that the answer holds whether there is room
+local FULL_AT = 0.9     -- of maxmemory: what is left is for finishing what was accepted
+local SPEED_UP = 1.25   -- a side that asked to slow down gets so many times more threads each second
+local FULL_SPEED = 200  -- threads a second that need no more care
+
+local function jobs_of(thread) return P .. 'jobs:' .. thread end
+local function lease_of(thread) return P .. 'lease:' .. thread end
+local function record_of(event) return P .. 'event:' .. string.format('%d', string.match(event, '^%d+')) end
 local function owns(thread, token) return redis.call('HGET', lease_of(thread), 'token') == token end
+local function head_of(thread) return redis.call('ZRANGE', jobs_of(thread), 0, 0)[1] end
+local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
+
+-- A queue's name is `in:<page>:<psid>`, `out:<page>:<psid>` or `ticket:<id>`.
+local function group_of(thread) return string.match(thread, '^%a+:[^:]*:') or string.match(thread, '^[^:]*:') or thread end
+local function side_of(group)
+  local page = string.match(group, '^out:([^:]*):')
+  return page and 'page:' .. page or 'helpdesk'
+end
 
 -- A store that lost its last writes does not know, or no more, what a worker is at, and gives its id again.
 local function is_at(thread, token, id)
-  local head = owns(thread, token) and redis.call('LINDEX', queue_of(thread), 0)
-  return head and string.match(head, '^%d+') == id
+  local head = owns(thread, token) and head_of(thread)
+  return head and tonumber(string.match(head, '^%d+')) == tonumber(id)
 end
 
 -- Put an event in its place by the time it was sent at. Meta's own retries, and a dead letter that is tried
 -- again, come late: they go before what was sent after them, but never before an event that was begun.
-local function insert(thread, event)
-  local queue, time = queue_of(thread), time_of(event)
-  local last = redis.call('LINDEX', queue, -1)
-  if not last or time_of(last) <= time then
-    redis.call('RPUSH', queue, event)
-    return
+local function insert(thread, id, accepted, time, body)
+  local event = string.format('%016d %d %d ', id, accepted, time) .. body
+  redis.call('ZADD', jobs_of(thread), time, event)
+end
+
+-- What 0.1.0 left: a list, whose head was begun if the thread has a lease.
+local function adopt(thread)
+  local list = P .. 'queue:' .. thread
+  if redis.call('EXISTS', list) == 0 then return end
+  local last = redis.call('EXISTS', lease_of(thread)) == 1 and BEGUN or 0
+  for _, row in ipairs(redis.call('LRANGE', list, 0, -1)) do
+    local id, time, body = string.match(row, '^(%d+) (%d+) (.*)$')
+    if not id then id, time, body = redis.call('INCR', P .. 'ids'), now, row end
+    local event = string.format('%016d %d %d ', id, math.min(time, now), time) .. body
+    if last ~= BEGUN then last = math.max(last, tonumber(time)) end
+    redis.call('ZADD', jobs_of(thread), last, event)
+    if last == BEGUN then last = 0 end
   end
-  local place, begun = redis.call('LLEN', queue), redis.call('EXISTS', lease_of(thread))
-  while place > begun and time_of(redis.call('LINDEX', queue, place - 1)) > time do place = place - 1 end
-  if place == 0 then
-    redis.call('LPUSH', queue, event)
-  else
-    redis.call('LINSERT', queue, 'AFTER', redis.call('LINDEX', queue, place - 1), event)
+  redis.call('DEL', list)
+end
+
+-- Have a group's turn come, unless its side is paused.
+local function offer(group)
+  if redis.call('SISMEMBER', P .. 'held:' .. side_of(group), group) == 1 then return false end
+  local running = redis.call('HGET', P .. 'running', group) or 0
+  redis.call('ZADD', P .. 'ready', 'NX', running * TURN + now, group)
+  return true
+end
+
+-- Have a thread wait for a worker. Return whether one may take it now.
+local function enqueue(thread)
+  local group = group_of(thread)
+  redis.call('ZADD', P .. 'ready:' .. group, 'NX', now, thread)
+  return offer(group)
+end
+
+local function dequeue(thread)
+  local group = group_of(thread)
+  redis.call('ZREM', P .. 'ready:' .. group, thread)
+  if redis.call('EXISTS', P .. 'ready:' .. group) == 0 then
+    redis.call('ZREM', P .. 'ready', group)
+    redis.call('DEL', P .. 'fresh:' .. group)
   end
 end
 
--- What a worker needs to go on: the head, what is known of it, and what stands under other keys that it asks for.
--- An empty queue lets go of the lease.
-local function head_or_let_go(thread, ...)
-  local head = redis.call('LINDEX', queue_of(thread), 0)
-  if head then return {head, redis.call('HGETALL', record_of(head)), ... and redis.call('MGET', ...) or {}} end
+-- Note that one thread more, or less, of a group is worked on.
+local function run(group, change)
+  local running = redis.call('HINCRBY', P .. 'running', group, change)
+  if running <= 0 then redis.call('HDEL', P .. 'running', group) end
+  if redis.call('ZSCORE', P .. 'ready', group) then
+    redis.call('ZADD', P .. 'ready', math.max(running, 0) * TURN + now, group)
+  end
+end
+
+-- End the work on a thread; what is known of its head's backoff stays.
+local function let_go(thread)
+  if redis.call('HDEL', lease_of(thread), 'token', 'until') > 0 then run(group_of(thread), -1) end
+  redis.call('ZREM', P .. 'later', thread)
+end
+
+local function forget(thread)
+  let_go(thread)
+  dequeue(thread)
   redis.call('DEL', lease_of(thread))
-  redis.call('ZREM', 'mc:due', thread)
-  return {}
+  redis.call('ZREM', P .. 'oldest', thread)
+end
+
+-- What a worker needs to go on: the head, what is known of it, and what is cached of the thread's person.
+-- An empty queue ends the lease.
+local function head_or_forget(thread, ...)
+  local head = head_of(thread)
+  if not head then
+    forget(thread)
+    return {}
+  end
+  redis.call('ZADD', jobs_of(thread), BEGUN, head)
+  redis.call('ZADD', P .. 'oldest', string.match(head, '^%d+ (%d+)'), thread)
+  local cached = {}
+  for i, name in ipairs({...}) do cached[i] = redis.call('GET', P .. name .. string.match(thread, ':.*')) end
+  return {thread, head, redis.call('HGETALL', record_of(head)), cached}
+end
+
+-- Have those wait for a worker that were put off until now, or whose worker died, and whose side is back.
+local function promote(limit)
+  for _, thread in ipairs(redis.call('ZRANGE', P .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
+    redis.call('ZREM', P .. 'due', thread)  -- by 0.1.0
+    redis.call('ZADD', P .. 'later', now, thread)
+  end
+  for _, thread in ipairs(redis.call('ZRANGE', P .. 'later', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
+    adopt(thread)
+    let_go(thread)
+    local head = head_of(thread)
+    if head then
+      redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), thread)
+      enqueue(thread)
+    else
+      forget(thread)
+    end
+  end
+  for _, side in ipairs(redis.call('SMEMBERS', P .. 'held')) do
+    if tonumber(redis.call('ZSCORE', P .. 'pauses', side) or 0) <= now then
+      local groups = redis.call('SMEMBERS', P .. 'held:' .. side)
+      redis.call('DEL', P .. 'held:' .. side)
+      redis.call('SREM', P .. 'held', side)
+      for _, group in ipairs(groups) do offer(group) end
+    end
+  end
+end
+
+-- Hold a group back while its side is paused. Return whether it is.
+local function hold(group)
+  local side = side_of(group)
+  if tonumber(redis.call('ZSCORE', P .. 'pauses', side) or 0) <= now then return false end
+  redis.call('ZREM', P .. 'ready', group)
+  redis.call('SADD', P .. 'held:' .. side, group)
+  redis.call('SADD', P .. 'held', side)
+  return true
+end
+
+-- A side that asked to slow down gets a few threads a second at first, then more and more.
+local function pace(side)
+  local pause = P .. 'pause:' .. side
+  local known = redis.call('HMGET', pause, 'rate', 'since', 'gone')
+  local rate, since, gone = tonumber(known[1] or 0), tonumber(known[2] or now), tonumber(known[3] or 0)
+  if rate == 0 or rate > FULL_SPEED then
+    redis.call('DEL', pause)
+    return
+  end
+  if now - since >= 1000 then rate, since, gone = rate * SPEED_UP, now, 0 end
+  redis.call('HSET', pause, 'rate', tostring(rate), 'since', since, 'gone', gone + 1)
+  if gone + 1 >= rate then redis.call('ZADD', P .. 'pauses', since + 1000, side) end
+end
+
+-- Take the lease of a thread; nothing if it is taken, or if its head waits.
+local function grant(thread, token, lease, ...)
+  local state = redis.call('HMGET', lease_of(thread), 'token', 'until', 'not_before')
+  if state[1] ~= token then
+    local free = math.max(state[1] and tonumber(state[2]) or 0, tonumber(state[3] or 0))
+    if free > now then
+      redis.call('ZADD', P .. 'later', free, thread)
+      return {}
+    end
+    if not state[1] then run(group_of(thread), 1) end
+  end
+  adopt(thread)
+  redis.call('HSET', lease_of(thread), 'token', token, 'until', now + lease)
+  redis.call('ZADD', P .. 'later', now + lease, thread)
+  redis.call('SET', P .. 'taken:' .. token, thread, 'PX', lease)
+  return head_or_forget(thread, ...)
+end
+
+-- Choose a thread of a group: the newest that came, or the one that waits longest.
+local function choose(group, newest)
+  while newest == '1' do
+    local thread = redis.call('LPOP', P .. 'fresh:' .. group)
+    if not thread then break end
+    if redis.call('ZSCORE', P .. 'ready:' .. group, thread) then return thread end
+  end
+  return redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0)[1]
+end
+
+-- Whether the store can take more events and still finish those that it has.
+local function has_room()
+  local known = redis.call('GET', P .. 'room')
+  if known then return known == '1' end
+  local memory = redis.call('INFO', 'memory')
+  local used, limit = string.match(memory, 'used_memory:(%d+)'), string.match(memory, 'maxmemory:(%d+)')
+  local room = tonumber(limit) == 0 or tonumber(used) < FULL_AT * limit
+  redis.call('SET', P .. 'room', room and '1' or '0', 'PX', ROOM_FOR)
+  return room
 end
 
 local inbox = {}
 
--- accept(grace, ttl, rows) -> {number of new events, thread that was idle…}
+-- accept(ttl, rows) -> how many threads now want a worker
 -- Rows are packed (MessagePack): key, thread, time, body, key, thread, … A row without a thread only leaves its body
 -- under its key: the mid of an echo.
-function inbox.accept(grace, ttl, packed)
-  local new, answer, rows = 0, {0}, cmsgpack.unpack(packed)
+function inbox.accept(ttl, packed)
+  if not has_room() then return redis.error_reply('OOM the store is nearly full') end
+  local new, ready, rows = 0, 0, cmsgpack.unpack(packed)
   for i = 1, #rows, 4 do
-    local key, thread, time, body = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+    local key, thread, time, body = P .. rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
     if thread == '' then
       redis.call('SET', key, body, 'PX', ttl)
     elseif redis.call('SET', key, '', 'NX', 'PX', ttl) then
       new = new + 1
-      insert(thread, redis.call('INCR', 'mc:ids') .. ' ' .. time .. ' ' .. body)
-      if redis.call('ZADD', 'mc:due', 'NX', now + grace, thread) == 1 then answer[#answer + 1] = thread end
+      insert(thread, redis.call('INCR', P .. 'ids'), now, time, body)
+      if redis.call('ZADD', P .. 'oldest', 'NX', now, thread) == 1 then
+        if enqueue(thread) then ready = ready + 1 end
+        local fresh = P .. 'fresh:' .. group_of(thread)
+        if redis.call('LPUSH', fresh, thread) > 2 * FRESHEST then redis.call('LTRIM', fresh, 0, FRESHEST - 1) end
+      end
     end
   end
-  answer[1] = new
-  if new > 0 then redis.call('HINCRBY', 'mc:stats', 'accepted', new) end
-  return answer
+  if new > 0 then redis.call('HINCRBY', P .. 'stats', 'accepted', new) end
+  return ready
 end
 
--- claim(thread, token, lease, side, key…) -> {event, its record, values of the keys} | {}
-function inbox.claim(thread, token, lease, side, ...)
-  local state = redis.call('HMGET', lease_of(thread), 'token', 'until', 'not_before')
-  if state[1] ~= token then
-    if state[1] and tonumber(state[2]) > now then return {} end
-    if state[3] and tonumber(state[3]) > now then return {} end
-    local pause = redis.call('PTTL', 'mc:pause:' .. side)
-    if pause > 0 then
-      local pace = redis.call('HGET', 'mc:pause:' .. side, 'pace')
-      local turn = redis.call('HINCRBY', 'mc:pause:' .. side, 'turn', 1)
-      redis.call('ZADD', 'mc:due', 'XX', now + pause + turn * pace, thread)
-      return {}
+-- claim(token, lease, newest, thread, cache…) -> {thread, event, its record, what is cached} | {}
+-- Without a thread it is the turn of the group that has the fewest threads worked on, then of the one that had no
+-- turn for longest: no page, and no direction, takes more than its share while others wait. In a group the newest
+-- and the longest waiting take turns, as the worker says: who writes now does not wait behind yesterday.
+function inbox.claim(token, lease, newest, thread, ...)
+  if thread ~= '' then
+    if hold(group_of(thread)) then return {} end
+    dequeue(thread)
+    return grant(thread, token, lease, ...)
+  end
+  local taken = redis.call('GET', P .. 'taken:' .. token)
+  if taken then return grant(taken, token, lease, ...) end
+  promote(20)
+  for _ = 1, 100 do
+    local group = redis.call('ZRANGE', P .. 'ready', 0, 0)[1]
+    if not group then return {} end
+    if not hold(group) then
+      thread = choose(group, newest)
+      if thread then
+        dequeue(thread)
+        local answer = grant(thread, token, lease, ...)
+        if answer[1] then
+          pace(side_of(group))
+          return answer
+        end
+      else
+        redis.call('ZREM', P .. 'ready', group)
+      end
     end
   end
-  redis.call('HSET', lease_of(thread), 'token', token, 'until', now + lease)
-  redis.call('ZADD', 'mc:due', now + lease, thread)
-  return head_or_let_go(thread, ...)
+  return {}
 end
 
 -- renew(thread, token, lease) -> 1 | 0
 function inbox.renew(thread, token, lease)
   if not owns(thread, token) then return 0 end
   redis.call('HSET', lease_of(thread), 'until', now + lease)
-  redis.call('ZADD', 'mc:due', 'XX', now + lease, thread)
+  redis.call('ZADD', P .. 'later', now + lease, thread)
   return 1
 end
 
--- record(thread, token, id, step, value) -> 1 | 0
+-- record(thread, token, id, step, value) -> the value | false; the value NOW is the store's time
 function inbox.record(thread, token, id, step, value)
-  if not is_at(thread, token, id) then return 0 end
-  redis.call('HSET', 'mc:event:' .. id, step, value)
-  return 1
+  if not is_at(thread, token, id) then return false end
+  if value == 'NOW' then value = string.format('%d', now) end
+  redis.call('HSET', P .. 'event:' .. id, step, value)
+  return value
 end
 
--- finish(thread, token, id, counter, letter, step, value) -> {next event, its record before this call} | {}
+-- finish(thread, token, id, counter, letter, step, value) -> as claim, without what is cached
 -- The event is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
 -- next event, as if its worker had begun it already.
 function inbox.finish(thread, token, id, counter, letter, step, value)
   if not owns(thread, token) then return {} end
   if is_at(thread, token, id) then
-    local head = redis.call('LPOP', queue_of(thread))
+    local head = head_of(thread)
+    redis.call('ZREM', jobs_of(thread), head)
     redis.call('HDEL', lease_of(thread), 'not_before')
-    redis.call('HINCRBY', 'mc:stats', counter, 1)
+    count(counter)
     if letter == '' then
       redis.call('DEL', record_of(head))
     else
       redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed')
-      redis.call('HSET', 'mc:dead', id, letter)
+      redis.call('HSET', P .. 'dead', id, letter)
     end
   end
-  local answer = head_or_let_go(thread)
-  if answer[1] and step ~= '' then redis.call('HSETNX', record_of(answer[1]), step, value) end
+  local answer = head_or_forget(thread)
+  if answer[1] and step ~= '' then redis.call('HSETNX', record_of(answer[2]), step, value) end
   return answer
 end
 
 -- later(thread, token, id, delay, attempts, history) -> 1 | 0
 function inbox.later(thread, token, id, delay, attempts, history)
   if not is_at(thread, token, id) then return 0 end
-  redis.call('HSET', 'mc:event:' .. id, 'attempts', attempts, 'history', history)
-  redis.call('HDEL', lease_of(thread), 'token', 'until')
+  redis.call('HSET', P .. 'event:' .. id, 'attempts', attempts, 'history', history)
+  let_go(thread)
   redis.call('HSET', lease_of(thread), 'not_before', now + delay)
-  redis.call('ZADD', 'mc:due', now + delay, thread)
-  redis.call('HINCRBY', 'mc:stats', 'postponed', 1)
+  redis.call('ZADD', P .. 'later', now + delay, thread)
+  count('postponed')
   return 1
 end
 
--- release(thread, token, grace) -> 1 | 0: let go of a thread that has more work, which a wake-up will take on
-function inbox.release(thread, token, grace)
+-- release(thread, token) -> 1 | 0: let go of a thread that has more work; others have their turn first
+function inbox.release(thread, token)
   if not owns(thread, token) then return 0 end
+  let_go(thread)
   redis.call('DEL', lease_of(thread))
-  redis.call('ZADD', 'mc:due', now + grace, thread)
+  local head = head_of(thread)
+  redis.call('ZADD', jobs_of(thread), string.match(head, '^%d+ %d+ (%d+)'), head)
+  enqueue(thread)
   return 1
 end
 
--- sweep(limit, grace) -> {thread…} that are due; each is due again if nobody takes it within the grace
-function inbox.sweep(limit, grace)
-  local due = redis.call('ZRANGE', 'mc:due', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
-  for _, thread in ipairs(due) do redis.call('ZADD', 'mc:due', 'XX', now + grace, thread) end
-  return due
+-- sweep(limit, enough) -> how many threads want a worker, no more than is enough to know
+function inbox.sweep(limit, enough)
+  promote(limit)
+  local ready = 0
+  for _, group in ipairs(redis.call('ZRANGE', P .. 'ready', 0, enough - 1)) do
+    if not hold(group) then ready = ready + redis.call('ZCARD', P .. 'ready:' .. group) end
+    if ready >= tonumber(enough) then break end
+  end
+  return math.min(ready, enough)
 end
 
--- revive(id, thread, event) -> 1 | 0: take a letter back into its thread's queue
-function inbox.revive(id, thread, event)
-  if redis.call('HDEL', 'mc:dead', id) == 0 then return 0 end
-  insert(thread, event)
-  redis.call('ZADD', 'mc:due', 'NX', now, thread)
+-- pause(side, duration, rate, reason): send nothing to a side for a while, and then so many threads a second
+function inbox.pause(side, duration, rate, reason)
+  redis.call('DEL', P .. 'pause:' .. side)
+  redis.call('HSET', P .. 'pause:' .. side, 'reason', reason, 'rate', rate)
+  redis.call('ZADD', P .. 'pauses', now + duration, side)
+end
+
+-- revive(id, thread, time, body) -> 1 | 0: take a letter back into its thread's queue
+function inbox.revive(id, thread, time, body)
+  if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
+  insert(thread, id, now, time, body)
+  if redis.call('ZADD', P .. 'oldest', 'NX', now, thread) == 1 then enqueue(thread) end
   return 1
 end
 
 -- drop(id) -> 1 | 0: throw a letter away
 function inbox.drop(id)
-  if redis.call('HDEL', 'mc:dead', id) == 0 then return 0 end
-  redis.call('DEL', 'mc:event:' .. id)
+  if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
+  redis.call('DEL', P .. 'event:' .. id)
   return 1
 end
 
--- overdue() -> ms since the longest waiting thread was due, 0 if none is
-function inbox.overdue()
-  local first = redis.call('ZRANGE', 'mc:due', 0, 0, 'WITHSCORES')
-  return first[2] and math.max(0, now - first[2]) or 0
+-- state() -> {threads with work, age of the oldest event (ms), how long one waits for a worker (ms), dead letters,
+--             side, how long its pause still lasts (ms; negative: since it ended), …}
+function inbox.state()
+  local oldest = redis.call('ZRANGE', P .. 'oldest', 0, 0, 'WITHSCORES')[2] or now
+  local due = {redis.call('ZRANGE', P .. 'later', 0, 0, 'WITHSCORES')[2] or now}
+  for i, group in ipairs(redis.call('ZRANGE', P .. 'ready', 0, 999)) do
+    due[i + 1] = redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0, 'WITHSCORES')[2] or now
+  end
+  local first = now
+  for _, at in ipairs(due) do first = math.min(first, at) end
+  local answer = {redis.call('ZCARD', P .. 'oldest'), now - oldest, now - first, redis.call('HLEN', P .. 'dead')}
+  local pauses = redis.call('ZRANGE', P .. 'pauses', 0, -1, 'WITHSCORES')
+  for i = 1, #pauses, 2 do
+    answer[#answer + 1] = pauses[i]
+    answer[#answer + 1] = pauses[i + 1] - now
+  end
+  return answer
 end
 
-return inbox[ARGV[1]](unpack(ARGV, 2, math.min(#ARGV, 8)))
+-- probe() -> 1 if events can be accepted, else 0
+function inbox.probe()
+  redis.call('SET', P .. 'probe', now, 'PX', 60000)
+  return has_room() and 1 or 0
+end
+
+return inbox[ARGV[2]](unpack(ARGV, 3))

@@ -1,13 +1,12 @@
 """The inbox: every accepted event, in its thread's order, until it is done. `inbox.lua` holds its rules."""
 
 import hashlib
-import json
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import redis
@@ -16,13 +15,18 @@ from redis.retry import Retry
 
 from tasks.lease import NO_STEP, Event, Lease
 
-SCRIPT = files("tasks").joinpath("inbox.lua").read_text()
-SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+T = TypeVar("T")
+
+_SOURCE = files("tasks").joinpath("inbox.lua").read_text()
+SCRIPT = "#!lua flags=allow-oom\n" + _SOURCE
+"""What workers run: it frees memory in the end, so a full store must let it."""
+ACCEPT_SCRIPT = "#!lua\n" + _SOURCE
+ACCEPT_SHA = hashlib.sha1(ACCEPT_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
 """How long an accepted event is remembered, in ms; Meta gives up its retries long before."""
-GRACE = 2000
-"""How long a wake-up may take to arrive before the next one is sent, in ms."""
+SHOWN_AS_PAUSED = 10_000
+"""How long a pause is shown beyond its end, in ms: a side that is still down is paused anew soon after."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -53,40 +57,59 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How much there is to do: threads with work, how long the oldest is overdue (seconds), dead letters."""
+    """How much there is to do, by the store's clock; times are in seconds.
+
+    `oldest` is the age of the oldest accepted event that is not done, whatever it waits for; `overdue` is how
+    long a thread that could be worked on waits for a worker. `pauses` tells of each side that ever was paused
+    whether it still is.
+    """
 
     threads: int
+    oldest: float
     overdue: float
     dead: int
+    pauses: Mapping[str, bool]
 
 
 class Inbox:
-    """The inbox as the tasks and the command line use it. Raises `redis.RedisError` if the store is away."""
+    """The inbox as the tasks and the command line use it. Raises `redis.RedisError` if the store is away.
 
-    def __init__(self, store: redis.Redis, lease: float = 15.0) -> None:
+    `prefix` begins each of its keys.
+    """
+
+    def __init__(self, store: redis.Redis, lease: float = 15.0, prefix: str = "") -> None:
         self.store = store
+        self.prefix = prefix + "mc:"
         self._lease = lease
         self._script = store.register_script(SCRIPT)
+        self._accept = store.register_script(ACCEPT_SCRIPT)
 
     def _run(self, name: str, *arguments: Any) -> Any:
-        return self._script(args=[name, *arguments])
+        return self._script(args=[self.prefix, name, *arguments])
 
-    def accept(self, rows: Iterable[Row]) -> list[str]:
-        """Store events and return the threads that were idle and now want a wake-up."""
-        return idle_threads(self._run(*accept_arguments(rows)))
+    def key(self, name: str) -> str:
+        """Return the whole name of a key."""
+        return self.prefix + name
 
-    def claim(self, thread: str, side: str, *keys: str) -> Lease | None:
-        """Take the lease of a thread, unless it is taken, waits, has no work, or its side is paused.
+    def accept(self, rows: Iterable[Row]) -> int:
+        """Store events and return how many threads now want a worker.
 
-        The lease knows what is cached under `keys`, three at most.
+        Raises `redis.OutOfMemoryError` if the store is nearly full.
+        """
+        return int(self._accept(args=accept_arguments(rows, self.prefix)))
+
+    def claim(self, thread: str = "", cached: Sequence[str] = ()) -> Lease | None:
+        """Take the lease of the thread whose turn it is, or of a certain one; None if there is none to take.
+
+        The lease knows what is cached of its person under these names.
         """
         token, asked = secrets.token_hex(8), time.monotonic()
-        answer = self._run("claim", thread, token, _ms(self._lease), side, *keys)
-        event = _event(answer)
-        if event is None:
+        newest = secrets.randbelow(2)
+        answer = self._run("claim", token, _ms(self._lease), newest, thread, *cached)
+        if not answer:
             return None
-        lease = Lease(self, thread, token, event, asked + self._lease)
-        lease.learn({key: value for key, value in zip(keys, answer[2], strict=True) if value is not None})
+        lease = Lease(self, answer[0].decode(), token, _event(answer), asked + self._lease)
+        lease.learn({name: value for name, value in zip(cached, answer[3], strict=True) if value is not None})
         return lease
 
     def renew(self, lease: Lease) -> float:
@@ -95,11 +118,14 @@ class Inbox:
         good = self._run("renew", lease.thread, lease.token, _ms(self._lease))
         return asked + self._lease if good else 0.0
 
-    def record(self, lease: Lease, name: str, value: str) -> None:
-        """Record a step. Raises `Stale` if the lease is lost."""
-        if not self._run("record", lease.thread, lease.token, lease.event.id, f"step:{name}", value):
+    def record(self, lease: Lease, name: str, value: str) -> str:
+        """Record a step and return its value; `NOW` is the store's time. Raises `Stale` without a lease."""
+        recorded = self._run("record", lease.thread, lease.token, lease.event.id, f"step:{name}", value)
+        if recorded is None:
             lease.deadline = 0.0
             lease.check()
+            return ""
+        return cast("bytes", recorded).decode()
 
     def finish(self, lease: Lease, counter: str, letter: str, step: tuple[str, str]) -> Event | None:
         """Take the head off a queue and return the next one, for which a step is recorded, if one is named.
@@ -109,7 +135,8 @@ class Inbox:
         name, value = step
         recorded = (f"step:{name}", value) if name else NO_STEP
         id_ = lease.event.id
-        return _event(self._run("finish", lease.thread, lease.token, id_, counter, letter, *recorded))
+        answer = self._run("finish", lease.thread, lease.token, id_, counter, letter, *recorded)
+        return _event(answer) if answer else None
 
     def later(self, lease: Lease, delay: float, attempts: int, history: str) -> None:
         """Put a thread off."""
@@ -117,63 +144,61 @@ class Inbox:
 
     def release(self, lease: Lease) -> None:
         """Give a thread back."""
-        self._run("release", lease.thread, lease.token, GRACE)
+        self._run("release", lease.thread, lease.token)
 
-    def sweep(self, limit: int) -> list[str]:
-        """Return threads that are due and that nobody works on."""
-        return [thread.decode() for thread in self._run("sweep", limit, GRACE)]
+    def sweep(self, limit: int, enough: int) -> int:
+        """Have threads that are due wait for a worker, `limit` at most.
 
-    def overdue(self) -> float:
-        """Return for how many seconds the longest waiting thread has been due."""
-        return float(self._run("overdue")) / 1000
+        Return how many want one; no more than is `enough` to know.
+        """
+        return int(self._run("sweep", limit, enough))
 
     def state(self) -> State:
         """Return how much there is to do."""
-        threads, dead = self.store.zcard("mc:due"), self.store.hlen("mc:dead")
-        return State(threads, self.overdue(), dead)
+        threads, oldest, overdue, dead, *pauses = self._run("state")
+        lasts = zip(pauses[::2], pauses[1::2], strict=True)
+        paused = {side.decode(): float(left) > -SHOWN_AS_PAUSED for side, left in lasts}
+        return State(threads, oldest / 1000, overdue / 1000, dead, paused)
+
+    def has_room(self) -> bool:
+        """Write to the store, and tell whether it takes more events."""
+        return bool(self._run("probe"))
 
     def stats(self) -> dict[str, int]:
         """Return how many events were accepted, relayed, postponed and given up, by lane."""
-        counts = cast("dict[bytes, bytes]", self.store.hgetall("mc:stats"))
+        counts = cast("dict[bytes, bytes]", self.store.hgetall(self.key("stats")))
         return {name.decode(): int(count) for name, count in counts.items()}
 
-    def pause(self, side: str, seconds: float, reason: str, pace: float = 0) -> None:
+    def now(self) -> float:
+        """Return the store's time, in seconds since 1970. All that is due, or has an age, goes by it."""
+        seconds, microseconds = self.store.time()
+        return seconds + microseconds / 1e6
+
+    def pause(self, side: str, seconds: float, reason: str, rate: float = 0) -> None:
         """Send nothing to a side for a while: `helpdesk`, or `page:<page_id>`.
 
-        Threads that wait for it go on one after the other then, `pace` seconds apart.
+        With a `rate` only so many threads a second go on afterwards, and soon more; else all of them.
         """
-        key = f"mc:pause:{side}"
-        with self.store.pipeline() as pipeline:
-            pipeline.delete(key)
-            pipeline.hset(key, mapping={"reason": reason, "pace": int(pace * 1000)})
-            pipeline.pexpire(key, _ms(seconds))
-            # For /metrics. A side that is still down is paused anew soon after each pause.
-            pipeline.hset("mc:paused", side, str(int(time.time() + seconds + 10)))
-            pipeline.execute()
-
-    def paused_sides(self) -> dict[str, bool]:
-        """Return the sides that ever were paused, and whether they are now."""
-        until = cast("dict[bytes, bytes]", self.store.hgetall("mc:paused"))
-        return {side.decode(): int(end) > time.time() for side, end in until.items()}
+        self._run("pause", side, _ms(seconds), rate, reason)
 
     def echo(self, page_id: str, mark: str) -> str | None:
         """Return the mid of a part that came back as an echo."""
-        mid = cast("bytes | None", self.store.get(echo_key(page_id, mark)))
+        mid = cast("bytes | None", self.store.get(self.key(echo_key(page_id, mark))))
         return mid.decode() if mid else None
 
     def letters(self) -> list[Letter]:
         """Return the dead letters, the oldest first."""
-        found = cast("dict[bytes, bytes]", self.store.hgetall("mc:dead"))
+        found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("dead")))
         return sorted((_letter(id_, value) for id_, value in found.items()), key=lambda letter: letter.id)
 
     def letter(self, id_: int) -> Letter | None:
         """Return one dead letter."""
-        value = cast("bytes | None", self.store.hget("mc:dead", str(id_)))
+        value = cast("bytes | None", self.store.hget(self.key("dead"), str(id_)))
         return _letter(id_, value) if value else None
 
     def revive(self, letter: Letter) -> bool:
         """Put a dead letter back into its thread, in its place by time."""
-        return bool(self._run("revive", letter.id, letter.thread, f"{letter.id} {letter.time} {letter.body}"))
+        return bool(self._run("revive", letter.id, letter.thread, letter.time, letter.body))
 
     def drop(self, id_: int) -> bool:
         """Throw a dead letter away."""
@@ -195,47 +220,62 @@ def connect(url: str, *, patient: bool = True) -> redis.Redis:
 _pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack knows no bytes
 
 
-def accept_arguments(rows: Iterable[Row]) -> list[Any]:
-    """Return what the script takes to accept rows."""
+def accept_arguments(rows: Iterable[Row], prefix: str) -> list[Any]:
+    """Return what the script takes to accept rows; `prefix` is the inbox's."""
     flat = [part for row in rows for part in (row.key, row.thread, str(row.time), row.body)]
-    return ["accept", GRACE, SEEN_FOR, _pack(flat)]
-
-
-def idle_threads(answer: Sequence[Any]) -> list[str]:
-    """Read what the script answers to an accept."""
-    return [thread.decode() for thread in answer[1:]]
+    return [prefix, "accept", SEEN_FOR, _pack(flat)]
 
 
 def seen_key(key: str) -> str:
     """Name the mark that an event was accepted."""
-    return f"mc:seen:{key}"
+    return f"seen:{key}"
 
 
 def echo_key(page_id: str, mark: str) -> str:
     """Name the record that a part of a reply came back as an echo."""
-    return f"mc:echo:{page_id}:{mark}"
+    return f"echo:{page_id}:{mark}"
 
 
-def _event(answer: Sequence[Any]) -> Event | None:
-    if not answer:
-        return None
-    id_, time_, body = answer[0].split(b" ", 2)
-    pairs = [part.decode() for part in answer[1]]
+def _event(answer: Sequence[Any]) -> Event:
+    id_, accepted, time_, body = answer[1].split(b" ", 3)
+    pairs = [part.decode() for part in answer[2]]
     record = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    steps = {name.removeprefix("step:"): value for name, value in record.items() if name.startswith("step:")}
     return Event(
         id=int(id_),
+        accepted=int(accepted),
         time=int(time_),
         body=body,
-        attempts=int(record.get("attempts", 0)),
-        history=tuple(json.loads(record.get("history", "[]"))),
-        steps={
-            name.removeprefix("step:"): value for name, value in record.items() if name.startswith("step:")
-        },
+        attempts=_read(record.get("attempts", ""), int, 0),
+        history=_read(record.get("history", ""), _History, ()),
+        steps=steps,
     )
 
 
+_History = tuple[dict[str, str], ...]
+
+
+def _read(text: str, type_: type[T], absent: T) -> T:
+    """Read a value that this version wrote, or another one: of another shape it counts as absent."""
+    try:
+        return msgspec.json.decode(text, type=type_)
+    except msgspec.MsgspecError:
+        return absent
+
+
+class _Buried(msgspec.Struct):
+    """A dead letter as the store has it; what other versions wrote beside that is left alone."""
+
+    thread: str
+    time: int
+    body: str
+    reason: str = ""
+    died_at: str = ""
+    history: _History = ()
+
+
 def _letter(id_: bytes | int, value: bytes) -> Letter:
-    return Letter(id=int(id_), **json.loads(value))
+    return Letter(id=int(id_), **msgspec.structs.asdict(msgspec.json.decode(value, type=_Buried)))
 
 
 def _ms(seconds: float) -> int:

@@ -20,9 +20,13 @@ NO_STEP = ("", "")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An accepted event with what is known of it: how often it failed, why, and the steps taken so far."""
+    """An accepted event with what is known of it: how often it failed, why, and the steps taken so far.
+
+    In ms, `accepted` is when it came, by the store's clock, and `time` when it happened, by its sender's.
+    """
 
     id: int
+    accepted: int
     time: int
     body: bytes
     attempts: int = 0
@@ -67,10 +71,18 @@ class Lease:
     def record(self, name: str, value: str) -> str:
         """Record a step before the next one is taken. Raises `Stale` if the lease is lost."""
         if (name, value) != self._recorded_ahead:
-            self._inbox.record(self, name, value)
+            value = self._inbox.record(self, name, value)
         self._recorded_ahead = NO_STEP
         self._steps[name] = value
         return value
+
+    def record_time(self, name: str) -> None:
+        """Record, by the store's clock, when a step is taken. Raises `Stale` if the lease is lost."""
+        self.record(name, "NOW")
+
+    def age(self, name: str) -> float:
+        """Return how many seconds ago a step was taken whose time was recorded, by the store's clock."""
+        return self._inbox.now() - int(self._steps[name]) / 1000
 
     def foresee(self, name: str, value: str) -> None:
         """Have this step recorded for the next event, too, by the call that finishes this one.
@@ -104,20 +116,23 @@ class Lease:
         """Take what was found in the cache."""
         self._cached |= cached
 
-    def cached(self, key: str) -> bytes | None:
-        """Return what is cached under a key that the lease was claimed with."""
-        return self._cached.get(key)
+    def cached(self, name: str) -> bytes | None:
+        """Return what is cached of the thread's person under a name that the lease was claimed with."""
+        return self._cached.get(name)
 
-    def cache(self, key: str, value: bytes, seconds: int) -> None:
+    def cache(self, name: str, value: bytes, seconds: int) -> None:
         """Keep a value that can be lost without harm, for others and for the next event."""
-        if self._cached.get(key) != value:
-            self._inbox.store.set(key, value, ex=seconds)
-            self._cached[key] = value
+        if self._cached.get(name) != value:
+            self._inbox.store.set(self._cache_key(name), value, ex=seconds)
+            self._cached[name] = value
 
-    def forget(self, key: str) -> None:
-        """Drop what is cached under a key."""
-        self._inbox.store.delete(key)
-        self._cached.pop(key, None)
+    def forget(self, name: str) -> None:
+        """Drop what is cached under a name."""
+        self._inbox.store.delete(self._cache_key(name))
+        self._cached.pop(name, None)
+
+    def _cache_key(self, name: str) -> str:
+        return self._inbox.key(f"{name}:{self.thread.partition(':')[2]}")
 
     def later(self, delay: float, reason: str, *, counts: bool) -> None:
         """Let go of the thread and try its head again in `delay` seconds; `counts` burns an attempt."""

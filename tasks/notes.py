@@ -14,5 +14,7 @@ def tell_once(service: Services, lease: Lease, ticket_id: str, external_id: str,
     if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, external_id):
         return
     lease.record(step, "called")
-    comment = NewComment(note, external_id, SYSTEM, datetime.now(UTC), internal=True)
+    comment = NewComment(
+        note, external_id, SYSTEM, datetime.fromtimestamp(service.inbox.now(), UTC), internal=True
+    )
     service.helpdesk.add_comment(ticket_id, comment, f"facebook:{page_of(lease.thread)}:{external_id}")

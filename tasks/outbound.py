@@ -5,10 +5,8 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import cast
-
-import msgspec
 
 from clients import events
 from clients.cloudfront import signed_url
@@ -27,7 +25,7 @@ from clients.text import split_text, to_plain_text
 from connector import logs
 from connector.settings import Connection
 from tasks import receipts
-from tasks.accept import Receipt, Reply, person_of, reply_row, thread_of
+from tasks.accept import Receipt, Reply, decode_job, person_of, reply_row, thread_of
 from tasks.celery import wake
 from tasks.lease import Lease
 from tasks.notes import tell_once
@@ -39,8 +37,8 @@ ECHO_POLL = 1.0
 """How often the echo of a part is looked for, in seconds."""
 LOOK_SPREAD = 10.0
 """Over how long those are spread that may not read their conversation yet, in seconds."""
-CLOCK_DIFFERENCE = timedelta(seconds=2)
-"""How much Meta's clock, which it shows in whole seconds, may be behind ours."""
+ROUNDING = timedelta(seconds=2)
+"""How much older a message may look than it is: Meta tells its times in whole seconds."""
 
 Part = str | Attachment
 
@@ -60,7 +58,7 @@ class Outgoing:
 
 def relay(service: Services, lease: Lease) -> None:
     """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
-    match _decoded(lease):
+    match decode_job(lease.event.body):
         case Receipt(status=status, watermark=watermark):
             receipts.received(service, lease, thread_of(lease.thread), status, watermark)
         case Reply() as reply:
@@ -69,16 +67,17 @@ def relay(service: Services, lease: Lease) -> None:
 
 def find_person(service: Services, lease: Lease) -> None:
     """Read the ticket of a reply whose webhook did not say whom it is about, and queue the reply there."""
-    event = cast("Reply", _decoded(lease)).event
+    event = cast("Reply", decode_job(lease.event.body)).event
     ticket = service.helpdesk.get_ticket(event.ticket.id)
     if person_of(ticket) is None:
         return
-    wake(service.inbox.accept([reply_row(dataclasses.replace(event, ticket=ticket))]))
+    row = reply_row(dataclasses.replace(event, ticket=ticket), known=lease.event.body)
+    wake(service.inbox.accept([row]))
 
 
 def tell(service: Services, lease: Lease, reason: str) -> None:
     """Tell the agent that a reply did not arrive: in the comment's `config`, and in an internal comment."""
-    decoded = _decoded(lease)
+    decoded = decode_job(lease.event.body)
     if not isinstance(decoded, Reply) or decoded.event.comment is None:
         return
     comment = decoded.event.comment
@@ -92,10 +91,6 @@ def tell(service: Services, lease: Lease, reason: str) -> None:
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
     service.helpdesk.show_delivery(comment.id, Delivery("failed", _sent_mids(lease), reason))
-
-
-def _decoded(lease: Lease) -> Reply | Receipt:
-    return msgspec.json.decode(lease.event.body, type=Reply | Receipt)
 
 
 def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
@@ -156,19 +151,22 @@ def _earlier_try(reply: Outgoing, number: int, part: Part, mark: str) -> str | N
     Meta has no idempotency key. The echo tells, which may take a while: `Undecided` is raised meanwhile.
     Where none comes, as the page is not subscribed to echoes or our door was shut, the conversation tells.
     """
-    started = reply.lease.step(f"sending:{number}")
-    if not started:
+    step = f"sending:{number}"
+    if not reply.lease.step(step):
         return None
     if mid := reply.service.inbox.echo(reply.thread.page_id, mark):
         return mid
-    began = datetime.fromtimestamp(int(started) / 1000, UTC)
-    if datetime.now(UTC) < began + timedelta(seconds=reply.service.settings.worker.echo_wait):
+    age = reply.lease.age(step)
+    if age < reply.service.settings.worker.echo_wait:
         raise Undecided("it is not known yet whether the message was sent", retry_after=ECHO_POLL)
-    return _find_in_conversation(reply, part, began)
+    return _find_in_conversation(reply, part, timedelta(seconds=age))
 
 
-def _find_in_conversation(reply: Outgoing, part: Part, began: datetime) -> str | None:
-    """Look for a part among what the page sent since we began to send it."""
+def _find_in_conversation(reply: Outgoing, part: Part, age: timedelta) -> str | None:
+    """Look for a part among what the page sent since we began to send it, `age` ago.
+
+    Meta tells how old its messages are by its own clock, so no two clocks are compared.
+    """
     known = {*_sent_mids(reply.lease), *receipts.awaited_mids(reply.service, reply.thread)}
     try:
         messages = reply.messenger.sent_messages(reply.thread.psid)
@@ -180,7 +178,7 @@ def _find_in_conversation(reply: Outgoing, part: Part, began: datetime) -> str |
     except RejectedError as error:
         log.warning("conversation_not_read", thread=reply.lease.thread, reason=str(error))
         return None
-    recent = (one for one in messages if one.time >= began - CLOCK_DIFFERENCE and one.mid not in known)
+    recent = (one for one in messages if one.age <= age + ROUNDING and one.mid not in known)
     return next((one.mid for one in recent if _is_part(one, part)), None)
 
 
@@ -194,9 +192,10 @@ def _is_part(message: SentMessage, part: Part) -> bool:
 def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> str:
     """Send with a record around the call; outside the window with the tag for human agents, where allowed."""
     step = f"sending:{number}"
-    reply.lease.record(step, str(int(time.time() * 1000)))
+    reply.lease.record_time(step)
+    began = time.monotonic()
     try:
-        return _with_tag_if_needed(reply, send)
+        mid = _with_tag_if_needed(reply, send)
     except Unavailable as error:
         if not error.maybe_done:
             reply.lease.record(step, "")
@@ -204,6 +203,10 @@ def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> st
     except (RejectedError, Unauthorized, RateLimited):
         reply.lease.record(step, "")
         raise
+    if told := reply.messenger.now():
+        at = told - timedelta(seconds=time.monotonic() - began)
+        reply.lease.record("at", str(int(at.timestamp() * 1000)))
+    return mid
 
 
 def _with_tag_if_needed(reply: Outgoing, send: Callable[[str | None], str]) -> str:
@@ -262,5 +265,6 @@ def _sent_mids(lease: Lease) -> list[str]:
 def _note_sent(reply: Outgoing) -> None:
     """Show in the comment that it was sent, and remember it for Meta's receipts."""
     mids = _sent_mids(reply.lease)
-    sent_at = int(reply.lease.step(f"sending:{len(mids) - 1}") or 0)
+    # By Meta's clock: its receipts go by it. Ours, where it was found out later that the last part was sent.
+    sent_at = int(reply.lease.step("at") or reply.lease.step(f"sending:{len(mids) - 1}") or 0)
     receipts.sent(reply.service, reply.lease, reply.thread, receipts.Sent(reply.comment.id, mids, sent_at))

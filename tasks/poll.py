@@ -1,6 +1,5 @@
 """Finding the agents' comments whose webhook was lost: the helpdesk is asked for what was written since."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -29,16 +28,17 @@ def poll() -> None:
 def take_turn(service: Services) -> None:
     """Queue the comments that were written since the last poll, unless another worker just does."""
     turn = int(service.settings.helpdesk.polls_every * 900)
-    if service.inbox.store.set("mc:poll", "1", nx=True, px=max(turn, 1)):
+    if service.inbox.store.set(service.inbox.key("poll"), "1", nx=True, px=max(turn, 1)):
         try:
+            service.helpdesk.ping()  # its answer tells the helpdesk's time
             _queue_since(service, _last_poll(service))
         except ClientError as error:
             log.warning("not_polled", reason=str(error))
 
 
 def _queue_since(service: Services, since: datetime) -> None:
-    began = time.time()
-    young = datetime.now(UTC) - SETTLED
+    began = service.helpdesk.now()
+    young = began - SETTLED
     rows = []
     try:
         for event in service.helpdesk.poll(since):
@@ -47,16 +47,17 @@ def _queue_since(service: Services, since: datetime) -> None:
     finally:
         if rows:
             wake(service.inbox.accept(rows))
-    service.inbox.store.set("mc:polled", str(began))
+    service.inbox.store.set(service.inbox.key("polled"), str(began.timestamp()))
 
 
 def _last_poll(service: Services) -> datetime:
     """Return since when comments are looked for. What was there before the first poll is nobody's to send."""
-    now, last = datetime.now(UTC), cast("bytes | None", service.inbox.store.get("mc:polled"))
+    now, key = service.helpdesk.now(), service.inbox.key
+    last = cast("bytes | None", service.inbox.store.get(key("polled")))
     if last is None:
-        service.inbox.store.set("mc:poll_from", str(now.timestamp()))
+        service.inbox.store.set(key("poll_from"), str(now.timestamp()))
         return now
-    first = cast("bytes | None", service.inbox.store.get("mc:poll_from")) or b"0"
+    first = cast("bytes | None", service.inbox.store.get(key("poll_from"))) or b"0"
     since = max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, datetime.fromtimestamp(float(first), UTC))
     if since < now - LONGEST:
         log.warning(

@@ -3,7 +3,6 @@
 import msgspec
 
 from clients.errors import ClientError, Stale
-from clients.events import Thread
 from clients.messenger import Profile
 from connector import logs
 from connector.settings import Connection
@@ -12,21 +11,16 @@ from tasks.services import Services
 
 log = logs.get(__name__)
 
+CACHE = "profile"
 NAMED_FOR = 24 * 3600
 NAMELESS_FOR = 600
 """How long it takes until a sender without a name is asked for again, in seconds."""
 
 
-def cache_key(thread: Thread) -> str:
-    """Name the cache of a sender's profile."""
-    return f"mc:profile:{thread.page_id}:{thread.psid}"
-
-
 def profile_of(service: Services, lease: Lease, connection: Connection, psid: str) -> Profile:
     """Return what is known of a sender; an empty profile if Meta tells nothing."""
-    key = cache_key(Thread(connection.page_id, psid))
-    if cached := lease.cached(key):
-        return msgspec.json.decode(cached, type=Profile)
+    if known := _known(lease):
+        return known
     try:
         profile = service.messenger(connection).profile(psid)
     except Stale:
@@ -34,8 +28,16 @@ def profile_of(service: Services, lease: Lease, connection: Connection, psid: st
     except ClientError as error:
         log.warning("profile_not_read", page=connection.page_id, reason=str(error))
         profile = Profile()
-    lease.cache(key, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
+    lease.cache(CACHE, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
     return profile
+
+
+def _known(lease: Lease) -> Profile | None:
+    """Return the cached profile; one of another shape, as another version writes it, counts as absent."""
+    try:
+        return msgspec.json.decode(lease.cached(CACHE) or b"", type=Profile)
+    except msgspec.MsgspecError:
+        return None
 
 
 def display_name(profile: Profile, psid: str) -> str:

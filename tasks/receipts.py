@@ -1,7 +1,6 @@
 """What became of a reply after it was sent: Meta tells up to which moment all was delivered, and read."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,7 +21,7 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A reply that was sent: its comment, its mids, and when its last part was (ms)."""
+    """A reply that was sent: its comment, its mids, and when its last part was (ms, by Meta's clock)."""
 
     comment_id: str
     mids: list[str]
@@ -48,7 +47,7 @@ def received(service: Services, lease: Lease, thread: events.Thread, status: str
             _show(service, lease, reply, status)
             if status == "delivered":
                 _await(service, _awaiting("read", thread), reply)
-            service.inbox.store.zrem(key, reply.member)
+            service.inbox.store.zrem(service.inbox.key(key), reply.member)
 
 
 def awaited_mids(service: Services, thread: events.Thread) -> set[str]:
@@ -59,7 +58,7 @@ def awaited_mids(service: Services, thread: events.Thread) -> set[str]:
 
 def _until(service: Services, key: str, watermark: int | str) -> Iterator[Sent]:
     found: list[tuple[bytes, float]] = service.inbox.store.zrangebyscore(  # type: ignore[assignment]
-        key, "-inf", watermark, withscores=True
+        service.inbox.key(key), "-inf", watermark, withscores=True
     )
     for member, sent_at in found:
         comment_id, mids = json.loads(member)
@@ -67,10 +66,12 @@ def _until(service: Services, key: str, watermark: int | str) -> Iterator[Sent]:
 
 
 def _await(service: Services, key: str, reply: Sent) -> None:
+    name = service.inbox.key(key)
     with service.inbox.store.pipeline() as pipeline:
-        pipeline.zadd(key, {reply.member: reply.at})
-        pipeline.zremrangebyscore(key, "-inf", (time.time() - KEPT_FOR) * 1000)
-        pipeline.expire(key, KEPT_FOR)
+        pipeline.zadd(name, {reply.member: reply.at})
+        # By Meta's clock, as all that is in there: compared with the time of the newest reply.
+        pipeline.zremrangebyscore(name, "-inf", reply.at - KEPT_FOR * 1000)
+        pipeline.expire(name, KEPT_FOR)
         pipeline.execute()
 
 
@@ -87,4 +88,4 @@ def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
 
 
 def _awaiting(status: str, thread: events.Thread) -> str:
-    return f"mc:awaiting:{status}:{thread.page_id}:{thread.psid}"
+    return f"awaiting:{status}:{thread.page_id}:{thread.psid}"

@@ -2,13 +2,14 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
 
 from clients.errors import (
     Away,
+    Busy,
     ClientError,
     RateLimited,
     RejectedError,
@@ -19,15 +20,17 @@ from clients.errors import (
 )
 from clients.http import guarded
 from connector import logs
-from tasks import inbound, outbound
-from tasks.accept import page_of, thread_of
-from tasks.celery import app, stopping, wake
+from tasks import inbound, outbound, profiles
+from tasks.accept import UnknownJob
+from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.lease import Lease, lane_of
 from tasks.renewer import renewed
 from tasks.services import Services, services
 
 log = logs.get(__name__)
 
+CACHED = (inbound.LINK, profiles.CACHE)
+"""What is cached of a person, and comes with the lease."""
 SWEEP_SIZE = 500
 TURN = 5.0
 """How long a busy thread is worked on before it lets go, so that others get their turn (seconds)."""
@@ -35,80 +38,72 @@ PAUSE = 2.0
 """How long a side that is down is left alone, at least (seconds)."""
 UNAUTHORIZED_PAUSE = 30.0
 LONGEST_PAUSE = 600.0
-LIMITED_PACE = 0.25
-"""How far apart the waiting threads go on with a side that asked to slow down (seconds).
+LIMITED_RATE = 4
+"""How many threads a second go on at first with a side that asked to slow down.
 
 All at once they would only meet the limit again; Messenger takes ten files a second from a page.
 """
+BUSY_DELAY = 1.0
+"""How long an event waits for a file host that serves as many others as it may (seconds)."""
+UNKNOWN_DELAY = 30.0
+"""How long an event waits that this version does not know, until another process may take it (seconds)."""
 UNEXPECTED_ATTEMPTS = 3
 """How often an event is tried that our own code stumbles over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One kind of thread: how its events are relayed, and how the agent is told of one that cannot be.
-
-    `cache_keys` names what is cached of a thread.
-    """
+    """One kind of thread: how its events are relayed, and how the agent is told of one that cannot be."""
 
     relay: Callable[[Services, Lease], None]
     tell: Callable[[Services, Lease, str], None]
-    cache_keys: Callable[[str], Sequence[str]] = lambda _: ()
 
 
 LANES = {
-    "in": Lane(inbound.relay, inbound.tell, lambda name: inbound.cache_keys(thread_of(name))),
+    "in": Lane(inbound.relay, inbound.tell),
     "out": Lane(outbound.relay, outbound.tell),
     "ticket": Lane(outbound.find_person, outbound.tell),
 }
 
 
 @app.task(name="relay")
-def relay(threads: list[str]) -> None:
-    """Work on the threads that a wake-up names, for as long as a turn lasts; others take on the rest."""
-    turn_ends, left, released = time.monotonic() + TURN, list(threads), []
-    while left and not stopping.is_set():
-        thread = left.pop(0)
-        try:
-            if work_on(services(), thread):
-                released.append(thread)
-        except Exception:
-            # Whatever it is, the other threads are not to wait for the sweep.
-            log.exception("not_worked_on", thread=thread)
+def relay() -> None:
+    """Work on one thread after the other, as long as a turn lasts and there is work; others go on then."""
+    turn_ends = time.monotonic() + TURN
+    while not stopping.is_set():
+        if not work_on(services()):
+            return
         if time.monotonic() > turn_ends:
-            break
-    if not stopping.is_set():
-        wake([*released, *left])
+            wake(1)
+            return
 
 
 @app.task(name="sweep")
 def sweep() -> None:
-    """Wake the threads that are due: those put off, those whose worker died, those whose wake-up was lost."""
-    wake(services().inbox.sweep(SWEEP_SIZE))
+    """Wake workers for what is due: what was put off, whose worker died, or whose wake-up was lost."""
+    wake(services().inbox.sweep(SWEEP_SIZE, ENOUGH))
 
 
-def work_on(service: Services, thread: str) -> bool:
-    """Relay what a thread holds. Return whether it was let go of with work left."""
-    keys = LANES[lane_of(thread)].cache_keys(thread)
-    lease = service.inbox.claim(thread, _side(thread), *keys)
+def work_on(service: Services, thread: str = "") -> bool:
+    """Take a thread, or a certain one, and relay what it holds. Return whether there was one to take."""
+    lease = service.inbox.claim(thread, CACHED)
     if lease is None:
         return False
     try:
         with renewed(lease, service.settings.worker.lease), guarded(lease.check):
-            return _take_turn(service, lease)
+            _take_turn(service, lease)
     except (Stale, redis.RedisError) as error:
         # Whoever has the thread next finds in the inbox how far this got.
-        log.warning("lease_lost", thread=thread, id=lease.event.id, error=type(error).__name__)
-        return False
+        log.warning("lease_lost", thread=lease.thread, id=lease.event.id, error=type(error).__name__)
+    return True
 
 
-def _take_turn(service: Services, lease: Lease) -> bool:
+def _take_turn(service: Services, lease: Lease) -> None:
     turn_ends = time.monotonic() + TURN
     while relay_head(service, lease):
         if stopping.is_set() or time.monotonic() > turn_ends:
             lease.release()
-            return not stopping.is_set()
-    return False
+            return
 
 
 def relay_head(service: Services, lease: Lease) -> bool:
@@ -116,7 +111,7 @@ def relay_head(service: Services, lease: Lease) -> bool:
     if reason := lease.step("failed"):
         return _give_up(service, lease, reason)
     try:
-        LANES[lane_of(lease.thread)].relay(service, lease)
+        _lane(lease).relay(service, lease)
     except (Stale, redis.RedisError):
         raise
     except RetryableError as error:
@@ -135,10 +130,30 @@ def relay_head(service: Services, lease: Lease) -> bool:
     return lease.finish()
 
 
+def _lane(lease: Lease) -> Lane:
+    """Return what is done with a thread's events. Raises `UnknownJob`."""
+    try:
+        return LANES[lane_of(lease.thread)]
+    except KeyError:
+        raise UnknownJob(f"this version knows no queue of the kind “{lane_of(lease.thread)}”") from None
+
+
+def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
+    """Leave an event to a process that knows it, such as a newer one during an upgrade, for however long."""
+    log.error(
+        "not_understood", thread=lease.thread, id=lease.event.id, reason=str(error), waits=UNKNOWN_DELAY
+    )
+    lease.later(UNKNOWN_DELAY, str(error), counts=False)
+    return False
+
+
 def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
     """Put the head off: until its side is back, which burns no attempt, or by a backoff, which does."""
-    if isinstance(error, Undecided):
-        lease.later(error.retry_after or PAUSE, str(error), counts=False)
+    if isinstance(error, UnknownJob):
+        return _wait_for_another_version(lease, error)
+    if isinstance(error, Undecided | Busy):
+        delay = error.retry_after or (PAUSE if isinstance(error, Undecided) else BUSY_DELAY)
+        lease.later(delay, str(error), counts=False)
         return False
     if error.side and _is_outage(service, error):
         return _pause(service, lease, error)
@@ -151,8 +166,8 @@ def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
     seconds = min(max(error.retry_after or 0, least), LONGEST_PAUSE)
     tell = log.error if isinstance(error, Unauthorized) else log.warning
     tell("side_paused", side=error.side, seconds=seconds, reason=str(error))
-    pace = LIMITED_PACE if isinstance(error, RateLimited) else 0
-    service.inbox.pause(error.side, seconds, str(error), pace)
+    rate = LIMITED_RATE if isinstance(error, RateLimited) else 0
+    service.inbox.pause(error.side, seconds, str(error), rate)
     lease.later(seconds + random.uniform(0, 0.5), str(error), counts=False)  # noqa: S311 - only jitter
     return False
 
@@ -191,7 +206,9 @@ def _give_up(service: Services, lease: Lease, reason: str) -> bool:
     """Tell the agent, then move the event to the dead letters and go on with the next."""
     lease.record("failed", reason)
     try:
-        LANES[lane_of(lease.thread)].tell(service, lease, reason)
+        _lane(lease).tell(service, lease, reason)
+    except UnknownJob as error:
+        return _wait_for_another_version(lease, error)
     except (Stale, redis.RedisError):
         raise
     except ClientError as error:
@@ -202,8 +219,3 @@ def _give_up(service: Services, lease: Lease, reason: str) -> bool:
         log.exception("agent_not_told", thread=lease.thread, id=lease.event.id)
     log.error("dead_letter", thread=lease.thread, id=lease.event.id, reason=reason)
     return lease.bury(reason)
-
-
-def _side(thread: str) -> str:
-    """Name the side whose pause holds back a whole thread."""
-    return f"page:{page_of(thread)}" if lane_of(thread) == "out" else "helpdesk"

@@ -55,12 +55,18 @@ def helpdesk_of(settings: Settings, http: HttpClient) -> Helpdesk:
     )
 
 
+def inbox_of(settings: Settings, *, patient: bool = True) -> Inbox:
+    """Return the inbox; a patient one sits a restart of the store out."""
+    store = connect(settings.store_url, patient=patient)
+    return Inbox(store, settings.worker.lease, settings.key_prefix)
+
+
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
     http = HttpClient()
     return Services(
         settings=settings,
-        inbox=Inbox(connect(settings.store_url), settings.worker.lease),
+        inbox=inbox_of(settings),
         helpdesk=helpdesk_of(settings, http),
         media=MediaFetcher(settings.graph.media_hosts, settings.attachments.max_bytes),
         http=http,
