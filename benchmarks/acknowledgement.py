@@ -192,8 +192,8 @@ def _load(store: redis.Redis, case: Case, scene: Scene) -> dict[str, Any]:
 def _stored(store: redis.Redis) -> int:
     """Count the events that stand in the inbox."""
     with store.pipeline(transaction=False) as pipeline:
-        for key in store.scan_iter("mc:queue:*", count=10_000):
-            pipeline.llen(key)
+        for key in store.scan_iter("mc:jobs:*", count=10_000):
+            pipeline.zcard(key)
         return sum(pipeline.execute())
 
 

@@ -68,7 +68,7 @@ class Feeder:
 
     def wait_until_quiet(self) -> None:
         """Wait until no thread has work any more."""
-        until("the inbox is empty", lambda: not self._product.store.exists("mc:due"), 120)
+        until("the inbox is empty", lambda: not self._product.store.exists("mc:oldest"), 120)
 
     def reset(self) -> None:
         """Forget what was created."""

@@ -236,7 +236,7 @@ def _relay(http: httpx.Client, product: Product, page_id: str, sender: int) -> f
     body, (mid,) = Bodies(senders=1, page_id=page_id, first_sender=sender).one()
     began = time.time()
     http.post(product.door, content=body, headers=signed_headers(body, SECRET)).raise_for_status()
-    while product.store.zcard("mc:due"):
+    while product.store.zcard("mc:oldest"):
         time.sleep(POLLS_EVERY)  # polling: the store tells nobody that a queue is empty
         if time.time() > began + 20:
             raise NeverHappened(f"{mid} is relayed")

@@ -1,8 +1,11 @@
 """The HTTP base of both clients: one connection pool, explicit timeouts, sorted errors."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -65,6 +68,22 @@ class RestClient:
         self._side = side
         self._base_url = base_url.rstrip("/")
         self._headers = {**_HEADERS, **headers}
+        self._told: tuple[datetime, float] | None = None
+
+    def remote_now(self) -> datetime | None:
+        """Return the time by the service's own clock, as its last answer told it; None before the first.
+
+        `Date` is in whole seconds: https://www.rfc-editor.org/rfc/rfc9110#field.date
+        """
+        if self._told is None:
+            return None
+        date, at = self._told
+        return date + timedelta(seconds=time.monotonic() - at)
+
+    def _note_time(self, response: httpx.Response) -> None:
+        with suppress(ValueError, TypeError):
+            date = parsedate_to_datetime(response.headers.get("date", ""))
+            self._told = date if date.tzinfo else date.replace(tzinfo=UTC), time.monotonic()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Send a request and return the JSON of its answer.
@@ -78,6 +97,7 @@ class RestClient:
                 method, self._base_url + path, headers=headers, extensions=extensions, **options
             )
             response = self._http.exchange(request)
+            self._note_time(response)
             if not response.is_success:
                 raise self.error(response)
             return self._json(response)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -24,6 +25,10 @@ class HttpHelpdesk(RestClient, Helpdesk):
         super().__init__(http, base_url, authorization, "helpdesk")
         self._authorization = authorization
         self._origin = _origin(base_url)
+
+    def now(self) -> datetime:
+        """Return the time by the helpdesk's own clock, or ours before its first answer."""
+        return self.remote_now() or datetime.now(UTC)
 
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -44,10 +44,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A message of the page as its conversation shows it; `time` is exact to the second only."""
+    """A message of the page as its conversation shows it; `age`, by Meta's own clock, is exact to seconds only."""
 
     mid: str
-    time: datetime
+    age: timedelta
     text: str
     has_attachment: bool
 
@@ -123,9 +123,13 @@ class Messenger(RestClient):
         messages = _items(self._get(f"/{conversation}/messages", query)) if conversation else []
         ours = [one for one in messages if _string(one.get("from"), "id") == self._page_id]
         try:
-            return [_sent_message(one) for one in reversed(ours)]
+            return [_sent_message(one, self.now() or datetime.now(UTC)) for one in reversed(ours)]
         except ValueError:
             raise Unavailable("Facebook's answer has no proper messages") from None
+
+    def now(self) -> datetime | None:
+        """Return the time by Meta's own clock, as its last answer told it."""
+        return self.remote_now()
 
     def _participant_name(self, psid: str) -> str:
         try:
@@ -171,10 +175,10 @@ class Messenger(RestClient):
         return kind(reason)
 
 
-def _sent_message(value: Any) -> SentMessage:
+def _sent_message(value: Any, now: datetime) -> SentMessage:
     return SentMessage(
         mid=_string(value, "id"),
-        time=datetime.strptime(_string(value, "created_time"), "%Y-%m-%dT%H:%M:%S%z"),
+        age=now - datetime.strptime(_string(value, "created_time"), "%Y-%m-%dT%H:%M:%S%z"),
         text=_string(value, "message"),
         has_attachment=bool(_items(value.get("attachments"))),
     )

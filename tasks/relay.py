@@ -69,10 +69,17 @@ LANES = {
 @app.task(name="relay")
 def relay() -> None:
     """Work on one thread after the other, as long as a turn lasts and there is work; others go on then."""
-    turn_ends = time.monotonic() + TURN
+    service, turn_ends = services(), time.monotonic() + TURN
     while not stopping.is_set():
-        if not work_on(services()):
+        try:
+            if not work_on(service):
+                return
+        except redis.RedisError as error:
+            log.warning("nothing_taken", error=type(error).__name__)
             return
+        except Exception:
+            # Whatever it is, the other threads are not to wait; this one goes on when its lease has run out.
+            log.exception("not_worked_on")
         if time.monotonic() > turn_ends:
             wake(1)
             return

@@ -85,16 +85,16 @@ class Doors:
 
     def queue(self, thread: str = QUEUE) -> list[dict[str, Any]]:
         """Return the bodies of the events that wait in a thread."""
-        found: Any = self.store.lrange(f"mc:queue:{thread}", 0, -1)
-        return [json.loads(event.split(b" ", 2)[2]) for event in found]
+        found: Any = self.store.zrange(f"mc:jobs:{thread}", 0, -1)
+        return [json.loads(event.split(b" ", 3)[3]) for event in found]
 
     def stored(self) -> set[str]:
         """Return the names of what the inbox keeps, but for counters and the queue of wake-ups."""
-        return {key.decode() for key in self.store.scan_iter("mc:*")}
+        return {key.decode() for key in self.store.scan_iter("mc:*")} - {"mc:room"}
 
     def queues(self) -> set[str]:
         """Return the names of the threads that hold events."""
-        return {key.removeprefix("mc:queue:") for key in self.stored() if key.startswith("mc:queue:")}
+        return {key.removeprefix("mc:jobs:") for key in self.stored() if key.startswith("mc:jobs:")}
 
     def counted(self, name: str) -> float:
         """Return how much one of the numbers under `/metrics` grew in this test."""
@@ -343,7 +343,7 @@ def test_receipts_wait_beside_the_replies(doors: Doors, name: str) -> None:
     assert doors.queues() == {f"out:{PAGE_A}:{PSID}"}
 
 
-def test_an_event_wakes_its_thread(doors: Doors) -> None:
+def test_an_event_wakes_a_worker(doors: Doors) -> None:
     def woken() -> list[Any]:
         found: Any = doors.store.lrange("connector", 0, -1)
         return [json.loads(message) for message in found]
@@ -351,7 +351,6 @@ def test_an_event_wakes_its_thread(doors: Doors) -> None:
     doors.meta(MESSAGE)
     (message,) = until("a wake-up is sent", woken)
     assert message["headers"]["task"] == "relay"
-    assert QUEUE in message["headers"]["argsrepr"]
 
 
 # --- Size. ----------------------------------------------------------------------------------------------
@@ -561,14 +560,14 @@ class Calls(Line):
 
 
 def _row(name: str) -> Row:
-    return Row(f"mc:seen:{name}", f"in:{PAGE_A}:{PSID}", 1, name)
+    return Row(f"seen:{name}", f"in:{PAGE_A}:{PSID}", 1, name)
 
 
 def _names(store_url: str) -> list[str]:
     store = connect(store_url)
-    found: Any = store.lrange(f"mc:queue:{QUEUE}", 0, -1)
+    found: Any = store.zrange(f"mc:jobs:{QUEUE}", 0, -1)
     store.close()
-    return [event.split(b" ", 2)[2].decode() for event in found]
+    return [event.split(b" ", 3)[3].decode() for event in found]
 
 
 async def _let_them_wait() -> None:
@@ -578,12 +577,12 @@ async def _let_them_wait() -> None:
 
 
 def _with_intake(
-    store_url: str, scenario: Callable[[Intake, Calls], Any], woken: list[str] | None = None
+    store_url: str, scenario: Callable[[Intake, Calls], Any], woken: list[int] | None = None
 ) -> Calls:
     async def run() -> Calls:
         calls = Calls(store_url)
-        wake: Callable[[Sequence[str]], None] = ([] if woken is None else woken).extend
-        async with Intake([calls], wake) as intake:
+        wake: Callable[[int], None] = ([] if woken is None else woken).append
+        async with Intake([calls], "mc:", wake) as intake:
             await scenario(intake, calls)
         return calls
 
@@ -667,14 +666,14 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
         store.client_pause(300)  # ms
         monkeypatch.setattr("connector.intake.PATIENCE", 0.05)
         with pytest.raises(StoreAway):
-            await intake.store([Row("mc:seen:other", f"in:{PAGE_B}:1", 1, "of another thread")])
+            await intake.store([Row("seen:other", f"in:{PAGE_B}:1", 1, "of another thread")])
         monkeypatch.setattr("connector.intake.PATIENCE", 4.0)
         await intake.store([_row("e1")])
 
-    woken: list[str] = []
+    woken: list[int] = []
     _with_intake(store_url, scenario, woken)
     store.close()
-    assert woken == [QUEUE]
+    assert woken == [1]
 
 
 def test_a_store_that_was_started_again_takes_the_same_call(store_url: str) -> None:
@@ -785,11 +784,11 @@ def test_a_line_that_broke_is_opened_again(store_url: str) -> None:
     store.close()
 
 
-def test_only_threads_that_were_idle_are_woken(store_url: str) -> None:
+def test_a_worker_is_woken_only_for_a_thread_that_was_idle(store_url: str) -> None:
     async def scenario(intake: Intake, calls: Calls) -> None:
         await intake.store([_row("e0")])
         await intake.store([_row("e1")])
 
-    woken: list[str] = []
+    woken: list[int] = []
     _with_intake(store_url, scenario, woken)
-    assert woken == [QUEUE]
+    assert woken == [1]

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import redis
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from clients.errors import Stale
-from tasks.inbox import GRACE, SEEN_FOR, Inbox, Letter, Row, connect, echo_key, seen_key
+from sandbox.stack import until
+from tasks.inbox import SEEN_FOR, Inbox, Letter, Row, connect, echo_key, seen_key
 from tasks.lease import HISTORY_LENGTH, Lease
 
 THREAD, OTHER = "in:1:2", "in:1:3"
@@ -32,7 +34,7 @@ class Stored:
 
     def queue(self, thread: str = THREAD) -> list[str]:
         """Return the bodies of the events that wait in a thread, the head first."""
-        return [event.split(b" ", 2)[2].decode() for event in self._store.lrange(f"mc:queue:{thread}", 0, -1)]
+        return [event.split(b" ", 3)[3].decode() for event in self._store.zrange(f"mc:jobs:{thread}", 0, -1)]
 
     def lease(self, thread: str = THREAD) -> dict[str, str]:
         """Return what is kept of a thread's lease."""
@@ -40,29 +42,41 @@ class Stored:
         return {name.decode(): value.decode() for name, value in found.items()}
 
     def due_in(self, thread: str = THREAD) -> float | None:
-        """Return in how many seconds a thread is due; None if it is not."""
-        at = self._store.zscore("mc:due", thread)
+        """Return in how many seconds a thread is due, 0 if it waits for a worker; None if it has no work."""
+        group = thread.rpartition(":")[0] + ":"
+        if self._store.zscore(f"mc:ready:{group}", thread) is not None:
+            return 0.0
+        at = self._store.zscore("mc:later", thread)
         seconds, microseconds = self._store.time()
         return None if at is None else at / 1000 - seconds - microseconds / 1e6
 
     def expire(self, thread: str = THREAD) -> None:
         """Let a lease run out."""
-        if self._store.hexists(f"mc:lease:{thread}", "until"):
-            self._store.hset(f"mc:lease:{thread}", "until", 0)
+        self._end(thread, "until")
 
     def end_backoff(self, thread: str = THREAD) -> None:
         """Let the backoff of a head be over."""
-        if self._store.hexists(f"mc:lease:{thread}", "not_before"):
-            self._store.hset(f"mc:lease:{thread}", "not_before", 0)
+        self._end(thread, "not_before")
 
-    def make_due(self, thread: str = THREAD, since: float = 5) -> None:
-        """Let a thread be due since some seconds ago."""
-        self._store.zincrby("mc:due", -1000 * ((self.due_in(thread) or 0) + since), thread)
+    def _end(self, thread: str, name: str) -> None:
+        if self._store.hexists(f"mc:lease:{thread}", name):
+            self._store.hset(f"mc:lease:{thread}", name, 0)
+            self._store.zadd("mc:later", {thread: 0}, xx=True)
+
+    def end_pause(self, side: str = SIDE) -> None:
+        """Let the pause of a side be over."""
+        self._store.zadd("mc:pauses", {side: 0}, xx=True)
+
+    def wait_for(self, seconds: float, thread: str = THREAD) -> None:
+        """Have a thread wait for a worker for longer than it does."""
+        group = thread.rpartition(":")[0] + ":"
+        self._store.zincrby(f"mc:ready:{group}", -1000 * seconds, thread)
 
     def names(self) -> set[str]:
-        """Return all keys but those of Celery's queue."""
+        """Return all keys but those that go by themselves within seconds, and those of Celery's queue."""
         names = {key.decode() for key in self._store.scan_iter()}
-        return {name for name in names if name.startswith("mc:")}
+        passing = ("mc:taken:", "mc:room")
+        return {name for name in names if name.startswith("mc:") and not name.startswith(passing)}
 
 
 @pytest.fixture
@@ -87,7 +101,7 @@ def another(store_url: str) -> Iterator[Inbox]:
 
 def claimed(inbox: Inbox, thread: str = THREAD) -> Lease:
     """Claim a thread that can be claimed."""
-    lease = inbox.claim(thread, SIDE)
+    lease = inbox.claim(thread)
     assert lease is not None
     return lease
 
@@ -128,7 +142,7 @@ def test_an_event_that_comes_again_is_accepted_once(inbox: Inbox, stored: Stored
 def test_an_event_that_was_relayed_is_not_accepted_again(inbox: Inbox, stored: Stored) -> None:
     begin(inbox, row("a")).finish()
 
-    assert inbox.accept([row("a")]) == []
+    assert inbox.accept([row("a")]) == 0
     assert stored.queue() == []
 
 
@@ -198,21 +212,29 @@ def test_a_late_event_goes_before_a_head_that_was_not_begun(inbox: Inbox, stored
     assert stored.queue() == ["b", "c"]
 
 
-def test_only_threads_that_were_idle_want_a_wake_up(inbox: Inbox) -> None:
-    assert inbox.accept([row("a"), row("b"), row("c", thread=OTHER)]) == [THREAD, OTHER]
-    assert inbox.accept([row("d")]) == []
+def test_only_threads_that_were_idle_want_a_worker(inbox: Inbox) -> None:
+    assert inbox.accept([row("a"), row("b"), row("c", thread=OTHER)]) == 2
+    assert inbox.accept([row("d")]) == 0
 
 
-def test_a_thread_that_is_worked_on_wants_no_wake_up(inbox: Inbox) -> None:
+def test_a_thread_that_is_worked_on_wants_no_worker(inbox: Inbox) -> None:
     begin(inbox, row("a"))
 
-    assert inbox.accept([row("b")]) == []
+    assert inbox.accept([row("b")]) == 0
 
 
-def test_a_thread_that_was_relayed_wants_a_wake_up_again(inbox: Inbox) -> None:
+def test_a_thread_that_was_relayed_wants_a_worker_again(inbox: Inbox) -> None:
     begin(inbox, row("a")).finish()
 
-    assert inbox.accept([row("b")]) == [THREAD]
+    assert inbox.accept([row("b")]) == 1
+
+
+def test_a_thread_whose_side_is_paused_wants_no_worker(inbox: Inbox) -> None:
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.accept([row("a")])
+    inbox.claim()
+
+    assert inbox.accept([row("c", thread=OTHER)]) == 0
 
 
 def test_a_thread_that_waits_is_not_due_sooner_because_more_comes(inbox: Inbox, stored: Stored) -> None:
@@ -237,9 +259,8 @@ def test_an_echo_that_did_not_come_is_none(inbox: Inbox) -> None:
 def test_an_accept_whose_answer_got_lost_may_be_repeated(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a")])
     inbox.accept([row("a")])
-    stored.make_due()
 
-    assert inbox.sweep(10) == [THREAD]
+    assert inbox.sweep(10, 64) == 1
     assert stored.queue() == ["a"]
 
 
@@ -256,7 +277,7 @@ def test_a_lease_names_the_event_at_the_head(inbox: Inbox) -> None:
 def test_a_thread_is_claimed_by_one(inbox: Inbox, another: Inbox) -> None:
     begin(inbox, row("a"))
 
-    assert another.claim(THREAD, SIDE) is None
+    assert another.claim(THREAD) is None
 
 
 def test_threads_are_claimed_apart(inbox: Inbox, another: Inbox) -> None:
@@ -277,7 +298,7 @@ def test_a_lease_runs_out_after_its_term(inbox: Inbox, stored: Stored) -> None:
     begin(brief, row("a"))
 
     deadline = time.monotonic() + 10
-    while not (taken := inbox.claim(THREAD, SIDE)):
+    while not (taken := inbox.claim(THREAD)):
         assert time.monotonic() < deadline
     assert taken.event.body == b"a"
     assert 14 < float(stored.due_in() or 0) <= 15
@@ -285,16 +306,17 @@ def test_a_lease_runs_out_after_its_term(inbox: Inbox, stored: Stored) -> None:
 
 def test_a_claim_whose_answer_got_lost_gives_the_same_lease(inbox: Inbox) -> None:
     inbox.accept([row("a")])
-    first = inbox._run("claim", THREAD, "token", 15_000, SIDE)
-    again = inbox._run("claim", THREAD, "token", 15_000, SIDE)
+    inbox.accept([row("b", thread=OTHER)])
+    first = inbox._run("claim", "token", 15_000, 0, "")
+    again = inbox._run("claim", "token", 15_000, 0, "")
 
     assert first == again
-    assert first[0] == b"1 10 a"
+    assert first[1].startswith(b"0000000000000001 ")
 
 
 def test_a_thread_is_not_claimed_while_its_head_waits(inbox: Inbox, stored: Stored) -> None:
     begin(inbox, row("a"), row("b")).later(60, "refused", counts=True)
-    assert inbox.claim(THREAD, SIDE) is None
+    assert inbox.claim(THREAD) is None
 
     stored.end_backoff()
     assert claimed(inbox).event.body == b"a"
@@ -304,46 +326,86 @@ def test_a_thread_is_not_claimed_while_its_side_is_paused(inbox: Inbox, stored: 
     inbox.accept([row("a")])
     inbox.pause(SIDE, 90, "it is down")
 
-    assert inbox.claim(THREAD, SIDE) is None
-    assert 85 < float(stored.due_in() or 0) <= 90
+    assert inbox.claim(THREAD) is None
+    assert inbox.claim() is None
     assert "mc:lease:" + THREAD not in stored.names()
 
 
-def test_threads_that_wait_for_a_side_go_on_together(inbox: Inbox, stored: Stored) -> None:
+def test_threads_that_wait_for_a_side_go_on_when_its_pause_is_over(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a"), row("b", thread=OTHER)])
     inbox.pause(SIDE, 90, "it is down")
-    inbox.claim(THREAD, SIDE)
-    inbox.claim(OTHER, SIDE)
+    assert inbox.claim() is None
+    stored.end_pause()
 
-    assert stored.due_in(OTHER) == pytest.approx(stored.due_in(THREAD), abs=1)
-
-
-def test_threads_go_on_one_after_the_other_with_a_side_that_asked_to_slow_down(
-    inbox: Inbox, stored: Stored
-) -> None:
-    inbox.accept([row("a"), row("b", thread=OTHER)])
-    inbox.pause(SIDE, 90, "it asks to slow down", pace=20)
-    inbox.claim(THREAD, SIDE)
-    inbox.claim(OTHER, SIDE)
-
-    assert stored.due_in(THREAD) == pytest.approx(110, abs=1)
-    assert stored.due_in(OTHER) == pytest.approx(130, abs=1)
+    assert {claimed(inbox, "").thread, claimed(inbox, "").thread} == {THREAD, OTHER}
 
 
-def test_a_claim_of_an_empty_queue_leaves_nothing_behind_while_its_side_is_paused(
+def test_a_sweep_wants_no_worker_for_a_side_that_is_paused(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    inbox.pause(SIDE, 90, "it is down")
+    assert inbox.sweep(10, 64) == 0
+
+    stored.end_pause()
+    assert inbox.sweep(10, 64) == 1
+
+
+def test_what_waits_for_a_paused_side_is_not_written_again_and_again(inbox: Inbox) -> None:
+    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(100)])
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.claim()
+    store: Any = inbox.store
+    before = store.info("persistence")["rdb_changes_since_last_save"]
+    for _ in range(10):
+        inbox.sweep(500, 64)
+        inbox.claim()
+
+    assert store.info("persistence")["rdb_changes_since_last_save"] == before
+
+
+def test_a_side_that_asked_to_slow_down_gets_a_few_threads_a_second(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(9)])
+    inbox.pause(SIDE, 90, "it asks to slow down", rate=4)
+    stored.end_pause()
+    taken = [inbox.claim() for _ in range(6)]
+
+    assert [lease is not None for lease in taken] == [True] * 4 + [False] * 2
+
+
+def test_a_side_that_asked_to_slow_down_gets_more_threads_each_second(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(20)])
+    inbox.pause(SIDE, 90, "it asks to slow down", rate=4)
+    for expected in (5, 7, 8):
+        stored.end_pause()
+        inbox.store.hset("mc:pause:helpdesk", "since", 0)
+        taken = 0
+        while inbox.claim():
+            taken += 1
+        assert taken == expected
+
+
+def test_a_side_that_never_asked_to_slow_down_goes_on_at_once(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(9)])
+    inbox.pause(SIDE, 90, "it is down")
+    stored.end_pause()
+
+    assert all(inbox.claim() for _ in range(9))
+
+
+def test_a_claim_of_an_empty_queue_leaves_no_lease_while_its_side_is_paused(
     inbox: Inbox, stored: Stored
 ) -> None:
     inbox.pause(SIDE, 90, "it is down")
 
-    assert inbox.claim(THREAD, SIDE) is None
-    assert stored.names() == {"mc:pause:helpdesk", "mc:paused"}
+    assert inbox.claim(THREAD) is None
+    assert not stored.lease()
 
 
 def test_a_paused_side_is_known_as_paused(inbox: Inbox) -> None:
     inbox.pause(SIDE, 90, "it is down")
-    inbox.pause("page:1", -60, "it was down")
+    inbox.pause("page:1", 1, "it was down")
+    inbox.store.zadd("mc:pauses", {"page:1": 0})
 
-    assert inbox.paused_sides() == {SIDE: True, "page:1": False}
+    assert inbox.state().pauses == {SIDE: True, "page:1": False}
 
 
 def test_a_pause_holds_no_other_side_back(inbox: Inbox) -> None:
@@ -353,25 +415,18 @@ def test_a_pause_holds_no_other_side_back(inbox: Inbox) -> None:
     assert claimed(inbox).event.body == b"a"
 
 
-def test_a_pause_ends_by_itself(inbox: Inbox) -> None:
-    inbox.pause(SIDE, 90, "it is down")
-
-    assert 0 < inbox.store.pttl("mc:pause:helpdesk") <= 90_000
-
-
 def test_a_claim_of_an_empty_queue_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
-    assert inbox.claim(THREAD, SIDE) is None
+    assert inbox.claim(THREAD) is None
     assert stored.names() == set()
 
 
 def test_a_renewed_lease_is_kept_for_another_term(inbox: Inbox, another: Inbox, stored: Stored) -> None:
     lease = begin(inbox, row("a"))
     stored.expire()
-    stored.make_due()
     lease.renew()
     lease.check()
 
-    assert another.claim(THREAD, SIDE) is None
+    assert another.claim(THREAD) is None
     assert 14 < lease.deadline - time.monotonic() <= 15
     assert 14 < float(stored.due_in() or 0) <= 15
 
@@ -432,8 +487,7 @@ def test_a_released_thread_can_be_claimed_at_once(inbox: Inbox, another: Inbox, 
     lease.finish()
     lease.release()
 
-    assert 0 < float(stored.due_in() or 0) <= GRACE / 1000
-    assert claimed(another).event.body == b"b"
+    assert claimed(another, "").event.body == b"b"
 
 
 # --- What is known of an event. -------------------------------------------------------------------------
@@ -602,7 +656,8 @@ def test_of_an_event_that_the_store_forgot_nothing_is_kept(
 ) -> None:
     lease = begin(inbox, row("a"), row("b"))
     lease.finish()
-    inbox.store.lset(f"mc:queue:{THREAD}", 0, "1 10 a")  # it lost its last writes, and gives the id 2 again
+    inbox.store.delete(f"mc:jobs:{THREAD}")  # it lost its last writes, and gives the id 2 again
+    inbox.store.zadd(f"mc:jobs:{THREAD}", {f"{1:016} 5 10 a": -1})
 
     with suppress(Stale):
         step(lease)
@@ -610,34 +665,34 @@ def test_of_an_event_that_the_store_forgot_nothing_is_kept(
     assert "mc:event:2" not in stored.names()
 
 
-def test_a_lease_knows_what_is_cached_under_the_keys_it_was_claimed_with(inbox: Inbox) -> None:
+def test_a_lease_knows_what_is_cached_of_its_person(inbox: Inbox) -> None:
     inbox.store.set("mc:link:1:2", "42")
     inbox.accept([row("a")])
-    lease = inbox.claim(THREAD, SIDE, "mc:link:1:2", "mc:profile:1:2")
+    lease = inbox.claim(cached=("link", "profile"))
 
     assert lease is not None
-    assert lease.cached("mc:link:1:2") == b"42"
-    assert lease.cached("mc:profile:1:2") is None
+    assert lease.cached("link") == b"42"
+    assert lease.cached("profile") is None
 
 
 def test_what_a_lease_caches_is_there_for_itself_and_for_the_next_one(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
-    lease.cache("mc:link:1:2", b"42", 60)
-    assert lease.cached("mc:link:1:2") == b"42"
+    lease.cache("link", b"42", 60)
+    assert lease.cached("link") == b"42"
     stored.expire()
 
-    later = inbox.claim(THREAD, SIDE, "mc:link:1:2")
+    later = inbox.claim(cached=("link",))
     assert later is not None
-    assert later.cached("mc:link:1:2") == b"42"
+    assert later.cached("link") == b"42"
     assert 0 < inbox.store.ttl("mc:link:1:2") <= 60
 
 
 def test_what_a_lease_forgets_is_gone_for_all(inbox: Inbox) -> None:
     lease = begin(inbox)
-    lease.cache("mc:link:1:2", b"42", 60)
-    lease.forget("mc:link:1:2")
+    lease.cache("link", b"42", 60)
+    lease.forget("link")
 
-    assert lease.cached("mc:link:1:2") is None
+    assert lease.cached("link") is None
     assert inbox.store.get("mc:link:1:2") is None
 
 
@@ -661,7 +716,7 @@ def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
     lease.bury("refused")
     inbox.revive(inbox.letters()[0])
     lease.release()
-    while (again := inbox.claim(THREAD, SIDE)) and again.finish():
+    while (again := inbox.claim(THREAD)) and again.finish():
         again.release()
 
     marks = {f"mc:seen:{name}" for name in "abc"}
@@ -810,8 +865,8 @@ def test_a_revived_event_does_not_go_before_a_head_that_was_begun(inbox: Inbox, 
 def test_a_revived_event_of_an_idle_thread_is_due_at_once(inbox: Inbox) -> None:
     inbox.revive(buried(inbox))
 
-    assert inbox.sweep(10) == [THREAD]
-    assert claimed(inbox).event.body == b"a"
+    assert inbox.sweep(10, 64) == 1
+    assert claimed(inbox, "").event.body == b"a"
 
 
 def test_a_thread_that_waits_is_not_due_sooner_because_an_event_is_revived(
@@ -844,64 +899,277 @@ def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: 
 # --- What is due. ---------------------------------------------------------------------------------------
 
 
-def test_a_sweep_finds_only_threads_that_are_due(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row("a"), row("b", thread=OTHER)])
-    assert inbox.sweep(10) == []
+def test_a_sweep_wants_workers_only_for_threads_that_are_due(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a")).later(60, "refused", counts=True)
+    assert inbox.sweep(10, 64) == 0
 
-    stored.make_due(OTHER)
-    assert inbox.sweep(10) == [OTHER]
-
-
-def test_a_thread_that_was_swept_is_due_again_after_the_grace(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row("a")])
-    stored.make_due()
-    inbox.sweep(10)
-
-    assert inbox.sweep(10) == []
-    assert 0 < float(stored.due_in() or 0) <= GRACE / 1000
+    stored.end_backoff()
+    assert inbox.sweep(10, 64) == 1
 
 
-def test_a_sweep_takes_no_more_than_it_was_told_the_longest_waiting_first(
-    inbox: Inbox, stored: Stored
+def test_a_thread_that_was_swept_is_there_for_the_next_claim(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a")).later(60, "refused", counts=True)
+    stored.end_backoff()
+    inbox.sweep(10, 64)
+
+    assert claimed(inbox, "").event.body == b"a"
+
+
+def test_a_sweep_tells_no_more_than_is_enough(inbox: Inbox) -> None:
+    inbox.accept([row(str(number), thread=f"in:{number}:2") for number in range(9)])
+
+    assert inbox.sweep(10, 5) == 5
+
+
+def test_a_thread_whose_worker_died_is_claimed_by_another(
+    inbox: Inbox, another: Inbox, stored: Stored
 ) -> None:
-    inbox.accept([row("a"), row("b", thread=OTHER)])
-    stored.make_due(OTHER, since=5)
-    stored.make_due(THREAD, since=10)
-
-    assert inbox.sweep(1) == [THREAD]
-    assert inbox.sweep(1) == [OTHER]
-
-
-def test_a_sweep_finds_a_thread_whose_worker_died(inbox: Inbox, stored: Stored) -> None:
     begin(inbox)
-    assert 14 < float(stored.due_in() or 0) <= 15
-    stored.make_due()
+    assert another.claim() is None
+    stored.expire()
 
-    assert inbox.sweep(10) == [THREAD]
+    assert claimed(another, "").event.body == b"a"
 
 
 def test_what_is_due_in_the_future_is_not_overdue(inbox: Inbox) -> None:
-    assert inbox.overdue() == 0
-    inbox.accept([row("a")])
+    assert inbox.state().overdue == 0
+    begin(inbox, row("a")).later(60, "refused", counts=True)
 
-    assert inbox.overdue() == 0
+    assert inbox.state().overdue == 0
 
 
-def test_overdue_is_how_long_the_longest_waiting_thread_was_due(inbox: Inbox, stored: Stored) -> None:
+def test_overdue_is_how_long_a_thread_waits_for_a_worker(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a"), row("b", thread=OTHER)])
-    stored.make_due(OTHER)
+    stored.wait_for(5, OTHER)
 
-    assert 4.9 < inbox.overdue() < 30
+    assert 5 <= inbox.state().overdue < 30
+
+
+def test_what_waits_for_a_side_is_not_overdue(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    stored.wait_for(5)
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.claim()
+
+    assert inbox.state().overdue == 0
+
+
+@pytest.mark.parametrize("thread", [THREAD, "out:1:2", "ticket:7", "fax:1:2", "what"])
+def test_the_age_of_the_oldest_event_counts_whatever_it_waits_for(inbox: Inbox, thread: str) -> None:
+    inbox.accept([row("a", thread=thread), row("b", thread=thread)])
+    inbox.store.zincrby("mc:oldest", -5000, thread)
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause("page:1", 90, "it is down")
+    inbox.claim()
+
+    assert 5 <= inbox.state().oldest < 30
+
+
+def test_the_age_of_the_oldest_event_goes_on_with_the_next_one(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    lease = claimed(inbox)
+    inbox.store.zincrby("mc:oldest", -5000, THREAD)
+    inbox.accept([row("b")])
+    lease.finish()
+
+    assert inbox.state().oldest < 5
 
 
 def test_the_state_tells_how_much_there_is_to_do(inbox: Inbox, stored: Stored) -> None:
     buried(inbox, row("a"), row("b"))
     inbox.accept([row("c", thread=OTHER)])
-    stored.make_due()
 
     state = inbox.state()
     assert (state.threads, state.dead) == (2, 1)
-    assert 4.9 < state.overdue < 30
+
+
+# --- Whose turn it is. ----------------------------------------------------------------------------------
+
+
+def turns(inbox: Inbox, count: int) -> list[str]:
+    """Return the threads of so many claims; none is let go of."""
+    return [claimed(inbox, "").thread for _ in range(count)]
+
+
+def wait(inbox: Inbox, page: str, *people: int, direction: str = "in") -> None:
+    """Have people wait for a worker, one after the other."""
+    for person in people:
+        name = f"{direction}:{page}:{person}"
+        inbox.accept([row(name, thread=name)])
+
+
+def test_a_page_does_not_wait_behind_the_many_of_another(inbox: Inbox) -> None:
+    wait(inbox, "1", *range(50))
+    wait(inbox, "2", 1)
+
+    assert "in:2:1" in turns(inbox, 2)
+
+
+def test_pages_that_wait_get_as_many_workers_each(inbox: Inbox) -> None:
+    wait(inbox, "1", *range(50))
+    turns(inbox, 8)
+    wait(inbox, "2", *range(50))
+
+    assert all(thread.startswith("in:2:") for thread in turns(inbox, 8))
+    assert {thread[:5] for thread in turns(inbox, 2)} == {"in:1:", "in:2:"}
+
+
+def test_a_direction_does_not_wait_behind_the_other(inbox: Inbox) -> None:
+    wait(inbox, "1", *range(50))
+    wait(inbox, "1", 1, direction="out")
+
+    assert "out:1:1" in turns(inbox, 2)
+
+
+def test_a_group_whose_work_is_done_has_its_share_again(inbox: Inbox) -> None:
+    wait(inbox, "1", *range(4))
+    leases = [claimed(inbox, "") for _ in range(2)]
+    wait(inbox, "2", *range(4))
+    turns(inbox, 2)
+    for lease in leases:
+        lease.finish()
+
+    assert [thread[:5] for thread in turns(inbox, 2)] == ["in:1:", "in:1:"]
+
+
+def test_a_group_whose_workers_died_has_its_share_again(inbox: Inbox, stored: Stored) -> None:
+    wait(inbox, "1", *range(4))
+    dead = turns(inbox, 2)
+    wait(inbox, "2", *range(4))
+    turns(inbox, 2)
+    for thread in dead:
+        stored.expire(thread)
+
+    assert [thread[:5] for thread in turns(inbox, 2)] == ["in:1:", "in:1:"]
+
+
+def choose(inbox: Inbox, *, newest: bool) -> str:
+    """Claim as a worker does that says whether it takes the newest."""
+    token = str(time.monotonic_ns())
+    return str(inbox._run("claim", token, 15_000, int(newest), "")[0].decode())
+
+
+def test_who_writes_now_does_not_wait_behind_a_backlog(inbox: Inbox) -> None:
+    wait(inbox, "1", *range(50))
+
+    assert choose(inbox, newest=True) == "in:1:49"
+    assert choose(inbox, newest=True) == "in:1:48"
+
+
+def test_who_waits_longest_does_not_wait_behind_who_writes_now(inbox: Inbox) -> None:
+    wait(inbox, "1", *range(50))
+
+    assert choose(inbox, newest=False) == "in:1:0"
+    assert choose(inbox, newest=True) == "in:1:49"
+    assert choose(inbox, newest=False) == "in:1:1"
+
+
+def test_a_worker_takes_the_newest_about_every_second_time(inbox: Inbox) -> None:
+    wait(inbox, "1", *range(100))
+    taken = turns(inbox, 60)
+
+    oldest = [thread for thread in taken if int(thread.rpartition(":")[2]) < 50]
+    assert 10 < len(oldest) < 50
+
+
+def test_a_thread_whose_turn_is_over_goes_behind_those_that_wait(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a"), row("b")])
+    lease = claimed(inbox)
+    wait(inbox, "1", 5, 6)
+    stored.wait_for(1, "in:1:5")
+    lease.finish()
+    lease.release()
+
+    assert choose(inbox, newest=True) == "in:1:6"
+    assert choose(inbox, newest=False) == "in:1:5"
+    assert choose(inbox, newest=True) == THREAD
+
+
+def test_what_is_remembered_of_the_newest_does_not_grow(inbox: Inbox) -> None:
+    wait(inbox, "1", *range(500))
+
+    assert inbox.store.llen("mc:fresh:in:1:") <= 200
+    assert inbox.claim() is not None
+
+
+# --- A body that is made to be hard work. ---------------------------------------------------------------
+
+
+def test_events_in_descending_time_are_no_more_work_than_others(inbox: Inbox, stored: Stored) -> None:
+    rows = [row(f"{number:05}", at=20_000 - number) for number in range(20_000)]
+    slowest = 0.0
+    for start in range(0, len(rows), 250):
+        began = time.monotonic()
+        inbox.accept(rows[start : start + 250])
+        slowest = max(slowest, time.monotonic() - began)
+
+    assert slowest < 0.1
+    assert stored.queue() == [f"{number:05}" for number in reversed(range(20_000))]
+
+
+# --- A store that is full. ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(inbox: Inbox) -> Iterator[Inbox]:
+    """Give an inbox whose store takes no more writes, with an event in it."""
+    inbox.accept([row("a")])
+    store: Any = inbox.store
+    store.delete("mc:room")
+    store.config_set("maxmemory", 1)
+    yield inbox
+    store.config_set("maxmemory", 0)
+
+
+def test_a_full_store_takes_no_more_events(full: Inbox) -> None:
+    with pytest.raises(redis.OutOfMemoryError):
+        full.accept([row("b")])
+
+
+def test_a_store_takes_no_more_events_before_it_is_full(inbox: Inbox) -> None:
+    store: Any = inbox.store
+    store.config_set("maxmemory", int(store.info("memory")["used_memory"] * 1.05))
+    try:
+        with pytest.raises(redis.OutOfMemoryError, match="nearly full"):
+            inbox.accept([row("b")])
+        assert inbox.has_room() is False
+        store.set("mc:taken:x", "the broker can still write", ex=1)
+    finally:
+        store.config_set("maxmemory", 0)
+
+
+def test_what_a_full_store_has_is_relayed(full: Inbox, stored: Stored) -> None:
+    lease = claimed(full, "")
+    lease.record("call", "ticket")
+    lease.later(0.001, "down", counts=False)
+    until("it is due", lambda: full.sweep(10, 64) == 1)
+    claimed(full, "").finish()
+
+    assert stored.queue() == []
+
+
+def test_a_store_that_has_room_again_takes_events(full: Inbox) -> None:
+    assert full.has_room() is False
+    full.store.config_set("maxmemory", 0)
+    full.store.delete("mc:room")
+
+    assert full.has_room() is True
+    assert full.accept([row("b")]) == 0
+
+
+# --- Another prefix. ------------------------------------------------------------------------------------
+
+
+def test_installations_with_prefixes_of_their_own_share_a_store(inbox: Inbox, stored: Stored) -> None:
+    other = Inbox(inbox.store, prefix="acme:")
+    other.accept([row("a"), row("b", thread=OTHER)])
+    inbox.accept([row("a")])
+
+    lease = claimed(inbox, "")
+    lease.finish()
+    assert inbox.claim() is None
+    assert other.state().threads == 2
+    assert inbox.state().threads == 0
 
 
 def test_counters_tell_what_became_of_events_by_lane(inbox: Inbox) -> None:
@@ -975,13 +1243,34 @@ class Interleaving(RuleBasedStateMachine):
     @rule(worker=st.integers(0, 1), thread=threads)
     def claim(self, worker: int, thread: str) -> None:
         """Claim a thread; it works only if nobody has it and its head does not wait."""
-        lease, model = self.workers[worker].claim(thread, SIDE), self.expected[thread]
+        lease, model = self.workers[worker].claim(thread), self.expected[thread]
         free = model.owner is None or model.expired
         assert (lease is not None) == (free and not model.waits and bool(model.queue))
         if lease:
             model.owner, model.expired, model.begun = lease, False, True
             self.leases.append(lease)
             self.head_is_right(lease)
+
+    @rule(worker=st.integers(0, 1))
+    def claim_any(self, worker: int) -> None:
+        """Claim the thread whose turn it is; there is one if any can be worked on."""
+        self.sweep()
+        free = {name for name, one in self.expected.items() if one.queue and not one.owner and not one.waits}
+        lease = self.workers[worker].claim()
+        assert (lease.thread in free) if lease else not free
+        if lease:
+            model = self.expected[lease.thread]
+            model.owner, model.begun = lease, True
+            self.leases.append(lease)
+            self.head_is_right(lease)
+
+    @rule()
+    def sweep(self) -> None:
+        """Have what is due wait for a worker: whose lease has run out loses it."""
+        self.workers[0].sweep(100, 64)
+        for model in self.expected.values():
+            if model.expired:
+                model.owner, model.expired = None, False
 
     def head_is_right(self, lease: Lease) -> None:
         """Compare what a lease says with what is known."""
@@ -1128,7 +1417,7 @@ class Interleaving(RuleBasedStateMachine):
 
     def relay_all(self, thread: str) -> None:
         """Relay what a thread holds."""
-        lease = self.workers[1].claim(thread, SIDE)
+        lease = self.workers[1].claim(thread)
         while lease:
             self.done.append(lease.event.body.decode())
             if not lease.finish():

@@ -39,6 +39,14 @@ class Desk:
         self.events: list[HelpdeskEvent] = []
         self.asked: list[datetime] = []
         self.is_down = False
+        self.asks = 0
+        self.ahead = timedelta()
+
+    def ping(self) -> None:
+        self.asks += 1
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
 
     def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
         self.asked.append(since)
@@ -55,13 +63,13 @@ class World:
         self.settings = SimpleNamespace(helpdesk=SimpleNamespace(polls_every=60.0))
 
     def queued(self) -> int:
-        return self.inbox.store.llen(f"mc:queue:{THREAD}")
+        return self.inbox.store.zcard(f"mc:jobs:{THREAD}")
 
 
 @pytest.fixture
 def world(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = World(store_url)
-    monkeypatch.setattr(poll, "wake", len)
+    monkeypatch.setattr(poll, "wake", int)
     yield world
     world.inbox.store.close()
 

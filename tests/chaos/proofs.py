@@ -17,7 +17,16 @@ from tests.chaos.system import System
 RESUMES_WITHIN = 5.0
 GROWTH = 1.05
 """How much larger a figure may be in the last third of a soak than in the middle one."""
-IN_FLIGHT = ("mc:queue:", "mc:lease:", "mc:event:", "mc:due", "mc:pause:")
+IN_FLIGHT = (
+    "mc:jobs:",
+    "mc:lease:",
+    "mc:event:",
+    "mc:oldest",
+    "mc:later",
+    "mc:ready",
+    "mc:running",
+    "mc:held",
+)
 MARKS = ("mc:seen:", "mc:echo:", "mc:awaiting:", "mc:link:", "mc:profile:")
 
 

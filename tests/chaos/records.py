@@ -70,7 +70,7 @@ class Records:
     def waiting(self) -> str:
         """Return all that is in the store's queues, to look for ids in it."""
         store = self.system.redis
-        return "\n".join(str(store.lrange(key, 0, -1)) for key in store.scan_iter("mc:queue:*"))
+        return "\n".join(str(store.zrange(key, 0, -1)) for key in store.scan_iter("mc:jobs:*"))
 
     @cached_property
     def letters(self) -> list[Json]:

@@ -94,5 +94,5 @@ def _havoc(folder: Path) -> Iterator[Step]:
 def _store(system: System, psid: str) -> Iterator[str]:
     for lane in ("in", "out"):
         thread = f"{lane}:{system.pages[0].page_id}:{psid}"
-        queue = [str(event)[:160] for event in system.redis.lrange(f"mc:queue:{thread}", 0, -1)]
+        queue = [str(event)[:160] for event in system.redis.zrange(f"mc:jobs:{thread}", 0, -1)]
         yield f"the store has of {thread}: {queue}, lease {system.redis.hgetall(f'mc:lease:{thread}')}"

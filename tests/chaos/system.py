@@ -150,7 +150,7 @@ class System(Stack):
             return not (
                 self.ask_meta("GET", "/webhooks")["waiting"]
                 or self.ask_desk("GET", "/webhooks")["waiting"]
-                or self.redis.zcard("mc:due")
+                or self.redis.zcard("mc:oldest")
             )
         except redis.RedisError:
             return False
