@@ -44,7 +44,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A message of the page as its conversation shows it; `age`, by Meta's own clock, is exact to seconds only."""
+    """A message of the page as its conversation shows it; `age`, by Meta's own clock, is exact to seconds."""
 
     mid: str
     age: timedelta

@@ -58,7 +58,7 @@ PSID = "7623554920995436"
 PERSON = events.Thread(PAGE_A, PSID)
 IN, OUT, TICKET = inbound_thread(PERSON), outbound_thread(PERSON), ticket_thread("42")
 PAGE = f"page:{PAGE_A}"
-STAYS = "seen: echo: profile: link: awaiting: ids stats taken: room pauses".split()
+STAYS = ["seen:", "echo:", "profile:", "link:", "awaiting:", "ids", "stats", "taken:", "room", "pauses"]
 OURS = {"source": SOURCE, "page_id": PAGE_A, "sender_id": PSID}
 SENT_AT = 1795382999900
 PHOTO = {"type": "image", "payload": {"url": "https://cdn.fbsbx.com/photo.jpg?oe=1"}}
