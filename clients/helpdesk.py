@@ -4,11 +4,12 @@ An adapter is a class with these methods; `docs/adapters.md` shows how one is wr
 hold so that nothing is lost, doubled or shown to the wrong person stands in its docstring.
 """
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from clients.media import File
@@ -20,6 +21,16 @@ Config = Mapping[str, Any]
 
 class InvalidWebhook(Exception):
     """The webhook is not signed by the helpdesk, or too old."""
+
+
+class WebhookTimestampOff(InvalidWebhook):
+    """The webhook is signed, but older, or newer, than it may be: perhaps a clock is wrong."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the webhook's timestamp is {seconds:.0f} seconds off; compare both machines' clocks"
+        )
+        self.seconds = seconds
 
 
 class WebhookNotUnderstood(Exception):
@@ -156,6 +167,8 @@ class Helpdesk(ABC):
 
     cannot: ClassVar[Mapping[str, str]] = {}
     """What the helpdesk cannot do, and what happens instead."""
+    clock: Callable[[], float] = staticmethod(time.time)
+    """Tells the time that the age of webhooks goes by, in seconds since 1970; the doors set it."""
     poll_every: ClassVar[float] = 0
     """How often `poll` is asked unless the settings say, in seconds; 0 is never."""
 
@@ -169,9 +182,9 @@ class Helpdesk(ABC):
     def ping(self) -> None:
         """Ask for something small, to learn whether the helpdesk is up and takes the token."""
 
-    def now(self) -> datetime:
-        """Return the time by the helpdesk's own clock, as far as it is known."""
-        return datetime.now(UTC)
+    def now(self) -> datetime | None:
+        """Return the time by the helpdesk's own clock, or None if it is not known."""
+        return None
 
     @abstractmethod
     def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:

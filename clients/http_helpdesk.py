@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -26,9 +26,9 @@ class HttpHelpdesk(RestClient, Helpdesk):
         self._authorization = authorization
         self._origin = _origin(base_url)
 
-    def now(self) -> datetime:
-        """Return the time by the helpdesk's own clock, or ours before its first answer."""
-        return self.remote_now() or datetime.now(UTC)
+    def now(self) -> datetime | None:
+        """Return the time by the helpdesk's own clock, as its last answer told it."""
+        return self.remote_now()
 
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:

@@ -1,5 +1,6 @@
 """The web application: `uvicorn connector.app:app`."""
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -24,6 +25,7 @@ from connector.line import Line
 from connector.metrics import Counters, InboxCollector
 from connector.settings import Settings, get_settings
 from connector.waker import Waker
+from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.services import helpdesk_of, inbox_of
 
 CALLS_AT_ONCE = 2
@@ -54,14 +56,19 @@ def create_app(settings: Settings) -> Starlette:
     intake = Intake([Line(settings.store_url) for _ in range(CALLS_AT_ONCE)], inbox.prefix, waker)
     bodies, counters = Bodies(), Counters(registry)
     messenger = MessengerDoor(settings, intake, bodies, counters)
-    helpdesk = HelpdeskDoor(helpdesk_of(settings, HttpClient()), intake, bodies, counters)
+    clocks = Clocks(inbox, "web")
+    adapter = helpdesk_of(settings, HttpClient())
+    adapter.clock = clocks.now
+    helpdesk = HelpdeskDoor(adapter, intake, bodies, counters)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _freeze()
         waker.start()
+        watch = asyncio.create_task(_watch(clocks))
         async with intake:
             yield
+        watch.cancel()
         waker.stop()
 
     async def healthz(_: Request) -> Response:
@@ -91,6 +98,14 @@ def create_app(settings: Settings) -> Starlette:
             Route("/metrics", metrics),
         ],
     )
+
+
+async def _watch(clocks: Clocks) -> None:
+    """Keep this machine's clock measured."""
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            await run_in_threadpool(clocks.measure_own)
+        await asyncio.sleep(MEASURE_EVERY)
 
 
 def _freeze() -> None:

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from clients import events, signature
-from clients.helpdesk import Helpdesk, InvalidWebhook, WebhookNotUnderstood
+from clients.helpdesk import Helpdesk, InvalidWebhook, WebhookNotUnderstood, WebhookTimestampOff
 from clients.jsons import NotUnderstood
 from connector import logs
 from connector.bodies import Bodies
@@ -126,6 +126,10 @@ class HelpdeskDoor:
         body = await self.bodies.read(dict(request.scope["headers"]), request.receive)
         try:
             event = self.helpdesk.receive(body, request.headers, request.path_params.get("secret", ""))
+        except WebhookTimestampOff as error:
+            self.counters.refused.labels("helpdesk").inc()
+            log.warning("webhook_refused", door="helpdesk", reason="clock", seconds_off=round(error.seconds))
+            raise HTTPException(401, f"{error}.") from None
         except InvalidWebhook:
             self.counters.refused.labels("helpdesk").inc()
             raise HTTPException(401) from None

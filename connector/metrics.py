@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tasks.clocks import differences
 from tasks.inbox import Inbox
 
 
@@ -32,6 +33,7 @@ class InboxCollector(Collector):
         """Yield the inbox's metrics; none while the store is away."""
         try:
             state, stats = self._inbox.state(), self._inbox.stats()
+            differing = differences(self._inbox)
         except redis.RedisError:
             return
         yield GaugeMetricFamily("connector_threads", "Threads with work", value=state.threads)
@@ -48,6 +50,11 @@ class InboxCollector(Collector):
         for side, is_paused in sorted(state.pauses.items()):
             paused.add_metric([side], is_paused)
         yield paused
+        help_ = "By how much a clock is ahead of the store's"
+        clocks = GaugeMetricFamily("connector_clock_difference_seconds", help_, labels=("clock",))
+        for name, ahead in sorted(differing.items()):
+            clocks.add_metric([name], ahead)
+        yield clocks
         help_ = "Events by what became of them, receipts and notes included"
         events = CounterMetricFamily("connector_events", help_, labels=("outcome",))
         for outcome, count in sorted(stats.items()):

@@ -206,6 +206,7 @@ def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> st
     if told := reply.messenger.now():
         at = told - timedelta(seconds=time.monotonic() - began)
         reply.lease.record("at", str(int(at.timestamp() * 1000)))
+        reply.service.clocks.measure("facebook", told)
     return mid
 
 

@@ -37,7 +37,7 @@ def take_turn(service: Services) -> None:
 
 
 def _queue_since(service: Services, since: datetime) -> None:
-    began = service.helpdesk.now()
+    began = _now(service)
     young = began - SETTLED
     rows = []
     try:
@@ -50,9 +50,14 @@ def _queue_since(service: Services, since: datetime) -> None:
     service.inbox.store.set(service.inbox.key("polled"), str(began.timestamp()))
 
 
+def _now(service: Services) -> datetime:
+    """Return the helpdesk's time, as what is compared with it is the times of its comments."""
+    return service.helpdesk.now() or datetime.fromtimestamp(service.inbox.now(), UTC)
+
+
 def _last_poll(service: Services) -> datetime:
     """Return since when comments are looked for. What was there before the first poll is nobody's to send."""
-    now, key = service.helpdesk.now(), service.inbox.key
+    now, key = _now(service), service.inbox.key
     last = cast("bytes | None", service.inbox.store.get(key("polled")))
     if last is None:
         service.inbox.store.set(key("poll_from"), str(now.timestamp()))

@@ -88,7 +88,10 @@ def relay() -> None:
 @app.task(name="sweep")
 def sweep() -> None:
     """Wake workers for what is due: what was put off, whose worker died, or whose wake-up was lost."""
-    wake(services().inbox.sweep(SWEEP_SIZE, ENOUGH))
+    service = services()
+    wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
+    service.clocks.measure_own()
+    service.clocks.measure("helpdesk", service.helpdesk.now())
 
 
 def work_on(service: Services, thread: str = "") -> bool:

@@ -10,6 +10,7 @@ from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.messenger import Messenger
 from connector.settings import Connection, Settings, get_settings
+from tasks.clocks import Clocks
 from tasks.inbox import Inbox, connect
 
 
@@ -22,6 +23,7 @@ class Services:
     helpdesk: Helpdesk
     media: MediaFetcher
     http: HttpClient
+    clocks: Clocks
 
     def connection(self, page_id: str) -> Connection:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""
@@ -63,13 +65,14 @@ def inbox_of(settings: Settings, *, patient: bool = True) -> Inbox:
 
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
-    http = HttpClient()
+    http, inbox = HttpClient(), inbox_of(settings)
     return Services(
         settings=settings,
-        inbox=inbox_of(settings),
+        inbox=inbox,
         helpdesk=helpdesk_of(settings, http),
         media=MediaFetcher(settings.graph.media_hosts, settings.attachments.max_bytes),
         http=http,
+        clocks=Clocks(inbox, "worker"),
     )
 
 

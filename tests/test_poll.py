@@ -13,6 +13,7 @@ from clients.errors import Unavailable
 from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
 from tasks import poll
 from tasks.accept import reply_row
+from tasks.clocks import Clocks
 from tasks.inbox import Inbox, connect
 
 NOW = datetime.now(UTC) - timedelta(minutes=1)
@@ -45,7 +46,7 @@ class Desk:
     def ping(self) -> None:
         self.asks += 1
 
-    def now(self) -> datetime:
+    def now(self) -> datetime | None:
         return datetime.now(UTC) + self.ahead
 
     def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
@@ -60,6 +61,7 @@ class World:
 
     def __init__(self, url: str) -> None:
         self.helpdesk, self.inbox = Desk(), Inbox(connect(url))
+        self.clocks = Clocks(self.inbox, "worker")
         self.settings = SimpleNamespace(helpdesk=SimpleNamespace(polls_every=60.0))
 
     def queued(self) -> int:

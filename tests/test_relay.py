@@ -48,6 +48,7 @@ from sandbox.stack import until
 from tasks import inbound, receipts, relay
 from tasks.accept import inbound_thread, messenger_row, outbound_thread, reply_row, ticket_thread
 from tasks.celery import ENOUGH, Scheduler, app, wake
+from tasks.clocks import Clocks
 from tasks.inbox import Inbox, Row, connect
 from tasks.lease import Lease
 from tasks.renewer import Renewer
@@ -58,7 +59,19 @@ PSID = "7623554920995436"
 PERSON = events.Thread(PAGE_A, PSID)
 IN, OUT, TICKET = inbound_thread(PERSON), outbound_thread(PERSON), ticket_thread("42")
 PAGE = f"page:{PAGE_A}"
-STAYS = ["seen:", "echo:", "profile:", "link:", "awaiting:", "ids", "stats", "taken:", "room", "pauses"]
+STAYS = [
+    "clocks",
+    "seen:",
+    "echo:",
+    "profile:",
+    "link:",
+    "awaiting:",
+    "ids",
+    "stats",
+    "taken:",
+    "room",
+    "pauses",
+]
 OURS = {"source": SOURCE, "page_id": PAGE_A, "sender_id": PSID}
 SENT_AT = 1795382999900
 PHOTO = {"type": "image", "payload": {"url": "https://cdn.fbsbx.com/photo.jpg?oe=1"}}
@@ -401,7 +414,14 @@ class World:
         """Change settings."""
         settings = self._make_settings(redis_url=self._url, **changes)
         inbox = Inbox(self.fused, settings.worker.lease)
-        self.service = Services(settings, inbox, self.desk, cast("MediaFetcher", self.media), self._http)
+        self.service = Services(
+            settings,
+            inbox,
+            self.desk,
+            cast("MediaFetcher", self.media),
+            self._http,
+            Clocks(self.inbox, "worker"),
+        )
 
     def close(self) -> None:
         """Close all connections."""

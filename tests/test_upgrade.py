@@ -53,7 +53,8 @@ def shown(world: World, psid: str) -> list[str]:
     """Return what stands in the helpdesk of a person, by external id, as it was written."""
     comments = [comment for ticket in world.desk.tickets.values() for comment in ticket.comments]
     opened = [ticket.new for ticket in world.desk.tickets.values() if ticket.new]
-    return [one.external_id for one in (*opened, *comments) if one.external_id.startswith(f"m_{psid[-1]}")]
+    ids = [ticket.external_id for ticket in opened] + [comment.external_id for comment in comments]
+    return [one for one in ids if one.startswith(f"m_{psid[-1]}")]
 
 
 def test_what_waited_is_relayed_in_its_order(left: World) -> None:

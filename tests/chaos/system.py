@@ -5,7 +5,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from tests.chaos.loops import Loop
 LEASE = 5.0
 WORKER = {"lease": LEASE, "echo_wait": 5, "attempts": 15, "retry_max": 5}
 """Settings that let a wait end within a minute."""
+# The package is meant to fake the time within Python; its library does so for a whole process.
+_LIBRARY = Path(str(find_spec("libfaketime").origin)).parent / "vendor/libfaketime/src/libfaketime.so.1"  # type: ignore[union-attr]
+FAKED = {"LD_PRELOAD": str(_LIBRARY), "DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
 POOLS = {
     "worker-1": {"CONNECTOR_WORKER__POOL": "threads", "CONNECTOR_WORKER__CONCURRENCY": "16"},
     "worker-2": {"CONNECTOR_WORKER__POOL": "prefork", "CONNECTOR_WORKER__CONCURRENCY": "4"},
@@ -29,15 +33,24 @@ POOLS = {
 class System(Stack):
     """A stack whose connector runs part by part, as on several machines, with a Valkey of its own.
 
+    `clocks` tells by how many seconds the clocks of parts are ahead, as if each ran on another machine.
     An init system starts each part again that ended, `delay` seconds later; `away` holds one of them back
     until a moment of the monotonic clock. `havoc.jsonl` in the folder takes down what was done to it.
     """
 
-    def __init__(self, folder: Path, fsync: str = "always", **worker: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        fsync: str = "always",
+        *,
+        clocks: Mapping[str, float] | None = None,
+        **worker: Any,
+    ) -> None:
         port = free_port()
         settings = {"redis_url": f"redis://127.0.0.1:{port}/0", "worker": WORKER | worker}
         super().__init__(folder, ports=(0, port, 0, 0), settings=settings)
         self.fsync, self.delay = fsync, 0.3
+        self._clocks = clocks or {}
         self.parts: dict[str, Process] = {}
         self.away: dict[str, float] = {}
         self.journal = Journal(folder / "havoc.jsonl")
@@ -58,11 +71,16 @@ class System(Stack):
         self.parts["store"] = self.process("store", self._store_command())
         until("the store answers", self.store_answers)
         connector = [sys.executable, "-m", "connector"]
-        self.parts["web"] = self.process("web", [*connector, "web"])
+        self.parts["web"] = self.process("web", [*connector, "web"], **self._clock("web"))
         for name, pool in POOLS.items():
-            self.parts[name] = self.process(name, [*connector, "worker"], **pool)
-        self.parts["beat"] = self.process("beat", [*connector, "beat"])
+            self.parts[name] = self.process(name, [*connector, "worker"], **pool, **self._clock(name))
+        self.parts["beat"] = self.process("beat", [*connector, "beat"], **self._clock("beat"))
         self._keeper.start()
+
+    def _clock(self, part: str) -> dict[str, str]:
+        """Return the environment that sets a part's clock wrong."""
+        ahead = self._clocks.get(part, 0)
+        return FAKED | {"FAKETIME": f"{ahead:+}"} if ahead else {}
 
     def stop_connector(self) -> None:
         """Stop all parts, the store last."""
