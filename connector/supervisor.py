@@ -97,8 +97,8 @@ def worker_part(settings: Settings) -> Part:
     atexit.register(Path(heartbeat).unlink, missing_ok=True)
     name = f"worker-{os.getpid()}@%h"
     command = [sys.executable, "-m", "celery", "-A", "tasks", "-q", "worker", "-n", name]
-    # Mingle waits a second for other workers at each connection, to share what this product does not use.
-    command += ["--without-mingle"]
+    # Workers need to know nothing of each other; mingle would wait a second for that at each connection.
+    command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     part = Part("worker", command, patience=45.0, environment={HEARTBEAT_VARIABLE: heartbeat})
     inbox = inbox_of(settings, patient=False)
     part.is_stuck = lambda: _takes_nothing(part, Path(heartbeat), inbox)

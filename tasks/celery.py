@@ -64,8 +64,8 @@ def _configuration() -> dict[str, Any]:
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
-        # Remote control stays on: its connection is what notices a broker that went away (kombu 5.7).
-        "worker_enable_remote_control": True,
+        # Nobody else on the store may tell a worker to stop, and a full store has no room for its queues.
+        "worker_enable_remote_control": False,
         # A call in flight is let finish: cutting it off would only make its outcome unknown.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_hijack_root_logger": False,

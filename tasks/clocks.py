@@ -6,11 +6,13 @@ certificates, and with the times in its logs.
 
 import socket
 import time
+from contextlib import suppress
 from datetime import datetime
 from threading import Lock
 from typing import cast
 
 import msgspec
+import redis
 
 from connector import logs
 from tasks.inbox import Inbox
@@ -64,7 +66,8 @@ class Clocks:
 
     def _note(self, name: str, ahead: float) -> None:
         entry = msgspec.json.encode([round(ahead, 1), self._inbox.now()])
-        self._inbox.store.hset(self._inbox.key("clocks"), name, cast("str", entry))
+        with suppress(redis.OutOfMemoryError):
+            self._inbox.store.hset(self._inbox.key("clocks"), name, cast("str", entry))
         now = time.monotonic()
         if abs(ahead) <= TOLERATED:
             if self._told.pop(name, None) is not None:

@@ -370,6 +370,13 @@ function inbox.pause(side, duration, rate, reason)
   redis.call('ZADD', P .. 'pauses', now + duration, side)
 end
 
+-- note(name, member, at, ttl): keep a member for so long (ms), among others that are as old as that at most
+function inbox.note(name, member, at, ttl)
+  redis.call('ZADD', P .. name, at, member)
+  redis.call('ZREMRANGEBYSCORE', P .. name, '-inf', at - ttl)
+  redis.call('PEXPIRE', P .. name, ttl)
+end
+
 -- revive(id, thread, time, body) -> 1 | 0: take a letter back into its thread's queue
 function inbox.revive(id, thread, time, body)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end

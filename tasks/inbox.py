@@ -181,6 +181,10 @@ class Inbox:
         """
         self._run("pause", side, _ms(seconds), rate, reason)
 
+    def note(self, name: str, member: str, at: int, seconds: float) -> None:
+        """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
+        self._run("note", name, member, at, _ms(seconds))
+
     def echo(self, page_id: str, mark: str) -> str | None:
         """Return the mid of a part that came back as an echo."""
         mid = cast("bytes | None", self.store.get(self.key(echo_key(page_id, mark))))

@@ -3,9 +3,12 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+import redis
 
 from clients.errors import Stale
 
@@ -123,7 +126,8 @@ class Lease:
     def cache(self, name: str, value: bytes, seconds: int) -> None:
         """Keep a value that can be lost without harm, for others and for the next event."""
         if self._cached.get(name) != value:
-            self._inbox.store.set(self._cache_key(name), value, ex=seconds)
+            with suppress(redis.OutOfMemoryError):
+                self._inbox.store.set(self._cache_key(name), value, ex=seconds)
             self._cached[name] = value
 
     def forget(self, name: str) -> None:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+import redis
+
 from clients.errors import ClientError
 from connector import logs
 from tasks.accept import goes_out, reply_row
@@ -28,12 +30,12 @@ def poll() -> None:
 def take_turn(service: Services) -> None:
     """Queue the comments that were written since the last poll, unless another worker just does."""
     turn = int(service.settings.helpdesk.polls_every * 900)
-    if service.inbox.store.set(service.inbox.key("poll"), "1", nx=True, px=max(turn, 1)):
-        try:
+    try:
+        if service.inbox.store.set(service.inbox.key("poll"), "1", nx=True, px=max(turn, 1)):
             service.helpdesk.ping()  # its answer tells the helpdesk's time
             _queue_since(service, _last_poll(service))
-        except ClientError as error:
-            log.warning("not_polled", reason=str(error))
+    except (ClientError, redis.OutOfMemoryError) as error:
+        log.warning("not_polled", reason=str(error))
 
 
 def _queue_since(service: Services, since: datetime) -> None:

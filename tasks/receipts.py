@@ -66,13 +66,7 @@ def _until(service: Services, key: str, watermark: int | str) -> Iterator[Sent]:
 
 
 def _await(service: Services, key: str, reply: Sent) -> None:
-    name = service.inbox.key(key)
-    with service.inbox.store.pipeline() as pipeline:
-        pipeline.zadd(name, {reply.member: reply.at})
-        # By Meta's clock, as all that is in there: compared with the time of the newest reply.
-        pipeline.zremrangebyscore(name, "-inf", reply.at - KEPT_FOR * 1000)
-        pipeline.expire(name, KEPT_FOR)
-        pipeline.execute()
+    service.inbox.note(key, reply.member, reply.at, KEPT_FOR)
 
 
 def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
