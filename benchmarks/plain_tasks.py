@@ -1,12 +1,21 @@
 """What ours is compared with: tasks of the same Celery app that do nothing, or nothing but one POST."""
 
+from typing import Any
+
 import httpx
+from celery import signals
 
 from connector.settings import get_settings
 from tasks.celery import app
 
 EMPTY, ONE_POST = "benchmarks.empty", "benchmarks.one_post"
 _http = httpx.Client(trust_env=False)
+
+
+@signals.worker_init.connect
+def acknowledge(**_: Any) -> None:
+    """Have messages acknowledged, as anybody needs it who keeps the work in them; ours may be lost."""
+    app.conf.broker_transport_options = app.conf.broker_transport_options | {"ack_emulation": True}
 
 
 @app.task(name=EMPTY)
