@@ -15,7 +15,7 @@ help:  ## Show this list
 demo: .venv/.product $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-helpdesk)  ## Try it: a real conversation, beside sandboxes (ARGS=--once, HELPDESK=django-helpdesk)
 	@$(BIN)/python -m sandbox.demo --helpdesk $(HELPDESK) $(ARGS)
 
-test: .venv/.test .venv/.django-helpdesk  ## Run all tests, with coverage (ARGS= for pytest)
+test: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules  ## Run all tests, with coverage (ARGS= for pytest)
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest $(or $(ARGS),$(ON_TWO_CORES) --ignore tests/e2e)
 	$(if $(ARGS),,$(BIN)/coverage run -m pytest $(ON_TWO_CORES) tests/e2e)
@@ -55,6 +55,12 @@ clean:  ## Remove what was built and what the demo left
 	@echo "Installing django-helpdesk (once; about 15 seconds) …"
 	@$(PIP) --editable '.[django-helpdesk]'
 	@$(BIN)/python -m sandbox.django_helpdesk.install
+	@touch $@
+
+# What helpdesks render markdown with.
+tests/renderers/node_modules: tests/renderers/package-lock.json
+	@command -v npm >/dev/null || { echo "The tests need Node.js and npm; on Debian and Ubuntu: apt install nodejs npm" >&2; exit 1; }
+	@cd tests/renderers && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 .venv/.%: .venv/bin/python pyproject.toml

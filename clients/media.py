@@ -10,7 +10,6 @@ import re
 import socket
 import tempfile
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from urllib.parse import unquote
 import httpx
 
 from clients.errors import FileRefused, Unavailable
+from clients.text import is_misleading
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0, pool=5.0)
 SECONDS_PER_FILE = 60.0
@@ -214,8 +214,6 @@ _QUOTED = re.compile(r'filename\s*=\s*"((?:[^"\\]|\\.)*)', re.IGNORECASE)
 _TOKEN = re.compile(r"filename\s*=\s*([^;\s]+)", re.IGNORECASE)
 _EXTENSION = re.compile(r"\.(?=[0-9]*[A-Za-z])[A-Za-z0-9]{1,10}$")
 _MAX_NAME = 120  # characters
-_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}  # and surrogates, which no UTF-8 has, and separators of lines
-_MISLEADING = "/\\\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def safe_filename(name: str, content_type: str, default: str = "file") -> str:
@@ -232,7 +230,7 @@ def safe_filename(name: str, content_type: str, default: str = "file") -> str:
 
 
 def _clean(name: str) -> str:
-    kept = (char for char in name if char not in _MISLEADING and unicodedata.category(char) not in _CONTROLS)
+    kept = (char for char in name if char not in "/\\" and not is_misleading(char))
     return "".join(kept).lstrip(". \xa0").rstrip()
 
 

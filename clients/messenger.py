@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -24,6 +25,7 @@ from clients.errors import (
 )
 from clients.http import HttpClient, RestClient
 from clients.media import File
+from clients.text import one_line
 
 TEXT_LIMIT = 2000
 _IMAGE_LIMIT = 8 * 1024 * 1024
@@ -109,9 +111,10 @@ class Messenger(RestClient):
         """Read a person's name and picture; where the profile has no name, the conversation may."""
         fields = {"fields": "first_name,last_name,name,profile_pic"}
         answer = self._get(f"/{psid}", fields)
-        first, last = _string(answer, "first_name"), _string(answer, "last_name")
-        name = f"{first} {last}".strip() or _string(answer, "name") or self._participant_name(psid)
-        return Profile(name, first, last, _string(answer, "profile_pic"))
+        first, last = _name(answer, "first_name"), _name(answer, "last_name")
+        name = f"{first} {last}".strip() or _name(answer, "name") or self._participant_name(psid)
+        picture = _string(answer, "profile_pic")
+        return Profile(name, first, last, picture if urlsplit(picture).scheme in {"http", "https"} else "")
 
     def sent_messages(self, psid: str) -> list[SentMessage]:
         """Read what the page sent among the last 20 messages, the oldest first; Meta shows no more of them.
@@ -136,7 +139,7 @@ class Messenger(RestClient):
             participants = _items(self._conversation(psid, "participants").get("participants"))
         except RejectedError:
             return ""
-        return next((_string(one, "name") for one in participants if one.get("id") == psid), "")
+        return next((_name(one, "name") for one in participants if one.get("id") == psid), "")
 
     def _conversation(self, psid: str, fields: str) -> Any:
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
@@ -200,6 +203,10 @@ def _items(answer: Any) -> list[dict[str, Any]]:
 def _string(answer: Any, key: str) -> str:
     value = answer.get(key) if isinstance(answer, dict) else None
     return value if isinstance(value, str) else ""
+
+
+def _name(answer: Any, key: str) -> str:
+    return one_line(_string(answer, key))
 
 
 def _time_to_regain_access(response: httpx.Response) -> float | None:

@@ -2,11 +2,12 @@
 
 import html
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import regex  # type: ignore[import-untyped]  # its stubs are a package of their own
 from markdown_it import MarkdownIt
@@ -16,16 +17,21 @@ from markdown_it.rules_inline import StateInline
 # --- A comment becomes plain text: markdown -> HTML -> lines. -------------------------------------------
 
 
+LONGEST_MARKDOWN = 200_000
+"""How many characters are read as markdown at most: hostile ones take quadratic time."""
+
+
 def to_plain_text(body: str, body_format: str) -> str:
     """Turn an agent's comment into the text a person reads in Messenger, which shows no markup.
 
     `body_format` is "markdown" (CommonMark with tables and strikethrough; HTML in it stays as typed, but for
-    `<br>`), "html" or "text"; any other is taken for "text". Raises nothing, whatever the body is.
+    `<br>`), "html" or "text"; any other is taken for "text", and so is markdown of more than
+    `LONGEST_MARKDOWN` characters, which Messenger does not take anyway. Raises nothing, whatever the body is.
     """
     # JSON can carry halves of surrogate pairs, which no UTF-8 request can.
     body = body.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     body = body.replace("\r\n", "\n").replace("\r", "\n")
-    if body_format == "markdown":
+    if body_format == "markdown" and len(body) <= LONGEST_MARKDOWN:
         return _markdown_to_text(body)
     return _html_to_text(body) if body_format == "html" else _tidy(body)
 
@@ -341,13 +347,16 @@ def split_text(text: str, limit: int = 2000) -> list[str]:
     Meta, "Send API": text is limited to 2000 characters. It does not say of which kind; UTF-16 code units
     are the strictest that was seen.
     """
-    parts = []
-    rest = text.strip()
-    while _units(rest) > limit:
-        cut = _cut(rest, limit)
-        parts.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
-    return [*parts, rest] if rest else parts
+    parts, text, start = [], text.strip(), 0
+    while start < len(text):
+        window = text[start : start + limit + 3]
+        fits = start + len(window) == len(text) and _units(window) <= limit
+        end = start + (len(window) if fits else _cut(window, limit))
+        parts.append(text[start:end].rstrip())
+        while end < len(text) and text[end].isspace():
+            end += 1
+        start = end
+    return parts
 
 
 def _units(text: str) -> int:
@@ -378,23 +387,38 @@ def _last(found: Iterator["regex.Match[str]"], fit: int) -> int:
 # What CommonMark and GitHub's extensions act on, each alternative in the only places where they do. Lines are
 # stripped before, so that none is indented code.
 _ACTIVE = r"""
-    ^\#(?=\#{0,5}(?:\s|$))                      # heading
+    ^\#                                         # heading; some need no space behind it
   | ^>                                          # block quote
   | ^[-+*](?=\s|$) | ^[0-9]{1,9}[.)](?=\s|$)    # list item
   | ^[-*_](?=[-*_ \t]*$)                        # thematic break
   | (?<=\n)[-=|:](?=[-=|: \t]*$)                # underline of a heading, second line of a table
   | ^`(?=``) | ^~(?=~~)                         # fence
   | (?P<run>\*+|_+|~+|`+)                       # emphasis, strikethrough, code: see _acts
-  | \](?=[(:])                                  # link, reference
-  | <(?=[a-z/!?]|[^\s<>]{1,64}@)                # HTML, autolink
+  | !(?=\[|https?://|www\.)                     # image; an address may become a link
+  | \](?=[ \t]*\n?[ \t]*[(\[:]|\{)              # link, reference, attributes
+  | (?:^|(?<=\S))\{                             # attributes
+  | ^:(?=\s)                                    # definition
+  | <(?=[a-z/!?$]|[^\s<>]{1,64}@)               # HTML, autolink
   | &(?=\#?\w{1,32};)                           # entity
   | \\(?=[!-/:-@\[-`{-~]|$)                     # escape, hard break
 """
 _FLAGS = re.VERBOSE | re.MULTILINE | re.IGNORECASE
 _SPECIAL = re.compile(_ACTIVE, _FLAGS)
-_URL = r"(?P<url>https?://(?:[^\s<>()]|\([^\s<>()]*\))*(?:[^\s<>()?!.,:*~'\"\]]|\([^\s<>()]*\)))"
+_URL = r"(?P<url>(?:https?://|www\.)(?:[^\s<>()]|\([^\s<>()]*\))*(?:[^\s<>()?!.,:*~'\"\]]|\([^\s<>()]*\)))"
 _SPECIAL_OR_URL = re.compile(rf"{_URL} | {_ACTIVE}", _FLAGS)
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+# In what is taken for a bare URL, as by GitHub's extension, a backslash is a part of it and protects nothing.
+_ENTITIES = {
+    "<": "&lt;",
+    "{": "&#123;",
+    ">": "&gt;",
+    "&": "&amp;",
+    "[": "&#91;",
+    "]": "&#93;",
+    "!": "&#33;",
+    ":": "&#58;",
+    '"': "&quot;",
+}
 # Of each mark: what may open something, and what may close it.
 _PAIRS = {
     "*": (re.compile(r"(?<!\*)\*++(?=[^ \n])"), re.compile(r"(?<=[^ \n*])\*")),
@@ -407,8 +431,8 @@ _PAIRS = {
 def to_markdown(text: str) -> str:
     """Write a person's text as markdown that renders as it was typed, line by line, blank lines kept.
 
-    Only what CommonMark or GitHub's extensions would act on is escaped; a URL they would act on goes between
-    `<` and `>`, where it works in every renderer. White space at the ends of lines is dropped.
+    Only what CommonMark, GitHub's extensions or older dialects would act on is escaped; a URL that they would
+    act on becomes a link to itself, which works everywhere. White space at the ends of lines is dropped.
     """
     text = "\n".join(line.strip() for line in text.splitlines())
     escaped = _SPECIAL_OR_URL.sub(_escape(text), text)
@@ -421,12 +445,20 @@ def _escape(text: str) -> Callable[[re.Match[str]], str]:
 
     def escape(match: re.Match[str]) -> str:
         if "url" in match.re.groupindex and match["url"]:
-            return match[0] if _SPECIAL.sub(escape, match[0]) == match[0] else f"<{match[0]}>"
+            return match[0] if _SPECIAL.sub(escape, match[0]) == match[0] else _link_to_itself(match[0])
         if match["run"] and not _acts(match, pairs):
             return match[0]
-        return _PUNCTUATION.sub(r"\\\g<0>", match[0])
+        return _PUNCTUATION.sub(_escaped, match[0])
 
     return escape
+
+
+def _escaped(mark: re.Match[str]) -> str:
+    return _ENTITIES.get(mark[0], f"\\{mark[0]}")
+
+
+def _link_to_itself(url: str) -> str:
+    return link(url, f"http://{url}" if url.lower().startswith("www.") else url)
 
 
 def _pairs(text: str) -> set[str]:
@@ -450,8 +482,37 @@ def _acts(run: re.Match[str], pairs: set[str]) -> bool:
     return run[0][0] == "`" or before not in " \n" or after not in " \n"
 
 
-_LABEL = re.compile(r"[\\`*~\[\]<]|(?<!\w)_|_(?!\w)|&(?=#?\w{1,32};)")
-_UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f()<>\\\s]")
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # and surrogates, which no UTF-8 has, and separators of lines
+_TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def one_line(text: str) -> str:
+    """Make a name or a title fit for a line, and for a terminal.
+
+    Control characters, and those that turn the direction of writing, are dropped; white space is one space.
+    """
+    words = " ".join(text.split())
+    return "".join(char for char in words if not is_misleading(char))
+
+
+def is_misleading(char: str) -> bool:
+    """Tell whether a character is not to be seen itself, but changes how what is around it looks."""
+    return char in _TURNING or unicodedata.category(char) in _UNPRINTABLE
+
+
+_ADDRESS = re.compile(r"(?:https?://|www\.)?([\w-]+(?:\.[\w-]+)*\.[a-z]{2,})(?=[/:?#\s]|$)", re.IGNORECASE)
+
+
+def preview(title: str, url: str) -> str:
+    """Write the link of a preview that a person sent: its title may be the address of another place."""
+    host = urlsplit(url).hostname or ""
+    named = {address.casefold().removeprefix("www.") for address in _ADDRESS.findall(title)}
+    misleads = any(address != host.removeprefix("www.") for address in named)
+    return link(f"{title} ({host})" if misleads else title, url)
+
+
+_LABEL = re.compile(r"[\\`*~\[\]<>\"]|!(?=\[)|(?<!\w)_|_(?!\w)|&(?=#?\w{1,32};)")
+_UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f()<>\[\]\"`\\\s]")
 
 
 def link(label: str, url: str) -> str:
@@ -463,12 +524,22 @@ def link(label: str, url: str) -> str:
 
 def image(name: str, url: str) -> str:
     """Write a markdown image; what kinds of URL count is as in `link`."""
-    written = link(name, url)
-    return f"!{written}" if _target(url) else written
+    if not _target(url):
+        return link(name, url)
+    # Showdown looks for addresses in the HTML that it made, even in attributes.
+    shown = _label(" ".join(name.split()) or url)
+    return f"![{_ADDRESSES.sub(_entity, shown)}]({_target(url)})"
+
+
+_ADDRESSES = re.compile(r":(?=//)|(?<=www)\.|@", re.IGNORECASE)
+
+
+def _entity(char: re.Match[str]) -> str:
+    return f"&#{ord(char[0])};"
 
 
 def _label(text: str) -> str:
-    return _LABEL.sub(r"\\\g<0>", text)
+    return _LABEL.sub(_escaped, text)
 
 
 def _target(url: str) -> str:

@@ -11,6 +11,7 @@ import click
 import redis
 import uvicorn
 
+from clients.text import is_misleading, one_line
 from connector import logs
 from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
 from connector.store import StoreError, doubts, lock_data, wait_for_port
@@ -192,7 +193,7 @@ def list_letters() -> None:
     """List the dead letters, the oldest first."""
     letters = _inbox().letters()
     for letter in letters:
-        click.echo(f"{letter.id:>8}  {letter.died_at}  {letter.thread}  {letter.reason}")
+        click.echo(f"{letter.id:>8}  {letter.died_at}  {one_line(letter.thread)}  {one_line(letter.reason)}")
     if not letters:
         click.echo("There are no dead letters.")
 
@@ -209,9 +210,19 @@ def show(id_: int) -> None:
         "died_at": letter.died_at,
         "reason": letter.reason,
         "history": letter.history,
-        "event": json.loads(letter.body),
+        "event": _read(letter.body),
     }
-    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    text = json.dumps(shown, indent=2, ensure_ascii=False)
+    # JSON leaves some characters alone that a terminal acts on.
+    click.echo("".join(f"\\u{ord(c):04x}" if c != "\n" and is_misleading(c) else c for c in text))
+
+
+def _read(body: str) -> Any:
+    """Return what a letter holds; as text, if it is no JSON."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
 
 
 @dead.command()

@@ -11,7 +11,7 @@ from clients.errors import NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import SOURCE, SYSTEM, Attachment, Author, NewComment, NewTicket, Requester
 from clients.media import File
 from clients.messenger import Profile
-from clients.text import image, link, to_markdown
+from clients.text import image, link, one_line, preview, to_markdown
 from connector import logs
 from connector.settings import Connection
 from tasks import receipts
@@ -34,6 +34,10 @@ OPENS_NO_TICKET = frozenset(
     {"reaction", "pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"}
 )
 """Kinds of events that are worth a comment on an open ticket, and not a ticket of their own."""
+PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
+ACTIVE_TYPES = frozenset(
+    {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
+)
 _FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
 
 
@@ -133,7 +137,7 @@ def _message(
 
 def _echo_author(echo: events.Echo, connection: Connection) -> str:
     page = connection.page_name or "The page"
-    return f"{page} (Meta inbox)" if echo.from_page_inbox else f"{page} (app {echo.app_id})"
+    return f"{page} (Meta inbox)" if echo.from_page_inbox else f"{page} (app {one_line(echo.app_id)})"
 
 
 def show(
@@ -153,8 +157,15 @@ def show(
         return _missing(attachment, str(error)), None
     if isinstance(file, File):
         return f"({to_markdown(file.filename)})", file
-    is_image = file.content_type.startswith("image/")
-    return (image if is_image else link)(file.filename, file.url), file
+    return _shown(file), file
+
+
+def _shown(file: Attachment) -> str:
+    """Show a picture as one; what a browser would run, such as SVG, as a link that says what it is."""
+    if file.content_type in PICTURES:
+        return image(file.filename, file.url)
+    is_active = file.content_type in ACTIVE_TYPES
+    return link(f"{file.filename} ({file.content_type})" if is_active else file.filename, file.url)
 
 
 def _uploaded(
@@ -197,7 +208,7 @@ def _described(attachment: events.Attachment) -> str:
             shown = link(place, attachment.url) if attachment.url else to_markdown(place)
             return f"📍 {shown} {attachment.detail}".strip()
         case "link":
-            return link(attachment.title or attachment.url, attachment.url)
+            return preview(attachment.title or attachment.url, attachment.url)
     detail = attachment.title or attachment.detail
     words = f"Messenger sent an attachment of the kind “{attachment.kind}”{': ' + detail if detail else ''}."
     return f"({to_markdown(words)})"

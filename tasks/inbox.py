@@ -259,7 +259,7 @@ def _event(answer: Sequence[Any]) -> Event:
 _History = tuple[dict[str, str], ...]
 
 
-def _read(text: str, type_: type[T], absent: T) -> T:
+def _read(text: str | bytes, type_: type[T], absent: T) -> T:
     """Read a value that this version wrote, or another one: of another shape it counts as absent."""
     try:
         return msgspec.json.decode(text, type=type_)
@@ -270,16 +270,17 @@ def _read(text: str, type_: type[T], absent: T) -> T:
 class _Buried(msgspec.Struct):
     """A dead letter as the store has it; what other versions wrote beside that is left alone."""
 
-    thread: str
-    time: int
-    body: str
+    thread: str = ""
+    time: int = 0
+    body: str = ""
     reason: str = ""
     died_at: str = ""
     history: _History = ()
 
 
 def _letter(id_: bytes | int, value: bytes) -> Letter:
-    return Letter(id=int(id_), **msgspec.structs.asdict(msgspec.json.decode(value, type=_Buried)))
+    unread = _Buried(body=value.decode(), reason="another version wrote this, and this one cannot read it")
+    return Letter(id=int(id_), **msgspec.structs.asdict(_read(value, _Buried, unread)))
 
 
 def _ms(seconds: float) -> int:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from clients.helpdesk import SYSTEM, NewComment
+from clients.text import to_markdown
 from tasks.accept import page_of
 from tasks.lease import Lease
 from tasks.services import Services
@@ -15,6 +16,10 @@ def tell_once(service: Services, lease: Lease, ticket_id: str, external_id: str,
         return
     lease.record(step, "called")
     comment = NewComment(
-        note, external_id, SYSTEM, datetime.fromtimestamp(service.inbox.now(), UTC), internal=True
+        to_markdown(note),
+        external_id,
+        SYSTEM,
+        datetime.fromtimestamp(service.inbox.now(), UTC),
+        internal=True,
     )
     service.helpdesk.add_comment(ticket_id, comment, f"facebook:{page_of(lease.thread)}:{external_id}")

@@ -40,6 +40,9 @@ LOOK_SPREAD = 10.0
 ROUNDING = timedelta(seconds=2)
 """How much older a message may look than it is: Meta tells its times in whole seconds."""
 
+MOST_PARTS = 50
+"""How many messages one comment may become."""
+
 Part = str | Attachment
 
 
@@ -107,6 +110,10 @@ def send_reply(reply: Outgoing) -> None:
     refused, parts = [], compose(reply.comment)
     if not parts:
         raise RejectedError("there is nothing in it that Messenger can show")
+    if len(parts) > MOST_PARTS:
+        raise RejectedError(
+            f"it would take {len(parts)} messages, {MOST_PARTS} at most are sent; shorten it or attach a file"
+        )
     for number, part in enumerate(parts):
         try:
             _send_part(reply, number, part)

@@ -258,13 +258,19 @@ def test_ordinary_text_stays_unchanged(text: str) -> None:
         ("# a", r"\# a"),
         ("- a", r"\- a"),
         ("1. a", r"1\. a"),
-        ("> a", r"\> a"),
-        ("[a](b)", r"[a\](b)"),
-        ("<b>", r"\<b>"),
-        ("&lt;", r"\&lt;"),
+        ("> a", "&gt; a"),
+        ("[a](b)", "[a&#93;(b)"),
+        ("![a] (b)", "&#33;[a&#93; (b)"),
+        ("#a", r"\#a"),
+        ("<b>", "&lt;b>"),
+        ("&lt;", "&amp;lt;"),
         ("a\n    b", "a  \nb"),
-        ("https://x.y/_a_ (https://x.y/*b) c*", r"<https://x.y/_a_> (<https://x.y/*b>) c\*"),
-        ("see https://x.y/*a*(b).", "see <https://x.y/*a*(b)>."),
+        (
+            "https://x.y/_a_ (https://x.y/*b) c*",
+            r"[https://x.y/\_a\_](https://x.y/_a_) ([https://x.y/\*b](https://x.y/*b)) c\*",
+        ),
+        ("see https://x.y/*a*(b).", r"see [https://x.y/\*a\*(b)](https://x.y/*a*%28b%29)."),
+        ("www.example.com/_a_/x", r"[www.example.com/\_a\_/x](http://www.example.com/_a_/x)"),
     ],
 )
 def test_only_what_markdown_acts_on_is_escaped(text: str, markdown: str) -> None:
@@ -273,7 +279,7 @@ def test_only_what_markdown_acts_on_is_escaped(text: str, markdown: str) -> None
 
 def test_a_link_keeps_its_label_and_address() -> None:
     assert link("photo_1.jpg", "https://x.y/a?b=1&c=2") == "[photo_1.jpg](https://x.y/a?b=1&c=2)"
-    assert image("a\n[b]", "https://x.y/a b(1).png") == r"![a \[b\]](https://x.y/a%20b%281%29.png)"
+    assert image("a\n[b]", "https://x.y/a b(1).png") == "![a &#91;b&#93;](https://x.y/a%20b%281%29.png)"
     assert link("Kraków", "geo:50.06,19.94") == "[Kraków](geo:50.06,19.94)"
     assert link("a", "https://x.y/?b&copy;") == "[a](https://x.y/?b&amp;copy;)"
     assert link("", "https://x.y") == "[https://x.y](https://x.y)"

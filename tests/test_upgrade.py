@@ -210,6 +210,14 @@ def test_a_dead_letter_with_more_fields_is_read(world: World) -> None:
     assert [one.reason for one in world.inbox.letters()] == ["r"]
 
 
+def test_a_dead_letter_that_cannot_be_read_is_shown_as_it_stands(world: World) -> None:
+    world.store.hset("mc:dead", "7", '{"thread": 5}')
+
+    (letter,) = world.inbox.letters()
+    assert letter.body == '{"thread": 5}'
+    assert "another version" in letter.reason
+
+
 def test_fields_that_are_not_known_are_kept_where_a_reply_is_queued_anew(world: World) -> None:
     world.desk.open()
     world.reply(config=None)
