@@ -1,6 +1,6 @@
 """The doors without one of the things that make them fast, to see what each is worth.
 
-`python -m benchmarks.variants no-group-commit|no-freeze`, with the settings of `connector web`.
+`python -m benchmarks.variants no-group-commit`, with the settings of `connector web`.
 """
 
 import sys
@@ -35,8 +35,6 @@ def main() -> None:
     match sys.argv[1]:
         case "no-group-commit":
             app.Intake = EachByItself  # type: ignore[attr-defined]
-        case "no-freeze":
-            app._freeze = lambda: None  # noqa: SLF001 - what is taken away is the inside
     cli.main(["web"])
 
 

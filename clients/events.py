@@ -59,12 +59,8 @@ class Entry(msgspec.Struct, frozen=True):
     raw: Sequence[Any]
     changes: int
 
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """Read the items."""
-        return tuple(self._read())
-
-    def _read(self) -> Iterator[Item]:
+    def items(self) -> Iterator[Item]:
+        """Read the items, one after the other."""
         for raw in self.raw:
             # What is nested too deep to be read, or written again, is nothing that Meta sends.
             with suppress(RecursionError, NotUnderstood):
@@ -139,6 +135,28 @@ Event = Message | Echo | Receipt | Other
 def mark(comment_id: str, part: int) -> str:
     """Return the `metadata` that names a part of a reply; Meta gives it back in the echo."""
     return f"{MARK_PREFIX}{comment_id}:{part}"
+
+
+class _Named(msgspec.Struct):
+    id: str | int = ""
+
+
+class _Naming(msgspec.Struct):
+    entry: list[_Named] = []
+
+
+_naming = msgspec.json.Decoder(_Naming).decode
+
+
+def page_ids(body: bytes) -> set[str] | None:
+    """Return the pages that an envelope names, and read no more of it; None if it is not as Meta writes them.
+
+    It costs milliseconds, whatever the body holds: whoever sent it may not be Meta.
+    """
+    try:
+        return {str(entry.id) for entry in _naming(body).entry}
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
 
 
 def split(body: bytes, received: int = 0) -> list[Entry]:

@@ -230,6 +230,10 @@ class Helpdesk(ABC):
     def show_delivery(self, comment_id: str, delivery: Delivery) -> None:  # noqa: B027 - not all can
         """Show in an agent's comment what became of it; a failure is told in an internal comment as well."""
 
+    def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
+        """Tell whether a webhook with these headers can be the helpdesk's; else its body is not read."""
+        return True
+
     def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
         """Verify and read a webhook; None is one that is nothing to the connector. Touches no network.
 

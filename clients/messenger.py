@@ -6,10 +6,10 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -114,7 +114,7 @@ class Messenger(RestClient):
         first, last = _name(answer, "first_name"), _name(answer, "last_name")
         name = f"{first} {last}".strip() or _name(answer, "name") or self._participant_name(psid)
         picture = _string(answer, "profile_pic")
-        return Profile(name, first, last, picture if urlsplit(picture).scheme in {"http", "https"} else "")
+        return Profile(name, first, last, picture if re.match("https?://", picture) else "")
 
     def sent_messages(self, psid: str) -> list[SentMessage]:
         """Read what the page sent among the last 20 messages, the oldest first; Meta shows no more of them.

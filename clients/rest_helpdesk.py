@@ -138,6 +138,10 @@ class RestHelpdesk(HttpHelpdesk):
         answer = self.call("POST", "/attachments", files=files, headers=_idempotency(key))
         return _one(_attachment, answer, "attachment")
 
+    def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
+        """Tell whether the headers of Standard Webhooks are there."""
+        return all(headers.get(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
+
     def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
         """Verify the signature of Standard Webhooks and read the event."""
         self._verify(body, headers)

@@ -4,6 +4,9 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 """
 
 import hmac
+import re
+
+_HEADER = re.compile(r"sha256=[0-9a-f]{64}")
 
 
 class InvalidSignature(Exception):
@@ -13,6 +16,11 @@ class InvalidSignature(Exception):
 def sign(body: bytes, secret: str) -> str:
     """Return the `X-Hub-Signature-256` of a body: `sha256=` and the HMAC in lower-case hex."""
     return "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
+
+
+def is_well_formed(header: str) -> bool:
+    """Tell whether a header can be a signature at all, so that a body without one need not be read."""
+    return _HEADER.fullmatch(header) is not None
 
 
 def verify(body: bytes, header: str | None, secret: str) -> None:

@@ -505,10 +505,17 @@ _ADDRESS = re.compile(r"(?:https?://|www\.)?([\w-]+(?:\.[\w-]+)*\.[a-z]{2,})(?=[
 
 def preview(title: str, url: str) -> str:
     """Write the link of a preview that a person sent: its title may be the address of another place."""
-    host = urlsplit(url).hostname or ""
+    host = _host(url)
     named = {address.casefold().removeprefix("www.") for address in _ADDRESS.findall(title)}
     misleads = any(address != host.removeprefix("www.") for address in named)
     return link(f"{title} ({host})" if misleads else title, url)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 _LABEL = re.compile(r"[\\`*~\[\]<>\"]|!(?=\[)|(?<!\w)_|_(?!\w)|&(?=#?\w{1,32};)")

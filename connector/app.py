@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -41,7 +40,9 @@ class Application(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        if scope["type"] == "http" and scope["path"] == MESSENGER and scope["method"] == "POST":
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        elif scope["type"] == "http" and scope["path"] == MESSENGER and scope["method"] == "POST":
             await self._messenger(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -63,7 +64,6 @@ def create_app(settings: Settings) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        _freeze()
         waker.start()
         watch = asyncio.create_task(_watch(clocks))
         async with intake:
@@ -106,13 +106,6 @@ async def _watch(clocks: Clocks) -> None:
         with contextlib.suppress(redis.RedisError):
             await run_in_threadpool(clocks.measure_own)
         await asyncio.sleep(MEASURE_EVERY)
-
-
-def _freeze() -> None:
-    """Keep the garbage collector off what lives for ever: it cost most of the slowest answers' time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def __getattr__(name: str) -> Starlette:

@@ -11,6 +11,12 @@ MAX_BODY = 4 * 1024 * 1024
 PATIENCE = 15.0
 """How long a body may take to arrive, in seconds."""
 LOOK_EVERY = 1.0
+MAX_HELD = 48 * 1024 * 1024
+"""How many bytes of bodies wait in this process before large ones are refused: they are sent again."""
+SMALL = 64 * 1024
+"""Up to which size, in bytes, a body is taken all the same, as nearly all of Meta's are."""
+CLOSE = {"Connection": "close"}
+"""Sent with a refusal that leaves a body unread: what is still to come of it is not waited for."""
 
 
 class Bodies:
@@ -19,22 +25,26 @@ class Bodies:
     def __init__(self) -> None:
         self._since: dict[asyncio.Task[Any], float] = {}
         self._looks = False
+        self._held = 0
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """Return a request's body. Raises `HTTPException`: 413 for a large one, 408 for a slow one."""
+        """Return a request's body.
+
+        Raises `HTTPException`: 413 for a large one, 408 for a slow one, 503 if too many wait.
+        """
         if int(headers.get(b"content-length", 0)) > MAX_BODY:
-            raise HTTPException(413)
+            raise HTTPException(413, headers=CLOSE)
         loop, task = asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())
         self._since[task] = since = loop.time()
         if not self._looks:
             self._look(loop)
         try:
-            return await _read(receive)
+            return await self._read(receive)
         except asyncio.CancelledError:
             if loop.time() - since < PATIENCE:
                 raise
             task.uncancel()
-            raise HTTPException(408) from None
+            raise HTTPException(408, headers=CLOSE) from None
         finally:
             del self._since[task]
 
@@ -47,17 +57,22 @@ class Bodies:
         if self._looks:
             loop.call_later(LOOK_EVERY, self._look, loop)
 
-
-async def _read(receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise HTTPException(400)
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > MAX_BODY:
-            raise HTTPException(413)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
+    async def _read(self, receive: Receive) -> bytes:
+        chunks: list[bytes] = []
+        size, more = 0, True
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise HTTPException(400)
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                self._held += len(chunks[-1])
+                if size > MAX_BODY:
+                    raise HTTPException(413, headers=CLOSE)
+                if self._held > MAX_HELD and size > SMALL:
+                    raise HTTPException(503, "Too much is on its way; send it again.", CLOSE)
+                more = message.get("more_body", False)
+            return b"".join(chunks)
+        finally:
+            self._held -= size

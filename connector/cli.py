@@ -13,6 +13,7 @@ import uvicorn
 
 from clients.text import is_misleading, one_line
 from connector import logs
+from connector.guard import GuardedProtocol, raise_file_limit
 from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
 from connector.store import StoreError, doubts, lock_data, wait_for_port
 from connector.supervisor import Supervisor, beat_part, store_part, web_part, worker_part
@@ -106,6 +107,7 @@ def _supervise(settings: Settings, parts: list[Any]) -> None:
 def web() -> None:
     """Run the doors alone."""
     settings = _settings("web")
+    raise_file_limit()
     uvicorn.run(
         "connector.app:app",
         host=settings.host,
@@ -116,6 +118,8 @@ def web() -> None:
         server_header=False,
         proxy_headers=False,  # whoever calls is known by the signature alone
         timeout_graceful_shutdown=5,
+        http=GuardedProtocol,
+        ws="none",
         limit_concurrency=1000,
     )
 

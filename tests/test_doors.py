@@ -361,9 +361,30 @@ def test_a_body_of_four_mebibytes_is_taken(doors: Doors) -> None:
     assert mids(doors.queue()) == ["m_1"]
 
 
+SIGNED = (
+    f"X-Hub-Signature-256: sha256={'0' * 64}\r\n"
+    "webhook-id: 1\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1,x\r\n"
+)
+"""Headers that may be those of a signed request."""
+
+
+@pytest.mark.parametrize("path", [MESSENGER, HELPDESK])
+@pytest.mark.parametrize("header", ["", "X-Hub-Signature-256: sha1=00\r\n", "webhook-id: 1\r\n"])
+def test_a_body_that_cannot_be_signed_is_refused_before_it_is_sent(
+    doors: Doors, path: str, header: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0), timeout=10) as client:
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n{header}\r\n".encode())
+        answer = client.recv(1024)
+    assert answer.startswith((b"HTTP/1.1 403 ", b"HTTP/1.1 401 "))
+    assert b"connection: close" in answer.lower()
+
+
 def test_a_larger_body_is_refused_before_it_is_sent(doors: Doors) -> None:
     with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0), timeout=10) as client:
-        head = f"POST {MESSENGER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n"
+        head = (
+            f"POST {MESSENGER} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MAX_BODY + 1}\r\n{SIGNED}\r\n"
+        )
         client.sendall(head.encode())
         assert client.recv(1024).startswith(b"HTTP/1.1 413 ")
 
@@ -400,7 +421,9 @@ def test_a_body_that_takes_too_long_is_given_up(
 ) -> None:
     monkeypatch.setattr("connector.bodies.PATIENCE", 0.05)
     with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0), timeout=10) as client:
-        client.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode())
+        client.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n{SIGNED}\r\n{{".encode()
+        )
         assert client.recv(1024).startswith(b"HTTP/1.1 408 ")
 
 

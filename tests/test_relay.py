@@ -443,7 +443,7 @@ class World:
 
     def receive_body(self, body: bytes) -> None:
         """Accept a body of Meta's webhook."""
-        items = [item for entry in events.split(body) for item in entry.items]
+        items = [item for entry in events.split(body) for item in entry.items()]
         self.inbox.accept([messenger_row(item.thread, item) for item in items if item.thread])
 
     def receive_receipt(self, status: str, watermark: int) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import cmarkgfm
 import commonmark
@@ -248,7 +248,9 @@ def _is_harmless(tag: str, attributes: Mapping[str, str], typed: str) -> bool:
 
 
 def _leads_where_it_says(href: str, typed: str) -> bool:
-    if "@" in href and not urlsplit(href).scheme:  # cmark-gfm forgets the scheme of some addresses
+    if "@" in href and not re.match(
+        r"[a-z][a-z0-9+.-]*:", href, re.IGNORECASE
+    ):  # cmark-gfm forgets the scheme of some addresses
         return True
     scheme, _, rest = href.partition(":")
     if scheme.lower() not in {"http", "https", "mailto", "ftp", "xmpp"} or not rest:
