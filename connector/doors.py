@@ -98,10 +98,10 @@ class MessengerDoor:
         entries = await _apart(len(body), _entries, body)
         if not entries:
             self._ignore("body_not_understood" if entries is None else "nothing_for_a_page")
-        return [entry for entry in entries or () if self._is_own(entry, named, signed_with)]
+        return [entry for entry in entries or () if self._is_own(entry, secrets, signed_with)]
 
-    def _is_own(self, entry: events.Entry, named: Mapping[str, str], signed_with: Container[str]) -> bool:
-        secret = named.get(entry.page_id)
+    def _is_own(self, entry: events.Entry, secrets: Mapping[str, str], signed_with: Container[str]) -> bool:
+        secret = secrets.get(entry.page_id)
         if secret in signed_with:
             return True
         if secret is None:

@@ -254,6 +254,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     secret_key: SecretStr = SecretStr("")
     admin_token: SecretStr = SecretStr("")
+    metrics_token: Token = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     graph: Graph = Graph()
     helpdesk: Helpdesk

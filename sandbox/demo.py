@@ -15,7 +15,7 @@ import click
 import httpx
 
 from sandbox.samples import Sample, document, photo, voice_clip
-from sandbox.stack import PAGES, NeverHappened, Page, Stack, until
+from sandbox.stack import METRICS_TOKEN, PAGES, NeverHappened, Page, Stack, until
 from sandbox.staff import SeenComment, SeenTicket, Staff
 
 ANNA, BRUNO = "7623554920995436", "7301234567890123"
@@ -189,7 +189,7 @@ def stay(stack: Stack) -> None:
 It keeps running until Ctrl-C.
 
   Watch     {stack.desk_url}/   {stack.staff_of.note}
-            {stack.url}/metrics   the connector's figures
+            curl -H "Authorization: Bearer {METRICS_TOKEN}" {stack.url}/metrics   the connector's figures
             {FOLDER}/connector.log   the connector's log
   Talk      from a second terminal, in this folder:
             .venv/bin/python -m sandbox write "Where is my parcel?"     as the customer Anna

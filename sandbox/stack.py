@@ -23,6 +23,7 @@ from sandbox.staff import SandboxStaff, Staff
 T = TypeVar("T")
 
 STARTS_WITHIN = 40.0
+METRICS_TOKEN = "sandbox"
 
 
 class NeverHappened(Exception):
@@ -182,6 +183,7 @@ class Stack:
         settings: dict[str, Any] = {
             "port": self.port,
             "public_url": self.url,
+            "metrics_token": METRICS_TOKEN,
             "embedded_port": self.store_port,
             "data_dir": str(self.folder / "data"),
             "graph": {"base_url": self.meta_url, "media_hosts": ["127.0.0.1"]},
@@ -250,6 +252,11 @@ class Stack:
             return self.http.get(f"{self.url}/readyz").status_code == 200
 
         until("the connector is ready", ready, STARTS_WITHIN)
+
+    def metrics(self) -> str:
+        """Return what `/metrics` shows; nothing while it cannot."""
+        answer = self.http.get(f"{self.url}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+        return answer.text if answer.is_success else ""
 
     def prepare_desks(self) -> None:
         """Wait for the helpdesk, and make the desks and categories that the pages lead to."""

@@ -24,6 +24,7 @@ hypothesis.settings.load_profile("connector")
 PAYLOADS = Path(__file__).parent / "payloads"
 PAGE_A, PAGE_B, PAGE_OFF = "107381679302250", "204496721830011", "300000000000003"
 SECRET_A, SECRET_B, SECRET_OFF = "5a" * 16, "c3" * 16, "0f" * 16
+METRICS_TOKEN = "who may see the metrics"
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 MakeSettings = Callable[..., Settings]
@@ -129,6 +130,7 @@ def settings_in(folder: Path) -> Iterator[MakeSettings]:
 def _settings(folder: Path) -> dict[str, Any]:
     return {
         "data_dir": str(folder / "data"),
+        "metrics_token": METRICS_TOKEN,
         "helpdesk": {
             "base_url": "http://127.0.0.1:9/api/v1",
             "api_token": "desk-token",

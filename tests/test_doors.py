@@ -1,7 +1,6 @@
 """The doors, over real HTTP and with a real store: what is let in, what is kept, and what is answered."""
 
 import asyncio
-import gc
 import json
 import socket
 import subprocess
@@ -28,6 +27,7 @@ from connector.settings import Settings
 from sandbox.stack import until
 from tasks.inbox import Row, connect
 from tests.conftest import (
+    METRICS_TOKEN,
     PAGE_A,
     PAGE_B,
     PAGE_OFF,
@@ -50,7 +50,6 @@ MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks
 @contextmanager
 def _serving(settings: Settings) -> Iterator[str]:
     """Serve the web application and give its URL."""
-    collector = gc.get_threshold()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
         server = uvicorn.Server(config)
@@ -60,9 +59,6 @@ def _serving(settings: Settings) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()
-    # What the application sets for a process of its own must not stay in this one.
-    gc.unfreeze()
-    gc.set_threshold(*collector)
 
 
 class Doors:
@@ -96,12 +92,16 @@ class Doors:
         """Return the names of the threads that hold events."""
         return {key.removeprefix("mc:jobs:") for key in self.stored() if key.startswith("mc:jobs:")}
 
+    def metrics(self) -> str:
+        """Return what `/metrics` shows."""
+        return self.http.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}).text
+
     def counted(self, name: str) -> float:
         """Return how much one of the numbers under `/metrics` grew in this test."""
         return self._metrics().get(f"connector_{name}", 0) - self._before.get(f"connector_{name}", 0)
 
     def _metrics(self) -> dict[str, float]:
-        lines = self.http.get("/metrics").text.splitlines()
+        lines = self.metrics().splitlines()
         named = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {name: float(value) for name, _, value in named}
 
@@ -353,6 +353,25 @@ def test_an_event_wakes_a_worker(doors: Doors) -> None:
     assert message["headers"]["task"] == "relay"
 
 
+# --- Who may see the metrics. ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [(f"Bearer {METRICS_TOKEN}", 200), ("Bearer another", 401), (METRICS_TOKEN, 401), ("", 401)],
+)
+def test_the_metrics_are_for_whoever_has_their_token(doors: Doors, authorization: str, status: int) -> None:
+    assert doors.http.get("/metrics", headers={"Authorization": authorization}).status_code == status
+
+
+def test_without_a_token_nobody_sees_the_metrics(store_url: str, make_settings: MakeSettings) -> None:
+    with _serving(make_settings(redis_url=store_url, metrics_token="")) as url:
+        answer = httpx.get(f"{url}/metrics", trust_env=False)
+
+    assert answer.status_code == 403
+    assert "metrics_token" in answer.text
+
+
 # --- Size. ----------------------------------------------------------------------------------------------
 
 
@@ -535,7 +554,7 @@ def test_metrics_tell_what_waits(doors: Doors) -> None:
 
 def test_metrics_hold_no_secret(doors: Doors) -> None:
     doors.meta(MESSAGE)
-    assert SECRET_A not in doors.http.get("/metrics").text
+    assert SECRET_A not in doors.metrics()
 
 
 @pytest.mark.parametrize("path", [MESSENGER, HELPDESK])

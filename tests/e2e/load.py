@@ -101,8 +101,8 @@ def restless(stack: Stack) -> Ledger:
 
 def metric(stack: Stack, name: str) -> float:
     """Read a figure from `/metrics`; -1 if it is not there."""
-    response = stack.http.get(f"{stack.url}/metrics")
-    values = [line.rpartition(" ")[2] for line in response.text.splitlines() if line.startswith(f"{name} ")]
+    lines = stack.metrics().splitlines()
+    values = [line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")]
     return float(values[0]) if values else -1
 
 

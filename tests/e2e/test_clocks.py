@@ -46,7 +46,7 @@ def test_a_helpdesks_webhook_is_taken_and_a_reply_whose_answer_got_lost_is_sent_
 
 def test_differences_are_shown(system: System) -> None:
     def shown() -> dict[str, int]:
-        text = system.http.get(f"{system.url}/metrics").text
+        text = system.metrics()
         found = re.findall(
             r'^connector_clock_difference_seconds\{clock="(.*?)@.*"\} (\S+)$', text, re.MULTILINE
         )

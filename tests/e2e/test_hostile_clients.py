@@ -92,7 +92,7 @@ def _write(make: MakeSettings, store_url: str, port: int) -> None:
 
 @pytest.fixture
 def attacked(web: Web) -> Iterator[Callable[[Callable[[], object], int], float]]:
-    """Give a function that lets clients do something again and again, and returns the slowest honest answer."""
+    """Give a function that lets clients do something all the time, and returns the slowest honest answer."""
     threads: list[Thread] = []
     over = False
 
@@ -229,7 +229,7 @@ def test_bodies_that_are_held_back_stay_within_the_memory(web: Web) -> None:
 
 
 def test_a_request_for_a_websocket_is_refused_at_once(web: Web) -> None:
-    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n"
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n\r\n"
     began = time.monotonic()
 
     assert web.send(f"GET / HTTP/1.1\r\nHost: x\r\n{upgrade}".encode()).startswith(b"HTTP/1.1 400 ")
