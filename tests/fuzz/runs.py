@@ -1,9 +1,10 @@
 """What the fuzzers have in common: a fault, a corpus of inputs, and a run that a seed repeats."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from random import Random
 from typing import Protocol, TypeVar
@@ -33,8 +34,8 @@ class Fuzzer(Protocol[T]):
     def dump(self, sample: T) -> bytes:
         """Write an input as a file of the corpus."""
 
-    def load(self, data: bytes) -> T:
-        """Read a file of the corpus."""
+    def load(self, data: bytes) -> Iterable[T]:
+        """Read a file of the corpus, in all ways it may be meant."""
 
 
 @dataclass(frozen=True)
@@ -50,32 +51,27 @@ def corpus(name: str) -> list[Path]:
     return sorted(file for file in (CORPUS / name).iterdir() if file.is_file())
 
 
-def replay(fuzzer: Fuzzer[T], file: Path) -> None:
-    """Try one input of the corpus. Raises `Fault`."""
-    fuzzer.check(fuzzer.load(file.read_bytes()))
+def replay(fuzzer: Fuzzer[T], data: bytes) -> None:
+    """Try a file of the corpus. Raises `Fault`."""
+    for sample in fuzzer.load(data):
+        fuzzer.check(sample)
 
 
-def run(
-    fuzzer: Fuzzer[T], seed: int, goes_on: Callable[[int], bool], folder: Path | None = None
-) -> Iterator[Finding | None]:
+def run(fuzzer: Fuzzer[T], seed: int, goes_on: Callable[[int], bool], folder: Path) -> Iterator[Finding | None]:
     """Make and check inputs for as long as `goes_on(how many)`; yield None, or what was found, after each.
 
-    An input depends on the seed and its number only. With a folder, what is found is written there.
+    An input depends on the seed and its number only. What is found is written into the folder.
     """
-    number = 0
-    while goes_on(number):
+    for number in takewhile(goes_on, count()):
         sample = fuzzer.make(Random(f"{seed} {fuzzer.name} {number}"))
         try:
             fuzzer.check(sample)
         except Fault as fault:
-            file = (folder or CORPUS / fuzzer.name) / f"found_{seed}_{number}"
-            if folder:
-                folder.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(fuzzer.dump(sample))
+            file = folder / f"found_{seed}_{number}"
+            file.write_bytes(fuzzer.dump(sample))
             yield Finding(file, str(fault))
         else:
             yield None
-        number += 1
 
 
 @contextmanager

@@ -10,16 +10,13 @@ from typing import Any
 import httpx
 
 from tests.conftest import PAGE_A
+from tests.fuzz import known
 from tests.fuzz.mutations import DEEP, SHALLOW, Literal, Mutator, write
 
 HELPDESK_BASE, GRAPH_BASE = "/api/v1", "/v26.0"
 STATUSES = (200, 201, 204, 206, 301, 400, 401, 403, 404, 405, 408, 409, 410, 413, 418, 422, 425, 429, 500, 502, 503, 999)
 FAULTS = (500, 502, 503, 504, 429)
-# Known, and left out until the clients tell them apart: what is taken for an empty list, which has a reply or a message
-# sent again, and a 409 that is nested too deep, which the worker stumbles over.
 TAKEN_FOR_EMPTY: tuple[Any, ...] = ("", "\x00", Literal('"\\u0000"'), {})
-SHAPE_IS_IGNORED = ("/conversations", "/messages")
-STUMBLED_OVER = 409
 AFTER = ("0", "1", "-1", "9" * 9, "9" * 400, "nan", "1e3", "٣", "Wed, 21 Oct 2026 07:28:00 GMT", "\xff")
 USAGE = ('{"1":[{"estimated_time_to_regain_access":1e400}]}', '{"1":null}', "[[", '{"1":[{}]}')
 GRAPH_ERRORS = (190, 10, 100, 613, 1, 2, -1, 551, 368, "190", 1.5, None, [], 10**400)
@@ -148,16 +145,29 @@ class Sides:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
-        path, planned = request.url.path, self._plan.pop(0) if self._plan else None
+        path, planned = request.url.path, self._next(request)
         side, base = (self.desk, HELPDESK_BASE) if path.startswith(HELPDESK_BASE) else (self.meta, GRAPH_BASE)
         if not path.startswith(base):
             return httpx.Response(200, content=b"pdf")
+
+        def do() -> tuple[int, Any]:
+            return side.answer(request, path.removeprefix(base))
+
         if isinstance(planned, int):
-            return _Mutated(Random(planned), request).answer(lambda: side.answer(request, path.removeprefix(base)))
-        status, answer = side.answer(request, path.removeprefix(base))
+            return _Mutated(Random(planned), request).answer(do)
         if planned:
-            return httpx.Response(planned[0], text=planned[1])
+            status, text = planned
+            if not 400 <= status < 500:
+                do()
+            return httpx.Response(status, content=text.encode("utf-8", "surrogatepass"))
+        status, answer = do()
         return httpx.Response(status, json=answer)
+
+    def _next(self, request: httpx.Request) -> Planned:
+        """Return what is planned for a call; what is looked up is answered by no text that was written before."""
+        if not self._plan or (request.method == "GET" and isinstance(self._plan[0], tuple)):
+            return None
+        return self._plan.pop(0)
 
 
 class _Mutated:
@@ -169,7 +179,7 @@ class _Mutated:
     def __init__(self, random: Random, request: httpx.Request) -> None:
         self._random = random
         self._is_lookup = request.method == "GET"
-        self._keeps_shape = self._is_lookup and request.url.path.endswith(SHAPE_IS_IGNORED)
+        self._keeps_shape = known.A_SHAPE_IS_TAKEN_FOR_EMPTY and request.url.path.startswith(GRAPH_BASE)
         self._mutator = Mutator(random, deep=True)
 
     def answer(self, do: Callable[[], tuple[int, Any]]) -> httpx.Response:
@@ -186,7 +196,7 @@ class _Mutated:
         if chance < 0.55:
             body = write(answer)
             return self._response(status, body[: self._random.randrange(len(body))])
-        if self._keeps_shape:
+        if self._is_lookup and self._keeps_shape:
             return self._response(status, write(answer))
         if self._is_lookup:
             return self._response(status, write(self._misshapen(answer)))
@@ -197,18 +207,20 @@ class _Mutated:
         status = self._random.choice(FAULTS if self._is_lookup else STATUSES)
         error = {"code": self._random.choice(GRAPH_ERRORS), "error_subcode": self._random.choice(SUBCODES)}
         code = {"code": self._random.choice(("ticket_closed", "invalid", *SHALLOW)), "field": self._random.choice(SHALLOW)}
-        deep = () if status == STUMBLED_OVER else DEEP
+        is_spared = known.A_DEEP_409_IS_STUMBLED_OVER and status == 409
+        deep = () if is_spared else DEEP
         answer: Any = {"error": self._random.choice((error, code, *SHALLOW, *deep))}
         if self._is_lookup:  # who may not look has to send again
             answer = {"error": "no"}
         if answer["error"] not in (error, code) and (status < 300 or status >= 500) and self._random.random() < 0.5:
             do()
-        mutator = Mutator(self._random, deep=status != STUMBLED_OVER)
+        mutator = Mutator(self._random, deep=not is_spared)
         return self._response(status, write(mutator.tree(answer, self._random.randint(0, 1))))
 
     def _misshapen(self, answer: Any) -> Any:
         """Give a list, or what is in it, another type."""
-        junk = [one for one in (*SHALLOW, *DEEP) if not isinstance(one, list) and one not in TAKEN_FOR_EMPTY]
+        left_out = TAKEN_FOR_EMPTY if known.A_SHAPE_IS_TAKEN_FOR_EMPTY else ()
+        junk = [one for one in (*SHALLOW, *DEEP) if not isinstance(one, list) and one not in left_out]
         if not isinstance(answer, dict) or self._random.random() < 0.3:
             return self._random.choice(junk)
         key = self._random.choice([*answer])

@@ -162,13 +162,15 @@ class Worker:
         texts = {"messenger": [_text(one) for one in sample.messenger], "helpdesk": [_text(one) for one in sample.helpdesk]}
         return json.dumps(asdict(sample) | texts, indent=1).encode()
 
-    def load(self, data: bytes) -> Story:
-        """Read a story. Where no text says how something is written, it may stand there as JSON."""
+    def load(self, data: bytes) -> Iterator[Story]:
+        """Read a story. Bodies may stand there as JSON. Where it does not say, it is told to all kinds of helpdesks."""
         story = json.loads(data)
         for name in ("messenger", "helpdesk"):
             story[name] = [_bytes(one) for one in story.get(name, ())]
-        planned = story.get("answers", ())
-        return Story(**story | {"answers": [tuple(one) if isinstance(one, list) else one for one in planned]})
+        story["answers"] = [tuple(one) if isinstance(one, list) else one for one in story.get("answers", ())]
+        for has_ticket in (True, False):
+            for honours_keys in (True, False):
+                yield Story(**{"has_ticket": has_ticket, "honours_keys": honours_keys} | story)
 
 
 def _check_honest(what: str, arrived: Sequence[str], dead: str) -> None:
