@@ -71,7 +71,7 @@ def _take(fuzzer: Fuzzer[object], turn: Turn, seed: int) -> None:
 @click.option("--duration", default=600.0, show_default=True, help="Seconds, for all three.")
 @click.option("--seed", type=int, help="What chance begins with; one of its own if none is given.")
 def main(duration: float, seed: int | None) -> None:
-    """Look for inputs that the product does not stand: exit 1 if there are some, each in a file of the corpus."""
+    """Look for inputs that the product does not stand; each becomes a file of the corpus, and exit 1."""
     seed = secrets.randbelow(10**6) if seed is None else seed
     turns = {}
     click.echo(f"Seed {seed}, {duration:.0f} s")

@@ -1,33 +1,26 @@
 """The doors: the real application, asked in process, with a real store behind it.
 
-Each body is mutated, and most of them hold one honest event as well. Signed rightly it is stored once, whatever
-stands beside it; signed wrongly nothing is; nothing is answered with a 5xx.
+Each body is mutated, and most of them hold one honest event as well. Signed rightly it is stored once,
+whatever stands beside it; signed wrongly nothing is; nothing is answered with a 5xx.
 """
 
-import asyncio
-import gc
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, Self
 
-from starlette.applications import Starlette
-
 from clients.events import Thread
-from clients.signature import sign
-from connector.app import HELPDESK, MESSENGER, create_app
+from connector.app import HELPDESK, MESSENGER
 from connector.settings import Settings
 from tasks.accept import inbound_thread, outbound_thread
 from tasks.inbox import Inbox
 from tasks.services import build
-from tests.conftest import PAGE_A, PAYLOADS, SECRET_A, SECRET_B
+from tests.conftest import PAGE_A, PAYLOADS
 from tests.fuzz import known
-from tests.fuzz.mutations import SHALLOW, STRANGE_KEYS, Literal, Mutator, write
+from tests.fuzz.application import ANOTHER_APP, RIGHT, SIGNATURES, Asked, Request
+from tests.fuzz.mutations import SHALLOW, STRANGE_KEYS, Mutator, write
 from tests.fuzz.records import CONFIDENTIAL, Records
 from tests.fuzz.runs import Fault, bounded
-from tests.test_helpdesk_webhooks import headers
 
 MAX_BODY = 4 * 2**20
 READABLE = 100
@@ -49,28 +42,6 @@ HONEST_COMMENT = {
     "attachments": [],
     "config": {},
 }
-RIGHT = "right"
-WRONG = {
-    "none": "",
-    "another app's": SECRET_B,
-    "nobody's": "0" * 32,
-    "of another body": SECRET_A,
-    "cut": SECRET_A,
-    "in upper case": SECRET_A,
-    "sha1": SECRET_A,
-    "odd bytes": SECRET_A,
-}
-"""Ways to sign wrongly."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A body, how it is signed, and in how many pieces it comes."""
-
-    door: str
-    body: bytes
-    signed: str = RIGHT
-    pieces: int = 1
 
 
 def bases(folder: str) -> list[Any]:
@@ -114,18 +85,15 @@ class Door:
         mutator, wild = Mutator(random), Mutator(random, deep=True)
         door = MESSENGER if random.random() < 0.7 else HELPDESK
         chance = random.random()
-        if door == MESSENGER:
-            tree = self._envelope(random, mutator)
-        else:
-            tree = self._webhook(random, mutator)
+        tree = self._envelope(random, mutator) if door == MESSENGER else self._webhook(random, mutator)
         if 0.55 < chance < 0.75:
             tree = wild.tree(tree, random.randint(1, 3))
         body = write(tree)
         if 0.75 < chance < 0.9:
-            body = wild.bytes(body, random.randint(1, 4))
+            body = wild.broken(body, random.randint(1, 4))
         elif chance > 0.9:
             body = wild.encoded(body)
-        signed = RIGHT if random.random() < 0.7 else random.choice([*WRONG])
+        signed = RIGHT if random.random() < 0.7 else random.choice([*SIGNATURES[door]])
         return Request(door, body, signed, random.choice((1, 1, 2, 50)))
 
     def _envelope(self, random: Random, mutator: Mutator) -> Any:
@@ -135,7 +103,11 @@ class Door:
         neighbours = [mutator.tree(item, 3) for item in _items(base) if random.random() < 0.5]
         items = [*neighbours, HONEST_ITEM]
         random.shuffle(items)
-        honest: dict[str, Any] = {"id": PAGE_A, "time": random.choice((1795383000123, *SHALLOW)), "messaging": items}
+        honest: dict[str, Any] = {
+            "id": PAGE_A,
+            "time": random.choice((1795383000123, *SHALLOW)),
+            "messaging": items,
+        }
         honest |= {"standby": []} if random.random() < 0.2 else {}
         strange = {random.choice(STRANGE_KEYS): random.choice(SHALLOW)} if random.random() < 0.2 else {}
         entries.insert(random.randint(0, len(entries)), honest)
@@ -150,7 +122,11 @@ class Door:
         comment = strange | HONEST_COMMENT | {"created_at": random.choice((*SHALLOW, "2026-11-22T20:15:03Z"))}
         ticket = strange | {"id": "42", "closed": random.choice(SHALLOW), "config": HONEST_CONFIG}
         stamp = random.choice(SHALLOW)
-        return strange | {"type": "comment.created", "timestamp": stamp, "data": {"ticket": ticket, "comment": comment}}
+        return strange | {
+            "type": "comment.created",
+            "timestamp": stamp,
+            "data": {"ticket": ticket, "comment": comment},
+        }
 
     def check(self, sample: Request) -> None:
         """Bring it twice, as everything may come twice, and see what is stored."""
@@ -173,7 +149,7 @@ class Door:
 
     def _check_refused(self, sample: Request, statuses: Sequence[int]) -> None:
         # What names no page of ours may be signed by any app of ours; nothing of it is kept.
-        if sample.signed != "another app's" and not all(400 <= status < 500 for status in statuses):
+        if sample.signed != ANOTHER_APP and not all(400 <= status < 500 for status in statuses):
             raise Fault(f"signed wrongly ({sample.signed}) and answered {statuses}")
         if self.inbox.state().threads or self.inbox.stats():
             raise Fault(f"signed wrongly ({sample.signed}) and stored")
@@ -185,7 +161,7 @@ class Door:
     def load(self, data: bytes) -> Iterator[Request]:
         """Read a body, to be brought to both doors, signed in all ways."""
         for door in (MESSENGER, HELPDESK):
-            for signed in (RIGHT, *WRONG):
+            for signed in SIGNATURES[door]:
                 yield Request(door, data, signed)
 
 
@@ -264,113 +240,8 @@ def _depth_of(value: Any) -> int:
 
 
 def _items(envelope: Any) -> list[Any]:
-    return [item for entry in envelope["entry"] for item in (*entry.get("messaging", ()), *entry.get("standby", ()))]
-
-
-class Asked:
-    """The application on an event loop of its own: what uvicorn is otherwise."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._app: Starlette = create_app(settings)
-        self._runner, self._lifespan = asyncio.Runner(), AsyncExitStack()
-        self._collector = gc.get_threshold()
-
-    def open(self) -> None:
-        """Start it."""
-        self._runner.run(self._lifespan.enter_async_context(self._app.router.lifespan_context(self._app)))
-
-    def close(self) -> None:
-        """Stop it, and undo what it sets for a process of its own."""
-        self._runner.run(self._lifespan.aclose())
-        self._runner.close()
-        gc.unfreeze()
-        gc.set_threshold(*self._collector)
-
-    def ask(self, request: Request) -> int:
-        """Bring a request and return the status of its answer."""
-        return self._runner.run(self._ask(request))
-
-    async def _ask(self, request: Request) -> int:
-        size = max(1, -(-len(request.body) // request.pieces))
-        pieces = [request.body[at : at + size] for at in range(0, len(request.body), size)] or [b""]
-        messages = [
-            {"type": "http.request", "body": piece, "more_body": number < len(pieces)}
-            for number, piece in enumerate(pieces, 1)
-        ]
-        statuses: list[int] = []
-
-        async def receive() -> Any:
-            return messages.pop(0) if messages else {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
-        await self._app(_scope(request.door, _headers(request)), receive, send)
-        return statuses[0]
-
-
-def _scope(path: str, headers: Sequence[tuple[bytes, bytes]]) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": [*headers],
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 8000),
-        "state": {},
-    }
-
-
-def _headers(request: Request) -> list[tuple[bytes, bytes]]:
-    named: dict[str, str] = {"host": "acme.example.com", "content-type": "application/json"}
-    if request.pieces == 1:
-        named["content-length"] = str(len(request.body))
-    named |= _meta_signature(request) if request.door == MESSENGER else _desk_signature(request)
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in named.items()]
-
-
-def _meta_signature(request: Request) -> Mapping[str, str]:
-    name, secret = "x-hub-signature-256", WRONG.get(request.signed, SECRET_A)
-    right = sign(request.body, secret)
-    match request.signed:
-        case "none":
-            return {}
-        case "of another body":
-            return {name: sign(request.body + b" ", secret)}
-        case "cut":
-            return {name: right[:-2]}
-        case "in upper case":
-            return {name: right.upper()}
-        case "sha1":
-            return {name: right.replace("sha256=", "sha1=")}
-        case "odd bytes":
-            return {name: "sha256=\xe4\xff" + right}
-    return {name: right}
-
-
-def _desk_signature(request: Request) -> Mapping[str, str]:
-    signed = headers(request.body)
-    name = "webhook-signature"
-    match request.signed:
-        case "right":
-            return signed
-        case "none":
-            return {}
-        case "of another body":
-            return headers(request.body + b" ")
-        case "cut":
-            return signed | {name: signed[name][:-3]}
-        case "in upper case":
-            return signed | {name: signed[name].upper() + "x"}
-        case "sha1":
-            return signed | {name: signed[name].replace("v1,", "v0,")}
-        case "odd bytes":
-            return signed | {name: "v1,\xe4\xff"}
-    return headers(request.body, at=1795382103 - 10**7)
+    return [
+        item
+        for entry in envelope["entry"]
+        for item in (*entry.get("messaging", ()), *entry.get("standby", ()))
+    ]

@@ -1,12 +1,10 @@
-"""A seeded mutator: JSON trees of other shapes, broken bytes, and texts made of what parsers stumble over."""
+"""A seeded mutator: JSON trees of other shapes, with strange values, and broken bytes."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,26 +21,40 @@ class Pairs:
     pairs: Sequence[tuple[str, Any]]
 
 
-SHALLOW = (
-    *(None, True, False, 0, -1, 1.5, -0.0, 2**31, 2**53 + 1, 2**63, 2**64, 10**40, 10**400, -(10**30)),
-    *("", " ", "0", "-1", "null", "true", "NaN", "1e400", "2026-11-22T20:15:03Z", "0001-01-01T00:00:00+23:59"),
-    *("9999-12-31T23:59:59-23:59", "1795382999900", "__proto__", "constructor", "../../etc/passwd", "a/b?c#d"),
-    *("%2e%2e%2f", "a:b:c", "in:1:2", "\x00", "a\x00b", "\r\nX-Injected: 1", "\ufeff", "\u202egnp.exe", "😀" * 9),
-    *("http://127.0.0.1:9/x", "https://[::1", "http://\udcff", "file:///etc/passwd", "javascript:alert(1)"),
-    *("a" * 300, "ż" * 5000, "٣", "1_000", "+5", "0x10", [], {}, [[]], [None], {"": ""}, {"id": None}),
-    *(Literal("NaN"), Literal("Infinity"), Literal("-Infinity"), Literal("1e400"), Literal("-1e400")),
-    *(Literal("1E-400"), Literal("-0"), Literal("1.0"), Literal("1795382999900.5"), Literal('"\\ud83d"')),
-    *(Literal('"\\udcff\\ud800"'), Literal('"\\u0000"'), Literal("9" * 5000), Literal("0." + "3" * 3000)),
-    *(Literal('"' + "\\ud83d\\ude00" * 3 + '"'), Literal("[" * 40 + "]" * 40), Literal('{"a":' * 40 + "1" + "}" * 40)),
-)
-"""Values that a shape or a type is replaced by; nothing here is nested too deep to be read."""
-DEEP = tuple(
+_VALUES = r"""
+null true false 0 -1 1.5 -0 -0.0 1.0 1E-400 1e400 -1e400 NaN Infinity -Infinity 1795382999900.5
+2147483648 9007199254740993 9223372036854775808 18446744073709551616 10000000000000000000000000000000000000000
+"" "0" "-1" "+5" "0x10" "1_000" "٣" "null" "true" "NaN" "1e400" "1795382999900" "2026-11-22T20:15:03Z"
+"0001-01-01T00:00:00+23:59" "9999-12-31T23:59:59-23:59" "__proto__" "constructor" "../../etc/passwd" "a/b?c#d"
+"%2e%2e%2f" "a:b:c" "in:1:2" "\u0020" "\u0000" "a\u0000b" "\r\nX-Injected:1" "\ufeff" "\u202egnp.exe" "😀😀😀"
+"\ud83d" "\udcff\ud800" "\ud83d\ude00" "http://127.0.0.1:9/x" "https://[::1" "http://\udcff"
+"file:///etc/passwd" "javascript:alert(1)" "https://\u0000/"
+[] {} [[]] [null] [0,"",{}] {"":""} {"id":null} {"id":{"id":[]}}
+"""
+SHALLOW = [
+    *map(Literal, _VALUES.split()),
+    *(Literal(f'"{character * 3000}"') for character in "aż"),
+    *(Literal(digits) for digits in ("1" + "0" * 400, "9" * 5000, "0." + "3" * 3000)),
+    *(Literal(opening * 40 + "1" + closing * 40) for opening, closing in (("[", "]"), ('{"a":', "}"))),
+]
+"""Values that another is replaced by, as JSON; nothing here is nested too deep to be read."""
+DEEP = [
     Literal(opening * depth + inner + closing * depth)
     for depth in (500, 1200, 10_000)
     for opening, inner, closing in (("[", "", "]"), ('{"a":', "1", "}"), ("[", '"\\u0000"', "]"))
-)
-STRANGE_KEYS = ("", "__proto__", "\x00", "id", "mid", "message", "a.b", "$where", "\ud83d", "sender", "timestamp")
-BYTES = (b"\x00", b"\xff", b"\xc0\xaf", b"\xed\xa0\xbd", b"\xef\xbb\xbf", b"{", b"}", b"[", b"]", b'"', b"\\", b",", b"1e999")
+]
+STRANGE_KEYS = [
+    "\ud83d",
+    *["id", "mid", "message", "sender", "timestamp", "a.b", "$where", "__proto__", "\x00"],
+    "",
+]
+PIECES_OF_BYTES = [
+    b"1e999",
+    b"\xc0\xaf",
+    b"\xed\xa0\xbd",
+    b"\xef\xbb\xbf",
+    *(bytes([one]) for one in b'\0\xff{}[]"\\,'),
+]
 
 
 def write(value: Any) -> bytes:
@@ -93,7 +105,9 @@ class Mutator:
         if chance < 0.08:
             return {name: one for name, one in value.items() if name != key} or {"": None}
         if chance < 0.14:
-            return {self._random.choice(STRANGE_KEYS) if name == key else name: one for name, one in value.items()}
+            return {
+                self._random.choice(STRANGE_KEYS) if name == key else name: one for name, one in value.items()
+            }
         if chance < 0.2:
             twice = [(key, self._random.choice(self._pool)), *value.items()]
             return Pairs(twice if self._random.random() < 0.5 else twice[::-1])
@@ -121,11 +135,13 @@ class Mutator:
             return str(value) if not isinstance(value, str) else len(value)
         return self._random.choice(self._pool)
 
-    def bytes(self, body: bytes, times: int) -> bytes:
+    def broken(self, body: bytes, times: int) -> bytes:
         """Change a body at as many places, without knowing what it says."""
         for _ in range(times):
             at, length = self._random.randrange(len(body) + 1), self._random.choice((0, 1, 2, 16, 400))
-            piece = self._random.choice((b"", body[:length], self._random.randbytes(length), *BYTES))
+            piece = self._random.choice(
+                (b"", body[:length], self._random.randbytes(length), *PIECES_OF_BYTES)
+            )
             body = body[:at] + piece + body[at + length :]
         return body
 

@@ -12,7 +12,15 @@ from tests.fuzz.runs import Fault
 
 CONFIDENTIAL = "GEHEIM"
 """Stands in the texts of the inputs, and nowhere else."""
-_NEVER_LOGGED = (CONFIDENTIAL, SECRET_A, SECRET_B, WEBHOOK_SECRET, f"EAA{PAGE_A}", f"EAA{PAGE_B}", "desk-token")
+_NEVER_LOGGED = (
+    CONFIDENTIAL,
+    SECRET_A,
+    SECRET_B,
+    WEBHOOK_SECRET,
+    f"EAA{PAGE_A}",
+    f"EAA{PAGE_B}",
+    "desk-token",
+)
 
 
 class Records(logging.Handler):

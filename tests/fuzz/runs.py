@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 CORPUS = Path(__file__).parent / "corpus"
 CPU_LIMIT = 5.0
-"""How much of the processor one step may take, in seconds: others may use the machine, so no clock is asked."""
+"""How much of the processor one step may take, in seconds. Others use the machine, too: no clock is asked."""
 
 T = TypeVar("T")
 
@@ -57,7 +57,9 @@ def replay(fuzzer: Fuzzer[T], data: bytes) -> None:
         fuzzer.check(sample)
 
 
-def run(fuzzer: Fuzzer[T], seed: int, goes_on: Callable[[int], bool], folder: Path) -> Iterator[Finding | None]:
+def run(
+    fuzzer: Fuzzer[T], seed: int, goes_on: Callable[[int], bool], folder: Path
+) -> Iterator[Finding | None]:
     """Make and check inputs for as long as `goes_on(how many)`; yield None, or what was found, after each.
 
     An input depends on the seed and its number only. What is found is written into the folder.

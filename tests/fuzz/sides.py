@@ -14,13 +14,16 @@ from tests.fuzz import known
 from tests.fuzz.mutations import DEEP, SHALLOW, Literal, Mutator, write
 
 HELPDESK_BASE, GRAPH_BASE = "/api/v1", "/v26.0"
-STATUSES = (200, 201, 204, 206, 301, 400, 401, 403, 404, 405, 408, 409, 410, 413, 418, 422, 425, 429, 500, 502, 503, 999)
+STATUSES = (
+    *(200, 201, 204, 206, 301, 400, 401, 403, 404, 405, 408, 409, 410, 413, 418, 422, 425, 429),
+    *(500, 502, 503, 999),
+)
 FAULTS = (500, 502, 503, 504, 429)
-TAKEN_FOR_EMPTY: tuple[Any, ...] = ("", "\x00", Literal('"\\u0000"'), {})
-AFTER = ("0", "1", "-1", "9" * 9, "9" * 400, "nan", "1e3", "٣", "Wed, 21 Oct 2026 07:28:00 GMT", "\xff")
-USAGE = ('{"1":[{"estimated_time_to_regain_access":1e400}]}', '{"1":null}', "[[", '{"1":[{}]}')
-GRAPH_ERRORS = (190, 10, 100, 613, 1, 2, -1, 551, 368, "190", 1.5, None, [], 10**400)
-SUBCODES = (0, 2018278, 2018074, 1545041, 33, "33", None, {}, -1)
+TAKEN_FOR_EMPTY = [Literal('""'), Literal('"\\u0000"'), Literal("{}")]
+AFTER = ["0", "1", "-1", "9" * 9, "9" * 400, "nan", "1e3", "٣", "Wed, 21 Oct 2026 07:28:00 GMT", "\xff"]
+USAGE = ['{"1":[{"estimated_time_to_regain_access":1e400}]}', '{"1":null}', "[[", '{"1":[{}]}']
+GRAPH_ERRORS: list[Any] = [190, 10, 100, 613, 1, 2, -1, 551, 368, "190", 1.5, None, [], 10**400]
+SUBCODES: list[Any] = [0, 2018278, 2018074, 1545041, 33, "33", None, {}, -1]
 BREAKS: tuple[Callable[[str], httpx.TransportError], ...] = (
     httpx.ReadTimeout,
     httpx.ConnectError,
@@ -56,7 +59,9 @@ class Desk:
             self._answers[key] = answer
         return status, answer
 
-    def _done(self, request: httpx.Request, path: list[str]) -> tuple[int, Any]:
+    def _done(  # noqa: PLR0911 - one for each route
+        self, request: httpx.Request, path: list[str]
+    ) -> tuple[int, Any]:
         match request.method, path:
             case "GET", ["tickets"]:
                 return 200, {"tickets": self._found(dict(request.url.params))}
@@ -112,7 +117,9 @@ class Meta:
             case "POST", [_, "messages"]:
                 mid = f"m_ours_{len(self.sent)}"
                 asked = json.loads(request.content)
-                self.sent.append(asked["message"] | {"mid": mid, "psid": asked["recipient"]["id"], "at": datetime.now(UTC)})
+                self.sent.append(
+                    asked["message"] | {"mid": mid, "psid": asked["recipient"]["id"], "at": datetime.now(UTC)}
+                )
                 return 200, {"recipient_id": asked["recipient"]["id"], "message_id": mid}
             case "POST", [_, "message_attachments"]:
                 return 200, {"attachment_id": "77"}
@@ -123,7 +130,11 @@ class Meta:
                 return 200, {"data": [_shown(one) for one in reversed(self.sent) if one["psid"] == psid][:20]}
             case "GET", [page] if page == PAGE_A:
                 return 200, {"id": PAGE_A}
-        return 200, {"first_name": "Anna", "last_name": "Nowak", "profile_pic": "https://cdn.example.com/p.jpg"}
+        return 200, {
+            "first_name": "Anna",
+            "last_name": "Nowak",
+            "profile_pic": "https://cdn.example.com/p.jpg",
+        }
 
 
 def _shown(message: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +148,7 @@ def _shown(message: dict[str, Any]) -> dict[str, Any]:
 
 
 class Sides:
-    """The transport: each call takes the next answer of the plan, and is answered properly when it is used up."""
+    """The transport: each call takes the next answer of the plan; when it is used up, all is well."""
 
     def __init__(self, plan: Sequence[Planned], *, honours_keys: bool) -> None:
         self.desk, self.meta = Desk(honours_keys), Meta()
@@ -147,6 +158,8 @@ class Sides:
         """Answer a request."""
         path, planned = request.url.path, self._next(request)
         side, base = (self.desk, HELPDESK_BASE) if path.startswith(HELPDESK_BASE) else (self.meta, GRAPH_BASE)
+        if not request.url.host:
+            raise httpx.UnsupportedProtocol("it is missing")  # as httpx' own transport does
         if not path.startswith(base):
             return httpx.Response(200, content=b"pdf")
 
@@ -164,7 +177,7 @@ class Sides:
         return httpx.Response(status, json=answer)
 
     def _next(self, request: httpx.Request) -> Planned:
-        """Return what is planned for a call; what is looked up is answered by no text that was written before."""
+        """Return what is planned for a call. No text that was written before answers a lookup."""
         if not self._plan or (request.method == "GET" and isinstance(self._plan[0], tuple)):
             return None
         return self._plan.pop(0)
@@ -173,7 +186,7 @@ class Sides:
 class _Mutated:
     """One answer that is not as it should be.
 
-    A lie is none of it: what is looked up, and said in proper form not to be there, nobody could tell from the truth.
+    It never lies: a lookup that says in proper form that something is not there is believed by anybody.
     """
 
     def __init__(self, random: Random, request: httpx.Request) -> None:
@@ -206,13 +219,20 @@ class _Mutated:
         """Answer with another status. It may be done, unless the answer says clearly that it is not."""
         status = self._random.choice(FAULTS if self._is_lookup else STATUSES)
         error = {"code": self._random.choice(GRAPH_ERRORS), "error_subcode": self._random.choice(SUBCODES)}
-        code = {"code": self._random.choice(("ticket_closed", "invalid", *SHALLOW)), "field": self._random.choice(SHALLOW)}
+        code = {
+            "code": self._random.choice(("ticket_closed", "invalid", *SHALLOW)),
+            "field": self._random.choice(SHALLOW),
+        }
         is_spared = known.A_DEEP_409_IS_STUMBLED_OVER and status == 409
         deep = () if is_spared else DEEP
         answer: Any = {"error": self._random.choice((error, code, *SHALLOW, *deep))}
         if self._is_lookup:  # who may not look has to send again
             answer = {"error": "no"}
-        if answer["error"] not in (error, code) and (status < 300 or status >= 500) and self._random.random() < 0.5:
+        if (
+            answer["error"] not in (error, code)
+            and (status < 300 or status >= 500)
+            and self._random.random() < 0.5
+        ):
             do()
         mutator = Mutator(self._random, deep=not is_spared)
         return self._response(status, write(mutator.tree(answer, self._random.randint(0, 1))))
@@ -220,13 +240,13 @@ class _Mutated:
     def _misshapen(self, answer: Any) -> Any:
         """Give a list, or what is in it, another type."""
         left_out = TAKEN_FOR_EMPTY if known.A_SHAPE_IS_TAKEN_FOR_EMPTY else ()
-        junk = [one for one in (*SHALLOW, *DEEP) if not isinstance(one, list) and one not in left_out]
+        junk = [one for one in (*SHALLOW, *DEEP) if one.text[0] != "[" and one not in left_out]
         if not isinstance(answer, dict) or self._random.random() < 0.3:
             return self._random.choice(junk)
         key = self._random.choice([*answer])
         value = answer[key]
         if isinstance(value, list) and value and self._random.random() < 0.5:
-            return answer | {key: [self._random.choice([one for one in junk if not isinstance(one, dict)])]}
+            return answer | {key: [self._random.choice([one for one in junk if one.text[0] != "{"])]}
         return answer | {key: self._random.choice(junk)}
 
     def _response(self, status: int, body: bytes) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""The corpus, each file of it, and a minute of new inputs with a fixed seed. `make fuzz` goes on from here."""
+"""The corpus, and a minute of new inputs with a fixed seed. `make fuzz` goes on from here."""
 
 import os
 from collections.abc import Iterator, Mapping

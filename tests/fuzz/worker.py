@@ -1,7 +1,8 @@
 """The worker: the real tasks, on a real store, between sides that answer strangely.
 
-Two honest messages stand around the mutated ones, and two honest replies around mutated comments. In the end each event is
-relayed or a dead letter with its reason, and each honest text arrived once and in order, or is such a letter.
+Two honest messages stand around the mutated ones, and two honest replies around mutated comments. In the end
+each event is relayed or a dead letter with its reason, and each honest text arrived once and in order, or is
+such a letter.
 """
 
 import json
@@ -22,7 +23,7 @@ from clients.http import HttpClient
 from clients.jsons import NotUnderstood
 from clients.media import File, MediaFetcher, safe_filename
 from connector.settings import Settings
-from tasks.accept import goes_out, inbound_thread, messenger_row, outbound_thread, reply_row
+from tasks.accept import goes_out, messenger_row, outbound_thread, reply_row
 from tasks.inbox import Inbox, Row
 from tasks.lease import Lease
 from tasks.relay import work_on
@@ -39,7 +40,7 @@ PERSON = events.Thread(PAGE_A, "7623554920995436")
 OURS = {"source": "facebook_messenger", "page_id": PERSON.page_id, "sender_id": PERSON.psid}
 FIRST, SECOND = f"first {CONFIDENTIAL}", f"second {CONFIDENTIAL}"
 ROUNDS = 400
-"""How often the worker looks at each thread. Ten attempts, and whatever the sides ask it to wait for, take less."""
+"""How often the worker looks at each thread; ten attempts take less."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Hasty(Inbox):
 
 
 class Media:
-    """Meta's media host: it hands out what is on `fbcdn.net` and `fbsbx.com`; else the real fetcher is asked."""
+    """Meta's media host: it hands out what is on fbcdn.net and fbsbx.com; else the real fetcher is asked."""
 
     def __init__(self, real: MediaFetcher) -> None:
         self._real = real
@@ -77,7 +78,7 @@ class Media:
 
     @contextmanager
     def _fetch(self, url: str, kind: str) -> Iterator[File]:
-        if not url.startswith("https://") or "fbcdn.net/" not in url and "fbsbx.com/" not in url:
+        if not url.startswith("https://") or not ("fbcdn.net/" in url or "fbsbx.com/" in url):
             with self._real.fetch(url, kind) as file:
                 yield file
         elif len(url) % 3 == 0:
@@ -159,11 +160,14 @@ class Worker:
 
     def dump(self, sample: Story) -> bytes:
         """Write a story as JSON."""
-        texts = {"messenger": [_text(one) for one in sample.messenger], "helpdesk": [_text(one) for one in sample.helpdesk]}
+        texts = {
+            "messenger": [_text(one) for one in sample.messenger],
+            "helpdesk": [_text(one) for one in sample.helpdesk],
+        }
         return json.dumps(asdict(sample) | texts, indent=1).encode()
 
     def load(self, data: bytes) -> Iterator[Story]:
-        """Read a story. Bodies may stand there as JSON. Where it does not say, it is told to all kinds of helpdesks."""
+        """Read a story; bodies may stand there as JSON. It is told to all kinds of helpdesks."""
         story = json.loads(data)
         for name in ("messenger", "helpdesk"):
             story[name] = [_bytes(one) for one in story.get(name, ())]
@@ -174,15 +178,15 @@ class Worker:
 
 
 def _check_honest(what: str, arrived: Sequence[str], dead: str) -> None:
-    places = {}
-    for text in (f"{what} {FIRST}", f"{what} {SECOND}"):
+    texts = [f"{what} {FIRST}", f"{what} {SECOND}"]
+    for text in texts:
         count = sum(one.count(text) for one in arrived)
         if count > 1:
             raise Fault(f"one of the honest {what} arrived {count} times")
         if not count and text not in dead:
             raise Fault(f"one of the honest {what} is lost")
-        places |= {text: index for index, one in enumerate(arrived) if text in one}
-    if [*places.values()] != sorted(places.values()):
+    places = [index for text in texts for index, one in enumerate(arrived) if text in one]
+    if places != sorted(places):
         raise Fault(f"the honest {what} arrived out of order")
 
 
@@ -210,7 +214,10 @@ def _replies(helpdesk: Any, bodies: Sequence[bytes]) -> Iterator[Row]:
 
 def _honest_message(number: int, text: str) -> bytes:
     people = {"sender": {"id": PERSON.psid}, "recipient": {"id": PAGE_A}}
-    said = {"timestamp": 1795382990000 + number, "message": {"mid": f"m_honest_{number}", "text": f"messages {text}"}}
+    said = {
+        "timestamp": 1795382990000 + number,
+        "message": {"mid": f"m_honest_{number}", "text": f"messages {text}"},
+    }
     return write({"object": "page", "entry": [{"id": PAGE_A, "time": 1, "messaging": [people | said]}]})
 
 
@@ -225,7 +232,9 @@ def _honest_comment(number: int, text: str) -> bytes:
         "config": {},
         "created_at": f"2026-11-22T20:00:0{number}Z",
     }
-    return write({"type": "comment.created", "data": {"ticket": {"id": "42", "config": OURS}, "comment": comment}})
+    return write(
+        {"type": "comment.created", "data": {"ticket": {"id": "42", "config": OURS}, "comment": comment}}
+    )
 
 
 def _text(body: bytes) -> str:
