@@ -23,6 +23,8 @@ LONGEST_NAME = 120
 PLANTED = re.compile(r"word[0-9]+x")
 RENDERER = MarkdownIt("commonmark", {"html": True, "linkify": not known.LINKIFY_EATS_AN_ESCAPE})
 RENDERER.enable(["table", "strikethrough", "linkify"])
+RENDERER.validateLink = lambda url: True  # type: ignore[method-assign]  # others look at no address
+LINKED = re.compile("(https?:|ftp:|geo:|mailto:|tel:|//)", re.IGNORECASE)
 HARMLESS = {
     "paragraph_open",
     "paragraph_close",
@@ -68,7 +70,7 @@ REPEATED = [*_pieces("repeated"), "\n\n", "\u0301"]
 
 @dataclass(frozen=True)
 class Text:
-    """A text. Words `word<n>x` in it that stand in paragraphs of their own must stay."""
+    """A text. Words `word<n>x` in it stand in paragraphs of their own, which everybody sees."""
 
     text: str
 
@@ -87,7 +89,7 @@ class Texts:
             kind = random.choice((MARKS, MARKS, MARKUP, MARKUP, ODD, ADDRESSES, HEADERS))
             pieces += random.choices(kind, k=random.randint(1, 4))
             if random.random() < 0.4:
-                pieces.append(f"\n\nword{number}x\n\n")
+                pieces.append(f"\n\n{'> ' * random.choice((0, 0, 2, 40))}word{number}x\n\n")
         return Text("".join(pieces))
 
     def check(self, sample: Text) -> None:
@@ -168,7 +170,12 @@ def _clean(text: str) -> str:
 
 
 def _tokens(markdown: str) -> list[Token]:
-    found = []
+    """Parse markdown as the most trusting renderer does. Raises `Fault` for a link to where none may lead."""
+    found: list[Token] = []
     for token in RENDERER.parse(markdown):
         found += [token, *(token.children or ())]
+    for token in found:
+        target = str(token.attrGet("href") or token.attrGet("src") or "https:")
+        if not LINKED.match(target):
+            raise Fault(f"there is a link to {target[:100]!r}")
     return found

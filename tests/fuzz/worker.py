@@ -57,6 +57,13 @@ class Story:
 class Hasty(Inbox):
     """An inbox that waits for nothing."""
 
+    @classmethod
+    def like(cls, inbox: Inbox) -> Self:
+        """Make one of another that waits."""
+        hasty = cls.__new__(cls)
+        vars(hasty).update(vars(inbox))
+        return hasty
+
     def later(self, lease: Lease, delay: float, *rest: Any, **named: Any) -> None:
         """Put a thread off for a moment."""
         super().later(lease, 0, *rest, **named)
@@ -95,8 +102,7 @@ class Worker:
     def __init__(self, settings: Settings, records: Records) -> None:
         self._settings, self._records = settings, records
         self._services = build(settings)
-        store = self._services.inbox.store
-        self._inbox = Hasty(store, settings.worker.lease)
+        self._inbox = Hasty.like(self._services.inbox)
         self._envelopes, self._webhooks = bases("messenger"), bases("helpdesk")
 
     def __enter__(self) -> Self:
