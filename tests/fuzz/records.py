@@ -32,7 +32,9 @@ class Records(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line of a library, or of a logger of ours that is bound to the standard library's."""
-        self._lines.append((logging.Formatter().format(record), bool(record.exc_info)))
+        told = record.msg if isinstance(record.msg, dict) else {}
+        unexpected = bool(record.exc_info or told.get("exc_info"))
+        self._lines.append((logging.Formatter().format(record), unexpected))
 
     def __call__(self, logger: object, name: str, event: structlog.typing.EventDict) -> Any:
         """Take a line of ours."""

@@ -140,7 +140,7 @@ def _check_plain(text: str) -> None:
 
 def _check_parts(text: str) -> None:
     text = _clean(text)
-    for limit in LIMITS if len(text) < 3000 else LIMITS[-2:]:
+    for limit in LIMITS if len(text) < 3000 else LIMITS[-1:]:
         parts = split_text(text, limit)
         if any(len(part.encode("utf-16-le")) > 2 * limit for part in parts):
             raise Fault(f"a part is longer than {limit}")
