@@ -7,7 +7,7 @@ such a letter.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
@@ -203,8 +203,13 @@ def _messages(bodies: Sequence[bytes]) -> Iterator[Row]:
             entries = events.split(body, 1795383000123)
         except NotUnderstood:
             continue
-        items = (item for entry in entries if entry.page_id == PAGE_A for item in entry.items)
+        items = (item for entry in entries if entry.page_id == PAGE_A for item in _items(entry))
         yield from (messenger_row(item.thread, item) for item in items if item.thread)
+
+
+def _items(entry: Any) -> Iterable[events.Item]:
+    """Return an entry's items, which are an attribute or, in a newer version, a method's answer."""
+    return cast("Iterable[events.Item]", entry.items() if callable(entry.items) else entry.items)
 
 
 def _replies(helpdesk: Any, bodies: Sequence[bytes]) -> Iterator[Row]:
