@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos bench check format clean
+.PHONY: help demo test chaos fuzz bench check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,9 @@ bench: .venv/.bench  ## Measure speed (ARGS= names suites: acknowledgement, thro
 
 chaos: .venv/.test  ## Let everything go wrong at once, under load (DURATION= seconds, SEED= a number)
 	@$(BIN)/python -m tests.chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
+fuzz: .venv/.test  ## Look for hostile inputs that are not stood (DURATION= seconds, SEED= a number)
+	@$(BIN)/python -m tests.fuzz --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 check: .venv/.check  ## Check format, lint and types
 	$(BIN)/ruff format --check .
