@@ -30,7 +30,7 @@ from clients.helpdesk import (
     Ticket,
     WebhookNotUnderstood,
 )
-from clients.http import HttpClient
+from clients.http import HttpClient, segment
 from clients.http_helpdesk import HttpHelpdesk
 from clients.jsons import MALFORMED, NotUnderstood, decode
 from clients.media import File
@@ -257,7 +257,7 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def _read_one(self, ticket_id: str) -> Json:
         """Read a ticket, among the open ones first: django-helpdesk loads all that it looks among."""
-        path = f"/api/tickets/{ticket_id}/"
+        path = f"/api/tickets/{segment(ticket_id)}/"
         try:
             return _checked(self._dear_call(path, self._is_listed))
         except NotFound:

@@ -6,7 +6,9 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -37,12 +39,17 @@ def guarded(check: Callable[[], None]) -> Iterator[None]:
         _guard.reset(token)
 
 
+def no_cookies() -> CookieJar:
+    """Return a jar that takes none: what one host set would be sent again, and tell files and pages apart."""
+    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+
+
 class HttpClient(httpx.Client):
     """A client for many calls from many threads. It ignores proxies that the environment names."""
 
     def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
         self.transport = transport or httpx.HTTPTransport(limits=_LIMITS, trust_env=False)
-        super().__init__(transport=self.transport, timeout=TIMEOUT, trust_env=False)
+        super().__init__(transport=self.transport, timeout=TIMEOUT, trust_env=False, cookies=no_cookies())
 
     def exchange(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read its answer, without cookies, logins and redirects.
@@ -56,6 +63,13 @@ class HttpClient(httpx.Client):
         finally:
             response.close()
         return response
+
+
+def segment(id_: str) -> str:
+    """Make an id safe as one segment of a path. Raises `RejectedError` for one that no path can hold."""
+    if id_ in {"", ".", ".."}:
+        raise RejectedError("an id is missing, or is none")
+    return quote(id_, safe="")
 
 
 class RestClient:

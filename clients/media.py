@@ -19,6 +19,7 @@ from urllib.parse import unquote
 import httpx
 
 from clients.errors import FileRefused, Unavailable
+from clients.http import no_cookies
 from clients.text import is_misleading
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0, pool=5.0)
@@ -56,7 +57,7 @@ class MediaFetcher:
         self._max_bytes = max_bytes
         # No connection is kept: a kept one belongs to an address, but its certificate to one host there.
         limits = httpx.Limits(max_keepalive_connections=0)
-        self._client = httpx.Client(timeout=TIMEOUT, limits=limits, trust_env=False)
+        self._client = httpx.Client(timeout=TIMEOUT, limits=limits, trust_env=False, cookies=no_cookies())
 
     def close(self) -> None:
         """Close the HTTP client."""
@@ -155,10 +156,28 @@ def _resolve(host: str) -> str:
     return addresses[0]
 
 
+# What holds an IPv4 address or leads to one, and what was private once: `is_global` takes some for public.
+# https://www.iana.org/assignments/iana-ipv6-special-registry
+_LEADING_ELSEWHERE = [
+    ipaddress.ip_network(network)
+    for network in (
+        "::/96",
+        "::ffff:0:0/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2001::/32",
+        "2002::/16",
+        "fec0::/10",
+        "192.88.99.0/24",
+    )
+]
+
+
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address.sixtofour or address
+    if any(address in network for network in _LEADING_ELSEWHERE):
+        return False
     return address.is_global and not address.is_multicast
 
 

@@ -23,7 +23,7 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.http import HttpClient, RestClient
+from clients.http import HttpClient, RestClient, segment
 from clients.media import File
 from clients.text import one_line
 
@@ -110,7 +110,7 @@ class Messenger(RestClient):
     def profile(self, psid: str) -> Profile:
         """Read a person's name and picture; where the profile has no name, the conversation may."""
         fields = {"fields": "first_name,last_name,name,profile_pic"}
-        answer = self._get(f"/{psid}", fields)
+        answer = self._get(f"/{segment(psid)}", fields)
         first, last = _name(answer, "first_name"), _name(answer, "last_name")
         name = f"{first} {last}".strip() or _name(answer, "name") or self._participant_name(psid)
         picture = _string(answer, "profile_pic")
@@ -123,7 +123,7 @@ class Messenger(RestClient):
         """
         conversation = _string(self._conversation(psid, "id"), "id")
         query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
-        messages = _items(self._get(f"/{conversation}/messages", query)) if conversation else []
+        messages = _found(self._get(f"/{segment(conversation)}/messages", query)) if conversation else []
         ours = [one for one in messages if _string(one.get("from"), "id") == self._page_id]
         try:
             return [_sent_message(one, self.now() or datetime.now(UTC)) for one in reversed(ours)]
@@ -143,7 +143,7 @@ class Messenger(RestClient):
 
     def _conversation(self, psid: str, fields: str) -> Any:
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
-        return next(iter(_items(self._get(f"/{self._page_id}/conversations", query))), {})
+        return next(iter(_found(self._get(f"/{self._page_id}/conversations", query))), {})
 
     def _send_message(self, psid: str, message: dict[str, Any], *, mark: str, tag: str | None) -> str:
         request: dict[str, Any] = {"recipient": {"id": psid}, "message": message | {"metadata": mark}}
@@ -192,6 +192,14 @@ def _required(answer: Any, key: str) -> str:
     if not value:
         raise Unavailable(f"Facebook's answer has no {key}")
     return value
+
+
+def _found(answer: Any) -> list[dict[str, Any]]:
+    """Return what was looked for. Raises `Unavailable` for an answer that does not tell."""
+    found = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise Unavailable("Facebook's answer has no proper list")
+    return found
 
 
 def _items(answer: Any) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from clients.helpdesk import (
     WebhookNotUnderstood,
     WebhookTimestampOff,
 )
-from clients.http import HttpClient
+from clients.http import HttpClient, segment
 from clients.http_helpdesk import HttpHelpdesk
 from clients.jsons import MALFORMED, NotUnderstood, decode
 from clients.media import File
@@ -83,7 +83,7 @@ class RestHelpdesk(HttpHelpdesk):
 
     def get_ticket(self, ticket_id: str) -> Ticket:
         """Return a ticket. Raises `NotFound`."""
-        return _one(_ticket, self.call("GET", f"/tickets/{_segment(ticket_id)}"), "ticket")
+        return _one(_ticket, self.call("GET", f"/tickets/{segment(ticket_id)}"), "ticket")
 
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         """Create a ticket with its first message."""
@@ -117,12 +117,12 @@ class RestHelpdesk(HttpHelpdesk):
             "created_at": _iso(comment.created_at),
             "config": dict(comment.config),
         }
-        path = f"/tickets/{_segment(ticket_id)}/comments"
+        path = f"/tickets/{segment(ticket_id)}/comments"
         return _one(_id, self._create(path, {"comment": fields}, key), "comment")
 
     def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
         """Return the id of the comment that was created with this id."""
-        path = f"/tickets/{_segment(ticket_id)}/comments"
+        path = f"/tickets/{segment(ticket_id)}/comments"
         answer = self.call("GET", path, params={"external_id": external_id})
         return next(iter(_list_of(_id, answer, "comments", external_id)), None)
 
@@ -130,7 +130,7 @@ class RestHelpdesk(HttpHelpdesk):
         """Merge the delivery into the comment's `config`."""
         shown = {"status": delivery.status, "message_ids": list(delivery.message_ids)}
         config = {"delivery": shown | _without_empty(error=delivery.error)}
-        self.call("PATCH", f"/comments/{_segment(comment_id)}", json={"comment": {"config": config}})
+        self.call("PATCH", f"/comments/{segment(comment_id)}", json={"comment": {"config": config}})
 
     def upload(self, file: File, key: str) -> Attachment:
         """Store a file."""
@@ -171,7 +171,7 @@ class RestHelpdesk(HttpHelpdesk):
         """Sort an error: a closed ticket and a missing thing have their own names."""
         if response.status_code == 409:
             return self._conflict(response)
-        if response.status_code in {404, 405} and response.request.url.path.endswith(_COLLECTIONS):
+        if response.status_code in {404, 405} and _path(response).endswith(_COLLECTIONS):
             return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
         if response.status_code in {404, 410}:
             return NotFound("the helpdesk does not know it (any more)")
@@ -186,7 +186,7 @@ class RestHelpdesk(HttpHelpdesk):
         """Tell a closed ticket from a create that is still under way with the same key."""
         try:
             code = response.json()["error"]["code"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             code = ""
         if code == "ticket_closed":
             return TicketClosed("the ticket is closed")
@@ -210,7 +210,12 @@ def _list_of(reader: Callable[[Any], T], answer: Any, key: str, external_id: str
     def is_wanted(value: Any) -> bool:
         return not external_id or value.get("external_id", external_id) == external_id
 
-    return _one(lambda values: [reader(value) for value in values if is_wanted(value)], answer, key)
+    def read(values: Any) -> list[T]:
+        if not isinstance(values, list):
+            raise TypeError("what is found is a list")
+        return [reader(value) for value in values if is_wanted(value)]
+
+    return _one(read, answer, key)
 
 
 def _id(value: Any) -> str:
@@ -264,6 +269,11 @@ def _event(value: Any, webhook_id: str) -> HelpdeskEvent | None:
     )
 
 
+def _path(response: httpx.Response) -> str:
+    """Return the path that was asked for as it was sent: an id may hold a slash."""
+    return response.request.url.raw_path.partition(b"?")[0].decode("ascii")
+
+
 def _what_was_wrong(response: httpx.Response) -> str:
     """Return the code and the field that an error names; its message may quote the customer."""
     try:
@@ -290,11 +300,6 @@ def _iso(time: datetime) -> str:
 def _idempotency(key: str) -> dict[str, str]:
     """Return the header that makes a create repeatable; a header holds ASCII only."""
     return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()")}
-
-
-def _segment(id_: str) -> str:
-    """Make an id safe as one segment of a path."""
-    return quote(id_, safe="")
 
 
 def _without_empty(**fields: str | None) -> dict[str, str]:
