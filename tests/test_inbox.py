@@ -1185,21 +1185,20 @@ def test_counters_tell_what_became_of_events_by_lane(inbox: Inbox) -> None:
 
 @dataclass
 class Expected:
-    """What a thread should look like: plain lists of (time, name)."""
+    """What a thread should look like: plain lists of (time, id, name)."""
 
-    queue: list[tuple[int, str]] = field(default_factory=list)
+    queue: list[tuple[int, int, str]] = field(default_factory=list)
     owner: Lease | None = None
     expired: bool = False
     waits: bool = False
     begun: bool = False
 
-    def insert(self, event: tuple[int, str]) -> None:
+    def insert(self, event: tuple[int, int, str]) -> None:
         """Put an event in its place by time, but not before a head that was begun."""
         first = 1 if self.begun and self.queue else 0
-        later = (place for place in range(first, len(self.queue)) if self.queue[place][0] > event[0])
-        self.queue.insert(next(later, len(self.queue)), event)
+        self.queue[first:] = sorted([*self.queue[first:], event])
 
-    def take(self) -> tuple[int, str]:
+    def take(self) -> tuple[int, int, str]:
         """Take the head off, as its owner does."""
         self.waits = False
         head = self.queue.pop(0)
@@ -1229,7 +1228,7 @@ class Interleaving(RuleBasedStateMachine):
         self.expected: dict[str, Expected] = {f"in:1:{number}": Expected() for number in range(3)}
         self.leases: list[Lease] = []
         self.accepted, self.done = set[str](), list[str]()
-        self.dead: dict[str, tuple[int, str]] = {}
+        self.dead: dict[str, tuple[int, int, str]] = {}
         self.steps: dict[str, dict[str, str]] = {}
 
     @rule(thread=threads, name=names, at=st.integers(0, 5))
@@ -1238,7 +1237,7 @@ class Interleaving(RuleBasedStateMachine):
         self.workers[0].accept([row(name, at, thread)])
         if name not in self.accepted:
             self.accepted.add(name)
-            self.expected[thread].insert((at, name))
+            self.expected[thread].insert((at, len(self.accepted), name))
 
     @rule(worker=st.integers(0, 1), thread=threads)
     def claim(self, worker: int, thread: str) -> None:
@@ -1275,7 +1274,7 @@ class Interleaving(RuleBasedStateMachine):
     def head_is_right(self, lease: Lease) -> None:
         """Compare what a lease says with what is known."""
         event = lease.event
-        assert (event.time, event.body.decode()) == self.expected[lease.thread].queue[0]
+        assert (event.time, event.id, event.body.decode()) == self.expected[lease.thread].queue[0]
         assert lease.event.steps == self.steps.get(event.body.decode(), {})
 
     def pick(self, number: int) -> Lease | None:
@@ -1299,10 +1298,10 @@ class Interleaving(RuleBasedStateMachine):
             if goes_on:
                 self.announce(lease, announced, left=self.expected[lease.thread].queue)
 
-    def announce(self, lease: Lease, announced: tuple[str, str], left: list[tuple[int, str]]) -> None:
+    def announce(self, lease: Lease, announced: tuple[str, str], left: list[tuple[int, int, str]]) -> None:
         """Note the step that the next event got, unless it had taken it before."""
         if left and announced[0]:
-            self.steps.setdefault(left[0][1], {}).setdefault(*announced)
+            self.steps.setdefault(left[0][2], {}).setdefault(*announced)
 
     @rule(number=numbers, value=names)
     def foresee(self, number: int, value: str) -> None:
@@ -1329,7 +1328,7 @@ class Interleaving(RuleBasedStateMachine):
             assert not goes_on
             return
         model = self.expected[lease.thread]
-        assert model.take()[1] == name
+        assert model.take()[2] == name
         if done:
             self.done.append(name)
             self.steps.pop(name, None)
@@ -1386,6 +1385,7 @@ class Interleaving(RuleBasedStateMachine):
             lease.release()
             if self.owns(lease):
                 self.expected[lease.thread].let_go()
+                self.expected[lease.thread].queue.sort()
 
     @rule(thread=threads)
     def expire(self, thread: str) -> None:
@@ -1398,8 +1398,8 @@ class Interleaving(RuleBasedStateMachine):
     def queues_are_as_expected(self) -> None:
         """Compare every queue with its list, and see that what was not begun is in order."""
         for thread, model in self.expected.items():
-            assert self.stored.queue(thread) == [name for _, name in model.queue]
-            waiting = [at for at, _ in model.queue[1:]]
+            assert self.stored.queue(thread) == [name for _, _, name in model.queue]
+            waiting = [at for at, _, _ in model.queue[1:]]
             assert waiting == sorted(waiting)
             assert (self.stored.due_in(thread) is not None) == bool(model.queue)
 
