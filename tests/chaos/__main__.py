@@ -149,6 +149,8 @@ class Run:
         """Go through what a random part does not show; what is written meanwhile has to arrive as well."""
         people = People(self._system, f"{self._seed} proofs", group=4, rate=10, senders=20)
         found = [proofs.restarts(self._system, people, self._plan.restarts)]
+        while people.total < 2 * LEAST:  # they resume so soon that few messages come meanwhile
+            people.write()
         self._settle()
         if self._plan.soak:
             left = self._ends - time.monotonic()
