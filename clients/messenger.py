@@ -28,6 +28,7 @@ from clients.media import File
 from clients.text import one_line
 
 TEXT_LIMIT = 2000
+_OF_THE_WEB = re.compile(r"https?://[\w.-][^\s\x00-\x1f\x7f<>\"'`\\]*", re.IGNORECASE)
 _IMAGE_LIMIT = 8 * 1024 * 1024
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif"})
 _PROFILE_TIMEOUT = httpx.Timeout(5.0)
@@ -114,7 +115,7 @@ class Messenger(RestClient):
         first, last = _name(answer, "first_name"), _name(answer, "last_name")
         name = f"{first} {last}".strip() or _name(answer, "name") or self._participant_name(psid)
         picture = _string(answer, "profile_pic")
-        return Profile(name, first, last, picture if re.match("https?://", picture) else "")
+        return Profile(name, first, last, picture if _OF_THE_WEB.fullmatch(picture) else "")
 
     def sent_messages(self, psid: str) -> list[SentMessage]:
         """Read what the page sent among the last 20 messages, the oldest first; Meta shows no more of them.

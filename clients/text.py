@@ -115,7 +115,7 @@ _DEPTH = 40  # Containers deeper than this change nothing: their text goes on in
 def _html_to_text(source: str) -> str:
     writer, position = _Writer(), 0
     for markup in _MARKUP.finditer(source):
-        writer.words(html.unescape(source[position : markup.start()]))
+        writer.words(_unescaped(source[position : markup.start()]))
         position = markup.end()
         if not markup["tag"]:
             continue
@@ -123,13 +123,18 @@ def _html_to_text(source: str) -> str:
             writer.end(markup["tag"].lower())
         else:
             writer.start(markup["tag"].lower(), _attributes(markup["attributes"]))
-    writer.words(html.unescape(source[position:]))
+    writer.words(_unescaped(source[position:]))
     return writer.text()
+
+
+def _unescaped(source: str) -> str:
+    """Read entities. Python reads no number of thousands of digits; one of nine names no character."""
+    return html.unescape(re.sub(r"&#[0-9]{9,}+;?", "\ufffd", source))
 
 
 def _attributes(source: str) -> dict[str, str]:
     found = ((name.lower(), value) for name, value in _ATTRIBUTE.findall(source))
-    return {name: html.unescape(value[1:-1] if value[:1] in {"'", '"'} else value) for name, value in found}
+    return {name: _unescaped(value[1:-1] if value[:1] in {"'", '"'} else value) for name, value in found}
 
 
 @dataclass
@@ -390,22 +395,25 @@ _ACTIVE = r"""
     ^\#                                         # heading; some need no space behind it
   | ^>                                          # block quote
   | ^[-+*](?=\s|$) | ^[0-9]{1,9}[.)](?=\s|$)    # list item
-  | ^[-*_](?=[-*_ \t]*$)                        # thematic break
+  | ^(?:-|\*+|_+)(?=[-*_ \t]*$)                # thematic break
   | (?<=\n)[-=|:](?=[-=|: \t]*$)                # underline of a heading, second line of a table
-  | ^`(?=``) | ^~(?=~~)                         # fence
+  | ^`{3,} | ^~{3,}                             # fence
   | (?P<run>\*+|_+|~+|`+)                       # emphasis, strikethrough, code: see _acts
   | !(?=\[|https?://|www\.)                     # image; an address may become a link
+  | (?<=ftp):(?=//)                             # an address that we make no link of
+  | \[(?=\^)                                    # footnote
   | \](?=[ \t]*\n?[ \t]*[(\[:]|\{)              # link, reference, attributes
   | (?:^|(?<=\S))\{                             # attributes
   | ^:(?=\s)                                    # definition
   | <(?=[a-z/!?$]|[^\s<>]{1,64}@)               # HTML, autolink
   | &(?=\#?\w{1,32};)                           # entity
-  | \\(?=[!-/:-@\[-`{-~]|$)                     # escape, hard break
+  | \\(?=[!-/:-@\[-`{-~]|$|https?://|www\.)    # escape, hard break; an address may become a link
 """
 _FLAGS = re.VERBOSE | re.MULTILINE | re.IGNORECASE
 _SPECIAL = re.compile(_ACTIVE, _FLAGS)
 _URL = r"(?P<url>(?:https?://|www\.)(?:[^\s<>()]|\([^\s<>()]*\))*(?:[^\s<>()?!.,:*~'\"\]]|\([^\s<>()]*\)))"
 _SPECIAL_OR_URL = re.compile(rf"{_URL} | {_ACTIVE}", _FLAGS)
+_AFTER_URL = re.compile(r"\S{0,100}")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 # In what is taken for a bare URL, as by GitHub's extension, a backslash is a part of it and protects nothing.
 _ENTITIES = {
@@ -445,7 +453,9 @@ def _escape(text: str) -> Callable[[re.Match[str]], str]:
 
     def escape(match: re.Match[str]) -> str:
         if "url" in match.re.groupindex and match["url"]:
-            return match[0] if _SPECIAL.sub(escape, match[0]) == match[0] else _link_to_itself(match[0])
+            # Renderers that look for bare URLs take what follows for a part of it, up to a space.
+            near = match[0] + _AFTER_URL.match(text, match.end())[0]  # type: ignore[index]  # it always does
+            return match[0] if _SPECIAL.sub(escape, near) == near else _link_to_itself(match[0])
         if match["run"] and not _acts(match, pairs):
             return match[0]
         return _PUNCTUATION.sub(_escaped, match[0])
@@ -475,8 +485,8 @@ def _acts(run: re.Match[str], pairs: set[str]) -> bool:
     """Tell whether a run of one mark may open or close something: not alone, not amid a word if `_`."""
     if run[0][0] not in pairs:
         return False
-    before = run.string[: run.start()][-1:] or " "
-    after = run.string[run.end() :][:1] or " "
+    before = run.string[max(0, run.start() - 1) : run.start()] or " "
+    after = run.string[run.end() : run.end() + 1] or " "
     if run[0][0] == "_" and before.isalnum() and after.isalnum():
         return False
     return run[0][0] == "`" or before not in " \n" or after not in " \n"
@@ -491,8 +501,7 @@ def one_line(text: str) -> str:
 
     Control characters, and those that turn the direction of writing, are dropped; white space is one space.
     """
-    words = " ".join(text.split())
-    return "".join(char for char in words if not is_misleading(char))
+    return " ".join("".join(char for char in text if char.isspace() or not is_misleading(char)).split())
 
 
 def is_misleading(char: str) -> bool:
@@ -500,15 +509,23 @@ def is_misleading(char: str) -> bool:
     return char in _TURNING or unicodedata.category(char) in _UNPRINTABLE
 
 
-_ADDRESS = re.compile(r"(?:https?://|www\.)?([\w-]+(?:\.[\w-]+)*\.[a-z]{2,})(?=[/:?#\s]|$)", re.IGNORECASE)
+_NAMED = re.compile(r"(?<=://)[\w-]++(?:\.[\w-]++)*+|(?<![\w-])[\w-]++(?:\.[\w-]++)++")
 
 
 def preview(title: str, url: str) -> str:
-    """Write the link of a preview that a person sent: its title may be the address of another place."""
+    """Write the link of a preview that a person sent.
+
+    If anything in the title looks like the name of another host than the one it leads to, that host is told
+    too, in ASCII (RFC 5890). Full stops of other scripts (RFC 3490, 3.1) count as dots, and characters that
+    are not seen do not count.
+    """
     host = _host(url)
-    named = {address.casefold().removeprefix("www.") for address in _ADDRESS.findall(title)}
-    misleads = any(address != host.removeprefix("www.") for address in named)
-    return link(f"{title} ({host})" if misleads else title, url)
+    seen = "".join(char for char in title if unicodedata.category(char) not in {"Cc", "Cf"})
+    read = unicodedata.normalize("NFKC", seen).replace("\u3002", ".").casefold()
+    names = {name.removeprefix("www.") for name in _NAMED.findall(read)}
+    if title.strip() == url.strip() or not names - {host.removeprefix("www.")}:
+        return link(title, url)
+    return link(f"{title} ({_ascii(host) or url})", url)
 
 
 def _host(url: str) -> str:
@@ -518,13 +535,20 @@ def _host(url: str) -> str:
         return ""
 
 
-_LABEL = re.compile(r"[\\`*~\[\]<>\"]|!(?=\[)|(?<!\w)_|_(?!\w)|&(?=#?\w{1,32};)")
+def _ascii(host: str) -> str:
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host
+
+
+_LABEL = re.compile(r"[\\`*~\[\]<>\"]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,32};)")
 _UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f()<>\[\]\"`\\\s]")
 
 
 def link(label: str, url: str) -> str:
     """Write a markdown link. A URL that is not of the web, a place, mail or telephone is shown as text."""
-    label = " ".join(label.split()) or url
+    label = one_line(label) or url
     target = _target(url)
     return f"[{_label(label)}]({target})" if target else to_markdown(f"{label} ({url.strip()})")
 
@@ -534,7 +558,7 @@ def image(name: str, url: str) -> str:
     if not _target(url):
         return link(name, url)
     # Showdown looks for addresses in the HTML that it made, even in attributes.
-    shown = _label(" ".join(name.split()) or url)
+    shown = _label(one_line(name) or url)
     return f"![{_ADDRESSES.sub(_entity, shown)}]({_target(url)})"
 
 

@@ -390,6 +390,25 @@ def test_a_conversation_that_cannot_be_read_costs_the_name_only() -> None:
     assert Site(answer).messenger.profile(PSID) == Profile(picture="https://x/p.jpg")
 
 
+@pytest.mark.parametrize(
+    "picture",
+    ["javascript:alert(1)", "data:image/svg+xml,x", "//x/p", "http://[", 'https://x/"><b', "https:", ""],
+)
+def test_a_picture_is_of_the_web_or_there_is_none(picture: str) -> None:
+    assert _answering(200, {"name": "Ann", "profile_pic": picture}).profile(PSID) == Profile("Ann")
+
+
+def test_a_name_has_no_line_breaks_and_no_controls() -> None:
+    answer = {
+        "first_name": "Ann\n\x1b[2J",
+        "last_name": "\u202eNowak",
+        "profile_pic": "HTTPS://x/p.jpg?a=1&b",
+    }
+    profile = _answering(200, answer).profile(PSID)
+
+    assert profile == Profile("Ann [2J Nowak", "Ann [2J", "Nowak", "HTTPS://x/p.jpg?a=1&b")
+
+
 def test_no_failure_and_no_log_holds_the_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     failures = [_failure(_refusing(code, message=TOKEN)) for code in (1, 10, 100, 190, 613, 4242)]

@@ -11,7 +11,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from clients.text import image, link, split_text, to_markdown, to_plain_text
+from clients.text import (
+    LONGEST_MARKDOWN,
+    image,
+    link,
+    one_line,
+    preview,
+    split_text,
+    to_markdown,
+    to_plain_text,
+)
 
 COMMONMARK = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 MARKS = st.text(alphabet="ab1 \n\\`*_~[]()<>#+-=.!|:&;/@\t\"'", max_size=60)
@@ -128,6 +137,15 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     assert to_plain_text("a\ud83d b\ud83d\ude00", "text") == "a\ufffd b😀"
 
 
+@pytest.mark.parametrize("source", ["a&#{};b", "<a href='&#{}'>ab</a>", "<img alt='ab&#{}'>"])
+def test_a_character_of_thousands_of_digits_does_no_harm(source: str) -> None:
+    assert "a" in to_plain_text(source.format("9" * 5000), "html")
+
+
+def test_markdown_that_is_too_long_stays_as_typed() -> None:
+    assert to_plain_text("*a*" + "b" * LONGEST_MARKDOWN, "markdown").startswith("*a*")
+
+
 @given(PIECES | st.text(), st.sampled_from(["markdown", "html", "text"]))
 def test_any_body_becomes_tidy_text(body: str, body_format: str) -> None:
     text = to_plain_text(body, body_format)
@@ -146,6 +164,12 @@ def _grows_evenly(work: Callable[[int], object]) -> bool:
     return seconds[1] < 10 * seconds[0] + 0.5
 
 
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
 @pytest.mark.parametrize(
     "piece", ["[", "![", "*a", "<x ", "<!--", "<a b='", "<script", "</li>", "<ul><li>", "&#", "> ", "- "]
 )
@@ -154,9 +178,23 @@ def test_a_hostile_body_takes_time_in_proportion_to_its_length(piece: str, body_
     assert _grows_evenly(lambda length: to_plain_text(piece * (length // len(piece)), body_format))
 
 
-@pytest.mark.parametrize("piece", ["*", "`", "https://", "*a ", "<", "_a", "](", "\n>", "1."])
+@pytest.mark.parametrize("piece", ["*", "`", "https://", "*a ", "<", "_a", "](", "\n>", "1.", "http://a<"])
 def test_a_hostile_text_becomes_markdown_in_proportion_to_its_length(piece: str) -> None:
     assert _grows_evenly(lambda length: to_markdown(piece * (length // len(piece))))
+
+
+def test_a_megabyte_of_marks_becomes_markdown_in_seconds() -> None:
+    assert _seconds(lambda: to_markdown("*_" * 500_000)) < 8
+
+
+@pytest.mark.parametrize("piece", ["a.", "a", "-", "a..", "://", "www."])
+def test_a_hostile_title_becomes_a_link_in_proportion_to_its_length(piece: str) -> None:
+    assert _grows_evenly(lambda length: preview(piece * (length // len(piece)), "https://x.y"))
+
+
+@pytest.mark.parametrize("piece", ["a", "word ", "😀", "。", "a. "])
+def test_four_megabytes_are_split_in_seconds(piece: str) -> None:
+    assert _seconds(lambda: split_text(piece * (4_000_000 // len(piece)))) < 12
 
 
 @pytest.mark.parametrize(
@@ -236,6 +274,11 @@ def _seen(text: str) -> str:
 @example("https://x.y/*a*b")
 @example("a https://x.y/*a https://x.y/*b")
 @example("https://x.y/*a_\\*&lt;`")
+@example("a ~~~^\n~~~^")
+@example("_]\n__")
+@example("http://__a__")
+@example("\\http://x/*a*")
+@example("\\www.x.pl/*a*")
 def test_markdown_renders_as_it_was_typed(text: str) -> None:
     assert _seen(_rendered(to_markdown(text))) == _seen(text)
 
@@ -295,3 +338,47 @@ def test_any_label_and_address_make_one_link(label: str, url: str) -> None:
     tokens = COMMONMARK.parseInline(link(label, url))[0].children or []
     assert [token.type for token in (tokens[0], tokens[-1])] == ["link_open", "link_close"]
     assert "".join(token.content for token in tokens) == " ".join(label.split()) or url
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "https://bank.example",
+        "https://bank.example.",
+        "Log in at bank.example!",
+        "(bank.example)",
+        "https://bank\u200b.example/",
+        "bank\u200b.example",
+        "bank\uff0eexample",
+        "bank\u3002example",
+        "https://www.bank.example@evil.example/",
+        "http://10.0.0.1/",
+        "http://intranet/",
+    ],
+)
+def test_a_preview_that_names_another_address_shows_where_it_leads(title: str) -> None:
+    assert "(evil.example)](https://evil.example/x)" in preview(title, "https://evil.example/x")
+
+
+@pytest.mark.parametrize(
+    "title", ["Red shoes", "evil.example", "https://evil.example/x", "WWW.EVIL.EXAMPLE", "Hi. There"]
+)
+def test_a_preview_that_names_no_other_address_is_its_title(title: str) -> None:
+    assert preview(title, "https://evil.example/x") == f"[{title}](https://evil.example/x)"
+
+
+def test_an_address_that_only_looks_like_another_is_shown_as_the_network_knows_it() -> None:
+    assert "(xn--bnk-6cd.example)" in preview("bank.example", "https://b\u0430nk.example/")
+
+
+def test_an_address_that_cannot_be_read_is_shown_whole() -> None:
+    assert preview("bank.example", "https://[") == "[bank.example (https://&#91;)](https://%5B)"
+
+
+def test_a_name_is_one_line_that_no_terminal_acts_on() -> None:
+    assert one_line(" Ann\n\x1b[31m\x9b \u202eNowak\x00 ") == "Ann [31m Nowak"
+
+
+@pytest.mark.parametrize("write", [link, image, preview])
+def test_a_label_has_no_controls_and_turns_no_text_around(write: Callable[[str, str], str]) -> None:
+    assert write("a\u202e\x1bb", "https://x.y") in {"[ab](https://x.y)", "![ab](https://x.y)"}

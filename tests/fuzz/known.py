@@ -9,9 +9,6 @@ what stands between `<` and `>` is HTML."""
 A_BACKSLASH_OPENS_AN_ADDRESS = False
 """`to_markdown("\\\\http://x![a](http://y)_")` puts the address between `<` and `>`, and the backslash before
 it takes the `<`: what stands in the address acts, here as an image."""
-A_MARK_SLIPS_THROUGH = True
-"""`to_markdown("a ~~~^\\n~~~^")` is struck through, as one tilde of the second `~~~` is escaped and two are
-left; `to_markdown("_]\\n__")` is emphasised."""
 A_SHAPE_IS_TAKEN_FOR_EMPTY = False
 """A lookup that answers `{"comments": ""}`, `{"tickets": {}}`, or from Meta anything of another shape, is
 taken for an empty list: the reply, or the message, of unknown outcome is sent again."""

@@ -36,7 +36,6 @@ HARMLESS = {
     "link_close",
 }
 """The tokens of what may be seen of a person's text: paragraphs, lines and links."""
-HARMLESS |= {"s_open", "s_close", "em_open", "em_close"} if known.A_MARK_SLIPS_THROUGH else set()
 
 MARKS = [
     *"\\`*_~[]()<>#+-=.!|:&;/@\t\"'{}$^%\n ",
