@@ -156,16 +156,17 @@ def show(
             raise
         return _missing(attachment, str(error)), None
     if isinstance(file, File):
-        return f"({to_markdown(file.filename)})", file
-    return _shown(file), file
+        return f"({to_markdown(_named(file))})", file
+    return (image if _type(file) in PICTURES else link)(_named(file), file.url), file
 
 
-def _shown(file: Attachment) -> str:
-    """Show a picture as one; what a browser would run, such as SVG, as a link that says what it is."""
-    if file.content_type in PICTURES:
-        return image(file.filename, file.url)
-    is_active = file.content_type in ACTIVE_TYPES
-    return link(f"{file.filename} ({file.content_type})" if is_active else file.filename, file.url)
+def _named(file: Attachment | File) -> str:
+    """Name a file; one that a browser would run, such as SVG, with its type."""
+    return f"{file.filename} ({_type(file)})" if _type(file) in ACTIVE_TYPES else file.filename
+
+
+def _type(file: Attachment | File) -> str:
+    return file.content_type.partition(";")[0].strip().lower()
 
 
 def _uploaded(
@@ -205,7 +206,7 @@ def _described(attachment: events.Attachment) -> str:
     match attachment.kind:
         case "location":
             place = attachment.title or "Location"
-            shown = link(place, attachment.url) if attachment.url else to_markdown(place)
+            shown = preview(place, attachment.url) if attachment.url else to_markdown(place)
             return f"📍 {shown} {attachment.detail}".strip()
         case "link":
             return preview(attachment.title or attachment.url, attachment.url)

@@ -21,7 +21,7 @@ from clients.errors import (
 )
 from clients.helpdesk import Attachment, Comment, Delivery
 from clients.messenger import Messenger, SentMessage, attachment_kind
-from clients.text import split_text, to_plain_text
+from clients.text import one_line, split_text, to_plain_text
 from connector import logs
 from connector.settings import Connection
 from tasks import receipts
@@ -118,7 +118,7 @@ def send_reply(reply: Outgoing) -> None:
         try:
             _send_part(reply, number, part)
         except FileRefused as error:
-            name = part.filename if isinstance(part, Attachment) else ""
+            name = one_line(part.filename) if isinstance(part, Attachment) else ""
             refused.append(f"the file “{name}” could not be sent ({error})")
         except Unauthorized as error:
             if error.side != "helpdesk":

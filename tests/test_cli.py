@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -100,6 +101,29 @@ def test_dead_letters_are_listed_the_oldest_first(run: Run) -> None:
     assert [line.split()[0] for line in lines] == ["1", "2", "3"]
     assert THREAD in lines[0]
     assert lines[0].endswith("reason 1")
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "1"]])
+def test_a_dead_letter_does_nothing_to_the_terminal(
+    run: Run, inbox: Inbox, settings_file: Path, command: list[str]
+) -> None:
+    inbox.accept(
+        [
+            Row(
+                seen_key("1"),
+                THREAD,
+                1,
+                json.dumps({"text": "\x1b]0;x\x07 \x9b2J \u202e"}, ensure_ascii=False),
+            )
+        ]
+    )
+    lease = inbox.claim(THREAD)
+    assert lease
+    lease.bury("because\n\x1b[2J \x9b31m \u202e")
+
+    printed = run("dead", *command).stdout
+    assert "because" in printed
+    assert not re.search("[^\\n -~]", printed)
 
 
 @pytest.mark.usefixtures("dead")

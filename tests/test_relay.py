@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import threading
 import time
 from collections import defaultdict
@@ -45,7 +46,7 @@ from clients.helpdesk import (
 from clients.http import HttpClient
 from clients.media import File, MediaFetcher
 from sandbox.stack import until
-from tasks import inbound, receipts, relay
+from tasks import inbound, outbound, receipts, relay
 from tasks.accept import inbound_thread, messenger_row, outbound_thread, reply_row, ticket_thread
 from tasks.celery import ENOUGH, Scheduler, app, wake
 from tasks.clocks import Clocks
@@ -284,7 +285,9 @@ class Desk(Outside, Helpdesk):
 
 
 class Media(Outside):
-    """Meta's media host; every file is a picture."""
+    """Meta's media host; every file is of one type, a picture as a rule."""
+
+    content_type = "image/jpeg"
 
     def fetch(self, url: str, kind: str) -> AbstractContextManager[File]:
         """Hand a file out."""
@@ -294,7 +297,7 @@ class Media(Outside):
     def _fetch(self, url: str) -> Iterator[File]:
         with self.called("fetch"), BytesIO(b"jpg") as stream:
             name = url.partition("?")[0].rpartition("/")[2]
-            yield File(name, "image/jpeg", 3, stream)
+            yield File(name, self.content_type, 3, stream)
 
 
 class Refusal(Exception):
@@ -1442,6 +1445,52 @@ def test_a_file_is_moved_to_the_helpdesk(world: World) -> None:
     assert world.desk.keys == [f"facebook:{PAGE_A}:m_1:upload:0", f"facebook:{PAGE_A}:m_1"]
 
 
+@pytest.mark.parametrize(
+    ("content_type", "shown"),
+    [
+        ("image/svg+xml", "[photo.jpg (image/svg+xml)]("),
+        ("Image/SVG+XML; charset=utf-8", "[photo.jpg (image/svg+xml)]("),
+        ("text/html; charset=utf-8", "[photo.jpg (text/html)]("),
+        ("application/xhtml+xml", "[photo.jpg (application/xhtml+xml)]("),
+        ("image/tiff", "[photo.jpg]("),
+        ("IMAGE/PNG", "![photo.jpg]("),
+        ("application/pdf", "[photo.jpg]("),
+    ],
+)
+def test_only_a_picture_is_shown_as_one_and_what_a_browser_runs_is_named(
+    world: World, content_type: str, shown: str
+) -> None:
+    world.media.content_type = content_type
+    world.receive(text="", attachments=[PHOTO])
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert new.body.startswith(shown)
+
+
+def test_a_file_that_goes_with_its_comment_is_named_as_what_it_is(world: World) -> None:
+    world.desk.takes_files_ahead = False
+    world.media.content_type = "text/html"
+    world.receive(text="", attachments=[PHOTO])
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert new.body == "(photo.jpg (text/html))"
+
+
+@pytest.mark.parametrize("kind", ["fallback", "location"])
+def test_a_title_that_names_another_address_does_not_hide_where_it_leads(world: World, kind: str) -> None:
+    payload = {"url": "https://evil.example/x", "coordinates": {"lat": 1, "long": 2}}
+    world.receive(text="", attachments=[{"type": kind, "title": "https://bank.example", "payload": payload}])
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert re.search(r"\[https://bank.example \((evil.example|www.google.com)\)\]", new.body)
+
+
 def test_a_file_that_was_uploaded_is_not_uploaded_again(world: World) -> None:
     world.desk.fail("create_ticket", fault())
     world.receive(attachments=[PHOTO, PHOTO])
@@ -1751,6 +1800,35 @@ def test_an_earlier_file_of_the_reply_is_not_taken_for_the_next(world: World) ->
 
     assert world.meta.texts() == ["file", "file"]
     assert world.desk.deliveries["981"].message_ids == ["m_ours_0", "m_ours_1"]
+
+
+def test_a_comment_of_too_many_messages_fails_before_any_is_sent(world: World) -> None:
+    world.desk.open()
+    world.reply("a" * 2000 * outbound.MOST_PARTS + "b")
+    world.work(OUT)
+
+    (note,) = world.desk.tickets["42"].comments
+    assert world.meta.sent == []
+    assert "it would take 51 messages, 50 at most are sent; shorten it" in note.body
+    assert world.desk.deliveries["981"].status == "failed"
+
+
+def test_a_comment_of_as_many_messages_as_are_sent_is_sent(world: World) -> None:
+    world.desk.open()
+    world.reply("a" * 2000 * outbound.MOST_PARTS)
+    world.work(OUT)
+
+    assert len(world.meta.sent) == 50
+
+
+def test_a_note_shows_a_file_name_on_one_line_as_it_is(world: World) -> None:
+    world.desk.open()
+    world.meta.fail("upload", Refusal(100, 2018047))
+    world.reply("", dataclasses.replace(INVOICE, filename="*a*\n\n# <b>\u202e.pdf"))
+    world.work(OUT)
+
+    (note,) = world.desk.tickets["42"].comments
+    assert r"“\*a\* # &lt;b>.pdf”" in note.body
 
 
 def test_the_same_text_sent_long_before_is_not_taken_for_the_part(world: World) -> None:
