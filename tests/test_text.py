@@ -164,12 +164,6 @@ def _grows_evenly(work: Callable[[int], object]) -> bool:
     return seconds[1] < 10 * seconds[0] + 0.5
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
 @pytest.mark.parametrize(
     "piece", ["[", "![", "*a", "<x ", "<!--", "<a b='", "<script", "</li>", "<ul><li>", "&#", "> ", "- "]
 )
@@ -178,13 +172,11 @@ def test_a_hostile_body_takes_time_in_proportion_to_its_length(piece: str, body_
     assert _grows_evenly(lambda length: to_plain_text(piece * (length // len(piece)), body_format))
 
 
-@pytest.mark.parametrize("piece", ["*", "`", "https://", "*a ", "<", "_a", "](", "\n>", "1.", "http://a<"])
+@pytest.mark.parametrize(
+    "piece", ["*", "`", "https://", "*a ", "<", "_a", "](", "\n>", "1.", "http://a<", "*_"]
+)
 def test_a_hostile_text_becomes_markdown_in_proportion_to_its_length(piece: str) -> None:
     assert _grows_evenly(lambda length: to_markdown(piece * (length // len(piece))))
-
-
-def test_a_megabyte_of_marks_becomes_markdown_in_seconds() -> None:
-    assert _seconds(lambda: to_markdown("*_" * 500_000)) < 8
 
 
 @pytest.mark.parametrize("piece", ["a.", "a", "-", "a..", "://", "www."])
@@ -193,8 +185,8 @@ def test_a_hostile_title_becomes_a_link_in_proportion_to_its_length(piece: str) 
 
 
 @pytest.mark.parametrize("piece", ["a", "word ", "😀", "。", "a. "])
-def test_four_megabytes_are_split_in_seconds(piece: str) -> None:
-    assert _seconds(lambda: split_text(piece * (4_000_000 // len(piece)))) < 12
+def test_the_time_to_split_a_text_grows_with_its_length(piece: str) -> None:
+    assert _grows_evenly(lambda length: split_text(piece * (length // len(piece))))
 
 
 @pytest.mark.parametrize(
