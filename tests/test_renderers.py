@@ -247,9 +247,10 @@ def _is_harmless(tag: str, attributes: Mapping[str, str], typed: str) -> bool:
 
 
 def _leads_where_it_says(href: str, typed: str) -> bool:
-    if "@" in href and not re.match(
-        r"[a-z][a-z0-9+.-]*:", href, re.IGNORECASE
-    ):  # cmark-gfm forgets the scheme of some addresses
+    # cmark-gfm takes what stands before `mailto:` or `xmpp:` for a part of it, even if that makes another scheme.
+    if re.fullmatch(r"[\w.+-]+(mailto|xmpp):[^:]+@[^:]+", href, re.IGNORECASE | re.DOTALL):
+        return True
+    if "@" in href and not re.match(r"[a-z][a-z0-9+.-]*:", href, re.IGNORECASE):
         return True
     scheme, _, rest = href.partition(":")
     if scheme.lower() not in {"http", "https", "mailto", "ftp", "xmpp"} or not rest:
@@ -268,13 +269,13 @@ def test_a_label_that_was_live_is_text(render: Render, text: str) -> None:
     assert dangers(render(link(text, "https://desk.example/1")), f"{text} desk.example") == []
 
 
-@settings(max_examples=700, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, max_examples=700, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=HOSTILE)
 def test_no_text_becomes_a_tag_a_picture_or_a_foreign_link(render: Render, text: str) -> None:
     assert dangers(render(to_markdown(text)), text) == []
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=HOSTILE)
 @example("HTTP://X/</")
 @example("\\http://x/&lt;")
@@ -288,7 +289,7 @@ def test_a_text_is_seen_as_it_was_typed(render: Render, text: str) -> None:
         assert "".join(shown.text.split()) == "".join(text.split()), name
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(label=HOSTILE, address=HOSTILE)
 def test_no_label_and_no_address_becomes_more_than_a_link(render: Render, label: str, address: str) -> None:
     markdown = link(label, f"https://desk.example/{address}")
@@ -296,7 +297,7 @@ def test_no_label_and_no_address_becomes_more_than_a_link(render: Render, label:
     assert dangers(render(markdown), f"{label} desk.example {address}") == []
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=HOSTILE)
 def test_an_image_is_one_picture_and_nothing_else(render: Render, name: str) -> None:
     for renderer, source in render(image(name, "https://desk.example/1.png")).items():
