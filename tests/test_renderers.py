@@ -247,7 +247,7 @@ def _is_harmless(tag: str, attributes: Mapping[str, str], typed: str) -> bool:
 
 
 def _leads_where_it_says(href: str, typed: str) -> bool:
-    # cmark-gfm takes what stands before `mailto:` or `xmpp:` for a part of it, even if that makes another scheme.
+    # cmark-gfm takes what stands before `mailto:` or `xmpp:` for a part of it, scheme or not.
     if re.fullmatch(r"[\w.+-]+(mailto|xmpp):[^:]+@[^:]+", href, re.IGNORECASE | re.DOTALL):
         return True
     if "@" in href and not re.match(r"[a-z][a-z0-9+.-]*:", href, re.IGNORECASE):
