@@ -137,15 +137,16 @@ def mark(comment_id: str, part: int) -> str:
     return f"{MARK_PREFIX}{comment_id}:{part}"
 
 
-class _Named(msgspec.Struct):
+class _Named(msgspec.Struct, gc=False):
     id: str | int = ""
 
 
-class _Naming(msgspec.Struct):
+class _Naming(msgspec.Struct, gc=False):
     entry: list[_Named] = []
 
 
 _naming = msgspec.json.Decoder(_Naming).decode
+_MANY_OBJECTS = 100_000
 
 
 def page_ids(body: bytes) -> set[str] | None:
@@ -153,6 +154,8 @@ def page_ids(body: bytes) -> set[str] | None:
 
     It costs milliseconds, whatever the body holds: whoever sent it may not be Meta.
     """
+    if body.count(b"{") > _MANY_OBJECTS:
+        return None
     try:
         return {str(entry.id) for entry in _naming(body).entry}
     except (msgspec.MsgspecError, RecursionError, UnicodeError):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hmac
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import redis
@@ -76,9 +76,11 @@ def create_app(settings: Settings) -> Starlette:
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
 
+    ready = Shared(lambda: run_in_threadpool(inbox.store.ping))
+
     async def readyz(_: Request) -> Response:
         try:
-            await run_in_threadpool(inbox.store.ping)
+            await ready()
         except redis.RedisError:
             return PlainTextResponse("the store does not answer\n", 503)
         return PlainTextResponse("ready\n")
@@ -107,6 +109,20 @@ def create_app(settings: Settings) -> Starlette:
             Route("/metrics", metrics),
         ],
     )
+
+
+class Shared:
+    """A question that all who ask at the same time get one answer to: anybody may ask."""
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._ask = ask
+        self._asked: asyncio.Task[object] | None = None
+
+    async def __call__(self) -> None:
+        """Wait for the answer. Raises what asking raises."""
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.create_task(self._ask())
+        await asyncio.shield(self._asked)
 
 
 async def _watch(clocks: Clocks) -> None:

@@ -28,7 +28,7 @@ class Bodies:
         self._held = 0
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """Return a request's body.
+        """Return a request's body, which counts as held until it is released.
 
         Raises `HTTPException`: 413 for a large one, 408 for a slow one, 503 if too many wait.
         """
@@ -48,6 +48,10 @@ class Bodies:
         finally:
             del self._since[task]
 
+    def release(self, body: bytes) -> None:
+        """Count a body that was read as done with."""
+        self._held -= len(body)
+
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cut short what takes too long, and come back while there is anything to look after."""
         for task, since in self._since.items():
@@ -58,21 +62,24 @@ class Bodies:
             loop.call_later(LOOK_EVERY, self._look, loop)
 
     async def _read(self, receive: Receive) -> bytes:
-        chunks: list[bytes] = []
-        size, more = 0, True
+        body, more = bytearray(), True  # a list of pieces takes many times the memory of small ones
         try:
             while more:
                 message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise HTTPException(400)
-                chunks.append(message.get("body", b""))
-                size += len(chunks[-1])
-                self._held += len(chunks[-1])
-                if size > MAX_BODY:
-                    raise HTTPException(413, headers=CLOSE)
-                if self._held > MAX_HELD and size > SMALL:
-                    raise HTTPException(503, "Too much is on its way; send it again.", CLOSE)
+                piece = message.get("body", b"")
+                body += piece
+                self._held += len(piece)
+                self._check(message["type"], len(body))
                 more = message.get("more_body", False)
-            return b"".join(chunks)
-        finally:
-            self._held -= size
+        except BaseException:
+            self._held -= len(body)
+            raise
+        return bytes(body)
+
+    def _check(self, type_: str, size: int) -> None:
+        if type_ == "http.disconnect":
+            raise HTTPException(400)
+        if size > MAX_BODY:
+            raise HTTPException(413, headers=CLOSE)
+        if self._held > MAX_HELD and size > SMALL:
+            raise HTTPException(503, "Too much is on its way; send it again.", CLOSE)

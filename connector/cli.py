@@ -113,7 +113,7 @@ def web() -> None:
         host=settings.host,
         port=settings.port,
         log_config=None,
-        log_level="warning",
+        log_level="error",  # warnings tell what strangers sent, and as often as they like
         access_log=False,
         server_header=False,
         proxy_headers=False,  # whoever calls is known by the signature alone

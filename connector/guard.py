@@ -1,110 +1,196 @@
 """What a client may cost the web process before the application sees anything of it.
 
-uvicorn limits neither heads, nor silent connections, nor how many requests wait in one connection. This is
-its protocol with limits, for `connector web`. Under plain `uvicorn connector.app:app` only those of the
-application hold.
+uvicorn limits neither heads, nor silent connections, nor what waits in one. This is its protocol with limits,
+for `connector web`. Under plain `uvicorn connector.app:app` only those of the application hold.
 """
 
 import asyncio
 import resource
-from typing import ClassVar
+from collections import deque
+from contextlib import suppress
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from connector import logs
 
 log = logs.get(__name__)
 
 MAX_CONNECTIONS = 900
-"""One more, and the connection is closed that has waited longest for the head of a request."""
+"""One more, and the connection is closed whose client has let us wait longest."""
 HEAD_LIMIT = 64 * 1024
 """How long a head may be, and trailers, in bytes; of a chunked body's framing, what exceeds the body."""
+MAX_FIELDS = 100
+"""How many headers and trailers a request may have: a short one takes twenty times its length in memory."""
 HEAD_WITHIN = 10.0
 MESSAGE_WITHIN = 30.0
-"""How long a head, and a whole request, may take to arrive, in seconds."""
+ANSWER_WITHIN = 10.0
+"""How long a head and a whole request may take to arrive, and an answer to be read, in seconds."""
 PIPELINED = 8
 """How many requests may wait in one connection."""
-SLICE = 16 * 1024
+MAX_HELD = 48 * 1024 * 1024
+"""How many bytes of unanswered requests this process holds before it refuses long ones."""
+SHORT = 16 * 1024
+"""Up to which length, in bytes, a request is taken all the same, as nearly all of Meta's are."""
+SLICE = 4 * 1024
+LOOK_EVERY = 1.0
 FILES_NEEDED = MAX_CONNECTIONS + 100
 
 
 class TooMuch(Exception):
-    """The client asks for more than it may."""
+    """The client asks for more than it may; it is answered 400."""
+
+
+class Watch:
+    """What the connections of this process may cost together."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._owing: dict[GuardedProtocol, float] = {}
+        """Connections whose client has to send or to read something, longest first; until when it may."""
+        self._looks = False
+
+    def wait(self, one: "GuardedProtocol", seconds: float) -> None:
+        """Give a client so much time, from now on."""
+        self._owing.pop(one, None)
+        self._owing[one] = one.loop.time() + seconds
+        if not self._looks:
+            self._look(one.loop)
+
+    def waits(self, one: "GuardedProtocol") -> bool:
+        """Tell whether a client is waited for."""
+        return one in self._owing
+
+    def stop(self, one: "GuardedProtocol") -> None:
+        """Wait no more for a client."""
+        self._owing.pop(one, None)
+
+    def make_room(self) -> None:
+        """Close the connection that is waited for longest."""
+        for oldest in self._owing:
+            self.stop(oldest)
+            oldest.give_up()
+            return
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close what takes too long, and come back while there is anything to look after."""
+        now = loop.time()
+        for one in [one for one, until in self._owing.items() if until < now]:
+            one.give_up()
+        self._looks = bool(self._owing)
+        if self._looks:
+            loop.call_later(LOOK_EVERY, self._look, loop)
+
+
+_watch = Watch()
 
 
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits."""
 
-    _watch: ClassVar[asyncio.TimerHandle | None] = None
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection; where there are too many, close one that is silent."""
+        """Take a connection; where there are too many, close the one that is waited for longest."""
         super().connection_made(transport)
-        self.head_since: float | None = self.loop.time()
-        self.message_since: float | None = None
-        self._overhead = 0
+        self._in_message = False
+        self._beside_body = self._length = 0
+        self._lengths: deque[int] = deque()
+        self._answered: RequestResponseCycle | None = None
+        _watch.wait(self, HEAD_WITHIN)
         if len(self.connections) > MAX_CONNECTIONS:
-            self._make_room()
-        if GuardedProtocol._watch is None:
-            self._look()
+            _watch.make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        _watch.stop(self)
+        _watch.held -= self._length + sum(self._lengths)
+        self._length = 0
+        self._lengths.clear()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read what came, a little at a time, so that no more than that is read beyond a limit."""
         for start in range(0, len(data), SLICE):
             piece = data[start : start + SLICE]
-            self._overhead += len(piece)
+            self._beside_body += len(piece)
+            self._length += len(piece)
+            _watch.held += len(piece)
             super().data_received(piece)
             if self.transport.is_closing():
+                self._end()
                 return
-            if self._overhead > HEAD_LIMIT:
+            if self._beside_body > HEAD_LIMIT or len(self.headers or ()) > MAX_FIELDS:
                 self._refuse(b"431 Request Header Fields Too Large")
+                return
+            if _watch.held > MAX_HELD and self._length > SHORT:
+                self._refuse(b"503 Service Unavailable")
                 return
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self.message_since = self.loop.time()
-        self.head_since = self.head_since or self.message_since
+        self._in_message = True
+        if not _watch.waits(self):
+            _watch.wait(self, HEAD_WITHIN)
 
     def on_headers_complete(self) -> None:
         """Take a request, unless it wants to become something else, or too many wait already."""
-        self.head_since = None
         if self.parser.should_upgrade() or len(self.pipeline) >= PIPELINED:
             raise TooMuch
         super().on_headers_complete()
+        _watch.wait(self, MESSAGE_WITHIN)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
-        self._overhead -= 2 * len(body)  # once for itself, and as much may frame it
+        # Once for itself, and as much may frame it.
+        self._beside_body = max(0, self._beside_body - 2 * len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._overhead, self.message_since = 0, None
+        self._lengths.append(self._length)
+        self._beside_body = self._length = 0
+        self._in_message = False
+        _watch.stop(self)
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """End an answer; if the request has not ended before, it is not waited for."""
+        if self._lengths:
+            _watch.held -= self._lengths.popleft()
+        super().on_response_complete()
+        if not self.cycle.response_complete:
+            return  # it is the next request's turn
+        if self.cycle.more_body:
+            self.transport.close()
+        if not self._in_message or self.transport.is_closing():
+            _watch.wait(self, HEAD_WITHIN)
+
+    def pause_writing(self) -> None:
+        """Stop answering until the client reads."""
+        super().pause_writing()
+        _watch.wait(self, ANSWER_WITHIN)
 
     def _refuse(self, status: bytes) -> None:
         self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
+        self._end()
 
-    def _make_room(self) -> None:
-        silent = [one for one in self._guarded() if one.head_since is not None]
-        oldest = min(silent, key=lambda one: one.head_since or 0.0)  # there is one: this very connection
-        oldest.transport.abort()
+    def _end(self) -> None:
+        """Let what is closing say no more, and be gone once its client had time to read the last word."""
+        if self._answered:
+            self._answered.disconnected = True
+        if self.headers:
+            self.headers.clear()
+        _watch.wait(self, ANSWER_WITHIN)
 
-    def _guarded(self) -> "list[GuardedProtocol]":
-        return [one for one in self.connections if isinstance(one, GuardedProtocol)]
+    def give_up(self) -> None:
+        """Close the connection at once."""
+        self._end()
+        self.transport.abort()
 
-    def _look(self) -> None:
-        """Close what takes too long, and come back while there is anything to look after."""
-        now = self.loop.time()
-        for one in self._guarded():
-            if (
-                now - (one.head_since or now) > HEAD_WITHIN
-                or now - (one.message_since or now) > MESSAGE_WITHIN
-            ):
-                one.transport.abort()
-        GuardedProtocol._watch = self.loop.call_later(1.0, self._look) if self.connections else None
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
 
 def raise_file_limit() -> None:
@@ -112,7 +198,9 @@ def raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    if max(soft, wanted) < FILES_NEEDED:
+        with suppress(ValueError, OSError):  # macOS has another limit still
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit < FILES_NEEDED:
         hint = f"raise it to {FILES_NEEDED} at least (ulimit -n, or LimitNOFILE= of systemd)"
-        log.warning("few_open_files_allowed", limit=wanted, hint=hint)
+        log.warning("few_open_files_allowed", limit=limit, hint=hint)

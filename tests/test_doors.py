@@ -17,10 +17,12 @@ import msgspec
 import pytest
 import redis
 import uvicorn
+from starlette.exceptions import HTTPException
+from structlog.testing import capture_logs
 
 from clients.signature import sign
-from connector.app import create_app
-from connector.bodies import MAX_BODY
+from connector.app import Shared, create_app
+from connector.bodies import MAX_BODY, Bodies
 from connector.intake import Intake, StoreAway
 from connector.line import Line
 from connector.settings import Settings
@@ -290,6 +292,23 @@ def test_what_is_not_understood_is_refused_if_it_is_not_signed(doors: Doors) -> 
     assert doors.meta(b"no JSON", "wrong") == 403
 
 
+def test_what_is_left_out_of_a_body_is_logged_once_for_each_reason(doors: Doors) -> None:
+    others = [entry(item("m_b", page=PAGE_B), page=PAGE_B)] * 3
+    with capture_logs() as logs:
+        assert doors.meta(envelope({"id": PAGE_A, "changes": [{}] * 5}, *others), SECRET_A) == 200
+    assert [(line["event"], line["page"], line["count"]) for line in logs] == [
+        ("ignored", PAGE_A, 5),
+        ("entry_of_another_app", PAGE_B, 3),
+    ]
+    assert doors.counted('events_ignored_total{reason="change"}') == 5
+    assert doors.counted('webhooks_refused_total{door="messenger"}') == 3
+
+
+def test_a_signed_body_of_too_many_objects_to_look_at_before_is_taken(doors: Doors) -> None:
+    assert doors.meta(envelope(*[{"id": PAGE_A}] * 100_001, entry(item("m_1")))) == 200
+    assert mids(doors.queue()) == ["m_1"]
+
+
 # --- What is stored. ------------------------------------------------------------------------------------
 
 
@@ -397,6 +416,32 @@ def test_a_body_that_cannot_be_signed_is_refused_before_it_is_sent(
         answer = client.recv(1024)
     assert answer.startswith((b"HTTP/1.1 403 ", b"HTTP/1.1 401 "))
     assert b"connection: close" in answer.lower()
+
+
+def test_a_body_counts_as_held_until_it_is_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector.bodies.MAX_HELD", 150_000)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b" " * 100_000}
+
+    async def story() -> None:
+        bodies = Bodies()
+        first = await bodies.read({}, receive)
+        with pytest.raises(HTTPException) as refusal:
+            await bodies.read({}, receive)
+        assert refusal.value.status_code == 503
+        bodies.release(first)
+        await bodies.read({}, receive)
+
+    asyncio.run(story())
+
+
+def test_what_was_refused_is_held_no_more(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector.bodies.MAX_HELD", 150_000)
+    body = MESSAGE + b" " * 100_000
+    assert [doors.meta(body, "wrong") for _ in range(3)] == [403, 403, 403]
+    assert [doors.helpdesk(body, signature="v1,wrong") for _ in range(3)] == [401, 401, 401]
+    assert doors.meta(body) == 200
 
 
 def test_a_larger_body_is_refused_before_it_is_sent(doors: Doors) -> None:
@@ -550,6 +595,25 @@ def test_metrics_tell_what_waits(doors: Doors) -> None:
     assert doors.counted("threads") == 2
     assert doors.counted('events_total{outcome="accepted"}') == 2
     assert doors.counted("dead_letters") == 0
+
+
+def test_all_who_ask_at_once_get_the_same_answer() -> None:
+    asked: list[int] = []
+
+    async def ask() -> None:
+        asked.append(1)
+        await asyncio.sleep(0)
+        if len(asked) == 2:
+            raise redis.ConnectionError
+
+    async def story() -> None:
+        shared = Shared(ask)
+        await asyncio.gather(*(shared() for _ in range(10)))
+        answers = await asyncio.gather(*(shared() for _ in range(10)), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [redis.ConnectionError] * 10
+
+    asyncio.run(story())
+    assert len(asked) == 2
 
 
 def test_metrics_hold_no_secret(doors: Doors) -> None:

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from clients.signature import sign
-from connector.guard import HEAD_WITHIN, MAX_CONNECTIONS
+from connector.guard import HEAD_WITHIN, MAX_CONNECTIONS, raise_file_limit
 from sandbox.stack import Process, free_port, until
-from tests.conftest import PAGE_A, SECRET_A, MakeSettings, payload, settings_in
+from tests.conftest import PAGE_A, SECRET_A, payload, settings_in
 
 PATH = "/social_media/webhooks/facebook"
 MESSAGE = payload("messenger/message_text")
@@ -72,12 +72,14 @@ class Web:
         return b""
 
 
-@pytest.fixture
-def web(store_url: str, tmp_path: Path) -> Iterator[Web]:
+@contextmanager
+def _running(store_url: str, folder: Path, *command: str) -> Iterator[Web]:
+    raise_file_limit()  # of this process, which opens as many connections
     port = free_port()
-    with settings_in(tmp_path) as make:
-        _write(make, store_url, port)
-        process = Process([sys.executable, "-m", "connector", "web"], tmp_path / "web.log", {})
+    with settings_in(folder) as make:
+        make(redis_url=store_url, port=port)
+        named = [word.format(port=port) for word in command]
+        process = Process([sys.executable, "-m", *named], folder / "web.log", {})
         running = Web(process, port)
         until("the web process answers", lambda: running.http.get("/healthz").is_success)
         running.honest()
@@ -86,8 +88,26 @@ def web(store_url: str, tmp_path: Path) -> Iterator[Web]:
         process.stop()
 
 
-def _write(make: MakeSettings, store_url: str, port: int) -> None:
-    make(redis_url=store_url, port=port)
+@pytest.fixture
+def web(store_url: str, tmp_path: Path) -> Iterator[Web]:
+    with _running(store_url, tmp_path, "connector", "web") as web:
+        yield web
+
+
+@pytest.fixture
+def plain(store_url: str, tmp_path: Path) -> Iterator[Web]:
+    """Give the same under a uvicorn that knows nothing of us."""
+    with _running(store_url, tmp_path, "uvicorn", "connector.app:app", "--port", "{port}") as web:
+        yield web
+
+
+def _received(client: socket.socket, expected: bytes) -> bool:
+    answer = b""
+    while expected not in answer:
+        if not (more := client.recv(4096)):
+            return False
+        answer += more
+    return True
 
 
 @pytest.fixture
@@ -102,8 +122,9 @@ def attacked(web: Web) -> Iterator[Callable[[Callable[[], object], int], float]]
                 with suppress(OSError):
                     what()
 
-        threads.extend(Thread(target=again, daemon=True) for _ in range(clients))
-        for thread in threads:
+        new = [Thread(target=again, daemon=True) for _ in range(clients)]
+        threads.extend(new)
+        for thread in new:
             thread.start()
         return web.slowest()
 
@@ -129,16 +150,30 @@ def test_bodies_that_nobody_signed_cost_others_nothing(
     assert web.memory() < MEMORY
 
 
-def test_a_signed_body_of_very_many_items_holds_nobody_up(web: Web) -> None:
-    items = [
-        {
-            "sender": {"id": str(n % 500)},
-            "timestamp": 1795383000000 - n,
-            "message": {"mid": f"m_{n}", "text": "x"},
-        }
-        for n in range(30_000)
-    ]
-    body = json.dumps({"object": "page", "entry": [{"id": PAGE_A, "time": 1, "messaging": items}]}).encode()
+MANY = json.dumps(
+    {
+        "object": "page",
+        "entry": [
+            {
+                "id": PAGE_A,
+                "time": 1,
+                "messaging": [
+                    {
+                        "sender": {"id": str(n % 500)},
+                        "timestamp": 1795383000000 - n,
+                        "message": {"mid": f"m_{n}", "text": "x"},
+                    }
+                    for n in range(30_000)
+                ],
+            }
+        ],
+    }
+).encode()
+PAGES = json.dumps({"object": "page", "entry": [{"id": PAGE_A, "changes": [1]}] * 80_000}).encode()
+
+
+@pytest.mark.parametrize("body", [MANY, TINY, PAGES], ids=["messages", "tiny", "pages"])
+def test_a_signed_body_of_very_many_items_holds_nobody_up(web: Web, body: bytes) -> None:
     headers = {"X-Hub-Signature-256": sign(body, SECRET_A)}
     answers: list[int] = []
     sender = Thread(
@@ -152,6 +187,7 @@ def test_a_signed_body_of_very_many_items_holds_nobody_up(web: Web) -> None:
 
     assert answers == [200]
     assert slowest < 0.5
+    assert web.process.log.stat().st_size < 10_000
 
 
 def test_endless_headers_are_cut_off(web: Web, attacked: Callable[..., float]) -> None:
@@ -169,10 +205,27 @@ def test_one_endless_header_is_cut_off(web: Web, attacked: Callable[..., float])
     assert web.memory() < MEMORY
 
 
-def test_endless_trailers_are_cut_off(web: Web, attacked: Callable[..., float]) -> None:
-    head = f"{HEAD}Transfer-Encoding: chunked\r\n{SIGNED}\r\n1\r\n{{\r\n0\r\n".encode()
+def test_very_many_short_headers_stay_within_the_memory(web: Web) -> None:
+    many = b"GET / HTTP/1.1\r\n" + b"aa:bb\r\n" * 9000  # they take twenty times their length
+    with ExitStack() as held:
+        for _ in range(300):
+            client = held.enter_context(web.connect())
+            with suppress(OSError):
+                client.sendall(many)
 
-    assert attacked(lambda: web.send(head, *[b"x-trailer: " + b"v" * MEGABYTE] * 20), 8) < 1
+        assert web.slowest() < 1
+    assert web.memory() < MEMORY
+
+
+def test_endless_trailers_are_cut_off(web: Web, attacked: Callable[..., float]) -> None:
+    head = f"{HEAD}Transfer-Encoding: chunked\r\n{SIGNED}\r\n".encode()
+    body = b"3f0000\r\n" + b" " * 0x3F0000 + b"\r\n0\r\n"
+    many = b"aa:bb\r\n" * 500_000
+
+    assert (
+        attacked(lambda: web.send(head, b"1\r\n{\r\n0\r\n", *[b"x-trailer: " + b"v" * MEGABYTE] * 20), 4) < 1
+    )
+    assert attacked(lambda: web.send(head, body, many), 4) < 1
     assert web.memory() < MEMORY
 
 
@@ -208,6 +261,24 @@ def test_silent_connections_shut_nobody_out(web: Web) -> None:
     assert web.memory() < MEMORY
 
 
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"alive"),
+        (f"{HEAD}Content-Length: 9\r\n{WRONG}\r\n{{".encode(), b""),
+    ],
+    ids=["kept alive", "half a body"],
+)
+def test_busy_looking_connections_shut_nobody_out(web: Web, sent: bytes, answer: bytes) -> None:
+    with ExitStack() as kept:
+        for _ in range(MAX_CONNECTIONS + 50):
+            client = kept.enter_context(web.connect())
+            client.sendall(sent)
+            assert _received(client, answer)
+
+        assert web.slowest() < 1
+
+
 def test_a_silent_connection_is_closed(web: Web) -> None:
     with web.connect() as client:
         client.sendall(HEAD.encode())
@@ -228,9 +299,39 @@ def test_bodies_that_are_held_back_stay_within_the_memory(web: Web) -> None:
     assert web.memory() < MEMORY
 
 
+WEBSOCKET = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
 def test_a_request_for_a_websocket_is_refused_at_once(web: Web) -> None:
-    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n\r\n"
     began = time.monotonic()
 
-    assert web.send(f"GET / HTTP/1.1\r\nHost: x\r\n{upgrade}".encode()).startswith(b"HTTP/1.1 400 ")
+    assert web.send(WEBSOCKET).startswith(b"HTTP/1.1 400 ")
     assert time.monotonic() - began < 1
+
+
+# --- Under plain uvicorn. --------------------------------------------------------------------------------
+
+
+def test_plain_uvicorn_refuses_websockets_at_once(plain: Web) -> None:
+    began = time.monotonic()
+
+    assert plain.send(WEBSOCKET).startswith(b"HTTP/1.1 403 ")
+    assert time.monotonic() - began < 1
+
+
+def test_under_plain_uvicorn_bodies_are_limited_too(plain: Web) -> None:
+    request = f"{HEAD}Content-Length: {4 * MEGABYTE}\r\n"
+    with ExitStack() as held:
+        for _ in range(60):
+            client = held.enter_context(plain.connect())
+            with suppress(OSError):
+                client.sendall(f"{request}{WRONG}\r\n".encode() + b" " * (3 * MEGABYTE))
+
+        assert plain.slowest() < 1
+        unsigned = held.enter_context(plain.connect())
+        unsigned.sendall(f"{request}\r\n".encode())
+        assert unsigned.recv(4096).startswith(b"HTTP/1.1 403 ")
+    assert plain.memory() < MEMORY
