@@ -20,6 +20,7 @@ from clients.events import (
     Thread,
     external_id,
     mark,
+    page_ids,
     parse,
     split,
 )
@@ -608,3 +609,11 @@ def test_different_reactions_have_different_keys(one: str, two: str) -> None:
         return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()).key
 
     assert (key(one) == key(two)) is (one == two)
+
+
+def test_the_pages_of_a_body_are_named_without_reading_its_items() -> None:
+    assert page_ids(b'{"entry":[{"id":"1","messaging":[{"id":"2"}]},{"id":3}]}') == {"1", "3"}
+
+
+def test_of_more_objects_than_a_webhook_has_nothing_is_read() -> None:
+    assert page_ids(b'{"entry":[' + b"{}," * 100_000 + b"{}]}") is None

@@ -70,6 +70,10 @@ class Server:
         self._made.append(protocol)
         return protocol, wire
 
+    def tasks(self) -> int:
+        """Count the requests that are worked on."""
+        return len(self._state.tasks)
+
     def end(self) -> None:
         """Lose all connections."""
         for protocol in self._made:
@@ -176,6 +180,34 @@ def test_room_is_made_by_closing_what_is_waited_for_longest(
     run(story)
 
 
+def test_a_connection_that_was_answered_makes_room_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MAX_CONNECTIONS", 1)
+
+    async def story(server: Server) -> None:
+        server.let.set()
+        protocol, idle = server.connect()
+        protocol.data_received(GET)
+        await _until(lambda: b" 200 " in idle.got)
+        _, new = server.connect()
+        assert [idle.aborted, new.aborted] == [True, False]
+
+    run(story)
+
+
+def test_after_a_refusal_nothing_more_is_said(run: Run) -> None:
+    async def story(server: Server) -> None:
+        protocol, wire = server.connect()
+        protocol.data_received(GET)
+        await asyncio.sleep(0)  # the application has begun
+        protocol.data_received(b"no HTTP\r\n\r\n")
+        server.let.set()
+        await _until(lambda: not server.tasks())
+        assert b" 400 " in wire.got
+        assert b" 200 " not in wire.got
+
+    run(story)
+
+
 @pytest.mark.parametrize(("fields", "status"), [(MAX_FIELDS, b" 200 "), (MAX_FIELDS + 1, b" 431 ")])
 def test_headers_are_counted(run: Run, fields: int, status: bytes) -> None:
     async def story(server: Server) -> None:
@@ -233,8 +265,8 @@ def test_the_rest_of_a_body_is_not_waited_for_once_it_is_answered(run: Run) -> N
         server.let.set()
         protocol, wire = server.connect()
         protocol.data_received(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
-        await _until(lambda: wire.closed)
-        assert b" 200 " in wire.got
+        await _until(lambda: b" 200 " in wire.got)
+        assert wire.closed
 
     run(story)
 
