@@ -186,7 +186,7 @@ def test_a_signed_body_of_very_many_items_holds_nobody_up(web: Web, body: bytes)
     sender.join()
 
     assert answers == [200]
-    assert slowest < 0.5
+    assert slowest < 1
     assert web.process.log.stat().st_size < 10_000
 
 
