@@ -18,7 +18,6 @@
 Every message is written for a person and holds no token, no text of a message and no body.
 """
 
-
 LONGEST_RETRY_AFTER = 3600.0
 """How long another side may ask to be left alone, in seconds; what it asks for beyond that is cut."""
 

@@ -10,7 +10,16 @@ import httpx
 from clients.errors import FileRefused
 from clients.helpdesk import Attachment, Helpdesk
 from clients.http import HttpClient, RestClient
-from clients.media import File, Route, check_answer, errors_of, fetched, file_request, parse_url, safe_filename
+from clients.media import (
+    File,
+    Route,
+    check_answer,
+    errors_of,
+    fetched,
+    file_request,
+    parse_url,
+    safe_filename,
+)
 from clients.transport import PrivateAddress
 
 

@@ -392,7 +392,7 @@ def test_without_an_answer_the_outcome_is_unknown_once_a_byte_went_out(
     assert (failure.value.maybe_done, failure.value.side) == (maybe_done, "helpdesk")
 
 
-@pytest.mark.parametrize("error", [httpx.TooManyRedirects, httpx.DecodingError, httpx.UnsupportedProtocol])
+@pytest.mark.parametrize("error", [httpx.TooManyRedirects, httpx.UnsupportedProtocol])
 def test_a_call_that_can_never_work_is_rejected(error: type[httpx.RequestError]) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise error("never")
