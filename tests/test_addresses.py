@@ -31,7 +31,6 @@ from clients.rest_helpdesk import RestHelpdesk
 from clients.transport import is_public
 from tests.conftest import WEBHOOK_SECRET
 
-
 NOT_PUBLIC = """
     0.0.0.0 10.0.0.1 100.64.0.1 127.0.0.1 169.254.169.254 172.16.0.1 192.0.0.1 192.0.2.1 192.88.99.1
     192.168.0.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255
