@@ -208,7 +208,9 @@ def test_the_deadline_of_a_file_spans_its_redirects() -> None:
             pass
 
 
-def test_a_handshake_that_drips_ends_in_time() -> None:
+def test_a_handshake_that_drips_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_module, "TIMEOUT", httpx.Timeout(2 * LIMIT))
+
     def talk(client: socket.socket, over: threading.Event) -> None:
         client.recv(65536)
         _drip(client, over, b"\x16\x03\x03\x40\x00" + LONG)
