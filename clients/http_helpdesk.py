@@ -71,8 +71,9 @@ class HttpHelpdesk(RestClient, Helpdesk):
     def _foreign_route(self, url: httpx.URL) -> Route:
         if url.scheme not in {"http", "https"}:
             raise FileRefused("its address is not one of the web")
-        transport = self._http.transport if url.host in self._http.file_hosts else self._http.public
-        return Route(file_request(url), transport, check_answer, lambda: _foreign_failures(url.host))
+        host = url.raw_host.decode("ascii")
+        transport = self._http.transport if host in self._http.file_hosts else self._http.public
+        return Route(file_request(url), transport, check_answer, lambda: _foreign_failures(host))
 
     def _check_own(self, response: httpx.Response) -> None:
         if response.status_code >= 500 or response.status_code in {401, 429}:

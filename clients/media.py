@@ -172,7 +172,7 @@ def parse_url(url: str, base: httpx.URL | None = None) -> httpx.URL:
         parsed = base.join(url) if base else httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
         raise FileRefused("its address cannot be read") from error
-    if not parsed.host or (parsed.port or 0) > MAX_PORT:
+    if not parsed.raw_host or (parsed.port or 0) > MAX_PORT:
         raise FileRefused("its address cannot be read")
     return parsed
 

@@ -572,7 +572,6 @@ def test_a_file_that_is_too_large_is_refused() -> None:
         "http://[",
         "http://helpdesk.test:99999/",
         "//helpdesk.test:x/",
-        "http:///etc/passwd",
         "http://:80/",
         "file:///etc/passwd",
         "data:,x",
