@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import PurePath
@@ -64,10 +65,11 @@ class DjangoHelpdesk(HttpHelpdesk):
     """
 
     poll_every = 60.0
+    max_answer = 128 * 2**20  # a list of a thousand tickets has all their comments
     cannot: ClassVar[Mapping[str, str]] = {
         "idempotency keys": "a mark in the text is looked for before anything is repeated",
         "search by sender": "the open tickets are listed; the one that is found is remembered for a day",
-        "signed webhooks": "there is a secret in their address",
+        "signed webhooks": "their address has a secret, and each comment is read back before it is sent",
         "webhooks that are repeated": "the newest comments are polled every minute",
         "files ahead of a comment": "they are added to it; one that is refused is named in it",
         "authors that are no users": "a comment begins with the customer's name",
@@ -172,7 +174,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         if followup is None:
             fields = {
                 "ticket": raw["id"],
-                "comment": escaped(marked(for_its_markdown(_signed(comment)), mark)),
+                "comment": escaped(marked(for_its_markdown(self._signed(comment)), mark)),
                 "public": not comment.internal,
             }
             status = {} if comment.internal else {"new_status": raw["status"]}
@@ -191,15 +193,32 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
         """Read the comment that a webhook is about, out of all that it brings."""
-        if not hmac.compare_digest(secret.encode(), self._secret.encode()):
+        if not self.may_receive(headers, secret):
             raise InvalidWebhook
         try:
             told = decode(body)
             raw, followup_id = _checked(told["ticket"]), told.get("followup_id")
             about = (one for one in raw["followup_set"] if one["id"] == followup_id)
-            return next((self._event(raw, one) for one in about if _says_something(one)), None)
+            event = next((self._event(raw, one) for one in about if _says_something(one)), None)
         except (NotUnderstood, Unavailable, *MALFORMED):
             raise WebhookNotUnderstood from None
+        if event is None or not event.ticket.config:
+            return event
+        # Whoever knows the secret may claim anything: `confirm` asks what is true of it.
+        return replace(event, ticket=replace(event.ticket, config=None))
+
+    def confirm(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        """Read the comment that a webhook names, and the ticket that it is on."""
+        if event.comment is None:
+            return None
+        try:
+            followup = _followup(self.call("GET", f"/api/followups/{segment(event.comment.id)}/"))
+            raw = self._read(str(followup["ticket"]))
+            return self._event(raw, followup, nobodys=self._is_nobodys(raw, followup))
+        except NotFound:
+            return None
+        except MALFORMED:
+            raise Unavailable("the helpdesk's answer is no proper comment") from None
 
     def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
         """Return the comments that were written since then, the newest first.
@@ -363,6 +382,14 @@ class DjangoHelpdesk(HttpHelpdesk):
         marks = map(read_mark, [raw["description"], *merged])
         return next((mark.person for mark in marks if mark and mark.person), None)
 
+    def _signed(self, comment: NewComment) -> str:
+        """Name the author, as all comments are the connector's own user's, and the time, if it is past."""
+        if comment.author.type == "system":
+            return comment.body
+        when, now = comment.created_at.astimezone(UTC), self.now() or datetime.now(UTC)
+        late = f", {when:%Y-%m-%d %H:%M} UTC" if now - when > LATE else ""
+        return f"**{to_markdown(comment.author.name)}**{late}:\n\n{comment.body}"
+
     def _event(self, raw: Json, followup: Json, *, nobodys: bool = False) -> HelpdeskEvent:
         comment = _comment(followup, self._time(followup["date"]))
         key = f"comment:{comment.id}"
@@ -406,15 +433,6 @@ def _origin(followup: Json) -> str | None:
 def _says_something(followup: Json) -> bool:
     """Tell whether it is more than a change of status or owner, which are comments without text here."""
     return bool((followup["comment"] or "").strip() or followup["followupattachment_set"])
-
-
-def _signed(comment: NewComment) -> str:
-    """Name the author, as every comment is the connector's own user's, and the time, if it is a while ago."""
-    if comment.author.type == "system":
-        return comment.body
-    when = comment.created_at.astimezone(UTC)
-    late = f", {when:%Y-%m-%d %H:%M} UTC" if datetime.now(UTC) - when > LATE else ""
-    return f"**{to_markdown(comment.author.name)}**{late}:\n\n{comment.body}"
 
 
 def _comment(followup: Json, time: datetime) -> Comment:

@@ -18,6 +18,9 @@
 Every message is written for a person and holds no token, no text of a message and no body.
 """
 
+LONGEST_RETRY_AFTER = 3600.0
+"""How long another side may ask to be left alone, in seconds; what it asks for beyond that is cut."""
+
 
 class ClientError(Exception):
     """A call to the outside did not work; `str()` says why in words an agent can read.
@@ -33,7 +36,14 @@ class RetryableError(ClientError):
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason)
-        self.retry_after = retry_after
+        self.retry_after = _bounded(retry_after)
+
+
+def _bounded(seconds: float | None) -> float | None:
+    """Return a wait that is one: between nothing and `LONGEST_RETRY_AFTER`."""
+    if seconds is None or not seconds >= 0:  # not a number is not, either
+        return None
+    return min(seconds, LONGEST_RETRY_AFTER)
 
 
 class Unavailable(RetryableError):

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -241,6 +241,15 @@ class Helpdesk(ABC):
         `WebhookNotUnderstood`.
         """
         raise InvalidWebhook
+
+    def confirm(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        """Read what a webhook left out, or only claims; None is a comment that the helpdesk does not have.
+
+        Asked for events whose ticket came without its `config`, before anything is sent. Where webhooks are
+        not signed, nothing of what they claim may be believed: leave the `config` out in `receive`, and read
+        the comment as well here.
+        """
+        return replace(event, ticket=self.get_ticket(event.ticket.id))
 
     def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
         """Return the agents' comments that were written since then, for webhooks that may be lost.

@@ -1,27 +1,37 @@
-"""The HTTP base of both clients: one connection pool, explicit timeouts, sorted errors."""
+"""The HTTP base of both clients: one connection pool, limits of time and size, sorted errors."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, ClassVar, cast
 from urllib.parse import quote
 
 import httpx
 
 from clients.errors import Away, ClientError, RateLimited, RejectedError, Unauthorized, Unavailable
 from clients.jsons import NotUnderstood, decode
+from clients.shared import Shares
+from clients.transport import Transport, public_addresses
 
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "messenger-connector"}
+USER_AGENT = "messenger-connector"
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
 TIMEOUT = httpx.Timeout(connect=3.0, read=20.0, write=20.0, pool=5.0)
+"""How long each step of a call may take, in seconds."""
+CALL_WITHIN, UPLOAD_WITHIN = 30.0, 120.0
+"""How long a call may take in all, without and with files, in seconds."""
 LATE = 10.0
 """How long to wait after a call that was not answered in time: it may take effect late (seconds)."""
 # Shorter than the five seconds after which uvicorn and many others close an idle connection: a request
 # that meets a closing connection has an unknown outcome, and is dear to repeat.
 _LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=4.0)
+_PIECE = 64 * 1024  # bytes that are unpacked at once
+THREADS = 16
+"""How many threads share a client unless its maker says."""
 
 _guard: ContextVar[Callable[[], None] | None] = ContextVar("guard", default=None)
 
@@ -45,37 +55,113 @@ def no_cookies() -> CookieJar:
 
 
 class HttpClient(httpx.Client):
-    """A client for many calls from many threads. It ignores proxies that the environment names."""
+    """A client for many calls from many threads.
 
-    def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
-        self.transport = transport or httpx.HTTPTransport(limits=_LIMITS, trust_env=False)
+    It keeps no cookies and ignores proxies that the environment names. `transport` leads everywhere, `public`
+    to public addresses only. `shares` divides the transfers of files among their hosts. `file_hosts` are
+    hosts of the helpdesk's files, beside its own, that may be in a private network.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        shares: Shares | None = None,
+        file_hosts: Sequence[str] = (),
+    ) -> None:
+        if transport:
+            self.transport = self.public = transport
+        else:
+            tls = httpx.create_ssl_context(trust_env=False)
+            self.transport, self.public = Transport(_LIMITS, tls), Transport(_LIMITS, tls, public_addresses)
+        self.shares = shares or Shares(THREADS)
+        self.file_hosts = frozenset(host.lower() for host in file_hosts)
         super().__init__(transport=self.transport, timeout=TIMEOUT, trust_env=False, cookies=no_cookies())
 
-    def exchange(self, request: httpx.Request) -> httpx.Response:
+    def exchange(self, request: httpx.Request, max_bytes: int) -> httpx.Response:
         """Send a request and read its answer, without cookies, logins and redirects.
 
-        These take a quarter of what a call costs, and a REST API has no use for them.
+        These take a quarter of what a call costs, and a REST API has no use for them. Raises
+        `httpx.DecodingError` for an answer that has more than `max_bytes` once it is unpacked.
         """
         response = self.transport.handle_request(request)
         response.request = request
         try:
+            response.stream = _Bounded(response, max_bytes)
             response.read()
         finally:
             response.close()
         return response
 
+    def close(self) -> None:
+        """Close all connections."""
+        self.public.close()
+        super().close()
+
+
+class _Bounded(httpx.SyncByteStream):
+    """The body of an answer, unpacked, and no more than so many bytes of it."""
+
+    def __init__(self, response: httpx.Response, max_bytes: int) -> None:
+        self._stream, self._max_bytes = cast("httpx.SyncByteStream", response.stream), max_bytes
+        self._encoding = response.headers.pop("content-encoding", "")
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for chunk in unpacked(self._stream, self._encoding):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise httpx.DecodingError(f"the answer has more than {self._max_bytes} bytes")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def unpacked(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Undo a `Content-Encoding`, a little at a time: some kilobytes may unpack to gigabytes.
+
+    Raises `httpx.DecodingError`. https://www.rfc-editor.org/rfc/rfc9110#field.content-encoding
+    """
+    encoding = encoding.strip().lower()
+    if encoding in {"", "identity"}:
+        yield from chunks
+    elif encoding in {"gzip", "x-gzip"}:
+        yield from _gunzipped(chunks)
+    else:
+        raise httpx.DecodingError("the answer is packed in a way that was not asked for")
+
+
+def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    unpacker, begun = zlib.decompressobj(wbits=31), False
+    try:
+        for chunk in chunks:
+            begun = True
+            yield unpacker.decompress(chunk, _PIECE)
+            while unpacker.unconsumed_tail:
+                yield unpacker.decompress(unpacker.unconsumed_tail, _PIECE)
+    except zlib.error as error:
+        raise httpx.DecodingError("the answer is not gzip, though it says so") from error
+    if begun and not unpacker.eof:
+        raise httpx.DecodingError("the answer ends too early")
+
 
 def segment(id_: str) -> str:
-    """Make an id safe as one segment of a path. Raises `RejectedError` for one that no path can hold."""
+    """Make an id safe as one segment of a path. Raises `RejectedError` for one that no path can hold.
+
+    https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4
+    """
     if id_ in {"", ".", ".."}:
         raise RejectedError("an id is missing, or is none")
-    return quote(id_, safe="")
+    return quote(id_, safe="", errors="replace")
 
 
 class RestClient:
     """Sends requests to one service and turns every failure into a `ClientError`."""
 
     service = "the service"
+    max_answer: ClassVar[int] = 16 * 2**20
+    """How large an answer may be, in bytes."""
 
     def __init__(self, http: HttpClient, base_url: str, headers: Mapping[str, str], side: str) -> None:
         self._http = http
@@ -102,15 +188,17 @@ class RestClient:
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Send a request and return the JSON of its answer.
 
-        `options` are those of `httpx.Request`, and `timeout`. Raises `ClientError`.
+        `options` are those of `httpx.Request`, and `timeout` for each step. In all it may take `CALL_WITHIN`,
+        with files `UPLOAD_WITHIN`. Raises `ClientError`. An id in `path` has to be a `segment`.
         """
         headers = self._headers | options.pop("headers", {})
-        extensions = _extensions(options.pop("timeout", TIMEOUT))
+        within = UPLOAD_WITHIN if "files" in options else CALL_WITHIN
+        extensions = _extensions(options.pop("timeout", TIMEOUT), time.monotonic() + within)
         with self.failures():
             request = httpx.Request(
                 method, self._base_url + path, headers=headers, extensions=extensions, **options
             )
-            response = self._http.exchange(request)
+            response = self._http.exchange(request, self.max_answer)
             self._note_time(response)
             if not response.is_success:
                 raise self.error(response)
@@ -162,13 +250,15 @@ def _sorted_failures(service: str) -> Iterator[None]:
         raise Unavailable(f"{service} did not answer in time", retry_after=LATE) from error
     except httpx.TransportError as error:
         raise Unavailable(f"the connection to {service} broke") from error
+    except httpx.DecodingError as error:
+        raise Unavailable(f"{service}'s answer is not taken: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise RejectedError(f"the call to {service} is not possible: {type(error).__name__}") from error
 
 
-def _extensions(timeout: httpx.Timeout) -> dict[str, Any]:
+def _extensions(timeout: httpx.Timeout, deadline: float) -> dict[str, Any]:
     """Return the httpx extensions that limit a request's time and ask the guard before it goes out."""
-    extensions: dict[str, Any] = {"timeout": timeout.as_dict()}
+    extensions: dict[str, Any] = {"timeout": timeout.as_dict(), "deadline": deadline}
     check = _guard.get()
     if check is None:
         return extensions
@@ -183,4 +273,4 @@ def _extensions(timeout: httpx.Timeout) -> dict[str, Any]:
 def retry_after(response: httpx.Response) -> float | None:
     """Return the `Retry-After` of an answer in seconds; a date, which RFC 9110 allows as well, is ignored."""
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isdecimal() and len(value) < 10 else None
+    return float(value) if value.isdecimal() else None

@@ -1,16 +1,26 @@
 """What adapters for HTTP APIs share: the calls, and fetching files without giving the token away."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
-from clients.errors import ClientError, FileRefused
+from clients.errors import FileRefused
 from clients.helpdesk import Attachment, Helpdesk
 from clients.http import HttpClient, RestClient
-from clients.media import File, safe_filename, spool
+from clients.media import (
+    File,
+    Route,
+    check_answer,
+    errors_of,
+    fetched,
+    file_request,
+    parse_url,
+    safe_filename,
+)
+from clients.transport import PrivateAddress
 
 
 class HttpHelpdesk(RestClient, Helpdesk):
@@ -24,7 +34,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
     def __init__(self, http: HttpClient, base_url: str, authorization: Mapping[str, str]) -> None:
         super().__init__(http, base_url, authorization, "helpdesk")
         self._authorization = authorization
-        self._origin = _origin(base_url)
+        self._origin = _origin(httpx.URL(base_url))
 
     def now(self) -> datetime | None:
         """Return the time by the helpdesk's own clock, as its last answer told it."""
@@ -32,65 +42,68 @@ class HttpHelpdesk(RestClient, Helpdesk):
 
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:
-        """Fetch a file. The token goes to the helpdesk's own origin and nowhere else."""
-        with ExitStack() as opened:
-            # Not around the yield: what the caller does with the file is the caller's own.
-            with self._file_failures(attachment):
-                response = opened.enter_context(self._get_file(attachment))
-                if response.status_code != 200 or _is_a_login_page(response, attachment):
-                    raise self._not_fetched(response)
-                stream, size = opened.enter_context(spool(response.iter_bytes(), max_bytes))
+        """Fetch a file. The token goes to the helpdesk's own origin, and not after a redirect elsewhere.
+
+        Elsewhere a file is fetched as a stranger's: from public addresses only, unless the settings name the
+        host in `helpdesk.file_hosts`. An outage there is not the helpdesk's.
+        """
+        hops: list[bool] = []
+
+        def route(url: httpx.URL) -> Route:
+            hops.append(_origin(url) == self._origin)
+            route = self._own_route(url) if all(hops) else self._foreign_route(url)
+            return route if len(hops) == 1 else _without_login_pages(route, attachment)
+
+        with fetched(self._http, self._address(attachment), route, max_bytes) as (_, _, size, stream):
             name = safe_filename(attachment.filename, attachment.content_type)
             yield File(name, attachment.content_type, size, stream)
 
-    def _get_file(self, attachment: Attachment) -> AbstractContextManager[httpx.Response]:
-        url = self._address(attachment)
-        headers = self._authorization if self._is_ours(url) else {}
-        return self._http.stream("GET", url, headers=headers, follow_redirects=True)
-
-    @contextmanager
-    def _file_failures(self, attachment: Attachment) -> Iterator[None]:
-        """Blame the helpdesk for its own origin only: a file may be on a host that is not its."""
+    def _address(self, attachment: Attachment) -> httpx.URL:
         try:
-            with self.failures():
-                yield
-        except ClientError as error:
-            if not self._is_ours(self._address(attachment)):
-                error.side = ""
-            raise
-
-    def _address(self, attachment: Attachment) -> str:
-        try:
-            url = urljoin(self._base_url + "/", attachment.url)
-            is_of_the_web = _origin(url)[0] in {"http", "https"}
+            return parse_url(urljoin(self._base_url + "/", attachment.url))
         except ValueError:
-            is_of_the_web = False
-        if not is_of_the_web:
+            raise FileRefused("its address cannot be read") from None
+
+    def _own_route(self, url: httpx.URL) -> Route:
+        request = file_request(url, self._authorization)
+        return Route(request, self._http.transport, self._check_own, self.failures)
+
+    def _foreign_route(self, url: httpx.URL) -> Route:
+        if url.scheme not in {"http", "https"}:
             raise FileRefused("its address is not one of the web")
-        return url
+        host = url.raw_host.decode("ascii")
+        transport = self._http.transport if host in self._http.file_hosts else self._http.public
+        return Route(file_request(url), transport, check_answer, lambda: _foreign_failures(host))
 
-    def _is_ours(self, url: str) -> bool:
-        return _origin(url) == self._origin
-
-    def _not_fetched(self, response: httpx.Response) -> ClientError:
-        ours = self._is_ours(str(response.request.url))
-        if (
-            response.status_code >= 500
-            or response.status_code == 429
-            or (ours and response.status_code == 401)
-        ):
-            return self.error(response)
-        return FileRefused(f"the helpdesk did not hand out the file ({response.status_code})")
+    def _check_own(self, response: httpx.Response) -> None:
+        if response.status_code >= 500 or response.status_code in {401, 429}:
+            raise self.error(response)
+        if response.status_code != 200:
+            raise FileRefused(f"the helpdesk did not hand out the file ({response.status_code})")
 
 
-def _is_a_login_page(response: httpx.Response, attachment: Attachment) -> bool:
-    """Tell whether a redirect led to a page for people, as some helpdesks do where a token is missing."""
-    got = response.headers.get("content-type", "").partition(";")[0]
-    return bool(response.history) and got == "text/html" != attachment.content_type
+def _without_login_pages(route: Route, attachment: Attachment) -> Route:
+    """Refuse a page for people, to which some helpdesks redirect where a token is missing."""
+
+    def check(response: httpx.Response) -> None:
+        route.check(response)
+        got = response.headers.get("content-type", "").partition(";")[0]
+        if got == "text/html" != attachment.content_type:
+            raise FileRefused("a page is shown in its place, perhaps for logging in")
+
+    return Route(route.request, route.transport, check, route.failures)
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
+@contextmanager
+def _foreign_failures(host: str) -> Iterator[None]:
+    try:
+        with errors_of(host):
+            yield
+    except PrivateAddress as error:
+        remedy = "if it belongs to the helpdesk, an administrator can name it in helpdesk.file_hosts"
+        raise FileRefused(f"{error}; {remedy}") from error
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
     """Return scheme, host and port: what has to be the same for a token to be sent."""
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", port
+    return url.scheme, url.raw_host, url.port

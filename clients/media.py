@@ -4,14 +4,12 @@ Meta's pages list no hosts for the files of a message; those seen are `*.fbcdn.n
 URLs are signed and expire. They are fetched as a stranger's would be: nothing private can be reached.
 """
 
-import ipaddress
 import mimetypes
 import re
-import socket
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 from urllib.parse import unquote
@@ -19,11 +17,16 @@ from urllib.parse import unquote
 import httpx
 
 from clients.errors import FileRefused, Unavailable
-from clients.http import no_cookies
+from clients.http import USER_AGENT, HttpClient, retry_after, unpacked
 from clients.text import is_misleading
+from clients.transport import is_address
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0, pool=5.0)
-SECONDS_PER_FILE = 60.0
+"""How long each step of a fetch may take, in seconds."""
+FILE_WITHIN = 60.0
+"""How long a file may take in all, redirects included, in seconds."""
+MAX_DIGITS = 20
+MAX_PORT = 65_535
 MAX_REDIRECTS = 3
 IN_MEMORY = 2**20  # bytes; a larger file is kept on disk
 
@@ -45,70 +48,101 @@ class File:
     stream: BinaryIO
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a URL is fetched. `check` raises a `ClientError` for an answer that is not the file.
+
+    `failures` turns errors of httpx into those of the service whose fault they are.
+    """
+
+    request: httpx.Request
+    transport: httpx.BaseTransport
+    check: Callable[[httpx.Response], None]
+    failures: Callable[[], AbstractContextManager[None]]
+
+
 class MediaFetcher:
     """Fetches files over https from `allowed_hosts` and the hosts under them, up to `max_bytes` each.
 
-    A host must lead to public addresses only, and is connected to at the address that was checked. An IP
+    A host must lead to public addresses only, and is connected to at an address that was checked. An IP
     address named in `allowed_hosts` is allowed as it is, with http and any port, too.
     """
 
-    def __init__(self, allowed_hosts: Sequence[str], max_bytes: int) -> None:
+    def __init__(self, http: HttpClient, allowed_hosts: Sequence[str], max_bytes: int) -> None:
+        self._http = http
         self._allowed = [host.lower() for host in allowed_hosts]
         self._max_bytes = max_bytes
-        # No connection is kept: a kept one belongs to an address, but its certificate to one host there.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._client = httpx.Client(timeout=TIMEOUT, limits=limits, trust_env=False, cookies=no_cookies())
-
-    def close(self) -> None:
-        """Close the HTTP client."""
-        self._client.close()
 
     @contextmanager
     def fetch(self, url: str, kind: str) -> Iterator[File]:
         """Fetch one file; `kind` is Meta's type of the attachment (image, audio, video, file...).
 
         Raises FileRefused for a URL that is not allowed or has expired and for a file that is too large,
-        Unavailable if the file may be had later.
+        Unavailable if the file may be had later, Busy if its host serves enough others at the moment.
         """
-        deadline = time.monotonic() + SECONDS_PER_FILE
-        target, response = self._open(url, deadline)
-        with closing(response):
-            _check_status(response)
-            _check_size(int(response.headers.get("Content-Length", 0)), self._max_bytes)
-            with spool(_chunks(response, deadline), self._max_bytes) as (stream, size):
-                yield File(*_name_and_type(target, response.headers, kind), size, stream)
+        fetching = fetched(self._http, parse_url(url), self._route, self._max_bytes)
+        with fetching as (target, headers, size, stream):
+            yield File(*_name_and_type(target, headers, kind), size, stream)
 
-    def _open(self, url: str, deadline: float) -> tuple[httpx.URL, httpx.Response]:
-        """Follow redirects, each checked as the first URL, to the response that is none."""
-        target = _parse(url)
-        for _ in range(MAX_REDIRECTS + 1):
-            _check_deadline(deadline)
-            response = _send(self._client, self._request(target))
-            if not response.has_redirect_location:
-                return target, response
-            response.close()
-            target = _parse(response.headers["Location"], target)
-        raise FileRefused("its address leads through too many redirects")
-
-    def _request(self, url: httpx.URL) -> httpx.Request:
-        """Check a URL and build the request for it, which goes to the very address that was checked."""
+    def _route(self, url: httpx.URL) -> Route:
+        """Tell how a URL is fetched: over https from an allowed host, whose address is public."""
         host = url.raw_host.decode("ascii")
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if url.userinfo or url.scheme not in {"http", "https"} or not self._allows(host):
             raise FileRefused("its address is not one that files are taken from")
-        if _is_address(host):
-            return self._client.build_request("GET", url, headers=headers)
-        if url.scheme != "https" or url.port is not None:
+        if not is_address(host) and (url.scheme != "https" or url.port is not None):
             raise FileRefused("its address is not one that files are taken from")
-        pinned = url.copy_with(host=_resolve(host))
-        extensions = {"sni_hostname": host}  # TLS asks for the host, and checks the certificate against it
-        return self._client.build_request(
-            "GET", pinned, headers=headers | {"Host": host}, extensions=extensions
-        )
+        transport = self._http.transport if is_address(host) else self._http.public
+        return Route(file_request(url), transport, check_answer, lambda: errors_of(host))
 
     def _allows(self, host: str) -> bool:
         under = (host.endswith(f".{allowed}") for allowed in self._allowed)
-        return host in self._allowed or (any(under) and not _is_address(host))
+        return host in self._allowed or (any(under) and not is_address(host))
+
+
+@contextmanager
+def fetched(
+    http: HttpClient, url: httpx.URL, route: Callable[[httpx.URL], Route], max_bytes: int
+) -> Iterator[tuple[httpx.URL, httpx.Headers, int, BinaryIO]]:
+    """Fetch a file; give where it was in the end, its headers, its size in bytes, and its bytes.
+
+    `route` tells for the URL, and for each that a redirect leads to, how it is fetched, or raises. A file
+    that is not there after `FILE_WITHIN` raises `Unavailable`.
+    """
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as stream:
+        target, headers, size = _fetch_to(cast("BinaryIO", stream), http, url, route, max_bytes)
+        stream.seek(0)
+        yield target, headers, size, cast("BinaryIO", stream)
+
+
+def _fetch_to(
+    stream: BinaryIO, http: HttpClient, url: httpx.URL, route: Callable[[httpx.URL], Route], max_bytes: int
+) -> tuple[httpx.URL, httpx.Headers, int]:
+    deadline = time.monotonic() + FILE_WITHIN
+    for _ in range(MAX_REDIRECTS + 1):
+        way = route(url)
+        share = http.shares.of(way.request.headers["Host"])
+        with share, way.failures(), closing(_send(way, deadline)) as response:
+            if not response.has_redirect_location:
+                way.check(response)
+                _check_size(_declared_size(response), max_bytes)
+                body = cast("httpx.SyncByteStream", response.stream)
+                chunks = unpacked(body, response.headers.get("content-encoding", ""))
+                return url, response.headers, _write(stream, chunks, max_bytes)
+        url = parse_url(response.headers["Location"], url)
+    raise FileRefused("its address leads through too many redirects")
+
+
+def _send(way: Route, deadline: float) -> httpx.Response:
+    way.request.extensions |= {"timeout": TIMEOUT.as_dict(), "deadline": deadline}
+    response = way.transport.handle_request(way.request)
+    response.request = way.request
+    return response
+
+
+def file_request(url: httpx.URL, headers: Mapping[str, str] | None = None) -> httpx.Request:
+    """Return the request for a file: it brings no cookies and asks for the bytes as they are."""
+    known = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+    return httpx.Request("GET", url, headers=known | dict(headers or {}))
 
 
 @contextmanager
@@ -118,71 +152,34 @@ def spool(chunks: Iterable[bytes], max_bytes: int) -> Iterator[tuple[BinaryIO, i
     Raises FileRefused as soon as there are more than `max_bytes`.
     """
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as stream:
-        size = 0
-        for chunk in chunks:
-            size += len(chunk)
-            _check_size(size, max_bytes)
-            stream.write(chunk)
+        size = _write(cast("BinaryIO", stream), chunks, max_bytes)
         stream.seek(0)
         yield cast("BinaryIO", stream), size
 
 
-def _parse(url: str, base: httpx.URL | None = None) -> httpx.URL:
+def _write(stream: BinaryIO, chunks: Iterable[bytes], max_bytes: int) -> int:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        _check_size(size, max_bytes)
+        stream.write(chunk)
+    return size
+
+
+def parse_url(url: str, base: httpx.URL | None = None) -> httpx.URL:
+    """Read a URL, or what a redirect says. Raises `FileRefused`."""
     try:
-        return base.join(url) if base else httpx.URL(url)
+        parsed = base.join(url) if base else httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
         raise FileRefused("its address cannot be read") from error
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _resolve(host: str) -> str:
-    """Look a host up, once, and give its first address. All of them must be public."""
-    try:
-        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    except UnicodeError as error:
-        raise FileRefused("its address cannot be read") from error
-    except OSError as error:
-        raise Unavailable(f"{host} cannot be found at the moment", maybe_done=False) from error
-    addresses = [str(entry[4][0]) for entry in found]
-    if not all(map(_is_public, addresses)):
-        raise FileRefused("its address leads into a private network")
-    return addresses[0]
-
-
-# What holds an IPv4 address or leads to one, and what was private once: `is_global` takes some for public.
-# https://www.iana.org/assignments/iana-ipv6-special-registry
-_LEADING_ELSEWHERE = [
-    ipaddress.ip_network(network)
-    for network in (
-        "::/96",
-        "::ffff:0:0/96",
-        "::ffff:0:0:0/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2001::/32",
-        "2002::/16",
-        "fec0::/10",
-        "192.88.99.0/24",
-    )
-]
-
-
-def _is_public(text: str) -> bool:
-    address = ipaddress.ip_address(text)
-    if any(address in network for network in _LEADING_ELSEWHERE):
-        return False
-    return address.is_global and not address.is_multicast
+    if not parsed.raw_host or (parsed.port or 0) > MAX_PORT:
+        raise FileRefused("its address cannot be read")
+    return parsed
 
 
 @contextmanager
-def _network_errors(host: str) -> Iterator[None]:
+def errors_of(host: str) -> Iterator[None]:
+    """Turn errors of httpx into those of a host that nothing depends on."""
     try:
         yield
     except httpx.TimeoutException as error:
@@ -191,34 +188,23 @@ def _network_errors(host: str) -> Iterator[None]:
         raise Unavailable(f"the connection to {host} failed", maybe_done=False) from error
 
 
-def _send(client: httpx.Client, request: httpx.Request) -> httpx.Response:
-    with _network_errors(request.headers["Host"]):
-        return client.send(request, stream=True)
-
-
-def _chunks(response: httpx.Response, deadline: float) -> Iterator[bytes]:
-    with _network_errors(response.request.headers["Host"]):
-        for chunk in response.iter_bytes():
-            _check_deadline(deadline)
-            yield chunk
-
-
-def _check_deadline(deadline: float) -> None:
-    if time.monotonic() > deadline:
-        raise Unavailable("it takes too long to fetch", maybe_done=False)
-
-
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise FileRefused(f"it is larger than {max_bytes / 2**20:.4g} MB")
 
 
-def _check_status(response: httpx.Response) -> None:
+def _declared_size(response: httpx.Response) -> int:
+    """Return the size that an answer declares, or 0."""
+    value = response.headers.get("Content-Length", "")
+    return int(value) if value.isdecimal() and len(value) < MAX_DIGITS else 0
+
+
+def check_answer(response: httpx.Response) -> None:
+    """Raise what an answer is that is not the file."""
     status, host = response.status_code, response.request.headers["Host"]
     if status == 429 or status >= 500:
-        after = response.headers.get("Retry-After", "")
-        retry_after = float(after) if after.isdecimal() else None
-        raise Unavailable(f"{host} answers {status} at the moment", retry_after=retry_after, maybe_done=False)
+        after = retry_after(response)
+        raise Unavailable(f"{host} answers {status} at the moment", retry_after=after, maybe_done=False)
     # Meta answers 403 with the text "URL signature expired".
     if status in {403, 410}:
         raise FileRefused("its link has expired")

@@ -97,7 +97,7 @@ class Messenger(RestClient):
         """Hand Meta a file and return its `attachment_id`, which lives for 90 days."""
         message = {"attachment": {"type": kind, "payload": {"is_reusable": True}}}
         answer = self._post(
-            f"/{self._page_id}/message_attachments",
+            f"/{segment(self._page_id)}/message_attachments",
             data={"message": json.dumps(message)},
             files={"filedata": (file.filename, file.stream, file.content_type)},
             timeout=_UPLOAD_TIMEOUT,
@@ -106,7 +106,7 @@ class Messenger(RestClient):
 
     def ping(self) -> None:
         """Ask for something small, to learn whether Facebook is up and takes the token."""
-        self._get(f"/{self._page_id}", {"fields": "id"})
+        self._get(f"/{segment(self._page_id)}", {"fields": "id"})
 
     def profile(self, psid: str) -> Profile:
         """Read a person's name and picture; where the profile has no name, the conversation may."""
@@ -144,12 +144,12 @@ class Messenger(RestClient):
 
     def _conversation(self, psid: str, fields: str) -> Any:
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
-        return next(iter(_found(self._get(f"/{self._page_id}/conversations", query))), {})
+        return next(iter(_found(self._get(f"/{segment(self._page_id)}/conversations", query))), {})
 
     def _send_message(self, psid: str, message: dict[str, Any], *, mark: str, tag: str | None) -> str:
         request: dict[str, Any] = {"recipient": {"id": psid}, "message": message | {"metadata": mark}}
         request |= {"messaging_type": "MESSAGE_TAG", "tag": tag} if tag else {"messaging_type": "RESPONSE"}
-        return _required(self._post(f"/{self._page_id}/messages", json=request), "message_id")
+        return _required(self._post(f"/{segment(self._page_id)}/messages", json=request), "message_id")
 
     def _get(self, path: str, query: dict[str, str]) -> Any:
         return self.call("GET", path, params=query | self._proof, timeout=_PROFILE_TIMEOUT)

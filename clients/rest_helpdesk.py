@@ -299,7 +299,7 @@ def _iso(time: datetime) -> str:
 
 def _idempotency(key: str) -> dict[str, str]:
     """Return the header that makes a create repeatable; a header holds ASCII only."""
-    return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()")}
+    return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()", errors="replace")}
 
 
 def _without_empty(**fields: str | None) -> dict[str, str]:

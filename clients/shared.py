@@ -1,9 +1,13 @@
-"""A dear reading that many threads share."""
+"""What many threads share: a dear reading, the transfers of a host."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Generic, TypeVar
+
+from clients.errors import Busy
 
 T = TypeVar("T")
 
@@ -23,3 +27,30 @@ class Shared(Generic[T]):
                 began = time.monotonic()
                 self._found = began, self._read()
             return self._found[1]
+
+
+class Shares:
+    """How many of a process's threads may fetch files at once.
+
+    One host takes a quarter of them, all hosts together take half: whatever they do, the rest relays on.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._of_one, self._of_all = max(1, threads // 4), max(1, threads // 2)
+        self._lock = Lock()
+        self._running: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, host: str) -> Iterator[None]:
+        """Hold a share of a host. Raises `Busy` at once if none is left."""
+        with self._lock:
+            if self._running[host] >= self._of_one or self._running.total() >= self._of_all:
+                raise Busy("other files are fetched at the moment; this one is next by itself")
+            self._running[host] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[host] -= 1
+                if not self._running[host]:
+                    del self._running[host]

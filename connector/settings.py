@@ -117,6 +117,7 @@ class Helpdesk(Section):
     api_token: Secret
     webhook_secret: Token = SecretStr("")
     options: dict[str, Any] = {}
+    file_hosts: tuple[Filled, ...] = ()
     poll_every: Annotated[float, Field(ge=0)] | None = None
 
     @field_validator("webhook_secret")

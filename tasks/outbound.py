@@ -1,6 +1,5 @@
 """Helpdesk to Messenger: an agent's comment becomes messages, part by part, each sent once."""
 
-import dataclasses
 import random
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from clients.text import one_line, split_text, to_plain_text
 from connector import logs
 from connector.settings import Connection
 from tasks import receipts
-from tasks.accept import Receipt, Reply, decode_job, person_of, reply_row, thread_of
+from tasks.accept import Receipt, Reply, decode_job, goes_out, person_of, reply_row, thread_of
 from tasks.celery import wake
 from tasks.lease import Lease
 from tasks.notes import tell_once
@@ -33,6 +32,8 @@ from tasks.services import Services
 
 log = logs.get(__name__)
 
+SHOWN_WITHIN = 10.0
+"""How long a comment may not be shown yet whose webhook came: before its transaction is over (seconds)."""
 ECHO_POLL = 1.0
 """How often the echo of a part is looked for, in seconds."""
 LOOK_SPREAD = 10.0
@@ -69,13 +70,17 @@ def relay(service: Services, lease: Lease) -> None:
 
 
 def find_person(service: Services, lease: Lease) -> None:
-    """Read the ticket of a reply whose webhook did not say whom it is about, and queue the reply there."""
+    """Ask the helpdesk what a webhook left out, or only claimed, and queue the reply for its person."""
     event = cast("Reply", decode_job(lease.event.body)).event
-    ticket = service.helpdesk.get_ticket(event.ticket.id)
-    if person_of(ticket) is None:
+    confirmed = service.helpdesk.confirm(event)
+    if confirmed is None:
+        if service.inbox.now() < lease.event.accepted / 1000 + SHOWN_WITHIN:
+            raise Undecided("the helpdesk does not show the comment yet", retry_after=ECHO_POLL)
+        log.warning("webhook_not_true", ticket=event.ticket.id, key=event.key)
         return
-    row = reply_row(dataclasses.replace(event, ticket=ticket), known=lease.event.body)
-    wake(service.inbox.accept([row]))
+    if person_of(confirmed.ticket) is None or not goes_out(confirmed):
+        return
+    wake(service.inbox.accept([reply_row(confirmed, known=lease.event.body)]))
 
 
 def tell(service: Services, lease: Lease, reason: str) -> None:

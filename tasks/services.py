@@ -9,6 +9,7 @@ from clients.helpdesk import Helpdesk
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.messenger import Messenger
+from clients.shared import Shares
 from connector.settings import Connection, Settings, get_settings
 from tasks.clocks import Clocks
 from tasks.inbox import Inbox, connect
@@ -65,12 +66,14 @@ def inbox_of(settings: Settings, *, patient: bool = True) -> Inbox:
 
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
-    http, inbox = HttpClient(), inbox_of(settings)
+    shares = Shares(settings.worker.concurrency)
+    http = HttpClient(shares=shares, file_hosts=settings.helpdesk.file_hosts)
+    inbox = inbox_of(settings)
     return Services(
         settings=settings,
         inbox=inbox,
         helpdesk=helpdesk_of(settings, http),
-        media=MediaFetcher(settings.graph.media_hosts, settings.attachments.max_bytes),
+        media=MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
         http=http,
         clocks=Clocks(inbox, "worker"),
     )

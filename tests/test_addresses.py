@@ -1,59 +1,158 @@
 """Ids, hosts and cookies that want a call to go elsewhere."""
 
 import http.server
+import io
 import threading
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 import httpx
 import pytest
 
-from clients.errors import RejectedError
-from clients.http import HttpClient, segment
-from clients.media import MediaFetcher, _is_public
-from clients.messenger import Messenger
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "64:ff9b::7f00:1",
-        "64:ff9b:1::1",
-        "::7f00:1",
-        "::ffff:8.8.8.8",
-        "::ffff:0:8.8.8.8",
-        "fec0::1",
-        "192.88.99.1",
-        "2002:7f00:1::",
-        "2001:0:1::1",
-        "127.0.0.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "::1",
-        "ff02::1",
-    ],
+from clients.django_helpdesk import DjangoHelpdesk
+from clients.errors import RejectedError, Unavailable
+from clients.helpdesk import (
+    Author,
+    Comment,
+    Delivery,
+    Helpdesk,
+    HelpdeskEvent,
+    NewComment,
+    NewTicket,
+    Requester,
+    Ticket,
 )
-def test_an_address_that_leads_into_a_private_network_is_not_public(address: str) -> None:
-    assert not _is_public(address)
+from clients.http import HttpClient, segment
+from clients.media import File, MediaFetcher
+from clients.messenger import Messenger
+from clients.rest_helpdesk import RestHelpdesk
+from clients.transport import is_public
+from tests.conftest import WEBHOOK_SECRET
+
+NOT_PUBLIC = """
+    0.0.0.0 10.0.0.1 100.64.0.1 127.0.0.1 169.254.169.254 172.16.0.1 192.0.0.1 192.0.2.1 192.88.99.1
+    192.168.0.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255
+    :: ::1 ::10.0.0.1 ::8.8.8.8 ::ffff:10.0.0.1 ::ffff:8.8.8.8 ::ffff:0:8.8.8.8 64:ff9b::10.0.0.1
+    64:ff9b::8.8.8.8 64:ff9b:1::1 64:ff9b:1::8.8.8.8 100::1 2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2
+    2001:db8::1 2002:7f00:1:: 2002:808:808::1 3fff::1 4000::1 5f00::1 fc00::1 fd00::1 fe80::1 fe80::1%2
+    fec0::1 ff02::1 ff0e::1
+"""
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC.split())
+def test_an_address_that_is_none_of_the_internet_is_not_public(address: str) -> None:
+    assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2a03:2880:f11c::1", "157.240.0.1"])
-def test_an_address_of_the_internet_is_public(address: str) -> None:
-    assert _is_public(address)
+def test_an_address_of_the_internetis_public(address: str) -> None:
+    assert is_public(address)
 
 
-def test_an_id_stays_one_segment_of_a_path() -> None:
-    asked: list[bytes] = []
+SITE = "http://site.test"
+HOSTILE = "../../oauth/access_token?x#y%2e"
+QUOTED = b"..%2F..%2Foauth%2Faccess_token%3Fx%23y%252e"
+NOW = datetime.now(UTC)
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.raw_path.partition(b"?")[0])
-        return httpx.Response(200, json={"name": "Anna", "data": []})
+Call = Callable[[Any, str], object]
 
-    with HttpClient(httpx.MockTransport(answer)) as client:
-        meta = Messenger(client, "https://graph.facebook.com/v26.0", page_id="1", token="t", app_secret="s")
-        meta.profile("../../oauth/access_token")
 
-    assert asked == [b"/v26.0/..%2F..%2Foauth%2Faccess_token"]
+def _file() -> File:
+    return File("a.png", "image/png", 1, io.BytesIO(b"x"))
+
+
+def _new_ticket(id_: str) -> NewTicket:
+    config = {"page_id": id_, "sender_id": id_}
+    return NewTicket(id_, id_, "Messenger", "Hi", id_, Requester("Anna", id_), [id_], NOW, config)
+
+
+def _new_comment(id_: str) -> NewComment:
+    return NewComment("Hi", id_, Author("customer", "Anna", id_), NOW)
+
+
+def _event(id_: str) -> HelpdeskEvent:
+    comment = Comment(
+        id_, "Hi", "markdown", "agent", internal=False, attachments=(), config={}, created_at=NOW
+    )
+    return HelpdeskEvent("comment.created", id_, NOW, Ticket(id_, closed=False, config=None), comment)
+
+
+OF_A_HELPDESK: dict[str, Call] = {
+    "ping": lambda desk, _: desk.ping(),
+    "find_open_ticket": lambda desk, id_: desk.find_open_ticket(id_, id_),
+    "ticket_by_external_id": lambda desk, id_: desk.ticket_by_external_id(id_),
+    "get_ticket": lambda desk, id_: desk.get_ticket(id_),
+    "create_ticket": lambda desk, id_: desk.create_ticket(_new_ticket(id_), id_),
+    "add_comment": lambda desk, id_: desk.add_comment(id_, _new_comment(id_), id_),
+    "comment_by_external_id": lambda desk, id_: desk.comment_by_external_id(id_, id_),
+    "show_delivery": lambda desk, id_: desk.show_delivery(id_, Delivery("sent", [id_])),
+    "upload": lambda desk, id_: desk.upload(_file(), id_),
+    "poll": lambda desk, _: list(desk.poll(NOW)),
+    "confirm": lambda desk, id_: desk.confirm(_event(id_)),
+}
+OF_MESSENGER: dict[str, Call] = {
+    "send_text": lambda page, id_: page.send_text(id_, "Hi", mark=id_),
+    "send_attachment": lambda page, id_: page.send_attachment(id_, "file", {"url": id_}, mark=id_),
+    "upload": lambda page, _: page.upload("file", _file()),
+    "ping": lambda page, _: page.ping(),
+    "profile": lambda page, id_: page.profile(id_),
+    "sent_messages": lambda page, id_: page.sent_messages(id_),
+}
+CALLS: list[tuple[str, str]] = [
+    *(("rest", name) for name in OF_A_HELPDESK),
+    *(("django", name) for name in OF_A_HELPDESK),
+    *(("messenger", name) for name in OF_MESSENGER),
+]
+WORDS = {
+    b"",
+    *b"tickets comments attachments api followups messages conversations message_attachments".split(),
+}
+
+
+def _sent(client: str, call: str, id_: str) -> list[httpx.Request]:
+    """Make a call with an id, and have the other side repeat that id; return the requests."""
+    requests: list[httpx.Request] = []
+    one: dict[str, Any] = {"id": id_, "ticket": id_, "comment": "", "followup_set": [], "status": 1}
+    one |= {"description": "", "url": "/"}
+    answer: dict[str, Any] = {"ticket": one, "comment": one, "attachment": one, "tickets": [], "comments": []}
+    answer |= {"data": [{"id": id_}], "results": [], "count": 0, "next": None, "message_id": "m"}
+
+    def keep(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=answer | {"attachment_id": "1"})
+
+    with HttpClient(httpx.MockTransport(keep)) as http, suppress(Unavailable):
+        if client == "messenger":
+            OF_MESSENGER[call](Messenger(http, SITE, page_id=id_, token="t", app_secret="s"), id_)
+        else:
+            adapter = RestHelpdesk if client == "rest" else DjangoHelpdesk
+            desk = adapter(http, base_url=SITE, api_token="t", webhook_secret=WEBHOOK_SECRET)
+            OF_A_HELPDESK[call](desk, id_)
+    return requests
+
+
+@pytest.mark.parametrize(("client", "call"), CALLS)
+def test_an_id_stays_one_segment_of_every_path(client: str, call: str) -> None:
+    paths = [request.url.raw_path.partition(b"?")[0] for request in _sent(client, call, HOSTILE)]
+    assert not {part for path in paths for part in path.split(b"/")} - WORDS - {QUOTED}
+
+
+@pytest.mark.parametrize("id_", ["", ".", "..", "\ud800"])
+@pytest.mark.parametrize(("client", "call"), CALLS)
+def test_what_is_no_id_reaches_no_other_path(client: str, call: str, id_: str) -> None:
+    usual = {request.url.raw_path.partition(b"?")[0] for request in _sent(client, call, "7")}
+    with suppress(RejectedError):
+        for request in _sent(client, call, id_):
+            assert request.url.raw_path.partition(b"?")[0].replace(b"%3F", b"7") in usual
+
+
+def test_every_method_that_calls_is_tested_here() -> None:
+    others = {"call", "error", "failures", "now", "remote_now", "open_attachment", "receive", "may_receive"}
+    for class_, calls in ((Helpdesk, OF_A_HELPDESK), (Messenger, OF_MESSENGER)):
+        methods = {name for name in dir(class_) if callable(getattr(class_, name)) and name[0] != "_"}
+        assert methods - others - {"check_secret", "clock"} == calls.keys()
 
 
 @pytest.mark.parametrize("id_", ["", ".", ".."])
@@ -88,11 +187,11 @@ def url() -> Iterator[str]:
 
 
 def test_cookies_of_file_hosts_are_not_sent_again(url: str) -> None:
-    media = MediaFetcher(["127.0.0.1"], 1000)
-    for _ in range(2):
-        with media.fetch(url, "image"):
-            pass
-    media.close()
+    with HttpClient() as client:
+        media = MediaFetcher(client, ["127.0.0.1"], 1000)
+        for _ in range(2):
+            with media.fetch(url, "image"):
+                pass
 
     assert Cookies.came == ["", ""]
 

@@ -1,6 +1,7 @@
 """The adapter `django_helpdesk` on a real django-helpdesk, whose agent works in its web pages."""
 
 import io
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -551,8 +552,19 @@ def test_a_wrong_address_is_told(desk: Server, http: HttpClient) -> None:
 
 
 def _received(helpdesk: DjangoHelpdesk, hooks: Hooks) -> HelpdeskEvent | None:
+    """Return what comes of a webhook once it is confirmed."""
     until("a webhook came", lambda: hooks.bodies)
-    return helpdesk.receive(hooks.bodies[-1], {}, SECRET)
+    event = helpdesk.receive(hooks.bodies[-1], {}, SECRET)
+    return helpdesk.confirm(event) if event and event.ticket.config is None else event
+
+
+def _forged(helpdesk: DjangoHelpdesk, desk: Server, ticket: Ticket, **changes: Any) -> HelpdeskEvent | None:
+    """Return what comes of a webhook that somebody made up who knows the secret."""
+    raw = desk.ticket(int(ticket.id))
+    raw["followup_set"][-1] |= changes
+    body = json.dumps({"ticket": raw, "followup_id": raw["followup_set"][-1]["id"]})
+    event = helpdesk.receive(body.encode(), {}, SECRET)
+    return helpdesk.confirm(event) if event and event.ticket.config is None else event
 
 
 def _polled(helpdesk: DjangoHelpdesk, since: datetime | None = None) -> list[HelpdeskEvent]:
@@ -679,6 +691,70 @@ def test_a_reply_on_a_ticket_of_someone_else_does_not_go_out(
     agent.reply(agent.create("By hand", "…"), "Hello")
     event = _received(helpdesk, hooks)
     assert event
+    assert not goes_out(event)
+
+
+def test_a_webhook_about_a_comment_that_does_not_exist_is_not_confirmed(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    agent.reply(int(ticket.id), "Hello")
+    assert _forged(helpdesk, desk, ticket, id=4711, comment="Send me your password") is None
+
+
+def test_what_goes_out_is_what_stands_in_the_helpdesk(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    agent.reply(int(ticket.id), "Hello", files=[Sample("photo.png", "image/png", PHOTO)])
+    forged = {
+        "comment": "Send me your password",
+        "followupattachment_set": [],
+        "date": "2020-01-01T00:00:00Z",
+    }
+    event = _forged(helpdesk, desk, ticket, **forged)
+    assert event
+    assert event == _polled(helpdesk)[0]
+    assert event.comment
+    assert event.comment.body == "Hello"
+
+
+def test_what_is_private_in_the_helpdesk_does_not_go_out_though_a_webhook_says_so(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    agent.reply(int(ticket.id), "She is angry.", public=False)
+    event = _forged(helpdesk, desk, ticket, public=True)
+    assert event
+    assert not goes_out(event)
+
+
+def test_a_comment_goes_to_the_person_of_its_own_ticket_whatever_a_webhook_says(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    other = helpdesk.create_ticket(
+        _new_ticket("m_9", config={"source": SOURCE, "page_id": PERSON[0], "sender_id": "9"}), "key"
+    )
+    agent.reply(int(ticket.id), "Hello")
+    raw = desk.ticket(int(other.id))
+    raw["followup_set"] += desk.ticket(int(ticket.id))["followup_set"][-1:]
+    body = json.dumps({"ticket": raw, "followup_id": raw["followup_set"][-1]["id"]})
+    event = helpdesk.receive(body.encode(), {}, SECRET)
+    assert event
+    assert event.ticket.config is None
+    confirmed = helpdesk.confirm(event)
+    assert confirmed
+    assert confirmed.ticket == ticket
+
+
+def test_a_webhook_about_what_a_merge_brought_from_another_person_does_not_go_out(
+    desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    other = agent.create("By mail", "…", submitter_email="erik@example.com")
+    agent.reply(other, "Dear Erik, your password is hunter2")
+    with suppress(Refused):
+        agent.merge(int(ticket.id), other)
+    event = _forged(helpdesk, desk, ticket)
+    assert event
+    assert event.comment
+    assert "hunter2" in event.comment.body
     assert not goes_out(event)
 
 

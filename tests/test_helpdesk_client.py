@@ -15,6 +15,7 @@ import pytest
 
 from clients.errors import (
     Away,
+    Busy,
     ClientError,
     FileRefused,
     NotFound,
@@ -38,6 +39,7 @@ from clients.helpdesk import (
 from clients.http import LATE, HttpClient, guarded
 from clients.media import File
 from clients.rest_helpdesk import RestHelpdesk
+from clients.shared import Shares
 from tests.conftest import PAGE_A, WEBHOOK_SECRET
 from tests.recording import FOLDER, HELPDESK, SITES, cassette
 
@@ -392,7 +394,7 @@ def test_without_an_answer_the_outcome_is_unknown_once_a_byte_went_out(
     assert (failure.value.maybe_done, failure.value.side) == (maybe_done, "helpdesk")
 
 
-@pytest.mark.parametrize("error", [httpx.TooManyRedirects, httpx.DecodingError, httpx.UnsupportedProtocol])
+@pytest.mark.parametrize("error", [httpx.TooManyRedirects, httpx.UnsupportedProtocol])
 def test_a_call_that_can_never_work_is_rejected(error: type[httpx.RequestError]) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise error("never")
@@ -467,7 +469,9 @@ def test_the_token_goes_nowhere_else(url: str) -> None:
     assert TOKEN not in str(site.requests[0].headers.raw)
 
 
-@pytest.mark.parametrize("target", ["http://cdn.test/3", "http://helpdesk.test:8080/3"])
+@pytest.mark.parametrize(
+    "target", ["http://cdn.test/3", "http://helpdesk.test:8080/3", "https://helpdesk.test/3", "//cdn.test/3"]
+)
 def test_the_token_does_not_follow_a_redirect_to_elsewhere(target: str) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/files/3":
@@ -477,6 +481,55 @@ def test_the_token_does_not_follow_a_redirect_to_elsewhere(target: str) -> None:
     site = Site(answer)
     assert _open(site.helpdesk, "/files/3") == b"bytes"
     assert [TOKEN in str(request.headers.raw) for request in site.requests] == [True, False]
+
+
+def test_the_token_is_not_sent_where_a_foreign_host_redirects_to() -> None:
+    targets = {"/files/3": "http://cdn.test/3", "/3": "http://helpdesk.test/api/v1/tickets"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        target = targets.get(request.url.path)
+        return httpx.Response(302, headers={"Location": target}) if target else httpx.Response(200)
+
+    site = Site(answer)
+    _open(site.helpdesk, "/files/3")
+    assert [TOKEN in str(request.headers.raw) for request in site.requests] == [True, False, False]
+
+
+def test_a_file_in_a_private_network_is_refused_unless_its_host_is_named(server: "Counter") -> None:
+    url = f"{server.url}/files/3"
+    with HttpClient() as http, pytest.raises(FileRefused, match=r"helpdesk\.file_hosts") as failure:
+        _open(_helpdesk(http), url)
+    assert (server.count, failure.value.side) == (0, "")
+    with HttpClient(file_hosts=["127.0.0.1"]) as http:
+        assert _open(_helpdesk(http), url) == b'{"tickets": []}'
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:9/3", "http://localhost:9/3", "http://[::1]:9/3"])
+def test_a_redirect_of_the_helpdesk_leads_into_no_private_network(server: "Counter", target: str) -> None:
+    server.redirect = target
+    with HttpClient() as http, pytest.raises(FileRefused, match="private network"):
+        _open(_helpdesk(http, server.url), "/files/3")
+    assert server.count == 1
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "data:,x", "ftp://x/y", "http://x:99999/"])
+def test_a_redirect_to_what_is_none_of_the_web_is_refused(server: "Counter", target: str) -> None:
+    server.redirect = target
+    with HttpClient() as http, pytest.raises(FileRefused):
+        _open(_helpdesk(http, server.url), "/files/3")
+
+
+def test_the_helpdesks_own_files_may_be_in_a_private_network(server: "Counter") -> None:
+    with HttpClient() as http:
+        assert _open(_helpdesk(http, server.url), "/files/3") == b'{"tickets": []}'
+
+
+def test_a_helpdesk_that_hands_out_enough_files_is_left_alone_at_once(server: "Counter") -> None:
+    with HttpClient(shares=Shares(1)) as http:
+        taken = http.shares.of(server.url.removeprefix("http://"))
+        with taken, pytest.raises(Busy):
+            _open(_helpdesk(http, server.url), "/files/3")
+    assert server.count == 0
 
 
 def test_a_redirect_to_a_login_page_is_refused() -> None:
@@ -519,6 +572,7 @@ def test_a_file_that_is_too_large_is_refused() -> None:
         "http://[",
         "http://helpdesk.test:99999/",
         "//helpdesk.test:x/",
+        "http://:80/",
         "file:///etc/passwd",
         "data:,x",
         "ftp://x/y",
@@ -549,7 +603,7 @@ class Counter(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.count = 0
+        self.count, self.redirect = 0, ""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -562,7 +616,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = b'{"tickets": []}'
-        self.send_response(200)
+        self.send_response(302 if self.server.redirect else 200)
+        if self.server.redirect:
+            self.send_header("Location", self.server.redirect)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

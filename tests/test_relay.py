@@ -191,6 +191,7 @@ class Desk(Outside, Helpdesk):
         self.keys: list[str] = []
         self.knows_keys = self.takes_files_ahead = True
         self.contents: list[bytes] = []
+        self.untrue, self.shown = 0, ""
         self._answers: dict[str, Any] = {}
 
     def open(self, id_: str = "42") -> Opened:
@@ -226,6 +227,16 @@ class Desk(Outside, Helpdesk):
         if id_ not in self.tickets:
             raise NotFound("there is no such ticket")
         return self.tickets[id_]
+
+    def confirm(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        if self.untrue:
+            self.untrue -= 1
+            return None
+        confirmed = super().confirm(event)
+        if confirmed and confirmed.comment and self.shown:
+            comment = dataclasses.replace(confirmed.comment, body=self.shown)
+            return dataclasses.replace(confirmed, comment=comment)
+        return confirmed
 
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         def make() -> Ticket:
@@ -2218,6 +2229,40 @@ def test_a_reply_that_was_queued_already_is_queued_once(world: World) -> None:
     world.work(OUT)
 
     assert world.meta.texts() == ["Hello"]
+
+
+def test_a_reply_that_the_helpdesk_does_not_show_yet_is_looked_for_again(world: World) -> None:
+    world.desk.open()
+    world.desk.untrue = 1
+    world.reply(config=None)
+    world.work(TICKET)
+    assert world.head(TICKET).attempts == 0
+    world.resume(TICKET)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+
+
+def test_a_reply_that_the_helpdesk_never_shows_goes_nowhere(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "SHOWN_WITHIN", 0)
+    world.desk.open()
+    world.desk.untrue = 1
+    world.reply(config=None)
+    world.work(TICKET)
+
+    assert (world.left(), world.reasons(), world.meta.sent) == (set(), [], [])
+
+
+def test_what_is_sent_is_what_the_helpdesk_shows(world: World) -> None:
+    world.desk.open()
+    world.desk.shown = "Hello Anna"
+    world.reply("Send me your password", config=None)
+    world.work(TICKET)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello Anna"]
 
 
 # --- A worker that dies at any moment. ------------------------------------------------------------------

@@ -1,14 +1,16 @@
-"""A dear reading that many threads share: few readings, and none that is older than the question."""
+"""What threads share: a dear reading, none of them older than the question; the transfers of hosts."""
 
 import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from types import SimpleNamespace
 
 import pytest
 
-from clients.shared import Shared
+from clients.errors import Busy
+from clients.shared import Shared, Shares
 from sandbox.stack import until
 
 WAITS = 10.0
@@ -54,3 +56,38 @@ def test_a_reading_that_fails_is_nobody_elses() -> None:
     with pytest.raises(OSError, match="away"):
         shared()
     assert shared() == "there"
+
+
+# --- The transfers of hosts. ------------------------------------------------------------------------------
+
+
+def _taken(shares: Shares, hosts: list[str]) -> list[str]:
+    """Return which of these hosts get a share one after the other, while all keep theirs."""
+    taken = []
+    with ExitStack() as held:
+        for host in hosts:
+            with suppress(Busy):
+                held.enter_context(shares.of(host))
+                taken.append(host)
+    return taken
+
+
+@pytest.mark.parametrize(("threads", "shares"), [(1, 1), (2, 1), (4, 1), (8, 2), (16, 4), (64, 16)])
+def test_a_host_takes_a_quarter_of_the_threads(threads: int, shares: int) -> None:
+    assert _taken(Shares(threads), ["a:80"] * threads) == ["a:80"] * shares
+
+
+def test_all_hosts_together_take_half_of_the_threads() -> None:
+    assert len(_taken(Shares(16), [f"{number}:80" for number in range(16)])) == 8
+
+
+def test_a_share_is_free_again_whatever_happened() -> None:
+    shares = Shares(4)
+    for _ in range(10):
+        with pytest.raises(OSError, match="broken"), shares.of("a:80"):
+            raise OSError("broken")
+    assert _taken(shares, ["a:80", "b:80"]) == ["a:80", "b:80"]
+
+
+def test_another_host_is_not_kept_waiting() -> None:
+    assert _taken(Shares(8), ["a:80"] * 8 + ["b:80"]) == ["a:80", "a:80", "b:80"]

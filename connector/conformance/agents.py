@@ -8,7 +8,7 @@ from clients.helpdesk import HelpdeskEvent
 from connector.conformance.bench import Answered, Bench, plain
 from connector.conformance.files import PAPER, PHOTO
 from connector.conformance.samples import a_sender, a_word
-from connector.conformance.suite import Cannot, check, expect
+from connector.conformance.suite import Cannot, Failed, check, expect
 from tasks.accept import goes_out, person_of
 
 WHOLE_SECOND = 1.1
@@ -57,10 +57,13 @@ def agents_comment_arrives(bench: Bench) -> None:
     expect(
         goes_out(event), "it would not go to Messenger: it looks like one of our own, or of no ticket of ours"
     )
-    ticket = event.ticket if event.ticket.config is not None else bench.helpdesk.get_ticket(event.ticket.id)
-    person, sender = person_of(ticket), answered.sender
+    confirmed, sender = bench.confirmed(event), answered.sender
+    if confirmed is None:
+        raise Failed("confirm says that the helpdesk does not have it")
+    expect(confirmed.key == event.key, f"its key is {event.key}, but {confirmed.key} once it is confirmed")
+    person = person_of(confirmed.ticket)
     expect(person == Thread(sender.page_id, sender.psid), f"it would go to {person}")
-    expect(TEXT in plain(event), f"it would be sent as {plain(event)!r}")
+    expect(TEXT in plain(confirmed), f"it would be sent as {plain(confirmed)!r}")
 
 
 @check(

@@ -180,6 +180,10 @@ class Bench:
         """Tell whether the adapter polls."""
         return type(self.helpdesk).poll is not Helpdesk.poll
 
+    def confirmed(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        """Return an event as the connector relays it: with its ticket, and confirmed where it has to be."""
+        return event if event.ticket.config is not None else self.helpdesk.confirm(event)
+
     def answer(
         self,
         ticket: Ticket,

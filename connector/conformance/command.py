@@ -23,7 +23,7 @@ def conformance(settings: Settings, desk: str, category: str | None, *, hands: b
     """Run the checks, print what came of them, and tell whether none failed. Raises `OSError`."""
     results = []
     with (
-        HttpClient() as http,
+        HttpClient(file_hosts=settings.helpdesk.file_hosts) as http,
         _bench(settings, http, desk, category, hands=hands) as bench,
         _until_stopped(),
     ):

@@ -110,7 +110,6 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._inbox.store.close()
-        self._services.media.close()
         self._services.http.close()
 
     def make(self, random: Random) -> Story:

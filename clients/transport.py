@@ -1,0 +1,245 @@
+"""Connections whose calls end in time, whatever the other side does, and lead where they may.
+
+The timeouts of httpx and httpcore hold for each read and each write: a server that sends a byte now and then
+keeps a call for ever. Here each of them is cut to what is left until the deadline of the whole call.
+"""
+
+import ipaddress
+import math
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+from clients.errors import FileRefused, Unavailable
+
+LONGEST = 120.0
+"""How long a request may take in all that names no deadline, in seconds."""
+LOOKUP_WITHIN = 5.0
+"""How long the lookup of a host may take, in seconds."""
+
+Lookup = Callable[[str, int, float], list[str]]
+"""Finds the addresses of a host and a port within so many seconds, as `addresses` does."""
+
+
+class PrivateAddress(FileRefused):
+    """A host leads to an address that is not one of the Internet."""
+
+
+_ends: ContextVar[float] = ContextVar("ends", default=math.inf)
+
+
+class Transport(httpx.HTTPTransport):
+    """A transport that keeps to `request.extensions["deadline"]`, by the monotonic clock, in seconds.
+
+    It holds for everything: the lookup of the host, connecting, TLS, the request, the answer's head and body.
+    What is not done by then raises the timeout of httpx that belongs to it. Proxies of the environment are
+    ignored. `lookup` says at which addresses a host is connected to.
+    """
+
+    def __init__(self, limits: httpx.Limits, tls: ssl.SSLContext, lookup: Lookup | None = None) -> None:
+        # httpx has no argument for a network backend; httpcore has.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=tls,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=_Backend(lookup or addresses),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its answer, whose body is still to be read."""
+        ends = request.extensions.get("deadline", time.monotonic() + LONGEST)
+        with _until(ends):
+            response = super().handle_request(request)
+        response.stream = _Timed(cast("httpx.SyncByteStream", response.stream), ends)
+        return response
+
+
+class _Timed(httpx.SyncByteStream):
+    """A body that has to come before the deadline."""
+
+    def __init__(self, stream: httpx.SyncByteStream, ends: float) -> None:
+        self._stream, self._ends = stream, ends
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = iter(self._stream)
+        while True:
+            with _until(self._ends):  # not around the yield: what the caller does meanwhile is its own
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@contextmanager
+def _until(ends: float) -> Iterator[None]:
+    token = _ends.set(ends)
+    try:
+        yield
+    finally:
+        _ends.reset(token)
+
+
+def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> float:
+    """Return how long an operation may take. Raises `error` if there is no time left."""
+    left = _ends.get() - time.monotonic()
+    if left <= 0:
+        raise error("the call as a whole takes too long")
+    return left if timeout is None else min(timeout, left)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Opens connections; each operation takes what is left of its call's time at most."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._backend, self._lookup = httpcore.SyncBackend(), lookup
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first of a host's addresses that answers."""
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in self._looked_up(host, port):
+            try:
+                left = _left(timeout, httpcore.ConnectTimeout)
+                stream = self._backend.connect_tcp(address, port, left, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _Stream(stream)
+        raise failure
+
+    def _looked_up(self, host: str, port: int) -> list[str]:
+        try:
+            return self._lookup(host, port, _left(LOOKUP_WITHIN, httpcore.ConnectTimeout))
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"{host} was not found in time") from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host} was not found") from error
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it. httpcore would begin the timeout anew whenever the other side takes some bytes."""
+        sock: socket.socket = self._stream.get_extra_info("socket")
+        rest = memoryview(buffer)
+        try:
+            while rest:
+                sock.settimeout(_left(timeout, httpcore.WriteTimeout))
+                rest = rest[sock.send(rest) :]
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def addresses(host: str, port: int, seconds: float) -> list[str]:
+    """Look a host up. Raises `TimeoutError` after so many seconds, another `OSError`, or `UnicodeError`.
+
+    The system's lookup has no time limit: one that is given up goes on in a thread of its own until its
+    resolver gives up as well.
+    """
+    if is_address(host):
+        return [host]
+    found: Future[list[str]] = Future()
+
+    def look() -> None:
+        try:
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.set_result([str(entry[4][0]) for entry in entries])
+        except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits
+            found.set_exception(error)
+
+    threading.Thread(target=look, name="lookup", daemon=True).start()
+    return found.result(timeout=seconds)
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is named by its IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+# --- Addresses of the Internet. --------------------------------------------------------------------------
+
+_GLOBAL = ipaddress.ip_network("2000::/3")
+"""The only addresses of IPv6 that are given out for hosts of the Internet.
+
+https://www.iana.org/assignments/ipv6-address-space
+"""
+_NOT_HOSTS = [
+    ipaddress.ip_network(network)
+    for network in (
+        "192.88.99.0/24",  # relays of 6to4 (RFC 7526)
+        "2001::/32",  # Teredo (RFC 4380), and
+        "2002::/16",  # 6to4: tunnels to an address of IPv4
+        "3fff::/20",  # documentation (RFC 9637)
+    )
+]
+
+
+def is_public(text: str) -> bool:
+    """Tell whether an address is one of a host on the Internet.
+
+    What is not known as such is not: `is_global` takes some for public that lead into private networks, such
+    as those that hold an address of IPv4 (64:ff9b::/96, ::/96, ::ffff:0:0/96).
+    """
+    address = ipaddress.ip_address(text)
+    if address.version == 6 and address not in _GLOBAL:
+        return False
+    odd = address.is_multicast or any(address in network for network in _NOT_HOSTS)
+    return address.is_global and not odd
+
+
+def public_addresses(host: str, port: int, seconds: float) -> list[str]:
+    """Look up a host that strangers name: each of its addresses must be a public one.
+
+    What was checked is what is connected to. Raises `FileRefused`, or `Unavailable` if it may be found later.
+    """
+    try:
+        found = addresses(host, port, seconds)
+    except UnicodeError as error:
+        raise FileRefused("its address cannot be read") from error
+    except OSError as error:
+        raise Unavailable(f"{host} cannot be found at the moment", maybe_done=False) from error
+    if not all(map(is_public, found)):
+        raise PrivateAddress(f"its address leads into a private network ({host})")
+    return found
