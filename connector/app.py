@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import hmac
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -28,6 +30,10 @@ from connector.settings import Settings, get_settings
 from connector.waker import Waker
 from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.services import helpdesk_of, inbox_of
+from tasks.store import Outage, reason_of
+from tasks.store_check import StoreCheck, Unusable
+
+log = logs.get(__name__)
 
 CALLS_AT_ONCE = 2
 MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
@@ -56,7 +62,8 @@ def create_app(settings: Settings) -> Starlette:
     waker = Waker()
     inbox = inbox_of(settings, patient=False)
     registry.register(InboxCollector(inbox))
-    intake = Intake([Line(settings.store_url) for _ in range(CALLS_AT_ONCE)], inbox.prefix, waker)
+    lines = [Line(settings.store_url) for _ in range(CALLS_AT_ONCE)]
+    intake = Intake(lines, inbox.prefix, waker, Outage(settings.store_key))
     bodies, counters = Bodies(), Counters(registry)
     messenger = MessengerDoor(settings, intake, bodies, counters)
     clocks = Clocks(inbox, "web")
@@ -67,7 +74,7 @@ def create_app(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         waker.start()
-        watch = asyncio.create_task(_watch(clocks))
+        watch = asyncio.create_task(_watch(clocks, StoreCheck(settings)))
         async with intake:
             yield
         watch.cancel()
@@ -76,14 +83,15 @@ def create_app(settings: Settings) -> Starlette:
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
 
-    ready = Shared(lambda: run_in_threadpool(inbox.store.ping))
+    has_room = Shared(lambda: run_in_threadpool(inbox.has_room))
 
     async def readyz(_: Request) -> Response:
         try:
-            await ready()
-        except redis.RedisError:
-            return PlainTextResponse("the store does not answer\n", 503)
-        return PlainTextResponse("ready\n")
+            if await has_room():
+                return PlainTextResponse("ready\n")
+        except redis.RedisError as error:
+            return PlainTextResponse(f"the store does not work: {reason_of(error)}\n", 503)
+        return PlainTextResponse("the store is full\n", 503)
 
     async def metrics(request: Request) -> Response:
         token = settings.metrics_token.get_secret_value()
@@ -118,16 +126,21 @@ class Shared:
         self._ask = ask
         self._asked: asyncio.Task[object] | None = None
 
-    async def __call__(self) -> None:
+    async def __call__(self) -> object:
         """Wait for the answer. Raises what asking raises."""
         if self._asked is None or self._asked.done():
             self._asked = asyncio.create_task(self._ask())
-        await asyncio.shield(self._asked)
+        return await asyncio.shield(self._asked)
 
 
-async def _watch(clocks: Clocks) -> None:
-    """Keep this machine's clock measured."""
+async def _watch(clocks: Clocks, check: StoreCheck) -> None:
+    """Try the store until it answers, and keep this machine's clock measured."""
     while True:
+        try:
+            await run_in_threadpool(check)
+        except Unusable as error:
+            log.error("store_unusable", reason=str(error))  # noqa: TRY400 - one line says it
+            signal.raise_signal(signal.SIGTERM)
         with contextlib.suppress(redis.RedisError):
             await run_in_threadpool(clocks.measure_own)
         await asyncio.sleep(MEASURE_EVERY)
@@ -139,5 +152,9 @@ def __getattr__(name: str) -> Starlette:
         settings = get_settings()
         # Else nobody has under plain uvicorn, and tracebacks would show variables: texts and tokens.
         logs.configure(os.environ.get("CONNECTOR_PART", "web"), settings.log_level)
+        try:
+            StoreCheck(settings)()
+        except Unusable as error:
+            sys.exit(str(error))
         return create_app(settings)
     raise AttributeError(name)

@@ -13,13 +13,15 @@ import uvicorn
 
 from clients.text import is_misleading, one_line
 from connector import logs
+from connector.embedded import StoreError, doubts, lock_data, wait_for_port
 from connector.guard import GuardedProtocol, raise_file_limit
 from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
-from connector.store import StoreError, doubts, lock_data, wait_for_port
-from connector.supervisor import Supervisor, beat_part, store_part, web_part, worker_part
+from connector.supervisor import Part, Supervisor, beat_part, store_part, web_part, worker_part
 from tasks.celery import wake
 from tasks.inbox import Inbox, Letter
 from tasks.services import inbox_of
+from tasks.store import reason_of
+from tasks.store_check import StoreCheck, Unusable
 
 log = logs.get(__name__)
 
@@ -77,18 +79,15 @@ def up() -> None:
     embedded = not settings.redis_url
     os.umask(0o077)  # what customers write is nobody else's to read
     try:
-        lock = lock_data(settings.data_dir)
-        if embedded:
-            wait_for_port("127.0.0.1", settings.embedded_port, "embedded_port")
-        wait_for_port(settings.host, settings.port, "port")
-        parts = [web_part(), worker_part(settings), beat_part()]
-        _supervise(settings, [store_part(settings), *parts] if embedded else parts)
-    except StoreError as error:
+        with lock_data(settings.data_dir) as lock:
+            wait_for_port(settings.host, settings.port)
+            parts = [web_part(), worker_part(settings), beat_part()]
+            _supervise(settings, [store_part(settings, lock), *parts] if embedded else parts)
+    except (StoreError, Unusable) as error:
         _fail(error)
-    lock.close()
 
 
-def _supervise(settings: Settings, parts: list[Any]) -> None:
+def _supervise(settings: Settings, parts: list[Part]) -> None:
     def ready() -> None:
         log.info(
             "up",
@@ -98,7 +97,7 @@ def _supervise(settings: Settings, parts: list[Any]) -> None:
         for doubt in doubts(settings.store_url):
             log.warning("store_unsafe", reason=doubt)
 
-    Supervisor(parts, settings.store_url).run(ready)
+    Supervisor(parts, settings.store_url, StoreCheck(settings)).run(ready)
     log.info("stopped")
 
 
@@ -107,6 +106,10 @@ def _supervise(settings: Settings, parts: list[Any]) -> None:
 def web() -> None:
     """Run the doors alone."""
     settings = _settings("web")
+    try:
+        StoreCheck(settings)()
+    except Unusable as error:
+        _fail(error)
     raise_file_limit()
     uvicorn.run(
         "connector.app:app",
@@ -129,15 +132,21 @@ def web() -> None:
 def worker() -> None:
     """Run one worker, which is started again if it dies or gets stuck."""
     settings = _settings("worker")
-    Supervisor([worker_part(settings)], settings.store_url).run()
+    _run_alone(settings, worker_part(settings))
 
 
 @main.command()
 @settings_option
 def beat() -> None:
     """Run the scheduler alone."""
-    settings = _settings("beat")
-    Supervisor([beat_part()], settings.store_url).run()
+    _run_alone(_settings("beat"), beat_part())
+
+
+def _run_alone(settings: Settings, part: Part) -> None:
+    try:
+        Supervisor([part], settings.store_url, StoreCheck(settings)).run()
+    except Unusable as error:
+        _fail(error)
 
 
 @main.command()
@@ -173,8 +182,10 @@ def _inbox() -> Inbox:
     inbox = inbox_of(settings, patient=False)
     try:
         inbox.store.ping()
-    except redis.RedisError:
-        _fail("The store does not answer. Is “connector up” running, and redis_url right?")
+    except redis.RedisError as error:
+        _fail(
+            f"{settings.store_key}: the store does not work: {reason_of(error)}. Is “connector up” running?"
+        )
     return inbox
 
 

@@ -9,6 +9,7 @@ import redis
 from connector import logs
 from connector.line import Line
 from tasks.inbox import ACCEPT_SCRIPT, ACCEPT_SHA, Row, accept_arguments
+from tasks.store import Outage
 
 log = logs.get(__name__)
 
@@ -31,14 +32,16 @@ class Intake:
     the same time have no order among them.
     """
 
-    def __init__(self, lines: Sequence[Line], prefix: str, wake: Callable[[int], None]) -> None:
+    def __init__(
+        self, lines: Sequence[Line], prefix: str, wake: Callable[[int], None], outage: Outage
+    ) -> None:
         self._lines = lines
         self._prefix = prefix
         self._wake = wake
         self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._away = False
+        self._outage = outage
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._run(line)) for line in self._lines]
@@ -84,7 +87,7 @@ class Intake:
             async with asyncio.timeout(PATIENCE):
                 ready = await _accept(line, accept_arguments(rows, self._prefix))
         except (redis.RedisError, OSError) as error:
-            self._note_away(type(error).__name__)
+            self._outage.note(error)
             _settle(batch, StoreAway())
             return
         except Exception:
@@ -92,18 +95,10 @@ class Intake:
             log.exception("not_stored", events=len(rows))
             _settle(batch, StoreAway())
             return
-        self._note_away(None)
+        self._outage.note(None)
         _settle(batch, None)
         if ready:
             self._wake(ready)
-
-    def _note_away(self, reason: str | None) -> None:
-        """Log when the store goes away and when it is back, not each request in between."""
-        if reason and not self._away:
-            log.error("store_away", reason=reason)
-        elif self._away and not reason:
-            log.info("store_back")
-        self._away = reason is not None
 
 
 async def _accept(line: Line, arguments: Sequence[Any]) -> int:

@@ -10,6 +10,11 @@ from redis.asyncio.connection import AbstractConnection
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from tasks.store import options
+
+_NOT_HERE = ("READONLY", "MASTERDOWN", "LOADING")
+"""What a server answers that is not the primary any more, or not yet: its address leads to another soon."""
+
 
 class Line:
     """Opened by redis-py, with all that the address asks for, when it is first used and whenever it broke.
@@ -19,13 +24,9 @@ class Line:
     """
 
     def __init__(self, url: str) -> None:
+        retry = Retry(ExponentialBackoff(cap=0.2, base=0.02), 2)
         self._store = Redis.from_url(
-            url,
-            protocol=2,
-            socket_timeout=None,
-            socket_connect_timeout=1,
-            socket_keepalive=True,
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
+            url, **options(url) | {"protocol": 2, "socket_timeout": None, "retry": retry}
         )
         self._connection: AbstractConnection | None = None
         self._answers = _Answers()
@@ -41,6 +42,8 @@ class Line:
             await self.close()
             raise
         if isinstance(answer, hiredis.ReplyError):
+            if str(answer).startswith(_NOT_HERE):
+                await self.close()
             raise redis.ResponseError(str(answer))
         return answer
 

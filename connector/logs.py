@@ -30,6 +30,8 @@ def configure(part: str, level: str = "info") -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It would tell of each attempt to reach the broker; ours are told once a minute.
+    logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.CRITICAL)
 
 
 def _formatter(part: str) -> logging.Formatter:

@@ -6,8 +6,9 @@ from functools import cache, cached_property
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+import redis
 import yaml
 from pydantic import (
     AfterValidator,
@@ -32,6 +33,8 @@ from clients.adapters import check_options, find_adapter
 PREFIX = "CONNECTOR_"
 PATH_VARIABLE = "CONNECTOR_SETTINGS"
 DEFAULT_PATH = "settings.yaml"
+LONGEST_SOCKET = 103
+"""How many bytes the path of a socket may have (unix(7): 107; macOS: 103)."""
 
 
 class SettingsError(Exception):
@@ -51,15 +54,15 @@ def _http_url(value: str) -> str:
 
 
 def _redis_url(value: str) -> str:
-    parts = urlsplit(value)
-    if value and (parts.scheme not in {"redis", "rediss", "unix"} or parts.port == 0):
-        raise ValueError("write redis://host:6379/0, or leave it empty to use the embedded store")
-    return value
-
-
-def _broker_url(value: str) -> str:
-    if value and "://" not in value:
-        raise ValueError("write an address such as redis://host:6379/1, or leave it empty to use redis_url")
+    if not value:
+        return value
+    try:
+        redis.ConnectionPool.from_url(value).make_connection()
+        is_address = urlsplit(value).port != 0
+    except (ValueError, TypeError):
+        is_address = False
+    if not is_address:
+        raise ValueError("write redis://host:6379/0, rediss://… (TLS) or unix:///path; or leave it empty")
     return value
 
 
@@ -249,9 +252,8 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     public_url: HttpUrl = "http://127.0.0.1:8000"
     redis_url: RedisUrl = Field("", repr=False)  # it may hold a password
-    broker_url: Annotated[str, AfterValidator(_broker_url)] = Field("", repr=False)
+    broker_url: RedisUrl = Field("", repr=False)
     key_prefix: str = ""
-    embedded_port: Annotated[int, Field(ge=1, le=65535)] = 6390
     data_dir: Path = Path("var")
     secret_key: SecretStr = SecretStr("")
     admin_token: SecretStr = SecretStr("")
@@ -279,15 +281,40 @@ class Settings(BaseSettings):
                 raise ValueError(f"page {page_id} has {count} active connections; keep one active")
         return connections
 
+    @model_validator(mode="after")
+    def _socket_has_a_short_path(self) -> Self:
+        length = len(os.fsencode(self.socket))
+        if not self.redis_url and length > LONGEST_SOCKET:
+            raise ValueError(
+                f"data_dir is too long for a socket in it: {self.socket} has {length} bytes, "
+                f"{LONGEST_SOCKET} are possible; name a folder with a shorter path"
+            )
+        return self
+
+    @property
+    def socket(self) -> Path:
+        """Where the embedded store listens."""
+        return self.data_dir.resolve() / "valkey.sock"
+
     @property
     def store_url(self) -> str:
         """Where Redis or Valkey is: `redis_url`, or the embedded server's address."""
-        return self.redis_url or f"redis://127.0.0.1:{self.embedded_port}/0"
+        return self.redis_url or f"unix://{quote(str(self.socket))}"
+
+    @property
+    def store_key(self) -> str:
+        """Return the key that says where the store is."""
+        return "redis_url" if self.redis_url else "data_dir"
 
     @property
     def celery_broker_url(self) -> str:
         """Where Celery's wake-ups go."""
         return self.broker_url or self.store_url
+
+    @property
+    def broker_key(self) -> str:
+        """Return the key that says where Celery's wake-ups go."""
+        return "broker_url" if self.broker_url else self.store_key
 
     def connection(self, page_id: str) -> Connection | None:
         """Return the active connection of a page, if there is one."""

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import redis
 
 from connector import logs
+from connector.embedded import command as store_command
+from connector.embedded import wait_until_ready
 from connector.settings import PATH_VARIABLE, Settings, settings_path
-from connector.store import command as store_command
-from connector.store import wait_until_ready
 from tasks.celery import HEARTBEAT_VARIABLE
 from tasks.inbox import Inbox
 from tasks.services import inbox_of
@@ -35,12 +36,16 @@ STEADY_AFTER = 2.0
 
 @dataclass
 class Part:
-    """One child process. `patience` is how long it may take to stop, in seconds."""
+    """One child process.
+
+    `patience` is how long it may take to stop, in seconds. The process keeps the files that it `holds` open.
+    """
 
     name: str
     command: Sequence[str]
     patience: float = 10.0
     environment: Mapping[str, str] = field(default_factory=dict)
+    holds: Sequence[IO[str]] = ()
     is_stuck: Callable[[], bool] = lambda: False
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
@@ -54,6 +59,7 @@ class Part:
             self.command,
             env={**os.environ, **named, **self.environment},
             start_new_session=True,
+            pass_fds=[file.fileno() for file in self.holds],
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing here runs in threads
         )
         self.started = time.monotonic()
@@ -75,9 +81,9 @@ class Part:
                 self.process.wait()
 
 
-def store_part(settings: Settings) -> Part:
-    """Return the embedded store."""
-    return Part("store", store_command(settings), patience=20.0)
+def store_part(settings: Settings, lock: IO[str]) -> Part:
+    """Return the embedded store, which holds the lock of its data for as long as it lives."""
+    return Part("store", store_command(settings), patience=20.0, holds=[lock])
 
 
 def web_part() -> Part:
@@ -122,14 +128,20 @@ def _takes_nothing(part: Part, heartbeat: Path, inbox: Inbox) -> bool:
 class Supervisor:
     """Keeps parts running until it is told to stop; then stops them, the last one first."""
 
-    def __init__(self, parts: Sequence[Part], store_url: str) -> None:
+    def __init__(
+        self, parts: Sequence[Part], store_url: str, check: Callable[[], None] = lambda: None
+    ) -> None:
         self._parts = parts
         self._store_url = store_url
+        self._check = check
         self._stopping = False
         self._looked = time.monotonic()
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Run until SIGTERM or SIGINT; `ready` is called once all parts are started."""
+        """Run until SIGTERM or SIGINT; `ready` is called once all parts are started.
+
+        Raises what `check` raises, which is called before the parts are started, and now and then.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         try:
@@ -147,15 +159,20 @@ class Supervisor:
         self._stopping = True
 
     def _start(self) -> None:
-        for part in self._parts:
+        stores = [part for part in self._parts if part.name == "store"]
+        for part in stores:
             part.start()
-            if part.name == "store":
-                wait_until_ready(self._store_url)
+            wait_until_ready(self._store_url)
+        self._check()
+        for part in self._parts:
+            if part not in stores:
+                part.start()
 
     def _look_after_parts(self) -> None:
         look = time.monotonic() - self._looked > LOOK_EVERY
         if look:
             self._looked = time.monotonic()
+            self._check()
         for part in self._parts:
             if part.process and part.process.poll() is not None:
                 self._restart(part)

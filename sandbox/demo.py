@@ -20,7 +20,7 @@ from sandbox.staff import SeenComment, SeenTicket, Staff
 
 ANNA, BRUNO = "7623554920995436", "7301234567890123"
 FOLDER = Path("var/demo")
-PORTS = (8000, 6390, 9001, 9002)
+PORTS = (8000, 9001, 9002)
 STACKS = {
     "sandbox": "sandbox.stack:Stack",
     "django-helpdesk": "sandbox.django_helpdesk.stack:DjangoStack",

@@ -145,11 +145,11 @@ class Stack:
         *,
         pages: Sequence[Page] = PAGES,
         settings: Mapping[str, Any] | None = None,
-        ports: Sequence[int] = (0, 0, 0, 0),
+        ports: Sequence[int] = (0, 0, 0),
     ) -> None:
         self.folder, self.pages = folder, pages
         folder.mkdir(parents=True, exist_ok=True)
-        self.port, self.store_port, meta_port, desk_port = (free_port(wanted) for wanted in ports)
+        self.port, meta_port, desk_port = (free_port(wanted) for wanted in ports)
         self.url = f"http://127.0.0.1:{self.port}"
         self.meta_url = f"http://127.0.0.1:{meta_port}"
         helpdesk = self.choose_desk(desk_port)
@@ -184,7 +184,6 @@ class Stack:
             "port": self.port,
             "public_url": self.url,
             "metrics_token": METRICS_TOKEN,
-            "embedded_port": self.store_port,
             "data_dir": str(self.folder / "data"),
             "graph": {"base_url": self.meta_url, "media_hosts": ["127.0.0.1"]},
             "helpdesk": dict(helpdesk),
@@ -252,6 +251,11 @@ class Stack:
             return self.http.get(f"{self.url}/readyz").status_code == 200
 
         until("the connector is ready", ready, STARTS_WITHIN)
+
+    @property
+    def store_url(self) -> str:
+        """Where the connector's embedded store is."""
+        return f"unix://{self.folder.resolve()}/data/valkey.sock"
 
     def metrics(self) -> str:
         """Return what `/metrics` shows; nothing while it cannot."""

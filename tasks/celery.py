@@ -5,27 +5,24 @@ So a message may be lost, doubled or late without harm, and everything that make
 """
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import celery.beat
-import kombu
 import redis
 from celery import Celery, signals
-from celery.app.amqp import AMQP
+from celery.beat import SchedulingError
 from kombu import Queue
 from kombu.exceptions import OperationalError
-from kombu.transport import redis as transport
-from kombu.utils.json import dumps
 
 from connector import logs
 from connector.settings import get_settings
+from tasks.broker import TRANSPORT_OPTIONS, Broker, outage
 
 log = logs.get(__name__)
 
-WAKE_UPS, SWEEPS = "connector", "connector-sweep"
+WAKE_UPS, SWEEPS = "wake-ups", "sweeps"
 HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
 SWEEP_EVERY = 1.0
 """How often the inbox is searched for threads that are due, in seconds."""
@@ -40,15 +37,10 @@ stopping = Event()
 def _configuration() -> dict[str, Any]:
     settings = get_settings()
     return {
-        "broker_url": settings.celery_broker_url.replace("unix://", "redis+socket://", 1),
-        "broker_transport_options": {
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-            # Nothing is written for a message that is taken: in a full store the worker would die of it.
-            "ack_emulation": False,
-        },
+        "broker_url": settings.celery_broker_url,
+        "broker_transport": "tasks.broker:Transport",
+        "broker_transport_options": TRANSPORT_OPTIONS
+        | {"global_keyprefix": f"{settings.key_prefix}mc:celery:"},
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_connection_timeout": 2,
@@ -60,7 +52,7 @@ def _configuration() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "accept_content": ["json"],
-        "include": ["tasks.relay", "tasks.poll"],
+        "include": ["tasks.relay", "tasks.poll", "tasks.store_check"],
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
@@ -87,45 +79,7 @@ def _schedule(poll_every: float) -> dict[str, Any]:
     return entries
 
 
-_PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
-_Channel: Any = transport.Channel
-_put, _queue_bind = _Channel._put, _Channel._queue_bind  # noqa: SLF001 - kombu has no public way
-
-
-def _put_even_if_full(channel: Any, queue: str, message: Any, **options: Any) -> None:
-    try:
-        _put(channel, queue, message, **options)
-    except redis.OutOfMemoryError:
-        with channel.conn_or_acquire() as client:
-            client.register_script(_PUSH)(keys=[queue], args=[dumps(message)])
-
-
-def _bind_if_there_is_room(channel: Any, *binding: Any) -> None:
-    with suppress(redis.OutOfMemoryError):  # our queues are found without
-        _queue_bind(channel, *binding)
-
-
-# A wake-up that was not acknowledged when the broker went away is no loss. Giving it back over the connection
-# that is closed fails, and ends the worker: each restart of the store would restart busy workers (kombu 5.7).
-_Channel.do_restore = False
-# A wake-up is small, and what it leads to frees memory: a store that is full takes it all the same.
-_Channel._put, _Channel._queue_bind = _put_even_if_full, _bind_if_there_is_room  # noqa: SLF001
-
-
-class _Connection(kombu.Connection):
-    """A connection to the broker that is tried again soon; kombu waits up to 30 s, and longer each time."""
-
-    def ensure_connection(self, *args: Any, **options: Any) -> Any:
-        """Connect, with these waits between the attempts unless others are asked for."""
-        soon = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
-        return super().ensure_connection(*args, **soon | options)
-
-
-class _Broker(AMQP):
-    Connection = _Connection
-
-
-app = Celery("connector", amqp=_Broker)
+app = Celery("connector", amqp=Broker)
 app.add_defaults(_configuration)
 
 
@@ -133,9 +87,12 @@ class Scheduler(celery.beat.Scheduler):
     """Beat, which sends nothing more while what it sent before is not taken: no worker runs."""
 
     def apply_async(self, entry: Any, *args: Any, **options: Any) -> Any:
-        """Send the message of an entry."""
-        if _waiting(SWEEPS) < len(self.schedule):
-            return super().apply_async(entry, *args, **options)
+        """Send the message of an entry; one that cannot be sent is followed by the next."""
+        try:
+            if _waiting(SWEEPS) < len(self.schedule):
+                return super().apply_async(entry, *args, **options)
+        except (SchedulingError, OperationalError, redis.RedisError, OSError) as error:
+            outage().note(error.__cause__ or error)
         return None
 
 
@@ -157,7 +114,7 @@ def wake(threads: int) -> int:
             app.send_task("relay")
             sent += 1
     except (OperationalError, redis.RedisError, OSError) as error:
-        log.warning("wake_up_not_sent", error=type(error).__name__)
+        outage().note(error.__cause__ or error)
     return sent
 
 

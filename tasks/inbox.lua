@@ -226,7 +226,8 @@ end
 local function has_room()
   local known = redis.call('GET', P .. 'room')
   if known then return known == '1' end
-  local memory = redis.call('INFO', 'memory')
+  local memory = redis.pcall('INFO', 'memory')
+  if memory.err then return true end  -- many hosted stores let nobody see that
   local used, limit = string.match(memory, 'used_memory:(%d+)'), string.match(memory, 'maxmemory:(%d+)')
   local room = tonumber(limit) == 0 or tonumber(used) < FULL_AT * limit
   redis.call('SET', P .. 'room', room and '1' or '0', 'PX', ROOM_FOR)

@@ -10,8 +10,6 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 import redis
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 
 from tasks.lease import NO_STEP, Event, Lease
 
@@ -207,18 +205,6 @@ class Inbox:
     def drop(self, id_: int) -> bool:
         """Throw a dead letter away."""
         return bool(self._run("drop", id_))
-
-
-def connect(url: str, *, patient: bool = True) -> redis.Redis:
-    """Connect to the store. A call ends within seconds; a patient one sits a restart of the store out."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=5,
-        socket_connect_timeout=2,
-        socket_keepalive=True,
-        health_check_interval=10,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0),
-    )
 
 
 _pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack knows no bytes

@@ -92,6 +92,7 @@ def sweep() -> None:
     wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
     service.clocks.measure_own()
     service.clocks.measure("helpdesk", service.helpdesk.now())
+    service.installation.keep()
 
 
 def work_on(service: Services, thread: str = "") -> bool:

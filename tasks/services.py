@@ -12,7 +12,9 @@ from clients.messenger import Messenger
 from clients.shared import Shares
 from connector.settings import Connection, Settings, get_settings
 from tasks.clocks import Clocks
-from tasks.inbox import Inbox, connect
+from tasks.inbox import Inbox
+from tasks.installation import Installation
+from tasks.store import connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Services:
     media: MediaFetcher
     http: HttpClient
     clocks: Clocks
+    installation: Installation
 
     def connection(self, page_id: str) -> Connection:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""
@@ -76,6 +79,7 @@ def build(settings: Settings) -> Services:
         media=MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
         http=http,
         clocks=Clocks(inbox, "worker"),
+        installation=Installation(settings, inbox),
     )
 
 

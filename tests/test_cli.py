@@ -18,7 +18,8 @@ import yaml
 from connector.cli import main
 from connector.settings import PATH_VARIABLE, get_settings
 from sandbox.stack import free_port
-from tasks.inbox import Inbox, Row, connect, seen_key
+from tasks.inbox import Inbox, Row, seen_key
+from tasks.store import connect
 from tests.conftest import MakeSettings
 
 THREAD = "in:107381679302250:7623554920995436"
@@ -154,7 +155,7 @@ def test_a_dead_letter_that_is_tried_again_is_back_in_its_thread(run: Run, dead:
 def test_a_thread_of_which_letters_are_tried_again_is_woken_once(run: Run, dead: Inbox) -> None:
     run("dead", "retry", "1", "3")
 
-    messages: Any = dead.store.lrange("connector", 0, -1)
+    messages: Any = dead.store.lrange("mc:celery:wake-ups", 0, -1)
     (headers,) = [json.loads(message)["headers"] for message in messages]
     assert headers["task"] == "relay"
 
@@ -221,7 +222,7 @@ def test_a_store_that_is_away_is_said_to_be(
     result = run("dead", *arguments)
 
     assert result.exit_code == 1
-    assert "store does not answer" in result.stderr
+    assert "redis_url: the store does not work: it cannot be reached" in result.stderr
     assert isinstance(result.exception, SystemExit)
 
 

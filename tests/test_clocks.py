@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from tasks import clocks
 from tasks.celery import _schedule
 from tasks.clocks import Clocks, differences
-from tasks.inbox import Inbox, connect
+from tasks.inbox import Inbox
+from tasks.store import connect
 
 
 @pytest.fixture

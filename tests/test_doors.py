@@ -27,7 +27,8 @@ from connector.intake import Intake, StoreAway
 from connector.line import Line
 from connector.settings import Settings
 from sandbox.stack import until
-from tasks.inbox import Row, connect
+from tasks.inbox import Row
+from tasks.store import Outage, connect
 from tests.conftest import (
     METRICS_TOKEN,
     PAGE_A,
@@ -88,7 +89,8 @@ class Doors:
 
     def stored(self) -> set[str]:
         """Return the names of what the inbox keeps, but for counters and the queue of wake-ups."""
-        return {key.decode() for key in self.store.scan_iter("mc:*")} - {"mc:room"}
+        names = {key.decode() for key in self.store.scan_iter("mc:*")} - {"mc:room", "mc:probe"}
+        return {name for name in names if not name.startswith("mc:celery:")}
 
     def queues(self) -> set[str]:
         """Return the names of the threads that hold events."""
@@ -364,7 +366,7 @@ def test_receipts_wait_beside_the_replies(doors: Doors, name: str) -> None:
 
 def test_an_event_wakes_a_worker(doors: Doors) -> None:
     def woken() -> list[Any]:
-        found: Any = doors.store.lrange("connector", 0, -1)
+        found: Any = doors.store.lrange("mc:celery:wake-ups", 0, -1)
         return [json.loads(message) for message in found]
 
     doors.meta(MESSAGE)
@@ -688,7 +690,7 @@ def _with_intake(
     async def run() -> Calls:
         calls = Calls(store_url)
         wake: Callable[[int], None] = ([] if woken is None else woken).append
-        async with Intake([calls], "mc:", wake) as intake:
+        async with Intake([calls], "mc:", wake, Outage("redis_url")) as intake:
             await scenario(intake, calls)
         return calls
 

@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from clients.errors import Stale
 from sandbox.stack import until
-from tasks.inbox import SEEN_FOR, Inbox, Letter, Row, connect, echo_key, seen_key
+from tasks.inbox import SEEN_FOR, Inbox, Letter, Row, echo_key, seen_key
 from tasks.lease import HISTORY_LENGTH, Lease
+from tasks.store import connect
 
 THREAD, OTHER = "in:1:2", "in:1:3"
 SIDE = "helpdesk"

@@ -14,7 +14,8 @@ from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
 from tasks import poll
 from tasks.accept import reply_row
 from tasks.clocks import Clocks
-from tasks.inbox import Inbox, connect
+from tasks.inbox import Inbox
+from tasks.store import connect
 
 NOW = datetime.now(UTC) - timedelta(minutes=1)
 OURS = Ticket("42", closed=False, config={"source": SOURCE, "page_id": "1", "sender_id": "7"})

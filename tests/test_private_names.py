@@ -28,8 +28,9 @@ from clients.transport import _Backend
 from connector.guard import GuardedProtocol
 from connector.line import Line
 from sandbox.stack import until
-from tasks.celery import WAKE_UPS, Scheduler, _Channel, _Connection, _queue_bind, app
-from tasks.inbox import connect
+from tasks.broker import Channel, _Connection
+from tasks.celery import WAKE_UPS, Scheduler, app
+from tasks.store import connect
 from tests.conftest import MakeSettings
 
 
@@ -161,20 +162,20 @@ def _full(store: Any) -> Iterator[None]:
 
 def test_a_wake_up_goes_even_into_a_full_store(broker_url: str) -> None:
     store: Any = connect(broker_url)
-    with app.connection_for_write(broker_url) as broker, closing(store):
+    with app.connection_for_write() as broker, closing(store):
         app.send_task("relay", connection=broker)
         with _full(store), pytest.raises(redis.OutOfMemoryError):
             store.set("a", "b")
         with _full(store):
             app.send_task("relay", connection=broker)
-        assert store.llen(WAKE_UPS) == 2
+        assert store.llen(f"mc:celery:{WAKE_UPS}") == 2
 
 
 def test_a_queue_needs_no_room_to_be_found(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store: Any = connect(broker_url)
-    with app.connection_for_write(broker_url) as broker, closing(store), _full(store):
+    with app.connection_for_write() as broker, closing(store), _full(store):
         Queue("probe-1", Exchange("probes"), "1")(broker.default_channel).declare()
-        monkeypatch.setattr(_Channel, "_queue_bind", _queue_bind)
+        monkeypatch.setattr(Channel, "_queue_bind", cast("Any", kombu_redis.Channel)._queue_bind)
         with pytest.raises(redis.OutOfMemoryError):
             Queue("probe-2", Exchange("probes"), "2")(
                 broker.default_channel
@@ -183,42 +184,45 @@ def test_a_queue_needs_no_room_to_be_found(broker_url: str, monkeypatch: pytest.
 
 def test_kombu_writes_nothing_for_a_message_that_is_taken_and_gives_none_back(broker_url: str) -> None:
     store: Any = connect(broker_url)
-    with app.connection_for_write(broker_url) as broker, closing(store):
+    with app.connection_for_write() as broker, closing(store):
         app.send_task("relay", connection=broker)
         channel: Any = broker.channel()
         (queue,) = (one for one in app.conf.task_queues if one.name == WAKE_UPS)
         assert queue(channel).get(no_ack=False) is not None
-        assert not store.exists(_Channel.unacked_key, _Channel.unacked_index_key)
+        assert not store.exists(f"mc:celery:{Channel.unacked_key}", f"mc:celery:{Channel.unacked_index_key}")
         channel.close()
-        assert store.llen(WAKE_UPS) == 0
+        assert store.llen(f"mc:celery:{WAKE_UPS}") == 0
 
 
 def test_kombu_would_give_back_what_was_not_acknowledged(
     broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kombu_redis.Channel, "do_restore", True)
+    monkeypatch.setattr(Channel, "do_restore", True)
     store: Any = connect(broker_url)
-    with app.connection_for_write(broker_url) as broker, closing(store):
+    with app.connection_for_write() as broker, closing(store):
         app.send_task("relay", connection=broker)
         channel: Any = broker.channel()
         (queue,) = (one for one in app.conf.task_queues if one.name == WAKE_UPS)
         queue(channel).get(no_ack=False)
         channel.close()
-        assert store.llen(WAKE_UPS) == 1  # so it is do_restore that keeps it from that
+        assert store.llen(f"mc:celery:{WAKE_UPS}") == 1  # so it is do_restore that keeps it from that
 
 
 @pytest.mark.usefixtures("broker_url")
-def test_celery_connects_by_our_connection_which_waits_as_it_is_told() -> None:
+def test_celery_connects_by_our_connection_which_waits_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     waits = list[float]()
+    monkeypatch.setattr("kombu.utils.functional.sleep", waits.append)
     with app.connection_for_read("redis://127.0.0.1:1/0") as broker:
         assert isinstance(broker, _Connection)
         with pytest.raises(Exception, match="refused"):
-            broker.ensure_connection(errback=lambda _, wait: waits.append(wait), max_retries=3)
+            broker.ensure_connection(max_retries=3)
     assert waits[:2] == pytest.approx([0.2, 0.4])
 
 
 def test_the_length_of_a_queue_is_read_by_its_channel(broker_url: str) -> None:
-    with app.connection_for_write(broker_url) as broker:
+    with app.connection_for_write() as broker:
         app.send_task("relay", connection=broker)
         channel: Any = broker.default_channel
         assert channel.client.llen(WAKE_UPS) == 1

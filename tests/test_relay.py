@@ -50,10 +50,12 @@ from tasks import inbound, outbound, receipts, relay
 from tasks.accept import inbound_thread, messenger_row, outbound_thread, reply_row, ticket_thread
 from tasks.celery import ENOUGH, Scheduler, app, wake
 from tasks.clocks import Clocks
-from tasks.inbox import Inbox, Row, connect
+from tasks.inbox import Inbox, Row
+from tasks.installation import Installation
 from tasks.lease import Lease
 from tasks.renewer import Renewer
 from tasks.services import Services
+from tasks.store import connect
 from tests.conftest import PAGE_A, SECRET_A, MakeSettings, connection, payload
 
 PSID = "7623554920995436"
@@ -61,6 +63,7 @@ PERSON = events.Thread(PAGE_A, PSID)
 IN, OUT, TICKET = inbound_thread(PERSON), outbound_thread(PERSON), ticket_thread("42")
 PAGE = f"page:{PAGE_A}"
 STAYS = [
+    "celery:",
     "clocks",
     "seen:",
     "echo:",
@@ -435,6 +438,7 @@ class World:
             cast("MediaFetcher", self.media),
             self._http,
             Clocks(self.inbox, "worker"),
+            Installation(settings, self.inbox),
         )
 
     def close(self) -> None:
@@ -534,7 +538,7 @@ class World:
 
     def wake_ups(self) -> int:
         """Return how many wake-ups were sent."""
-        return int(self.store.llen("connector"))
+        return int(self.store.llen("mc:celery:wake-ups"))
 
 
 @pytest.fixture
@@ -1076,13 +1080,15 @@ def test_the_sweep_waits_behind_no_wake_up(world: World) -> None:
     assert {one.name for one in app.conf.task_queues} == {queue, app.conf.task_default_queue}
 
 
-def test_a_broker_that_is_away_is_asked_again_within_a_second() -> None:
+@pytest.mark.usefixtures("world")
+def test_a_broker_that_is_away_is_asked_again_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     waits = list[float]()
+    monkeypatch.setattr("kombu.utils.functional.sleep", waits.append)
     with (
         app.connection_for_read("redis://127.0.0.1:1/0") as connection,
         pytest.raises(OperationalError),
     ):
-        connection.ensure_connection(errback=lambda _, wait: waits.append(wait), max_retries=3)
+        connection.ensure_connection(max_retries=3)
 
     assert waits
     assert max(waits) <= 1
@@ -1124,7 +1130,7 @@ def test_beat_sends_nothing_more_while_no_worker_takes_it(world: World) -> None:
     for _ in range(5):
         scheduler.apply_async(scheduler.schedule["sweep"])
 
-    assert world.store.llen("connector-sweep") == len(scheduler.schedule)
+    assert world.store.llen("mc:celery:sweeps") == len(scheduler.schedule)
 
 
 def test_an_error_with_one_thread_keeps_no_other_from_its_turn(

@@ -56,8 +56,8 @@ def test_most_settings_have_defaults(file: Path) -> None:
 
 
 def test_without_a_store_of_ones_own_the_embedded_one_is_meant(file: Path) -> None:
-    settings = _load(file, embedded_port=7000)
-    assert settings.store_url == settings.celery_broker_url == "redis://127.0.0.1:7000/0"
+    settings = _load(file)
+    assert settings.store_url == settings.celery_broker_url == f"unix://{settings.socket}"
 
 
 def test_a_store_of_ones_own_is_the_broker_too(file: Path) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from connector import store, supervisor
-from connector.store import StoreError, doubts, lock_data, wait_for_port, wait_until_ready
+from connector import embedded, supervisor
+from connector.embedded import StoreError, doubts, lock_data, wait_for_port, wait_until_ready
 from connector.supervisor import RESTART_DELAYS, Part, Supervisor, store_part, worker_part
 from sandbox.stack import free_port, until
 from tasks.celery import HEARTBEAT_VARIABLE
-from tasks.inbox import Inbox, Row, connect, seen_key
+from tasks.inbox import Inbox, Row, seen_key
+from tasks.store import connect
 from tests.conftest import MakeSettings, Valkey
 
 LIVES = "import signal; signal.pause()"
@@ -362,12 +363,13 @@ def test_a_part_has_a_session_of_its_own(make_part: MakePart) -> None:
 def test_the_embedded_store_answers_before_the_next_part_is_started(
     make_part: MakePart, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    settings = make_settings(embedded_port=free_port())
-    settings.data_dir.mkdir()
+    settings = make_settings()
     answered = tmp_path / "answered"
-    code = "import pathlib, socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])))"
-    part = make_part(code + "; pathlib.Path(sys.argv[2]).touch()", settings.embedded_port, answered)
-    Supervisor([store_part(settings), part], settings.store_url).run(_stop_when(answered.exists))
+    code = "import pathlib, socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    part = make_part(code + "; pathlib.Path(sys.argv[2]).touch()", settings.socket, answered)
+    with lock_data(settings.data_dir) as lock:
+        parts = [store_part(settings, lock), part]
+        Supervisor(parts, settings.store_url).run(_stop_when(answered.exists))
 
     assert (settings.data_dir / "appendonlydir").is_dir()
 
@@ -380,7 +382,7 @@ def test_a_data_folder_is_for_one_run(tmp_path: Path) -> None:
         lock_data(tmp_path / "data"),
         pytest.raises(StoreError, match=rf"in use by another run \(process {os.getpid()}\)"),
     ):
-        lock_data(tmp_path / "data")
+        lock_data(tmp_path / "data", patience=0)
 
 
 def test_a_data_folder_is_free_after_the_run(tmp_path: Path) -> None:
@@ -398,28 +400,28 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_free_port_needs_no_waiting() -> None:
-    wait_for_port("127.0.0.1", free_port(), "port", patience=0)
+    wait_for_port("127.0.0.1", free_port(), patience=0)
 
 
 def test_a_port_that_stays_taken_is_named_with_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StoreError, match=f"port {port} on 127.0.0.1 is in use.*set embedded_port"):
-            wait_for_port("127.0.0.1", port, "embedded_port", patience=0)
+        with pytest.raises(StoreError, match=f"port {port} on 127.0.0.1 is in use.*set port"):
+            wait_for_port("127.0.0.1", port, patience=0)
 
 
 def test_a_port_that_becomes_free_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setattr(time, "sleep", lambda _: taken.close())
-        wait_for_port("127.0.0.1", taken.getsockname()[1], "port", patience=60)
+        wait_for_port("127.0.0.1", taken.getsockname()[1], patience=60)
 
         assert taken.fileno() == -1
 
 
 def test_a_store_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_STARTS_WITHIN", 0)
+    monkeypatch.setattr(embedded, "_STARTS_WITHIN", 0)
 
-    with pytest.raises(StoreError, match="does not answer"):
+    with pytest.raises(StoreError, match="cannot be reached"):
         wait_until_ready(f"redis://127.0.0.1:{free_port()}/0")
 
 

@@ -101,8 +101,7 @@ def _sample(system: System) -> Counter[str]:
                 found[f"{part}/{number}"] += process.memory_info().rss
             except psutil.NoSuchProcess:
                 continue
-    # What a killed worker had taken of kombu's wake-ups is given back after an hour.
-    found["wake-ups"] = int(str(system.redis.llen("connector"))) + int(str(system.redis.hlen("unacked")))
+    found["wake-ups"] = int(str(system.redis.llen("mc:celery:wake-ups")))
     found["keys in flight"] = sum(
         1 for key in system.redis.scan_iter(count=1000) if key.startswith(IN_FLIGHT)
     )

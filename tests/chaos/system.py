@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import redis
 
-from connector.store import binary
+from connector.embedded import binary
 from sandbox.journal import Journal
 from sandbox.stack import Process, Stack, free_port, until
 from tests.chaos.loops import Loop
@@ -48,7 +48,8 @@ class System(Stack):
     ) -> None:
         port = free_port()
         settings = {"redis_url": f"redis://127.0.0.1:{port}/0", "worker": WORKER | worker}
-        super().__init__(folder, ports=(0, port, 0, 0), settings=settings)
+        super().__init__(folder, settings=settings)
+        self.store_port = port
         self.fsync, self.delay = fsync, 0.3
         self._clocks = clocks or {}
         self.parts: dict[str, Process] = {}

@@ -13,7 +13,7 @@ from sandbox.django_helpdesk.stack import DjangoStack
 from sandbox.samples import document, photo
 from sandbox.stack import until
 from sandbox.staff import Refused
-from tasks.inbox import connect
+from tasks.store import connect
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import RELAYED, RESTLESS, kill, metric
 
@@ -38,7 +38,7 @@ def psid() -> str:
 
 def store_of(stack: DjangoStack, ask: Callable[[redis.Redis], T]) -> T:
     """Ask the connector's store."""
-    with connect(f"redis://127.0.0.1:{stack.store_port}/0") as store:
+    with connect(stack.store_url) as store:
         return ask(store)
 
 

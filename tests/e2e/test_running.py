@@ -14,9 +14,9 @@ import psutil
 import pytest
 import yaml
 
-from connector.store import binary
+from connector.embedded import binary
 from sandbox.demo import STACKS
-from sandbox.stack import Process, Stack, until
+from sandbox.stack import Process, Stack, free_port, until
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import kill, part
 
@@ -84,13 +84,10 @@ def test_a_port_that_is_taken_is_named(stack: Stack, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         data = str(tmp_path / "other")
-        run = connector(
-            "up", settings=stack.settings_file, CONNECTOR_EMBEDDED_PORT=port, CONNECTOR_DATA_DIR=data
-        )
+        run = connector("up", settings=stack.settings_file, CONNECTOR_PORT=port, CONNECTOR_DATA_DIR=data)
 
     assert run.returncode == 1
-    assert f"port {port}" in run.stderr
-    assert "embedded_port" in run.stderr
+    assert f"port {port} on 127.0.0.1 is in use" in run.stderr
 
 
 def test_it_stops_cleanly_and_keeps_what_it_accepted(stack: Stack) -> None:
@@ -140,11 +137,12 @@ class OneByOne(Stack):
 
     def start_connector(self) -> None:
         settings = yaml.safe_load(self.settings_file.read_text())
-        settings["redis_url"] = f"redis://127.0.0.1:{self.store_port}/0"
+        store_port = free_port()
+        settings["redis_url"] = f"redis://127.0.0.1:{store_port}/0"
         self.settings_file.write_text(yaml.safe_dump(settings))
         web = [sys.executable, "-m", "uvicorn", "connector.app:app", "--port", str(self.port)]
         self.parts: list[Process] = [
-            self.process("own-store", [binary(), "--port", str(self.store_port), "--save", ""]),
+            self.process("own-store", [binary(), "--port", str(store_port), "--save", ""]),
             self.process("web", web),
             self.process("worker", [sys.executable, "-m", "celery", "-A", "tasks", "worker"]),
             self.process("beat", [sys.executable, "-m", "connector", "beat"]),

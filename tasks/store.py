@@ -1,0 +1,94 @@
+"""Connections to the store, and what is wrong with one that does not work, in plain words."""
+
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ClusterError, MasterDownError
+from redis.retry import Retry
+
+from connector import logs
+
+log = logs.get(__name__)
+
+REMIND_EVERY = 60.0
+_MOVED = (redis.ReadOnlyError, MasterDownError)
+"""What a server answers that is not the primary any more. The address leads to another by now, or soon."""
+_IN_A_CLUSTER = "it is a node of a cluster; the connector needs a server that is not clustered"
+_REASONS: Mapping[type[Exception], str] = {
+    redis.AuthenticationError: "it does not accept the password or the user name; "
+    "write them as redis://user:password@host",
+    redis.ReadOnlyError: "it is a read-only replica; name the primary",
+    MasterDownError: "it is a replica, and its primary is away; name the primary",
+    ClusterError: _IN_A_CLUSTER,
+    redis.BusyLoadingError: "it still reads its data",
+    redis.TimeoutError: "it does not answer in time",
+}
+
+
+def options(url: str, timeout: float = 3.0) -> dict[str, Any]:
+    """Return how connections are made, beside what their address says.
+
+    A call ends within `timeout` (seconds), and a connection to a server that was the primary is not kept.
+    """
+    common = {"socket_timeout": timeout, "health_check_interval": 10, "retry_on_error": [*_MOVED]}
+    if url.startswith("unix:"):
+        return common
+    return common | {"socket_connect_timeout": 1.5, "socket_keepalive": True}
+
+
+def connect(url: str, *, patient: bool = True) -> redis.Redis:
+    """Connect to the store. A patient connection sits out a restart of the store, or its move."""
+    retry = Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
+    return redis.Redis.from_url(url, retry=retry, **options(url))
+
+
+def has_untrusted_certificate(error: BaseException) -> bool:
+    """Tell whether a connection failed because nobody who is trusted signed the server's certificate."""
+    return isinstance(_system_error(error), ssl.SSLCertVerificationError)
+
+
+def _system_error(error: BaseException) -> Any:
+    return error.__cause__ or error.__context__
+
+
+def reason_of(error: BaseException) -> str:
+    """Say why the store does not work. No password is in it."""
+    if has_untrusted_certificate(error):
+        return (
+            f"its certificate is not trusted ({_system_error(error).verify_message}); "
+            "name the authority that signed it: ?ssl_ca_certs=/path/to/ca.pem"
+        )
+    for type_, reason in _REASONS.items():
+        if isinstance(error, type_):
+            return reason
+    if "cluster node" in str(error):
+        return _IN_A_CLUSTER
+    if isinstance(error, redis.ConnectionError):
+        return f"it cannot be reached: {str(error).rstrip('.')}"
+    return str(error).partition(" script: on ")[0].rstrip(".")
+
+
+class Outage:
+    """Tells the log when the store goes away, once a minute while it is, and when it is back.
+
+    `key` is the setting that names the store.
+    """
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self._told_at = -REMIND_EVERY
+        self._told = False
+
+    def note(self, error: BaseException | None) -> None:
+        """Take down that a call failed, or that one worked."""
+        if error is None:
+            if self._told:
+                log.info("store_back", setting=self.key)
+            self._told = False
+        elif time.monotonic() - self._told_at >= REMIND_EVERY:
+            self._told_at, self._told = time.monotonic(), True
+            log.error("store_away", setting=self.key, reason=reason_of(error))

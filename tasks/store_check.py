@@ -1,0 +1,133 @@
+"""Trying the store before it is relied on: all that is used of it, and of Celery's broker."""
+
+import secrets
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, cast
+
+import kombu
+import redis
+from celery import signals
+from redis.exceptions import MasterDownError
+
+from connector.settings import Settings, get_settings
+from tasks.celery import app
+from tasks.inbox import Inbox, Row, seen_key
+from tasks.installation import MARKED_FOR, Installation, advice
+from tasks.lease import Lease
+from tasks.store import Outage, connect, has_untrusted_certificate, reason_of
+
+_PASS = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.ReadOnlyError,
+    redis.OutOfMemoryError,
+    MasterDownError,
+)
+_CODES_THAT_PASS = ("NOREPLICAS", "MISCONF", "UNBLOCKED")
+
+
+class Unusable(Exception):
+    """The store answers, and cannot be used; `str()` names the setting, the cause and the remedy."""
+
+
+class StoreCheck:
+    """Tries the store until it answers: then it is known whether it can be used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store, self._broker = Outage(settings.store_key), Outage(settings.broker_key)
+        self._done = False
+
+    def __call__(self) -> None:
+        """Try it, unless that is done. While it is away that is logged. Raises `Unusable`."""
+        if not self._done:
+            self._done = self._works(self._store, self._try_store) and self._works(self._broker, try_broker)
+
+    def _works(self, outage: Outage, trial: Callable[[], None]) -> bool:
+        try:
+            trial()
+        except redis.RedisError as error:
+            if not _may_pass(error):
+                raise Unusable(f"{outage.key}: the store cannot be used: {reason_of(error)}") from None
+            outage.note(error)
+            return False
+        outage.note(None)
+        return True
+
+    def _try_store(self) -> None:
+        settings = self._settings
+        try_inbox(settings)
+        with closing(connect(settings.store_url, patient=False)) as store:
+            other = Installation(settings, Inbox(store, prefix=settings.key_prefix)).other()
+        if other:
+            renamed = f"if it is this one under an earlier name, start again in {MARKED_FOR:.0f} s"
+            raise Unusable(f"{settings.store_key}: {advice(other)}; {renamed}")
+
+
+def _may_pass(error: redis.RedisError) -> bool:
+    """Tell whether a store may work later that does not now: it is away, or moves, or is full."""
+    if isinstance(error, redis.AuthenticationError) or has_untrusted_certificate(error):
+        return False
+    return isinstance(error, _PASS) or str(error).startswith(_CODES_THAT_PASS)
+
+
+def try_inbox(settings: Settings) -> None:
+    """Do all that the inbox does, with keys that are gone afterwards. Raises `redis.RedisError`."""
+    with closing(connect(settings.store_url, patient=False)) as store:
+        inbox = Inbox(store, prefix=f"{settings.key_prefix}mc:trial:{secrets.token_hex(4)}:")
+        try:
+            inbox.accept([Row(seen_key("trial"), "in:1:2", 0, "{}")])
+            _relay(inbox)
+            inbox.letters()
+            inbox.echo("1", "mark")
+            inbox.state()
+            inbox.stats()
+            inbox.has_room()
+        finally:
+            left = (
+                "ids",
+                "oldest",
+                "seen:trial",
+                "stats",
+                "room",
+                "probe",
+                "notes",
+                "pauses",
+                "pause:helpdesk",
+            )
+            store.delete(*(inbox.key(name) for name in left))
+
+
+def _relay(inbox: Inbox) -> None:
+    lease = cast("Lease", inbox.claim())
+    lease.record_time("trial")
+    lease.renew()
+    lease.cache("link", b"", 1)
+    lease.forget("link")
+    inbox.pause("helpdesk", 0, "trial", rate=1)
+    inbox.note("notes", "trial", 0, 1)
+    inbox.sweep(1, 1)
+    lease.finish()
+
+
+def try_broker() -> None:
+    """Send a message to a queue that is gone afterwards, and wait for it. Raises `redis.RedisError`."""
+    with app.connection_for_write() as connection:
+        channel: Any = connection.channel()
+        queue = kombu.Queue(f"trial-{secrets.token_hex(4)}")(channel)
+        queue.declare()
+        kombu.Producer(channel).publish({}, routing_key=queue.name)
+        channel.client.brpop([queue.name], timeout=1)
+        queue.delete()
+
+
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def check_at_start(**_: Any) -> None:
+    """End a process of Celery's that could do nothing with its store."""
+    try:
+        StoreCheck(get_settings())()
+    except Unusable as error:
+        sys.exit(str(error))
