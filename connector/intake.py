@@ -1,6 +1,7 @@
 """Storing what comes in: the events of all requests that wait go to the store in one call."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -42,6 +43,7 @@ class Intake:
         self._arrived = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._outage = outage
+        self._failed = 0.0
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._run(line)) for line in self._lines]
@@ -83,10 +85,13 @@ class Intake:
 
     async def _commit(self, line: Line, batch: Sequence[Waiting]) -> None:
         rows = [row for rows, _ in batch for row in rows]
+        if line.opened < self._failed:  # what another line met, this one would only meet again
+            await line.close()
         try:
             async with asyncio.timeout(PATIENCE):
                 ready = await _accept(line, accept_arguments(rows, self._prefix))
         except (redis.RedisError, OSError) as error:
+            self._failed = time.monotonic()
             self._outage.note(error)
             _settle(batch, StoreAway())
             return

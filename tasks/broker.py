@@ -11,10 +11,10 @@ from celery.app.amqp import AMQP
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
 
-from connector.settings import get_settings
+from connector.settings import Settings, get_settings
 from tasks.store import Outage, options
 
-TRANSPORT_OPTIONS = {
+_OPTIONS = {
     # Nothing is written for a message that is taken: in a full store the worker would die of it.
     "ack_emulation": False,
     # A worker that waits for a message is answered each second. So much longer may an answer take.
@@ -23,6 +23,11 @@ TRANSPORT_OPTIONS = {
 _Channel: Any = kombu_redis.Channel
 _Transport: Any = kombu_redis.Transport
 _PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
+
+
+def transport_options(settings: Settings) -> dict[str, Any]:
+    """Return what Celery tells the transport."""
+    return _OPTIONS | {"global_keyprefix": f"{settings.key_prefix}mc:celery:"}
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 
 from connector import logs
 from connector.settings import get_settings
-from tasks.broker import TRANSPORT_OPTIONS, Broker, outage
+from tasks.broker import Broker, outage, transport_options
 
 log = logs.get(__name__)
 
@@ -39,8 +39,7 @@ def _configuration() -> dict[str, Any]:
     return {
         "broker_url": settings.celery_broker_url,
         "broker_transport": "tasks.broker:Transport",
-        "broker_transport_options": TRANSPORT_OPTIONS
-        | {"global_keyprefix": f"{settings.key_prefix}mc:celery:"},
+        "broker_transport_options": transport_options(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_connection_timeout": 2,

@@ -26,10 +26,11 @@ _REASONS: Mapping[type[Exception], str] = {
     ClusterError: _IN_A_CLUSTER,
     redis.BusyLoadingError: "it still reads its data",
     redis.TimeoutError: "it does not answer in time",
+    TimeoutError: "it does not answer in time",
 }
 
 
-def options(url: str, timeout: float = 3.0) -> dict[str, Any]:
+def options(url: str, timeout: float = 2.0) -> dict[str, Any]:
     """Return how connections are made, beside what their address says.
 
     A call ends within `timeout` (seconds), and a connection to a server that was the primary is not kept.

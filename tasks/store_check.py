@@ -3,7 +3,7 @@
 import secrets
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, cast
 
 import kombu
@@ -12,6 +12,7 @@ from celery import signals
 from redis.exceptions import MasterDownError
 
 from connector.settings import Settings, get_settings
+from tasks.broker import transport_options
 from tasks.celery import app
 from tasks.inbox import Inbox, Row, seen_key
 from tasks.installation import MARKED_FOR, Installation, advice
@@ -43,7 +44,8 @@ class StoreCheck:
     def __call__(self) -> None:
         """Try it, unless that is done. While it is away that is logged. Raises `Unusable`."""
         if not self._done:
-            self._done = self._works(self._store, self._try_store) and self._works(self._broker, try_broker)
+            tried = self._works(self._store, self._try_store)
+            self._done = tried and self._works(self._broker, self._try_broker)
 
     def _works(self, outage: Outage, trial: Callable[[], None]) -> bool:
         try:
@@ -55,6 +57,9 @@ class StoreCheck:
             return False
         outage.note(None)
         return True
+
+    def _try_broker(self) -> None:
+        try_broker(self._settings)
 
     def _try_store(self) -> None:
         settings = self._settings
@@ -77,44 +82,37 @@ def try_inbox(settings: Settings) -> None:
     """Do all that the inbox does, with keys that are gone afterwards. Raises `redis.RedisError`."""
     with closing(connect(settings.store_url, patient=False)) as store:
         inbox = Inbox(store, prefix=f"{settings.key_prefix}mc:trial:{secrets.token_hex(4)}:")
+        left = ["ids", "oldest", "seen:trial", "stats", "room", "probe", "notes", "pauses", "pause:helpdesk"]
         try:
             inbox.accept([Row(seen_key("trial"), "in:1:2", 0, "{}")])
-            _relay(inbox)
-            inbox.letters()
-            inbox.echo("1", "mark")
-            inbox.state()
-            inbox.stats()
-            inbox.has_room()
+            lease = cast("Lease", inbox.claim())
+            left.append(f"taken:{lease.token}")
+            _relay(inbox, lease)
         finally:
-            left = (
-                "ids",
-                "oldest",
-                "seen:trial",
-                "stats",
-                "room",
-                "probe",
-                "notes",
-                "pauses",
-                "pause:helpdesk",
-            )
-            store.delete(*(inbox.key(name) for name in left))
+            with suppress(redis.RedisError):
+                store.delete(*map(inbox.key, left))
 
 
-def _relay(inbox: Inbox) -> None:
-    lease = cast("Lease", inbox.claim())
+def _relay(inbox: Inbox, lease: Lease) -> None:
     lease.record_time("trial")
     lease.renew()
     lease.cache("link", b"", 1)
     lease.forget("link")
     inbox.pause("helpdesk", 0, "trial", rate=1)
     inbox.note("notes", "trial", 0, 1)
+    inbox.echo("1", "mark")
     inbox.sweep(1, 1)
     lease.finish()
+    inbox.letters()
+    inbox.state()
+    inbox.stats()
+    inbox.has_room()
 
 
-def try_broker() -> None:
+def try_broker(settings: Settings) -> None:
     """Send a message to a queue that is gone afterwards, and wait for it. Raises `redis.RedisError`."""
-    with app.connection_for_write() as connection:
+    how = transport_options(settings)
+    with app.connection_for_write(settings.celery_broker_url, transport_options=how) as connection:
         channel: Any = connection.channel()
         queue = kombu.Queue(f"trial-{secrets.token_hex(4)}")(channel)
         queue.declare()
