@@ -133,16 +133,18 @@ def test_a_worker_that_takes_nothing_is_restarted(stack: Stack) -> None:
 
 
 class OneByOne(Stack):
-    """A stack whose parts run one by one, with a store and a web server of the operator's."""
+    """A stack whose parts run one by one, beside a web server and a store with users of the operator's."""
 
     def start_connector(self) -> None:
         settings = yaml.safe_load(self.settings_file.read_text())
         store_port = free_port()
-        settings["redis_url"] = f"redis://127.0.0.1:{store_port}/0"
+        settings["redis_url"] = f"redis://connector:hush@127.0.0.1:{store_port}/3"
+        settings["key_prefix"] = "acme:"
+        user = ["--user", "connector", "on", ">hush", "~acme:mc:*", "+@all", "-@dangerous"]
         self.settings_file.write_text(yaml.safe_dump(settings))
         web = [sys.executable, "-m", "uvicorn", "connector.app:app", "--port", str(self.port)]
         self.parts: list[Process] = [
-            self.process("own-store", [binary(), "--port", str(store_port), "--save", ""]),
+            self.process("own-store", [binary(), "--port", str(store_port), "--save", "", *user]),
             self.process("web", web),
             self.process("worker", [sys.executable, "-m", "celery", "-A", "tasks", "worker"]),
             self.process("beat", [sys.executable, "-m", "connector", "beat"]),
