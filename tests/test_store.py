@@ -1,5 +1,6 @@
 """The store: what is said of one that does not work, what is tried of it, and whose it is."""
 
+import asyncio
 import ssl
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import trustme
 from structlog.testing import capture_logs
 
 from connector.embedded import binary
+from connector.line import Line
 from connector.settings import Settings
 from sandbox.stack import Process, free_port, until
 from tasks.celery import app
@@ -234,6 +236,68 @@ def test_celery_verifies_a_certificate_as_the_inbox_does(
         try_broker(make_settings(redis_url=encrypted))
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     try_broker(make_settings(redis_url=f"{encrypted}?ssl_ca_certs={tmp_path}/ca.pem"))
+
+
+# --- A store that moves. ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moving(serve: Serve) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Give an address, and a function that makes the store there a replica, and leads to another."""
+    old, new = serve("--replica-serve-stale-data", "no"), serve()
+    with Proxy(old) as proxy, closing(connect(old)) as primary:
+
+        def move() -> None:
+            primary.replicaof("127.0.0.1", 1)
+            proxy.lead(new)
+
+        yield proxy.url, move
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda store: store.set("a", "b"), lambda store: store.exists("a") == 0],
+    ids=["READONLY", "MASTERDOWN"],
+)
+def test_a_patient_connection_goes_where_the_address_leads(
+    moving: tuple[str, Callable[[], None]], call: Callable[[redis.Redis], bool]
+) -> None:
+    url, move = moving
+    with closing(connect(url)) as store:
+        store.ping()
+        move()
+
+        assert call(store)
+
+
+def test_a_connection_without_patience_fails_once(moving: tuple[str, Callable[[], None]]) -> None:
+    url, move = moving
+    with closing(connect(url, patient=False)) as store:
+        store.ping()
+        move()
+        with pytest.raises(redis.ReadOnlyError):
+            store.set("a", "b")
+
+        assert store.set("a", "b")
+
+
+@pytest.mark.parametrize("command", [("SET", "a", "b"), ("EXISTS", "a")], ids=["READONLY", "MASTERDOWN"])
+def test_a_line_of_the_doors_fails_once(
+    moving: tuple[str, Callable[[], None]], command: tuple[str, ...]
+) -> None:
+    url, move = moving
+
+    async def talk() -> object:
+        line = Line(url)
+        await line.call("PING")
+        move()
+        with pytest.raises(redis.ResponseError):
+            await line.call(*command)
+        answer = await line.call(*command)
+        await line.close()
+        return answer
+
+    assert asyncio.run(talk()) in {b"OK", 0}
 
 
 # --- Whose store it is. -----------------------------------------------------------------------------------

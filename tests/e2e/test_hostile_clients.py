@@ -23,6 +23,8 @@ MESSAGE = payload("messenger/message_text")
 SIGNED = f"X-Hub-Signature-256: {sign(MESSAGE, SECRET_A)}\r\n"
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: x\r\n"
 WRONG = f"X-Hub-Signature-256: sha256={'0' * 64}\r\n"
+PROMPT = 2.0
+"""How soon an honest webhook is answered: within a second, and another one on a machine that is busy."""
 MEGABYTE = 2**20
 MEMORY = 200 * MEGABYTE
 
@@ -146,7 +148,7 @@ def test_bodies_that_nobody_signed_cost_others_nothing(
 ) -> None:
     request = f"{HEAD}Content-Length: {len(body)}\r\n{header}\r\n".encode()
 
-    assert attacked(lambda: web.send(request, body), 4) < 1
+    assert attacked(lambda: web.send(request, body), 4) < PROMPT
     assert web.memory() < MEMORY
 
 
@@ -186,14 +188,14 @@ def test_a_signed_body_of_very_many_items_holds_nobody_up(web: Web, body: bytes)
     sender.join()
 
     assert answers == [200]
-    assert slowest < 1
+    assert slowest < PROMPT
     assert web.process.log.stat().st_size < 10_000
 
 
 def test_endless_headers_are_cut_off(web: Web, attacked: Callable[..., float]) -> None:
     many = [b"".join(b"x-%d: %s\r\n" % (n, b"v" * 1000) for n in range(1000))] * 20
 
-    assert attacked(lambda: web.send(HEAD.encode(), *many), 8) < 1
+    assert attacked(lambda: web.send(HEAD.encode(), *many), 8) < PROMPT
     assert web.send(HEAD.encode(), *many).startswith((b"HTTP/1.1 431 ", b""))
     assert web.memory() < MEMORY
 
@@ -201,7 +203,7 @@ def test_endless_headers_are_cut_off(web: Web, attacked: Callable[..., float]) -
 def test_one_endless_header_is_cut_off(web: Web, attacked: Callable[..., float]) -> None:
     one = [b"x-long: ", *[b"v" * MEGABYTE] * 20]
 
-    assert attacked(lambda: web.send(HEAD.encode(), *one), 8) < 1
+    assert attacked(lambda: web.send(HEAD.encode(), *one), 8) < PROMPT
     assert web.memory() < MEMORY
 
 
@@ -213,7 +215,7 @@ def test_very_many_short_headers_stay_within_the_memory(web: Web) -> None:
             with suppress(OSError):
                 client.sendall(many)
 
-        assert web.slowest() < 1
+        assert web.slowest() < PROMPT
     assert web.memory() < MEMORY
 
 
@@ -223,9 +225,10 @@ def test_endless_trailers_are_cut_off(web: Web, attacked: Callable[..., float]) 
     many = b"aa:bb\r\n" * 500_000
 
     assert (
-        attacked(lambda: web.send(head, b"1\r\n{\r\n0\r\n", *[b"x-trailer: " + b"v" * MEGABYTE] * 20), 4) < 1
+        attacked(lambda: web.send(head, b"1\r\n{\r\n0\r\n", *[b"x-trailer: " + b"v" * MEGABYTE] * 20), 4)
+        < PROMPT
     )
-    assert attacked(lambda: web.send(head, body, many), 4) < 1
+    assert attacked(lambda: web.send(head, body, many), 4) < PROMPT
     assert web.memory() < MEMORY
 
 
@@ -238,7 +241,7 @@ def test_a_head_of_usual_size_is_taken(web: Web) -> None:
 def test_many_pipelined_requests_are_cut_off(web: Web, attacked: Callable[..., float]) -> None:
     many = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 20_000
 
-    assert attacked(lambda: web.send(many, many), 4) < 1
+    assert attacked(lambda: web.send(many, many), 4) < PROMPT
     assert web.memory() < MEMORY
 
 
@@ -257,7 +260,7 @@ def test_silent_connections_shut_nobody_out(web: Web) -> None:
         for _ in range(MAX_CONNECTIONS + 150):
             silent.enter_context(web.connect())
 
-        assert web.slowest() < 1
+        assert web.slowest() < PROMPT
     assert web.memory() < MEMORY
 
 
@@ -276,7 +279,7 @@ def test_busy_looking_connections_shut_nobody_out(web: Web, sent: bytes, answer:
             client.sendall(sent)
             assert _received(client, answer)
 
-        assert web.slowest() < 1
+        assert web.slowest() < PROMPT
 
 
 def test_a_silent_connection_is_closed(web: Web) -> None:
@@ -295,7 +298,7 @@ def test_bodies_that_are_held_back_stay_within_the_memory(web: Web) -> None:
             with suppress(OSError):
                 client.sendall(request + b" " * (3 * MEGABYTE))
 
-        assert web.slowest() < 1
+        assert web.slowest() < PROMPT
     assert web.memory() < MEMORY
 
 
@@ -309,7 +312,7 @@ def test_a_request_for_a_websocket_is_refused_at_once(web: Web) -> None:
     began = time.monotonic()
 
     assert web.send(WEBSOCKET).startswith(b"HTTP/1.1 400 ")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < PROMPT
 
 
 # --- Under plain uvicorn. --------------------------------------------------------------------------------
@@ -319,7 +322,7 @@ def test_plain_uvicorn_refuses_websockets_at_once(plain: Web) -> None:
     began = time.monotonic()
 
     assert plain.send(WEBSOCKET).startswith(b"HTTP/1.1 403 ")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < PROMPT
 
 
 def test_under_plain_uvicorn_bodies_are_limited_too(plain: Web) -> None:
@@ -330,7 +333,7 @@ def test_under_plain_uvicorn_bodies_are_limited_too(plain: Web) -> None:
             with suppress(OSError):
                 client.sendall(f"{request}{WRONG}\r\n".encode() + b" " * (3 * MEGABYTE))
 
-        assert plain.slowest() < 1
+        assert plain.slowest() < PROMPT
         unsigned = held.enter_context(plain.connect())
         unsigned.sendall(f"{request}\r\n".encode())
         assert unsigned.recv(4096).startswith(b"HTTP/1.1 403 ")
