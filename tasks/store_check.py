@@ -114,11 +114,9 @@ def try_broker(settings: Settings) -> None:
     how = transport_options(settings)
     with app.connection_for_write(settings.celery_broker_url, transport_options=how) as connection:
         channel: Any = connection.channel()
-        queue = kombu.Queue(f"trial-{secrets.token_hex(4)}")(channel)
-        queue.declare()
-        kombu.Producer(channel).publish({}, routing_key=queue.name)
-        channel.client.brpop([queue.name], timeout=1)
-        queue.delete()
+        queue = f"trial-{secrets.token_hex(4)}"
+        kombu.Producer(channel).publish({}, routing_key=queue)
+        channel.client.brpop([queue], timeout=1)
 
 
 @signals.celeryd_init.connect

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -592,6 +592,24 @@ def test_the_process_says_that_it_is_alive_and_ready(doors: Doors) -> None:
     assert [doors.http.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
 
 
+def test_a_process_is_not_ready_while_its_store_takes_no_writes(
+    own_store: Valkey, make_settings: MakeSettings
+) -> None:
+    with (
+        _serving(make_settings(redis_url=own_store.url)) as url,
+        _doors(url, own_store.url) as doors,
+        closing(connect(own_store.url)) as store,
+    ):
+        store.replicaof("127.0.0.1", 1)
+        assert "read-only replica" in doors.http.get("/readyz").text
+        store.replicaof("NO", "ONE")
+        store.config_set("maxmemory", 1)
+        until("it is full", lambda: doors.http.get("/readyz").text == "the store is full\n")
+        assert doors.http.get("/readyz").status_code == 503
+        store.config_set("maxmemory", 0)
+        until("it has room", lambda: doors.http.get("/readyz").status_code == 200)
+
+
 def test_metrics_tell_what_waits(doors: Doors) -> None:
     doors.meta(envelope(entry(item("m_1"), item("m_2", psid="8"))))
     assert doors.counted("threads") == 2
@@ -716,6 +734,25 @@ def test_requests_that_come_during_a_call_share_the_next_one(store_url: str) -> 
         await asyncio.gather(first, *others)
 
     assert _with_intake(store_url, scenario).sizes == [1, 8]
+
+
+def test_a_line_that_is_older_than_a_failure_is_opened_anew(store_url: str) -> None:
+    opened: list[float] = []
+
+    async def scenario(intake: Intake, calls: Calls) -> None:
+        await intake.store([_row("e0")])
+        opened.append(calls.opened)
+        calls.broken = True  # as another line may find it
+        with pytest.raises(StoreAway):
+            await intake.store([_row("e1")])
+        calls.broken = False
+        await intake.store([_row("e1")])
+        await intake.store([_row("e2")])
+        opened.append(calls.opened)
+
+    _with_intake(store_url, scenario)
+    assert opened[0] < opened[1]
+    assert _names(store_url) == ["e0", "e1", "e2"]
 
 
 def test_a_client_that_hangs_up_cancels_nobodys_commit(store_url: str) -> None:

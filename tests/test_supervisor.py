@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from connector import embedded, supervisor
@@ -390,6 +391,41 @@ def test_a_data_folder_is_free_after_the_run(tmp_path: Path) -> None:
 
     with lock_data(tmp_path / "data") as lock:
         assert Path(lock.name).read_text() == str(os.getpid())
+
+
+def test_a_data_folder_is_closed_to_others_even_if_it_was_open(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+
+    with lock_data(data):
+        assert data.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_folder_is_not_free_while_a_store_is_left_of_a_run(make_settings: MakeSettings) -> None:
+    data = make_settings().data_dir
+    with lock_data(data) as lock:
+        part = store_part(make_settings(), lock)
+        part.start()
+    with pytest.raises(StoreError, match="in use by another run"):
+        lock_data(data, patience=0)
+    part.signal(signal.SIGKILL)
+
+    lock_data(data).close()
+    ended(part)
+
+
+def test_nobody_else_reaches_the_embedded_store(make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    with lock_data(settings.data_dir) as lock:
+        part = store_part(settings, lock)
+        part.start()
+        wait_until_ready(settings.store_url)
+        listens = [one for one in psutil.Process(pid(part)).net_connections("all") if one.status == "LISTEN"]
+        mode = settings.socket.stat().st_mode & 0o777
+        part.stop()
+
+    assert listens == []  # no port
+    assert mode == 0o700
 
 
 def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
