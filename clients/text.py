@@ -570,7 +570,9 @@ def _entity(char: re.Match[str]) -> str:
 
 
 def _label(text: str) -> str:
-    return _LABEL.sub(_escaped, text)
+    escaped = _LABEL.sub(_escaped, text)
+    # markdown-it takes a backslash for a part of an address, even in a label: behind a word of five letters.
+    return escaped.replace("://", "&#58;//") if "\\" in escaped else escaped
 
 
 def _target(url: str) -> str:
