@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients import events
 from clients.events import (
     Attachment,
     Echo,
+    Entry,
     Event,
     Item,
     Message,
@@ -22,7 +24,6 @@ from clients.events import (
     mark,
     page_ids,
     parse,
-    split,
 )
 from clients.jsons import NotUnderstood
 from tests.conftest import PAYLOADS, payload
@@ -30,6 +31,11 @@ from tests.conftest import PAYLOADS, payload
 THREAD = Thread("107381679302250", "7623554920995436")
 SENT = 1795382999900
 STICKER = "https://scontent.xx.fbcdn.net/v/t39.1997-6/4_n.png"
+
+
+def split(body: bytes, received: int = 0) -> list[Entry]:
+    """Take an envelope apart."""
+    return list(events.split(body, received))
 
 
 def _time(milliseconds: int) -> datetime:
