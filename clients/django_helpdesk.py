@@ -33,7 +33,7 @@ from clients.helpdesk import (
 )
 from clients.http import HttpClient, segment
 from clients.http_helpdesk import HttpHelpdesk
-from clients.jsons import MALFORMED, NotUnderstood, decode
+from clients.jsons import MALFORMED, NotUnderstood, decode, decode_or_none
 from clients.media import File
 from clients.shared import Shared
 from clients.text import to_markdown
@@ -50,6 +50,8 @@ LONGEST_TITLE = 200
 LONGEST_STEM = 100
 """How much of a name is taken for the file system, in bytes: more than 255 in all make a 500."""
 
+_COLLECTIONS = ("/api/tickets/", "/api/followups/")
+"""What is always there: a proxy that answers 404 here speaks for a helpdesk that is being deployed."""
 _MERGED = re.compile(r"\[[^\]]*#(\d+)\]")
 """How the title of a comment begins that a merge brought from another ticket, in any language."""
 
@@ -248,8 +250,7 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error by what django-rest-framework says."""
-        path = response.request.url.path
-        if response.status_code == 404 and path.endswith(("/api/tickets/", "/api/followups/")):
+        if response.status_code == 404 and self.asked_for(response) in _COLLECTIONS:
             return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
         if response.status_code == 404:
             return NotFound("the helpdesk does not know it (any more)")
@@ -469,8 +470,8 @@ def _stored_name(name: str) -> str:
 def _refused(response: httpx.Response) -> ClientError:
     """Name the fields that were not taken; what is said of them may quote the customer."""
     try:
-        fields = sorted(str(name)[:60] for name in response.json())
-    except (ValueError, TypeError):
+        fields = sorted(str(name)[:60] for name in decode_or_none(response.content))
+    except MALFORMED:
         fields = []
     if fields == ["ticket"]:
         return NotFound("the helpdesk does not know the ticket (any more)")

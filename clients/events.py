@@ -162,8 +162,8 @@ def page_ids(body: bytes) -> set[str] | None:
         return None
 
 
-def split(body: bytes, received: int = 0) -> list[Entry]:
-    """Take an envelope apart. Raises `NotUnderstood` if the body is no JSON object.
+def split(body: bytes, received: int = 0) -> Iterator[Entry]:
+    """Take an envelope apart, entry by entry. Raises `NotUnderstood` if the body is no JSON object.
 
     An object other than `page` has no entries for us. `received` (ms) is the time of events that have none.
     """
@@ -173,8 +173,8 @@ def split(body: bytes, received: int = 0) -> list[Entry]:
     if not isinstance(envelope, dict):
         raise NotUnderstood
     if envelope.get("object") != "page":
-        return []
-    return [_entry(entry, received) for entry in _list(envelope.get("entry")) if isinstance(entry, dict)]
+        return iter(())
+    return (_entry(entry, received) for entry in _list(envelope.get("entry")) if isinstance(entry, dict))
 
 
 def parse(body: bytes) -> Event:
@@ -235,7 +235,7 @@ _plain_envelope = msgspec.json.Decoder(_PlainEnvelope).decode
 _plain = msgspec.json.Decoder(_PlainItem).decode
 
 
-def _plain_entries(body: bytes, received: int) -> list[Entry] | None:
+def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
     """Read an envelope as Meta writes nearly all of them, in a third of the time; None for any other."""
     if not body.isascii() or b"\\u0000" in body:
         return None
@@ -243,9 +243,9 @@ def _plain_entries(body: bytes, received: int) -> list[Entry] | None:
         envelope = _plain_envelope(body)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return [
+    return (
         Entry(entry.id, _milliseconds(entry.time) or received, entry.messaging, 0) for entry in envelope.entry
-    ]
+    )
 
 
 def _plain_item(page_id: str, raw: msgspec.Raw) -> Item | None:

@@ -8,6 +8,9 @@ import msgspec
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What reading JSON of another shape than the one that was promised may raise."""
 
+_LONG = 310
+"""From how many characters on a number may be beyond the range of floats."""
+
 
 class NotUnderstood(Exception):
     """The body is not JSON."""
@@ -26,11 +29,24 @@ def decode(body: bytes) -> Any:
         return _decode_odd(body)
 
 
+def decode_or_none(body: bytes) -> Any:
+    """Read JSON that only adds to what is known already, such as why something was refused."""
+    try:
+        return decode(body)
+    except NotUnderstood:
+        return None
+
+
 def _decode_odd(body: bytes) -> Any:
     try:
-        return _clean(json.loads(body))
+        return _clean(json.loads(body, parse_int=_whole_number))
     except (ValueError, RecursionError):
         raise NotUnderstood from None
+
+
+def _whole_number(digits: str) -> float:
+    """Read a whole number; beyond the range of floats it is infinite, as Python refuses very long ones."""
+    return int(digits) if len(digits) < _LONG else float(digits)
 
 
 def _clean(value: Any) -> Any:

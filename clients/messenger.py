@@ -23,7 +23,8 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.http import HttpClient, RestClient, segment
+from clients.http import LONGEST_WAIT, HttpClient, RestClient, segment
+from clients.jsons import MALFORMED, decode_or_none
 from clients.media import File
 from clients.text import one_line
 
@@ -160,9 +161,9 @@ class Messenger(RestClient):
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error by its code and subcode; its HTTP status says little, its text may be translated."""
         try:
-            error = response.json()["error"]
+            error = decode_or_none(response.content)["error"]
             code, subcode = int(error["code"]), int(error.get("error_subcode") or 0)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        except MALFORMED:
             return super().error(response)
         kind, words = _lookup(code, subcode)
         reason = f"{words} (Facebook error {code}{f'/{subcode}' if subcode else ''})"
@@ -224,10 +225,11 @@ def _time_to_regain_access(response: httpx.Response) -> float | None:
     https://developers.facebook.com/docs/graph-api/overview/rate-limiting
     """
     try:
-        usage = json.loads(response.headers["x-business-use-case-usage"])
+        usage = decode_or_none(response.headers["x-business-use-case-usage"].encode())
         minutes = [use["estimated_time_to_regain_access"] for uses in usage.values() for use in uses]
-        return 60.0 * max(minutes) or None
-    except (KeyError, ValueError, TypeError, AttributeError):
+        seconds = 60.0 * max(minutes)
+        return min(seconds, LONGEST_WAIT) if seconds > 0 else None
+    except MALFORMED:
         return None
 
 

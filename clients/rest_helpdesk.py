@@ -35,7 +35,7 @@ from clients.helpdesk import (
 )
 from clients.http import HttpClient, segment
 from clients.http_helpdesk import HttpHelpdesk
-from clients.jsons import MALFORMED, NotUnderstood, decode
+from clients.jsons import MALFORMED, NotUnderstood, decode, decode_or_none
 from clients.media import File
 
 TOLERANCE = 300.0
@@ -171,7 +171,7 @@ class RestHelpdesk(HttpHelpdesk):
         """Sort an error: a closed ticket and a missing thing have their own names."""
         if response.status_code == 409:
             return self._conflict(response)
-        if response.status_code in {404, 405} and _path(response).endswith(_COLLECTIONS):
+        if response.status_code in {404, 405} and self.asked_for(response) in _COLLECTIONS:
             return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
         if response.status_code in {404, 410}:
             return NotFound("the helpdesk does not know it (any more)")
@@ -185,8 +185,8 @@ class RestHelpdesk(HttpHelpdesk):
     def _conflict(self, response: httpx.Response) -> ClientError:
         """Tell a closed ticket from a create that is still under way with the same key."""
         try:
-            code = response.json()["error"]["code"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            code = decode_or_none(response.content)["error"]["code"]
+        except MALFORMED:
             code = ""
         if code == "ticket_closed":
             return TicketClosed("the ticket is closed")
@@ -269,17 +269,12 @@ def _event(value: Any, webhook_id: str) -> HelpdeskEvent | None:
     )
 
 
-def _path(response: httpx.Response) -> str:
-    """Return the path that was asked for as it was sent: an id may hold a slash."""
-    return response.request.url.raw_path.partition(b"?")[0].decode("ascii")
-
-
 def _what_was_wrong(response: httpx.Response) -> str:
     """Return the code and the field that an error names; its message may quote the customer."""
     try:
-        error = response.json()["error"]
+        error = decode_or_none(response.content)["error"]
         named = [str(error[key]) for key in ("code", "field") if error.get(key)]
-    except (ValueError, RecursionError, *MALFORMED):
+    except MALFORMED:
         return ""
     return f" ({': '.join(name[:60] for name in named)})" if named else ""
 

@@ -426,6 +426,7 @@ _ENTITIES = {
     "!": "&#33;",
     ":": "&#58;",
     '"': "&quot;",
+    "^": "&#94;",
 }
 # Of each mark: what may open something, and what may close it.
 _PAIRS = {
@@ -442,6 +443,7 @@ def to_markdown(text: str) -> str:
     Only what CommonMark, GitHub's extensions or older dialects would act on is escaped; a URL that they would
     act on becomes a link to itself, which works everywhere. White space at the ends of lines is dropped.
     """
+    text = re.sub(r"\A[\s\ufeff]+", "", text)  # a byte order mark is none of the first line's to renderers
     text = "\n".join(line.strip() for line in text.splitlines())
     escaped = _SPECIAL_OR_URL.sub(_escape(text), text)
     return re.sub(r"(?<=[^\n])\n(?=[^\n])", "  \n", escaped)
@@ -542,13 +544,13 @@ def _ascii(host: str) -> str:
         return host
 
 
-_LABEL = re.compile(r"[\\`*~\[\]<>\"]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,32};)")
+_LABEL = re.compile(r"[\\`*~\[\]<>\"]|^\^|!(?=\[)|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,32};)")
 _UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f()<>\[\]\"`\\\s]")
 
 
 def link(label: str, url: str) -> str:
     """Write a markdown link. A URL that is not of the web, a place, mail or telephone is shown as text."""
-    label = one_line(label) or url
+    label = one_line(label) or one_line(url)
     target = _target(url)
     return f"[{_label(label)}]({target})" if target else to_markdown(f"{label} ({url.strip()})")
 
@@ -558,7 +560,7 @@ def image(name: str, url: str) -> str:
     if not _target(url):
         return link(name, url)
     # Showdown looks for addresses in the HTML that it made, even in attributes.
-    shown = _label(one_line(name) or url)
+    shown = _label(one_line(name) or one_line(url))
     return f"![{_ADDRESSES.sub(_entity, shown)}]({_target(url)})"
 
 
@@ -570,7 +572,9 @@ def _entity(char: re.Match[str]) -> str:
 
 
 def _label(text: str) -> str:
-    return _LABEL.sub(_escaped, text)
+    escaped = _LABEL.sub(_escaped, text)
+    # markdown-it takes a backslash for a part of an address, even in a label: behind a word of five letters.
+    return escaped.replace("://", "&#58;//") if "\\" in escaped else escaped
 
 
 def _target(url: str) -> str:

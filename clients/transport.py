@@ -208,6 +208,7 @@ https://www.iana.org/assignments/ipv6-address-space
 _NOT_HOSTS = [
     ipaddress.ip_network(network)
     for network in (
+        "192.0.0.0/24",  # protocols (RFC 6890), as younger versions of Python know
         "192.88.99.0/24",  # relays of 6to4 (RFC 7526)
         "2001::/32",  # Teredo (RFC 4380), and
         "2002::/16",  # 6to4: tunnels to an address of IPv4

@@ -4,9 +4,11 @@ import asyncio
 import gc
 import hmac
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import ParamSpec, TypeVar
@@ -50,12 +52,16 @@ TAKEN, ACCEPTED = Response(), Response(status_code=202)
 
 @dataclass(frozen=True)
 class MessengerDoor:
-    """Takes Meta's webhooks. An ASGI application: Starlette's request and response would cost as much."""
+    """Takes Meta's webhooks. An ASGI application: Starlette's request and response would cost as much.
+
+    Of each app one large body is read at a time: what is read of one can take thirty times its length.
+    """
 
     settings: Settings
     intake: Intake
     bodies: Bodies
     counters: Counters
+    turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take events."""
@@ -84,12 +90,16 @@ class MessengerDoor:
             secret = await _apart(len(body), self._signed_with, body, header)
             if not secret:
                 raise self._refused()
-            parts = _parts(self._rows(body, secret))
-            while (rows := await _apart(len(body), next, parts, None)) is not None:
-                await _store(rows, self.intake, self.counters)
+            async with self.turns[secret] if len(body) > LARGE else nullcontext():
+                await self._store(body, secret)
         finally:
             self.bodies.release(body)
         return TAKEN
+
+    async def _store(self, body: bytes, secret: str) -> None:
+        parts = _parts(self._rows(body, secret))
+        while (rows := await _apart(len(body), next, parts, None)) is not None:
+            await _store(rows, self.intake, self.counters)
 
     def _refused(self) -> HTTPException:
         self.counters.refused.labels("messenger").inc()
@@ -124,14 +134,15 @@ class MessengerDoor:
         """Read a body that was signed with this secret; None stands for what is not stored."""
         entries, secrets = _entries(body), self.settings.secrets_by_page
         left = LeftOut()
-        if not entries:
-            left.add("body_not_understood" if entries is None else "nothing_for_a_page")
+        entry: events.Entry | None = None
         for entry in entries or ():
             if secrets.get(entry.page_id) == secret:
                 yield from self._rows_of(entry, left)
             else:
                 left.add("another_app" if entry.page_id in secrets else "unknown_page", page=entry.page_id)
                 yield None
+        if entry is None:
+            left.add("body_not_understood" if entries is None else "nothing_for_a_page")
         left.tell(self.counters)
 
     def _rows_of(self, entry: events.Entry, left: "LeftOut") -> Iterator[Row | None]:
@@ -249,7 +260,7 @@ async def _store(rows: Sequence[Row], intake: Intake, counters: Counters) -> Non
         raise HTTPException(503, "The events could not be stored; send them again.") from None
 
 
-def _entries(body: bytes) -> list[events.Entry] | None:
+def _entries(body: bytes) -> Iterator[events.Entry] | None:
     try:
         return events.split(body, int(time.time() * 1000))
     except NotUnderstood:

@@ -46,9 +46,19 @@ def _formatter(part: str) -> logging.Formatter:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             add_part,
+            _written_out,
             _renderer(),
         ],
     )
+
+
+def _written_out(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Write characters out that a terminal acts on, or that are not seen: ids are what others chose."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            shown = (char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in value)
+            event[key] = "".join(shown)
+    return event
 
 
 def _renderer() -> structlog.typing.Processor:

@@ -32,7 +32,7 @@ from clients.transport import is_public
 from tests.conftest import WEBHOOK_SECRET
 
 NOT_PUBLIC = """
-    0.0.0.0 10.0.0.1 100.64.0.1 127.0.0.1 169.254.169.254 172.16.0.1 192.0.0.1 192.0.2.1 192.88.99.1
+    0.0.0.0 10.0.0.1 100.64.0.1 127.0.0.1 169.254.169.254 172.16.0.1 192.0.0.1 192.0.0.8 192.0.2.1 192.88.99.1
     192.168.0.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255
     :: ::1 ::10.0.0.1 ::8.8.8.8 ::ffff:10.0.0.1 ::ffff:8.8.8.8 ::ffff:0:8.8.8.8 64:ff9b::10.0.0.1
     64:ff9b::8.8.8.8 64:ff9b:1::1 64:ff9b:1::8.8.8.8 100::1 2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2
@@ -150,6 +150,7 @@ def test_what_is_no_id_reaches_no_other_path(client: str, call: str, id_: str) -
 
 def test_every_method_that_calls_is_tested_here() -> None:
     others = {"call", "error", "failures", "now", "remote_now", "open_attachment", "receive", "may_receive"}
+    others |= {"asked_for"}
     for class_, calls in ((Helpdesk, OF_A_HELPDESK), (Messenger, OF_MESSENGER)):
         methods = {name for name in dir(class_) if callable(getattr(class_, name)) and name[0] != "_"}
         assert methods - others - {"check_secret", "clock"} == calls.keys()

@@ -3,17 +3,18 @@
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 
 from clients.django_helpdesk import DjangoHelpdesk
-from clients.errors import Away, NotFound, TicketClosed, Unauthorized, Unavailable
+from clients.errors import Away, NotFound, RejectedError, TicketClosed, Unauthorized, Unavailable
 from clients.helpdesk import (
     SOURCE,
     SYSTEM,
@@ -780,6 +781,41 @@ def test_a_webhook_with_another_secret_is_refused(helpdesk: DjangoHelpdesk) -> N
 def test_a_webhook_that_is_not_understood_is_told(helpdesk: DjangoHelpdesk, body: bytes) -> None:
     with pytest.raises(WebhookNotUnderstood):
         helpdesk.receive(body, {}, SECRET)
+
+
+LONG = "9" * 5000
+
+
+def _adapter_of(answer: Callable[[httpx.Request], httpx.Response]) -> DjangoHelpdesk:
+    http = HttpClient(httpx.MockTransport(answer))
+    return DjangoHelpdesk(http, base_url="http://127.0.0.1:9", api_token="token", webhook_secret=SECRET)
+
+
+def test_a_number_too_long_for_python_hides_no_comment() -> None:
+    said = {"id": 5, "comment": "Hello", "public": True, "user": 2, "date": "2026-11-22T20:15:03Z"}
+    followup = said | {"title": "", "followupattachment_set": [], "time_spent": "LONG"}
+    ticket = {"id": 1, "status": 1, "description": "", "followup_set": [followup], "on_hold": "LONG"}
+    body = json.dumps({"ticket": ticket, "followup_id": 5}).replace('"LONG"', LONG).encode()
+    event = _adapter_of(lambda _: httpx.Response(500)).receive(body, {}, SECRET)
+    assert event
+    assert event.comment
+    assert event.comment.body == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("more", "named"), [(LONG, "priority, x"), ("[" * 5000, "without a reason"), ("null", "priority, x")]
+)
+def test_a_refusal_names_its_fields_whatever_stands_in_them(more: str, named: str) -> None:
+    content = f'{{"priority": ["no"], "x": {more}}}'.encode()
+    helpdesk = _adapter_of(lambda _: httpx.Response(400, content=content))
+    with pytest.raises(RejectedError, match=named):
+        helpdesk.get_ticket("1")
+
+
+@pytest.mark.parametrize("id_", ["api/tickets", "x/api/followups", "tickets"])
+def test_a_ticket_that_is_not_there_is_no_outage_whatever_its_id(id_: str) -> None:
+    with pytest.raises(NotFound):
+        _adapter_of(lambda _: httpx.Response(404)).get_ticket(id_)
 
 
 @pytest.mark.parametrize("secret", ["short", "with spaces in between them", "ąęśćżźółń-ąęśćżźółń"])

@@ -85,7 +85,7 @@ class Doors:
     def queue(self, thread: str = QUEUE) -> list[dict[str, Any]]:
         """Return the bodies of the events that wait in a thread."""
         found: Any = self.store.zrange(f"mc:jobs:{thread}", 0, -1)
-        return [json.loads(event.split(b" ", 3)[3]) for event in found]
+        return [json.loads(event.split(b" ", 3)[3], parse_int=float) for event in found]
 
     def stored(self) -> set[str]:
         """Return the names of what the inbox keeps, but for counters and the queue of wake-ups."""
@@ -308,6 +308,29 @@ def test_what_is_left_out_of_a_body_is_logged_once_for_each_reason(doors: Doors)
 
 def test_a_signed_body_of_too_many_objects_to_look_at_before_is_taken(doors: Doors) -> None:
     assert doors.meta(envelope(*[{"id": PAGE_A}] * 100_001, entry(item("m_1")))) == 200
+    assert mids(doors.queue()) == ["m_1"]
+
+
+LONG = "9" * 5000
+ITEM, ENTRY = json.dumps(item("m_1")), json.dumps(entry(item("m_1")))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"object": "page", "x": {LONG}, "entry": [{ENTRY}]}}',
+        f'{{"object": "page", "entry": [{{"id": {LONG}, "messaging": [{{}}]}}, {ENTRY}]}}',
+        f'{{"object": "page", "entry": [{LONG}, {ENTRY}]}}',
+        f'{{"object": "page", "entry": [{{"time": {LONG}, {ENTRY[1:].replace("time", "x")}]}}',
+        f'{{"object": "page", "entry": [{ENTRY[:-2]}, {LONG}]}}]}}',
+        f'{{"object": "page", "entry": [{ENTRY[:-2]}, {{"sender": {{"id": {LONG}}}}}]}}]}}',
+        f'{{"object": "page", "entry": [{ENTRY[:-4]}, "seq": -{LONG}}}}}]}}]}}',
+        f'{{"object": "page", "entry": [{ENTRY.replace("1795382999900", LONG)}]}}',
+        f'{{"object": "page", "entry": [{ENTRY[:-4]}, "attachments": [{LONG}]}}}}]}}]}}',
+    ],
+)
+def test_a_number_too_long_for_python_costs_no_event(doors: Doors, body: str) -> None:
+    assert doors.meta(body.encode()) == 200
     assert mids(doors.queue()) == ["m_1"]
 
 
@@ -542,6 +565,16 @@ def test_a_webhook_that_is_not_understood_is_a_bad_request(doors: Doors, body: b
 
 def test_half_an_emoji_in_a_comment_is_no_fault_of_the_server(doors: Doors) -> None:
     assert doors.helpdesk(REPLY.replace(b"**Anna**", rb"\ud83d")) in {202, 400}
+
+
+@pytest.mark.parametrize("key", ["type", "ticket", "desk_id", "source", "comment", "body", "url"])
+def test_a_number_too_long_for_python_costs_no_comment(doors: Doors, key: str) -> None:
+    body = payload("helpdesk/comment_with_file").decode()
+    body = body.replace(f'"{key}":', f'"x": {LONG}, "{key}":')
+    assert LONG in body
+
+    assert doors.helpdesk(body.encode()) == 202
+    assert len(doors.queue(f"out:{PAGE_A}:{PSID}")) == 1
 
 
 def test_a_large_webhook_of_the_helpdesk_is_refused(doors: Doors) -> None:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients import events
 from clients.events import (
     Attachment,
     Echo,
+    Entry,
     Event,
     Item,
     Message,
@@ -22,7 +24,6 @@ from clients.events import (
     mark,
     page_ids,
     parse,
-    split,
 )
 from clients.jsons import NotUnderstood
 from tests.conftest import PAYLOADS, payload
@@ -30,6 +31,11 @@ from tests.conftest import PAYLOADS, payload
 THREAD = Thread("107381679302250", "7623554920995436")
 SENT = 1795382999900
 STICKER = "https://scontent.xx.fbcdn.net/v/t39.1997-6/4_n.png"
+
+
+def split(body: bytes, received: int = 0) -> list[Entry]:
+    """Take an envelope apart."""
+    return list(events.split(body, received))
 
 
 def _time(milliseconds: int) -> datetime:
@@ -334,6 +340,18 @@ def test_nul_characters_are_dropped() -> None:
 
 def test_a_number_that_no_float_holds_costs_no_event() -> None:
     assert _parsed('{"mid": "m_1", "text": "hi", "x": 1e999, "y": NaN, "z": -Infinity}').text == "hi"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "9" * 400, "1" * 10**6])
+def test_a_number_too_long_for_python_costs_no_event(number: str) -> None:
+    assert _parsed(f'{{"mid": "m_1", "text": "hi", "x": {number}}}').text == "hi"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 400])
+def test_an_event_with_a_number_too_long_for_python_has_one_key_and_one_external_id(number: str) -> None:
+    body = b'{"object": "page", "entry": [{"id": "1", "messaging": [{"sender": {"id": "2"}, "optin": %s}]}]}'
+    (first,), (second,) = (split(body % number.encode())[0].items() for _ in range(2))
+    assert (first.key, external_id(first.body)) == (second.key, external_id(second.body))
 
 
 def test_an_id_of_forty_digits_is_still_an_id() -> None:

@@ -36,7 +36,7 @@ from clients.helpdesk import (
     Requester,
     Ticket,
 )
-from clients.http import LATE, HttpClient, guarded
+from clients.http import LATE, LONGEST_WAIT, HttpClient, guarded
 from clients.media import File
 from clients.rest_helpdesk import RestHelpdesk
 from clients.shared import Shares
@@ -292,6 +292,28 @@ def test_each_status_has_its_sort(status: int, body: Any, sort: type[ClientError
     assert failure.value.side == "helpdesk"
 
 
+@pytest.mark.parametrize("id_", ["x/tickets", "tickets", "attachments", "../tickets", "tickets?", "/tickets"])
+def test_a_ticket_that_is_not_there_is_no_outage_whatever_its_id(id_: str) -> None:
+    helpdesk = _answering(404, {})
+    with pytest.raises(NotFound):
+        helpdesk.get_ticket(id_)
+    with pytest.raises(NotFound):
+        helpdesk.comment_by_external_id(id_, "m_1")
+    with pytest.raises(NotFound):
+        helpdesk.add_comment(id_, _new_comment("m_1"), "key")
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_an_api_that_is_not_there_is_an_outage(status: int) -> None:
+    helpdesk = _answering(status, {})
+    with pytest.raises(Away):
+        helpdesk.find_open_ticket(PAGE_A, "1")
+    with pytest.raises(Away):
+        helpdesk.create_ticket(_new_ticket("m_1"), "key")
+    with pytest.raises(Away):
+        helpdesk.upload(_file(), "key")
+
+
 @pytest.mark.parametrize(("status", "sort"), [(429, RateLimited), (503, Unavailable)])
 def test_retry_after_is_passed_on(status: int, sort: type[RateLimited | Unavailable]) -> None:
     with pytest.raises(sort) as failure:
@@ -304,6 +326,30 @@ def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
     with pytest.raises(RateLimited) as failure:
         _get(_answering(429, Retry_After=value))
     assert failure.value.retry_after is None
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 8, "9" * 400])
+def test_a_retry_after_is_no_longer_than_anybody_waits(value: str) -> None:
+    with pytest.raises(RateLimited) as failure:
+        _get(_answering(429, Retry_After=value))
+    assert failure.value.retry_after == LONGEST_WAIT
+
+
+def test_an_answer_with_a_number_too_long_for_python_is_read() -> None:
+    content = b'{"ticket": {"id": "1", "config": {"x": %s}}}' % (b"9" * 5000)
+    assert _get(Site(lambda _: httpx.Response(200, content=content)).helpdesk).id == "1"
+
+
+def test_a_number_too_long_for_python_does_not_hide_that_a_ticket_is_closed() -> None:
+    content = b'{"error": {"code": "ticket_closed", "x": %s}}' % (b"9" * 5000)
+    with pytest.raises(TicketClosed):
+        _get(Site(lambda _: httpx.Response(409, content=content)).helpdesk)
+
+
+def test_a_number_too_long_for_python_does_not_hide_which_field_is_refused() -> None:
+    content = b'{"error": {"code": "invalid", "field": "title", "x": %s}}' % (b"9" * 5000)
+    with pytest.raises(RejectedError, match=r"\(invalid: title\)"):
+        _get(Site(lambda _: httpx.Response(422, content=content)).helpdesk)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff", b"{"])

@@ -21,7 +21,7 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.http import HttpClient
+from clients.http import LONGEST_WAIT, HttpClient
 from clients.media import File
 from clients.messenger import _ERRORS, Messenger, Profile, appsecret_proof, attachment_kind
 from tests.conftest import PAGE_A, SECRET_A
@@ -123,6 +123,10 @@ class Site:
 def _answering(status: int, body: Any = None, **headers: str) -> Messenger:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Site(lambda _: httpx.Response(status, json=body, headers=named)).messenger
+
+
+def _saying(status: int, content: bytes) -> Messenger:
+    return Site(lambda _: httpx.Response(status, content=content)).messenger
 
 
 def _refusing(code: Any, subcode: Any = None, status: int = 400, **more: Any) -> Messenger:
@@ -298,6 +302,18 @@ def test_a_code_that_is_none_is_a_client_error(code: Any) -> None:
     assert isinstance(_failure(_refusing(code)), ClientError)
 
 
+@pytest.mark.parametrize("more", ["9" * 5000, "[" * 5000 + "]" * 5000], ids=["a long number", "depth"])
+def test_what_stands_beside_a_code_hides_it_only_if_nobody_can_read_it(more: str) -> None:
+    body = f'{{"error": {{"code": 190, "x": {more}}}}}'.encode()
+    sort = Unauthorized if more.isdecimal() else RejectedError
+    assert type(_failure(_saying(400, body))) is sort
+
+
+def test_a_profile_with_a_number_too_long_for_python_is_read() -> None:
+    body = b'{"name": "Ann", "timezone": %s}' % (b"9" * 5000)
+    assert _saying(200, body).profile(PSID) == Profile("Ann")
+
+
 def _usage(*minutes: Any) -> str:
     uses = [{"type": "messenger", "estimated_time_to_regain_access": one} for one in minutes]
     return json.dumps({PAGE_A: uses})
@@ -311,6 +327,12 @@ def _usage(*minutes: Any) -> str:
         (_usage(0), None),
         (_usage(), None),
         (_usage("5"), None),
+        (_usage(10**400), None),
+        (_usage(10**6), LONGEST_WAIT),
+        (_usage(float("inf")), LONGEST_WAIT),
+        (_usage(float("nan")), None),
+        (_usage(-1), None),
+        ("[" * 5000, None),
         ("no JSON", None),
         ("[]", None),
         ('{"1": {}}', None),

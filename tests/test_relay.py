@@ -572,6 +572,23 @@ def away() -> Away:
     return Away("it is down")
 
 
+# --- Odd bodies. ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("odd", ["seq", "timestamp", "attachments"])
+def test_a_number_too_long_for_python_costs_no_message(world: World, odd: str) -> None:
+    said = {"mid": "m_1", "text": "hello", odd: "LONG"}
+    people = {"sender": {"id": PSID}, "recipient": {"id": PAGE_A}, "timestamp": SENT_AT, "message": said}
+    body = {
+        "object": "page",
+        "entry": [{"id": PAGE_A, "time": SENT_AT, "messaging": [people | {odd: "LONG"}]}],
+    }
+    world.receive_body(json.dumps(body).replace('"LONG"', "9" * 5000).encode())
+    assert world.work()
+
+    assert [ticket.new.body for ticket in world.desk.tickets.values() if ticket.new] == ["hello"]
+
+
 # --- A fault of the helpdesk: is it down, or is it this event? ------------------------------------------
 
 

@@ -269,6 +269,24 @@ def test_a_label_that_was_live_is_text(render: Render, text: str) -> None:
     assert dangers(render(link(text, "https://desk.example/1")), f"{text} desk.example") == []
 
 
+@pytest.mark.parametrize("text", ["# a", "> a", "~~~a", "- a", "***"])
+def test_what_stands_behind_a_byte_order_mark_is_text(render: Render, text: str) -> None:
+    for name, source in render(to_markdown(f"\ufeff{text}")).items():
+        assert {tag for tag, _ in Elements(source).found} == {"p"}, name
+
+
+@pytest.mark.parametrize("address", ["a\n# b", "a\n: b", "a\n\n- b", "a\n|-|-|", "a\r\n\r\n***"])
+def test_an_address_of_several_lines_without_a_title_is_one_link(render: Render, address: str) -> None:
+    for write, made in ((link, {"p", "a"}), (image, {"p", "img"})):
+        for name, source in render(write("\x1c", f"https://desk.example/{address}")).items():
+            assert {tag for tag, _ in Elements(source).found} == made, name
+
+
+def test_a_picture_whose_name_looks_like_a_footnote_is_a_picture(render: Render) -> None:
+    for name, source in render(image("^1", "https://desk.example/1.png")).items():
+        assert [tag for tag, _ in Elements(source).found if tag != "p"] == ["img"], name
+
+
 @settings(derandomize=True, max_examples=700, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=HOSTILE)
 def test_no_text_becomes_a_tag_a_picture_or_a_foreign_link(render: Render, text: str) -> None:

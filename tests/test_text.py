@@ -302,9 +302,9 @@ def test_ordinary_text_stays_unchanged(text: str) -> None:
         ("a\n    b", "a  \nb"),
         (
             "https://x.y/_a_ (https://x.y/*b) c*",
-            r"[https://x.y/\_a\_](https://x.y/_a_) ([https://x.y/\*b](https://x.y/*b)) c\*",
+            r"[https&#58;//x.y/\_a\_](https://x.y/_a_) ([https&#58;//x.y/\*b](https://x.y/*b)) c\*",
         ),
-        ("see https://x.y/*a*(b).", r"see [https://x.y/\*a\*(b)](https://x.y/*a*%28b%29)."),
+        ("see https://x.y/*a*(b).", r"see [https&#58;//x.y/\*a\*(b)](https://x.y/*a*%28b%29)."),
         ("www.example.com/_a_/x", r"[www.example.com/\_a\_/x](http://www.example.com/_a_/x)"),
     ],
 )

@@ -70,6 +70,10 @@ class Plan:
         return max(5, min(50, int(self.duration / 12)))
 
     @property
+    def flood(self) -> float:
+        return min(20.0, max(5.0, self.duration * 0.05))
+
+    @property
     def soak(self) -> float:
         """At least so long; what the parts before it left of the time is added."""
         return self.duration * 0.12 if self.duration >= 150 else 0.0
@@ -151,6 +155,8 @@ class Run:
         found = [proofs.restarts(self._system, people, self._plan.restarts)]
         while people.total < 2 * LEAST:  # they resume so soon that few messages come meanwhile
             people.write()
+        self._settle()
+        found += proofs.flood(self._system, people, f"{self._seed} proofs", self._plan.flood)
         self._settle()
         if self._plan.soak:
             left = self._ends - time.monotonic()

@@ -1,4 +1,4 @@
-"""What goes wrong: processes are killed, stopped and told to end; both sides have bad days. Seeded."""
+"""What goes wrong: processes are killed, stopped and ended; both sides have bad days; floods. Seeded."""
 
 import contextlib
 import random
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from tests.chaos.flood import Flood
 from tests.chaos.loops import Loop
 from tests.chaos.system import LEASE, System
 
@@ -85,12 +86,16 @@ class Havoc:
 
     def __init__(self, system: System, seed: str, *, outage: float, pace: float = 2.5) -> None:
         self._system, self._outage, self._pace = system, outage, pace
-        self._random = {name: random.Random(f"{seed} {name}") for name in ("signals", "helpdesk", "meta")}
+        self._random = {
+            name: random.Random(f"{seed} {name}") for name in ("signals", "helpdesk", "meta", "flood")
+        }
         self._decks: dict[str, Iterator[Any]] = {
             "signals": _deck(self._random["signals"], VICTIMS),
             "helpdesk": _deck(self._random["helpdesk"], [*HELPDESK, "refuses connections"]),
             "meta": _deck(self._random["meta"], list(META)),
         }
+        self._floods = Flood(system, seed)
+        self._decks["flood"] = _deck(self._random["flood"], list(self._floods.kinds))
         self._desk_in_use = threading.Lock()
         self.recent: list[str] = []
         self.done: Counter[str] = Counter()
@@ -110,6 +115,7 @@ class Havoc:
             Loop("the helpdesk's faults", self._helpdesk),
             Loop("Meta's faults", self._meta),
             Loop("the helpdesk's outage", stop_the_helpdesk),
+            Loop("the flood", self._flood),
         ]
 
     def _note(self, where: str, what: str) -> None:
@@ -145,6 +151,13 @@ class Havoc:
         timer = threading.Timer(seconds, resume)
         timer.daemon = True
         timer.start()
+
+    def _flood(self) -> float:
+        name = next(self._decks["flood"])
+        self._note("somebody", name)
+        self.done["floods"] += 1
+        self._floods.kinds[name]()
+        return self._random["flood"].uniform(0.4, 1.6) * self._pace
 
     def _helpdesk(self) -> float:
         chance, name = self._random["helpdesk"], next(self._decks["helpdesk"])

@@ -1,4 +1,5 @@
-"""What a random run does not show: work resumes after each restart of the store, and nothing grows."""
+"""What a random run does not show: work resumes after each restart of the store, a flood holds nobody up, and
+nothing grows."""
 
 import itertools
 import statistics
@@ -10,11 +11,17 @@ from dataclasses import dataclass
 import psutil
 
 from sandbox.stack import until
+from tests.chaos.flood import Flood, memory
 from tests.chaos.loops import running
 from tests.chaos.people import People
+from tests.chaos.records import read_journal
 from tests.chaos.system import System
 
 RESUMES_WITHIN = 5.0
+ANSWERED_WITHIN = 1.0
+"""How long the answer to an honest webhook may take during a flood, in seconds."""
+MEMORY = 200 * 2**20
+"""How much memory the web process may ever have, in bytes."""
 GROWTH = 1.05
 """How much larger a figure may be in the last third of a soak than in the middle one."""
 IN_FLIGHT = (
@@ -65,6 +72,26 @@ def _resumes(system: System, people: People, psid: str) -> float:
     people.say(psid, 1)
     until("a message is relayed after the store was restarted", lambda: system.tickets(psid), 60)
     return time.monotonic() - began
+
+
+def flood(system: System, people: People, seed: str, length: float) -> Iterator[Proof]:
+    """Let a tenant flood, and hostile clients do what they can, all at once, while the others write."""
+    floods, began = Flood(system, seed), time.time()
+    with running([*people.loops(), *floods.loops()]):
+        time.sleep(length)  # the length of the flood
+    lines = read_journal(system.folder / "meta.jsonl")
+    honest = [line for line in lines if line["kind"] == "webhook" and line["began"] >= began]
+    took = [line["at"] - line["began"] for line in honest] or [length]
+    refused = Counter(line["answer"] for line in honest if not line["answer"].startswith("2"))
+    said = ", ".join(f"{count} of {what}" for what, count in sorted(floods.brought.items()))
+    says = (
+        f"a flood of {length:.0f} s ({said}): {len(honest)} honest webhooks were answered within "
+        f"{statistics.median(took):.3f} s (half of them), {max(took):.2f} s (the slowest); "
+        f"{sum(refused.values())} were refused"
+    )
+    yield Proof(says, max(took) <= ANSWERED_WITHIN and not refused and floods.brought["200"] > 0)
+    size = memory(system)
+    yield Proof(f"the web process had {size / 2**20:.0f} MB at most", 0 < size < MEMORY)
 
 
 def soak(system: System, people: People, length: float) -> Iterator[Proof]:

@@ -27,3 +27,4 @@ def test_a_minute_in_which_everything_goes_wrong_loses_doubles_and_disorders_not
 
     assert run.returncode == 0, told
     assert "5 restarts of the store in a row" in told
+    assert "a flood of 5 s" in told

@@ -192,6 +192,26 @@ def test_a_signed_body_of_very_many_items_holds_nobody_up(web: Web, body: bytes)
     assert web.process.log.stat().st_size < 10_000
 
 
+def test_many_large_bodies_of_one_app_stay_within_the_memory(web: Web) -> None:
+    body = b'{"object":"page","entry":[' + b",".join([b'{"x":{}}'] * 200_000) + b"]}"
+    headers = {"X-Hub-Signature-256": sign(body, SECRET_A)}
+    answers: list[int] = []
+
+    def bring() -> None:
+        answers.append(web.http.post(PATH, content=body, headers=headers, timeout=60).status_code)
+
+    senders = [Thread(target=bring) for _ in range(6)]
+    for sender in senders:
+        sender.start()
+    slowest = web.slowest()
+    for sender in senders:
+        sender.join()
+
+    assert answers == [200] * 6
+    assert slowest < 1
+    assert web.memory() < MEMORY
+
+
 def test_endless_headers_are_cut_off(web: Web, attacked: Callable[..., float]) -> None:
     many = [b"".join(b"x-%d: %s\r\n" % (n, b"v" * 1000) for n in range(1000))] * 20
 

@@ -14,14 +14,13 @@ from markdown_it.token import Token
 
 from clients.media import disposition_filename, safe_filename
 from clients.text import image, link, split_text, to_markdown, to_plain_text
-from tests.fuzz import known
 from tests.fuzz.runs import Fault, bounded
 
 LIMITS = (2, 3, 10, 160, 2000)
 """How long a part may be, in UTF-16 code units; no part fits into less than two."""
 LONGEST_NAME = 120
 PLANTED = re.compile(r"word[0-9]+x")
-RENDERER = MarkdownIt("commonmark", {"html": True, "linkify": not known.LINKIFY_EATS_AN_ESCAPE})
+RENDERER = MarkdownIt("commonmark", {"html": True, "linkify": True})
 RENDERER.enable(["table", "strikethrough", "linkify"])
 RENDERER.validateLink = lambda url: True  # type: ignore[method-assign]  # others look at no address
 LINKED = re.compile("(https?:|ftp:|geo:|mailto:|tel:|//)", re.IGNORECASE)
@@ -93,12 +92,9 @@ class Texts:
 
     def check(self, sample: Text) -> None:
         """Put it through all that reads or writes texts."""
-        text = sample.text
-        if known.A_BACKSLASH_OPENS_AN_ADDRESS:
-            text = re.sub(r"\\+(?=https?:)", "", text, flags=re.IGNORECASE)
         for check in (_check_markdown, _check_links, _check_plain, _check_parts, _check_names):
             with bounded(check.__name__.removeprefix("_check_")):
-                check(text)
+                check(sample.text)
 
     def dump(self, sample: Text) -> bytes:
         """Write it, halves of surrogate pairs too."""
