@@ -13,10 +13,11 @@ import redis
 from celery import Celery
 
 from benchmarks.bodies import PAGE_ID, SECRET, Bodies, psid
-from benchmarks.product import WEBHOOK_SECRET, Product
+from benchmarks.product import QUEUES, WEBHOOK_SECRET, Product
 from sandbox.helpdesk.webhooks import sign
 from sandbox.meta.webhooks import signed_headers
 from sandbox.stack import until
+from tasks.celery import WAKE_UPS
 
 HANDS = 8
 IN, OUT = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
@@ -51,9 +52,10 @@ class Feeder:
     def send_tasks(self, name: str, count: int) -> float:
         """Send tasks, and return when the first one was sent, in seconds since 1970."""
         with Celery(broker=self._product.broker, set_as_current=False) as app:
+            app.conf.broker_transport_options = {"global_keyprefix": QUEUES}
             began = time.time()
             for number in range(count):
-                app.send_task(name, [number], queue="connector", ignore_result=True)
+                app.send_task(name, [number], queue=WAKE_UPS, ignore_result=True)
         return began
 
     def created(self) -> int:

@@ -91,7 +91,7 @@ def _start(bench: Bench, product: Product, name: str) -> None:
 
     def beat() -> None:
         product.start("beat")
-        until("a sweep was sent", lambda: product.store.llen(SWEEPS))
+        until("a sweep was sent", lambda: product.waiting(SWEEPS))
 
     def worker() -> None:
         _post(product, Bodies(senders=1).one()[0])

@@ -16,6 +16,8 @@ from connector import embedded
 from connector.settings import Settings
 from sandbox.stack import free_port
 
+QUEUES = "mc:celery:"
+"""What begins the names of Celery's queues in the store."""
 WEBHOOK_SECRET = "whsec_" + "QUJD" * 8
 COMMANDS = {
     "web": ["-m", "connector", "web"],
@@ -84,6 +86,10 @@ class Product:
     def broker(self) -> str:
         """Return the address of the store, which is the broker as well."""
         return str(self._settings["redis_url"])
+
+    def waiting(self, queue: str) -> int:
+        """Return how many of Celery's messages wait in a queue."""
+        return int(self.store.llen(QUEUES + queue))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from benchmarks.plain_tasks import EMPTY, ONE_POST
 from benchmarks.processes import OTHER_CORE, pinned, usage
 from benchmarks.product import Product
 from sandbox.stack import until
+from tasks.celery import WAKE_UPS
 
 ROUNDS = 3
 MESSAGES = 2000
@@ -91,7 +92,7 @@ def _cases(product: Product, feeder: Feeder, count: int) -> dict[str, Callable[[
 
 def _empty_tasks(product: Product, feeder: Feeder, count: int) -> float:
     began = feeder.send_tasks(EMPTY, count)
-    until("the queue is empty", lambda: not product.store.llen("connector"), 120)
+    until("the queue is empty", lambda: not product.waiting(WAKE_UPS), 120)
     return count / (time.time() - began)
 
 
