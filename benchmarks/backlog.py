@@ -41,7 +41,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many events of how many people wait, and for how long waiting is watched (seconds)."""
+    """How many events of how many people wait, and for how long waiting is watched (seconds).
+
+    It settles first: what was in hand is put off, and the store forgets who had claimed it.
+    """
 
     events: int = 100_000
     people: int = 50_000
@@ -49,11 +52,22 @@ class Sizes:
     crowd: int = 10_000
     slow_replies: int = 100
     slow: float = 5.0
+    settles: float = 17.0
     watched: float = 20.0
     probes: int = 20
 
 
-QUICK = Sizes(events=400, people=200, steady=200, crowd=200, slow_replies=20, slow=1.0, watched=2.0, probes=3)
+QUICK = Sizes(
+    events=400,
+    people=200,
+    steady=200,
+    crowd=200,
+    slow_replies=20,
+    slow=1.0,
+    settles=1.0,
+    watched=2.0,
+    probes=3,
+)
 _first_people = itertools.count(1_000_000, 1_000_000)
 
 
@@ -193,7 +207,7 @@ def _age(bench: Bench, product: Product, case: str, truth: float) -> None:
 
 def _waiting(bench: Bench, product: Product, case: str, sizes: Sizes) -> None:
     """Note what the parts that wait use, and what they write."""
-    time.sleep(3)  # what was in hand is put off by then
+    time.sleep(sizes.settles)
     cpu, size, began = _cpu(product), _written(product), time.monotonic()
     time.sleep(sizes.watched)  # watching
     seconds = time.monotonic() - began
