@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.bench import Bench
 from benchmarks.report import Report
 
-SUITES = ("acknowledgement", "through", "latency", "growth")
+SUITES = ("acknowledgement", "through", "latency", "growth", "backlog")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -72,6 +72,19 @@ class Feeder:
         """Wait until no thread has work any more."""
         until("the inbox is empty", lambda: not self._product.store.exists("mc:oldest"), 120)
 
+    def creates(self) -> dict[str, float]:
+        """Return when the other side got each message, by its mid, and each part of a reply, by its mark."""
+        return {id_: at for _, id_, at in self._stub.get("/creates").json()}
+
+    def created_at(self, id_: str) -> float | None:
+        """Return when the other side got this one, if it has."""
+        at: float | None = self._stub.get(f"/creates/{id_}").json()
+        return at
+
+    def have(self, **moods: object) -> None:
+        """Have the other sides behave like this: `benchmarks.stub.Moods`."""
+        self._stub.put("/moods", json=moods).raise_for_status()
+
     def reset(self) -> None:
         """Forget what was created."""
         self._stub.post("/reset")
@@ -86,18 +99,18 @@ def messages(count: int, *, batch: int = 100, burst: int = 1) -> Iterator[Webhoo
         yield IN, body, signed_headers(body, SECRET)
 
 
-def replies(count: int, *, burst: int = 1, first: int = 0) -> Iterator[Webhook]:
+def replies(count: int, *, burst: int = 1, first: int = 0, page_id: str = PAGE_ID) -> Iterator[Webhook]:
     """Yield the helpdesk's webhooks of `count` replies; a person gets `burst` in a row."""
     for number in range(first, first + count):
-        body = msgspec.json.encode(_comment(number, psid(number // burst)))
+        body = msgspec.json.encode(_comment(number, psid(number // burst), page_id))
         stamp = str(int(time.time()))
         signature = sign(WEBHOOK_SECRET, f"msg_{number}", stamp, body)
         headers = {"webhook-id": f"msg_{number}", "webhook-timestamp": stamp, "webhook-signature": signature}
         yield OUT, body, headers | {"content-type": "application/json"}
 
 
-def _comment(number: int, person: str) -> dict[str, object]:
-    config = {"source": "facebook_messenger", "page_id": PAGE_ID, "sender_id": person}
+def _comment(number: int, person: str, page_id: str) -> dict[str, object]:
+    config = {"source": "facebook_messenger", "page_id": page_id, "sender_id": person}
     return {
         "type": "comment.created",
         "timestamp": "2026-11-23T10:00:00Z",

@@ -7,14 +7,17 @@ root. Beside them:
                  (seconds since 1970)
   GET  /creates  [[kind, id, time]…] of everything that was created: a ticket's or a comment's `external_id`,
                  a message's `metadata`
+  GET  /creates/<id>  when that one was created, or null
   GET  /last     the last of them, or []
   POST /reset    forget everything
+  PUT  /moods    how the sides behave from now on: `Moods`
 """
 
 import argparse
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -27,11 +30,24 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 PROFILE = {"first_name": "Anna", "last_name": "Nowak", "name": "Anna Nowak", "profile_pic": "", "id": "1"}
 
 
+class Moods(msgspec.Struct):
+    """Whether the helpdesk is away (503), pages whose token is refused, and seconds that their sends take."""
+
+    away: bool = False
+    refused: list[str] = []
+    slow: dict[str, float] = {}
+
+
+AWAY = (503, {"error": {"code": "away", "message": "maintenance"}})
+REFUSED = (401, {"error": {"code": 190, "message": "the token has expired", "type": "OAuthException"}})
+
+
 class Stub:
     """The ASGI application. `delay` is how long each call takes, in seconds."""
 
     def __init__(self, delay: float = 0.0) -> None:
         self._delay = delay
+        self._moods = Moods()
         self._ids = itertools.count(1)
         self._reset()
 
@@ -39,16 +55,18 @@ class Stub:
         self._by_sender: dict[tuple[str, str], str] = {}
         self._by_external_id: dict[str, str] = {}
         self._creates: list[tuple[str, str, float]] = []
+        self._created_at: dict[str, float] = {}
+        self._counts: Counter[str] = Counter()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         path, body = scope["path"], await _body(receive)
-        status, answer = self._control(scope["method"], path) or (0, None)
+        status, answer = self._control(scope["method"], path, body) or (0, None)
         if not status:
-            if self._delay:
-                await asyncio.sleep(self._delay)
+            if delay := self._delay or self._moods.slow.get(_page_of(path), 0.0):
+                await asyncio.sleep(delay)
             query = dict(parse_qsl(scope["query_string"].decode()))
             status, answer = self._answer(scope["method"], path, query, body)
         headers = [(b"content-type", b"application/json")]
@@ -57,28 +75,40 @@ class Stub:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def _control(self, method: str, path: str) -> tuple[int, Any] | None:
+    def _control(self, method: str, path: str, body: bytes) -> tuple[int, Any] | None:
         match method, path:
-            case "GET", "/count":
-                return 200, self._count()
-            case "GET", "/creates":
-                return 200, self._creates
-            case "GET", "/last":
-                return 200, self._creates[-1] if self._creates else []
+            case "GET", _:
+                return self._told(path)
             case "POST", "/reset":
                 self._reset()
-                return 200, {}
+            case "PUT", "/moods":
+                self._moods = msgspec.json.decode(body, type=Moods)
+            case _:
+                return None
+        return 200, {}
+
+    def _told(self, path: str) -> tuple[int, Any] | None:
+        match path.split("/"):
+            case "", "count":
+                return 200, self._count()
+            case "", "creates":
+                return 200, self._creates
+            case "", "creates", id_:
+                return 200, self._created_at.get(id_)
+            case "", "last":
+                return 200, self._creates[-1] if self._creates else []
         return None
 
     def _count(self) -> dict[str, Any]:
-        kinds = [kind for kind, _, _ in self._creates]
         last = self._creates[-1][2] if self._creates else None
-        return {f"{kind}s": kinds.count(kind) for kind in ("ticket", "comment", "message")} | {"last": last}
+        return {f"{kind}s": self._counts[kind] for kind in ("ticket", "comment", "message")} | {"last": last}
 
     def _answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, Any]:
         parts = path.strip("/").split("/")
         if parts[:2] == ["api", "v1"]:
-            return self._helpdesk(method, parts[2:], query, body)
+            return AWAY if self._moods.away else self._helpdesk(method, parts[2:], query, body)
+        if _page_of(path) in self._moods.refused:
+            return REFUSED
         if method == "POST":  # /v26.0/<page_id>/messages
             return 200, self._message(msgspec.json.decode(body))
         return 200, PROFILE
@@ -121,6 +151,14 @@ class Stub:
 
     def _note(self, kind: str, id_: str) -> None:
         self._creates.append((kind, id_, time.time()))
+        self._created_at[id_] = self._creates[-1][2]
+        self._counts[kind] += 1
+
+
+def _page_of(path: str) -> str:
+    """Return the page that sends: /v26.0/<page_id>/messages."""
+    parts = path.split("/")
+    return parts[2] if parts[-1] == "messages" else ""
 
 
 async def _body(receive: Receive) -> bytes:

@@ -8,6 +8,7 @@
     - Unauthorized        the token is refused; the call works again once a person renews it
     - Undecided           an earlier call may have worked; its trace has to show first
     - Busy                a file host serves as many transfers of this process as it may
+    - Paused              the side is left alone for a while, so it was not asked
     - Stale               this worker lost its lease before the call went out
   + RejectedError         the same call will fail again
     - NotFound            what it names does not exist
@@ -72,6 +73,14 @@ class Undecided(RetryableError):
 
 class Busy(RetryableError):
     """The file host serves as many transfers as one host may hold; it is this one's turn soon."""
+
+
+class Paused(RetryableError):
+    """The side is left alone, as it was found away before: it was not asked."""
+
+    def __init__(self, side: str) -> None:
+        super().__init__("it waits until the other side is back")
+        self.side = side
 
 
 class Stale(RetryableError):

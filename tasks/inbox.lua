@@ -3,21 +3,24 @@
 -- ARGV: prefix of all keys, name of the function, its arguments. Behind the prefix:
 --
 --   jobs:<thread>    zset    "<id> <accepted> <time> <body>" by time; what was begun comes before all others
---   lease:<thread>   hash    token, until (who works on the thread), not_before (backoff of its head)
+--   lease:<thread>   hash    token, until (who works on the thread), tries (the side that is tried by it);
+--                            not_before (backoff of its head); waits_for (the side that its work needs next)
 --   event:<id>       hash    what is known of a begun event: attempts, history, and the steps that were taken
---   oldest           zset    thread -> when its head was accepted; every thread that has work is in here, and in
---                            one of the next two:
+--   oldest           zset    thread -> when the oldest of its events was accepted; every thread that has work is
+--                            in here, and in one of the next two:
 --   later            zset    thread -> when to look at it again: its lease has run out, or its backoff is over
---   ready:<group>    zset    thread -> since when it waits for a worker; a group is one direction of one page
+--   ready:<group>    zset    thread -> since when it waits for a worker; a group is one direction of one page,
+--                            <side>+<group> those of it that wait for another side than that direction's
 --   fresh:<group>    list    the last of them that came, the newest first; a hint
 --   ready            zset    group -> how much of it is worked on, then when it last had its turn
---   running          hash    group -> how many of its threads are worked on
+--   running          hash    group -> how many of its threads are worked on, whatever they waited for
 --   taken:<token>    string  thread that was claimed with a token, for a call whose answer got lost
 --   seen:<key>       string  the event was accepted (dedup)
 --   echo:<mark>      string  mid of the part that came back as an echo
 --   pauses           zset    side -> until when nothing is sent to it
---   pause:<side>     hash    why, and for a side that asked to slow down: how many threads may go on in a second
---                            (rate), when that second began (since), and how many did (gone)
+--   pause:<side>     hash    why, and how it goes on then: how many threads may go on in a second (rate), when
+--                            that second began (since), and how many did (gone); with the rate 0 one thread is
+--                            tried first (trial: its token), and all follow when an event of it is done
 --   held:<side>      set     groups that wait for a side that is paused; held: the sides that hold some
 --   dead             hash    id -> an event that could not be delivered, with its history
 --   stats            hash    counters for /metrics
@@ -48,10 +51,27 @@ local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 
 -- A queue's name is `in:<page>:<psid>`, `out:<page>:<psid>` or `ticket:<id>`.
 local function group_of(thread) return string.match(thread, '^%a+:[^:]*:') or string.match(thread, '^[^:]*:') or thread end
-local function side_of(group)
+
+-- The side that a group waits for, and the group whose share of the workers it has.
+local function parts_of(group)
+  local side, own = string.match(group, '^(helpdesk)%+(.*)$')
+  if not side then side, own = string.match(group, '^(page:[^+]*)%+(.*)$') end
+  if side then return side, own end
   local page = string.match(group, '^out:([^:]*):')
-  return page and 'page:' .. page or 'helpdesk'
+  return page and 'page:' .. page or 'helpdesk', group
 end
+local function side_of(group) return (parts_of(group)) end
+
+-- The group in which a thread waits.
+local function place_of(thread)
+  local side = redis.call('HGET', lease_of(thread), 'waits_for')
+  return (side and side .. '+' or '') .. group_of(thread)
+end
+
+local function is_paused(side) return tonumber(redis.call('ZSCORE', P .. 'pauses', side) or 0) > now end
+
+-- Whether a side was away, and nothing has worked since.
+local function is_untried(side) return redis.call('HGET', P .. 'pause:' .. side, 'rate') == '0' end
 
 -- A store that lost its last writes does not know, or no more, what a worker is at, and gives its id again.
 local function is_at(thread, token, id)
@@ -84,24 +104,27 @@ end
 
 -- Have a group's turn come, unless its side is paused.
 local function offer(group)
-  if redis.call('SISMEMBER', P .. 'held:' .. side_of(group), group) == 1 then return false end
-  local running = redis.call('HGET', P .. 'running', group) or 0
+  local side, own = parts_of(group)
+  if redis.call('SISMEMBER', P .. 'held:' .. side, group) == 1 then return false end
+  local running = redis.call('HGET', P .. 'running', own) or 0
   redis.call('ZADD', P .. 'ready', 'NX', running * TURN + now, group)
   return true
 end
 
 -- Have a thread wait for a worker. Return whether one may take it now.
 local function enqueue(thread)
-  local group = group_of(thread)
+  local group = place_of(thread)
   redis.call('ZADD', P .. 'ready:' .. group, 'NX', now, thread)
   return offer(group)
 end
 
 local function dequeue(thread)
-  local group = group_of(thread)
+  local group = place_of(thread)
+  redis.call('HDEL', lease_of(thread), 'waits_for')
   redis.call('ZREM', P .. 'ready:' .. group, thread)
   if redis.call('EXISTS', P .. 'ready:' .. group) == 0 then
     redis.call('ZREM', P .. 'ready', group)
+    redis.call('SREM', P .. 'held:' .. side_of(group), group)
     redis.call('DEL', P .. 'fresh:' .. group)
   end
 end
@@ -110,14 +133,21 @@ end
 local function run(group, change)
   local running = redis.call('HINCRBY', P .. 'running', group, change)
   if running <= 0 then redis.call('HDEL', P .. 'running', group) end
-  if redis.call('ZSCORE', P .. 'ready', group) then
-    redis.call('ZADD', P .. 'ready', math.max(running, 0) * TURN + now, group)
+  for _, name in ipairs({group, 'helpdesk+' .. group}) do
+    local rank = redis.call('ZSCORE', P .. 'ready', name)
+    if rank then redis.call('ZADD', P .. 'ready', math.max(running, 0) * TURN + rank % TURN, name) end
   end
+end
+
+-- Note that a group had its turn just now.
+local function had_turn(group)
+  local rank = redis.call('ZSCORE', P .. 'ready', group)
+  if rank then redis.call('ZADD', P .. 'ready', rank - rank % TURN + now, group) end
 end
 
 -- End the work on a thread; what is known of its head's backoff stays.
 local function let_go(thread)
-  if redis.call('HDEL', lease_of(thread), 'token', 'until') > 0 then run(group_of(thread), -1) end
+  if redis.call('HDEL', lease_of(thread), 'token', 'until', 'tries') > 0 then run(group_of(thread), -1) end
   redis.call('ZREM', P .. 'later', thread)
 end
 
@@ -128,8 +158,8 @@ local function forget(thread)
   redis.call('ZREM', P .. 'oldest', thread)
 end
 
--- What a worker needs to go on: the head, what is known of it, and what is cached of the thread's person.
--- An empty queue ends the lease.
+-- What a worker needs to go on: the head, what is known of it, what is cached of the thread's person, and whether
+-- the helpdesk is paused. An empty queue ends the lease.
 local function head_or_forget(thread, ...)
   local head = head_of(thread)
   if not head then
@@ -137,10 +167,10 @@ local function head_or_forget(thread, ...)
     return {}
   end
   redis.call('ZADD', jobs_of(thread), BEGUN, head)
-  redis.call('ZADD', P .. 'oldest', string.match(head, '^%d+ (%d+)'), thread)
+  redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), thread)
   local cached = {}
   for i, name in ipairs({...}) do cached[i] = redis.call('GET', P .. name .. string.match(thread, ':.*')) end
-  return {thread, head, redis.call('HGETALL', record_of(head)), cached}
+  return {thread, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0}
 end
 
 -- Have those wait for a worker that were put off until now, or whose worker died, and whose side is back.
@@ -161,11 +191,10 @@ local function promote(limit)
     end
   end
   for _, side in ipairs(redis.call('SMEMBERS', P .. 'held')) do
-    if tonumber(redis.call('ZSCORE', P .. 'pauses', side) or 0) <= now then
-      local groups = redis.call('SMEMBERS', P .. 'held:' .. side)
-      redis.call('DEL', P .. 'held:' .. side)
-      redis.call('SREM', P .. 'held', side)
+    if not is_paused(side) then
+      local groups = redis.call('SPOP', P .. 'held:' .. side, is_untried(side) and 1 or limit)
       for _, group in ipairs(groups) do offer(group) end
+      if redis.call('EXISTS', P .. 'held:' .. side) == 0 then redis.call('SREM', P .. 'held', side) end
     end
   end
 end
@@ -173,25 +202,43 @@ end
 -- Hold a group back while its side is paused. Return whether it is.
 local function hold(group)
   local side = side_of(group)
-  if tonumber(redis.call('ZSCORE', P .. 'pauses', side) or 0) <= now then return false end
+  if not is_paused(side) then return false end
   redis.call('ZREM', P .. 'ready', group)
   redis.call('SADD', P .. 'held:' .. side, group)
   redis.call('SADD', P .. 'held', side)
   return true
 end
 
--- A side that asked to slow down gets a few threads a second at first, then more and more.
-local function pace(side)
+-- A side that asked to slow down gets a few threads a second at first, then more and more. One that was away gets a
+-- single thread: until that one has worked, or its lease runs out, the pause goes on.
+local function pace(side, thread, token, lease)
   local pause = P .. 'pause:' .. side
   local known = redis.call('HMGET', pause, 'rate', 'since', 'gone')
-  local rate, since, gone = tonumber(known[1] or 0), tonumber(known[2] or now), tonumber(known[3] or 0)
-  if rate == 0 or rate > FULL_SPEED then
+  local rate, since, gone = tonumber(known[1]), tonumber(known[2] or now), tonumber(known[3] or 0)
+  if not rate then return end
+  if rate == 0 then
+    redis.call('HSET', pause, 'trial', token)
+    redis.call('HSET', lease_of(thread), 'tries', side)
+    redis.call('ZADD', P .. 'pauses', now + lease, side)
+    return
+  end
+  if rate > FULL_SPEED then
     redis.call('DEL', pause)
     return
   end
   if now - since >= 1000 then rate, since, gone = rate * SPEED_UP, now, 0 end
   redis.call('HSET', pause, 'rate', tostring(rate), 'since', since, 'gone', gone + 1)
   if gone + 1 >= rate then redis.call('ZADD', P .. 'pauses', since + 1000, side) end
+end
+
+-- End the trial of a side, if a thread is one. If it worked all others follow, else the next one is tried.
+local function end_trial(thread, token, worked)
+  local side = redis.call('HGET', lease_of(thread), 'tries')
+  local pause = side and P .. 'pause:' .. side
+  if not side or redis.call('HGET', pause, 'trial') ~= token then return end
+  redis.call('HDEL', lease_of(thread), 'tries')
+  if worked then redis.call('DEL', pause) else redis.call('HDEL', pause, 'trial') end
+  redis.call('ZADD', P .. 'pauses', now, side)
 end
 
 -- Take the lease of a thread; nothing if it is taken, or if its head waits.
@@ -210,6 +257,14 @@ local function grant(thread, token, lease, ...)
   redis.call('ZADD', P .. 'later', now + lease, thread)
   redis.call('SET', P .. 'taken:' .. token, thread, 'PX', lease)
   return head_or_forget(thread, ...)
+end
+
+-- Take a thread out of the group in which it waits. If its own side is paused, too, it waits for that one then.
+local function take(thread, token, lease, ...)
+  dequeue(thread)
+  if not hold(group_of(thread)) then return grant(thread, token, lease, ...) end
+  enqueue(thread)
+  return {}
 end
 
 -- Choose a thread of a group: the newest that came, or the one that waits longest.
@@ -260,15 +315,14 @@ function inbox.accept(ttl, packed)
   return ready
 end
 
--- claim(token, lease, newest, thread, cache…) -> {thread, event, its record, what is cached} | {}
+-- claim(token, lease, newest, thread, cache…) -> {thread, event, its record, what is cached, helpdesk paused} | {}
 -- Without a thread it is the turn of the group that has the fewest threads worked on, then of the one that had no
 -- turn for longest: no page, and no direction, takes more than its share while others wait. In a group the newest
 -- and the longest waiting take turns, as the worker says: who writes now does not wait behind yesterday.
 function inbox.claim(token, lease, newest, thread, ...)
   if thread ~= '' then
-    if hold(group_of(thread)) then return {} end
-    dequeue(thread)
-    return grant(thread, token, lease, ...)
+    if hold(place_of(thread)) then return {} end
+    return take(thread, token, lease, ...)
   end
   local taken = redis.call('GET', P .. 'taken:' .. token)
   if taken then return grant(taken, token, lease, ...) end
@@ -279,10 +333,10 @@ function inbox.claim(token, lease, newest, thread, ...)
     if not hold(group) then
       thread = choose(group, newest)
       if thread then
-        dequeue(thread)
-        local answer = grant(thread, token, lease, ...)
+        local answer = take(thread, token, lease, ...)
         if answer[1] then
-          pace(side_of(group))
+          had_turn(group)
+          pace(side_of(group), thread, token, lease)
           return answer
         end
       else
@@ -317,7 +371,11 @@ function inbox.finish(thread, token, id, counter, letter, step, value)
   if is_at(thread, token, id) then
     local head = head_of(thread)
     redis.call('ZREM', jobs_of(thread), head)
+    -- An event that came late goes before older ones: those are still to be done.
+    local accepted, oldest = string.match(head, '^%d+ (%d+)'), redis.call('ZSCORE', P .. 'oldest', thread)
+    if tonumber(accepted) <= tonumber(oldest or 0) then redis.call('ZREM', P .. 'oldest', thread) end
     redis.call('HDEL', lease_of(thread), 'not_before')
+    end_trial(thread, token, true)
     count(counter)
     if letter == '' then
       redis.call('DEL', record_of(head))
@@ -331,14 +389,29 @@ function inbox.finish(thread, token, id, counter, letter, step, value)
   return answer
 end
 
--- later(thread, token, id, delay, attempts, history) -> 1 | 0
+-- Let go of a thread whose head did not get on.
+local function put_off(thread, token, id, attempts, history)
+  redis.call('HSET', P .. 'event:' .. id, 'attempts', attempts, 'history', history)
+  end_trial(thread, token, false)
+  let_go(thread)
+  count('postponed')
+end
+
+-- later(thread, token, id, delay, attempts, history) -> 1 | 0: try the head again after a while
 function inbox.later(thread, token, id, delay, attempts, history)
   if not is_at(thread, token, id) then return 0 end
-  redis.call('HSET', P .. 'event:' .. id, 'attempts', attempts, 'history', history)
-  let_go(thread)
+  put_off(thread, token, id, attempts, history)
   redis.call('HSET', lease_of(thread), 'not_before', now + delay)
   redis.call('ZADD', P .. 'later', now + delay, thread)
-  count('postponed')
+  return 1
+end
+
+-- wait(thread, token, id, side, attempts, history) -> 1 | 0: try the head again when a side is back
+function inbox.wait(thread, token, id, side, attempts, history)
+  if not is_at(thread, token, id) then return 0 end
+  put_off(thread, token, id, attempts, history)
+  if side ~= side_of(group_of(thread)) then redis.call('HSET', lease_of(thread), 'waits_for', side) end
+  enqueue(thread)
   return 1
 end
 
@@ -358,13 +431,16 @@ function inbox.sweep(limit, enough)
   promote(limit)
   local ready = 0
   for _, group in ipairs(redis.call('ZRANGE', P .. 'ready', 0, enough - 1)) do
-    if not hold(group) then ready = ready + redis.call('ZCARD', P .. 'ready:' .. group) end
+    if not hold(group) then
+      ready = ready + (is_untried(side_of(group)) and 1 or redis.call('ZCARD', P .. 'ready:' .. group))
+    end
     if ready >= tonumber(enough) then break end
   end
   return math.min(ready, enough)
 end
 
--- pause(side, duration, rate, reason): send nothing to a side for a while, and then so many threads a second
+-- pause(side, duration, rate, reason): send nothing to a side for a while, and then so many threads a second, or
+-- with the rate 0 one, and all when that one has worked
 function inbox.pause(side, duration, rate, reason)
   redis.call('DEL', P .. 'pause:' .. side)
   redis.call('HSET', P .. 'pause:' .. side, 'reason', reason, 'rate', rate)
@@ -399,7 +475,8 @@ function inbox.state()
   local oldest = redis.call('ZRANGE', P .. 'oldest', 0, 0, 'WITHSCORES')[2] or now
   local due = {redis.call('ZRANGE', P .. 'later', 0, 0, 'WITHSCORES')[2] or now}
   for i, group in ipairs(redis.call('ZRANGE', P .. 'ready', 0, 999)) do
-    due[i + 1] = redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0, 'WITHSCORES')[2] or now
+    local since = redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0, 'WITHSCORES')[2] or now
+    due[i + 1] = math.max(since, redis.call('ZSCORE', P .. 'pauses', side_of(group)) or 0)
   end
   local first = now
   for _, at in ipairs(due) do first = math.min(first, at) end

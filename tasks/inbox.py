@@ -140,6 +140,10 @@ class Inbox:
         """Put a thread off."""
         self._run("later", lease.thread, lease.token, lease.event.id, _ms(delay), attempts, history)
 
+    def wait(self, lease: Lease, side: str, attempts: int, history: str) -> None:
+        """Put a thread off until a side is back."""
+        self._run("wait", lease.thread, lease.token, lease.event.id, side, attempts, history)
+
     def release(self, lease: Lease) -> None:
         """Give a thread back."""
         self._run("release", lease.thread, lease.token)
@@ -175,7 +179,8 @@ class Inbox:
     def pause(self, side: str, seconds: float, reason: str, rate: float = 0) -> None:
         """Send nothing to a side for a while: `helpdesk`, or `page:<page_id>`.
 
-        With a `rate` only so many threads a second go on afterwards, and soon more; else all of them.
+        With a `rate` only so many threads a second go on afterwards, and soon more; else a single one is
+        tried, and all others follow when it has worked.
         """
         self._run("pause", side, _ms(seconds), rate, reason)
 
@@ -239,6 +244,7 @@ def _event(answer: Sequence[Any]) -> Event:
         attempts=_read(record.get("attempts", ""), int, 0),
         history=_read(record.get("history", ""), _History, ()),
         steps=steps,
+        helpdesk_paused=bool(answer[4]),
     )
 
 

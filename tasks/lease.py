@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from clients.errors import Stale
+from clients.errors import Paused, Stale
 
 if TYPE_CHECKING:  # the inbox makes leases
     from tasks.inbox import Inbox
@@ -26,6 +26,7 @@ class Event:
     """An accepted event with what is known of it: how often it failed, why, and the steps taken so far.
 
     In ms, `accepted` is when it came, by the store's clock, and `time` when it happened, by its sender's.
+    `helpdesk_paused` tells whether the helpdesk was left alone when it was taken.
     """
 
     id: int
@@ -35,6 +36,7 @@ class Event:
     attempts: int = 0
     history: tuple[dict[str, str], ...] = ()
     steps: Mapping[str, str] = field(default_factory=dict)
+    helpdesk_paused: bool = False
 
 
 class Lease:
@@ -57,6 +59,11 @@ class Lease:
         """Raise `Stale` if another worker may have the thread by now."""
         if time.monotonic() > self.deadline:
             raise Stale("the work on this thread was interrupted for too long")
+
+    def need_helpdesk(self) -> None:
+        """Raise `Paused` if the helpdesk is left alone: a reply comes as far as it can, then it waits."""
+        if self.event.helpdesk_paused:
+            raise Paused("helpdesk")
 
     def renew(self) -> None:
         """Keep the lease for another term. Once it is lost it stays lost."""
@@ -140,10 +147,16 @@ class Lease:
 
     def later(self, delay: float, reason: str, *, counts: bool) -> None:
         """Let go of the thread and try its head again in `delay` seconds; `counts` burns an attempt."""
-        entry = {"at": _now(), "reason": reason}
-        history = [*self.event.history, entry]
+        self._inbox.later(self, delay, self.attempts + counts, self._history_with(reason))
+
+    def wait(self, side: str, reason: str) -> None:
+        """Let go of the thread and try its head again when a side is back, which burns no attempt."""
+        self._inbox.wait(self, side, self.attempts, self._history_with(reason))
+
+    def _history_with(self, reason: str) -> str:
+        history = [*self.event.history, {"at": _now(), "reason": reason}]
         kept = [*history[: HISTORY_LENGTH // 2], *history[HISTORY_LENGTH // 2 :][-HISTORY_LENGTH // 2 :]]
-        self._inbox.later(self, delay, self.attempts + counts, json.dumps(kept))
+        return json.dumps(kept)
 
     def release(self) -> None:
         """Let go of a thread that has more work."""

@@ -259,6 +259,7 @@ def _payload(reply: Outgoing, number: int, kind: str, file: Attachment) -> dict[
 
 def _upload(reply: Outgoing, number: int, kind: str, file: Attachment) -> str:
     max_bytes = reply.service.settings.attachments.max_bytes
+    reply.lease.need_helpdesk()
     with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
         return reply.lease.achieve(f"upload:{number}", reply.messenger.upload(kind, content))
 

@@ -71,6 +71,7 @@ def _await(service: Services, key: str, reply: Sent) -> None:
 
 def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
     """Merge the status into the comment. If that is not taken, the reply was sent all the same."""
+    lease.need_helpdesk()
     try:
         service.helpdesk.show_delivery(reply.comment_id, Delivery(status, reply.mids))
     except Stale:

@@ -11,6 +11,7 @@ from clients.errors import (
     Away,
     Busy,
     ClientError,
+    Paused,
     RateLimited,
     RejectedError,
     RetryableError,
@@ -162,6 +163,9 @@ def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
     """Put the head off: until its side is back, which burns no attempt, or by a backoff, which does."""
     if isinstance(error, UnknownJob):
         return _wait_for_another_version(lease, error)
+    if isinstance(error, Paused):
+        lease.wait(error.side, str(error))
+        return False
     if isinstance(error, Undecided | Busy):
         delay = error.retry_after or (PAUSE if isinstance(error, Undecided) else BUSY_DELAY)
         lease.later(delay, str(error), counts=False)
@@ -179,7 +183,7 @@ def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
     tell("side_paused", side=error.side, seconds=seconds, reason=str(error))
     rate = LIMITED_RATE if isinstance(error, RateLimited) else 0
     service.inbox.pause(error.side, seconds, str(error), rate)
-    lease.later(seconds + random.uniform(0, 0.5), str(error), counts=False)  # noqa: S311 - only jitter
+    lease.wait(error.side, str(error))
     return False
 
 

@@ -44,12 +44,16 @@ class Stored:
 
     def due_in(self, thread: str = THREAD) -> float | None:
         """Return in how many seconds a thread is due, 0 if it waits for a worker; None if it has no work."""
-        group = thread.rpartition(":")[0] + ":"
-        if self._store.zscore(f"mc:ready:{group}", thread) is not None:
+        if self._store.zscore(f"mc:ready:{self.place(thread)}", thread) is not None:
             return 0.0
         at = self._store.zscore("mc:later", thread)
         seconds, microseconds = self._store.time()
         return None if at is None else at / 1000 - seconds - microseconds / 1e6
+
+    def place(self, thread: str) -> str:
+        """Return the group in which a thread waits."""
+        side = self.lease(thread).get("waits_for")
+        return (f"{side}+" if side else "") + thread.rpartition(":")[0] + ":"
 
     def expire(self, thread: str = THREAD) -> None:
         """Let a lease run out."""
@@ -67,6 +71,18 @@ class Stored:
     def end_pause(self, side: str = SIDE) -> None:
         """Let the pause of a side be over."""
         self._store.zadd("mc:pauses", {side: 0}, xx=True)
+
+    def make_older(self, name: str, seconds: float, thread: str = THREAD) -> None:
+        """Have an event be accepted earlier than it was; it is the oldest of its thread."""
+        jobs = f"mc:jobs:{thread}"
+        event, at = next(
+            one for one in self._store.zrange(jobs, 0, -1, withscores=True) if one[0].endswith(name.encode())
+        )
+        id_, accepted, rest = event.split(b" ", 2)
+        earlier = int(accepted) - int(1000 * seconds)
+        self._store.zrem(jobs, event)
+        self._store.zadd(jobs, {b"%s %d %s" % (id_, earlier, rest): at})
+        self._store.zadd("mc:oldest", {thread: earlier})
 
     def wait_for(self, seconds: float, thread: str = THREAD) -> None:
         """Have a thread wait for a worker for longer than it does."""
@@ -337,8 +353,10 @@ def test_threads_that_wait_for_a_side_go_on_when_its_pause_is_over(inbox: Inbox,
     inbox.pause(SIDE, 90, "it is down")
     assert inbox.claim() is None
     stored.end_pause()
+    first = claimed(inbox, "")
+    first.finish()
 
-    assert {claimed(inbox, "").thread, claimed(inbox, "").thread} == {THREAD, OTHER}
+    assert {first.thread, claimed(inbox, "").thread} == {THREAD, OTHER}
 
 
 def test_a_sweep_wants_no_worker_for_a_side_that_is_paused(inbox: Inbox, stored: Stored) -> None:
@@ -384,12 +402,261 @@ def test_a_side_that_asked_to_slow_down_gets_more_threads_each_second(inbox: Inb
         assert taken == expected
 
 
-def test_a_side_that_never_asked_to_slow_down_goes_on_at_once(inbox: Inbox, stored: Stored) -> None:
+# --- A side that was away is tried by one thread. -------------------------------------------------------
+
+
+@pytest.fixture
+def back(inbox: Inbox, stored: Stored) -> Inbox:
+    """Give an inbox with nine threads, whose side was paused until now."""
     inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(9)])
     inbox.pause(SIDE, 90, "it is down")
+    assert inbox.claim() is None
+    stored.end_pause()
+    return inbox
+
+
+def test_a_side_that_was_away_is_tried_by_one_thread(back: Inbox) -> None:
+    trial = back.claim()
+
+    assert trial is not None
+    assert [back.claim() for _ in range(9)] == [None] * 9
+    assert back.claim("in:1:8") is None
+
+
+def test_a_side_that_is_tried_is_known_as_paused(back: Inbox) -> None:
+    claimed(back, "")
+
+    assert back.state().pauses == {SIDE: True}
+
+
+@pytest.mark.parametrize("end", [Lease.finish, lambda lease: lease.bury("refused")], ids=["done", "dead"])
+def test_when_the_trial_has_worked_all_others_follow(back: Inbox, end: Callable[[Lease], bool]) -> None:
+    end(claimed(back, ""))
+
+    assert all(back.claim() for _ in range(8))
+
+
+def test_what_a_trial_does_next_is_no_trial_any_more(inbox: Inbox, back: Inbox) -> None:
+    inbox.accept([row(f"{number} again", thread=f"in:1:{number}") for number in range(9)])
+    trial = claimed(back, "")
+    trial.finish()
+    back.pause(SIDE, 90, "it is down again")
+    trial.finish()
+
+    assert back.claim() is None
+
+
+def test_a_trial_that_fails_for_its_own_fault_leaves_it_to_the_next(back: Inbox) -> None:
+    first = claimed(back, "")
+    first.later(60, "refused", counts=True)
+    second = claimed(back, "")
+
+    assert second.thread != first.thread
+    assert back.claim() is None
+
+
+def test_a_trial_that_finds_its_side_away_pauses_it_for_all(back: Inbox) -> None:
+    trial = claimed(back, "")
+    back.pause(SIDE, 90, "it is still down")
+    trial.wait(SIDE, "it is still down")
+
+    assert back.claim() is None
+
+
+def test_a_trial_whose_worker_died_leaves_it_to_the_next(back: Inbox, stored: Stored) -> None:
+    first = claimed(back, "")
+    ends: Any = back.store.zscore("mc:pauses", SIDE)
+    assert 14 < ends / 1000 - back.now() <= 15
+
+    stored.end_pause()
+    assert claimed(back, "").thread != first.thread
+    assert back.claim() is None
+
+
+def test_a_trial_that_was_overtaken_by_a_new_pause_does_not_end_it(back: Inbox) -> None:
+    trial = claimed(back, "")
+    back.pause(SIDE, 90, "another worker found it down")
+    trial.finish()
+
+    assert back.claim() is None
+
+
+def test_one_worker_is_enough_to_try_a_side(back: Inbox) -> None:
+    assert back.sweep(500, 64) == 1
+
+    claimed(back, "").finish()
+    assert back.sweep(500, 64) == 8
+
+
+def test_one_group_is_enough_to_try_a_side(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row(str(number), thread=f"in:{number}:1") for number in range(9)])
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.claim()
+    stored.end_pause()
+    inbox.sweep(500, 64)
+    assert inbox.store.zcard("mc:ready") == 1
+
+    claimed(inbox, "").finish()
+    inbox.sweep(500, 64)
+    assert inbox.store.zcard("mc:ready") == 8
+
+
+def test_what_waited_for_a_side_is_overdue_from_when_it_is_back(back: Inbox, stored: Stored) -> None:
+    for number in range(9):
+        stored.wait_for(3600, f"in:1:{number}")
+    back.pause(SIDE, 0.001, "it is down")
+    until("its pause is over", lambda: back.sweep(500, 64))
+
+    assert back.state().overdue < 30
+
+
+# --- A reply that needs the helpdesk. -------------------------------------------------------------------
+
+REPLY, PAGE = "out:1:2", "page:1"
+
+
+def wait_for_helpdesk(inbox: Inbox, *people: int) -> None:
+    """Have replies wait until the helpdesk is back, which is paused."""
+    inbox.pause(SIDE, 90, "it is down")
+    for person in people:
+        inbox.accept([row(f"reply {person}", thread=f"out:1:{person}")])
+        claimed(inbox, f"out:1:{person}").wait(SIDE, "it is down")
+
+
+def test_a_reply_can_wait_until_the_helpdesk_is_back(inbox: Inbox, stored: Stored) -> None:
+    wait_for_helpdesk(inbox, 2)
+    assert inbox.claim() is None
+    assert inbox.claim(REPLY) is None
     stored.end_pause()
 
-    assert all(inbox.claim() for _ in range(9))
+    lease = claimed(inbox, "")
+    assert (lease.thread, lease.attempts) == (REPLY, 0)
+    assert [entry["reason"] for entry in lease.event.history] == ["it is down"]
+
+
+def test_replies_that_wait_for_the_helpdesk_cost_nothing(inbox: Inbox) -> None:
+    wait_for_helpdesk(inbox, *range(100))
+    inbox.claim()
+    store: Any = inbox.store
+    before = store.info("persistence")["rdb_changes_since_last_save"]
+    for _ in range(10):
+        assert inbox.sweep(500, 64) == 0
+        assert inbox.claim() is None
+
+    assert store.info("persistence")["rdb_changes_since_last_save"] == before
+
+
+def test_a_reply_that_waits_for_the_helpdesk_holds_no_other_of_its_page(inbox: Inbox) -> None:
+    wait_for_helpdesk(inbox, 2)
+    inbox.accept([row("a", thread="out:1:3")])
+
+    assert claimed(inbox, "").thread == "out:1:3"
+
+
+def test_a_reply_that_waited_for_the_helpdesk_is_its_pages_again(inbox: Inbox, stored: Stored) -> None:
+    wait_for_helpdesk(inbox, 2)
+    stored.end_pause()
+    lease = claimed(inbox, "")
+    assert "waits_for" not in stored.lease(REPLY)
+    inbox.accept([row("next", thread=REPLY)])
+    lease.finish()
+    lease.release()
+
+    assert stored.place(REPLY) == "out:1:"
+    assert claimed(inbox, "").event.body == b"next"
+
+
+def test_a_reply_that_waited_for_the_helpdesk_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
+    wait_for_helpdesk(inbox, 2)
+    inbox.claim()
+    stored.end_pause()
+    claimed(inbox, "").finish()
+    inbox.sweep(10, 64)
+
+    assert stored.names() == {"mc:seen:reply 2", "mc:ids", "mc:stats", "mc:pauses"}
+
+
+def test_a_page_has_no_larger_share_because_replies_of_it_wait_for_the_helpdesk(
+    inbox: Inbox, stored: Stored
+) -> None:
+    wait_for_helpdesk(inbox, *range(20))
+    inbox.claim()
+    wait(inbox, "1", *range(20, 40), direction="out")
+    wait(inbox, "2", *range(20), direction="out")
+    is_back(inbox, stored)
+
+    taken = turns(inbox, 12)
+    people = [int(thread.rpartition(":")[2]) for thread in taken if thread.startswith("out:1:")]
+    assert len(people) == 6
+    assert 2 <= len([person for person in people if person < 20]) <= 4
+
+
+def test_a_page_that_has_its_share_has_no_more_of_it_when_the_helpdesk_is_back(
+    inbox: Inbox, stored: Stored
+) -> None:
+    wait_for_helpdesk(inbox, *range(20))
+    wait(inbox, "1", *range(20, 40), direction="out")
+    turns(inbox, 6)
+    wait(inbox, "2", *range(20), direction="out")
+    is_back(inbox, stored)
+
+    assert all(thread.startswith("out:2:") for thread in turns(inbox, 6))
+
+
+def is_back(inbox: Inbox, stored: Stored) -> None:
+    """Have the helpdesk be back, and known to work."""
+    stored.end_pause()
+    inbox.store.delete("mc:pause:helpdesk")
+
+
+def test_a_group_of_which_nobody_waits_is_not_held(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.claim()
+    stored.end_pause()
+    claimed(inbox, THREAD).finish()
+
+    assert "mc:held:helpdesk" not in stored.names()
+
+
+def test_a_reply_whose_page_is_paused_too_waits_for_that_one_then(inbox: Inbox, stored: Stored) -> None:
+    wait_for_helpdesk(inbox, 2, 3)
+    inbox.claim()
+    inbox.pause(PAGE, 90, "its token is refused")
+    stored.end_pause()
+    assert inbox.claim() is None
+    assert stored.place(REPLY) == "out:1:"
+
+    stored.end_pause(PAGE)
+    assert claimed(inbox, "").thread == REPLY
+
+
+def test_a_late_event_does_not_go_before_a_reply_that_waits(inbox: Inbox, stored: Stored) -> None:
+    wait_for_helpdesk(inbox, 2)
+
+    assert inbox.accept([row("early", 1, REPLY)]) == 0
+    assert stored.queue(REPLY) == ["reply 2", "early"]
+
+
+def test_a_wait_whose_answer_got_lost_counts_once(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    for _ in range(2):
+        lease.wait(SIDE, "it is down")
+
+    assert inbox.stats()["postponed"] == 1
+
+
+def test_whoever_takes_a_thread_learns_whether_the_helpdesk_is_paused(inbox: Inbox) -> None:
+    inbox.accept([row("a", thread=REPLY), row("b", 20, REPLY)])
+    lease = claimed(inbox, REPLY)
+    assert lease.event.helpdesk_paused is False
+    inbox.pause(SIDE, 90, "it is down")
+    lease.finish()
+
+    assert lease.event.helpdesk_paused is True
+
+
+# --- More of claims. ------------------------------------------------------------------------------------
 
 
 def test_a_claim_of_an_empty_queue_leaves_no_lease_while_its_side_is_paused(
@@ -470,6 +737,7 @@ ENDS: dict[str, Callable[[Lease], object]] = {
     "finish": lambda lease: lease.finish(),
     "bury": lambda lease: lease.bury("refused"),
     "later": lambda lease: lease.later(60, "refused", counts=True),
+    "wait": lambda lease: lease.wait(SIDE, "refused"),
     "release": lambda lease: lease.release(),
 }
 
@@ -967,13 +1235,26 @@ def test_the_age_of_the_oldest_event_counts_whatever_it_waits_for(inbox: Inbox, 
 
 
 def test_the_age_of_the_oldest_event_goes_on_with_the_next_one(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row("a")])
-    lease = claimed(inbox)
-    inbox.store.zincrby("mc:oldest", -5000, THREAD)
-    inbox.accept([row("b")])
+    lease = begin(inbox, row("a", 10), row("b", 20))
+    stored.make_older("a", 5)
+    assert 5 <= inbox.state().oldest < 30
     lease.finish()
 
     assert inbox.state().oldest < 5
+
+
+def test_an_event_that_came_late_does_not_hide_the_age_of_those_it_went_before(
+    inbox: Inbox, stored: Stored
+) -> None:
+    inbox.accept([row("b", 20)])
+    stored.make_older("b", 5)
+    inbox.accept([row("a", 10)])
+    assert stored.queue() == ["a", "b"]
+    lease = claimed(inbox)
+    assert inbox.state().oldest >= 5
+    lease.finish()
+
+    assert inbox.state().oldest >= 5
 
 
 def test_the_state_tells_how_much_there_is_to_do(inbox: Inbox, stored: Stored) -> None:
@@ -1192,6 +1473,7 @@ class Expected:
     owner: Lease | None = None
     expired: bool = False
     waits: bool = False
+    waits_for: str = ""
     begun: bool = False
 
     def insert(self, event: tuple[int, int, str]) -> None:
@@ -1212,7 +1494,19 @@ class Expected:
         self.owner, self.expired, self.waits, self.begun = None, False, False, False
 
 
-threads = st.sampled_from([f"in:1:{number}" for number in range(3)])
+@dataclass
+class ExpectedSide:
+    """Whether a side is paused, was away and has not worked since, and by which lease it is tried."""
+
+    paused: bool = False
+    untried: bool = False
+    trial: Lease | None = None
+
+
+THREADS = ["in:1:0", "in:1:1", "out:1:0", "out:1:1"]
+SIDES = {"in": SIDE, "out": PAGE}
+threads = st.sampled_from(THREADS)
+sides = st.sampled_from([SIDE, PAGE])
 names = st.integers(0, 25).map(str)
 numbers = st.integers(0, 3)
 
@@ -1226,7 +1520,8 @@ class Interleaving(RuleBasedStateMachine):
             store.delete(key)
         self.workers = [Inbox(store), Inbox(store)]
         self.stored = Stored(self.workers[0])
-        self.expected: dict[str, Expected] = {f"in:1:{number}": Expected() for number in range(3)}
+        self.expected: dict[str, Expected] = {thread: Expected() for thread in THREADS}
+        self.sides = {side: ExpectedSide() for side in (SIDE, PAGE)}
         self.leases: list[Lease] = []
         self.accepted, self.done = set[str](), list[str]()
         self.dead: dict[str, tuple[int, int, str]] = {}
@@ -1243,26 +1538,70 @@ class Interleaving(RuleBasedStateMachine):
     @rule(worker=st.integers(0, 1), thread=threads)
     def claim(self, worker: int, thread: str) -> None:
         """Claim a thread; it works only if nobody has it and its head does not wait."""
-        lease, model = self.workers[worker].claim(thread), self.expected[thread]
-        free = model.owner is None or model.expired
+        model = self.expected[thread]
+        free = (model.owner is None or model.expired) and not self.is_held(thread)
+        lease = self.workers[worker].claim(thread)
         assert (lease is not None) == (free and not model.waits and bool(model.queue))
+        self.note_moves()
         if lease:
-            model.owner, model.expired, model.begun = lease, False, True
-            self.leases.append(lease)
-            self.head_is_right(lease)
+            self.took(lease)
 
     @rule(worker=st.integers(0, 1))
     def claim_any(self, worker: int) -> None:
         """Claim the thread whose turn it is; there is one if any can be worked on."""
         self.sweep()
-        free = {name for name, one in self.expected.items() if one.queue and not one.owner and not one.waits}
+        free = {
+            name: self.side_of(name)
+            for name, one in self.expected.items()
+            if one.queue and not one.owner and not one.waits and not self.is_held(name)
+        }
         lease = self.workers[worker].claim()
         assert (lease.thread in free) if lease else not free
+        self.note_moves()
         if lease:
-            model = self.expected[lease.thread]
-            model.owner, model.begun = lease, True
-            self.leases.append(lease)
-            self.head_is_right(lease)
+            self.took(lease)
+            if (side := free[lease.thread]).untried:
+                side.trial, side.paused = lease, True
+
+    def side_of(self, thread: str) -> ExpectedSide:
+        """Return the side that a thread waits for."""
+        return self.sides[self.expected[thread].waits_for or SIDES[thread[:-4]]]
+
+    def is_held(self, thread: str) -> bool:
+        """Tell whether the side of a thread is paused, or its own one if it waits for another."""
+        return self.side_of(thread).paused or self.sides[SIDES[thread[:-4]]].paused
+
+    def took(self, lease: Lease) -> None:
+        """Note that a thread was claimed."""
+        model = self.expected[lease.thread]
+        model.owner, model.expired, model.begun = lease, False, True
+        self.leases.append(lease)
+        self.head_is_right(lease)
+
+    def note_moves(self) -> None:
+        """Note who waits for another side no more: because it was claimed, or its own side is paused, too."""
+        for thread, model in self.expected.items():
+            if model.waits_for and "waits_for" not in self.stored.lease(thread):
+                assert self.stored.lease(thread).get("token") or self.sides[SIDES[thread[:-4]]].paused
+                model.waits_for = ""
+
+    def end_trial(self, lease: Lease, *, worked: bool) -> None:
+        """Note that the thread went on which tries a side, if it is one."""
+        for side in self.sides.values():
+            if side.trial is lease:
+                side.trial, side.paused, side.untried = None, False, side.untried and not worked
+
+    @rule(side=sides)
+    def pause(self, side: str) -> None:
+        """Find a side away."""
+        self.workers[0].pause(side, 90, "it is down")
+        self.sides[side] = ExpectedSide(paused=True, untried=True)
+
+    @rule(side=sides)
+    def end_pause(self, side: str) -> None:
+        """Let the pause of a side be over, or the lease of who tries it run out."""
+        self.stored.end_pause(side)
+        self.sides[side].paused = False
 
     @rule()
     def sweep(self) -> None:
@@ -1329,6 +1668,7 @@ class Interleaving(RuleBasedStateMachine):
             assert not goes_on
             return
         model = self.expected[lease.thread]
+        self.end_trial(lease, worked=True)
         assert model.take()[2] == name
         if done:
             self.done.append(name)
@@ -1367,8 +1707,20 @@ class Interleaving(RuleBasedStateMachine):
         if lease := self.pick(number):
             lease.later(60, "refused", counts=True)
             if self.owns(lease):
+                self.end_trial(lease, worked=False)
                 model = self.expected[lease.thread]
                 model.owner, model.waits = None, True
+
+    @rule(number=numbers, side=sides)
+    def wait(self, number: int, side: str) -> None:
+        """Put the head of a lease off until a side is back."""
+        if lease := self.pick(number):
+            lease.wait(side, "it is down")
+            if self.owns(lease):
+                self.end_trial(lease, worked=False)
+                model = self.expected[lease.thread]
+                model.owner, model.expired = None, False
+                model.waits_for = side if side != SIDES[lease.thread[:-4]] else ""
 
     @rule(number=numbers)
     def renew(self, number: int) -> None:
@@ -1411,18 +1763,19 @@ class Interleaving(RuleBasedStateMachine):
         for thread in self.expected:
             self.stored.expire(thread)
             self.stored.end_backoff(thread)
-            self.relay_all(thread)
+        for side in self.sides:
+            self.stored.end_pause(side)
+        while lease := self.workers[1].claim() or self.workers[1].claim():
+            self.relay_all(lease)
         assert sorted(self.done) == sorted(self.accepted)
-        left = {name for name in self.stored.names() if not name.startswith("mc:seen:")}
-        assert left <= {"mc:ids", "mc:stats"}
+        left = {name for name in self.stored.names() if not name.startswith(("mc:seen:", "mc:pause:"))}
+        assert left <= {"mc:ids", "mc:stats", "mc:pauses"}
 
-    def relay_all(self, thread: str) -> None:
+    def relay_all(self, lease: Lease) -> None:
         """Relay what a thread holds."""
-        lease = self.workers[1].claim(thread)
-        while lease:
+        self.done.append(lease.event.body.decode())
+        while lease.finish():
             self.done.append(lease.event.body.decode())
-            if not lease.finish():
-                break
 
 
 def test_no_interleaving_loses_doubles_or_disorders_anything(inbox: Inbox) -> None:
