@@ -166,7 +166,7 @@ def _newcomers(product: Product, feeder: Feeder, events: int) -> tuple[dict[str,
     while feeder.created() < events + len(accepted):
         mid, at = _message(feeder)
         accepted[mid] = at
-        wake_ups = max(wake_ups, product.store.llen(WAKE_UPS) + product.store.llen(SWEEPS))
+        wake_ups = max(wake_ups, product.waiting(WAKE_UPS) + product.waiting(SWEEPS))
         time.sleep(NEWCOMERS_EVERY)  # how often somebody writes
         if time.monotonic() > ends:
             raise NeverHappened("the backlog is done")
