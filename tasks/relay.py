@@ -44,6 +44,8 @@ LIMITED_RATE = 4
 
 All at once they would only meet the limit again; Messenger takes ten files a second from a page.
 """
+REFUSED_RATE = 16
+"""How many threads a second go on at first after a token was refused: the agents of replies are told then."""
 BUSY_DELAY = 1.0
 """How long an event waits for a file host that serves as many others as it may (seconds)."""
 UNKNOWN_DELAY = 30.0
@@ -177,11 +179,13 @@ def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
 
 
 def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
-    least = UNAUTHORIZED_PAUSE if isinstance(error, Unauthorized) else PAUSE
+    least, rate, tell = PAUSE, 0, log.warning
+    if isinstance(error, Unauthorized):
+        least, rate, tell = UNAUTHORIZED_PAUSE, REFUSED_RATE, log.error
+    elif isinstance(error, RateLimited):
+        rate = LIMITED_RATE
     seconds = min(max(error.retry_after or 0, least), LONGEST_PAUSE)
-    tell = log.error if isinstance(error, Unauthorized) else log.warning
     tell("side_paused", side=error.side, seconds=seconds, reason=str(error))
-    rate = LIMITED_RATE if isinstance(error, RateLimited) else 0
     service.inbox.pause(error.side, seconds, str(error), rate)
     lease.wait(error.side, str(error))
     return False

@@ -2046,6 +2046,15 @@ def test_while_the_pages_token_is_refused_the_agent_is_told_once_that_the_reply_
     assert world.reasons() == []
 
 
+def test_after_a_refused_token_several_replies_are_tried_so_that_their_agents_are_told(world: World) -> None:
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(190))
+    world.work(OUT)
+
+    assert world.store.hget(f"mc:pause:page:{PAGE_A}", "rate") == b"16"
+
+
 def test_a_reply_on_a_closed_ticket_waits_for_the_token_too(world: World) -> None:
     world.desk.open().closed = True
     world.reply()
