@@ -66,6 +66,9 @@ def _serving(settings: Settings) -> Iterator[str]:
             thread.join()
 
 
+OWN_KEYS = {"mc:room", "mc:probe", "mc:clocks", "mc:installation"}
+
+
 class Doors:
     """The doors of a running connector, and its store."""
 
@@ -90,8 +93,8 @@ class Doors:
         return [json.loads(event.split(b" ", 3)[3], parse_int=float) for event in found]
 
     def stored(self) -> set[str]:
-        """Return the names of what the inbox keeps, but for counters and the queue of wake-ups."""
-        names = {key.decode() for key in self.store.scan_iter("mc:*")} - {"mc:room", "mc:probe"}
+        """Return the names of what the inbox keeps, but for what the process keeps of its own."""
+        names = {key.decode() for key in self.store.scan_iter("mc:*")} - OWN_KEYS
         return {name for name in names if not name.startswith("mc:celery:")}
 
     def queues(self) -> set[str]:
