@@ -150,7 +150,7 @@ def test_what_happens_in_the_middle_loses_and_doubles_nothing(stack: DjangoStack
         kill(stack, "worker")
     else:
         stack.desk.kill() if fate == "helpdesk killed" else stack.desk.pause()
-        until("it is found down", lambda: metric(stack, 'connector_side_paused{side="helpdesk"}') == 1, 60)
+        until("it is found down", lambda: metric(stack, 'connector_side_paused{side="helpdesk"}') == 1, 120)
         # One that was frozen now takes, late, what nobody waits for any more.
         stack.desk.start() if fate == "helpdesk killed" else stack.desk.resume()
     until("Meta has delivered all", lambda: stack.ask_meta("GET", "/webhooks")["waiting"] == 0, 60)
