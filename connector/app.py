@@ -26,6 +26,7 @@ from connector.doors import HelpdeskDoor, MessengerDoor
 from connector.intake import Intake
 from connector.line import Line
 from connector.metrics import Counters, InboxCollector
+from connector.refusals import Refusals
 from connector.settings import Settings, get_settings
 from connector.waker import Waker
 from tasks.clocks import MEASURE_EVERY, Clocks
@@ -50,7 +51,11 @@ class Application(Starlette):
         """Serve a request."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})
-        elif scope["type"] == "http" and scope["path"] == MESSENGER and scope["method"] == "POST":
+        elif (
+            scope["type"] == "http"
+            and scope["path"] in {MESSENGER, MESSENGER + "/"}
+            and scope["method"] == "POST"
+        ):
             await self._messenger(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -65,11 +70,12 @@ def create_app(settings: Settings) -> Starlette:
     lines = [Line(settings.store_url) for _ in range(CALLS_AT_ONCE)]
     intake = Intake(lines, inbox.prefix, waker, Outage(settings.store_key))
     bodies, counters = Bodies(), Counters(registry)
-    messenger = MessengerDoor(settings, intake, bodies, counters)
+    refusals = Refusals(counters, settings.secrets_by_page)
+    messenger = MessengerDoor(settings, intake, bodies, counters, refusals)
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
-    helpdesk = HelpdeskDoor(adapter, intake, bodies, counters)
+    helpdesk = HelpdeskDoor(adapter, intake, bodies, counters, refusals)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -109,8 +115,9 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan,
         routes=[
             Route(MESSENGER, messenger, methods=["POST"]),
-            Route(MESSENGER, messenger.handshake, methods=["GET"]),
-            Route(HELPDESK, helpdesk.comments, methods=["POST"]),
+            # With a slash at its end, too: a redirect would lose the body.
+            *(Route(MESSENGER + end, messenger.handshake, methods=["GET"]) for end in ("", "/")),
+            *(Route(HELPDESK + end, helpdesk.comments, methods=["POST"]) for end in ("", "/")),
             Route(HELPDESK + "/{secret}", helpdesk.comments, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),

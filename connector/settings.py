@@ -326,6 +326,11 @@ class Settings(BaseSettings):
         return {page: connection.app_secret.get_secret_value() for page, connection in self._active.items()}
 
     @cached_property
+    def inactive_pages(self) -> frozenset[str]:
+        """Return the pages whose connections are not active."""
+        return frozenset(one.page_id for one in self.connections) - self._active.keys()
+
+    @cached_property
     def app_secrets(self) -> tuple[str, ...]:
         """Return the app secrets of all connections, each once."""
         return tuple(dict.fromkeys(one.app_secret.get_secret_value() for one in self.connections))

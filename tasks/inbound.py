@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from clients import events
-from clients.errors import NotFound, RejectedError, TicketClosed, Unavailable
+from clients.errors import NotConnected, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import SOURCE, SYSTEM, Attachment, Author, NewComment, NewTicket, Requester
 from clients.media import File
 from clients.messenger import Profile
@@ -27,6 +27,8 @@ LINK = "link"
 """The name under which the open ticket of a sender is cached."""
 LINK_FOR = 24 * 3600
 """How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
+CONNECTED_WITHIN = 7 * 24 * 3600
+"""How long what a page's customers write waits for the page to be connected, in seconds."""
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
 LONGEST_TITLE = 255
@@ -99,6 +101,8 @@ def _is_our_own(arrival: Arrival) -> bool:
 
 def _arrival(service: Services, lease: Lease) -> Arrival:
     thread = thread_of(lease.thread)
+    if not service.settings.connection(thread.page_id) and lease.waited() < CONNECTED_WITHIN:
+        raise NotConnected(thread.page_id)
     connection = service.connection(thread.page_id)
     profile = profile_of(service, lease, connection, thread.psid)
     return Arrival(service, lease, events.parse(lease.event.body), thread, connection, profile)

@@ -11,6 +11,7 @@ from clients.errors import (
     Away,
     Busy,
     ClientError,
+    NotConnected,
     Paused,
     RateLimited,
     RejectedError,
@@ -194,7 +195,7 @@ def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
 def _is_outage(service: Services, error: RetryableError) -> bool:
     """Tell whether a side is down, or only this event fails: then the side answers when it is asked."""
     page = error.side.removeprefix("page:") if error.side.startswith("page:") else None
-    if isinstance(error, RateLimited | Away) or (page and isinstance(error, Unauthorized)):
+    if isinstance(error, RateLimited | Away | NotConnected) or (page and isinstance(error, Unauthorized)):
         return True
     try:
         if page:

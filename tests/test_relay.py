@@ -900,15 +900,38 @@ def test_an_event_is_buried_even_if_the_agent_cannot_be_told_at_all(world: World
     assert world.waiting() == 0
 
 
-def test_an_event_of_a_page_that_is_not_connected_any_more_is_a_dead_letter(world: World) -> None:
-    world.receive()
+def test_a_reply_to_a_page_that_is_not_connected_any_more_is_a_dead_letter(world: World) -> None:
     world.reply()
     world.configure(connections=[])
-    world.work(IN)
     world.work(OUT)
 
-    assert len(world.reasons()) == 2
-    assert all("not connected" in reason for reason in world.reasons())
+    (reason,) = world.reasons()
+    assert "not connected" in reason
+
+
+def test_what_people_write_to_a_page_that_is_not_connected_waits_until_it_is(world: World) -> None:
+    world.receive()
+    world.configure(connections=[])
+    world.work(IN)
+    assert 25 < world.paused(PAGE) <= 30
+    assert (world.waiting(), world.reasons()) == (1, [])
+    world.configure()
+    world.resume()
+
+    assert world.waiting() == 0
+    assert world.desk.count("create_ticket") == 1
+
+
+def test_what_people_write_to_a_page_that_is_never_connected_is_a_dead_letter_in_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "CONNECTED_WITHIN", 0)
+    world.receive()
+    world.configure(connections=[])
+    world.work(IN)
+
+    (reason,) = world.reasons()
+    assert "not connected" in reason
 
 
 def test_an_event_that_is_revived_is_tried_afresh(world: World) -> None:
