@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import msgspec
+from structlog.contextvars import bind_contextvars
 
 from clients import events
 from clients.errors import NotConnected, NotFound, RejectedError, TicketClosed, Unavailable
@@ -105,6 +106,7 @@ def _arrival(service: Services, lease: Lease) -> Arrival:
         raise NotConnected(thread.page_id)
     connection = service.connection(thread.page_id)
     profile = profile_of(service, lease, connection, thread.psid)
+    bind_contextvars(mid=events.external_id(lease.event.body))
     return Arrival(service, lease, events.parse(lease.event.body), thread, connection, profile)
 
 
@@ -278,6 +280,7 @@ def _remember(arrival: Arrival, ticket_id: str) -> None:
     """Keep where the sender's messages go; the next one will probably go there, too."""
     arrival.lease.cache(LINK, ticket_id.encode(), LINK_FOR)
     arrival.lease.foresee("call", f"comment:{ticket_id}")
+    bind_contextvars(ticket=ticket_id)
 
 
 def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:

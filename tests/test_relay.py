@@ -18,6 +18,8 @@ import httpx
 import pytest
 import redis
 from kombu.exceptions import OperationalError
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from clients import events
 from clients.errors import (
@@ -55,6 +57,7 @@ from tasks.installation import Installation
 from tasks.lease import Lease
 from tasks.renewer import Renewer
 from tasks.services import Services
+from tasks.sides import Sides
 from tasks.store import connect
 from tests.conftest import PAGE_A, SECRET_A, MakeSettings, connection, payload
 
@@ -665,6 +668,43 @@ def test_a_helpdesk_that_refuses_the_question_is_up(world: World) -> None:
 
     assert world.head().attempts == 1
     assert not world.paused()
+
+
+def test_a_side_that_is_away_is_told_as_it_begins_and_as_it_ends(world: World) -> None:
+    world.receive()
+    world.desk.fail("find_open_ticket", *[away()] * 4)
+    with capture_logs() as logs:
+        for _ in range(5):
+            world.resume()
+
+    told = [(line["event"], line["side"]) for line in logs if line["event"].startswith("side_")]
+    assert told == [("side_paused", "helpdesk"), ("side_back", "helpdesk")]
+
+
+def test_a_side_that_stays_away_is_told_again_each_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides, error = Sides(), away()
+    error.side = "helpdesk"
+    with capture_logs() as logs:
+        for minute in range(150):
+            monkeypatch.setattr(time, "monotonic", lambda minute=minute: 1e6 + 60 * minute)
+            sides.away(error)
+
+    assert [line["for_seconds"] for line in logs] == [0, 3600, 7200]
+
+
+def test_what_was_relayed_is_told_with_its_ids(world: World) -> None:
+    world.desk.open()
+    world.receive()
+    world.work()
+    world.reply()
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        world.receive("m_2")
+        world.work()
+        world.work(OUT)
+
+    incoming, outgoing = [line for line in logs if line["event"] == "relayed"]
+    assert (incoming["thread"], incoming["mid"], incoming["ticket"]) == (IN, "m_2", "42")
+    assert (outgoing["thread"], outgoing["comment"], outgoing["ticket"]) == (OUT, "981", "42")
 
 
 def test_after_a_limit_the_waiting_threads_go_on_one_by_one(world: World) -> None:
