@@ -158,7 +158,8 @@ def __getattr__(name: str) -> Starlette:
     if name == "app":
         settings = get_settings()
         # Else nobody has under plain uvicorn, and tracebacks would show variables: texts and tokens.
-        logs.configure(os.environ.get("CONNECTOR_PART", "web"), settings.log_level)
+        part = os.environ.get("CONNECTOR_PART", "web")
+        logs.configure(part, settings.log_level, settings.log_format)
         try:
             StoreCheck(settings)()
         except Unusable as error:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -13,6 +14,7 @@ import uvicorn
 
 from clients.text import is_misleading, one_line
 from connector import logs
+from connector.app import HELPDESK, MESSENGER
 from connector.embedded import StoreError, doubts, lock_data, wait_for_port
 from connector.guard import GuardedProtocol, raise_file_limit
 from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
@@ -20,7 +22,7 @@ from connector.supervisor import Part, Supervisor, beat_part, store_part, web_pa
 from tasks.celery import wake
 from tasks.inbox import Inbox, Letter
 from tasks.services import inbox_of
-from tasks.store import reason_of
+from tasks.store import reason_of, without_secrets
 from tasks.store_check import StoreCheck, Unusable
 
 log = logs.get(__name__)
@@ -53,7 +55,7 @@ def _settings(part: str) -> Settings:
         for fault in error.faults:
             click.echo(fault, err=True)
         sys.exit(1)
-    logs.configure(part, settings.log_level)
+    logs.configure(part, settings.log_level, settings.log_format)
     for name in unknown_variables():
         log.warning("unknown_variable", name=name, hint="no setting has this name; see settings.yaml")
     return settings
@@ -91,8 +93,13 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
     def ready() -> None:
         log.info(
             "up",
+            version=version("messenger-connector"),
             url=f"http://{settings.host}:{settings.port}",
             pages=sum(c.active for c in settings.connections),
+            helpdesk=settings.helpdesk.base_url,
+            store=without_secrets(settings.store_url),
+            callback_for_meta=settings.public_url + MESSENGER,
+            callback_for_helpdesk=settings.public_url + HELPDESK,
         )
         for doubt in doubts(settings.store_url):
             log.warning("store_unsafe", reason=doubt)

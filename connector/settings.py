@@ -259,6 +259,7 @@ class Settings(BaseSettings):
     admin_token: SecretStr = SecretStr("")
     metrics_token: Token = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
     graph: Graph = Graph()
     helpdesk: Helpdesk
     attachments: Attachments = Attachments()
