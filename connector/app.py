@@ -30,6 +30,7 @@ from connector.refusals import Refusals
 from connector.settings import Settings, get_settings
 from connector.waker import Waker
 from tasks.clocks import MEASURE_EVERY, Clocks
+from tasks.inbox import Inbox
 from tasks.services import helpdesk_of, inbox_of
 from tasks.store import Outage, reason_of
 from tasks.store_check import StoreCheck, Unusable
@@ -80,7 +81,7 @@ def create_app(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         waker.start()
-        watch = asyncio.create_task(_watch(clocks, StoreCheck(settings)))
+        watch = asyncio.create_task(_watch(inbox, clocks, StoreCheck(settings), refusals))
         async with intake:
             yield
         watch.cancel()
@@ -140,8 +141,8 @@ class Shared:
         return await asyncio.shield(self._asked)
 
 
-async def _watch(clocks: Clocks, check: StoreCheck) -> None:
-    """Try the store until it answers, and keep this machine's clock measured."""
+async def _watch(inbox: Inbox, clocks: Clocks, check: StoreCheck, refusals: Refusals) -> None:
+    """Try the store until it answers; keep this machine's clock measured, and what was refused."""
     while True:
         try:
             await run_in_threadpool(check)
@@ -150,6 +151,7 @@ async def _watch(clocks: Clocks, check: StoreCheck) -> None:
             signal.raise_signal(signal.SIGTERM)
         with contextlib.suppress(redis.RedisError):
             await run_in_threadpool(clocks.measure_own)
+            await run_in_threadpool(refusals.save, inbox)
         await asyncio.sleep(MEASURE_EVERY)
 
 

@@ -18,6 +18,7 @@ from connector.app import HELPDESK, MESSENGER
 from connector.embedded import StoreError, doubts, lock_data, wait_for_port
 from connector.guard import GuardedProtocol, raise_file_limit
 from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
+from connector.status import lines_of, status_of
 from connector.supervisor import Part, Supervisor, beat_part, store_part, web_part, worker_part
 from tasks.celery import wake
 from tasks.inbox import Inbox, Letter
@@ -179,13 +180,26 @@ def conformance(*, desk: str | None, category: str | None, no_hands: bool, as_js
     sys.exit(not held)
 
 
+@main.command()
+@settings_option
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON; times are in seconds since 1970.")
+def status(*, as_json: bool) -> None:
+    """Tell how each page fares: what came, what was sent, what waits, and why."""
+    settings = _settings("status")
+    found = status_of(settings, _reachable(settings))
+    click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
+
+
 @main.group()
 def dead() -> None:
     """Events and replies that could not be delivered."""
 
 
 def _inbox() -> Inbox:
-    settings = _settings("dead")
+    return _reachable(_settings("dead"))
+
+
+def _reachable(settings: Settings) -> Inbox:
     inbox = inbox_of(settings, patient=False)
     try:
         inbox.store.ping()

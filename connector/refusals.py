@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from connector import logs
 from connector.metrics import Counters
+from tasks.inbox import Inbox
 
 log = logs.get(__name__)
 
@@ -54,10 +55,12 @@ class Refusals:
         self._counters, self._pages = counters, pages
         self._told: dict[Key, float] = {}
         self._untold = Counter[Key]()
+        self._unsaved = Counter[Key]()
 
     def refuse(self, door: str, reason: str, page: str = "", count: int = 1, **details: str | int) -> None:
         """Take down that webhooks, or entries of them, were refused."""
         self._counters.refused.labels(door, page if page in self._pages else "", reason).inc(count)
+        self._unsaved[door, page if page in self._pages else "", reason] += count
         self._tell("webhook_refused", (door, page, reason), count, details)
 
     def leave_out(self, reason: str, page: str = "", count: int = 1, **details: str | int) -> None:
@@ -71,6 +74,11 @@ class Refusals:
             return
         self._counters.kept.inc(count)
         self._tell("kept_until_connected", ("messenger", page, UNKNOWN_PAGE), count, {})
+
+    def save(self, inbox: Inbox) -> None:
+        """Add what was refused since the last time to what all processes have. Raises `redis.RedisError`."""
+        unsaved, self._unsaved = self._unsaved, Counter()
+        inbox.note_refusals({" ".join(key): count for key, count in unsaved.items()})
 
     def _tell(self, event: str, key: Key, count: int, details: Mapping[str, str | int]) -> None:
         door, page, reason = key

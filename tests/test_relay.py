@@ -75,6 +75,7 @@ STAYS = [
     "awaiting:",
     "ids",
     "stats",
+    "last",
     "taken:",
     "room",
     "pauses",
