@@ -9,6 +9,7 @@
     - Undecided           an earlier call may have worked; its trace has to show first
     - Busy                a file host serves as many transfers of this process as it may
     - Paused              the side is left alone for a while, so it was not asked
+    - NotConnected        the page has no active connection
     - Stale               this worker lost its lease before the call went out
   + RejectedError         the same call will fail again
     - NotFound            what it names does not exist
@@ -81,6 +82,14 @@ class Paused(RetryableError):
     def __init__(self, side: str) -> None:
         super().__init__("it waits until the other side is back")
         self.side = side
+
+
+class NotConnected(RetryableError):
+    """The page has no active connection: what came from it waits until it has one."""
+
+    def __init__(self, page_id: str) -> None:
+        super().__init__(f"the page {page_id} has no active connection", retry_after=30)
+        self.side = f"page:{page_id}"
 
 
 class Stale(RetryableError):

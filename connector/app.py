@@ -26,9 +26,11 @@ from connector.doors import HelpdeskDoor, MessengerDoor
 from connector.intake import Intake
 from connector.line import Line
 from connector.metrics import Counters, InboxCollector
+from connector.refusals import Refusals
 from connector.settings import Settings, get_settings
 from connector.waker import Waker
 from tasks.clocks import MEASURE_EVERY, Clocks
+from tasks.inbox import Inbox
 from tasks.services import helpdesk_of, inbox_of
 from tasks.store import Outage, reason_of
 from tasks.store_check import StoreCheck, Unusable
@@ -50,7 +52,11 @@ class Application(Starlette):
         """Serve a request."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})
-        elif scope["type"] == "http" and scope["path"] == MESSENGER and scope["method"] == "POST":
+        elif (
+            scope["type"] == "http"
+            and scope["path"] in {MESSENGER, MESSENGER + "/"}
+            and scope["method"] == "POST"
+        ):
             await self._messenger(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -65,16 +71,17 @@ def create_app(settings: Settings) -> Starlette:
     lines = [Line(settings.store_url) for _ in range(CALLS_AT_ONCE)]
     intake = Intake(lines, inbox.prefix, waker, Outage(settings.store_key))
     bodies, counters = Bodies(), Counters(registry)
-    messenger = MessengerDoor(settings, intake, bodies, counters)
+    refusals = Refusals(counters, settings.secrets_by_page)
+    messenger = MessengerDoor(settings, intake, bodies, counters, refusals)
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
-    helpdesk = HelpdeskDoor(adapter, intake, bodies, counters)
+    helpdesk = HelpdeskDoor(adapter, intake, bodies, counters, refusals)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         waker.start()
-        watch = asyncio.create_task(_watch(clocks, StoreCheck(settings)))
+        watch = asyncio.create_task(_watch(inbox, clocks, StoreCheck(settings), refusals))
         async with intake:
             yield
         watch.cancel()
@@ -109,8 +116,9 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan,
         routes=[
             Route(MESSENGER, messenger, methods=["POST"]),
-            Route(MESSENGER, messenger.handshake, methods=["GET"]),
-            Route(HELPDESK, helpdesk.comments, methods=["POST"]),
+            # With a slash at its end, too: a redirect would lose the body.
+            *(Route(MESSENGER + end, messenger.handshake, methods=["GET"]) for end in ("", "/")),
+            *(Route(HELPDESK + end, helpdesk.comments, methods=["POST"]) for end in ("", "/")),
             Route(HELPDESK + "/{secret}", helpdesk.comments, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
@@ -133,8 +141,8 @@ class Shared:
         return await asyncio.shield(self._asked)
 
 
-async def _watch(clocks: Clocks, check: StoreCheck) -> None:
-    """Try the store until it answers, and keep this machine's clock measured."""
+async def _watch(inbox: Inbox, clocks: Clocks, check: StoreCheck, refusals: Refusals) -> None:
+    """Try the store until it answers; keep this machine's clock measured, and what was refused."""
     while True:
         try:
             await run_in_threadpool(check)
@@ -143,6 +151,7 @@ async def _watch(clocks: Clocks, check: StoreCheck) -> None:
             signal.raise_signal(signal.SIGTERM)
         with contextlib.suppress(redis.RedisError):
             await run_in_threadpool(clocks.measure_own)
+            await run_in_threadpool(refusals.save, inbox)
         await asyncio.sleep(MEASURE_EVERY)
 
 
@@ -151,7 +160,8 @@ def __getattr__(name: str) -> Starlette:
     if name == "app":
         settings = get_settings()
         # Else nobody has under plain uvicorn, and tracebacks would show variables: texts and tokens.
-        logs.configure(os.environ.get("CONNECTOR_PART", "web"), settings.log_level)
+        part = os.environ.get("CONNECTOR_PART", "web")
+        logs.configure(part, settings.log_level, settings.log_format)
         try:
             StoreCheck(settings)()
         except Unusable as error:

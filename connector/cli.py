@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -13,14 +14,16 @@ import uvicorn
 
 from clients.text import is_misleading, one_line
 from connector import logs
+from connector.app import HELPDESK, MESSENGER
 from connector.embedded import StoreError, doubts, lock_data, wait_for_port
 from connector.guard import GuardedProtocol, raise_file_limit
 from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
+from connector.status import lines_of, status_of
 from connector.supervisor import Part, Supervisor, beat_part, store_part, web_part, worker_part
 from tasks.celery import wake
 from tasks.inbox import Inbox, Letter
 from tasks.services import inbox_of
-from tasks.store import reason_of
+from tasks.store import reason_of, without_secrets
 from tasks.store_check import StoreCheck, Unusable
 
 log = logs.get(__name__)
@@ -53,7 +56,7 @@ def _settings(part: str) -> Settings:
         for fault in error.faults:
             click.echo(fault, err=True)
         sys.exit(1)
-    logs.configure(part, settings.log_level)
+    logs.configure(part, settings.log_level, settings.log_format)
     for name in unknown_variables():
         log.warning("unknown_variable", name=name, hint="no setting has this name; see settings.yaml")
     return settings
@@ -91,8 +94,13 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
     def ready() -> None:
         log.info(
             "up",
+            version=version("messenger-connector"),
             url=f"http://{settings.host}:{settings.port}",
             pages=sum(c.active for c in settings.connections),
+            helpdesk=settings.helpdesk.base_url,
+            store=without_secrets(settings.store_url),
+            callback_for_meta=settings.public_url + MESSENGER,
+            callback_for_helpdesk=settings.public_url + HELPDESK,
         )
         for doubt in doubts(settings.store_url):
             log.warning("store_unsafe", reason=doubt)
@@ -172,13 +180,26 @@ def conformance(*, desk: str | None, category: str | None, no_hands: bool, as_js
     sys.exit(not held)
 
 
+@main.command()
+@settings_option
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON; times are in seconds since 1970.")
+def status(*, as_json: bool) -> None:
+    """Tell how each page fares: what came, what was sent, what waits, and why."""
+    settings = _settings("status")
+    found = status_of(settings, _reachable(settings))
+    click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
+
+
 @main.group()
 def dead() -> None:
     """Events and replies that could not be delivered."""
 
 
 def _inbox() -> Inbox:
-    settings = _settings("dead")
+    return _reachable(_settings("dead"))
+
+
+def _reachable(settings: Settings) -> Inbox:
     inbox = inbox_of(settings, patient=False)
     try:
         inbox.store.ping()

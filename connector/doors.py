@@ -27,15 +27,14 @@ from clients.helpdesk import (
     WebhookTimestampOff,
 )
 from clients.jsons import NotUnderstood
-from connector import logs
+from connector import refusals
 from connector.bodies import CLOSE, Bodies
 from connector.intake import Intake, StoreAway
 from connector.metrics import Counters
+from connector.refusals import Refusals
 from connector.settings import Connection, Settings
 from tasks.accept import goes_out, messenger_row, reply_row
 from tasks.inbox import Row
-
-log = logs.get(__name__)
 
 MAX_APPS = 100
 LARGE = 64 * 1024
@@ -47,6 +46,7 @@ ROWS_AT_ONCE, BYTES_AT_ONCE = 250, 256 * 1024
 P = ParamSpec("P")
 T = TypeVar("T")
 _thread = ThreadPoolExecutor(1, "large-body")
+_UNREAD = {413: refusals.TOO_LARGE, 408: refusals.SLOW}
 TAKEN, ACCEPTED = Response(), Response(status_code=202)
 
 
@@ -61,6 +61,7 @@ class MessengerDoor:
     intake: Intake
     bodies: Bodies
     counters: Counters
+    refusals: Refusals
     turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,18 +79,20 @@ class MessengerDoor:
         """
         query = request.query_params
         if query.get("hub.mode") != "subscribe" or not self._knows(query.get("hub.verify_token", "")):
+            self.refusals.refuse("messenger", refusals.VERIFY_TOKEN)
             raise HTTPException(403)
         return PlainTextResponse(query.get("hub.challenge", ""))
 
     async def _take(self, headers: Mapping[bytes, bytes], receive: Receive) -> Response:
         header = headers.get(b"x-hub-signature-256", b"").decode("latin-1")
         if not signature.is_well_formed(header):
-            raise self._refused()
-        body = await self.bodies.read(headers, receive)
+            self.refusals.refuse("messenger", refusals.UNSIGNED)
+            raise HTTPException(403, headers=CLOSE)
+        body = await _read(self.bodies, headers, receive, self.refusals, "messenger")
         try:
             secret = await _apart(len(body), self._signed_with, body, header)
             if not secret:
-                raise self._refused()
+                raise HTTPException(403, headers=CLOSE)
             async with self.turns[secret] if len(body) > LARGE else nullcontext():
                 await self._store(body, secret)
         finally:
@@ -100,10 +103,6 @@ class MessengerDoor:
         parts = _parts(self._rows(body, secret))
         while (rows := await _apart(len(body), next, parts, None)) is not None:
             await _store(rows, self.intake, self.counters)
-
-    def _refused(self) -> HTTPException:
-        self.counters.refused.labels("messenger").inc()
-        return HTTPException(403, headers=CLOSE)
 
     def _knows(self, token: str) -> bool:
         known = {connection.verify_token.get_secret_value() for connection in self._active()}
@@ -119,8 +118,8 @@ class MessengerDoor:
         that names pages of many apps is nobody's, so only the first few secrets are tried: otherwise such a
         body would be a cheap way to keep the door busy.
         """
-        secrets = self.settings.secrets_by_page
-        named = dict.fromkeys(secrets[page] for page in events.page_ids(body) or () if page in secrets)
+        secrets, pages = self.settings.secrets_by_page, events.page_ids(body) or ()
+        named = {secrets[page]: page for page in pages if page in secrets}
         # A body about pages that are unknown, or not active, may be signed by any app of ours, active or not.
         for secret in islice(named or self.settings.app_secrets, MAX_APPS):
             try:
@@ -128,6 +127,10 @@ class MessengerDoor:
             except signature.InvalidSignature:
                 continue
             return secret
+        page = next(iter(named.values()), "")
+        self.refusals.refuse(
+            "messenger", refusals.WRONG_SECRET if page or not pages else refusals.UNKNOWN_PAGE, page
+        )
         return None
 
     def _rows(self, body: bytes, secret: str) -> Iterator[Row | None]:
@@ -136,14 +139,24 @@ class MessengerDoor:
         left = LeftOut()
         entry: events.Entry | None = None
         for entry in entries or ():
-            if secrets.get(entry.page_id) == secret:
+            page = entry.page_id
+            if secrets.get(page) == secret:
                 yield from self._rows_of(entry, left)
-            else:
-                left.add("another_app" if entry.page_id in secrets else "unknown_page", page=entry.page_id)
+            elif page in secrets:
+                left.add(refusals.ANOTHER_APP, page=page)
                 yield None
+            elif page in self.settings.inactive_pages:
+                left.add(refusals.INACTIVE_PAGE, page=page)
+                yield None
+            else:
+                kept = 0
+                for row in self._rows_of(entry, left):
+                    kept += row is not None
+                    yield row
+                self.refusals.keep(page, kept)
         if entry is None:
             left.add("body_not_understood" if entries is None else "nothing_for_a_page")
-        left.tell(self.counters)
+        left.tell(self.refusals)
 
     def _rows_of(self, entry: events.Entry, left: "LeftOut") -> Iterator[Row | None]:
         if entry.changes:
@@ -168,15 +181,13 @@ class LeftOut:
         self._counts[reason] = self._counts.get(reason, 0) + count
         self._first.setdefault(reason, ids)
 
-    def tell(self, counters: Counters) -> None:
-        """Count and log what was left out, with the ids of the first."""
+    def tell(self, refused: Refusals) -> None:
+        """Count and tell what was left out, with the ids of the first."""
         for reason, count in self._counts.items():
-            if reason == "another_app":
-                counters.refused.labels("messenger").inc(count)
-                log.warning("entry_of_another_app", count=count, **self._first[reason])
+            if reason == refusals.ANOTHER_APP:
+                refused.refuse("messenger", reason, count=count, **self._first[reason])
             else:
-                counters.ignored.labels(reason).inc(count)
-                log.info("ignored", reason=reason, count=count, **self._first[reason])
+                refused.leave_out(reason, count=count, **self._first[reason])
 
 
 @dataclass(frozen=True)
@@ -187,13 +198,15 @@ class HelpdeskDoor:
     intake: Intake
     bodies: Bodies
     counters: Counters
+    refusals: Refusals
 
     async def comments(self, request: Request) -> Response:
         """Take an event."""
         secret = request.path_params.get("secret", "")
         if not self.helpdesk.may_receive(request.headers, secret):
-            raise self._refused(headers=CLOSE)
-        body = await self.bodies.read(dict(request.scope["headers"]), request.receive)
+            raise self._refused(refusals.UNSIGNED, "The webhook is not signed.", CLOSE)
+        headers = dict(request.scope["headers"])
+        body = await _read(self.bodies, headers, request.receive, self.refusals, "helpdesk")
         try:
             event = await self._read(body, request.headers, secret)
         finally:
@@ -206,16 +219,31 @@ class HelpdeskDoor:
         try:
             return await _apart(len(body), self.helpdesk.receive, body, headers, secret)
         except WebhookTimestampOff as error:
-            log.warning("webhook_refused", door="helpdesk", reason="clock", seconds_off=round(error.seconds))
-            raise self._refused(f"{error}.") from None
+            raise self._refused(refusals.CLOCK, f"{error}.", seconds_off=round(error.seconds)) from None
         except InvalidWebhook:
-            raise self._refused() from None
+            raise self._refused(
+                refusals.WRONG_SECRET, "The signature is not by helpdesk.webhook_secret."
+            ) from None
         except WebhookNotUnderstood:
+            self.refusals.refuse("helpdesk", refusals.NOT_UNDERSTOOD)
             raise HTTPException(400, "The body is not an event of the helpdesk's API.") from None
 
-    def _refused(self, reason: str | None = None, headers: Mapping[str, str] | None = None) -> HTTPException:
-        self.counters.refused.labels("helpdesk").inc()
-        return HTTPException(401, reason, headers)
+    def _refused(
+        self, reason: str, answer: str, headers: Mapping[str, str] | None = None, **details: int
+    ) -> HTTPException:
+        self.refusals.refuse("helpdesk", reason, "", 1, **details)
+        return HTTPException(401, answer, headers)
+
+
+async def _read(
+    bodies: Bodies, headers: Mapping[bytes, bytes], receive: Receive, refused: Refusals, door: str
+) -> bytes:
+    try:
+        return await bodies.read(headers, receive)
+    except HTTPException as error:
+        if reason := _UNREAD.get(error.status_code):
+            refused.refuse(door, reason)
+        raise
 
 
 async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

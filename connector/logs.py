@@ -16,8 +16,14 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def configure(part: str, level: str = "info") -> None:
-    """Send this process's logs, and those of its libraries, to standard error in one form."""
+_FOR_PROGRAMS: list[structlog.typing.Processor] = [
+    structlog.processors.format_exc_info,  # without variables: they may be secrets
+    structlog.processors.JSONRenderer(ensure_ascii=False),
+]
+
+
+def configure(part: str, level: str = "info", form: str = "text") -> None:
+    """Send this process's logs, and those of its libraries, to standard error in one form: text or json."""
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -25,7 +31,7 @@ def configure(part: str, level: str = "info") -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_formatter(part))
+    handler.setFormatter(_formatter(part, form))
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)  # Python's warnings are for who writes code
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -35,7 +41,7 @@ def configure(part: str, level: str = "info") -> None:
     logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.CRITICAL)
 
 
-def _formatter(part: str) -> logging.Formatter:
+def _formatter(part: str, form: str) -> logging.Formatter:
     def add_part(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         """Name the part in every line, those of libraries and of other threads too."""
         event["part"] = part
@@ -47,7 +53,7 @@ def _formatter(part: str) -> logging.Formatter:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             add_part,
             _written_out,
-            _renderer(),
+            *(_FOR_PROGRAMS if form == "json" else [_renderer()]),
         ],
     )
 

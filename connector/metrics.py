@@ -18,8 +18,10 @@ class Counters:
         def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(f"connector_{name}", text, labels, registry=registry)
 
-        self.refused = counter("webhooks_refused", "Webhooks with a wrong signature", ("door",))
-        self.ignored = counter("events_ignored", "Events that concern no connected page", ("reason",))
+        labels = ("door", "page", "reason")
+        self.refused = counter("webhooks_refused", "Webhooks that were not taken", labels)
+        self.ignored = counter("events_ignored", "Events that are not relayed", ("reason",))
+        self.kept = counter("events_kept", "Events that wait until their page is connected")
         self.not_stored = counter("events_not_stored", "Events that were answered 503")
 
 

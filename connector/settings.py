@@ -259,6 +259,7 @@ class Settings(BaseSettings):
     admin_token: SecretStr = SecretStr("")
     metrics_token: Token = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
     graph: Graph = Graph()
     helpdesk: Helpdesk
     attachments: Attachments = Attachments()
@@ -324,6 +325,11 @@ class Settings(BaseSettings):
     def secrets_by_page(self) -> dict[str, str]:
         """Return the app secret of each active connection's page."""
         return {page: connection.app_secret.get_secret_value() for page, connection in self._active.items()}
+
+    @cached_property
+    def inactive_pages(self) -> frozenset[str]:
+        """Return the pages whose connections are not active."""
+        return frozenset(one.page_id for one in self.connections) - self._active.keys()
 
     @cached_property
     def app_secrets(self) -> tuple[str, ...]:

@@ -64,6 +64,11 @@ def page_of(name: str) -> str:
     return "" if name.startswith("ticket:") else thread_of(name).page_id
 
 
+def side_of(name: str) -> str:
+    """Return the side that a queue's events go to: the helpdesk, or a page."""
+    return f"page:{page_of(name)}" if name.startswith("out:") else "helpdesk"
+
+
 def messenger_row(thread: events.Thread, item: events.Item) -> Row:
     """Return the row for an item of Meta's webhook.
 

@@ -3,7 +3,6 @@
 import functools
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import kombu
 import redis
@@ -12,7 +11,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
 
 from connector.settings import Settings, get_settings
-from tasks.store import Outage, options
+from tasks.store import Outage, options, without_secrets
 
 _OPTIONS = {
     # Nothing is written for a message that is taken: in a full store the worker would die of it.
@@ -82,8 +81,7 @@ class Transport(_Transport):  # type: ignore[misc]
 
     def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:  # noqa: FBT001, FBT002
         """Return an address without its user, its password and its options, for logs."""
-        parts = urlsplit(uri)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return without_secrets(uri)
 
 
 class _Connection(kombu.Connection):

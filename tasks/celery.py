@@ -119,7 +119,8 @@ def wake(threads: int) -> int:
 
 @signals.setup_logging.connect
 def _configure_logs(**_: Any) -> None:
-    logs.configure(os.environ.get("CONNECTOR_PART", "worker"), get_settings().log_level)
+    settings = get_settings()
+    logs.configure(os.environ.get("CONNECTOR_PART", "worker"), settings.log_level, settings.log_format)
 
 
 @signals.worker_shutting_down.connect

@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import msgspec
+from structlog.contextvars import bind_contextvars
 
 from clients import events
-from clients.errors import NotFound, RejectedError, TicketClosed, Unavailable
+from clients.errors import NotConnected, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import SOURCE, SYSTEM, Attachment, Author, NewComment, NewTicket, Requester
 from clients.media import File
 from clients.messenger import Profile
@@ -27,6 +28,8 @@ LINK = "link"
 """The name under which the open ticket of a sender is cached."""
 LINK_FOR = 24 * 3600
 """How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
+CONNECTED_WITHIN = 7 * 24 * 3600
+"""How long what a page's customers write waits for the page to be connected, in seconds."""
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
 LONGEST_TITLE = 255
@@ -99,8 +102,11 @@ def _is_our_own(arrival: Arrival) -> bool:
 
 def _arrival(service: Services, lease: Lease) -> Arrival:
     thread = thread_of(lease.thread)
+    if not service.settings.connection(thread.page_id) and lease.waited() < CONNECTED_WITHIN:
+        raise NotConnected(thread.page_id)
     connection = service.connection(thread.page_id)
     profile = profile_of(service, lease, connection, thread.psid)
+    bind_contextvars(mid=events.external_id(lease.event.body))
     return Arrival(service, lease, events.parse(lease.event.body), thread, connection, profile)
 
 
@@ -274,6 +280,7 @@ def _remember(arrival: Arrival, ticket_id: str) -> None:
     """Keep where the sender's messages go; the next one will probably go there, too."""
     arrival.lease.cache(LINK, ticket_id.encode(), LINK_FOR)
     arrival.lease.foresee("call", f"comment:{ticket_id}")
+    bind_contextvars(ticket=ticket_id)
 
 
 def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:

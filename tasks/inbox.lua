@@ -24,6 +24,9 @@
 --   held:<side>      set     groups that wait for a side that is paused; held: the sides that hold some
 --   dead             hash    id -> an event that could not be delivered, with its history
 --   stats            hash    counters for /metrics
+--   last             hash    in:<page>:, out:<page>: -> when an event of it was accepted, sent:<page>: -> when a
+--                            reply was sent
+--   refused          hash    "<door> <page> <reason>" -> how many webhooks were refused, and when the last one was
 --   room             string  whether there is room for more events, looked up now and then
 --
 -- The clock is the store's own, in milliseconds. Every function may be repeated with the same arguments
@@ -296,13 +299,14 @@ local inbox = {}
 -- under its key: the mid of an echo.
 function inbox.accept(ttl, packed)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
-  local new, ready, rows = 0, 0, cmsgpack.unpack(packed)
+  local new, ready, rows, groups = 0, 0, cmsgpack.unpack(packed), {}
   for i = 1, #rows, 4 do
     local key, thread, time, body = P .. rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
     if thread == '' then
       redis.call('SET', key, body, 'PX', ttl)
     elseif redis.call('SET', key, '', 'NX', 'PX', ttl) then
       new = new + 1
+      groups[group_of(thread)] = true
       insert(thread, redis.call('INCR', P .. 'ids'), now, time, body)
       if redis.call('ZADD', P .. 'oldest', 'NX', now, thread) == 1 then
         if enqueue(thread) then ready = ready + 1 end
@@ -312,6 +316,7 @@ function inbox.accept(ttl, packed)
     end
   end
   if new > 0 then redis.call('HINCRBY', P .. 'stats', 'accepted', new) end
+  for group in pairs(groups) do redis.call('HSET', P .. 'last', group, now) end
   return ready
 end
 
@@ -379,6 +384,9 @@ function inbox.finish(thread, token, id, counter, letter, step, value)
     count(counter)
     if letter == '' then
       redis.call('DEL', record_of(head))
+      if counter == 'relayed:out' then
+        redis.call('HSET', P .. 'last', string.gsub(group_of(thread), '^out:', 'sent:'), now)
+      end
     else
       redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed')
       redis.call('HSET', P .. 'dead', id, letter)
@@ -445,6 +453,12 @@ function inbox.pause(side, duration, rate, reason)
   redis.call('DEL', P .. 'pause:' .. side)
   redis.call('HSET', P .. 'pause:' .. side, 'reason', reason, 'rate', rate)
   redis.call('ZADD', P .. 'pauses', now + duration, side)
+end
+
+-- refuse(name, count): add to how many webhooks were refused
+function inbox.refuse(name, count)
+  local before = string.match(redis.call('HGET', P .. 'refused', name) or '0', '^%d+')
+  redis.call('HSET', P .. 'refused', name, string.format('%d %d', before + count, now))
 end
 
 -- note(name, member, at, ttl): keep a member for so long (ms), among others that are as old as that at most

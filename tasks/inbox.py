@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, TypeVar, cast
@@ -165,6 +165,39 @@ class Inbox:
     def has_room(self) -> bool:
         """Write to the store, and tell whether it takes more events."""
         return bool(self._run("probe"))
+
+    def last(self) -> dict[str, float]:
+        """Return when something last happened, in seconds since 1970.
+
+        The names are `in:<page>:` (a customer's event was accepted), `out:<page>:` (an agent's), and
+        `sent:<page>:` (a reply was sent).
+        """
+        found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("last")))
+        return {name.decode(): int(at) / 1000 for name, at in found.items()}
+
+    def waiting(self) -> Iterator[tuple[str, float]]:
+        """Yield each thread that has work, and when its oldest event was accepted (seconds since 1970)."""
+        for thread, at in self.store.zscan_iter(self.key("oldest"), count=1000):
+            yield thread.decode(), at / 1000
+
+    def reasons(self) -> dict[str, str]:
+        """Return why each side that is paused is, or that was and has not worked since."""
+        sides = cast("list[bytes]", self.store.zrange(self.key("pauses"), 0, -1))
+        found = {
+            side.decode(): self.store.hget(self.key(f"pause:{side.decode()}"), "reason") for side in sides
+        }
+        return {side: cast("bytes", reason).decode() for side, reason in found.items() if reason}
+
+    def note_refusals(self, counts: Mapping[str, int]) -> None:
+        """Add to how many webhooks were refused, by `<door> <page> <reason>`."""
+        for name, count in counts.items():
+            self._run("refuse", name, count)
+
+    def refusals(self) -> dict[str, tuple[int, float]]:
+        """Return how many webhooks were refused, and when the last one was (seconds since 1970)."""
+        found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("refused")))
+        counts = {name.decode(): value.split(b" ") for name, value in found.items()}
+        return {name: (int(count), int(at) / 1000) for name, (count, at) in counts.items()}
 
     def stats(self) -> dict[str, int]:
         """Return how many events were accepted, relayed, postponed and given up, by lane."""

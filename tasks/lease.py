@@ -94,6 +94,10 @@ class Lease:
         """Return how many seconds ago a step was taken whose time was recorded, by the store's clock."""
         return self._inbox.now() - int(self._steps[name]) / 1000
 
+    def waited(self) -> float:
+        """Return how many seconds ago the event was accepted, by the store's clock."""
+        return self._inbox.now() - self.event.accepted / 1000
+
     def foresee(self, name: str, value: str) -> None:
         """Have this step recorded for the next event, too, by the call that finishes this one.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
+from structlog.contextvars import bind_contextvars
+
 from clients import events
 from clients.cloudfront import signed_url
 from clients.errors import (
@@ -107,6 +109,7 @@ def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
     if reply.event.comment is None:
         raise RejectedError("the webhook has no comment")
     messenger = service.messenger(connection)
+    bind_contextvars(ticket=reply.event.ticket.id, comment=reply.event.comment.id)
     return Outgoing(service, lease, reply.event.ticket.id, reply.event.comment, thread, connection, messenger)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
+from structlog.contextvars import clear_contextvars
 
 from clients.errors import (
     Away,
     Busy,
     ClientError,
+    NotConnected,
     Paused,
     RateLimited,
     RejectedError,
@@ -22,7 +24,7 @@ from clients.errors import (
 from clients.http import guarded
 from connector import logs
 from tasks import inbound, outbound, profiles
-from tasks.accept import UnknownJob
+from tasks.accept import UnknownJob, side_of
 from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.lease import Lease, lane_of
 from tasks.renewer import renewed
@@ -124,6 +126,7 @@ def relay_head(service: Services, lease: Lease) -> bool:
     """Relay the event at the head. Return whether the lease goes on with a next one."""
     if reason := lease.step("failed"):
         return _give_up(service, lease, reason)
+    clear_contextvars()
     try:
         _lane(lease).relay(service, lease)
     except (Stale, redis.RedisError):
@@ -141,6 +144,7 @@ def relay_head(service: Services, lease: Lease) -> bool:
         reason = f"the connector stumbled over it ({type(error).__name__}); its log has the details"
         return _try_again(service, lease, reason, attempts=UNEXPECTED_ATTEMPTS)
     log.info("relayed", thread=lease.thread, id=lease.event.id)
+    service.sides.works(side_of(lease.thread))
     return lease.finish()
 
 
@@ -179,13 +183,13 @@ def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
 
 
 def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
-    least, rate, tell = PAUSE, 0, log.warning
+    least, rate = PAUSE, 0
     if isinstance(error, Unauthorized):
-        least, rate, tell = UNAUTHORIZED_PAUSE, REFUSED_RATE, log.error
+        least, rate = UNAUTHORIZED_PAUSE, REFUSED_RATE
     elif isinstance(error, RateLimited):
         rate = LIMITED_RATE
     seconds = min(max(error.retry_after or 0, least), LONGEST_PAUSE)
-    tell("side_paused", side=error.side, seconds=seconds, reason=str(error))
+    service.sides.away(error)
     service.inbox.pause(error.side, seconds, str(error), rate)
     lease.wait(error.side, str(error))
     return False
@@ -194,7 +198,7 @@ def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
 def _is_outage(service: Services, error: RetryableError) -> bool:
     """Tell whether a side is down, or only this event fails: then the side answers when it is asked."""
     page = error.side.removeprefix("page:") if error.side.startswith("page:") else None
-    if isinstance(error, RateLimited | Away) or (page and isinstance(error, Unauthorized)):
+    if isinstance(error, RateLimited | Away | NotConnected) or (page and isinstance(error, Unauthorized)):
         return True
     try:
         if page:

@@ -1,7 +1,7 @@
 """What a task needs to do its work: the settings, the inbox, and a client for each side."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clients.adapters import make_adapter
 from clients.errors import RejectedError
@@ -14,6 +14,7 @@ from connector.settings import Connection, Settings, get_settings
 from tasks.clocks import Clocks
 from tasks.inbox import Inbox
 from tasks.installation import Installation
+from tasks.sides import Sides
 from tasks.store import connect
 
 
@@ -28,6 +29,7 @@ class Services:
     http: HttpClient
     clocks: Clocks
     installation: Installation
+    sides: Sides = field(default_factory=Sides)
 
     def connection(self, page_id: str) -> Connection:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""

@@ -4,6 +4,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -45,6 +46,12 @@ def connect(url: str, *, patient: bool = True) -> redis.Redis:
     """Connect to the store. A patient connection sits out a restart of the store, or its move."""
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
     return redis.Redis.from_url(url, retry=retry, **options(url))
+
+
+def without_secrets(url: str) -> str:
+    """Return an address without its user, its password and its options."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def has_untrusted_certificate(error: BaseException) -> bool:

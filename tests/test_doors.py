@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -17,6 +18,7 @@ import msgspec
 import pytest
 import redis
 import uvicorn
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from structlog.testing import capture_logs
 
@@ -25,6 +27,8 @@ from connector.app import Shared, create_app
 from connector.bodies import MAX_BODY, Bodies
 from connector.intake import Intake, StoreAway
 from connector.line import Line
+from connector.metrics import Counters
+from connector.refusals import Refusals
 from connector.settings import Settings
 from sandbox.stack import until
 from tasks.inbox import Row
@@ -83,9 +87,9 @@ class Doors:
         signed = {"X-Hub-Signature-256": sign(body, secret), "Content-Type": "application/json"}
         return self.http.post(MESSENGER, content=body, headers=signed | headers).status_code
 
-    def helpdesk(self, body: bytes, **changes: str) -> int:
+    def helpdesk(self, body: bytes, at: float | None = None, /, **changes: str) -> int:
         """Bring a body that the helpdesk signed. Return the status of the answer."""
-        return self.http.post(HELPDESK, content=body, headers=headers(body, None, **changes)).status_code
+        return self.http.post(HELPDESK, content=body, headers=headers(body, at, **changes)).status_code
 
     def queue(self, thread: str = QUEUE) -> list[dict[str, Any]]:
         """Return the bodies of the events that wait in a thread."""
@@ -108,6 +112,10 @@ class Doors:
     def counted(self, name: str) -> float:
         """Return how much one of the numbers under `/metrics` grew in this test."""
         return self._metrics().get(f"connector_{name}", 0) - self._before.get(f"connector_{name}", 0)
+
+    def refused(self, door: str, reason: str, page: str = "") -> float:
+        """Return how many more webhooks were refused in this test for a reason."""
+        return self.counted(f'webhooks_refused_total{{door="{door}",page="{page}",reason="{reason}"}}')
 
     def _metrics(self) -> dict[str, float]:
         lines = self.metrics().splitlines()
@@ -213,7 +221,7 @@ def test_a_missing_signature_is_refused_and_nothing_is_stored(doors: Doors) -> N
 
 def test_a_refused_webhook_is_counted(doors: Doors) -> None:
     doors.meta(MESSAGE, "wrong")
-    assert doors.counted('webhooks_refused_total{door="messenger"}') == 1
+    assert doors.refused("messenger", "wrong_secret", PAGE_A) == 1
 
 
 def test_an_event_signed_by_another_pages_app_is_refused(doors: Doors) -> None:
@@ -225,7 +233,7 @@ def test_among_pages_only_those_of_the_app_that_signed_are_kept(doors: Doors) ->
     body = envelope(entry(item("m_a")), entry(item("m_b", page=PAGE_B), page=PAGE_B))
     assert doors.meta(body, SECRET_A) == 200
     assert doors.queues() == {QUEUE}
-    assert doors.counted('webhooks_refused_total{door="messenger"}') == 1
+    assert doors.refused("messenger", "another_app", PAGE_B) == 1
 
 
 def test_each_page_is_heard_through_its_own_app(doors: Doors) -> None:
@@ -267,10 +275,9 @@ def test_two_pages_of_one_app_are_heard_in_one_body(store_url: str, make_setting
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (envelope(entry(item("m_1"), page="1")), "unknown_page"),
-        (envelope(entry(item("m_1"), page=PAGE_OFF)), "unknown_page"),
+        (envelope(entry(item("m_1"), page=PAGE_OFF)), "inactive_page"),
         (envelope({"id": PAGE_A, "changes": [{"field": "feed", "value": {}}]}), "change"),
-        (payload("messenger/dashboard_test"), "unknown_page"),
+        (payload("messenger/dashboard_test"), "change"),
         (payload("messenger/policy_enforcement"), "event_without_person"),
     ],
 )
@@ -278,6 +285,12 @@ def test_what_concerns_nobody_here_is_taken_and_counted(doors: Doors, body: byte
     assert doors.meta(body) == 200
     assert doors.counted(f'events_ignored_total{{reason="{reason}"}}') == 1
     assert doors.queues() == set()
+
+
+def test_what_is_signed_and_of_a_page_that_is_not_connected_waits_for_that(doors: Doors) -> None:
+    assert doors.meta(envelope(entry(item("m_1", page="123"), page="123"))) == 200
+    assert mids(doors.queue(f"in:123:{PSID}")) == ["m_1"]
+    assert doors.counted("events_kept_total") == 1
 
 
 @pytest.mark.parametrize(
@@ -299,16 +312,17 @@ def test_what_is_not_understood_is_refused_if_it_is_not_signed(doors: Doors) -> 
     assert doors.meta(b"no JSON", "wrong") == 403
 
 
-def test_what_is_left_out_of_a_body_is_logged_once_for_each_reason(doors: Doors) -> None:
+def test_what_is_left_out_of_a_body_is_logged_once_for_each_reason(own_doors: Doors) -> None:
+    doors = own_doors
     others = [entry(item("m_b", page=PAGE_B), page=PAGE_B)] * 3
     with capture_logs() as logs:
         assert doors.meta(envelope({"id": PAGE_A, "changes": [{}] * 5}, *others), SECRET_A) == 200
     assert [(line["event"], line["page"], line["count"]) for line in logs] == [
         ("ignored", PAGE_A, 5),
-        ("entry_of_another_app", PAGE_B, 3),
+        ("webhook_refused", PAGE_B, 3),
     ]
     assert doors.counted('events_ignored_total{reason="change"}') == 5
-    assert doors.counted('webhooks_refused_total{door="messenger"}') == 3
+    assert doors.refused("messenger", "another_app", PAGE_B) == 3
 
 
 def test_a_signed_body_of_too_many_objects_to_look_at_before_is_taken(doors: Doors) -> None:
@@ -555,7 +569,7 @@ def test_a_secret_behind_the_address_is_no_signature(doors: Doors) -> None:
 
 def test_a_wrong_signature_of_the_helpdesk_is_refused_and_counted(doors: Doors) -> None:
     assert doors.helpdesk(REPLY, signature="v1,AAAA") == 401
-    assert doors.counted('webhooks_refused_total{door="helpdesk"}') == 1
+    assert doors.refused("helpdesk", "wrong_secret") == 1
     assert doors.stored() == set()
 
 
@@ -591,6 +605,103 @@ def test_comments_of_long_ago_do_not_keep_newer_ones_out(doors: Doors) -> None:
     assert doors.helpdesk(old.replace(b'"981"', b'"1"')) == 202
     assert doors.helpdesk(REPLY) == 202
     assert len(doors.queue(OUT)) == 2
+
+
+# --- Why something is not taken. --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_doors(store_url: str, make_settings: MakeSettings) -> Iterator[Doors]:
+    """Give doors that have told nothing yet."""
+    with _serving(make_settings(redis_url=store_url)) as url, _doors(url, store_url) as doors:
+        yield doors
+
+
+OF_AN_UNKNOWN_PAGE = envelope(entry(item("m_1", page="123"), page="123"))
+HANDSHAKE = {"hub.mode": "subscribe", "hub.verify_token": "a guess"}
+
+
+@pytest.mark.parametrize(
+    ("ask", "told", "advice"),
+    [
+        (lambda doors: doors.meta(MESSAGE, "wrong"), f"messenger {PAGE_A} wrong_secret", "app_secret"),
+        (lambda doors: doors.meta(OF_AN_UNKNOWN_PAGE, "wrong"), "messenger  unknown_page", "this page_id"),
+        (
+            lambda doors: doors.http.post(MESSENGER, content=MESSAGE).status_code,
+            "messenger  unsigned",
+            "X-Hub-Signature-256",
+        ),
+        (lambda doors: doors.meta(b" " * (MAX_BODY + 1)), "messenger  too_large", ""),
+        (
+            lambda doors: doors.http.get(MESSENGER, params=HANDSHAKE).status_code,
+            "messenger  verify_token",
+            "verify_token",
+        ),
+        (
+            lambda doors: doors.helpdesk(REPLY, signature="v1,AAAA"),
+            "helpdesk  wrong_secret",
+            "helpdesk.webhook_secret",
+        ),
+        (
+            lambda doors: doors.http.post(HELPDESK, content=REPLY).status_code,
+            "helpdesk  unsigned",
+            "helpdesk.adapter",
+        ),
+        (lambda doors: doors.helpdesk(b"{}"), "helpdesk  not_understood", "docs/helpdesk-api.md"),
+        (lambda doors: doors.helpdesk(REPLY, 1795383000), "helpdesk  clock", "NTP"),
+        (lambda doors: doors.helpdesk(b" " * (MAX_BODY + 1)), "helpdesk  too_large", ""),
+    ],
+)
+def test_what_is_refused_is_told_once_with_its_reason_and_what_to_do(
+    own_doors: Doors, ask: Callable[[Doors], int], told: str, advice: str
+) -> None:
+    door, page, reason = told.split(" ")
+    with capture_logs() as logs:
+        statuses = {ask(own_doors) for _ in range(3)}
+
+    assert own_doors.refused(door, reason, page) == 3
+    assert statuses <= {400, 401, 403, 413}
+    (line,) = [line for line in logs if line["event"] == "webhook_refused"]
+    assert (line["door"], line.get("page", ""), line["reason"]) == (door, page, reason)
+    assert advice in line.get("hint", "")
+
+
+def test_a_helpdesk_is_told_why_its_webhook_is_refused(doors: Doors) -> None:
+    wrong = doors.http.post(HELPDESK, content=REPLY, headers=headers(REPLY, signature="v1,AAAA"))
+    assert wrong.text == "The signature is not by helpdesk.webhook_secret."
+
+
+def test_what_is_refused_again_and_again_is_told_once_a_minute_with_its_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+    with capture_logs() as logs:
+        for second in range(90):
+            monkeypatch.setattr(time, "monotonic", lambda second=second: 1e6 + second)
+            refusals.refuse("messenger", "wrong_secret", PAGE_A)
+
+    assert [line["count"] for line in logs] == [1, 60]
+
+
+def test_pages_that_somebody_makes_up_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector.refusals.MOST_TOLD", 10)
+    refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+    with capture_logs() as logs:
+        for page in range(100):
+            refusals.keep(str(page), 1)
+
+    assert len(logs) == 11
+
+
+@pytest.mark.parametrize("path", [f"{MESSENGER}/", f"{HELPDESK}/"])
+def test_an_address_may_end_in_a_slash(doors: Doors, path: str) -> None:
+    if path.startswith(MESSENGER):
+        signed = {"X-Hub-Signature-256": sign(MESSAGE, SECRET_A)}
+        assert doors.http.post(path, content=MESSAGE, headers=signed).status_code == 200
+        query = {"hub.mode": "subscribe", "hub.verify_token": "verify-1", "hub.challenge": "42"}
+        assert doors.http.get(path, params=query).text == "42"
+    else:
+        assert doors.http.post(path, content=REPLY, headers=headers(REPLY)).status_code == 202
 
 
 # --- The store. -----------------------------------------------------------------------------------------

@@ -573,7 +573,7 @@ def test_a_reply_that_waited_for_the_helpdesk_leaves_nothing_behind(inbox: Inbox
     claimed(inbox, "").finish()
     inbox.sweep(10, 64)
 
-    assert stored.names() == {"mc:seen:reply 2", "mc:ids", "mc:stats", "mc:pauses"}
+    assert stored.names() == {"mc:seen:reply 2", "mc:ids", "mc:stats", "mc:last", "mc:pauses"}
 
 
 def test_a_page_has_no_larger_share_because_replies_of_it_wait_for_the_helpdesk(
@@ -970,7 +970,7 @@ def test_after_the_last_event_a_thread_leaves_nothing_behind(inbox: Inbox, store
     lease.record("call", "ticket")
 
     assert lease.finish() is False
-    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats"}
+    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}
 
 
 def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
@@ -989,7 +989,7 @@ def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
         again.release()
 
     marks = {f"mc:seen:{name}" for name in "abc"}
-    assert stored.names() == marks | {"mc:ids", "mc:stats"}
+    assert stored.names() == marks | {"mc:ids", "mc:stats", "mc:last"}
     assert all(0 < inbox.store.pttl(mark) <= SEEN_FOR for mark in marks)
 
 
@@ -1162,7 +1162,7 @@ def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: 
     assert inbox.drop(letter.id) is True
     assert inbox.drop(letter.id) is False
     assert inbox.revive(letter) is False
-    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats"}
+    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}
 
 
 # --- What is due. ---------------------------------------------------------------------------------------
@@ -1769,7 +1769,7 @@ class Interleaving(RuleBasedStateMachine):
             self.relay_all(lease)
         assert sorted(self.done) == sorted(self.accepted)
         left = {name for name in self.stored.names() if not name.startswith(("mc:seen:", "mc:pause:"))}
-        assert left <= {"mc:ids", "mc:stats", "mc:pauses"}
+        assert left <= {"mc:ids", "mc:stats", "mc:last", "mc:pauses"}
 
     def relay_all(self, lease: Lease) -> None:
         """Relay what a thread holds."""

@@ -1,5 +1,6 @@
 """The log of a process, as its terminal shows it."""
 
+import json
 import subprocess
 import sys
 
@@ -9,6 +10,18 @@ from connector import logs
 logs.configure("web")
 logs.get("here").info("relayed", thread="in:1:\\x1b[2J\\u202e\\x9b", name="Zażółć 😀", other="a\\nb")
 logging.getLogger("elsewhere").warning("two\\nlines\\x1b]0;x\\x07")
+"""
+
+JSON_LINES = """
+import logging
+from connector import logs
+logs.configure("web", form="json")
+logs.get("here").info("relayed", id=7)
+try:
+    secret = "hush"
+    1 / 0
+except ZeroDivisionError:
+    logs.get("here").exception("broken")
 """
 
 
@@ -21,3 +34,13 @@ def test_no_line_does_anything_to_the_terminal() -> None:
     assert "Zażółć 😀" in told
     assert r"a\nb" in told
     assert "two\nlines" in told
+
+
+def test_a_program_reads_an_object_a_line() -> None:
+    ran = subprocess.run([sys.executable, "-c", JSON_LINES], capture_output=True, check=True)
+    told, failed = (json.loads(line) for line in ran.stderr.splitlines())
+
+    assert (told["event"], told["part"], told["level"], told["id"]) == ("relayed", "web", "info", 7)
+    assert failed["event"] == "broken"
+    assert "ZeroDivisionError" in failed["exception"]
+    assert "hush" not in ran.stderr.decode()

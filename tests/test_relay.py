@@ -18,6 +18,8 @@ import httpx
 import pytest
 import redis
 from kombu.exceptions import OperationalError
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from clients import events
 from clients.errors import (
@@ -55,6 +57,7 @@ from tasks.installation import Installation
 from tasks.lease import Lease
 from tasks.renewer import Renewer
 from tasks.services import Services
+from tasks.sides import Sides
 from tasks.store import connect
 from tests.conftest import PAGE_A, SECRET_A, MakeSettings, connection, payload
 
@@ -72,6 +75,7 @@ STAYS = [
     "awaiting:",
     "ids",
     "stats",
+    "last",
     "taken:",
     "room",
     "pauses",
@@ -667,6 +671,43 @@ def test_a_helpdesk_that_refuses_the_question_is_up(world: World) -> None:
     assert not world.paused()
 
 
+def test_a_side_that_is_away_is_told_as_it_begins_and_as_it_ends(world: World) -> None:
+    world.receive()
+    world.desk.fail("find_open_ticket", *[away()] * 4)
+    with capture_logs() as logs:
+        for _ in range(5):
+            world.resume()
+
+    told = [(line["event"], line["side"]) for line in logs if line["event"].startswith("side_")]
+    assert told == [("side_paused", "helpdesk"), ("side_back", "helpdesk")]
+
+
+def test_a_side_that_stays_away_is_told_again_each_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides, error = Sides(), away()
+    error.side = "helpdesk"
+    with capture_logs() as logs:
+        for minute in range(150):
+            monkeypatch.setattr(time, "monotonic", lambda minute=minute: 1e6 + 60 * minute)
+            sides.away(error)
+
+    assert [line["for_seconds"] for line in logs] == [0, 3600, 7200]
+
+
+def test_what_was_relayed_is_told_with_its_ids(world: World) -> None:
+    world.desk.open()
+    world.receive()
+    world.work()
+    world.reply()
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        world.receive("m_2")
+        world.work()
+        world.work(OUT)
+
+    incoming, outgoing = [line for line in logs if line["event"] == "relayed"]
+    assert (incoming["thread"], incoming["mid"], incoming["ticket"]) == (IN, "m_2", "42")
+    assert (outgoing["thread"], outgoing["comment"], outgoing["ticket"]) == (OUT, "981", "42")
+
+
 def test_after_a_limit_the_waiting_threads_go_on_one_by_one(world: World) -> None:
     world.receive()
     world.desk.fail("create_ticket", RateLimited("slow down", retry_after=40))
@@ -900,15 +941,38 @@ def test_an_event_is_buried_even_if_the_agent_cannot_be_told_at_all(world: World
     assert world.waiting() == 0
 
 
-def test_an_event_of_a_page_that_is_not_connected_any_more_is_a_dead_letter(world: World) -> None:
-    world.receive()
+def test_a_reply_to_a_page_that_is_not_connected_any_more_is_a_dead_letter(world: World) -> None:
     world.reply()
     world.configure(connections=[])
-    world.work(IN)
     world.work(OUT)
 
-    assert len(world.reasons()) == 2
-    assert all("not connected" in reason for reason in world.reasons())
+    (reason,) = world.reasons()
+    assert "not connected" in reason
+
+
+def test_what_people_write_to_a_page_that_is_not_connected_waits_until_it_is(world: World) -> None:
+    world.receive()
+    world.configure(connections=[])
+    world.work(IN)
+    assert 25 < world.paused(PAGE) <= 30
+    assert (world.waiting(), world.reasons()) == (1, [])
+    world.configure()
+    world.resume()
+
+    assert world.waiting() == 0
+    assert world.desk.count("create_ticket") == 1
+
+
+def test_what_people_write_to_a_page_that_is_never_connected_is_a_dead_letter_in_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "CONNECTED_WITHIN", 0)
+    world.receive()
+    world.configure(connections=[])
+    world.work(IN)
+
+    (reason,) = world.reasons()
+    assert "not connected" in reason
 
 
 def test_an_event_that_is_revived_is_tried_afresh(world: World) -> None:

@@ -1,0 +1,141 @@
+"""`connector status`: what it shows of pages that fare well, badly, or not at all."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+from prometheus_client import CollectorRegistry
+
+from connector.cli import main
+from connector.metrics import Counters
+from connector.refusals import Refusals
+from connector.settings import Settings
+from connector.status import Page, Status, lines_of, status_of
+from tasks.inbox import Inbox, Row, seen_key
+from tasks.store import connect
+from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, MakeSettings
+
+
+@pytest.fixture
+def settings(store_url: str, make_settings: MakeSettings) -> Settings:
+    return make_settings(redis_url=store_url)
+
+
+@pytest.fixture
+def inbox(store_url: str) -> Iterator[Inbox]:
+    with closing(connect(store_url)) as store:
+        yield Inbox(store)
+
+
+def row(name: str, thread: str) -> Row:
+    return Row(seen_key(name), thread, 1, "{}")
+
+
+def page_of(status: Status, page_id: str) -> Page:
+    (page,) = [page for page in status.pages if page.page_id == page_id]
+    return page
+
+
+def test_each_connection_is_shown_even_if_nothing_ever_came(settings: Settings, inbox: Inbox) -> None:
+    status = status_of(settings, inbox)
+
+    shown = {page.page_id: (page.connection, page.last_webhook, page.last_reply) for page in status.pages}
+    assert shown == {
+        PAGE_A: ("active", None, None),
+        PAGE_B: ("active", None, None),
+        PAGE_OFF: ("inactive", None, None),
+    }
+
+
+def test_what_came_and_what_waits_is_shown_by_page(settings: Settings, inbox: Inbox) -> None:
+    inbox.accept([row("1", f"in:{PAGE_A}:1"), row("2", f"in:{PAGE_A}:2"), row("3", f"out:{PAGE_A}:1")])
+    status = status_of(settings, inbox)
+    page = page_of(status, PAGE_A)
+
+    assert page.last_webhook == pytest.approx(status.now, abs=5)
+    assert (page.to_helpdesk.threads, page.to_messenger.threads) == (2, 1)
+    assert page.to_helpdesk.oldest == pytest.approx(status.now, abs=5)
+    assert page_of(status, PAGE_B).to_helpdesk.threads == 0
+
+
+def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox) -> None:
+    inbox.accept([row("1", f"out:{PAGE_A}:1")])
+    assert page_of(status_of(settings, inbox), PAGE_A).last_reply is None
+    lease = inbox.claim()
+    assert lease
+    lease.finish()
+    status = status_of(settings, inbox)
+
+    assert page_of(status, PAGE_A).last_reply == pytest.approx(status.now, abs=5)
+
+
+def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None:
+    inbox.pause("helpdesk", 60, "it is down")
+    inbox.pause(f"page:{PAGE_A}", 60, "the token is refused")
+    status = status_of(settings, inbox)
+
+    assert status.helpdesk_paused == "it is down"
+    assert page_of(status, PAGE_A).paused == "the token is refused"
+    assert page_of(status, PAGE_B).paused is None
+
+
+def test_dead_letters_are_shown_by_reason(settings: Settings, inbox: Inbox) -> None:
+    for name in ("1", "2", "3"):
+        inbox.accept([row(name, f"in:{PAGE_A}:{name}")])
+        lease = inbox.claim()
+        assert lease
+        lease.bury("too long" if name == "1" else "refused")
+    status = status_of(settings, inbox)
+
+    assert status.dead_letters == 3
+    assert page_of(status, PAGE_A).dead == {"too long": 1, "refused": 2}
+
+
+def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
+    settings: Settings, inbox: Inbox
+) -> None:
+    for _ in range(2):
+        refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+        refusals.refuse("messenger", "wrong_secret", PAGE_A)
+        refusals.refuse("helpdesk", "clock")
+        refusals.save(inbox)
+        refusals.save(inbox)
+    status = status_of(settings, inbox)
+
+    assert page_of(status, PAGE_A).refused == {"wrong_secret": 2}
+    assert status.refused == {"helpdesk: clock": 2}
+
+
+def test_a_page_that_is_not_connected_is_shown_with_what_waits_for_it(
+    settings: Settings, inbox: Inbox
+) -> None:
+    inbox.accept([row("1", "in:123:1")])
+    page = page_of(status_of(settings, inbox), "123")
+
+    assert (page.connection, page.to_helpdesk.threads) == ("unknown", 1)
+
+
+def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:
+    inbox.accept([row("1", f"in:{PAGE_A}:1")])
+    inbox.pause("helpdesk", 60, "it is down")
+    screen = "\n".join(lines_of(status_of(settings, inbox)))
+
+    assert "paused: it is down" in screen
+    assert f"page {PAGE_A} Page 1  active" in screen
+    assert "1 people wait, since 0 s ago" in screen
+    assert "last reply     never" in screen
+    assert "0 dead letters" in screen
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["screen", "json"])
+@pytest.mark.usefixtures("settings")
+def test_the_command_prints_it(arguments: list[str]) -> None:
+    result = CliRunner().invoke(main, ["status", *arguments])
+
+    assert result.exit_code == 0, result.output
+    if arguments:
+        assert {page["page_id"] for page in json.loads(result.stdout)["pages"]} == {PAGE_A, PAGE_B, PAGE_OFF}
+    else:
+        assert f"page {PAGE_A}" in result.stdout
