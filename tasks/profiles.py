@@ -2,7 +2,7 @@
 
 import msgspec
 
-from clients.errors import ClientError, Stale
+from clients.errors import ClientError, Stale, Unauthorized
 from clients.messenger import Profile
 from connector import logs
 from connector.settings import Connection
@@ -26,6 +26,8 @@ def profile_of(service: Services, lease: Lease, connection: Connection, psid: st
     except Stale:
         raise
     except ClientError as error:
+        if isinstance(error, Unauthorized):  # replies would meet the same
+            service.sides.pause(error)
         log.warning("profile_not_read", page=connection.page_id, reason=str(error))
         profile = Profile()
     lease.cache(CACHE, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)

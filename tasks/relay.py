@@ -29,6 +29,7 @@ from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.lease import Lease, lane_of
 from tasks.renewer import renewed
 from tasks.services import Services, services
+from tasks.sides import SHORTEST
 
 log = logs.get(__name__)
 
@@ -37,17 +38,6 @@ CACHED = (inbound.LINK, profiles.CACHE)
 SWEEP_SIZE = 500
 TURN = 5.0
 """How long a busy thread is worked on before it lets go, so that others get their turn (seconds)."""
-PAUSE = 2.0
-"""How long a side that is down is left alone, at least (seconds)."""
-UNAUTHORIZED_PAUSE = 30.0
-LONGEST_PAUSE = 600.0
-LIMITED_RATE = 4
-"""How many threads a second go on at first with a side that asked to slow down.
-
-All at once they would only meet the limit again; Messenger takes ten files a second from a page.
-"""
-REFUSED_RATE = 16
-"""How many threads a second go on at first after a token was refused: the agents of replies are told then."""
 BUSY_DELAY = 1.0
 """How long an event waits for a file host that serves as many others as it may (seconds)."""
 UNKNOWN_DELAY = 30.0
@@ -173,7 +163,7 @@ def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
         lease.wait(error.side, str(error))
         return False
     if isinstance(error, Undecided | Busy):
-        delay = error.retry_after or (PAUSE if isinstance(error, Undecided) else BUSY_DELAY)
+        delay = error.retry_after or (SHORTEST if isinstance(error, Undecided) else BUSY_DELAY)
         lease.later(delay, str(error), counts=False)
         return False
     if error.side and _is_outage(service, error):
@@ -183,14 +173,7 @@ def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
 
 
 def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
-    least, rate = PAUSE, 0
-    if isinstance(error, Unauthorized):
-        least, rate = UNAUTHORIZED_PAUSE, REFUSED_RATE
-    elif isinstance(error, RateLimited):
-        rate = LIMITED_RATE
-    seconds = min(max(error.retry_after or 0, least), LONGEST_PAUSE)
-    service.sides.away(error)
-    service.inbox.pause(error.side, seconds, str(error), rate)
+    service.sides.pause(error)
     lease.wait(error.side, str(error))
     return False
 

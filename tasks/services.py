@@ -1,7 +1,7 @@
 """What a task needs to do its work: the settings, the inbox, and a client for each side."""
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from clients.adapters import make_adapter
 from clients.errors import RejectedError
@@ -29,7 +29,7 @@ class Services:
     http: HttpClient
     clocks: Clocks
     installation: Installation
-    sides: Sides = field(default_factory=Sides)
+    sides: Sides
 
     def connection(self, page_id: str) -> Connection:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""
@@ -82,6 +82,7 @@ def build(settings: Settings) -> Services:
         http=http,
         clocks=Clocks(inbox, "worker"),
         installation=Installation(settings, inbox),
+        sides=Sides(inbox),
     )
 
 

@@ -1,34 +1,48 @@
-"""The helpdesk and the pages, when they are away: told in the log as it begins, each hour, and as it ends."""
+"""The helpdesk and the pages, when they are away: left alone for a while, and told in the log.
+
+The log says it as it begins, each hour, and as it ends.
+"""
 
 import time
 from threading import Lock
 
-from clients.errors import RetryableError, Unauthorized
+from clients.errors import RateLimited, RetryableError, Unauthorized
 from connector import logs
+from tasks.inbox import Inbox
 
 log = logs.get(__name__)
 
+SHORTEST, SHORTEST_UNAUTHORIZED, LONGEST = 2.0, 30.0, 600.0
+"""How long a side is left alone, in seconds."""
+LIMITED_RATE = 4
+"""How many threads a second go on at first with a side that asked to slow down.
+
+All at once they would only meet the limit again; Messenger takes ten files a second from a page.
+"""
+REFUSED_RATE = 16
+"""How many threads a second go on at first after a token was refused: the agents of replies are told then."""
 REMIND_EVERY = 3600.0
 
 
 class Sides:
     """What this process found of the other sides; used from many threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
         self._lock = Lock()
         self._since: dict[str, float] = {}
         self._told: dict[str, float] = {}
 
-    def away(self, error: RetryableError) -> None:
-        """Take down that a side is left alone for a while."""
-        now, side = time.monotonic(), error.side
-        with self._lock:
-            since = self._since.setdefault(side, now)
-            if now - self._told.get(side, -REMIND_EVERY) < REMIND_EVERY:
-                return
-            self._told[side] = now
-        tell = log.error if isinstance(error, Unauthorized) else log.warning
-        tell("side_paused", side=side, reason=str(error), for_seconds=round(now - since))
+    def pause(self, error: RetryableError) -> None:
+        """Leave the side of a failure alone for a while. Raises `redis.RedisError`."""
+        shortest, rate = SHORTEST, 0
+        if isinstance(error, Unauthorized):
+            shortest, rate = SHORTEST_UNAUTHORIZED, REFUSED_RATE
+        elif isinstance(error, RateLimited):
+            rate = LIMITED_RATE
+        seconds = min(max(error.retry_after or 0, shortest), LONGEST)
+        self._tell(error)
+        self._inbox.pause(error.side, seconds, str(error), rate)
 
     def works(self, side: str) -> None:
         """Take down that a side did what it was asked."""
@@ -39,3 +53,13 @@ class Sides:
             self._told.pop(side, None)
         if since is not None:
             log.info("side_back", side=side, after_seconds=round(time.monotonic() - since))
+
+    def _tell(self, error: RetryableError) -> None:
+        now, side = time.monotonic(), error.side
+        with self._lock:
+            since = self._since.setdefault(side, now)
+            if now - self._told.get(side, -REMIND_EVERY) < REMIND_EVERY:
+                return
+            self._told[side] = now
+        tell = log.error if isinstance(error, Unauthorized) else log.warning
+        tell("side_paused", side=side, reason=str(error), for_seconds=round(now - since))

@@ -48,7 +48,7 @@ from clients.helpdesk import (
 from clients.http import HttpClient
 from clients.media import File, MediaFetcher
 from sandbox.stack import until
-from tasks import inbound, outbound, receipts, relay
+from tasks import inbound, outbound, receipts, relay, sides
 from tasks.accept import inbound_thread, messenger_row, outbound_thread, reply_row, ticket_thread
 from tasks.celery import ENOUGH, Scheduler, app, wake
 from tasks.clocks import Clocks
@@ -443,6 +443,7 @@ class World:
             self._http,
             Clocks(self.inbox, "worker"),
             Installation(settings, self.inbox),
+            Sides(self.inbox),
         )
 
     def close(self) -> None:
@@ -623,7 +624,7 @@ def test_a_fault_of_a_helpdesk_that_is_down_pauses_it_and_burns_no_attempt(world
 
     assert world.head().attempts == 0
     assert world.head().reasons == ["it answered 500"]
-    assert 0 < world.paused() <= relay.PAUSE
+    assert 0 < world.paused() <= sides.SHORTEST
 
 
 def test_while_a_side_is_paused_it_is_not_asked(world: World) -> None:
@@ -658,7 +659,7 @@ def test_a_pause_has_an_end_whatever_a_side_asks(world: World) -> None:
     world.desk.fail("create_ticket", RateLimited("slow down", retry_after=10**8))
     world.work()
 
-    assert 590 < world.paused() <= relay.LONGEST_PAUSE
+    assert 590 < world.paused() <= sides.LONGEST
 
 
 def test_a_helpdesk_that_refuses_the_question_is_up(world: World) -> None:
@@ -682,13 +683,15 @@ def test_a_side_that_is_away_is_told_as_it_begins_and_as_it_ends(world: World) -
     assert told == [("side_paused", "helpdesk"), ("side_back", "helpdesk")]
 
 
-def test_a_side_that_stays_away_is_told_again_each_hour(monkeypatch: pytest.MonkeyPatch) -> None:
-    sides, error = Sides(), away()
+def test_a_side_that_stays_away_is_told_again_each_hour(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = away()
     error.side = "helpdesk"
     with capture_logs() as logs:
         for minute in range(150):
             monkeypatch.setattr(time, "monotonic", lambda minute=minute: 1e6 + 60 * minute)
-            sides.away(error)
+            world.service.sides.pause(error)
 
     assert [line["for_seconds"] for line in logs] == [0, 3600, 7200]
 
@@ -741,13 +744,23 @@ def test_a_side_is_left_alone_as_long_as_it_asks(world: World) -> None:
     assert world.desk.count("ping") == 0
 
 
+def test_a_token_that_is_refused_for_a_profile_pauses_the_page_and_not_the_message(world: World) -> None:
+    world.desk.open()
+    world.receive()
+    world.meta.fail("person", Refusal(190))
+    world.work()
+
+    assert 25 < world.paused(PAGE) <= sides.SHORTEST_UNAUTHORIZED
+    assert world.waiting() == 0
+
+
 def test_a_refused_token_pauses_the_side_for_longer(world: World) -> None:
     world.receive()
     world.desk.fail("find_open_ticket", Unauthorized("the token is refused"))
     world.desk.fail("ping", Unauthorized("the token is refused"))
     world.work()
 
-    assert 25 < world.paused() <= relay.UNAUTHORIZED_PAUSE
+    assert 25 < world.paused() <= sides.SHORTEST_UNAUTHORIZED
     assert world.head().attempts == 0
 
 
