@@ -31,6 +31,7 @@ class Sides:
         self._inbox = inbox
         self._lock = Lock()
         self._since: dict[str, float] = {}
+        self._until: dict[str, float] = {}
         self._told: dict[str, float] = {}
 
     def pause(self, error: RetryableError) -> None:
@@ -42,11 +43,12 @@ class Sides:
             rate = LIMITED_RATE
         seconds = min(max(error.retry_after or 0, shortest), LONGEST)
         self._tell(error)
+        self._until[error.side] = time.monotonic() + seconds
         self._inbox.pause(error.side, seconds, str(error), rate)
 
     def works(self, side: str) -> None:
-        """Take down that a side did what it was asked."""
-        if side not in self._since:
+        """Take down that a side did what it was asked; what was in hand as it was paused tells nothing."""
+        if side not in self._since or time.monotonic() < self._until.get(side, 0):
             return
         with self._lock:
             since = self._since.pop(side, None)

@@ -672,7 +672,10 @@ def test_a_helpdesk_that_refuses_the_question_is_up(world: World) -> None:
     assert not world.paused()
 
 
-def test_a_side_that_is_away_is_told_as_it_begins_and_as_it_ends(world: World) -> None:
+def test_a_side_that_is_away_is_told_as_it_begins_and_as_it_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sides, "SHORTEST", 0)
     world.receive()
     world.desk.fail("find_open_ticket", *[away()] * 4)
     with capture_logs() as logs:
@@ -681,6 +684,16 @@ def test_a_side_that_is_away_is_told_as_it_begins_and_as_it_ends(world: World) -
 
     told = [(line["event"], line["side"]) for line in logs if line["event"].startswith("side_")]
     assert told == [("side_paused", "helpdesk"), ("side_back", "helpdesk")]
+
+
+def test_what_was_in_hand_as_a_side_was_paused_does_not_tell_that_it_is_back(world: World) -> None:
+    error = away()
+    error.side = "helpdesk"
+    with capture_logs() as logs:
+        world.service.sides.pause(error)
+        world.service.sides.works("helpdesk")
+
+    assert [line["event"] for line in logs] == ["side_paused"]
 
 
 def test_a_side_that_stays_away_is_told_again_each_hour(
