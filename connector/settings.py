@@ -5,7 +5,7 @@ from collections import Counter
 from functools import cache, cached_property
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import redis
@@ -236,50 +236,23 @@ class _YamlSource(YamlConfigSettingsSource):
         )
 
 
-class Settings(BaseSettings):
-    """Everything the connector can be told. Each key is explained in `settings.yaml`."""
+class StoreSettings(BaseSettings):
+    """What leads to the store. Whatever else the settings say may be wrong, or missing."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
-        extra="forbid",
+        extra="ignore",
         frozen=True,
         validate_default=True,
         coerce_numbers_to_str=True,
     )
 
-    host: Filled = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    public_url: HttpUrl = "http://127.0.0.1:8000"
     redis_url: RedisUrl = Field("", repr=False)  # it may hold a password
     broker_url: RedisUrl = Field("", repr=False)
     key_prefix: str = ""
     data_dir: Path = Path("var")
-    secret_key: SecretStr = SecretStr("")
-    admin_token: SecretStr = SecretStr("")
-    metrics_token: Token = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    graph: Graph = Graph()
-    helpdesk: Helpdesk
-    attachments: Attachments = Attachments()
-    worker: Worker = Worker()
-    connections: tuple[Connection, ...] = ()
-
-    @field_validator("connections", mode="before")
-    @classmethod
-    def _numbered_items(cls, value: Any) -> Any:
-        if isinstance(value, dict) and all(str(key).isdigit() for key in value):
-            return [value[key] for key in sorted(value, key=int)]
-        return value
-
-    @field_validator("connections")
-    @classmethod
-    def _one_active_connection_a_page(cls, connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
-        counts = Counter(connection.page_id for connection in connections if connection.active)
-        for page_id, count in counts.items():
-            if count > 1:
-                raise ValueError(f"page {page_id} has {count} active connections; keep one active")
-        return connections
 
     @model_validator(mode="after")
     def _socket_has_a_short_path(self) -> Self:
@@ -316,6 +289,52 @@ class Settings(BaseSettings):
         """Return the key that says where Celery's wake-ups go."""
         return "broker_url" if self.broker_url else self.store_key
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment override the file."""
+        return env_settings, _YamlSource(settings_cls, yaml_file=settings_path())
+
+
+class Settings(StoreSettings):
+    """Everything the connector can be told. Each key is explained in `settings.yaml`."""
+
+    model_config = SettingsConfigDict(extra="forbid")
+
+    host: Filled = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    public_url: HttpUrl = "http://127.0.0.1:8000"
+    secret_key: SecretStr = SecretStr("")
+    admin_token: SecretStr = SecretStr("")
+    metrics_token: Token = SecretStr("")
+    graph: Graph = Graph()
+    helpdesk: Helpdesk
+    attachments: Attachments = Attachments()
+    worker: Worker = Worker()
+    connections: tuple[Connection, ...] = ()
+
+    @field_validator("connections", mode="before")
+    @classmethod
+    def _numbered_items(cls, value: Any) -> Any:
+        if isinstance(value, dict) and all(str(key).isdigit() for key in value):
+            return [value[key] for key in sorted(value, key=int)]
+        return value
+
+    @field_validator("connections")
+    @classmethod
+    def _one_active_connection_a_page(cls, connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
+        counts = Counter(connection.page_id for connection in connections if connection.active)
+        for page_id, count in counts.items():
+            if count > 1:
+                raise ValueError(f"page {page_id} has {count} active connections; keep one active")
+        return connections
+
     def connection(self, page_id: str) -> Connection | None:
         """Return the active connection of a page, if there is one."""
         return self._active.get(page_id)
@@ -334,17 +353,8 @@ class Settings(BaseSettings):
     def _active(self) -> dict[str, Connection]:
         return {connection.page_id: connection for connection in self.connections if connection.active}
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment override the file."""
-        return env_settings, _YamlSource(settings_cls, yaml_file=settings_path())
+
+S = TypeVar("S", bound=StoreSettings)
 
 
 def settings_path() -> Path:
@@ -363,11 +373,20 @@ def get_settings() -> Settings:
 
 def load_settings() -> Settings:
     """Read the settings now. Raises `SettingsError` with a line for each fault."""
+    return _load(Settings)
+
+
+def load_store_settings() -> StoreSettings:
+    """Read what leads to the store, and nothing else. Raises `SettingsError` with a line for each fault."""
+    return _load(StoreSettings)
+
+
+def _load(settings: type[S]) -> S:
     path = settings_path()
     if not path.is_file():
         raise SettingsError([f"{path}: there is no such file; name yours with {PATH_VARIABLE} or --settings"])
     try:
-        return Settings()  # type: ignore[call-arg]  # the sources fill it
+        return settings()  # type: ignore[call-arg]  # the sources fill it
     except ValidationError as error:
         raise SettingsError(_faults(error)) from None
     except yaml.YAMLError as error:
