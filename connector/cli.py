@@ -13,7 +13,7 @@ import redis
 import uvicorn
 
 from connector import letters, logs
-from connector.embedded import StoreError, doubts, lock_data, wait_for_port
+from connector.embedded import StoreError, doubts, lock_data, wait_for_port, why_not_listening
 from connector.guard import GuardedProtocol, raise_file_limit
 from connector.letters import Filters, moment
 from connector.settings import (
@@ -21,11 +21,12 @@ from connector.settings import (
     Settings,
     SettingsError,
     StoreSettings,
+    doubtful,
     get_settings,
     load_store_settings,
     unknown_variables,
 )
-from connector.supervisor import Part, Supervisor, beat_part, store_part, web_part, worker_part
+from connector.supervisor import PART_VARIABLE, Part, Supervisor, beat_part, store_part, web_part, worker_part
 from tasks.inbox import Inbox, Letter
 from tasks.store import connect, reason_of
 from tasks.store_check import StoreCheck, Unusable
@@ -54,7 +55,16 @@ def settings_option(command: Command) -> Command:
 
 
 def _settings(part: str) -> Settings:
-    return _read_settings(part, get_settings)
+    """Read the settings of a part, and tell what is doubtful."""
+    settings = _read_settings(part, get_settings)
+    if PART_VARIABLE not in os.environ:  # else the supervisor has said it
+        _tell_doubts(settings)
+    return settings
+
+
+def _tell_doubts(settings: Settings) -> None:
+    for key, hint in doubtful(settings).items():
+        log.warning("doubtful_setting", setting=key, hint=hint)
 
 
 def _read_settings(part: str, read: Callable[[], S]) -> S:
@@ -66,8 +76,9 @@ def _read_settings(part: str, read: Callable[[], S]) -> S:
             click.echo(fault, err=True)
         sys.exit(1)
     logs.configure(part, settings.log_level)
-    for name in unknown_variables():
-        log.warning("unknown_variable", name=name, hint="no setting has this name; see settings.yaml")
+    if PART_VARIABLE not in os.environ:
+        for name in unknown_variables():
+            log.warning("unknown_variable", name=name, hint="no setting has this name; see settings.yaml")
     return settings
 
 
@@ -119,8 +130,9 @@ def web() -> None:
     """Run the doors alone."""
     settings = _settings("web")
     try:
+        wait_for_port(settings.host, settings.port)
         StoreCheck(settings)()
-    except Unusable as error:
+    except (StoreError, Unusable) as error:
         _fail(error)
     raise_file_limit()
     uvicorn.run(
@@ -171,7 +183,7 @@ def conformance(*, desk: str | None, category: str | None, no_hands: bool, as_js
     """Check that the helpdesk holds what the connector's promises rest on. Makes tickets there."""
     from connector.conformance import command  # noqa: PLC0415 - no other command needs it
 
-    settings = _settings("conformance")
+    settings = _read_settings("conformance", get_settings)
     first = next(iter(settings.connections), None)
     if not desk and not first:
         _fail("Name a desk with --desk, as there is no connection in the settings.")
@@ -180,7 +192,7 @@ def conformance(*, desk: str | None, category: str | None, no_hands: bool, as_js
     try:
         held = command.conformance(settings, desk or "", category, hands=not no_hands, as_json=as_json)
     except OSError as error:
-        _fail(f"Port {settings.port} cannot be listened to ({error.strerror}); is the connector running?")
+        _fail(why_not_listening(settings.host, settings.port, error))
     sys.exit(not held)
 
 

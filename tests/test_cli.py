@@ -438,6 +438,36 @@ def test_variables_that_are_settings_are_not_warned_of(run: Run, monkeypatch: py
     assert run("dead", "list").stderr == ""
 
 
+@pytest.mark.parametrize("connections", [[], None])
+def test_doubts_about_the_settings_are_told_at_start(
+    run: Run, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, connections: list[Any] | None
+) -> None:
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    make_settings(**({"connections": connections} if connections is not None else {}), port=free_port())
+    result = run("web")
+
+    assert ("no page is connected" in result.stderr) == (connections == [])
+
+
+def test_a_part_that_a_supervisor_started_leaves_the_doubts_to_it(
+    run: Run, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    make_settings(connections=[], port=free_port())
+    monkeypatch.setenv("CONNECTOR_PART", "web")
+    monkeypatch.setenv("CONNECTOR_PROT", "1")
+
+    assert run("web").stderr.count("hint") == 0
+
+
+def test_web_alone_says_why_it_cannot_listen(run: Run, make_settings: MakeSettings) -> None:
+    make_settings(host="192.0.2.7")
+    result = run("web")
+
+    assert result.exit_code == 1
+    assert "host 192.0.2.7 is no address of this machine" in result.stderr
+
+
 # --- The rest. ------------------------------------------------------------------------------------------
 
 
