@@ -13,6 +13,9 @@ from clients.rest_helpdesk import RestHelpdesk
 
 ENTRY_POINTS = "messenger_connector.adapters"
 OURS: Mapping[str, type[Helpdesk]] = {"rest": RestHelpdesk, "django_helpdesk": DjangoHelpdesk}
+_OF_ALL = ("base_url", "api_token", "webhook_secret")
+"""What every adapter takes."""
+_NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class AdapterError(ValueError):
@@ -49,10 +52,14 @@ def _installed(name: str) -> Any:
 
 def check_options(adapter: type[Helpdesk], options: Mapping[str, Any]) -> None:
     """Check that an adapter takes these options. Raises `AdapterError`."""
-    try:
-        inspect.signature(adapter).bind(None, base_url="", api_token="", webhook_secret="", **options)
-    except TypeError as error:
-        raise AdapterError(str(error)) from None
+    _http, *takes = inspect.signature(adapter).parameters.values()
+    own = {one.name: one for one in takes if one.kind in _NAMED and one.name not in _OF_ALL}
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in takes)
+    if unknown := [name for name in options if name not in own and not takes_any]:
+        known = f"it takes {', '.join(own)}" if own else "it takes none"
+        raise AdapterError(f"{', '.join(unknown)}: the adapter has no such option; {known}")
+    if missing := [name for name, one in own.items() if one.default is one.empty and name not in options]:
+        raise AdapterError(f"{', '.join(missing)}: the adapter needs this option; add it")
 
 
 def make_adapter(name: str, http: HttpClient, **options: Any) -> Helpdesk:

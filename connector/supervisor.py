@@ -25,6 +25,8 @@ from tasks.services import inbox_of
 
 log = logs.get(__name__)
 
+PART_VARIABLE = "CONNECTOR_PART"
+"""Names the part to a process that a supervisor started."""
 TICK = 0.2
 LOOK_EVERY = 5.0
 STUCK_AFTER = 15.0
@@ -54,7 +56,7 @@ class Part:
 
     def start(self) -> None:
         """Start the process, in a session of its own: Ctrl-C is for the supervisor alone."""
-        named = {PATH_VARIABLE: str(settings_path().resolve()), "CONNECTOR_PART": self.name}
+        named = {PATH_VARIABLE: str(settings_path().resolve()), PART_VARIABLE: self.name}
         self.process = subprocess.Popen(  # noqa: S603 - the commands are our own
             self.command,
             env={**os.environ, **named, **self.environment},

@@ -75,6 +75,20 @@ def test_an_option_that_an_adapter_does_not_know_is_told() -> None:
         check_options(DjangoHelpdesk, {"colour": "red"})
 
 
+class Needy(DjangoHelpdesk):
+    """An adapter with an option that has to be given."""
+
+    def __init__(self, http: HttpClient, *, brand: int, **known: Any) -> None:
+        super().__init__(http, **known)
+        self.brand = brand
+
+
+def test_an_option_that_an_adapter_needs_is_told() -> None:
+    check_options(Needy, {"brand": 3, "priority": 2})
+    with pytest.raises(AdapterError, match="brand: the adapter needs this option"):
+        check_options(Needy, {})
+
+
 def test_an_adapter_is_made_with_its_options() -> None:
     known: dict[str, Any] = {"base_url": "http://127.0.0.1:9", "api_token": "t", "webhook_secret": "s" * 16}
     with HttpClient() as http:

@@ -43,9 +43,9 @@ def logs_as_before() -> Iterator[None]:
 def run() -> Run:
     """Give a function that runs a command."""
 
-    def run(*arguments: str) -> click.testing.Result:
+    def run(*arguments: str, input: str | None = None) -> click.testing.Result:  # noqa: A002 - click's own name
         get_settings.cache_clear()
-        return click.testing.CliRunner().invoke(main, arguments)
+        return click.testing.CliRunner().invoke(main, arguments, input=input)
 
     return run
 
@@ -99,12 +99,112 @@ def test_no_dead_letters_are_said_to_be_none(run: Run) -> None:
 def test_dead_letters_are_listed_the_oldest_first(run: Run) -> None:
     lines = run("dead", "list").stdout.splitlines()
 
-    assert [line.split()[0] for line in lines] == ["1", "2", "3"]
-    assert THREAD in lines[0]
-    assert lines[0].endswith("reason 1")
+    assert [line.split()[0] for line in lines] == ["ID", "1", "2", "3"]
+    assert THREAD in lines[1]
+    assert lines[1].endswith("reason 1")
 
 
-@pytest.mark.parametrize("command", [["list"], ["show", "1"]])
+@pytest.mark.usefixtures("dead")
+def test_a_list_of_dead_letters_begins_with_what_its_columns_are(run: Run) -> None:
+    header, first, *_ = run("dead", "list").stdout.splitlines()
+
+    assert header.split() == ["ID", "DIED", "AT", "THREAD", "REASON"]
+    assert header.index("THREAD") == first.index(THREAD)
+    assert header.index("REASON") == first.index("reason")
+
+
+@pytest.mark.usefixtures("dead")
+def test_dead_letters_are_listed_as_json_without_what_people_wrote(run: Run) -> None:
+    first, *_ = listed = json.loads(run("dead", "list", "--json").stdout)
+
+    assert [letter["id"] for letter in listed] == [1, 2, 3]
+    assert first.pop("died_at").startswith("20")
+    assert first == {"id": 1, "page_id": "107381679302250", "thread": THREAD, "reason": "reason 1"}
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_no_dead_letters_are_an_empty_list_of_json(run: Run) -> None:
+    assert json.loads(run("dead", "list", "--json").stdout) == []
+
+
+def at(hour: int) -> str:
+    return f"2026-11-28T{hour:02}:00:00+00:00"
+
+
+@pytest.fixture
+def mixed(inbox: Inbox, settings_file: Path) -> Inbox:
+    """Give an inbox with five dead letters of different pages, times and reasons; their ids are 1 to 5."""
+    letters: list[tuple[str, str, str]] = [
+        ("in:1:7", at(8), "the helpdesk answered 422"),
+        ("out:1:7", at(9), "Facebook does not accept the token"),
+        ("in:2:7", at(10), "the helpdesk answered 413"),
+        ("ticket:1", at(11), "the ticket is not known"),
+        ("in:1:8", "", "another version wrote this"),
+    ]
+    for id_, (thread, died_at, reason) in enumerate(letters, 1):
+        letter = {"thread": thread, "died_at": died_at, "reason": reason}
+        inbox.store.hset("mc:dead", str(id_), json.dumps(letter))
+    return inbox
+
+
+CHOICES: list[tuple[list[str], list[int]]] = [
+    (["--page", "1"], [1, 2, 5]),
+    (["--page", " 2 "], [3]),
+    (["--page", "7"], []),
+    (["--reason", "HELPDESK answered"], [1, 3]),
+    (["--since", "2026-11-28T09:00"], [2, 3, 4]),
+    (["--since", "2026-11-28T10:00:00+01:00"], [2, 3, 4]),
+    (["--until", "2026-11-28T09:00Z"], [1]),
+    (["--until", "2026-11-28"], []),
+    (["--since", "2026-11-28", "--until", "2026-11-28T11:00", "--page", "1"], [1, 2]),
+    (["--until", "0m"], [1, 2, 3, 4]),
+    (["--since", "9999d"], [1, 2, 3, 4]),
+]
+
+
+@pytest.mark.usefixtures("mixed")
+@pytest.mark.parametrize(("options", "expected"), CHOICES)
+def test_dead_letters_are_chosen_by_page_time_and_reason(
+    run: Run, options: list[str], expected: list[int]
+) -> None:
+    listed = json.loads(run("dead", "list", "--json", *options).stdout)
+
+    assert [letter["id"] for letter in listed] == expected
+
+
+@pytest.mark.usefixtures("mixed")
+def test_where_no_dead_letter_matches_it_is_said_that_there_are_others(run: Run) -> None:
+    assert run("dead", "list", "--page", "77").stdout == "None of the 5 dead letters matches.\n"
+
+
+@pytest.mark.usefixtures("mixed")
+@pytest.mark.parametrize("command", [["retry", "--all"], ["drop", "--all", "--yes"]])
+def test_filters_choose_what_is_meant_by_all(run: Run, inbox: Inbox, command: list[str]) -> None:
+    assert run("dead", *command, "--reason", "helpdesk").stdout.startswith("2 ")
+    assert ids(inbox) == [2, 4, 5]
+
+
+@pytest.mark.usefixtures("mixed")
+@pytest.mark.parametrize("command", ["retry", "drop"])
+def test_filters_beside_ids_do_nothing(run: Run, inbox: Inbox, command: str) -> None:
+    result = run("dead", command, "1", "--page", "2")
+
+    assert result.exit_code == 1
+    assert "add --all" in result.stderr
+    assert len(ids(inbox)) == 5
+
+
+@pytest.mark.usefixtures("mixed")
+@pytest.mark.parametrize("time", ["yesterday", "2026-13-01", "7w", "999999d", ""])
+def test_a_time_that_cannot_be_read_is_told_how_to_be_written(run: Run, time: str) -> None:
+    result = run("dead", "list", "--since", time)
+
+    assert result.exit_code == 2
+    assert "2026-11-28" in result.stderr
+    assert "7d" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["show", "1"]])
 def test_a_dead_letter_does_nothing_to_the_terminal(
     run: Run, inbox: Inbox, settings_file: Path, command: list[str]
 ) -> None:
@@ -144,6 +244,17 @@ def test_a_dead_letter_is_shown_whole(run: Run) -> None:
     assert "zażółć" in result.stdout
 
 
+@pytest.mark.parametrize("char", ["\x9b", "\u202e", "\u2028"])
+def test_json_of_dead_letters_says_the_same_though_it_is_safe_for_a_terminal(
+    run: Run, inbox: Inbox, settings_file: Path, char: str
+) -> None:
+    inbox.store.hset("mc:dead", "1", json.dumps({"thread": "in:1:2", "reason": f"because {char}"}))
+    printed = run("dead", "list", "--json").stdout
+
+    assert char not in printed
+    assert json.loads(printed)[0]["reason"] == f"because {char}"
+
+
 def test_a_dead_letter_that_is_tried_again_is_back_in_its_thread(run: Run, dead: Inbox) -> None:
     result = run("dead", "retry", "2")
 
@@ -152,12 +263,10 @@ def test_a_dead_letter_that_is_tried_again_is_back_in_its_thread(run: Run, dead:
     assert len(waiting(dead)) == 1
 
 
-def test_a_thread_of_which_letters_are_tried_again_is_woken_once(run: Run, dead: Inbox) -> None:
+def test_a_dead_letter_that_is_tried_again_is_found_by_the_sweep(run: Run, dead: Inbox) -> None:
     run("dead", "retry", "1", "3")
 
-    messages: Any = dead.store.lrange("mc:celery:wake-ups", 0, -1)
-    (headers,) = [json.loads(message)["headers"] for message in messages]
-    assert headers["task"] == "relay"
+    assert dead.sweep(10, 10) == 1
 
 
 def test_all_dead_letters_may_be_tried_again(run: Run, dead: Inbox) -> None:
@@ -177,8 +286,27 @@ def test_a_dead_letter_may_be_thrown_away(run: Run, dead: Inbox) -> None:
 
 
 def test_all_dead_letters_may_be_thrown_away(run: Run, dead: Inbox) -> None:
-    assert run("dead", "drop", "--all").stdout == "3 dropped.\n"
+    assert run("dead", "drop", "--all", "--yes").stdout == "3 dropped.\n"
     assert ids(dead) == []
+
+
+def test_before_all_dead_letters_are_thrown_away_it_is_asked(run: Run, dead: Inbox) -> None:
+    result = run("dead", "drop", "--all", input="y\n")
+
+    assert "Throw 3 dead letters away, for good?" in result.stderr
+    assert result.stdout.endswith("3 dropped.\n")
+    assert ids(dead) == []
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_unless_the_answer_is_yes_no_dead_letter_is_thrown_away(run: Run, dead: Inbox, answer: str) -> None:
+    assert run("dead", "drop", "--all", input=answer).exit_code == 1
+    assert ids(dead) == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_where_there_is_no_dead_letter_nothing_is_asked(run: Run) -> None:
+    assert run("dead", "drop", "--all").stdout == "0 dropped.\n"
 
 
 @pytest.mark.parametrize("command", ["show", "retry", "drop"])
@@ -264,11 +392,33 @@ def test_without_settings_a_command_says_where_it_looked(run: Run, command: list
 def test_wrong_settings_are_told_with_a_line_for_each_fault(run: Run, settings_file: Path) -> None:
     wrong = yaml.safe_load(settings_file.read_text()) | {"prot": 1, "port": 70_000, "log_level": "loud"}
     settings_file.write_text(yaml.safe_dump(wrong))
-    result = run("dead", "list")
+    result = run("worker")
 
     assert result.exit_code == 1
     assert {line.partition(":")[0] for line in result.stderr.splitlines()} == {"prot", "port", "log_level"}
     assert len(result.stderr.splitlines()) == 3
+
+
+@pytest.mark.usefixtures("dead")
+@pytest.mark.parametrize("arguments", [["list"], ["show", "1"], ["retry", "1"], ["drop", "1"]])
+def test_dead_letters_need_nothing_of_the_settings_but_what_leads_to_the_store(
+    run: Run, settings_file: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    page = {"page_id": "1", "desk_id": "7", "page_access_token": ""}
+    wrong = {"redis_url": store_url, "port": 70_000, "prot": 1, "connections": [page], "graph": "none"}
+    settings_file.write_text(yaml.safe_dump(wrong))
+    monkeypatch.setenv("CONNECTOR_CONNECTIONS__0__ACTIVE", "perhaps")
+    monkeypatch.setenv("CONNECTOR_ATTACHMENTS", "[")
+
+    assert run("dead", *arguments).exit_code == 0
+
+
+def test_what_leads_to_the_store_has_to_be_right_for_dead_letters(run: Run, settings_file: Path) -> None:
+    settings_file.write_text(yaml.safe_dump({"redis_url": "store:6379", "log_level": "loud", "port": 0}))
+    result = run("dead", "list")
+
+    assert result.exit_code == 1
+    assert {line.partition(":")[0] for line in result.stderr.splitlines()} == {"redis_url", "log_level"}
 
 
 @pytest.mark.usefixtures("settings_file")
@@ -286,6 +436,36 @@ def test_variables_that_are_settings_are_not_warned_of(run: Run, monkeypatch: py
     monkeypatch.setenv("CONNECTOR_PORT", "8001")
 
     assert run("dead", "list").stderr == ""
+
+
+@pytest.mark.parametrize("connections", [[], None])
+def test_doubts_about_the_settings_are_told_at_start(
+    run: Run, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, connections: list[Any] | None
+) -> None:
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    make_settings(**({"connections": connections} if connections is not None else {}), port=free_port())
+    result = run("web")
+
+    assert ("no page is connected" in result.stderr) == (connections == [])
+
+
+def test_a_part_that_a_supervisor_started_leaves_the_doubts_to_it(
+    run: Run, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    make_settings(connections=[], port=free_port())
+    monkeypatch.setenv("CONNECTOR_PART", "web")
+    monkeypatch.setenv("CONNECTOR_PROT", "1")
+
+    assert run("web").stderr.count("hint") == 0
+
+
+def test_web_alone_says_why_it_cannot_listen(run: Run, make_settings: MakeSettings) -> None:
+    make_settings(host="192.0.2.7")
+    result = run("web")
+
+    assert result.exit_code == 1
+    assert "host 192.0.2.7 is no address of this machine" in result.stderr
 
 
 # --- The rest. ------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def test_a_port_that_is_taken_is_named(run: Run, settle: Settle, port: int) -> N
     with Receiver(port=port):
         result = run("conformance")
     assert result.exit_code == 1
-    assert f"Port {port} cannot be listened to" in result.stderr
+    assert f"port {port} on 127.0.0.1 is in use" in result.stderr
 
 
 def test_a_desk_has_to_be_known(run: Run, make_settings: MakeSettings) -> None:

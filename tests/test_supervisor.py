@@ -1,5 +1,6 @@
 """The supervisor, with small processes as its parts; and what it needs of the embedded store."""
 
+import errno
 import os
 import signal
 import socket
@@ -14,7 +15,14 @@ import psutil
 import pytest
 
 from connector import embedded, supervisor
-from connector.embedded import StoreError, doubts, lock_data, wait_for_port, wait_until_ready
+from connector.embedded import (
+    StoreError,
+    doubts,
+    lock_data,
+    wait_for_port,
+    wait_until_ready,
+    why_not_listening,
+)
 from connector.supervisor import RESTART_DELAYS, Part, Supervisor, store_part, worker_part
 from sandbox.stack import free_port, until
 from tasks.celery import HEARTBEAT_VARIABLE
@@ -444,6 +452,49 @@ def test_a_port_that_stays_taken_is_named_with_its_setting() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(StoreError, match=f"port {port} on 127.0.0.1 is in use.*set port"):
             wait_for_port("127.0.0.1", port, patience=0)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("192.0.2.7", "host 192.0.2.7 is no address of this machine; set host"),
+        ("no-such-host.invalid", "host no-such-host.invalid is not known here; set host"),
+    ],
+)
+def test_a_host_that_is_not_this_machines_is_told_as_such_and_at_once(host: str, words: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=words):
+        wait_for_port(host, free_port(), patience=60)
+
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "port 80 is not for this user; set port to 1024 or more"),
+        (errno.EAFNOSUPPORT, "host ::1 is no address of this machine"),
+        (errno.ENOBUFS, "port 80 on ::1 cannot be listened to: No buffer"),
+    ],
+)
+def test_why_a_port_cannot_be_listened_to_is_told(number: int, words: str) -> None:
+    assert why_not_listening("::1", 80, OSError(number, os.strerror(number))).startswith(words)
+
+
+def test_that_a_port_is_waited_for_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(StoreError):
+        wait_for_port("127.0.0.1", taken.getsockname()[1], patience=0.3)
+
+    assert capsys.readouterr().out.count("is in use") == 1
+
+
+def test_that_a_data_folder_is_waited_for_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lock_data(tmp_path), pytest.raises(StoreError):
+        lock_data(tmp_path, patience=0.3)
+
+    assert capsys.readouterr().out.count(f"in use by another run (process {os.getpid()})") == 1
 
 
 def test_a_port_that_becomes_free_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,13 +37,19 @@ def test_the_demos_story_holds(tmp_path: Path, helpdesk: str) -> None:
 
 
 def test_wrong_settings_stop_the_start_with_a_line_for_each_fault(tmp_path: Path) -> None:
-    page = {"page_id": "1", "desk_id": "7", "app_secret": "a", "verify_token": "v", "page_access_token": "t"}
+    page = {
+        "page_id": "1",
+        "desk_id": "7",
+        "app_secret": "5a" * 16,
+        "verify_token": "v",
+        "page_access_token": "t",
+    }
     wrong = {
         "prot": 8000,
         "helpdesk": {
             "base_url": "acme",
             "api_token": "t",
-            "webhook_secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
+            "webhook_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         },
         "connections": [page, page, page | {"page_id": "2", "page_access_token": ""}],
     }
