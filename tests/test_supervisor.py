@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from connector import embedded, supervisor
 from connector.embedded import (
@@ -481,20 +482,22 @@ def test_why_a_port_cannot_be_listened_to_is_told(number: int, words: str) -> No
     assert why_not_listening("::1", 80, OSError(number, os.strerror(number))).startswith(words)
 
 
-def test_that_a_port_is_waited_for_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(StoreError):
+def test_that_a_port_is_waited_for_is_told_at_once() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        capture_logs() as logs,
+        pytest.raises(StoreError),
+    ):
         wait_for_port("127.0.0.1", taken.getsockname()[1], patience=0.3)
 
-    assert capsys.readouterr().out.count("is in use") == 1
+    assert str(logs).count("is in use") == 1
 
 
-def test_that_a_data_folder_is_waited_for_is_told_at_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with lock_data(tmp_path), pytest.raises(StoreError):
+def test_that_a_data_folder_is_waited_for_is_told_at_once(tmp_path: Path) -> None:
+    with lock_data(tmp_path), capture_logs() as logs, pytest.raises(StoreError):
         lock_data(tmp_path, patience=0.3)
 
-    assert capsys.readouterr().out.count(f"in use by another run (process {os.getpid()})") == 1
+    assert str(logs).count(f"in use by another run (process {os.getpid()})") == 1
 
 
 def test_a_port_that_becomes_free_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
