@@ -29,6 +29,10 @@ _PASS = (
 _CODES_THAT_PASS = ("NOREPLICAS", "MISCONF", "UNBLOCKED")
 
 
+_LEFT = ("ids", "oldest", "seen:trial", "stats", "last", "room", "probe", "notes", "pauses", "pause:helpdesk")
+"""What a trial leaves in the store."""
+
+
 class Unusable(Exception):
     """The store answers, and cannot be used; `str()` names the setting, the cause and the remedy."""
 
@@ -82,7 +86,7 @@ def try_inbox(settings: Settings) -> None:
     """Do all that the inbox does, with keys that are gone afterwards. Raises `redis.RedisError`."""
     with closing(connect(settings.store_url, patient=False)) as store:
         inbox = Inbox(store, prefix=f"{settings.key_prefix}mc:trial:{secrets.token_hex(4)}:")
-        left = ["ids", "oldest", "seen:trial", "stats", "room", "probe", "notes", "pauses", "pause:helpdesk"]
+        left = [*_LEFT]
         try:
             inbox.accept([Row(seen_key("trial"), "in:1:2", 0, "{}")])
             lease = cast("Lease", inbox.claim())
