@@ -21,6 +21,7 @@ from clients.jsons import NotUnderstood, decode
 
 MARK_PREFIX = "connector:"
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
+_MID_PREFIXES = ("m_", "mid.")
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
 
 
@@ -114,10 +115,14 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Everything the page sent to the person until `watermark` (ms) was delivered, or read."""
+    """The messages `mids`, and all that the page sent to the person until `watermark` (ms), arrived.
+
+    `status` says whether they were delivered, or read. Meta may leave the mids out.
+    """
 
     status: str
     watermark: int
+    mids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +186,31 @@ def parse(body: bytes) -> Event:
     """Read one item as `Item.body` holds it."""
     item = _dict(decode(body))
     match item:
-        case {"message": {"is_echo": True} as message}:
+        case {"message": dict() as message} if _is_echo(message):
             return _echo(item, message)
         case {"message": dict() as message}:
             return _message(item, message)
-        case {"delivery": {"watermark": watermark}}:
-            return Receipt("delivered", _milliseconds(watermark))
-        case {"read": {"watermark": watermark}}:
-            return Receipt("read", _milliseconds(watermark))
+        case {"delivery": {"watermark": _} | {"mids": _} as receipt}:
+            return _receipt("delivered", receipt)
+        case {"read": {"watermark": _} | {"mids": _} as receipt}:
+            return _receipt("read", receipt)
     kind = _kind(item)
     return Other(kind, _time(item), _summary(kind, item.get(kind)))
+
+
+def _receipt(status: str, receipt: dict[str, Any]) -> Receipt:
+    mids = (proper_mid(_text(mid)) for mid in _list(receipt.get("mids")))
+    return Receipt(status, _milliseconds(receipt.get("watermark")), tuple(filter(None, mids)))
+
+
+def _is_echo(message: dict[str, Any]) -> bool:
+    """Tell whether a message is marked as the page's own; some relays write the mark as a text."""
+    return str(message.get("is_echo")).lower() in {"true", "1"}
+
+
+def proper_mid(mid: str) -> str:
+    """Return a mid with its prefix, which Meta leaves out at times: it is the same wherever it comes."""
+    return mid if not mid or mid.startswith(_MID_PREFIXES) else f"{_MID_PREFIXES[0]}{mid}"
 
 
 def external_id(body: bytes) -> str:
@@ -202,7 +222,7 @@ def external_id(body: bytes) -> str:
 
 def _mid(kind: str, content: dict[str, Any]) -> str:
     """Return the mid that is the event's own; reactions and edits name the mid of another."""
-    return _text(content.get("mid")) if kind in {"message", "postback"} else ""
+    return proper_mid(_text(content.get("mid"))) if kind in {"message", "postback"} else ""
 
 
 class _PlainEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -254,7 +274,7 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Item | None:
         item = _plain(raw)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    psid, mid = item.sender.id, item.message.mid
+    psid, mid = item.sender.id, proper_mid(item.message.mid)
     if item.message.is_echo or psid in {"", page_id} or not mid or not _EARLIEST <= item.timestamp <= _LATEST:
         return None
     key = _digest(f"{page_id}\0message\0{mid}".encode(errors="replace"))
@@ -272,7 +292,11 @@ def _item(page_id: str, item: dict[str, Any], sent: int) -> Item:
     kind = _kind(item)
     content = _dict(item.get(kind))
     mid = _mid(kind, content)
-    metadata = _text(content.get("metadata")) if content.get("is_echo") is True else ""
+    if kind == "message" and content and page_id and _text(_dict(item.get("sender")).get("id")) == page_id:
+        # What the page is the sender of is never by the customer, whatever else it says.
+        content = content | {"is_echo": True}
+        item = item | {"message": content}
+    metadata = _text(content.get("metadata")) if _is_echo(content) else ""
     time = _milliseconds(item.get("timestamp")) or sent
     return Item(
         thread=_thread(page_id, item),
@@ -323,7 +347,7 @@ def _kind(item: dict[str, Any]) -> str:
 
 def _message(item: dict[str, Any], message: dict[str, Any]) -> Message:
     return Message(
-        mid=_text(message.get("mid")),
+        mid=proper_mid(_text(message.get("mid"))),
         time=_time(item),
         text=_text(message.get("text")),
         attachments=tuple(_attachments(message)),

@@ -26,8 +26,6 @@ CALL_WITHIN, UPLOAD_WITHIN = 30.0, 120.0
 """How long a call may take in all, without and with files, in seconds."""
 LATE = 10.0
 """How long to wait after a call that was not answered in time: it may take effect late (seconds)."""
-LONGEST_WAIT = 3600.0
-"""How long another side may ask to be left alone, in seconds: what waits longer looks lost."""
 # Shorter than the five seconds after which uvicorn and many others close an idle connection: a request
 # that meets a closing connection has an unknown outcome, and is dear to repeat.
 _LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=4.0)
@@ -278,9 +276,9 @@ def _extensions(timeout: httpx.Timeout, deadline: float) -> dict[str, Any]:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the `Retry-After` of an answer in seconds, `LONGEST_WAIT` at most.
+    """Return the `Retry-After` of an answer in seconds, of whatever length: the errors bound it.
 
     A date, which RFC 9110 allows as well, is ignored.
     """
     value = response.headers.get("retry-after", "")
-    return min(float(value), LONGEST_WAIT) if value.isdecimal() else None
+    return float(value) if value.isdecimal() else None

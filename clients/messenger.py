@@ -23,7 +23,7 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.http import LONGEST_WAIT, HttpClient, RestClient, segment
+from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
 from clients.media import File
 from clients.text import one_line
@@ -228,9 +228,9 @@ def _time_to_regain_access(response: httpx.Response) -> float | None:
         usage = decode_or_none(response.headers["x-business-use-case-usage"].encode())
         minutes = [use["estimated_time_to_regain_access"] for uses in usage.values() for use in uses]
         seconds = 60.0 * max(minutes)
-        return min(seconds, LONGEST_WAIT) if seconds > 0 else None
     except MALFORMED:
         return None
+    return seconds if seconds > 0 else None
 
 
 def _lookup(code: Any, subcode: Any) -> tuple[type[ClientError], str]:

@@ -24,10 +24,11 @@ class Reply(msgspec.Struct, tag=True):
 
 
 class Receipt(msgspec.Struct, tag=True):
-    """What Meta says of the replies before it: all of them until `watermark` (ms) are delivered, or read."""
+    """What Meta says of the replies before it: those of `mids`, and all until `watermark` (ms), arrived."""
 
     status: str
     watermark: int
+    mids: tuple[str, ...] = ()
 
 
 def decode_job(body: bytes) -> Reply | Receipt:
@@ -72,11 +73,11 @@ def side_of(name: str) -> str:
 def messenger_row(thread: events.Thread, item: events.Item) -> Row:
     """Return the row for an item of Meta's webhook.
 
-    The echo of our own part only leaves its mid, for the reply that may wait for it. Receipts are about
-    replies, so they queue up with them.
+    The echo of our own part only leaves its mid and its time, for the reply that may wait for it. Receipts
+    are about replies, so they queue up with them.
     """
     if item.mark and item.mid:
-        return Row(echo_key(thread.page_id, item.mark), "", item.time, item.mid)
+        return Row(echo_key(thread.page_id, item.mark), "", item.time, f"{item.mid} {item.time}")
     if item.kind in _RECEIPTS:
         return Row(seen_key(item.key), outbound_thread(thread), item.time, _receipt(item))
     return Row(seen_key(item.key), inbound_thread(thread), item.time, item.body.decode())
@@ -84,8 +85,8 @@ def messenger_row(thread: events.Thread, item: events.Item) -> Row:
 
 def _receipt(item: events.Item) -> str:
     event = events.parse(item.body)
-    status, watermark = (event.status, event.watermark) if isinstance(event, events.Receipt) else ("", 0)
-    return msgspec.json.encode(Receipt(status, watermark)).decode()
+    told = event if isinstance(event, events.Receipt) else events.Receipt("", 0)
+    return msgspec.json.encode(Receipt(told.status, told.watermark, told.mids)).decode()
 
 
 def goes_out(event: HelpdeskEvent) -> bool:

@@ -1,14 +1,27 @@
 """Messenger to helpdesk: what a person wrote becomes a ticket, or a comment on their open one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import msgspec
 from structlog.contextvars import bind_contextvars
 
 from clients import events
-from clients.errors import NotConnected, NotFound, RejectedError, TicketClosed, Unavailable
+from clients.errors import (
+    Away,
+    ClientError,
+    FileRefused,
+    NotConnected,
+    NotFound,
+    RejectedError,
+    RetryableError,
+    Stale,
+    TicketClosed,
+    Unavailable,
+    Undecided,
+)
 from clients.helpdesk import SOURCE, SYSTEM, Attachment, Author, NewComment, NewTicket, Requester
 from clients.media import File
 from clients.messenger import Profile
@@ -16,7 +29,7 @@ from clients.text import image, link, one_line, preview, to_markdown
 from connector import logs
 from connector.settings import Connection
 from tasks import receipts
-from tasks.accept import thread_of
+from tasks.accept import outbound_thread, thread_of
 from tasks.lease import Lease
 from tasks.notes import tell_once
 from tasks.profiles import display_name, profile_of
@@ -33,6 +46,10 @@ CONNECTED_WITHIN = 7 * 24 * 3600
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
 LONGEST_TITLE = 255
+UNTOLD_FOR = 7 * 24 * 3600
+"""How long it is remembered, in seconds, what the agents of a sender's next ticket have to be told."""
+ECHO_KNOWN_WITHIN = 10.0
+"""How much longer than `worker.echo_wait` an echo waits for the reply that it may be of, in seconds."""
 OPENS_NO_TICKET = frozenset(
     {"reaction", "pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"}
 )
@@ -54,6 +71,30 @@ class Arrival:
     thread: events.Thread
     connection: Connection
     profile: Profile
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    """Attachments, by number, whose files are not brought along, and why."""
+    variant: str = ""
+    """Tells this way to show the event from the one that was refused."""
+
+    @property
+    def is_last_try(self) -> bool:
+        """Tell whether the event is given up if the helpdesk fails once more."""
+        return self.lease.attempts + 1 >= self.service.settings.worker.attempts
+
+    @property
+    def was_tried(self) -> bool:
+        """Tell whether all tries but the last are over, and none of them worked."""
+        return self.lease.attempts > 0 and self.is_last_try
+
+    def nameless(self) -> "Arrival":
+        """Return the same event without names: some helpdesks fail for a character in one of them."""
+        connection = self.connection.model_copy(update={"page_name": ""})
+        return replace(self, profile=Profile(), connection=connection, variant="nameless")
+
+    def without(self, numbers: Sequence[int], reason: str) -> "Arrival":
+        """Return the same event without the files of some attachments."""
+        variant = ":".join(filter(None, (self.variant, "without", *map(str, numbers))))
+        return replace(self, left_out=dict.fromkeys(numbers, reason), variant=variant)
 
     @property
     def sender_name(self) -> str:
@@ -65,39 +106,99 @@ class Arrival:
         """Return the id under which the helpdesk can find what was created."""
         return events.external_id(self.lease.event.body)
 
-    def key(self, suffix: str = "") -> str:
-        """Return the idempotency key of a create; the suffix tells several creates apart."""
-        return ":".join(filter(None, ("facebook", self.thread.page_id, self.external_id, suffix)))
+    def key(self, *suffixes: str) -> str:
+        """Return the idempotency key of a create; the suffixes tell several creates apart."""
+        return ":".join(filter(None, ("facebook", self.thread.page_id, self.external_id, *suffixes)))
 
 
 def relay(service: Services, lease: Lease) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
     arrival = _arrival(service, lease)
-    if not _is_our_own(arrival):
-        with ExitStack() as files:
-            put_on_ticket(arrival, compose(arrival, files))
+    if _is_our_own(arrival):
+        return
+    if arrival.was_tried:
+        _put(arrival.nameless())
+        return
+    try:
+        _put(arrival)
+    except RejectedError:
+        log.info("refused_with_names", thread=lease.thread, id=lease.event.id)
+        _put(arrival.nameless())
 
 
 def tell(service: Services, lease: Lease, reason: str) -> None:
-    """Tell the agents of the sender's open ticket that an event could not be shown on it."""
-    note = (
-        f"A Messenger message could not be added to this ticket: {reason}. Nothing is lost: "
-        f"an administrator finds it with “connector dead show {lease.event.id}” and can try it again."
-    )
-    for ticket_id in _open_tickets(_arrival(service, lease)):
+    """Tell the agents of the sender's open ticket, or of the next, that an event could not be shown on it."""
+    arrival = _arrival(service, lease)
+    for ticket_id in _open_tickets(arrival):
         try:
-            tell_once(service, lease, ticket_id, f"dead:{lease.event.id}", note)
+            tell_once(service, lease, ticket_id, f"dead:{lease.event.id}", _given_up(lease.event.id, reason))
         except (TicketClosed, NotFound):
             continue
         return
+    now = int(service.inbox.now() * 1000)
+    service.inbox.note(_untold(arrival.thread), f"{lease.event.id} {reason}", now, UNTOLD_FOR)
+
+
+def _given_up(id_: int, reason: str) -> str:
+    return (
+        f"A Messenger message could not be added to this ticket: {reason}. Nothing is lost: "
+        f"an administrator finds it with “connector dead show {id_}” and can try it again."
+    )
+
+
+def _untold(thread: events.Thread) -> str:
+    """Name what the agents of a sender were not told yet, as the sender had no open ticket."""
+    return f"untold:{thread.page_id}:{thread.psid}"
 
 
 def _is_our_own(arrival: Arrival) -> bool:
-    """Tell whether an echo without our mark is of a reply of ours all the same."""
-    event = arrival.event
-    return isinstance(event, events.Echo) and event.mid in receipts.awaited_mids(
-        arrival.service, arrival.thread
-    )
+    """Tell whether an echo without our mark is of a reply of ours all the same.
+
+    Raises `Undecided` while a part is under way of whose mid nobody knows yet.
+    """
+    event, service, lease = arrival.event, arrival.service, arrival.lease
+    if not isinstance(event, events.Echo):
+        return False
+    steps = service.inbox.steps(outbound_thread(arrival.thread))
+    if event.mid in receipts.mids_of(steps) | receipts.our_mids(service, arrival.thread):
+        return True
+    wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
+    if (
+        receipts.is_under_way(steps)
+        and event.app_id not in events.PAGE_INBOX_APP_IDS
+        and service.inbox.now() < lease.event.accepted / 1000 + wait
+    ):
+        raise Undecided("it is not known yet whether it is the echo of a reply that is being sent")
+    return False
+
+
+def _put(arrival: Arrival) -> None:
+    """Put an event on the ticket with its files; a file that is refused only there is named instead.
+
+    Which one it is the helpdesk does not say: each is left out in its turn, then all of them.
+    """
+    refusal = FileRefused("")
+    for left_out in _ways(arrival.event):
+        way = arrival.without(left_out, str(refusal)) if left_out else arrival
+        try:
+            with ExitStack() as files:
+                put_on_ticket(way, compose(way, files))
+        except FileRefused as error:
+            refusal = error
+        else:
+            return
+    raise refusal
+
+
+def _ways(event: events.Event) -> Iterator[Sequence[int]]:
+    """Yield which files are left out, by number, as long as one of the others is refused."""
+    yield ()
+    attachments = event.attachments if isinstance(event, events.Message | events.Echo) else ()
+    numbers = [number for number, one in enumerate(attachments) if one.kind in _FETCHED]
+    if len(numbers) > 1:
+        yield from ([number] for number in numbers)
+    if numbers:
+        yield numbers
 
 
 def _arrival(service: Services, lease: Lease) -> Arrival:
@@ -154,16 +255,32 @@ def show(
         return _described(attachment), None
     try:
         file = _uploaded(arrival, number, attachment, files)
-    except RejectedError as error:
-        return _missing(attachment, str(error)), None
-    except Unavailable as error:
-        tries = min(FETCH_ATTEMPTS, arrival.service.settings.worker.attempts)
-        if error.side or arrival.lease.attempts + 1 < tries:
+    except (RejectedError, Unavailable) as error:
+        if isinstance(error, Unavailable) and not _is_final(arrival, error):
             raise
         return _missing(attachment, str(error)), None
     if isinstance(file, File):
         return f"({to_markdown(_named(file))})", file
     return (image if _type(file) in PICTURES else link)(_named(file), file.url), file
+
+
+def _is_final(arrival: Arrival, error: Unavailable) -> bool:
+    """Tell whether a file is left out, so that the rest of its message goes on without it."""
+    if not error.side:
+        return arrival.lease.attempts + 1 >= min(FETCH_ATTEMPTS, arrival.service.settings.worker.attempts)
+    return arrival.is_last_try and not isinstance(error, Away) and _helpdesk_is_up(arrival.service)
+
+
+def _helpdesk_is_up(service: Services) -> bool:
+    try:
+        service.helpdesk.ping()
+    except Stale:
+        raise
+    except RetryableError:
+        return False
+    except RejectedError:
+        pass
+    return True
 
 
 def _named(file: Attachment | File) -> str:
@@ -179,12 +296,16 @@ def _uploaded(
     arrival: Arrival, number: int, attachment: events.Attachment, files: ExitStack
 ) -> Attachment | File:
     """Move a file from Meta's media host to the helpdesk, once, or keep it open for its comment."""
+    if reason := arrival.left_out.get(number):
+        raise FileRefused(reason)
     step = f"upload:{number}"
     if done := _uploaded_before(arrival.lease.step(step)):
         return done
     with ExitStack() as opened:
         file = opened.enter_context(arrival.service.media.fetch(attachment.url, attachment.kind))
         uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
+        if uploaded is None and arrival.was_tried:
+            raise FileRefused("the helpdesk took no message with it")
         if uploaded is None:
             files.push(opened.pop_all())
             return file
@@ -229,7 +350,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
     for ticket_id in _open_tickets(arrival):
         lease.record("call", f"comment:{ticket_id}")
         try:
-            helpdesk.add_comment(ticket_id, comment, arrival.key(suffix))
+            helpdesk.add_comment(ticket_id, comment, arrival.key(arrival.variant, suffix))
         except (TicketClosed, NotFound):
             lease.forget(LINK)
             suffix = f"after:{ticket_id}"
@@ -240,7 +361,8 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         log.info("no_open_ticket", thread=lease.thread, kind=arrival.event.kind)
         return
     lease.record("call", "ticket")
-    _remember(arrival, helpdesk.create_ticket(_ticket(arrival, comment), arrival.key(suffix)).id)
+    key = arrival.key(arrival.variant, suffix)
+    _opened(arrival, helpdesk.create_ticket(_ticket(arrival, comment), key).id)
 
 
 def _is_there(arrival: Arrival) -> bool:
@@ -250,7 +372,7 @@ def _is_there(arrival: Arrival) -> bool:
     if what == "comment":
         return _has_comment(arrival, ticket_id)
     if what == "ticket" and (ticket := helpdesk.ticket_by_external_id(arrival.external_id)):
-        _remember(arrival, ticket.id)
+        _opened(arrival, ticket.id)
         return True
     return False
 
@@ -274,6 +396,27 @@ def _open_tickets(arrival: Arrival) -> Iterator[str]:
         # It took no comment, and still it is found open: a passing disagreement must not open a second one.
         raise Unavailable("the helpdesk does not agree with itself whether the ticket is open")
     yield found.id
+
+
+def _opened(arrival: Arrival, ticket_id: str) -> None:
+    """Remember a new ticket, and tell its agents what was given up before there was one."""
+    _remember(arrival, ticket_id)
+    service, key = arrival.service, arrival.service.inbox.key(_untold(arrival.thread))
+    for member in cast("list[bytes]", service.inbox.store.zrange(key, 0, -1)):
+        id_, _, reason = member.decode().partition(" ")
+        if service.inbox.letter(int(id_)):
+            _tell_of_earlier(arrival, ticket_id, int(id_), reason)
+        service.inbox.store.zrem(key, member)
+
+
+def _tell_of_earlier(arrival: Arrival, ticket_id: str, id_: int, reason: str) -> None:
+    """Tell of a dead letter. That this cannot be done is no reason to give up the event, which is there."""
+    try:
+        tell_once(arrival.service, arrival.lease, ticket_id, f"dead:{id_}", _given_up(id_, reason))
+    except ClientError as error:
+        if isinstance(error, RetryableError) and not (isinstance(error, Unavailable) and arrival.is_last_try):
+            raise
+        log.warning("agent_not_told", thread=arrival.lease.thread, id=id_, reason=str(error))
 
 
 def _remember(arrival: Arrival, ticket_id: str) -> None:

@@ -221,10 +221,23 @@ class Inbox:
         """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
         self._run("note", name, member, at, _ms(seconds))
 
-    def echo(self, page_id: str, mark: str) -> str | None:
-        """Return the mid of a part that came back as an echo."""
-        mid = cast("bytes | None", self.store.get(self.key(echo_key(page_id, mark))))
-        return mid.decode() if mid else None
+    def echo(self, page_id: str, mark: str) -> tuple[str, str] | None:
+        """Return the mid of a part that came back as an echo, and its time (ms) if it is known."""
+        left = cast("bytes | None", self.store.get(self.key(echo_key(page_id, mark))))
+        if not left:
+            return None
+        mid, _, time_ = left.decode().partition(" ")  # 0.1.0 left the mid only
+        return mid, time_
+
+    def steps(self, thread: str) -> dict[str, str]:
+        """Return the steps taken so far of the event at the head of a thread, whoever works on it."""
+        head = cast("list[bytes]", self.store.zrange(f"{self.prefix}jobs:{thread}", 0, 0))
+        if not head:
+            return {}
+        id_ = int(head[0].partition(b" ")[0])
+        record = cast("dict[bytes, bytes]", self.store.hgetall(f"{self.prefix}event:{id_}"))
+        steps = ((name.decode(), value.decode()) for name, value in record.items())
+        return {name.removeprefix("step:"): value for name, value in steps if name.startswith("step:")}
 
     def letters(self) -> list[Letter]:
         """Return the dead letters, the oldest first."""

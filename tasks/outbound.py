@@ -65,8 +65,9 @@ class Outgoing:
 def relay(service: Services, lease: Lease) -> None:
     """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
     match decode_job(lease.event.body):
-        case Receipt(status=status, watermark=watermark):
-            receipts.received(service, lease, thread_of(lease.thread), status, watermark)
+        case Receipt(status=status, watermark=watermark, mids=mids):
+            receipt = events.Receipt(status, watermark, mids)
+            receipts.received(service, lease, thread_of(lease.thread), receipt)
         case Reply() as reply:
             send_reply(_outgoing(service, lease, reply))
 
@@ -91,7 +92,10 @@ def tell(service: Services, lease: Lease, reason: str) -> None:
     if not isinstance(decoded, Reply) or decoded.event.comment is None:
         return
     comment = decoded.event.comment
-    arrived = "Some of it did arrive. " if _sent_mids(lease) else ""
+    mids = _sent_mids(lease)
+    if mids:
+        receipts.remember(service, thread_of(lease.thread), mids)
+    arrived = "Some of it did arrive. " if mids else ""
     note = (
         f"Your reply was not delivered to Messenger: {reason}. {arrived}Once the cause is mended, "
         f"an administrator can send what is missing with “connector dead retry {lease.event.id}”."
@@ -100,7 +104,7 @@ def tell(service: Services, lease: Lease, reason: str) -> None:
         tell_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
-    service.helpdesk.show_delivery(comment.id, Delivery("failed", _sent_mids(lease), reason))
+    service.helpdesk.show_delivery(comment.id, Delivery("failed", mids, reason))
 
 
 def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
@@ -169,7 +173,9 @@ def _earlier_try(reply: Outgoing, number: int, part: Part, mark: str) -> str | N
     step = f"sending:{number}"
     if not reply.lease.step(step):
         return None
-    if mid := reply.service.inbox.echo(reply.thread.page_id, mark):
+    if echo := reply.service.inbox.echo(reply.thread.page_id, mark):
+        mid, at = echo
+        reply.lease.record("at", at)
         return mid
     age = reply.lease.age(step)
     if age < reply.service.settings.worker.echo_wait:
@@ -182,7 +188,7 @@ def _find_in_conversation(reply: Outgoing, part: Part, age: timedelta) -> str | 
 
     Meta tells how old its messages are by its own clock, so no two clocks are compared.
     """
-    known = {*_sent_mids(reply.lease), *receipts.awaited_mids(reply.service, reply.thread)}
+    known = {*_sent_mids(reply.lease), *receipts.our_mids(reply.service, reply.thread)}
     try:
         messages = reply.messenger.sent_messages(reply.thread.psid)
     except RateLimited as error:
@@ -194,7 +200,11 @@ def _find_in_conversation(reply: Outgoing, part: Part, age: timedelta) -> str | 
         log.warning("conversation_not_read", thread=reply.lease.thread, reason=str(error))
         return None
     recent = (one for one in messages if one.age <= age + ROUNDING and one.mid not in known)
-    return next((one.mid for one in recent if _is_part(one, part)), None)
+    found = next((one for one in recent if _is_part(one, part)), None)
+    if found is None:
+        return None
+    _note_time(reply, found.age)
+    return found.mid
 
 
 def _is_part(message: SentMessage, part: Part) -> bool:
@@ -218,11 +228,15 @@ def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> st
     except (RejectedError, Unauthorized, RateLimited):
         reply.lease.record(step, "")
         raise
-    if told := reply.messenger.now():
-        at = told - timedelta(seconds=time.monotonic() - began)
-        reply.lease.record("at", str(int(at.timestamp() * 1000)))
-        reply.service.clocks.measure("facebook", told)
+    _note_time(reply, timedelta(seconds=time.monotonic() - began))
+    reply.service.clocks.measure("facebook", reply.messenger.now())
     return mid
+
+
+def _note_time(reply: Outgoing, age: timedelta) -> None:
+    """Record when a part was sent, by Meta's clock: its receipts go by that."""
+    if told := reply.messenger.now():
+        reply.lease.record("at", str(int((told - age).timestamp() * 1000)))
 
 
 def _with_tag_if_needed(reply: Outgoing, send: Callable[[str | None], str]) -> str:
@@ -282,6 +296,6 @@ def _sent_mids(lease: Lease) -> list[str]:
 def _note_sent(reply: Outgoing) -> None:
     """Show in the comment that it was sent, and remember it for Meta's receipts."""
     mids = _sent_mids(reply.lease)
-    # By Meta's clock: its receipts go by it. Ours, where it was found out later that the last part was sent.
+    # By Meta's clock: its receipts go by it. Ours, where Meta told no time at all.
     sent_at = int(reply.lease.step("at") or reply.lease.step(f"sending:{len(mids) - 1}") or 0)
     receipts.sent(reply.service, reply.lease, reply.thread, receipts.Sent(reply.comment.id, mids, sent_at))

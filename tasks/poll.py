@@ -27,6 +27,12 @@ def poll() -> None:
     take_turn(services())
 
 
+def note_start(service: Services) -> None:
+    """Note when the connector first ran with polling: what agents wrote since then is its to send."""
+    if service.settings.helpdesk.polls_every:
+        service.inbox.store.set(service.inbox.key("poll_start"), str(service.inbox.now()), nx=True)
+
+
 def take_turn(service: Services) -> None:
     """Queue the comments that were written since the last poll, unless another worker just does."""
     turn = int(service.settings.helpdesk.polls_every * 900)
@@ -58,12 +64,15 @@ def _now(service: Services) -> datetime:
 
 
 def _last_poll(service: Services) -> datetime:
-    """Return since when comments are looked for. What was there before the first poll is nobody's to send."""
+    """Return since when comments are looked for. What was there before the start is nobody's to send."""
     now, key = _now(service), service.inbox.key
     last = cast("bytes | None", service.inbox.store.get(key("polled")))
     if last is None:
-        service.inbox.store.set(key("poll_from"), str(now.timestamp()))
-        return now
+        started = cast("bytes | None", service.inbox.store.get(key("poll_start")))
+        age = service.inbox.now() - float(started) if started else 0.0
+        since = max(now - timedelta(seconds=age), now - LONGEST)
+        service.inbox.store.set(key("poll_from"), str(since.timestamp()))
+        return since
     first = cast("bytes | None", service.inbox.store.get(key("poll_from"))) or b"0"
     since = max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, datetime.fromtimestamp(float(first), UTC))
     if since < now - LONGEST:

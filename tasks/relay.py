@@ -23,13 +23,13 @@ from clients.errors import (
 )
 from clients.http import guarded
 from connector import logs
-from tasks import inbound, outbound, profiles
+from tasks import inbound, outbound, poll, profiles
 from tasks.accept import UnknownJob, side_of
 from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.lease import Lease, lane_of
 from tasks.renewer import renewed
 from tasks.services import Services, services
-from tasks.sides import SHORTEST
+from tasks.sides import LONGEST, SHORTEST
 
 log = logs.get(__name__)
 
@@ -85,6 +85,7 @@ def sweep() -> None:
     """Wake workers for what is due: what was put off, whose worker died, or whose wake-up was lost."""
     service = services()
     wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
+    poll.note_start(service)
     service.clocks.measure_own()
     service.clocks.measure("helpdesk", service.helpdesk.now())
     service.installation.keep()
@@ -163,13 +164,18 @@ def _postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
         lease.wait(error.side, str(error))
         return False
     if isinstance(error, Undecided | Busy):
-        delay = error.retry_after or (SHORTEST if isinstance(error, Undecided) else BUSY_DELAY)
+        delay = _told(error) or (SHORTEST if isinstance(error, Undecided) else BUSY_DELAY)
         lease.later(delay, str(error), counts=False)
         return False
     if error.side and _is_outage(service, error):
         return _pause(service, lease, error)
-    attempts, least = service.settings.worker.attempts, error.retry_after or 0
-    return _try_again(service, lease, str(error), attempts=attempts, least=least)
+    attempts = service.settings.worker.attempts
+    return _try_again(service, lease, str(error), attempts=attempts, least=_told(error))
+
+
+def _told(error: RetryableError) -> float:
+    """Return how long the other side asks to wait (seconds): no longer than it would be paused for."""
+    return min(error.retry_after or 0, LONGEST)
 
 
 def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:

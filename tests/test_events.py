@@ -173,7 +173,7 @@ CASES = {
     ),
     "reaction": _happened(_other("reaction", "The customer reacted with ❤️ to a message.", 1795383011000)),
     "unreact": _happened(_other("reaction", at=1795383012000)),
-    "delivery": Case(Receipt("delivered", 1795383000500), "delivery", 1795383000123),
+    "delivery": Case(Receipt("delivered", 1795383000500, ("m_ours",)), "delivery", 1795383000123),
     "read": Case(Receipt("read", 1795383000600), "read", 1795383005000),
     "postback": _happened(
         _other("postback", "The customer pressed the button “Get Started”."), mid="m_button"
@@ -355,7 +355,7 @@ def test_an_event_with_a_number_too_long_for_python_has_one_key_and_one_external
 
 
 def test_an_id_of_forty_digits_is_still_an_id() -> None:
-    assert _parsed(f'{{"mid": {"9" * 39}}}').mid == "9" * 39
+    assert _parsed(f'{{"mid": {"9" * 39}}}').mid == "m_" + "9" * 39
 
 
 def test_a_time_beyond_all_calendars_is_the_latest_there_is() -> None:
@@ -635,3 +635,33 @@ def test_the_pages_of_a_body_are_named_without_reading_its_items() -> None:
 
 def test_of_more_objects_than_a_webhook_has_nothing_is_read() -> None:
     assert page_ids(b'{"entry":[' + b"{}," * 100_000 + b"{}]}") is None
+
+
+# --- What the page is the sender of. --------------------------------------------------------------------
+
+
+def _page_said(is_echo: object = None, **message: object) -> Item:
+    said = {"mid": "m_1", "text": "od strony"} | message
+    said |= {} if is_echo is None else {"is_echo": is_echo}
+    item = {"sender": {"id": "1"}, "recipient": {"id": "2"}, "timestamp": 1795383000123, "message": said}
+    body = {"object": "page", "entry": [{"id": "1", "time": 1795383000123, "messaging": [item]}]}
+    ((found,),) = (list(entry.items()) for entry in split(json.dumps(body).encode()))
+    return found
+
+
+@pytest.mark.parametrize("is_echo", [True, "true", "True", 1, "1", False, "no", None])
+def test_what_the_page_is_the_sender_of_is_an_echo_however_it_is_marked(is_echo: object) -> None:
+    item = _page_said(is_echo)
+    assert isinstance(parse(item.body), Echo)
+    assert item.thread == Thread("1", "2")
+
+
+@pytest.mark.parametrize("is_echo", [True, "true", None])
+def test_the_mark_of_a_part_of_ours_counts_however_its_echo_is_marked(is_echo: object) -> None:
+    assert _page_said(is_echo, metadata="connector:981:0").mark == "connector:981:0"
+
+
+def test_a_mid_without_its_prefix_is_the_same_mid() -> None:
+    bare, whole = _page_said(mid="AbC"), _page_said(mid="m_AbC")
+    assert (bare.key, bare.mid) == (whole.key, whole.mid)
+    assert parse(bare.body) == parse(whole.body)

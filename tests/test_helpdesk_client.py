@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from clients.errors import (
+    LONGEST_RETRY_AFTER,
     Away,
     Busy,
     ClientError,
@@ -36,7 +37,7 @@ from clients.helpdesk import (
     Requester,
     Ticket,
 )
-from clients.http import LATE, LONGEST_WAIT, HttpClient, guarded
+from clients.http import LATE, HttpClient, guarded
 from clients.media import File
 from clients.rest_helpdesk import RestHelpdesk
 from clients.shared import Shares
@@ -332,7 +333,7 @@ def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
 def test_a_retry_after_is_no_longer_than_anybody_waits(value: str) -> None:
     with pytest.raises(RateLimited) as failure:
         _get(_answering(429, Retry_After=value))
-    assert failure.value.retry_after == LONGEST_WAIT
+    assert failure.value.retry_after == LONGEST_RETRY_AFTER
 
 
 def test_an_answer_with_a_number_too_long_for_python_is_read() -> None:

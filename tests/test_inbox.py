@@ -264,7 +264,7 @@ def test_a_thread_that_waits_is_not_due_sooner_because_more_comes(inbox: Inbox, 
 def test_a_row_without_a_thread_leaves_only_its_body(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([Row(echo_key("1", "connector:9:0"), "", 10, "m_1")])
 
-    assert inbox.echo("1", "connector:9:0") == "m_1"
+    assert inbox.echo("1", "connector:9:0") == ("m_1", "")
     assert stored.names() == {"mc:echo:1:connector:9:0"}
     assert inbox.store.pttl("mc:echo:1:connector:9:0") > 0
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from clients.errors import (
+    LONGEST_RETRY_AFTER,
     Away,
     ClientError,
     FileRefused,
@@ -21,7 +22,7 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.http import LONGEST_WAIT, HttpClient
+from clients.http import HttpClient
 from clients.media import File
 from clients.messenger import _ERRORS, Messenger, Profile, appsecret_proof, attachment_kind
 from tests.conftest import PAGE_A, SECRET_A
@@ -328,8 +329,8 @@ def _usage(*minutes: Any) -> str:
         (_usage(), None),
         (_usage("5"), None),
         (_usage(10**400), None),
-        (_usage(10**6), LONGEST_WAIT),
-        (_usage(float("inf")), LONGEST_WAIT),
+        (_usage(10**6), LONGEST_RETRY_AFTER),
+        (_usage(float("inf")), LONGEST_RETRY_AFTER),
         (_usage(float("nan")), None),
         (_usage(-1), None),
         ("[" * 5000, None),

@@ -162,3 +162,27 @@ def test_of_many_workers_one_polls(world: World) -> None:
     _poll(world)
     _poll(world)
     assert len(world.helpdesk.asked) == 1
+
+
+def test_the_first_poll_looks_back_to_when_the_connector_started(world: World) -> None:
+    poll.note_start(world)  # type: ignore[arg-type]
+    started = world.inbox.now() - 55
+    world.inbox.store.set("mc:poll_start", started)
+    poll.note_start(world)  # type: ignore[arg-type]
+    _poll(world)
+    assert abs(world.helpdesk.asked[0].timestamp() - started) < 1
+
+
+def test_the_start_is_told_by_the_helpdesks_clock(world: World) -> None:
+    world.helpdesk.ahead = timedelta(hours=1)
+    world.inbox.store.set("mc:poll_start", world.inbox.now() - 55)
+    _poll(world)
+    assert abs(world.helpdesk.asked[0] - (datetime.now(UTC) + timedelta(hours=1, seconds=-55))) < timedelta(
+        seconds=1
+    )
+
+
+def test_a_connector_that_does_not_poll_notes_no_start(world: World) -> None:
+    world.settings.helpdesk.polls_every = 0
+    poll.note_start(world)  # type: ignore[arg-type]
+    assert not world.inbox.store.exists("mc:poll_start")

@@ -24,6 +24,7 @@ from structlog.testing import capture_logs
 from clients import events
 from clients.errors import (
     Away,
+    Busy,
     ClientError,
     FileRefused,
     NotFound,
@@ -73,6 +74,8 @@ STAYS = [
     "profile:",
     "link:",
     "awaiting:",
+    "ours:",
+    "untold:",
     "ids",
     "stats",
     "last",
@@ -199,12 +202,19 @@ class Desk(Outside, Helpdesk):
         self.knows_keys = self.takes_files_ahead = True
         self.contents: list[bytes] = []
         self.untrue, self.shown = 0, ""
+        self.refuses: Callable[[NewTicket | NewComment], Exception | None] = lambda new: None
         self._answers: dict[str, Any] = {}
 
     def open(self, id_: str = "42") -> Opened:
         """Have a ticket of the sender."""
         self.tickets[id_] = Opened(id_, config=OURS)
         return self.tickets[id_]
+
+    def _check(self, new: NewTicket | NewComment) -> None:
+        if error := self.refuses(new):
+            if isinstance(error, ClientError):
+                error.side = self.side
+            raise error
 
     def _once(self, key: str, make: Callable[[], Any]) -> Any:
         self.keys.append(key)
@@ -253,6 +263,7 @@ class Desk(Outside, Helpdesk):
             return opened.seen
 
         with self.called("create_ticket"):
+            self._check(ticket)
             return cast("Ticket", self._once(key, make))
 
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
@@ -265,6 +276,7 @@ class Desk(Outside, Helpdesk):
             return f"{ticket_id}.{len(ticket.comments)}"
 
         with self.called("add_comment"):
+            self._check(comment)
             return cast("str", self._once(key, make))
 
     def _take(self, text: NewTicket | NewComment) -> None:
@@ -580,6 +592,11 @@ def fault() -> Unavailable:
     return Unavailable("it answered 500")
 
 
+def too_long() -> list[Exception]:
+    """Return what a refused message meets: it is tried once more, without names."""
+    return [RejectedError("it is too long"), RejectedError("it is too long")]
+
+
 def away() -> Away:
     """Return what a 503 becomes, or an address where something else answers."""
     return Away("it is down")
@@ -625,6 +642,17 @@ def test_a_fault_of_a_helpdesk_that_is_down_pauses_it_and_burns_no_attempt(world
     assert world.head().attempts == 0
     assert world.head().reasons == ["it answered 500"]
     assert 0 < world.paused() <= sides.SHORTEST
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("it answered 500", retry_after=10**9), Busy("b", retry_after=10**9)]
+)
+def test_one_event_waits_no_longer_than_a_side_would(world: World, error: ClientError) -> None:
+    world.receive(attachments=[PHOTO])
+    world.media.fail("fetch", error)
+    world.work()
+
+    assert 590 < world.head().waits <= relay.LONGEST_PAUSE + 1
 
 
 def test_while_a_side_is_paused_it_is_not_asked(world: World) -> None:
@@ -869,7 +897,7 @@ def test_an_event_that_fails_for_its_own_fault_is_tried_so_often_then_it_is_a_de
 def test_the_agent_is_told_of_a_dead_letter_in_the_open_ticket(world: World) -> None:
     ticket = world.desk.open()
     world.receive()
-    world.desk.fail("add_comment", RejectedError("it is too long"))
+    world.desk.fail("add_comment", *too_long())
     world.work()
 
     (note,) = ticket.comments
@@ -884,7 +912,7 @@ def test_after_a_dead_letter_the_next_event_goes_on(world: World) -> None:
     ticket = world.desk.open()
     world.receive("m_1", "refuse me", SENT_AT)
     world.receive("m_2", "take me", SENT_AT + 1)
-    world.desk.fail("add_comment", RejectedError("it is too long"))
+    world.desk.fail("add_comment", *too_long())
     world.work()
 
     assert [comment.external_id for comment in ticket.comments] == ["dead:1", "m_2"]
@@ -896,7 +924,7 @@ def test_the_agent_is_told_on_the_open_ticket_if_the_remembered_one_is_closed(wo
     world.work()
     world.desk.tickets["t1"].closed = True
     ticket = world.desk.open("t9")
-    world.desk.fail("add_comment", None, RejectedError("it is too long"))
+    world.desk.fail("add_comment", None, *too_long())
     world.receive("m_1")
     world.work()
 
@@ -932,7 +960,7 @@ def test_a_fault_of_our_own_machine_is_waited_out(world: World) -> None:
 def test_while_the_agent_cannot_be_told_the_event_waits_and_then_he_is_told_once(world: World) -> None:
     ticket = world.desk.open()
     world.receive()
-    world.desk.fail("add_comment", RejectedError("it is too long"), away())
+    world.desk.fail("add_comment", *too_long(), away())
     world.work()
     assert world.reasons() == []
     assert world.paused()
@@ -946,7 +974,7 @@ def test_a_note_of_unknown_outcome_is_looked_up_before_it_is_repeated(world: Wor
     ticket = world.desk.open()
     world.desk.knows_keys = False
     world.receive()
-    world.desk.fail("add_comment", RejectedError("it is too long"))
+    world.desk.fail("add_comment", *too_long())
     world.desk.fail("add_comment", fault(), after=True)
     world.desk.fail("ping", fault())
     world.work()
@@ -960,7 +988,7 @@ def test_a_note_of_unknown_outcome_is_looked_up_before_it_is_repeated(world: Wor
 def test_an_event_is_buried_even_if_the_agent_cannot_be_told_at_all(world: World, error: Exception) -> None:
     world.desk.open()
     world.receive()
-    world.desk.fail("add_comment", RejectedError("it is too long"), error)
+    world.desk.fail("add_comment", *too_long(), error)
     world.work()
 
     assert world.reasons() == ["it is too long"]
@@ -1004,7 +1032,7 @@ def test_what_people_write_to_a_page_that_is_never_connected_is_a_dead_letter_in
 def test_an_event_that_is_revived_is_tried_afresh(world: World) -> None:
     world.desk.open()
     world.receive()
-    world.desk.fail("add_comment", RejectedError("it is too long"))
+    world.desk.fail("add_comment", *too_long())
     world.work()
     world.inbox.revive(world.inbox.letters()[0])
     world.work()
@@ -2373,6 +2401,54 @@ def test_what_waits_for_a_receipt_is_forgotten_in_the_end(world: World) -> None:
     assert 0 < world.store.ttl(f"mc:awaiting:delivered:{PAGE_A}:{PSID}") <= 7 * 24 * 3600
 
 
+def _receipt(world: World, watermark: int, *mids: str, status: str = "delivery") -> None:
+    world.receive_item({"timestamp": SENT_AT + 99_000, status: {"watermark": watermark, "mids": mids}})
+    world.work(OUT)
+
+
+@pytest.mark.parametrize("mid", ["m_ours_0", "ours_0"])
+def test_a_receipt_that_names_a_message_is_about_it_whatever_the_clocks_say(world: World, mid: str) -> None:
+    world.reply()
+    world.work(OUT)
+    _receipt(world, 1, mid)
+    assert _status(world) == "delivered"
+
+
+def test_a_receipt_that_names_the_first_part_says_nothing_of_the_last(world: World) -> None:
+    world.reply(TWO_PARTS)
+    world.work(OUT)
+    _receipt(world, _moment(), "m_ours_0")
+    assert _status(world) == "sent"
+    _receipt(world, 1, "m_ours_1")
+    assert _status(world) == "delivered"
+
+
+def test_what_a_receipt_named_is_read_by_the_time_that_it_told(world: World) -> None:
+    """Our clock, by which nothing of Meta's is judged, may be hours ahead."""
+    world.reply()
+    world.work(OUT)
+    at = _moment() - 3_600_000
+    _receipt(world, at, "m_ours_0")
+    _receipt(world, at, status="read")
+    assert _status(world) == "read"
+
+
+def test_a_part_that_its_echo_told_of_is_dated_by_the_echo(world: World) -> None:
+    _unknown_outcome(world, sent=True)
+    echo = {"is_echo": True, "mid": "m_ours_0", "metadata": "connector:981:0"}
+    world.receive_item({"timestamp": SENT_AT, "message": echo}, from_page=True)
+    world.resume(OUT)
+    _receipt(world, SENT_AT - 1)
+    assert _status(world) == "sent"
+    _receipt(world, SENT_AT)
+    assert _status(world) == "delivered"
+
+
+def test_an_echo_that_010_left_tells_its_mid(world: World) -> None:
+    world.store.set(f"mc:echo:{PAGE_A}:connector:981:0", "m_ours_0")
+    assert world.inbox.echo(PAGE_A, "connector:981:0") == ("m_ours_0", "")
+
+
 # --- Replies whose person is not known. -----------------------------------------------------------------
 
 
@@ -2648,7 +2724,7 @@ def test_a_fault_of_the_store_while_telling_does_not_bury_untold(
 ) -> None:
     world.desk.open()
     world.receive("m_0")
-    world.desk.fail("add_comment", RejectedError("x"))
+    world.desk.fail("add_comment", *too_long())
     original = world.fused.execute_command
     failed: list[bool] = []
 
@@ -2663,3 +2739,271 @@ def test_a_fault_of_the_store_while_telling_does_not_bury_untold(
     world.resume()
     assert failed
     assert [comment.external_id for comment in world.desk.tickets["42"].comments] == ["dead:1"]
+
+
+# --- What suffers for something beside it. --------------------------------------------------------------
+
+
+def _beyond_the_basic_plane(new: NewTicket | NewComment) -> Exception | None:
+    """Fail as a helpdesk whose database takes no emoji."""
+    words = [new.body]
+    if isinstance(new, NewTicket):
+        words += [new.title, new.requester.name, *map(str, new.config.values())]
+    else:
+        words.append(new.author.name)
+    return fault() if max("".join(words)) > "\uffff" else None
+
+
+def _refuses_the_name(new: NewTicket | NewComment) -> Exception | None:
+    return RejectedError("it answered 422") if _beyond_the_basic_plane(new) else None
+
+
+@pytest.mark.parametrize("refusal", [_beyond_the_basic_plane, _refuses_the_name])
+def test_a_name_that_the_helpdesk_fails_for_costs_no_message(
+    world: World, refusal: Callable[[NewTicket | NewComment], Exception | None]
+) -> None:
+    world.configure(worker={"attempts": 3})
+    world.meta.profile = {"name": "Ola 🌸", "first_name": "Ola", "last_name": "🌸"}
+    world.desk.refuses = refusal
+    world.receive("m_1", "plain words")
+    world.receive("m_2", "and more", SENT_AT + 1)
+    for _ in range(6):
+        world.resume()
+
+    ticket = world.desk.tickets["t1"]
+    assert ticket.new
+    assert (ticket.new.title, ticket.new.body) == ("Messenger: Messenger user 5436", "plain words")
+    assert [(one.author.name, one.body) for one in ticket.comments] == [("Messenger user 5436", "and more")]
+    assert ticket.new.config == OURS
+    assert world.reasons() == []
+
+
+def test_a_name_of_the_page_that_the_helpdesk_fails_for_costs_no_message(world: World) -> None:
+    world.configure(worker={"attempts": 2}, connections=[connection(PAGE_A, SECRET_A, page_name="Sklep 🌸")])
+    world.desk.refuses = _beyond_the_basic_plane
+    world.receive()
+    world.resume()
+    world.resume()
+
+    assert list(world.desk.tickets) == ["t1"]
+
+
+def test_what_was_given_up_before_there_was_a_ticket_is_noted_on_the_next(world: World) -> None:
+    world.configure(worker={"attempts": 3})
+    world.desk.refuses = _beyond_the_basic_plane
+    world.receive("m_1", "Dzień dobry 😊")
+    for _ in range(3):
+        world.resume()
+    assert world.reasons() == ["it answered 500 (tried 3 times)"]
+    world.receive("m_2", "halo?", SENT_AT + 1)
+    world.work()
+
+    (ticket,) = world.desk.tickets.values()
+    assert ticket.new
+    assert ticket.new.body == "halo?"
+    (note,) = ticket.comments
+    assert note.internal
+    assert "connector dead show 1" in note.body
+    assert not list(world.store.scan_iter("mc:untold:*"))
+
+
+def test_what_was_tried_again_meanwhile_is_not_noted(world: World) -> None:
+    world.desk.fail("create_ticket", *too_long())
+    world.receive("m_1")
+    world.work()
+    (letter,) = world.inbox.letters()
+    world.inbox.revive(letter)
+    world.work()
+
+    assert [ticket.comments for ticket in world.desk.tickets.values()] == [[]]
+
+
+def test_a_note_of_what_was_given_up_that_cannot_be_made_costs_no_message(world: World) -> None:
+    world.configure(worker={"attempts": 2})
+    world.desk.fail("create_ticket", *too_long())
+    world.receive("m_1")
+    world.work()
+    world.desk.fail("add_comment", *(fault() for _ in range(2)))
+    world.receive("m_2", "halo?")
+    world.resume()
+    world.resume()
+
+    assert [ticket.new.body for ticket in world.desk.tickets.values() if ticket.new] == ["halo?"]
+    assert len(world.reasons()) == 1
+
+
+def test_wherever_a_worker_dies_what_was_given_up_is_noted_once(worlds: Callable[[], World]) -> None:
+    def prepare(world: World) -> list[str]:
+        world.desk.fail("create_ticket", *too_long())
+        world.receive("m_1")
+        world.work()
+        world.receive("m_2", "halo?")
+        return [IN]
+
+    for world in _every_crash(worlds, prepare):
+        (ticket,) = world.desk.tickets.values()
+        assert [one.external_id for one in ticket.comments] == ["dead:1"]
+
+
+def _without(*refused: str) -> Callable[[NewTicket | NewComment], Exception | None]:
+    """Refuse files by their names, from the ticket or comment that brings them."""
+
+    def refuses(new: NewTicket | NewComment) -> Exception | None:
+        names = {file.filename for file in new.files}
+        return FileRefused("it is of a kind that is not taken") if names & set(refused) else None
+
+    return refuses
+
+
+@pytest.mark.parametrize("on_ticket", [True, False])
+@pytest.mark.parametrize("refused", [["b.exe"], ["a.exe", "b.exe"]])
+def test_a_file_that_only_its_ticket_or_comment_is_refused_for_is_named(
+    world: World, refused: list[str], *, on_ticket: bool
+) -> None:
+    if not on_ticket:
+        world.desk.open()
+    world.desk.takes_files_ahead = False
+    world.desk.refuses = _without(*refused)
+    files = [
+        {"type": "file", "payload": {"url": f"https://cdn.fbsbx.com/{name}"}}
+        for name in ("a.pdf" if "a.exe" not in refused else "a.exe", "b.exe")
+    ]
+    world.receive(text="look", attachments=files)
+    world.work()
+
+    (ticket,) = world.desk.tickets.values()
+    new = ticket.new or ticket.comments[0]
+    assert new.body.startswith("look")
+    assert new.body.count("(A file came that is not here: it is of a kind that is not taken.") == len(refused)
+    assert [file.filename for file in new.files] == ["a.pdf"][: 2 - len(refused)]
+    assert world.reasons() == []
+
+
+def test_an_upload_that_fails_for_ever_costs_its_file_only(world: World) -> None:
+    world.configure(worker={"attempts": 3})
+    world.desk.fail("upload", *(fault() for _ in range(9)))
+    world.receive(text="look", attachments=[PHOTO])
+    for _ in range(3):
+        world.resume()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert new.body.startswith("look\n\n(An image came that is not here: it answered 500.")
+    assert world.reasons() == []
+
+
+def test_the_last_try_of_an_upload_waits_while_the_helpdesk_is_down(world: World) -> None:
+    world.configure(worker={"attempts": 2})
+    world.desk.fail("upload", fault(), fault())
+    world.receive(attachments=[PHOTO])
+    world.resume()
+    world.desk.fail("ping", fault(), fault())
+    world.resume()
+    assert world.paused()
+    world.resume()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert list(new.attachment_ids) == ["1"]
+
+
+def test_a_file_that_the_helpdesk_fails_for_ever_with_its_comment_costs_itself_only(world: World) -> None:
+    world.configure(worker={"attempts": 3})
+    world.desk.takes_files_ahead = False
+    world.desk.refuses = lambda new: fault() if new.files else None
+    world.receive(text="look", attachments=[PHOTO])
+    for _ in range(3):
+        world.resume()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert new.body.startswith("look\n\n(An image came that is not here:")
+    assert world.reasons() == []
+
+
+# --- Echoes of ours. ------------------------------------------------------------------------------------
+
+
+def _unmarked_echo(world: World, mid: str = "m_ours_0", *, standby: bool = False, **changes: Any) -> None:
+    echo = {"is_echo": True, "mid": mid, "text": "Hello", "app_id": "3379478975539191"} | changes
+    item = {"sender": {"id": PAGE_A}, "recipient": {"id": PSID}, "timestamp": SENT_AT, "message": echo}
+    entry = {"id": PAGE_A, "time": SENT_AT, "standby" if standby else "messaging": [item]}
+    world.receive_body(json.dumps({"object": "page", "entry": [entry]}).encode())
+
+
+@pytest.mark.parametrize("standby", [True, False])
+@pytest.mark.parametrize("changes", [{}, {"mid": "ours_0"}, {"is_echo": "true"}, {"is_echo": None}])
+def test_an_echo_of_ours_is_ours_in_every_shape(
+    linked: World, changes: dict[str, Any], *, standby: bool
+) -> None:
+    linked.reply()
+    linked.work(OUT)
+    for status in ("delivery", "read"):
+        linked.receive_receipt(status, _moment())
+        linked.work(OUT)
+    _unmarked_echo(linked, standby=standby, **changes)
+    linked.work()
+
+    assert linked.desk.tickets["t1"].comments == []
+
+
+def test_an_echo_that_comes_before_the_answer_waits_for_it(linked: World) -> None:
+    def echo_early() -> None:
+        linked.meta.hooks.clear()
+        _unmarked_echo(linked)
+        linked.work()
+        assert linked.waiting() == 1
+
+    linked.meta.hooks["send"] = echo_early
+    linked.reply()
+    linked.work(OUT)
+    linked.resume()
+
+    assert linked.desk.tickets["t1"].comments == []
+    assert linked.waiting() == 0
+
+
+def test_an_echo_of_the_first_part_is_ours_while_the_second_waits(linked: World) -> None:
+    linked.meta.fail("send", None, Refusal(613))
+    linked.reply(TWO_PARTS)
+    linked.work(OUT)
+    _unmarked_echo(linked)
+    linked.work()
+
+    assert linked.desk.tickets["t1"].comments == []
+
+
+def test_an_echo_of_what_did_arrive_of_a_failed_reply_is_ours(linked: World) -> None:
+    linked.meta.fail("send", None, Refusal(100))
+    linked.reply(TWO_PARTS)
+    linked.work(OUT)
+    linked.desk.tickets["42"] = linked.desk.tickets["t1"]
+    _unmarked_echo(linked)
+    linked.work()
+
+    assert [one.external_id for one in linked.desk.tickets["t1"].comments if not one.internal] == []
+
+
+def test_an_echo_waits_no_longer_than_an_outcome_may_be_unknown(linked: World) -> None:
+    linked.configure(worker={"echo_wait": 0})
+    linked.meta.fail("send", httpx.ReadTimeout("slow"))
+    linked.reply()
+    linked.work(OUT)
+    _unmarked_echo(linked, "m_of_another_app")
+    linked.work()
+    assert linked.waiting() == 1
+    linked.inbox.now = lambda: time.time() + 60  # type: ignore[method-assign]
+    linked.service.inbox.now = linked.inbox.now  # type: ignore[method-assign]
+    linked.resume()
+
+    assert [one.body for one in linked.desk.tickets["t1"].comments] == ["Hello"]
+
+
+def test_what_an_agent_writes_in_metas_inbox_does_not_wait(linked: World) -> None:
+    linked.meta.fail("send", httpx.ReadTimeout("slow"))
+    linked.reply()
+    linked.work(OUT)
+    _unmarked_echo(linked, "m_of_the_inbox", app_id="263902037430900")
+    linked.work()
+
+    assert [one.body for one in linked.desk.tickets["t1"].comments] == ["Hello"]
