@@ -7,10 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from clients.errors import FileRefused
+from clients.media import proper_url
 
 
 def signed_url(url: str, key_pair_id: str, private_key_file: str, expires_in: int) -> str:
-    """Sign a URL for `expires_in` seconds with the RSA key in a PEM file. Raises `FileRefused`."""
+    """Sign a URL for `expires_in` seconds with the RSA key in a PEM file. Raises `FileRefused`.
+
+    What is signed is the address as it is asked for, encoded: CloudFront compares it letter by letter.
+    """
+    url = str(proper_url(url))
     # Imported here because they are slow to load, and few installations use CloudFront.
     from botocore.signers import CloudFrontSigner  # type: ignore[import-untyped]  # noqa: PLC0415
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415

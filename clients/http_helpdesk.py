@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from urllib.parse import urljoin
 
 import httpx
 
@@ -17,7 +16,7 @@ from clients.media import (
     errors_of,
     fetched,
     file_request,
-    parse_url,
+    proper_url,
     safe_filename,
 )
 from clients.transport import PrivateAddress
@@ -59,10 +58,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
             yield File(name, attachment.content_type, size, stream)
 
     def _address(self, attachment: Attachment) -> httpx.URL:
-        try:
-            return parse_url(urljoin(self._base_url + "/", attachment.url))
-        except ValueError:
-            raise FileRefused("its address cannot be read") from None
+        return proper_url(attachment.url, self._base_url)
 
     def _own_route(self, url: httpx.URL) -> Route:
         request = file_request(url, self._authorization)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 import httpx
 
@@ -36,6 +36,7 @@ _TYPES.add_type("audio/mp4", ".m4a")
 _TYPES.add_type("audio/ogg", ".ogg")
 _TYPE_OF_KIND = {"image": "image/jpeg", "video": "video/mp4", "audio": "audio/mp4"}
 _UNKNOWN_TYPE = "application/octet-stream"
+_OTHER_NAMES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,21 @@ def parse_url(url: str, base: httpx.URL | None = None) -> httpx.URL:
     return parsed
 
 
+def proper_url(url: str, base: str = "") -> httpx.URL:
+    """Return a web address as it is asked for: whole, and encoded once. Raises `FileRefused`.
+
+    What is encoded already stays as it is; a per cent sign that encodes nothing is one.
+    """
+    try:
+        joined = urljoin(base.rstrip("/") + "/", url.strip()) if base else url.strip()
+    except ValueError:
+        raise FileRefused("its address cannot be read") from None
+    return parse_url(_LONE_PER_CENT.sub("%25", joined)).copy_with(fragment=None)
+
+
+_LONE_PER_CENT = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
 @contextmanager
 def errors_of(host: str) -> Iterator[None]:
     """Turn errors of httpx into those of a host that nothing depends on."""
@@ -234,7 +250,14 @@ def safe_filename(name: str, content_type: str, default: str = "file") -> str:
     return stem[: _MAX_NAME - len(extension)] + extension
 
 
+def canonical_type(content_type: str) -> str:
+    """Return a media type without parameters, in lower case, by its registered name."""
+    told = content_type.partition(";")[0].strip().lower()
+    return _OTHER_NAMES.get(told, told) or _UNKNOWN_TYPE
+
+
 def _clean(name: str) -> str:
+    name = name.replace('"', "'")  # which uploads would write as %22
     kept = (char for char in name if char not in "/\\" and not is_misleading(char))
     return "".join(kept).lstrip(". \xa0").rstrip()
 
@@ -258,7 +281,7 @@ def _name_and_type(url: httpx.URL, headers: httpx.Headers, kind: str) -> tuple[s
 
 def _content_type(header: str, name: str, kind: str) -> str:
     """Give the type the server tells, if it tells one; else what the name says; else what the kind does."""
-    told = header.partition(";")[0].strip().lower()
+    told = canonical_type(header)
     if told in {_UNKNOWN_TYPE, "binary/octet-stream"} or not re.fullmatch(
         r"[\w.+-]+/[\w.+-]+", told, re.ASCII
     ):

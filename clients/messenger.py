@@ -25,7 +25,7 @@ from clients.errors import (
 )
 from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
-from clients.media import File
+from clients.media import File, canonical_type, safe_filename
 from clients.text import one_line
 
 TEXT_LIMIT = 2000
@@ -58,7 +58,7 @@ class SentMessage:
 
 def attachment_kind(content_type: str, size: int) -> str:
     """Say as what a file is sent: `image` within Meta's limits for pictures, else `file`."""
-    return "image" if content_type in _IMAGE_TYPES and size <= _IMAGE_LIMIT else "file"
+    return "image" if canonical_type(content_type) in _IMAGE_TYPES and size <= _IMAGE_LIMIT else "file"
 
 
 def appsecret_proof(token: str, app_secret: str) -> str:
@@ -97,10 +97,11 @@ class Messenger(RestClient):
     def upload(self, kind: str, file: File) -> str:
         """Hand Meta a file and return its `attachment_id`, which lives for 90 days."""
         message = {"attachment": {"type": kind, "payload": {"is_reusable": True}}}
+        type_ = canonical_type(file.content_type)
         answer = self._post(
             f"/{segment(self._page_id)}/message_attachments",
             data={"message": json.dumps(message)},
-            files={"filedata": (file.filename, file.stream, file.content_type)},
+            files={"filedata": (safe_filename(file.filename, type_), file.stream, type_)},
             timeout=_UPLOAD_TIMEOUT,
         )
         return _required(answer, "attachment_id")
@@ -165,7 +166,7 @@ class Messenger(RestClient):
             code, subcode = int(error["code"]), int(error.get("error_subcode") or 0)
         except MALFORMED:
             return super().error(response)
-        kind, words = _lookup(code, subcode)
+        kind, words = _BAD_PROOF if _is_about_the_proof(error) else _lookup(code, subcode)
         reason = f"{words} (Facebook error {code}{f'/{subcode}' if subcode else ''})"
         if issubclass(kind, RateLimited):
             return kind(reason, retry_after=_time_to_regain_access(response))
@@ -233,6 +234,11 @@ def _time_to_regain_access(response: httpx.Response) -> float | None:
     return seconds if seconds > 0 else None
 
 
+def _is_about_the_proof(error: Any) -> bool:
+    """Tell whether the proof by the app secret was refused, for which Meta has no code of its own."""
+    return "appsecret_proof" in _string(error, "message")
+
+
 def _lookup(code: Any, subcode: Any) -> tuple[type[ClientError], str]:
     unknown = (RejectedError, "Facebook refused it")
     return _ERRORS.get((code, subcode)) or _ERRORS.get((code, None)) or unknown
@@ -247,6 +253,14 @@ _UNREACHABLE = (
     "the customer cannot be reached: they blocked the page, left Messenger, or turned messages off",
 )
 _TOKEN = (Unauthorized, "Facebook does not accept the page's access token; an administrator must renew it")
+_BAD_PROOF = (
+    Unauthorized,
+    "Facebook does not accept the proof by the app secret; an administrator must correct app_secret",
+)
+_BAD_TEXT = (
+    RejectedError,
+    "Facebook does not let this text through, perhaps because of a link in it",
+)
 _BUSY = (RateLimited, "Facebook asks the page to send more slowly")
 _TROUBLE = (Unavailable, "Facebook has a passing fault")
 _OTHER_APP = (
@@ -299,12 +313,16 @@ _ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (200, 1545041): _UNREACHABLE,
     (341, None): _BUSY,
     (368, None): (Unauthorized, "Facebook has blocked the page for a policy violation, for the time being"),
+    (368, 1346003): _BAD_TEXT,
+    (368, 2022): _BAD_TEXT,
+    (546, None): (FileRefused, "Facebook does not take a file of this kind"),
     (551, None): _UNREACHABLE,
     (551, 1545041): _UNREACHABLE,
     (613, None): _BUSY,
     (613, 2018338): (RejectedError, "Facebook sees this message tag as abused"),
     (613, 1893016): (RejectedError, "the customer was asked for this opt-in already"),
     (1200, None): _TROUBLE,
+    (2022, None): _BAD_TEXT,
     (80001, None): _BUSY,
     (80002, None): _BUSY,
     (80006, None): _BUSY,

@@ -36,6 +36,14 @@ def to_plain_text(body: str, body_format: str) -> str:
     return _html_to_text(body) if body_format == "html" else _tidy(body)
 
 
+_INVISIBLE = regex.compile(r"[\s\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\u2800]*")
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether anything of a text is to be seen: Messenger refuses what looks empty."""
+    return not _INVISIBLE.fullmatch(text)
+
+
 def _tidy(text: str) -> str:
     """Strip the text, and each line at its end; leave one blank line where there are several."""
     return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in text.splitlines())).strip()

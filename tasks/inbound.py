@@ -17,7 +17,6 @@ from clients.errors import (
     NotFound,
     RejectedError,
     RetryableError,
-    Stale,
     TicketClosed,
     Unavailable,
     Undecided,
@@ -33,7 +32,7 @@ from tasks.accept import outbound_thread, thread_of
 from tasks.lease import Lease
 from tasks.notes import tell_once
 from tasks.profiles import display_name, profile_of
-from tasks.services import Services
+from tasks.services import Services, is_up
 
 log = logs.get(__name__)
 
@@ -268,19 +267,7 @@ def _is_final(arrival: Arrival, error: Unavailable) -> bool:
     """Tell whether a file is left out, so that the rest of its message goes on without it."""
     if not error.side:
         return arrival.lease.attempts + 1 >= min(FETCH_ATTEMPTS, arrival.service.settings.worker.attempts)
-    return arrival.is_last_try and not isinstance(error, Away) and _helpdesk_is_up(arrival.service)
-
-
-def _helpdesk_is_up(service: Services) -> bool:
-    try:
-        service.helpdesk.ping()
-    except Stale:
-        raise
-    except RetryableError:
-        return False
-    except RejectedError:
-        pass
-    return True
+    return arrival.is_last_try and not isinstance(error, Away) and is_up(arrival.service.helpdesk.ping)
 
 
 def _named(file: Attachment | File) -> str:

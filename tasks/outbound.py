@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 from clients import events
 from clients.cloudfront import signed_url
 from clients.errors import (
+    Away,
     FileRefused,
     OutsideWindow,
     RateLimited,
@@ -21,8 +22,9 @@ from clients.errors import (
     Undecided,
 )
 from clients.helpdesk import Attachment, Comment, Delivery
+from clients.media import proper_url
 from clients.messenger import Messenger, SentMessage, attachment_kind
-from clients.text import one_line, split_text, to_plain_text
+from clients.text import is_visible, one_line, split_text, to_plain_text
 from connector import logs
 from connector.settings import Connection
 from tasks import receipts
@@ -30,7 +32,7 @@ from tasks.accept import Receipt, Reply, decode_job, goes_out, person_of, reply_
 from tasks.celery import wake
 from tasks.lease import Lease
 from tasks.notes import tell_once
-from tasks.services import Services
+from tasks.services import Services, is_up
 
 log = logs.get(__name__)
 
@@ -143,7 +145,8 @@ def send_reply(reply: Outgoing) -> None:
 
 def compose(comment: Comment) -> list[Part]:
     """Return a comment's parts, in the order they are sent: its text, then its files."""
-    return [*split_text(to_plain_text(comment.body, comment.body_format)), *comment.attachments]
+    texts = split_text(to_plain_text(comment.body, comment.body_format))
+    return [*filter(is_visible, texts), *comment.attachments]
 
 
 def _send_part(reply: Outgoing, number: int, part: Part) -> None:
@@ -266,19 +269,44 @@ def _payload(reply: Outgoing, number: int, kind: str, file: Attachment) -> dict[
     """Return how Meta gets a file: as an upload, or by an address that it fetches."""
     settings = reply.service.settings.attachments
     if settings.delivery == "url":
-        return {"url": file.url}
+        return {"url": _address(reply, file)}
     if settings.delivery == "cloudfront":
         key = settings.cloudfront
-        return {"url": signed_url(file.url, key.key_pair_id, key.private_key_file, key.expires_in)}
+        return {
+            "url": signed_url(_address(reply, file), key.key_pair_id, key.private_key_file, key.expires_in)
+        }
     uploaded = reply.lease.step(f"upload:{number}") or _upload(reply, number, kind, file)
     return {"attachment_id": uploaded}
 
 
+def _address(reply: Outgoing, file: Attachment) -> str:
+    """Return the address at which Meta fetches a file; the helpdesk may give one below its own."""
+    return str(proper_url(file.url, reply.service.settings.helpdesk.base_url))
+
+
 def _upload(reply: Outgoing, number: int, kind: str, file: Attachment) -> str:
+    """Move a file from the helpdesk to Meta. One that cannot be moved for ever does not cost the others."""
     max_bytes = reply.service.settings.attachments.max_bytes
     reply.lease.need_helpdesk()
-    with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
-        return reply.lease.achieve(f"upload:{number}", reply.messenger.upload(kind, content))
+    try:
+        with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
+            uploaded = reply.messenger.upload(kind, content)
+    except RejectedError as error:
+        raise FileRefused(str(error)) from error
+    except Unavailable as error:
+        if not _is_final(reply, error):
+            raise
+        raise FileRefused(str(error)) from error
+    return reply.lease.achieve(f"upload:{number}", uploaded)
+
+
+def _is_final(reply: Outgoing, error: Unavailable) -> bool:
+    """Tell whether a file is left out, as its last try failed though its side is up."""
+    if isinstance(error, Away) or reply.lease.attempts + 1 < reply.service.settings.worker.attempts:
+        return False
+    sides = {"": None, "helpdesk": reply.service.helpdesk.ping}
+    ping = sides.get(error.side, reply.messenger.ping)
+    return ping is None or is_up(ping)
 
 
 def _tell_waiting(reply: Outgoing, reason: str) -> None:

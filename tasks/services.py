@@ -1,10 +1,11 @@
 """What a task needs to do its work: the settings, the inbox, and a client for each side."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from clients.adapters import make_adapter
-from clients.errors import RejectedError
+from clients.errors import RejectedError, RetryableError, Stale
 from clients.helpdesk import Helpdesk
 from clients.http import HttpClient
 from clients.media import MediaFetcher
@@ -48,6 +49,19 @@ class Services:
             token=connection.page_access_token.get_secret_value(),
             app_secret=connection.app_secret.get_secret_value(),
         )
+
+
+def is_up(ping: Callable[[], None]) -> bool:
+    """Tell whether a side answers when it is asked for something small. Raises `Stale`."""
+    try:
+        ping()
+    except Stale:
+        raise
+    except RetryableError:
+        return False
+    except RejectedError:
+        pass
+    return True
 
 
 def helpdesk_of(settings: Settings, http: HttpClient) -> Helpdesk:

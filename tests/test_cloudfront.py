@@ -89,3 +89,23 @@ def test_a_key_behind_a_password_refuses_the_file(tmp_path: Path) -> None:
 def test_a_key_that_is_not_rsa_refuses_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match="no RSA key"):
         signed_url(URL, "K", _pem(tmp_path, ec.generate_private_key(ec.SECP256R1())), 600)
+
+
+@pytest.mark.parametrize(
+    ("url", "resource"),
+    [
+        ("umowa nr 7.pdf", "umowa%20nr%207.pdf"),
+        ("zażółć.pdf", "za%C5%BC%C3%B3%C5%82%C4%87.pdf"),
+        ("100% pewne.pdf", "100%25%20pewne.pdf"),
+        (
+            "x.pdf?response-content-disposition=attachment; filename=umowa 7.pdf",
+            "x.pdf?response-content-disposition=attachment;%20filename=umowa%207.pdf",
+        ),
+        ("a%20b%25.pdf", "a%20b%25.pdf"),
+    ],
+)
+def test_what_is_signed_is_the_address_that_is_asked_for(tmp_path: Path, url: str, resource: str) -> None:
+    folder = "https://d111111abcdef8.cloudfront.net/att/"
+    signed = signed_url(folder + url, "K2JCJMDEHXQW5F", _pem(tmp_path, KEY), 600)
+    assert signed.startswith(folder + resource)
+    _check(signed, folder + resource)

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from clients import media
 from clients.errors import Busy, FileRefused, Unavailable
 from clients.http import HttpClient
-from clients.media import File, MediaFetcher, disposition_filename, safe_filename, spool
+from clients.media import File, MediaFetcher, disposition_filename, proper_url, safe_filename, spool
 from clients.shared import Shares
 from sandbox.stack import until
 
@@ -403,6 +403,13 @@ def test_any_url_is_refused_or_tried(url: str) -> None:
         ("/a.png", "image", {"Content_Type": "Application/Octet-Stream"}, ("a.png", "image/png")),
         ("/a.png", "image", {"Content_Type": "binary/octet-stream"}, ("a.png", "image/png")),
         ("/a", "image", {"Content_Type": "image/webp; q=1"}, ("a.webp", "image/webp")),
+        ("/a.jpg", "image", {"Content_Type": "image/jpg"}, ("a.jpg", "image/jpeg")),
+        (
+            "/x",
+            "file",
+            {"Content_Disposition": "attachment; filename*=UTF-8''Oferta%20%22final%22%2050%25.pdf"},
+            ("Oferta 'final' 50%.pdf", "application/pdf"),
+        ),
         ("/a.tar.gz", "file", {"Content_Type": "nonsense"}, ("a.tar.gz", "application/octet-stream")),
         ("/x", "file", {"Content_Disposition": 'attachment; filename="a b.txt"'}, ("a b.txt", "text/plain")),
     ],
@@ -426,6 +433,7 @@ def test_a_file_is_named_and_typed(
         ("invoice 12.03", "application/pdf", "invoice 12.03.pdf"),
         ("a.7z", "application/pdf", "a.7z"),
         ("a", "unknown/type", "a"),
+        ('Oferta "final" 50%.pdf', "", "Oferta 'final' 50%.pdf"),
         ("a" * 200 + ".jpeg", "", "a" * 115 + ".jpeg"),
     ],
 )
@@ -451,6 +459,7 @@ def test_any_name_becomes_a_safe_one(name: str, content_type: str, default: str)
         (r'attachment; filename="a \"b\"; c.pdf"; size=1', 'a "b"; c.pdf'),
         ("attachment; filename=\"fallback.pdf\"; filename*=UTF-8''z%20%C5%BC.pdf", "z ż.pdf"),
         ("inline; filename*=iso-8859-1'en'%A3.txt", "£.txt"),
+        ("attachment; filename*=UTF-8''Oferta%20%22final%22%2050%25.pdf", 'Oferta "final" 50%.pdf'),
         ("inline", ""),
         ("", ""),
     ],
@@ -462,3 +471,25 @@ def test_the_name_is_read_from_the_content_disposition(header: str, name: str) -
 def test_chunks_are_spooled_to_disk_when_there_are_many() -> None:
     with spool([PHOTO[:5], PHOTO[5:]], len(PHOTO)) as (stream, size):
         assert (size, stream.fileno() >= 0, stream.read()) == (len(PHOTO), True, PHOTO)
+
+
+@pytest.mark.parametrize(
+    ("url", "proper"),
+    [
+        ("https://x.example/att/umowa nr 7.pdf", "https://x.example/att/umowa%20nr%207.pdf"),
+        ("https://x.example/umowa%20nr%207.pdf", "https://x.example/umowa%20nr%207.pdf"),
+        ("https://x.example/zażółć.pdf", "https://x.example/za%C5%BC%C3%B3%C5%82%C4%87.pdf"),
+        ("https://x.example/100% pewne.pdf", "https://x.example/100%25%20pewne.pdf"),
+        ("https://x.example/100%25%20pewne.pdf", "https://x.example/100%25%20pewne.pdf"),
+        (
+            "https://x.example/x.pdf?response-content-disposition=attachment; filename=umowa 7.pdf",
+            "https://x.example/x.pdf?response-content-disposition=attachment;%20filename=umowa%207.pdf",
+        ),
+        ("/api/v1/files/77", "https://desk.example.com/api/v1/files/77"),
+        ("files/77", "https://desk.example.com/api/v1/files/77"),
+        ("https://x.example/a#page=2", "https://x.example/a"),
+    ],
+)
+def test_an_address_is_whole_and_encoded_once(url: str, proper: str) -> None:
+    assert str(proper_url(url, "https://desk.example.com/api/v1")) == proper
+    assert str(proper_url(proper, "https://desk.example.com/api/v1")) == proper

@@ -194,6 +194,10 @@ def test_the_token_never_stands_in_an_address() -> None:
         ("image/jpeg", 8 * 1024 * 1024, "image"),
         ("image/jpeg", 8 * 1024 * 1024 + 1, "file"),
         ("image/svg+xml", 100, "file"),
+        ("image/jpg", 100, "image"),
+        ("image/pjpeg", 100, "image"),
+        ("IMAGE/PNG", 100, "image"),
+        ("image/jpeg; charset=binary", 100, "image"),
         ("application/pdf", 100, "file"),
         ("audio/mp4", 100, "file"),
     ],
@@ -240,12 +244,16 @@ SORTS: dict[tuple[int, int | None], type[ClientError]] = {
     (200, 1545041): RejectedError,
     (341, None): RateLimited,
     (368, None): Unauthorized,
+    (368, 1346003): RejectedError,
+    (368, 2022): RejectedError,
+    (546, None): FileRefused,
     (551, None): RejectedError,
     (551, 1545041): RejectedError,
     (613, None): RateLimited,
     (613, 2018338): RejectedError,
     (613, 1893016): RejectedError,
     (1200, None): Unavailable,
+    (2022, None): RejectedError,
     (80001, None): RateLimited,
     (80002, None): RateLimited,
     (80006, None): RateLimited,
@@ -266,6 +274,40 @@ def test_each_error_has_its_sort(code: int, subcode: int | None) -> None:
 @pytest.mark.parametrize(("code", "subcode"), [(190, 460), (190, 463), (1, 99), (100, 999), (613, 2534040)])
 def test_an_unknown_subcode_counts_as_its_code(code: int, subcode: int) -> None:
     assert type(_failure(_refusing(code, subcode))) is SORTS[code, None]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid appsecret_proof provided in the API argument",
+        "API calls from the server require an appsecret_proof argument",
+    ],
+)
+def test_a_wrong_app_secret_waits_for_a_person_as_a_wrong_token_does(message: str) -> None:
+    failure = _failure(_refusing(100, message=message, type="GraphMethodException"))
+    assert isinstance(failure, Unauthorized)
+    assert "app_secret" in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("told", "canonical"),
+    [
+        ("image/jpg", "image/jpeg"),
+        ("image/pjpeg", "image/jpeg"),
+        ("IMAGE/PNG", "image/png"),
+        ("image/x-png", "image/png"),
+        ("image/jpeg; charset=binary", "image/jpeg"),
+        ("", "application/octet-stream"),
+    ],
+)
+def test_a_file_is_uploaded_with_its_canonical_type_and_a_name_that_arrives(
+    told: str, canonical: str
+) -> None:
+    site = Site(lambda _: httpx.Response(200, json={"attachment_id": "1"}))
+    site.messenger.upload("image", File('say "hi" 50%.bin', told, 3, BytesIO(b"abc")))
+    sent = site.requests[0].content.decode()
+    assert f"Content-Type: {canonical}\r\n" in sent
+    assert "filename=\"say 'hi' 50%.bin\"" in sent
 
 
 def test_an_unknown_error_is_rejected() -> None:

@@ -1,6 +1,7 @@
 """Relaying: what the helpdesk and Meta are asked, in which order, and what a fault or a crash does to it."""
 
 import dataclasses
+import html
 import json
 import re
 import threading
@@ -3007,3 +3008,129 @@ def test_what_an_agent_writes_in_metas_inbox_does_not_wait(linked: World) -> Non
     linked.work()
 
     assert [one.body for one in linked.desk.tickets["t1"].comments] == ["Hello"]
+
+
+# --- What of a reply does not reach Messenger. ----------------------------------------------------------
+
+SETUP = Attachment("4", "https://acme.example.com/files/4", "setup.exe", "application/x-msdownload", 3)
+
+
+@pytest.mark.parametrize("refusal", [Refusal(546), Refusal(100), Refusal(4242)])
+def test_a_file_that_meta_does_not_take_costs_itself_only(world: World, refusal: Refusal) -> None:
+    world.desk.open()
+    world.meta.fail("upload", refusal)
+    world.reply("Hello", SETUP, INVOICE)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello", "file"]
+    assert "“setup.exe”" in world.reasons()[0]
+    assert "“setup.exe”" in world.desk.tickets["42"].comments[0].body
+
+
+@pytest.mark.parametrize("side", ["helpdesk", "page"])
+def test_a_file_that_cannot_be_moved_for_ever_costs_itself_only(world: World, side: str) -> None:
+    world.configure(worker={"attempts": 3})
+    for _ in range(3):
+        if side == "page":
+            world.meta.fail("upload", Refusal(2))
+        else:
+            world.desk.fail("open_attachment", fault())
+    world.reply("Hello", SETUP, INVOICE)
+    for _ in range(4):
+        world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello", "file"]
+    assert "“setup.exe”" in world.reasons()[0]
+
+
+def test_the_last_try_of_a_file_waits_while_its_side_is_down(world: World) -> None:
+    world.configure(worker={"attempts": 1})
+    world.desk.fail("open_attachment", fault())
+    world.desk.fail("ping", fault(), fault())
+    world.reply("Hello", INVOICE)
+    world.work(OUT)
+    assert world.paused()
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello", "file"]
+    assert world.reasons() == []
+
+
+def test_a_text_that_meta_does_not_let_through_fails_alone(world: World) -> None:
+    world.meta.fail("send", Refusal(368, 1346003))
+    world.reply("https://evil.example", id_="1")
+    world.reply("Hello", id_="2")
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+    assert "perhaps because of a link in it" in world.reasons()[0]
+    assert not world.paused(PAGE)
+
+
+def test_a_page_that_is_blocked_waits(world: World) -> None:
+    world.meta.fail("send", Refusal(368))
+    world.reply()
+    world.work(OUT)
+
+    assert world.paused(PAGE)
+    assert world.reasons() == []
+
+
+def test_a_wrong_app_secret_pauses_the_page_until_it_is_mended(world: World) -> None:
+    wrong = Refusal(100)
+    error = {"code": 100, "message": "Invalid appsecret_proof provided in the API argument"}
+    wrong.answer = httpx.Response(400, json={"error": error})
+    world.meta.fail("send", wrong)
+    world.reply()
+    world.work(OUT)
+    assert world.paused(PAGE) > relay.PAUSE
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+
+
+@pytest.mark.parametrize("body_format", ["html", "markdown", "text"])
+@pytest.mark.parametrize(
+    "body", ["<p>\u200b</p>", "&#65279;", "\u2060\u200d", "\u200b\n\n\u200b", "\u3164", "\u2800"]
+)
+def test_what_cannot_be_seen_is_no_part(world: World, body: str, body_format: str) -> None:
+    if body_format == "text":
+        body = re.sub("<.*?>", "", html.unescape(body))
+    elif body_format == "markdown":
+        body = re.sub("<.*?>", "", body)
+    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
+    comment = Comment("1", body, body_format, "agent", False, (INVOICE,), {}, at)
+    assert outbound.compose(comment) == [INVOICE]
+
+
+def test_a_joiner_inside_an_emoji_stays(world: World) -> None:
+    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
+    assert outbound.compose(Comment("1", "👩‍👩‍👧", "text", "agent", False, (), {}, at)) == ["👩‍👩‍👧"]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("/api/v1/files/77", "http://127.0.0.1:9/api/v1/files/77"),
+        (
+            "https://acme.example.com/files/umowa nr 7.pdf",
+            "https://acme.example.com/files/umowa%20nr%207.pdf",
+        ),
+    ],
+)
+def test_the_address_of_a_file_is_whole_and_encoded(world: World, url: str, asked: str) -> None:
+    world.configure(attachments={"delivery": "url"})
+    world.reply("", dataclasses.replace(INVOICE, url=url))
+    world.work(OUT)
+
+    assert world.meta.sent[0]["attachment"]["payload"] == {"url": asked}
+
+
+@pytest.mark.parametrize("url", ["http://[", "https://"])
+def test_an_address_of_a_file_that_is_none_costs_that_file_only(world: World, url: str) -> None:
+    world.configure(attachments={"delivery": "url"})
+    world.reply("Hello", dataclasses.replace(INVOICE, url=url))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+    assert "“invoice.pdf”" in world.reasons()[0]
