@@ -21,19 +21,30 @@ LONGEST_MARKDOWN = 200_000
 """How many characters are read as markdown at most: hostile ones take quadratic time."""
 
 
-def to_plain_text(body: str, body_format: str) -> str:
+IsInternal = Callable[[str, str], bool]
+"""Tells of an address, and of the tag that has it (`a` or `img`), whether it is not for the person."""
+
+
+def nothing_internal(address: str, tag: str) -> bool:
+    """Tell that an address may be shown."""
+    return False
+
+
+def to_plain_text(body: str, body_format: str, is_internal: IsInternal = nothing_internal) -> str:
     """Turn an agent's comment into the text a person reads in Messenger, which shows no markup.
 
     `body_format` is "markdown" (CommonMark with tables and strikethrough; HTML in it stays as typed, but for
     `<br>`), "html" or "text"; any other is taken for "text", and so is markdown of more than
     `LONGEST_MARKDOWN` characters, which Messenger does not take anyway. Raises nothing, whatever the body is.
+
+    Of links and pictures whose address `is_internal` only the labels stay.
     """
     # JSON can carry halves of surrogate pairs, which no UTF-8 request can.
     body = body.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     body = body.replace("\r\n", "\n").replace("\r", "\n")
     if body_format == "markdown" and len(body) <= LONGEST_MARKDOWN:
-        return _markdown_to_text(body)
-    return _html_to_text(body) if body_format == "html" else _tidy(body)
+        return _markdown_to_text(body, is_internal)
+    return _html_to_text(body, is_internal) if body_format == "html" else _tidy(body)
 
 
 _INVISIBLE = regex.compile(r"[\s\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\u2800]*")
@@ -65,6 +76,37 @@ def _line_break(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - mar
     return True
 
 
+_AS_TYPED = re.compile(
+    r"""(?<![\w.+-])[\w.+-]*@[a-z0-9-]+(?:\.[a-z0-9-]+)+(?![\w])        # an address of mail
+      | (?<![\w*#+])[*#]{1,2}[0-9][0-9*#+]*\#                          # a code to dial
+      | (?<![\w.-])_[\w-]*\.[a-z0-9]{1,5}(?![\w])                    # a file, such as __init__.py
+      | (?<=[0-9])\*(?=[a-z0-9]) | (?<=[a-z0-9])\*(?=[0-9])          # times""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+_BEGUN_ADDRESS = re.compile(
+    r"""[("'*_~]*+(?:www\.|(?:[\w-]++\.){1,9}[a-z]{2,24}/)[^\s<>\[\]`]*+$""", re.IGNORECASE
+)
+_REST_OF_ADDRESS = re.compile(_REST_OF_URL.pattern.removeprefix("://"))
+_LOOK_BACK = 200
+"""How many characters before a mark it is looked for the beginning of an address."""
+
+
+def _as_typed(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markdown-it calls it so
+    """Inline rule: marks amid what is no prose are no emphasis, as in `_shop_@example.com` or `30*20*10`."""
+    if state.src[state.pos] not in "*_#":
+        return False
+    match = _AS_TYPED.match(state.src, state.pos)
+    before = state.src[max(0, state.pos - _LOOK_BACK) : state.pos]
+    if match is None and _BEGUN_ADDRESS.match(re.split(r"\s", before)[-1]):
+        match = _REST_OF_ADDRESS.match(state.src, state.pos)
+    if match is None:
+        return False
+    if not silent:
+        state.pending += unescapeAll(match[0])
+    state.pos = match.end()
+    return True
+
+
 def _bare_url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markdown-it calls it so
     """Inline rule: a URL is no place for emphasis (`https://example.com/_next_/`)."""
     scheme = state.src[max(0, state.pos - 5) : state.pos].lower()
@@ -84,6 +126,7 @@ class _Markdown(MarkdownIt):
         super().__init__("commonmark", {"html": False, "breaks": True, "maxNesting": _NESTING})
         self.enable(["table", "strikethrough"])
         self.inline.ruler.before("newline", "bare_url", _bare_url)
+        self.inline.ruler.before("newline", "as_typed", _as_typed)
         self.inline.ruler.before("autolink", "line_break", _line_break)
 
     def normalizeLink(self, url: str) -> str:  # noqa: N802 - markdown-it's name
@@ -94,12 +137,12 @@ class _Markdown(MarkdownIt):
 _MARKDOWN = _Markdown()
 
 
-def _markdown_to_text(body: str) -> str:
+def _markdown_to_text(body: str, is_internal: IsInternal) -> str:
     tokens = _MARKDOWN.parse(body)
     # markdown-it drops what is nested deeper than maxNesting. Nothing an agent wrote may go missing.
     if any(token.level >= _NESTING - 1 for token in tokens):
         return _tidy(body)
-    return _html_to_text(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
+    return _html_to_text(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}), is_internal)
 
 
 # Not html.parser: in Python 3.11 it takes minutes for 100 kB of `<x `, and raises on `<![`. Each loop here is
@@ -120,8 +163,8 @@ _LINE = re.compile(
 _DEPTH = 40  # Containers deeper than this change nothing: their text goes on in the one around them.
 
 
-def _html_to_text(source: str) -> str:
-    writer, position = _Writer(), 0
+def _html_to_text(source: str, is_internal: IsInternal) -> str:
+    writer, position = _Writer(is_internal), 0
     for markup in _MARKUP.finditer(source):
         writer.words(_unescaped(source[position : markup.start()]))
         position = markup.end()
@@ -158,7 +201,8 @@ class _Container:
 class _Writer:
     """Writes lines of plain text, being told the tags and the words of an HTML document in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_internal: IsInternal) -> None:
+        self._is_internal = is_internal
         self._lines: list[str] = []
         self._line: list[str] = []  # the pieces of the line that is being written
         self._containers: list[_Container] = []
@@ -198,10 +242,11 @@ class _Writer:
                 self._line.append("———")
                 self._end_block(tag)
             case "img":
-                self.words(_image_text(attributes))
+                self.words(_image_text(attributes, self._is_internal))
             case "a":
                 self._end_link()
-                self._link = (_address(attributes.get("href", "")), len(self._line))
+                address = _address(attributes.get("href", ""))
+                self._link = ("" if self._is_internal(address, "a") else address, len(self._line))
             case "td" | "th":
                 self._start_cell()
             case "pre" | "code":
@@ -320,25 +365,56 @@ def _number(text: str) -> int:
 def _address(href: str) -> str:
     """Give the address a person can use: of the web, or the bare one of mail and telephone; else nothing."""
     href = re.sub(r"[\t\n]", "", href).strip().replace(" ", "%20")
+    if href.startswith("//"):
+        return f"https:{href}"
+    if _BARE_HOST.match(href):
+        return href
     scheme, _, rest = href.partition(":")
     match scheme.lower():
         case "http" | "https":
             return href
-        case "mailto" | "tel":
+        case "mailto" | "tel" | "sms":
             return unquote(rest.partition("?")[0])
     return ""
 
 
+# An address of the web without its scheme, as agents type them; what ends like a file is one beside the page.
+_BARE_HOST = re.compile(
+    r"www\.[\w-]+\.\w|(?!(?:[\w-]+\.){1,9}(?:html?|php|aspx?|pdf|docx?|xlsx?|txt|csv|zip|png|jpe?g|gif|svg|webp|mp[34])"
+    r"(?:[?#]|$))(?:[\w-]+\.){1,9}[^\W\d_]{2,24}(?::[0-9]+)?(?:[/?#]|$)",
+    re.IGNORECASE,
+)
+
+
 def _bare(address: str) -> str:
     """Give what two ways to write one address have in common."""
-    address = re.sub(r"^(https?://|mailto:|tel:)|[\s()-]", "", unquote(address).casefold())
+    address = re.sub(r"^(https?://|mailto:|tel:|sms:)|[\s()-]", "", unquote(address).casefold())
     return address.rstrip("/")
 
 
-def _image_text(attributes: Mapping[str, str]) -> str:
-    name, source = attributes.get("alt", "").strip(), attributes.get("src", "")
-    address = _address(source) if source.lower().startswith("http") else ""
+def _image_text(attributes: Mapping[str, str], is_internal: IsInternal) -> str:
+    """Show a picture by its name and its address; an emoji as a character, a dot not at all."""
+    if _is_dot(attributes):
+        return ""
+    name, source = attributes.get("alt", "").strip(), attributes.get("src", "").strip()
+    address = _address(source) if re.match("https?:|//", source, re.IGNORECASE) else ""
+    if is_internal(source, "img") or (name and _stands_for_a_character(name, attributes)):
+        address = ""
     return f"{name} ({address})" if name and address else name or address
+
+
+def _is_dot(attributes: Mapping[str, str]) -> bool:
+    """Tell whether a picture is not to be seen, as those are that count who reads a mail."""
+    sizes = {attributes.get(name, "").strip().lower().removesuffix("px") for name in ("width", "height")}
+    style = re.sub(r"\s", "", attributes.get("style", "").lower())
+    return bool(sizes & {"0", "1"}) or bool(
+        re.search(r"(^|;)(display:none|(width|height):[01](px)?(;|$))", style)
+    )
+
+
+def _stands_for_a_character(name: str, attributes: Mapping[str, str]) -> bool:
+    """Tell whether a picture is an emoji, as editors put them in."""
+    return "emoji" in attributes.get("class", "").lower() or not re.search(r"[^\W_]", name)
 
 
 # --- A text becomes parts. ------------------------------------------------------------------------------

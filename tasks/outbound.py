@@ -1,11 +1,13 @@
 """Helpdesk to Messenger: an agent's comment becomes messages, part by part, each sent once."""
 
 import random
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
+from urllib.parse import urlsplit
 
 from structlog.contextvars import bind_contextvars
 
@@ -121,7 +123,7 @@ def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
 
 def send_reply(reply: Outgoing) -> None:
     """Send what was not sent yet, text first, then show that it was sent. Raises `ClientError`."""
-    refused, parts = [], compose(reply.comment)
+    refused, parts = [], compose(reply.comment, reply.service.settings.helpdesk.base_url)
     if not parts:
         raise RejectedError("there is nothing in it that Messenger can show")
     if len(parts) > MOST_PARTS:
@@ -143,10 +145,40 @@ def send_reply(reply: Outgoing) -> None:
     _note_sent(reply)
 
 
-def compose(comment: Comment) -> list[Part]:
-    """Return a comment's parts, in the order they are sent: its text, then its files."""
-    texts = split_text(to_plain_text(comment.body, comment.body_format))
-    return [*filter(is_visible, texts), *comment.attachments]
+def compose(comment: Comment, base_url: str) -> list[Part]:
+    """Return a comment's parts, in the order they are sent: its text, then its files.
+
+    `base_url` is the helpdesk's. Where its files are is not for the person, who gets the files themselves.
+    """
+    names: dict[str, str] = {}
+    for one in comment.attachments:
+        names |= dict.fromkeys((one.url, _whole(one.url, base_url)), one_line(one.filename))
+
+    def is_internal(address: str, tag: str) -> bool:
+        whole = _whole(address, base_url)
+        return whole in names or (tag == "img" and _origin(whole) == _origin(base_url))
+
+    text = _named(to_plain_text(comment.body, comment.body_format, is_internal), names)
+    return [*filter(is_visible, split_text(text)), *comment.attachments]
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    """Put names in the place of addresses."""
+    known = "|".join(re.escape(url) for url in sorted(names, key=len, reverse=True) if url.startswith("http"))
+    return re.sub(rf"(?:{known})(?![\w/?&=-])", lambda url: names[url[0]], text) if known else text
+
+
+def _whole(url: str, base_url: str) -> str:
+    """Return an address as it is asked for, or nothing if it is none."""
+    try:
+        return str(proper_url(url, base_url)) if url else ""
+    except FileRefused:
+        return ""
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _send_part(reply: Outgoing, number: int, part: Part) -> None:

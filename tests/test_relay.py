@@ -3100,12 +3100,12 @@ def test_what_cannot_be_seen_is_no_part(world: World, body: str, body_format: st
         body = re.sub("<.*?>", "", body)
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
     comment = Comment("1", body, body_format, "agent", False, (INVOICE,), {}, at)
-    assert outbound.compose(comment) == [INVOICE]
+    assert outbound.compose(comment, "https://desk.example.com/api") == [INVOICE]
 
 
 def test_a_joiner_inside_an_emoji_stays(world: World) -> None:
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-    assert outbound.compose(Comment("1", "👩‍👩‍👧", "text", "agent", False, (), {}, at)) == ["👩‍👩‍👧"]
+    assert outbound.compose(Comment("1", "👩‍👩‍👧", "text", "agent", False, (), {}, at), "") == ["👩‍👩‍👧"]
 
 
 @pytest.mark.parametrize(
@@ -3134,3 +3134,37 @@ def test_an_address_of_a_file_that_is_none_costs_that_file_only(world: World, ur
 
     assert world.meta.texts() == ["Hello"]
     assert "“invoice.pdf”" in world.reasons()[0]
+
+
+SHOT = Attachment("77", "https://desk.example.com/files/77", "zrzut.png", "image/png", 70)
+
+
+@pytest.mark.parametrize(
+    ("body", "body_format", "text"),
+    [
+        (
+            "Prosze ![zrzut.png](https://desk.example.com/files/77) tutaj",
+            "markdown",
+            "Prosze zrzut.png tutaj",
+        ),
+        (
+            'Prosze <img alt="zrzut.png" src="https://desk.example.com/files/77"> tutaj',
+            "html",
+            "Prosze zrzut.png tutaj",
+        ),
+        ('Prosze <img alt="zrzut.png" src="/files/77"> tutaj', "html", "Prosze zrzut.png tutaj"),
+        ("Prosze [zrzut](https://desk.example.com/files/77) tutaj", "markdown", "Prosze zrzut tutaj"),
+        ("Prosze https://desk.example.com/files/77.", "text", "Prosze zrzut.png."),
+        ("Prosze <https://desk.example.com/files/77>", "markdown", "Prosze zrzut.png"),
+        ("![inny](https://desk.example.com/files/78)", "markdown", "inny"),
+        ("[pomoc](https://desk.example.com/pomoc)", "markdown", "pomoc (https://desk.example.com/pomoc)"),
+        ("https://desk.example.com/files/778", "text", "https://desk.example.com/files/778"),
+    ],
+)
+def test_where_the_helpdesk_keeps_its_files_is_not_for_the_customer(
+    body: str, body_format: str, text: str
+) -> None:
+    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
+    for shot in (SHOT, dataclasses.replace(SHOT, url="/files/77")):
+        comment = Comment("1", body, body_format, "agent", False, (shot,), {}, at)
+        assert outbound.compose(comment, "https://desk.example.com/api/v1") == [text, shot]

@@ -90,6 +90,25 @@ ORDINARY = [
             "https://a.b/_next_/*c*?d=1&e_f https://a.b/",
         ),
         ("> " * 30 + "deep", "> " * 30 + "deep"),
+        ("_sklep_@example.com", "_sklep_@example.com"),
+        (
+            "pisz: (_sklep_@example.com) lub **_a_@b.example**",
+            "pisz: (_sklep_@example.com) lub _a_@b.example",
+        ),
+        ("_biuro@example.com_", "biuro@example.com"),
+        ("30*20*10 cm, 2*x*3", "30*20*10 cm, 2*x*3"),
+        (
+            "*100*1# albo *21*500600700# albo *21*+48500600700#",
+            "*100*1# albo *21*500600700# albo *21*+48500600700#",
+        ),
+        ("www.example.com/_promo_/x", "www.example.com/_promo_/x"),
+        ("(www.example.com/*promo*/x) *example.com/_a_/b*", "(www.example.com/*promo*/x) example.com/_a_/b"),
+        ("__init__.py i **__main__.py**", "__init__.py i __main__.py"),
+        ("*ważne* i _pilne_, **bardzo**", "ważne i pilne, bardzo"),
+        ("*10 zł* i *5*, **3**.", "10 zł i 5, 3."),
+        ("_tak_. **www.example.com**", "tak. www.example.com"),
+        ("[nasza strona](www.example.com/zwroty)", "nasza strona (www.example.com/zwroty)"),
+        ("[napisz](sms:+48500600700?body=x) [a](oferta.pdf)", "napisz (+48500600700) a"),
     ],
 )
 def test_markdown_reads_as_plain_text(markdown: str, text: str) -> None:
@@ -122,10 +141,43 @@ def test_markdown_reads_as_plain_text(markdown: str, text: str) -> None:
         ("5 < 6 &lt;b&gt; I <3 you", "5 < 6 <b> I <3 you"),
         ("a</div></li></ul></a></pre>b", "a\n\nb"),
         ("<o:p>a</o:p><custom-tag>b</custom-tag>", "ab"),
+        ('<img class="emoji" alt="🙂" src="https://cdn.example.com/1f642.png">', "🙂"),
+        ('<img alt="❤️" src="https://cdn.example.com/2764.png">', "❤️"),
+        ('<p>Hej</p><img alt="" width="1" height="1" src="https://desk.example.com/t.gif">', "Hej"),
+        ('Hej<img style="width: 1px; height:1px" src="https://desk.example.com/t.gif">', "Hej"),
+        ('Hej<img style="display:none" alt="x" src="https://desk.example.com/t.gif">', "Hej"),
+        ('<img width="100" alt="kot" src="https://a.example/k.png">', "kot (https://a.example/k.png)"),
+        ('<a href="example.com">tutaj</a>', "tutaj (example.com)"),
+        ('<a href="//example.com/x">tutaj</a>', "tutaj (https://example.com/x)"),
+        ('<a href="sms:+48 500">napisz</a> <a href="sms:+48500">+48 500</a>', "napisz (+48 500) +48500"),
+        (
+            '<a href="oferta.pdf">a</a> <a href="strona.html#x">b</a> <a href="#c">c</a> <a href="d">d</a>',
+            "a b c d",
+        ),
+        ('<a href="sklep.example.com:8443/x?y">tu</a>', "tu (sklep.example.com:8443/x?y)"),
+        ('<img alt="kot" src="//a.example/k.png">', "kot (https://a.example/k.png)"),
     ],
 )
 def test_html_reads_as_plain_text(source: str, text: str) -> None:
     assert to_plain_text(source, "html") == text
+
+
+@pytest.mark.parametrize(
+    ("body", "body_format", "text"),
+    [
+        (
+            "Prosze ![zrzut.png](https://desk.example.com/files/77) tutaj",
+            "markdown",
+            "Prosze zrzut.png tutaj",
+        ),
+        ('<p>a <img src="https://desk.example.com/files/77"> b</p>', "html", "a b"),
+        ('<img alt="x" src="/files/77">', "html", "x"),
+        ("[umowa](https://desk.example.com/files/77)", "markdown", "umowa"),
+        ("[umowa](https://example.com/77)", "markdown", "umowa (https://example.com/77)"),
+    ],
+)
+def test_an_internal_address_is_not_for_the_person(body: str, body_format: str, text: str) -> None:
+    assert to_plain_text(body, body_format, lambda url, tag: "/files/" in url) == text
 
 
 @pytest.mark.parametrize("body_format", ["text", "", "rtf"])
@@ -165,7 +217,28 @@ def _grows_evenly(work: Callable[[int], object]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", "![", "*a", "<x ", "<!--", "<a b='", "<script", "</li>", "<ul><li>", "&#", "> ", "- "]
+    "piece",
+    [
+        "[",
+        "![",
+        "*a",
+        "<x ",
+        "<!--",
+        "<a b='",
+        "<script",
+        "</li>",
+        "<ul><li>",
+        "&#",
+        "> ",
+        "- ",
+        "_a",
+        "www.a/_",
+        "*1",
+        "_",
+        "_a.",
+        "*#",
+        "a.b/_*",
+    ],
 )
 @pytest.mark.parametrize("body_format", ["markdown", "html"])
 def test_a_hostile_body_takes_time_in_proportion_to_its_length(piece: str, body_format: str) -> None:
