@@ -8,6 +8,7 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ import msgspec
 
 from clients.jsons import NotUnderstood, decode
 
+DELETED = "message_deleted"
+"""The kind of event that a message was deleted. It has the mid of the message, and is another event."""
 MARK_PREFIX = "connector:"
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
 _MID_PREFIXES = ("m_", "mid.")
@@ -74,17 +77,27 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a template: words, perhaps with an address, or what a button says."""
+
+    text: str
+    url: str = ""
+    is_button: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """One attachment of a message.
 
     `kind` is image, video, audio, file or sticker (fetched from `url`), location or link (shown as text),
-    or whatever word Meta used. `title` and `detail` may be empty.
+    or whatever word Meta used. `title` and `detail` may be empty. `lines` are what a template shows.
     """
 
     kind: str
     url: str = ""
     title: str = ""
     detail: str = ""
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +198,8 @@ def split(body: bytes, received: int = 0) -> Iterator[Entry]:
 def parse(body: bytes) -> Event:
     """Read one item as `Item.body` holds it."""
     item = _dict(decode(body))
+    if _kind(item) == DELETED:
+        return Other(DELETED, _time(item), _deletion(_dict(item["message"])))
     match item:
         case {"message": dict() as message} if _is_echo(message):
             return _echo(item, message)
@@ -204,8 +219,13 @@ def _receipt(status: str, receipt: dict[str, Any]) -> Receipt:
 
 
 def _is_echo(message: dict[str, Any]) -> bool:
-    """Tell whether a message is marked as the page's own; some relays write the mark as a text."""
-    return str(message.get("is_echo")).lower() in {"true", "1"}
+    """Tell whether a message is marked as the page's own."""
+    return _is_true(message.get("is_echo"))
+
+
+def _is_true(mark: Any) -> bool:
+    """Read a mark; some relays write it as a text."""
+    return str(mark).lower() in {"true", "1"}
 
 
 def proper_mid(mid: str) -> str:
@@ -217,12 +237,20 @@ def external_id(body: bytes) -> str:
     """Return what names an item for ever: its mid, or else a digest of all it says."""
     item = _dict(decode(body))
     kind = _kind(item)
-    return _mid(kind, _dict(item.get(kind))) or f"event:{_digest(_dump(item))}"
+    mid = _mid(kind, _content(kind, item))
+    if kind == DELETED and mid:
+        return f"{DELETED}:{mid}"
+    return mid or f"event:{_digest(_dump(item))}"
+
+
+def _content(kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    """Return what an item holds under its kind."""
+    return _dict(item.get("message" if kind == DELETED else kind))
 
 
 def _mid(kind: str, content: dict[str, Any]) -> str:
     """Return the mid that is the event's own; reactions and edits name the mid of another."""
-    return proper_mid(_text(content.get("mid"))) if kind in {"message", "postback"} else ""
+    return proper_mid(_text(content.get("mid"))) if kind in {"message", "postback", DELETED} else ""
 
 
 class _PlainEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -243,6 +271,7 @@ class _Person(msgspec.Struct):
 class _Said(msgspec.Struct):
     mid: str
     is_echo: bool = False
+    is_deleted: bool = False
 
 
 class _PlainItem(msgspec.Struct):
@@ -275,7 +304,13 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Item | None:
     except (msgspec.MsgspecError, RecursionError):
         return None
     psid, mid = item.sender.id, proper_mid(item.message.mid)
-    if item.message.is_echo or psid in {"", page_id} or not mid or not _EARLIEST <= item.timestamp <= _LATEST:
+    if (
+        item.message.is_echo
+        or item.message.is_deleted
+        or psid in {"", page_id}
+        or not mid
+        or not _EARLIEST <= item.timestamp <= _LATEST
+    ):
         return None
     key = _digest(f"{page_id}\0message\0{mid}".encode(errors="replace"))
     return Item(Thread(page_id, psid), "message", key, item.timestamp, bytes(raw), mid)
@@ -290,13 +325,18 @@ def _entry(entry: dict[str, Any], received: int) -> Entry:
 
 def _item(page_id: str, item: dict[str, Any], sent: int) -> Item:
     kind = _kind(item)
-    content = _dict(item.get(kind))
+    content = _content(kind, item)
     mid = _mid(kind, content)
-    if kind == "message" and content and page_id and _text(_dict(item.get("sender")).get("id")) == page_id:
+    if (
+        kind in {"message", DELETED}
+        and content
+        and page_id
+        and _text(_dict(item.get("sender")).get("id")) == page_id
+    ):
         # What the page is the sender of is never by the customer, whatever else it says.
         content = content | {"is_echo": True}
         item = item | {"message": content}
-    metadata = _text(content.get("metadata")) if _is_echo(content) else ""
+    metadata = _text(content.get("metadata")) if kind == "message" and _is_echo(content) else ""
     time = _milliseconds(item.get("timestamp")) or sent
     return Item(
         thread=_thread(page_id, item),
@@ -339,6 +379,8 @@ _ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "
 
 def _kind(item: dict[str, Any]) -> str:
     """Name the event by the key that holds it, as Meta's list of webhook events does."""
+    if _is_true(_dict(item.get("message")).get("is_deleted")):
+        return DELETED
     for kind in _KINDS:
         if kind in item:
             return kind
@@ -364,11 +406,11 @@ _FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
 
 def _attachments(message: dict[str, Any]) -> Iterator[Attachment]:
     """Read the attachments; in 2026 a sticker came as a sticker and once more as an image."""
-    raw = [_dict(attachment) for attachment in _list(message.get("attachments"))]
+    raw, said = [_dict(one) for one in _list(message.get("attachments"))], _text(message.get("text"))
     stickers = {name for one in raw if one.get("type") == "sticker" for name in _names(one)}
     for attachment in raw:
         if attachment.get("type") != "image" or not _names(attachment) & stickers:
-            yield _attachment(attachment)
+            yield _attachment(attachment, said)
 
 
 def _names(attachment: dict[str, Any]) -> set[str]:
@@ -381,16 +423,45 @@ def _is_sticker(attachment: dict[str, Any]) -> bool:
     return "sticker_id" in _dict(attachment.get("payload"))
 
 
-def _attachment(attachment: dict[str, Any]) -> Attachment:
+def _attachment(attachment: dict[str, Any], said: str) -> Attachment:
+    """Read an attachment of a message whose text is `said`."""
     payload = _dict(attachment.get("payload"))
     kind = _text(attachment.get("type")) or "unknown"
-    url = _address(payload.get("url") or attachment.get("url"))
+    url = _unwrapped(_text(payload.get("url") or attachment.get("url")))
     title = _text(payload.get("title") or attachment.get("title"))
+    if lines := _template(payload, title, said):
+        return Attachment("template", lines=lines)
     if kind in _FETCHED:
         return Attachment("sticker" if _is_sticker(attachment) else kind, url, title)
     if kind == "location":
         return _location(_dict(payload.get("coordinates")), title)
-    return Attachment("link" if url else kind, _unwrapped(url), title, _product_titles(payload))
+    return Attachment("link" if url else kind, url, title, _product_titles(payload))
+
+
+def _template(payload: dict[str, Any], title: str, said: str) -> tuple[Line, ...]:
+    """Read what a template shows, but for what the message says already; nothing if it is no template."""
+    if not (kind := _text(payload.get("template_type"))):
+        return ()
+    elements = [_dict(element) for element in _list(payload.get("elements"))]
+    lines = [Line(_text(payload.get("text")) or title), *_buttons(payload)]
+    for element in elements:
+        address = _unwrapped(_text(_dict(element.get("default_action")).get("url")))
+        lines += [Line(_text(element.get("title")), address), Line(_text(element.get("subtitle")))]
+        lines += [Line(_media(element))] if kind == "media" else []
+        lines += _buttons(element)
+    if kind == "media" and not elements:
+        lines.insert(0, Line(_media({})))
+    shown = tuple(line for line in lines if line.text.strip() and line.text.strip() != said.strip())
+    return shown or (Line("" if said.strip() else f"(Messenger sent a template of the kind “{kind}”.)"),)
+
+
+def _media(element: dict[str, Any]) -> str:
+    return "(a video)" if element.get("media_type") == "video" else "(a picture)"
+
+
+def _buttons(holder: dict[str, Any]) -> Iterator[Line]:
+    for button in map(_dict, _list(holder.get("buttons"))):
+        yield Line(_text(button.get("title")), _unwrapped(_text(button.get("url"))), is_button=True)
 
 
 def _location(coordinates: dict[str, Any], title: str) -> Attachment:
@@ -409,12 +480,34 @@ def _product_titles(payload: dict[str, Any]) -> str:
     return ", ".join(filter(None, (_text(_dict(element).get("title")) for element in elements)))
 
 
+_REDIRECTS = re.compile(
+    r"(?:(?:www|m|l|lm)\.)?facebook\.com/l\.php|(?:l\.)?messenger\.com/l\.php|l\.instagram\.com/(?:l\.php)?"
+)
+_PLACEHOLDER = "https://www.facebook.com/commerce/update"
+"""Where Meta leads for what it shows only in its own apps: a page that says so."""
+
+
 def _unwrapped(url: str) -> str:
-    """Take the address out of Meta's own redirect, `l.facebook.com/l.php?u=`."""
-    parts = urlsplit(url)
-    if parts.hostname == "l.facebook.com" and parts.path == "/l.php":
-        return _address(next(iter(parse_qs(parts.query).get("u", [])), "")) or url
-    return url
+    """Return a web address, taken out of Meta's own redirects; nothing if there is none, or no use in it."""
+    for _ in range(3):
+        target = _redirected(url)
+        if not target:
+            break
+        url = target
+    address = _address(url)
+    return "" if address.startswith(_PLACEHOLDER) else address
+
+
+def _redirected(url: str) -> str:
+    """Return where one of Meta's redirects leads, such as `l.facebook.com/l.php?u=`, or nothing."""
+    try:
+        parts = urlsplit(url.strip())
+        is_web = _REDIRECTS.fullmatch(f"{parts.hostname}{parts.path}") and parts.scheme in {"http", "https"}
+    except ValueError:
+        return ""
+    name = "u" if is_web else "target_url" if parts.scheme == "fbrpc" else ""
+    query = parts.query or parts.path.partition("?")[2]
+    return _address(next(iter(parse_qs(query).get(name, [])), ""))
 
 
 def _address(value: Any) -> str:
@@ -438,6 +531,11 @@ def _summary(kind: str, content: Any) -> str:
     field, sentence = _SUMMARIES.get(kind, ("", ""))
     detail = _text(_dict(content).get(field)) if field else ""
     return sentence.format(detail) if detail else f"Messenger sent an event of the kind “{kind}”."
+
+
+def _deletion(message: dict[str, Any]) -> str:
+    who = "The page" if _is_echo(message) else "The customer"
+    return f"{who} deleted a message in Messenger ({proper_mid(_text(message.get('mid')))})."
 
 
 def _time(item: dict[str, Any]) -> datetime:

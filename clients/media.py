@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 from urllib.parse import unquote, urljoin
 
 import httpx
+import regex  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from clients.errors import FileRefused, Unavailable
 from clients.http import USER_AGENT, HttpClient, retry_after, unpacked
@@ -234,20 +235,36 @@ _EXTENDED = re.compile(r"filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^;\s]+)", r
 _QUOTED = re.compile(r'filename\s*=\s*"((?:[^"\\]|\\.)*)', re.IGNORECASE)
 _TOKEN = re.compile(r"filename\s*=\s*([^;\s]+)", re.IGNORECASE)
 _EXTENSION = re.compile(r"\.(?=[0-9]*[A-Za-z])[A-Za-z0-9]{1,10}$")
-_MAX_NAME = 120  # characters
+_MAX_NAME, _MAX_NAME_BYTES = 120, 255
+"""How long a name may be, in characters, and in bytes of UTF-8: file systems take no more."""
 
 
 def safe_filename(name: str, content_type: str, default: str = "file") -> str:
     """Make a name that cannot mislead a file system or a reader, with an extension.
 
     Slashes, leading dots, control characters and those that turn the direction of writing are dropped, and
-    all but 120 characters. A name of nothing else is `default`; an extension is added from the type.
+    what is too long: more than 120 characters, or 255 bytes. A name of nothing else is `default`; an
+    extension is added from the type.
     """
     name = _clean(name) or _clean(default) or "file"
     extension = match[0] if (match := _EXTENSION.search(name)) else ""
     stem = name.removesuffix(extension)
     extension = extension or _TYPES.guess_extension(content_type, strict=False) or ""
-    return stem[: _MAX_NAME - len(extension)] + extension
+    return _shortened(stem, _MAX_NAME - len(extension), _MAX_NAME_BYTES - len(extension)) + extension
+
+
+def _shortened(text: str, characters: int, most_bytes: int) -> str:
+    """Cut a text between graphemes; one that is too long by itself between its characters."""
+    for pattern in (r"\X", r"(?s)."):
+        end = size = 0
+        for piece in regex.finditer(pattern, text):
+            size += len(piece[0].encode())
+            if piece.end() > characters or size > most_bytes:
+                break
+            end = piece.end()
+        if end:
+            return text[:end]
+    return ""
 
 
 def canonical_type(content_type: str) -> str:

@@ -111,11 +111,14 @@ class Messenger(RestClient):
         self._get(f"/{segment(self._page_id)}", {"fields": "id"})
 
     def profile(self, psid: str) -> Profile:
-        """Read a person's name and picture; where the profile has no name, the conversation may."""
+        """Read a person's name and picture; where the profile has no name, the conversation may.
+
+        `name` is written as the person's language does; first and last name make one only where it is empty.
+        """
         fields = {"fields": "first_name,last_name,name,profile_pic"}
         answer = self._get(f"/{segment(psid)}", fields)
         first, last = _name(answer, "first_name"), _name(answer, "last_name")
-        name = f"{first} {last}".strip() or _name(answer, "name") or self._participant_name(psid)
+        name = _name(answer, "name") or f"{first} {last}".strip() or self._participant_name(psid)
         picture = _string(answer, "profile_pic")
         return Profile(name, first, last, picture if _OF_THE_WEB.fullmatch(picture) else "")
 

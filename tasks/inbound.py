@@ -50,7 +50,14 @@ UNTOLD_FOR = 7 * 24 * 3600
 ECHO_KNOWN_WITHIN = 10.0
 """How much longer than `worker.echo_wait` an echo waits for the reply that it may be of, in seconds."""
 OPENS_NO_TICKET = frozenset(
-    {"reaction", "pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"}
+    {
+        "reaction",
+        events.DELETED,
+        "pass_thread_control",
+        "take_thread_control",
+        "request_thread_control",
+        "app_roles",
+    }
 )
 """Kinds of events that are worth a comment on an open ticket, and not a ticket of their own."""
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
@@ -322,11 +329,23 @@ def _described(attachment: events.Attachment) -> str:
             place = attachment.title or "Location"
             shown = preview(place, attachment.url) if attachment.url else to_markdown(place)
             return f"📍 {shown} {attachment.detail}".strip()
+        case "template" if attachment.lines:
+            return _template(attachment.lines)
         case "link":
             return preview(attachment.title or attachment.url, attachment.url)
     detail = attachment.title or attachment.detail
     words = f"Messenger sent an attachment of the kind “{attachment.kind}”{': ' + detail if detail else ''}."
     return f"({to_markdown(words)})"
+
+
+def _template(lines: Sequence[events.Line]) -> str:
+    """Show a template: its words as paragraphs, its buttons as a list."""
+    shown = ""
+    for line in lines:
+        markdown = preview(line.text, line.url) if line.url else to_markdown(line.text)
+        between = "\n" if line.is_button and shown.rpartition("\n")[2].startswith("- ") else "\n\n"
+        shown += between + ("- " * line.is_button) + markdown
+    return shown.strip()
 
 
 def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:

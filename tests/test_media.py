@@ -30,6 +30,7 @@ from clients.shared import Shares
 from sandbox.stack import until
 
 PHOTO = os.urandom(3 * 2**20)
+DEAD = "2a03:2880:f0ff:12:face:b00c:0:3"
 PUBLIC = "157.240.1.1"
 CDN = "scontent.xx.fbcdn.net"
 
@@ -363,6 +364,27 @@ def test_the_address_that_was_checked_is_the_one_connected_to(
     assert (asked, connected, cdn.requests) == ([CDN], [(PUBLIC, 443)], [("/a.jpg?oe=1", CDN)])
 
 
+@pytest.mark.parametrize("failure", [OSError(101, "Network is unreachable"), TimeoutError()])
+def test_an_address_that_does_not_answer_is_passed_over(
+    cdn: Cdn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failure: OSError
+) -> None:
+    _tls(monkeypatch, tmp_path, cdn, CDN)
+    connect = socket.create_connection
+
+    def create_connection(address: Any, *args: Any, **options: Any) -> socket.socket:
+        if address[0] == DEAD:
+            raise failure
+        return connect(address, *args, **options)
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    _resolving_to(monkeypatch, DEAD, PUBLIC)
+    cdn.answer("/a.jpg", body=b"photo")
+    assert _fetch(f"https://{CDN}/a.jpg").size == 5
+    _resolving_to(monkeypatch, DEAD, PUBLIC, "10.0.0.1")
+    with pytest.raises(FileRefused):
+        _fetch(f"https://{CDN}/b.jpg")
+
+
 def test_a_certificate_for_another_host_is_not_accepted(
     cdn: Cdn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -435,6 +457,9 @@ def test_a_file_is_named_and_typed(
         ("a", "unknown/type", "a"),
         ('Oferta "final" 50%.pdf', "", "Oferta 'final' 50%.pdf"),
         ("a" * 200 + ".jpeg", "", "a" * 115 + ".jpeg"),
+        ("ก" * 118 + ".pdf", "application/pdf", "ก" * 83 + ".pdf"),
+        ("👩‍👩‍👧" * 20 + ".pdf", "application/pdf", "👩‍👩‍👧" * 13 + ".pdf"),
+        ("e" + "\u0301" * 300, "", "e" + "\u0301" * 119),
     ],
 )
 def test_a_filename_is_safe(name: str, content_type: str, safe: str) -> None:
@@ -447,6 +472,7 @@ def test_a_filename_is_safe(name: str, content_type: str, safe: str) -> None:
 def test_any_name_becomes_a_safe_one(name: str, content_type: str, default: str) -> None:
     safe = safe_filename(name, content_type, default)
     assert len(safe) <= 120
+    assert len(safe.encode()) <= 255
     assert not safe.startswith(".")
     assert not set(safe) & set("/\\\x00\n\u202e")
     assert safe.encode().decode() == safe

@@ -357,6 +357,12 @@ def test_a_profile_with_a_number_too_long_for_python_is_read() -> None:
     assert _saying(200, body).profile(PSID) == Profile("Ann")
 
 
+def test_a_name_is_written_as_its_person_does() -> None:
+    profile = {"first_name": "小明", "last_name": "王", "name": "王小明"}
+    assert _answering(200, profile).profile(PSID).name == "王小明"
+    assert _answering(200, profile | {"name": " "}).profile(PSID).name == "小明 王"
+
+
 def _usage(*minutes: Any) -> str:
     uses = [{"type": "messenger", "estimated_time_to_regain_access": one} for one in minutes]
     return json.dumps({PAGE_A: uses})

@@ -3168,3 +3168,32 @@ def test_where_the_helpdesk_keeps_its_files_is_not_for_the_customer(
     for shot in (SHOT, dataclasses.replace(SHOT, url="/files/77")):
         comment = Comment("1", body, body_format, "agent", False, (shot,), {}, at)
         assert outbound.compose(comment, "https://desk.example.com/api/v1") == [text, shot]
+
+
+def test_a_template_is_shown_as_its_words_and_a_list_of_its_buttons(linked: World) -> None:
+    buttons = [
+        {"type": "web_url", "url": "https://sklep.example/z", "title": "Znajdz sklep"},
+        {"type": "postback", "title": "Zamow", "payload": "X"},
+    ]
+    payload_ = {
+        "template_type": "generic",
+        "elements": [{"title": "Buty", "subtitle": "*", "buttons": buttons}],
+    }
+    _unmarked_echo(
+        linked, "m_7", text="", attachments=[{"type": "template", "payload": payload_}], app_id="9"
+    )
+    linked.work()
+
+    (comment,) = linked.desk.tickets["t1"].comments
+    assert comment.body == "Buty\n\n\\*\n\n- [Znajdz sklep](https://sklep.example/z)\n- Zamow"
+
+
+def test_that_a_message_was_deleted_is_told_to_the_agents(linked: World) -> None:
+    linked.receive("m_8", "oops")
+    linked.receive_item({"timestamp": SENT_AT + 5, "message": {"mid": "m_8", "is_deleted": True}})
+    linked.work()
+
+    said, deleted = linked.desk.tickets["t1"].comments
+    assert (said.body, said.internal) == ("oops", False)
+    assert deleted.internal
+    assert "The customer deleted a message" in deleted.body
