@@ -653,7 +653,7 @@ def test_one_event_waits_no_longer_than_a_side_would(world: World, error: Client
     world.media.fail("fetch", error)
     world.work()
 
-    assert 590 < world.head().waits <= relay.LONGEST_PAUSE + 1
+    assert 590 < world.head().waits <= sides.LONGEST + 1
 
 
 def test_while_a_side_is_paused_it_is_not_asked(world: World) -> None:
@@ -3083,7 +3083,7 @@ def test_a_wrong_app_secret_pauses_the_page_until_it_is_mended(world: World) -> 
     world.meta.fail("send", wrong)
     world.reply()
     world.work(OUT)
-    assert world.paused(PAGE) > relay.PAUSE
+    assert world.paused(PAGE) > sides.SHORTEST
     world.resume(OUT)
 
     assert world.meta.texts() == ["Hello"]
