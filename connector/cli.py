@@ -1,8 +1,10 @@
 """The command line: `connector up`, its parts one by one, the conformance suite, and the dead letters."""
 
+import contextlib
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -24,8 +26,10 @@ from connector.settings import (
     Settings,
     SettingsError,
     StoreSettings,
+    changed_for_good,
     doubtful,
     get_settings,
+    load_settings,
     load_store_settings,
     unknown_variables,
 )
@@ -129,8 +133,27 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
         for doubt in doubts(settings.store_url):
             log.warning("store_unsafe", reason=doubt)
 
-    Supervisor(parts, settings.store_url, StoreCheck(settings)).run(ready)
+    Supervisor(parts, settings.store_url, StoreCheck(settings), lambda: _may_reload("up", settings)).run(
+        ready
+    )
     log.info("stopped")
+
+
+def _may_reload(part: str, settings: Settings) -> bool:
+    """Read the settings anew, and tell whether parts may be restarted with them. If not, the log says why."""
+    try:
+        new = load_settings()
+    except SettingsError as error:
+        faults = error.faults
+    else:
+        faults = [f"{key}: a change needs a restart" for key in changed_for_good(settings, new)]
+    for fault in faults:
+        log.error("reload_refused", reason=fault, hint="what runs goes on with the settings it has")
+    if faults:
+        return False
+    logs.configure(part, new.log_level)
+    _tell_doubts(new)
+    return True
 
 
 @main.command()
@@ -144,20 +167,43 @@ def web() -> None:
     except (StoreError, Unusable) as error:
         _fail(error)
     raise_file_limit()
-    uvicorn.run(
-        "connector.app:app",
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        log_level="error",  # warnings tell what strangers sent, and as often as they like
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # whoever calls is known by the signature alone
-        timeout_graceful_shutdown=5,
-        http=GuardedProtocol,
-        ws="none",
-        limit_concurrency=1000,
+    _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            "connector.app:app",
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            log_level="error",  # warnings tell what strangers sent, and as often as they like
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # whoever calls is known by the signature alone
+            timeout_graceful_shutdown=5,
+            http=GuardedProtocol,
+            ws="none",
+            limit_concurrency=1000,
+        )
     )
+    reloads = False
+
+    def reload(*_: object) -> None:
+        nonlocal reloads
+        if not reloads and _may_reload("web", settings):
+            log.info("restarting", name="web")
+            reloads = server.should_exit = True
+
+    # A supervisor restarts its parts by itself; and what is ignored stays so in the program that follows.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if PART_VARIABLE in os.environ else reload)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if reloads:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.execv(sys.executable, [sys.executable, "-m", "connector", *sys.argv[1:]])  # noqa: S606 - ourselves
+    if not server.started:
+        sys.exit(3)
 
 
 @main.command()
@@ -165,19 +211,20 @@ def web() -> None:
 def worker() -> None:
     """Run one worker, which is started again if it dies or gets stuck."""
     settings = _settings("worker")
-    _run_alone(settings, worker_part(settings))
+    _run_alone("worker", settings, worker_part(settings))
 
 
 @main.command()
 @settings_option
 def beat() -> None:
     """Run the scheduler alone."""
-    _run_alone(_settings("beat"), beat_part())
+    _run_alone("beat", _settings("beat"), beat_part())
 
 
-def _run_alone(settings: Settings, part: Part) -> None:
+def _run_alone(name: str, settings: Settings, part: Part) -> None:
+    check = StoreCheck(settings)
     try:
-        Supervisor([part], settings.store_url, StoreCheck(settings)).run()
+        Supervisor([part], settings.store_url, check, lambda: _may_reload(name, settings)).run()
     except Unusable as error:
         _fail(error)
 

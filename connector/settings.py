@@ -398,3 +398,10 @@ def doubtful(settings: Settings) -> dict[str, str]:
     if not any(connection.active for connection in settings.connections):
         found["connections"] = "no page is connected, so nothing is relayed; add one, or set active: true"
     return found
+
+
+def changed_for_good(old: Settings, new: Settings) -> list[str]:
+    """Return the keys that differ and may not change while parts run: one would part from the others."""
+    keys = ("host", "port", "public_url", "redis_url", "broker_url", "key_prefix", "data_dir")
+    changed = [key for key in keys if getattr(old, key) != getattr(new, key)]
+    return changed + ["helpdesk.base_url"] * (old.helpdesk.base_url != new.helpdesk.base_url)

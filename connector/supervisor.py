@@ -128,15 +128,23 @@ def _takes_nothing(part: Part, heartbeat: Path, inbox: Inbox) -> bool:
 
 
 class Supervisor:
-    """Keeps parts running until it is told to stop; then stops them, the last one first."""
+    """Keeps parts running until it is told to stop; then stops them, the last one first.
+
+    On SIGHUP it asks whether it `may_reload`, and then restarts all parts but the store, one after the other.
+    """
 
     def __init__(
-        self, parts: Sequence[Part], store_url: str, check: Callable[[], None] = lambda: None
+        self,
+        parts: Sequence[Part],
+        store_url: str,
+        check: Callable[[], None] = lambda: None,
+        may_reload: Callable[[], bool] = lambda: False,
     ) -> None:
         self._parts = parts
         self._store_url = store_url
         self._check = check
-        self._stopping = False
+        self._may_reload = may_reload
+        self._stopping = self._reload_asked = False
         self._looked = time.monotonic()
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -146,11 +154,14 @@ class Supervisor:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._ask_to_reload)
         try:
             self._start()
             ready()
             while not self._stopping:
                 self._look_after_parts()
+                if self._reload_asked:
+                    self._reload()
                 time.sleep(TICK)  # the loop's rhythm: how soon a part that died, or a signal, is seen
         finally:
             for part in reversed(self._parts):
@@ -159,6 +170,21 @@ class Supervisor:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
+
+    def _ask_to_reload(self, *_: object) -> None:
+        self._reload_asked = True
+
+    def _reload(self) -> None:
+        self._reload_asked = False
+        if not self._may_reload():
+            return
+        for part in self._parts:
+            if part.name != "store" and not self._stopping:
+                log.info("restarting", name=part.name)
+                part.stop()
+                part.restart_at, part.failures = 0.0, 0
+                part.start()
+        log.info("reloaded")
 
     def _start(self) -> None:
         stores = [part for part in self._parts if part.name == "store"]

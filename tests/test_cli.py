@@ -4,6 +4,8 @@ import importlib.metadata
 import json
 import logging
 import re
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,13 +16,14 @@ import pytest
 import structlog
 import uvicorn
 import yaml
+from structlog.testing import capture_logs
 
-from connector.cli import main
-from connector.settings import PATH_VARIABLE, get_settings
+from connector.cli import _may_reload, main
+from connector.settings import PATH_VARIABLE, Settings, get_settings
 from sandbox.stack import free_port
 from tasks.inbox import Inbox, Row, seen_key
 from tasks.store import connect
-from tests.conftest import MakeSettings
+from tests.conftest import MakeSettings, connection
 
 THREAD = "in:107381679302250:7623554920995436"
 
@@ -30,13 +33,27 @@ Run = Callable[..., click.testing.Result]
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
     """Put back the logging that a command configures for its process."""
-    root = logging.getLogger()
+    root, hang_up = logging.getLogger(), signal.getsignal(signal.SIGHUP)
     handlers, level, configuration = root.handlers[:], root.level, structlog.get_config()
     yield
+    signal.signal(signal.SIGHUP, hang_up)
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.configure(**configuration)
+    _forget_cached_loggers()
+
+
+def _forget_cached_loggers() -> None:
+    """Have loggers that were used meanwhile follow the configuration again."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in {"connector", "tasks"} and hasattr(module, "log"):
+            vars(module.log).pop("bind", None)
+
+
+def served(server: uvicorn.Server) -> None:
+    """Stand in for a server that ran."""
+    server.started = True
 
 
 @pytest.fixture
@@ -442,7 +459,7 @@ def test_variables_that_are_settings_are_not_warned_of(run: Run, monkeypatch: py
 def test_doubts_about_the_settings_are_told_at_start(
     run: Run, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, connections: list[Any] | None
 ) -> None:
-    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    monkeypatch.setattr(uvicorn.Server, "run", served)
     make_settings(**({"connections": connections} if connections is not None else {}), port=free_port())
     result = run("web")
 
@@ -452,7 +469,7 @@ def test_doubts_about_the_settings_are_told_at_start(
 def test_a_part_that_a_supervisor_started_leaves_the_doubts_to_it(
     run: Run, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    monkeypatch.setattr(uvicorn.Server, "run", served)
     make_settings(connections=[], port=free_port())
     monkeypatch.setenv("CONNECTOR_PART", "web")
     monkeypatch.setenv("CONNECTOR_PROT", "1")
@@ -484,10 +501,69 @@ def test_every_command_says_what_it_does(run: Run) -> None:
 def test_the_doors_open_where_the_settings_say(
     run: Run, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: dict[str, Any] = {}
-    monkeypatch.setattr(uvicorn, "run", lambda app, **options: opened.update(options, app=app))
+    opened: list[uvicorn.Config] = []
+
+    def serve(server: uvicorn.Server) -> None:
+        served(server)
+        opened.append(server.config)
+
+    monkeypatch.setattr(uvicorn.Server, "run", serve)
     make_settings(host="127.0.0.2", port=8123)
 
     assert run("web").exit_code == 0
-    assert (opened["app"], opened["host"], opened["port"]) == ("connector.app:app", "127.0.0.2", 8123)
-    assert opened["access_log"] is False
+    (config,) = opened
+    assert (config.app, config.host, config.port) == ("connector.app:app", "127.0.0.2", 8123)
+    assert config.access_log is False
+
+
+@pytest.mark.usefixtures("settings_file")
+def test_doors_that_could_not_be_opened_are_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _: None)
+
+    assert run("web").exit_code == 3
+
+
+# --- New settings while it runs. ------------------------------------------------------------------------
+
+
+def refusals(settings: Settings) -> list[str]:
+    """Return why the settings that are there now may not take the place of these."""
+    with capture_logs() as logged:
+        assert not _may_reload("up", settings)
+    return [str(line["reason"]) for line in logged if line["event"] == "reload_refused"]
+
+
+def test_other_connections_and_tokens_may_be_reloaded(make_settings: MakeSettings) -> None:
+    old = make_settings()
+    make_settings(connections=[connection("1", 32 * "e")], helpdesk={"api_token": "new"})
+
+    assert _may_reload("up", old)
+
+
+def test_faulty_settings_are_not_reloaded_and_each_fault_is_told(
+    make_settings: MakeSettings, settings_file: Path
+) -> None:
+    old = make_settings()
+    settings_file.write_text(
+        yaml.safe_dump(yaml.safe_load(settings_file.read_text()) | {"prot": 1, "port": 0})
+    )
+
+    assert sorted(reason.partition(":")[0] for reason in refusals(old)) == ["port", "prot"]
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("redis_url", {"redis_url": "redis://127.0.0.1:1/0"}),
+        ("data_dir", {"data_dir": "/elsewhere"}),
+        ("port", {"port": 8001}),
+        ("helpdesk.base_url", {"helpdesk": {"base_url": "https://acme.example.com"}}),
+    ],
+)
+def test_what_needs_a_restart_is_not_reloaded_and_is_told(
+    make_settings: MakeSettings, key: str, change: dict[str, Any]
+) -> None:
+    old = make_settings()
+    make_settings(**change)
+
+    assert refusals(old) == [f"{key}: a change needs a restart"]

@@ -75,7 +75,7 @@ def make_part() -> Iterator[MakePart]:
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
     """Put back what a supervisor does with this process's signals."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, action in before.items():
@@ -382,6 +382,70 @@ def test_the_embedded_store_answers_before_the_next_part_is_started(
         Supervisor(parts, settings.store_url).run(_stop_when(answered.exists))
 
     assert (settings.data_dir / "appendonlydir").is_dir()
+
+
+# --- New settings. --------------------------------------------------------------------------------------
+
+
+def _hang_up_then_stop(keeper: Supervisor, after: Callable[[], bool]) -> Callable[[], None]:
+    """Return what a supervisor calls when it is ready: it gets SIGHUP, and is stopped once it may be."""
+
+    def act() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        until("it has reloaded", lambda: not keeper._reload_asked and after())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    return threading.Thread(target=act).start
+
+
+def test_a_hang_up_restarts_the_parts_but_the_store_one_after_the_other(
+    make_part: MakePart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "wait_until_ready", lambda _: None)
+    names = ("store", "a", "b")
+    parts = [make_part(TELLS, name, tmp_path, name=name) for name in names]
+
+    def may_reload() -> bool:
+        until("all run", lambda: all((tmp_path / name).exists() for name in names))
+        for name in names:
+            (tmp_path / name).unlink()
+        (tmp_path / "asked").touch()
+        return True
+
+    keeper = Supervisor(parts, "", may_reload=may_reload)
+    keeper.run(
+        _hang_up_then_stop(keeper, lambda: all((tmp_path / name).exists() for name in ("asked", "a", "b")))
+    )
+
+    assert (tmp_path / "ended").read_text() == "ab" + "ba" + "store"
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_hang_up_without_good_settings_changes_nothing(make_part: MakePart) -> None:
+    part = make_part(LIVES)
+    seen: list[int] = []
+
+    def may_reload() -> bool:
+        seen.append(pid(part))
+        return False
+
+    keeper = Supervisor([part], "", may_reload=may_reload)
+    keeper.run(_hang_up_then_stop(keeper, lambda: bool(seen)))
+
+    assert seen == [pid(part)]
+    assert ended(part) == -signal.SIGTERM
+
+
+def test_who_is_told_to_stop_while_reloading_starts_nothing_more(make_part: MakePart) -> None:
+    first, second = make_part(LIVES, name="a"), make_part(LIVES, name="b")
+    keeper = Supervisor([first, second], "", may_reload=lambda: True)
+    first.start()
+    second.start()
+    before = pid(second)
+    keeper._stop()
+    keeper._reload()
+
+    assert pid(second) == before
 
 
 # --- What the embedded store needs. ---------------------------------------------------------------------

@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -138,6 +140,43 @@ def test_a_worker_that_takes_nothing_is_restarted(stack: Stack) -> None:
     assert not stuck.is_running() or part(stack, "worker").pid != stuck.pid
 
 
+def test_a_hang_up_takes_new_settings_and_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    with Stack(tmp_path / "stack", settings=QUICK) as stack:
+        before = {name: part(stack, name).pid for name in ("store", "web", "worker", "beat")}
+        for number in range(10):
+            stack.write("7800000000000005", text=str(number))
+        settings = yaml.safe_load(stack.settings_file.read_text())
+        settings["connections"][0]["desk_id"] = stack.pages[1].desk_id
+        stack.settings_file.write_text(yaml.safe_dump(settings))
+        stack.connector.popen.send_signal(signal.SIGHUP)
+        for number in range(10, 20):
+            stack.write("7800000000000005", text=str(number))
+        until("it has reloaded", lambda: " reloaded " in stack.connector.log.read_text(), 60)
+        stack.wait_until_ready()
+        stack.write("7800000000000006", text="to the other desk")
+
+        until("all arrived", lambda: len(_texts(stack, "7800000000000005")) >= 20, 60)
+        assert _texts(stack, "7800000000000005") == [str(number) for number in range(20)]
+        (ticket,) = until("a ticket", lambda: stack.tickets("7800000000000006"), 30)
+        assert ticket["desk_id"] == stack.pages[1].desk_id
+        after = {name: part(stack, name).pid for name in before}
+        assert [name for name in before if after[name] == before[name]] == ["store"]
+        assert "killed" not in stack.connector.log.read_text()
+
+
+def test_a_hang_up_with_faulty_settings_is_told_and_changes_nothing(stack: Stack) -> None:
+    before = {name: part(stack, name).pid for name in ("web", "worker", "beat")}
+    good = stack.settings_file.read_text()
+    stack.settings_file.write_text(good + "prot: 1\n")
+    stack.connector.popen.send_signal(signal.SIGHUP)
+    until("it is told", lambda: "prot: is not a known key" in stack.connector.log.read_text())
+    stack.settings_file.write_text(good)
+    stack.write("7800000000000007", text="hello")
+
+    until("it is on a ticket", lambda: stack.tickets("7800000000000007"), 30)
+    assert {name: part(stack, name).pid for name in before} == before
+
+
 class OneByOne(Stack):
     """A stack whose parts run one by one, beside a web server and a store with users of the operator's."""
 
@@ -169,6 +208,45 @@ def test_the_parts_run_one_by_one_on_a_store_of_their_own(tmp_path: Path) -> Non
         until("all arrived", lambda: len(_texts(stack, "7800000000000003")) == 20, 30)
 
         assert _texts(stack, "7800000000000003") == [str(number) for number in range(20)]
+
+
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_a_part_that_runs_alone_is_restarted_on_a_hang_up(stack: Stack, tmp_path: Path, name: str) -> None:
+    with _alone(stack, tmp_path, name) as alone:
+        (before,) = until("it runs", lambda: psutil.Process(alone.popen.pid).children())
+        alone.popen.send_signal(signal.SIGHUP)
+        until("it has reloaded", lambda: " reloaded " in alone.log.read_text(), 60)
+
+        assert not before.is_running()
+        assert len(psutil.Process(alone.popen.pid).children()) == 1
+
+
+def test_doors_that_run_alone_take_new_settings_on_a_hang_up(stack: Stack, tmp_path: Path) -> None:
+    with _alone(stack, tmp_path, "web") as alone:
+        settings = yaml.safe_load((tmp_path / "alone.yaml").read_text())
+        query = {"hub.mode": "subscribe", "hub.challenge": "1", "hub.verify_token": "changed"}
+        door = f"http://127.0.0.1:{settings['port']}/social_media/webhooks/facebook"
+        until("it answers", lambda: stack.http.get(door, params=query).status_code == 403)
+        settings["connections"][0]["verify_token"] = "changed"
+        (tmp_path / "alone.yaml").write_text(yaml.safe_dump(settings))
+        alone.popen.send_signal(signal.SIGHUP)
+
+        until("it knows the new word", lambda: stack.http.get(door, params=query).status_code == 200)
+        assert alone.popen.poll() is None
+
+
+@contextmanager
+def _alone(stack: Stack, folder: Path, name: str) -> Iterator[Process]:
+    """Run one more part on the store of a stack, with settings of its own."""
+    settings = yaml.safe_load(stack.settings_file.read_text())
+    file = folder / "alone.yaml"
+    file.write_text(yaml.safe_dump(settings | {"redis_url": stack.store_url, "port": free_port()}))
+    command = [sys.executable, "-m", "connector", name, "--settings", str(file)]
+    alone = Process(command, folder / "alone.log", {})
+    try:
+        yield alone
+    finally:
+        alone.stop()
 
 
 def _texts(stack: Stack, psid: str) -> list[str]:
