@@ -1,5 +1,6 @@
 """Finding the agents' comments whose webhook was lost: the helpdesk is asked for what was written since."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -30,7 +31,8 @@ def poll() -> None:
 def note_start(service: Services) -> None:
     """Note when the connector first ran with polling: what agents wrote since then is its to send."""
     if service.settings.helpdesk.polls_every:
-        service.inbox.store.set(service.inbox.key("poll_start"), str(service.inbox.now()), nx=True)
+        with suppress(redis.OutOfMemoryError):  # the sweep has to go on, and comes again
+            service.inbox.store.set(service.inbox.key("poll_start"), str(service.inbox.now()), nx=True)
 
 
 def take_turn(service: Services) -> None:

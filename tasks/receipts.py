@@ -81,7 +81,7 @@ def _by_metas_clock(reply: Sent, receipt: events.Receipt) -> Sent:
 def remember(service: Services, thread: events.Thread, mids: Collection[str]) -> None:
     """Keep the mids of what was sent, to know an echo that comes late and without our mark."""
     if mids:
-        service.inbox.note(_ours(thread), json.dumps(list(mids)), int(service.inbox.now() * 1000), KEPT_FOR)
+        service.inbox.note(_ours(thread), json.dumps(list(mids)), int(service.clocks.now() * 1000), KEPT_FOR)
 
 
 def our_mids(service: Services, thread: events.Thread) -> set[str]:
