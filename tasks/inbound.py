@@ -47,6 +47,8 @@ FETCH_ATTEMPTS = 6
 LONGEST_TITLE = 255
 UNTOLD_FOR = 7 * 24 * 3600
 """How long it is remembered, in seconds, what the agents of a sender's next ticket have to be told."""
+MOST_CONTEXT = 20
+"""How many messages are told that another app sent before there was a ticket."""
 ECHO_KNOWN_WITHIN = 10.0
 """How much longer than `worker.echo_wait` an echo waits for the reply that it may be of, in seconds."""
 OPENS_NO_TICKET = frozenset(
@@ -121,6 +123,9 @@ def relay(service: Services, lease: Lease) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
     arrival = _arrival(service, lease)
     if _is_our_own(arrival):
+        return
+    if _opens_no_ticket(arrival.event) and not any(True for _ in _open_tickets(arrival)):
+        _keep(arrival)
         return
     if arrival.was_tried:
         _put(arrival.nameless())
@@ -363,8 +368,8 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
             continue
         _remember(arrival, ticket_id)
         return
-    if isinstance(arrival.event, events.Other) and arrival.event.kind in OPENS_NO_TICKET:
-        log.info("no_open_ticket", thread=lease.thread, kind=arrival.event.kind)
+    if _opens_no_ticket(arrival.event):
+        _keep(arrival)
         return
     lease.record("call", "ticket")
     key = arrival.key(arrival.variant, suffix)
@@ -405,24 +410,58 @@ def _open_tickets(arrival: Arrival) -> Iterator[str]:
 
 
 def _opened(arrival: Arrival, ticket_id: str) -> None:
-    """Remember a new ticket, and tell its agents what was given up before there was one."""
+    """Remember a new ticket, and tell its agents what came, or was given up, before there was one."""
     _remember(arrival, ticket_id)
+    _tell_context(arrival, ticket_id)
     service, key = arrival.service, arrival.service.inbox.key(_untold(arrival.thread))
     for member in cast("list[bytes]", service.inbox.store.zrange(key, 0, -1)):
         id_, _, reason = member.decode().partition(" ")
         if service.inbox.letter(int(id_)):
-            _tell_of_earlier(arrival, ticket_id, int(id_), reason)
+            _tell_of_earlier(arrival, ticket_id, f"dead:{id_}", _given_up(int(id_), reason))
         service.inbox.store.zrem(key, member)
 
 
-def _tell_of_earlier(arrival: Arrival, ticket_id: str, id_: int, reason: str) -> None:
-    """Tell of a dead letter. That this cannot be done is no reason to give up the event, which is there."""
+def _opens_no_ticket(event: events.Event) -> bool:
+    """Tell whether an event is worth no ticket of its own; what another app sends may be a broadcast."""
+    if isinstance(event, events.Echo):
+        return not event.from_page_inbox
+    return isinstance(event, events.Other) and event.kind in OPENS_NO_TICKET
+
+
+def _keep(arrival: Arrival) -> None:
+    """Keep what another app sent until the person writes; other events say nothing without a ticket."""
+    log.info("no_open_ticket", thread=arrival.lease.thread, id=arrival.lease.event.id)
+    if not isinstance(echo := arrival.event, events.Echo):
+        return
+    shown = [one.title or one.kind for one in echo.attachments]
+    said = " ".join(filter(None, (one_line(echo.text), *(f"({one_line(one)})" for one in shown))))
+    line = f"{echo.time:%Y-%m-%d %H:%M} UTC, {_echo_author(echo, arrival.connection)}: {said}"
+    at = int(echo.time.timestamp() * 1000)
+    arrival.service.inbox.note(_context(arrival.thread), f"{echo.mid} {line}", at, UNTOLD_FOR)
+
+
+def _context(thread: events.Thread) -> str:
+    """Name what other apps sent while the person had no open ticket."""
+    return f"context:{thread.page_id}:{thread.psid}"
+
+
+def _tell_context(arrival: Arrival, ticket_id: str) -> None:
+    store, key = arrival.service.inbox.store, arrival.service.inbox.key(_context(arrival.thread))
+    if kept := cast("list[bytes]", store.zrange(key, 0, -1)):
+        lines = [member.decode().partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
+        note = "Before that, other apps of the page sent this in Messenger:\n\n" + "\n\n".join(lines)
+        _tell_of_earlier(arrival, ticket_id, f"context:{arrival.external_id}", note)
+        store.zrem(key, *kept)
+
+
+def _tell_of_earlier(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> None:
+    """Tell what is of an earlier time. That it cannot be told is no reason to give up the event."""
     try:
-        tell_once(arrival.service, arrival.lease, ticket_id, f"dead:{id_}", _given_up(id_, reason))
+        tell_once(arrival.service, arrival.lease, ticket_id, external_id, note)
     except ClientError as error:
         if isinstance(error, RetryableError) and not (isinstance(error, Unavailable) and arrival.is_last_try):
             raise
-        log.warning("agent_not_told", thread=arrival.lease.thread, id=id_, reason=str(error))
+        log.warning("agent_not_told", thread=arrival.lease.thread, note=external_id, reason=str(error))
 
 
 def _remember(arrival: Arrival, ticket_id: str) -> None:
