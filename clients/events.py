@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from clients.jsons import NotUnderstood, decode
+from clients.text import one_line
 
 DELETED = "message_deleted"
 """The kind of event that a message was deleted. It has the mid of the message, and is another event."""
@@ -233,6 +234,11 @@ def proper_mid(mid: str) -> str:
     return mid if not mid or mid.startswith(_MID_PREFIXES) else f"{_MID_PREFIXES[0]}{mid}"
 
 
+def kind_of(body: bytes) -> str:
+    """Return Meta's word for what an item is."""
+    return one_line(_kind(_dict(decode(body))))
+
+
 def external_id(body: bytes) -> str:
     """Return what names an item for ever: its mid, or else a digest of all it says."""
     item = _dict(decode(body))
@@ -374,6 +380,10 @@ def _thread(page_id: str, item: dict[str, Any]) -> Thread | None:
 
 
 _KINDS = ("message", "message_edit", "reaction", "delivery", "read", "postback", "referral", "optin")
+ABOUT_NOBODY = frozenset(
+    {"message", "postback", "referral", "optin", "order", "form", "messaging_feedback", "policy_enforcement"}
+)
+"""Kinds of events that an operator is to see though they name no person, such as an opt-in on a web page."""
 _ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "lead"})
 
 

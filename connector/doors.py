@@ -164,6 +164,8 @@ class MessengerDoor:
         for item in entry.items():
             if item.thread:
                 yield messenger_row(item.thread, item)
+            elif item.kind in events.ABOUT_NOBODY:
+                yield messenger_row(events.Thread(entry.page_id, ""), item)
             else:
                 left.add("event_without_person", page=entry.page_id, kind=item.kind)
                 yield None

@@ -121,6 +121,9 @@ class Arrival:
 
 def relay(service: Services, lease: Lease) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
+    if not thread_of(lease.thread).psid:
+        kind = events.kind_of(lease.event.body)
+        raise RejectedError(f"it names no person, so no ticket can show it; Messenger calls it “{kind}”")
     arrival = _arrival(service, lease)
     if _is_our_own(arrival):
         return
@@ -139,6 +142,8 @@ def relay(service: Services, lease: Lease) -> None:
 
 def tell(service: Services, lease: Lease, reason: str) -> None:
     """Tell the agents of the sender's open ticket, or of the next, that an event could not be shown on it."""
+    if not thread_of(lease.thread).psid:
+        return
     arrival = _arrival(service, lease)
     for ticket_id in _open_tickets(arrival):
         try:

@@ -278,7 +278,8 @@ def test_two_pages_of_one_app_are_heard_in_one_body(store_url: str, make_setting
         (envelope(entry(item("m_1"), page=PAGE_OFF)), "inactive_page"),
         (envelope({"id": PAGE_A, "changes": [{"field": "feed", "value": {}}]}), "change"),
         (payload("messenger/dashboard_test"), "change"),
-        (payload("messenger/policy_enforcement"), "event_without_person"),
+        (envelope(entry({"recipient": {"id": PAGE_A}, "app_roles": {}})), "event_without_person"),
+        (envelope(entry({"recipient": {"id": PAGE_A}})), "event_without_person"),
     ],
 )
 def test_what_concerns_nobody_here_is_taken_and_counted(doors: Doors, body: bytes, reason: str) -> None:
@@ -291,6 +292,13 @@ def test_what_is_signed_and_of_a_page_that_is_not_connected_waits_for_that(doors
     assert doors.meta(envelope(entry(item("m_1", page="123"), page="123"))) == 200
     assert mids(doors.queue(f"in:123:{PSID}")) == ["m_1"]
     assert doors.counted("events_kept_total") == 1
+
+
+@pytest.mark.parametrize("name", ["policy_enforcement", "optin_without_person"])
+def test_what_is_about_no_person_waits_for_an_operator(doors: Doors, name: str) -> None:
+    assert doors.meta(payload(f"messenger/{name}")) == 200
+    assert doors.meta(payload(f"messenger/{name}")) == 200
+    assert doors.queues() == {f"in:{PAGE_A}:"}
 
 
 @pytest.mark.parametrize(

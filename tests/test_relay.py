@@ -3236,3 +3236,15 @@ def test_that_a_message_was_deleted_is_told_to_the_agents(linked: World) -> None
     assert (said.body, said.internal) == ("oops", False)
     assert deleted.internal
     assert "The customer deleted a message" in deleted.body
+
+
+def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: World) -> None:
+    body = payload("messenger/policy_enforcement")
+    (item,) = (item for entry in events.split(body) for item in entry.items())
+    world.inbox.accept([messenger_row(events.Thread(PAGE_A, ""), item)])
+    world.work(f"in:{PAGE_A}:")
+
+    (letter,) = world.inbox.letters()
+    assert "“policy_enforcement”" in letter.reason
+    assert json.loads(letter.body)["policy_enforcement"]["action"] == "block"
+    assert world.desk.calls == world.meta.calls == []

@@ -149,7 +149,7 @@ def test_a_message_that_the_helpdesk_refuses_is_a_dead_letter_and_the_next_ones_
 
 
 def test_a_dead_letter_that_is_tried_again_arrives(stack: Stack, psid: str, run: Callable[..., str]) -> None:
-    fault = {"method": "POST", "path": "/api/v1/tickets", "times": 1, "status": 422, "body": {}}
+    fault = {"method": "POST", "path": "/api/v1/tickets", "times": 2, "status": 422, "body": {}}
     stack.ask_desk("PUT", "/faults", [fault])
     stack.write(psid, text="once more")
     (line,) = until("a dead letter", lambda: [one for one in run("dead", "list").splitlines() if psid in one])
