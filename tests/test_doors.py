@@ -70,7 +70,7 @@ def _serving(settings: Settings) -> Iterator[str]:
             thread.join()
 
 
-OWN_KEYS = {"mc:room", "mc:probe", "mc:clocks", "mc:installation"}
+OWN_KEYS = {"mc:room", "mc:probe", "mc:clocks", "mc:installation", "mc:refused"}
 
 
 class Doors:
