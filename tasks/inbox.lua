@@ -316,7 +316,9 @@ function inbox.accept(ttl, packed)
     end
   end
   if new > 0 then redis.call('HINCRBY', P .. 'stats', 'accepted', new) end
-  for group in pairs(groups) do redis.call('HSET', P .. 'last', group, now) end
+  for group in pairs(groups) do  -- a ticket's page is not known yet
+    if not string.match(group, '^ticket:') then redis.call('HSET', P .. 'last', group, now) end
+  end
   return ready
 end
 

@@ -60,6 +60,14 @@ def test_what_came_and_what_waits_is_shown_by_page(settings: Settings, inbox: In
     assert page_of(status, PAGE_B).to_helpdesk.threads == 0
 
 
+def test_a_reply_whose_page_is_not_known_yet_waits_for_no_page_in_particular(
+    settings: Settings, inbox: Inbox
+) -> None:
+    inbox.accept([row("1", "ticket:42"), row("2", "ticket:desk:43")])
+
+    assert page_of(status_of(settings, inbox), "").to_messenger.threads == 2
+
+
 def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox) -> None:
     inbox.accept([row("1", f"out:{PAGE_A}:1")])
     assert page_of(status_of(settings, inbox), PAGE_A).last_reply is None
