@@ -359,6 +359,10 @@ function inbox.renew(thread, token, lease)
   if not owns(thread, token) then return 0 end
   redis.call('HSET', lease_of(thread), 'until', now + lease)
   redis.call('ZADD', P .. 'later', now + lease, thread)
+  local side = redis.call('HGET', lease_of(thread), 'tries')
+  if side and redis.call('HGET', P .. 'pause:' .. side, 'trial') == token then  -- else another would be tried
+    redis.call('ZADD', P .. 'pauses', now + lease, side)
+  end
   return 1
 end
 
