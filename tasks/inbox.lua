@@ -376,7 +376,8 @@ end
 
 -- finish(thread, token, id, counter, letter, step, value) -> as claim, without what is cached
 -- The event is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
--- next event, as if its worker had begun it already.
+-- next event, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt)
+-- or dead:<lane>.
 function inbox.finish(thread, token, id, counter, letter, step, value)
   if not owns(thread, token) then return {} end
   if is_at(thread, token, id) then
@@ -386,7 +387,8 @@ function inbox.finish(thread, token, id, counter, letter, step, value)
     local accepted, oldest = string.match(head, '^%d+ (%d+)'), redis.call('ZSCORE', P .. 'oldest', thread)
     if tonumber(accepted) <= tonumber(oldest or 0) then redis.call('ZREM', P .. 'oldest', thread) end
     redis.call('HDEL', lease_of(thread), 'not_before')
-    end_trial(thread, token, true)
+    -- A receipt asks its page for nothing, so it does not tell whether that works.
+    end_trial(thread, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(thread), 'tries') == 'helpdesk')
     count(counter)
     if letter == '' then
       redis.call('DEL', record_of(head))

@@ -66,6 +66,7 @@ def relay(service: Services, lease: Lease) -> None:
     """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
     match decode_job(lease.event.body):
         case Receipt(status=status, watermark=watermark):
+            lease.asks_page = False
             receipts.received(service, lease, thread_of(lease.thread), status, watermark)
         case Reply() as reply:
             send_reply(_outgoing(service, lease, reply))
