@@ -244,6 +244,11 @@ local function end_trial(thread, token, worked)
   redis.call('ZADD', P .. 'pauses', now, side)
 end
 
+-- Forget why a side was paused that works again, though not at full speed yet.
+local function works(side)
+  if not is_paused(side) and not is_untried(side) then redis.call('HDEL', P .. 'pause:' .. side, 'reason') end
+end
+
 -- Take the lease of a thread; nothing if it is taken, or if its head waits.
 local function grant(thread, token, lease, ...)
   local state = redis.call('HMGET', lease_of(thread), 'token', 'until', 'not_before')
@@ -392,6 +397,7 @@ function inbox.finish(thread, token, id, counter, letter, step, value)
     count(counter)
     if letter == '' then
       redis.call('DEL', record_of(head))
+      if counter ~= 'shown:out' then works(side_of(group_of(thread))) end
       if counter == 'relayed:out' then
         redis.call('HSET', P .. 'last', string.gsub(group_of(thread), '^out:', 'sent:'), now)
       end

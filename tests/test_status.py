@@ -89,6 +89,21 @@ def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None
     assert page_of(status, PAGE_B).paused is None
 
 
+def test_a_page_whose_token_is_taken_again_is_shown_as_paused_no_more(
+    settings: Settings, inbox: Inbox
+) -> None:
+    side = f"page:{PAGE_A}"
+    inbox.pause(side, 60, "the token is refused", rate=16)
+    inbox.store.zadd("mc:pauses", {side: 0})
+    inbox.accept([row("1", f"out:{PAGE_A}:1")])
+    lease = inbox.claim()
+    assert lease
+    assert page_of(status_of(settings, inbox), PAGE_A).paused == "the token is refused"
+    lease.finish()
+
+    assert page_of(status_of(settings, inbox), PAGE_A).paused is None
+
+
 def test_dead_letters_are_shown_by_reason(settings: Settings, inbox: Inbox) -> None:
     for name in ("1", "2", "3"):
         inbox.accept([row(name, f"in:{PAGE_A}:{name}")])
