@@ -244,6 +244,11 @@ local function end_trial(thread, token, worked)
   redis.call('ZADD', P .. 'pauses', now, side)
 end
 
+-- Forget why a side was paused that works again, though not at full speed yet.
+local function works(side)
+  if not is_paused(side) and not is_untried(side) then redis.call('HDEL', P .. 'pause:' .. side, 'reason') end
+end
+
 -- Take the lease of a thread; nothing if it is taken, or if its head waits.
 local function grant(thread, token, lease, ...)
   local state = redis.call('HMGET', lease_of(thread), 'token', 'until', 'not_before')
@@ -316,7 +321,9 @@ function inbox.accept(ttl, packed)
     end
   end
   if new > 0 then redis.call('HINCRBY', P .. 'stats', 'accepted', new) end
-  for group in pairs(groups) do redis.call('HSET', P .. 'last', group, now) end
+  for group in pairs(groups) do  -- a ticket's page is not known yet
+    if not string.match(group, '^ticket:') then redis.call('HSET', P .. 'last', group, now) end
+  end
   return ready
 end
 
@@ -357,6 +364,10 @@ function inbox.renew(thread, token, lease)
   if not owns(thread, token) then return 0 end
   redis.call('HSET', lease_of(thread), 'until', now + lease)
   redis.call('ZADD', P .. 'later', now + lease, thread)
+  local side = redis.call('HGET', lease_of(thread), 'tries')
+  if side and redis.call('HGET', P .. 'pause:' .. side, 'trial') == token then  -- else another would be tried
+    redis.call('ZADD', P .. 'pauses', now + lease, side)
+  end
   return 1
 end
 
@@ -370,7 +381,8 @@ end
 
 -- finish(thread, token, id, counter, letter, step, value) -> as claim, without what is cached
 -- The event is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
--- next event, as if its worker had begun it already.
+-- next event, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt)
+-- or dead:<lane>.
 function inbox.finish(thread, token, id, counter, letter, step, value)
   if not owns(thread, token) then return {} end
   if is_at(thread, token, id) then
@@ -380,10 +392,12 @@ function inbox.finish(thread, token, id, counter, letter, step, value)
     local accepted, oldest = string.match(head, '^%d+ (%d+)'), redis.call('ZSCORE', P .. 'oldest', thread)
     if tonumber(accepted) <= tonumber(oldest or 0) then redis.call('ZREM', P .. 'oldest', thread) end
     redis.call('HDEL', lease_of(thread), 'not_before')
-    end_trial(thread, token, true)
+    -- A receipt asks its page for nothing, so it does not tell whether that works.
+    end_trial(thread, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(thread), 'tries') == 'helpdesk')
     count(counter)
     if letter == '' then
       redis.call('DEL', record_of(head))
+      if counter ~= 'shown:out' then works(side_of(group_of(thread))) end
       if counter == 'relayed:out' then
         redis.call('HSET', P .. 'last', string.gsub(group_of(thread), '^out:', 'sent:'), now)
       end

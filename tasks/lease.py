@@ -53,6 +53,8 @@ class Lease:
         self._inbox = inbox
         self._cached: dict[str, bytes] = {}
         self._recorded_ahead = self._next_step = NO_STEP
+        self.asks_page = True
+        """Whether the event asks its page for anything, if it is one that goes out: a receipt does not."""
         self._begin(event)
 
     def check(self) -> None:
@@ -112,7 +114,7 @@ class Lease:
 
     def finish(self) -> bool:
         """Take the done event off the queue. Return whether there is a next one."""
-        return self._finish("relayed")
+        return self._finish("relayed" if self.asks_page else "shown")
 
     def bury(self, reason: str) -> bool:
         """Move the event to the dead letters. Return whether there is a next one."""
@@ -178,6 +180,7 @@ class Lease:
         self.event, self.attempts, self._steps = event, event.attempts, dict(event.steps)
         self._recorded_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
         self._next_step = NO_STEP
+        self.asks_page = True
 
 
 def lane_of(thread: str) -> str:

@@ -70,6 +70,7 @@ def relay(service: Services, lease: Lease) -> None:
     """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
     match decode_job(lease.event.body):
         case Receipt(status=status, watermark=watermark, mids=mids):
+            lease.asks_page = False
             receipt = events.Receipt(status, watermark, mids)
             receipts.received(service, lease, thread_of(lease.thread), receipt)
         case Reply() as reply:

@@ -135,7 +135,8 @@ def relay_head(service: Services, lease: Lease) -> bool:
         reason = f"the connector stumbled over it ({type(error).__name__}); its log has the details"
         return _try_again(service, lease, reason, attempts=UNEXPECTED_ATTEMPTS)
     log.info("relayed", thread=lease.thread, id=lease.event.id)
-    service.sides.works(side_of(lease.thread))
+    if lease.asks_page:
+        service.sides.works(side_of(lease.thread))
     return lease.finish()
 
 

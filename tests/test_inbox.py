@@ -473,6 +473,18 @@ def test_a_trial_whose_worker_died_leaves_it_to_the_next(back: Inbox, stored: St
     assert back.claim() is None
 
 
+def test_a_trial_that_takes_longer_than_a_lease_is_not_overtaken_by_another(
+    back: Inbox, stored: Stored
+) -> None:
+    trial = claimed(back, "")
+    stored.end_pause()
+    trial.renew()
+    assert back.claim() is None
+
+    trial.finish()
+    assert all(back.claim() for _ in range(8))
+
+
 def test_a_trial_that_was_overtaken_by_a_new_pause_does_not_end_it(back: Inbox) -> None:
     trial = claimed(back, "")
     back.pause(SIDE, 90, "another worker found it down")
@@ -1730,6 +1742,8 @@ class Interleaving(RuleBasedStateMachine):
             assert bool(lease.deadline) == self.owns(lease)
             if self.owns(lease):
                 self.expected[lease.thread].expired = False
+                for side in self.sides.values():
+                    side.paused = side.paused or side.trial is lease
 
     @rule(number=numbers)
     def release(self, number: int) -> None:

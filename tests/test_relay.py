@@ -2308,6 +2308,22 @@ def test_a_reply_that_was_read_is_not_shown_as_delivered_any_more(world: World) 
     assert world.desk.count("show_delivery") == 2
 
 
+def test_a_receipt_is_no_proof_that_its_page_works(world: World) -> None:
+    error = away()
+    error.side = f"page:{PAGE_A}"
+    with capture_logs() as logs:
+        world.service.sides.pause(error)
+        world.service.sides._until.clear()
+        world.end_pause(error.side)
+        world.receive_receipt("delivery", _moment())
+        assert world.work("")
+
+    assert not list(world.inbox.waiting())
+    assert world.inbox.reasons() == {error.side: str(error)}
+    assert f"sent:{PAGE_A}:" not in world.inbox.last()
+    assert [line["event"] for line in logs if line["event"].startswith("side_")] == ["side_paused"]
+
+
 def test_a_receipt_is_about_all_replies_up_to_its_moment(world: World) -> None:
     for id_ in ("1", "2", "3"):
         world.reply(id_=id_)

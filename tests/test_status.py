@@ -60,6 +60,14 @@ def test_what_came_and_what_waits_is_shown_by_page(settings: Settings, inbox: In
     assert page_of(status, PAGE_B).to_helpdesk.threads == 0
 
 
+def test_a_reply_whose_page_is_not_known_yet_waits_for_no_page_in_particular(
+    settings: Settings, inbox: Inbox
+) -> None:
+    inbox.accept([row("1", "ticket:42"), row("2", "ticket:desk:43")])
+
+    assert page_of(status_of(settings, inbox), "").to_messenger.threads == 2
+
+
 def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox) -> None:
     inbox.accept([row("1", f"out:{PAGE_A}:1")])
     assert page_of(status_of(settings, inbox), PAGE_A).last_reply is None
@@ -79,6 +87,21 @@ def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None
     assert status.helpdesk_paused == "it is down"
     assert page_of(status, PAGE_A).paused == "the token is refused"
     assert page_of(status, PAGE_B).paused is None
+
+
+def test_a_page_whose_token_is_taken_again_is_shown_as_paused_no_more(
+    settings: Settings, inbox: Inbox
+) -> None:
+    side = f"page:{PAGE_A}"
+    inbox.pause(side, 60, "the token is refused", rate=16)
+    inbox.store.zadd("mc:pauses", {side: 0})
+    inbox.accept([row("1", f"out:{PAGE_A}:1")])
+    lease = inbox.claim()
+    assert lease
+    assert page_of(status_of(settings, inbox), PAGE_A).paused == "the token is refused"
+    lease.finish()
+
+    assert page_of(status_of(settings, inbox), PAGE_A).paused is None
 
 
 def test_dead_letters_are_shown_by_reason(settings: Settings, inbox: Inbox) -> None:

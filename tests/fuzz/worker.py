@@ -156,7 +156,7 @@ class Worker:
         letters, counts = self._inbox.letters(), self._inbox.stats()
         if any(not letter.reason.strip() for letter in letters):
             raise Fault("a dead letter has no reason")
-        ended = sum(count for name, count in counts.items() if name.startswith(("relayed", "dead")))
+        ended = sum(count for name, count in counts.items() if name.startswith(("relayed", "shown", "dead")))
         if ended != counts["accepted"]:
             raise Fault(f"{counts['accepted']} events were accepted, and {ended} ended")
         dead = " ".join(letter.body for letter in letters)
