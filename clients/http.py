@@ -16,7 +16,7 @@ import httpx
 from clients.errors import Away, ClientError, RateLimited, RejectedError, Unauthorized, Unavailable
 from clients.jsons import NotUnderstood, decode
 from clients.shared import Shares
-from clients.transport import Transport, public_addresses
+from clients.transport import Transport, Untrusted, public_addresses
 
 USER_AGENT = "messenger-connector"
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
@@ -59,21 +59,33 @@ class HttpClient(httpx.Client):
 
     It keeps no cookies and ignores proxies that the environment names. `transport` leads everywhere, `public`
     to public addresses only. `shares` divides the transfers of files among their hosts. `file_hosts` are
-    hosts of the helpdesk's files, beside its own, that may be in a private network.
+    hosts of the helpdesk's files, beside its own, that may be in a private network. The certificates in
+    `ca_file` (PEM) are trusted beside those that always are. `transport` goes by way of the `proxy`, and so
+    does `public` if `public_by_proxy`: at which addresses it connects is up to the proxy then.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is told by the settings
         self,
         transport: httpx.BaseTransport | None = None,
         *,
         shares: Shares | None = None,
         file_hosts: Sequence[str] = (),
+        ca_file: str = "",
+        proxy: str = "",
+        public_by_proxy: bool = False,
     ) -> None:
         if transport:
             self.transport = self.public = transport
         else:
             tls = httpx.create_ssl_context(trust_env=False)
-            self.transport, self.public = Transport(_LIMITS, tls), Transport(_LIMITS, tls, public_addresses)
+            if ca_file:
+                tls.load_verify_locations(ca_file)
+            self.transport = Transport(_LIMITS, tls, proxy=proxy)
+            self.public = (
+                Transport(_LIMITS, tls, proxy=proxy)
+                if proxy and public_by_proxy
+                else Transport(_LIMITS, tls, public_addresses)
+            )
         self.shares = shares or Shares(THREADS)
         self.file_hosts = frozenset(host.lower() for host in file_hosts)
         super().__init__(transport=self.transport, timeout=TIMEOUT, trust_env=False, cookies=no_cookies())
@@ -160,6 +172,8 @@ class RestClient:
     """Sends requests to one service and turns every failure into a `ClientError`."""
 
     service = "the service"
+    if_untrusted: ClassVar[str] = ""
+    """What can be done where the service's certificate is not trusted."""
     max_answer: ClassVar[int] = 16 * 2**20
     """How large an answer may be, in bytes."""
 
@@ -167,6 +181,7 @@ class RestClient:
         self._http = http
         self._side = side
         self._base_url = base_url.rstrip("/")
+        self._host = httpx.URL(base_url).host
         self._headers = {**_HEADERS, **headers}
         self._told: tuple[datetime, float] | None = None
 
@@ -219,7 +234,7 @@ class RestClient:
     def failures(self) -> Iterator[None]:
         """Name the side of every failure, and turn a request that brought no answer into `Unavailable`."""
         try:
-            with _sorted_failures(self.service):
+            with _sorted_failures(self.service, self._host, self.if_untrusted):
                 yield
         except ClientError as error:
             error.side = self._side
@@ -228,11 +243,13 @@ class RestClient:
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an answer that is not a success by its status; services refine this."""
         said = f"{self.service} answered {response.status_code}"
+        if response.status_code == 407:
+            said = f"the proxy on the way to {self.service} asks for a password; write it in http_proxy"
         if response.status_code == 429:
             return RateLimited(f"{self.service} asks to slow down", retry_after=retry_after(response))
         if response.status_code == 401:
             return Unauthorized(f"{self.service} does not accept the access token")
-        if response.status_code in {502, 503, 504}:
+        if response.status_code in {407, 502, 503, 504}:
             return Away(said, retry_after=retry_after(response))
         if response.is_redirect:
             return Away(f"{self.service} answers with a redirect; check its address in the settings")
@@ -243,18 +260,25 @@ class RestClient:
 
 
 @contextmanager
-def _sorted_failures(service: str) -> Iterator[None]:
+def _sorted_failures(service: str, host: str, if_untrusted: str) -> Iterator[None]:
     try:
         yield
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeEncodeError):
         # Without its cause, which may show the token: one with a line break in it makes no header.
         raise RejectedError(f"the call to {service} is not possible; check its address and token") from None
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise Unavailable(f"{service} cannot be reached", maybe_done=False) from error
+    except httpx.PoolTimeout as error:
+        why = "all connections to it are in use"
+        raise Unavailable(f"{service} cannot be reached: {why}", maybe_done=False) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        remedy = if_untrusted if isinstance(error.__cause__, Untrusted) else ""
+        raise Unavailable(f"{service} cannot be reached: {error}{remedy}", maybe_done=False) from error
+    except httpx.ProxyError as error:
+        why = f"the proxy refuses it ({error})"
+        raise Unavailable(f"{service} cannot be reached: {why}", maybe_done=False) from error
     except httpx.TimeoutException as error:
-        raise Unavailable(f"{service} did not answer in time", retry_after=LATE) from error
+        raise Unavailable(f"{service} ({host}) did not answer in time", retry_after=LATE) from error
     except httpx.TransportError as error:
-        raise Unavailable(f"the connection to {service} broke") from error
+        raise Unavailable(f"the connection to {service} ({host}) broke") from error
     except httpx.DecodingError as error:
         raise Unavailable(f"{service}'s answer is not taken: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -29,6 +29,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
     """
 
     service = "the helpdesk"
+    if_untrusted = "; if an authority of your own signed it, name that in helpdesk.ca_file"
 
     def __init__(self, http: HttpClient, base_url: str, authorization: Mapping[str, str]) -> None:
         super().__init__(http, base_url, authorization, "helpdesk")

@@ -34,6 +34,10 @@ class PrivateAddress(FileRefused):
     """A host leads to an address that is not one of the Internet."""
 
 
+class Untrusted(httpcore.ConnectError):
+    """Nobody who is trusted vouches for a host's certificate."""
+
+
 _ends: ContextVar[float] = ContextVar("ends", default=math.inf)
 
 
@@ -42,18 +46,29 @@ class Transport(httpx.HTTPTransport):
 
     It holds for everything: the lookup of the host, connecting, TLS, the request, the answer's head and body.
     What is not done by then raises the timeout of httpx that belongs to it. Proxies of the environment are
-    ignored. `lookup` says at which addresses a host is connected to.
+    ignored. `lookup` says at which addresses a host is connected to. With a `proxy` (an address with http)
+    it is the proxy that is looked up and connected to, and the proxy looks up all others.
     """
 
-    def __init__(self, limits: httpx.Limits, tls: ssl.SSLContext, lookup: Lookup | None = None) -> None:
+    def __init__(
+        self, limits: httpx.Limits, tls: ssl.SSLContext, lookup: Lookup | None = None, proxy: str = ""
+    ) -> None:
         # httpx has no argument for a network backend; httpcore has.
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=tls,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_Backend(lookup or addresses),
-        )
+        options: dict[str, Any] = {
+            "ssl_context": tls,
+            "max_connections": limits.max_connections,
+            "max_keepalive_connections": limits.max_keepalive_connections,
+            "keepalive_expiry": limits.keepalive_expiry,
+            "network_backend": _Backend(lookup or addresses, "the proxy " if proxy else ""),
+        }
+        if proxy:
+            known = httpx.Proxy(proxy)
+            url = httpcore.URL(
+                scheme=known.url.raw_scheme, host=known.url.raw_host, port=known.url.port, target=b"/"
+            )
+            self._pool = httpcore.HTTPProxy(url, proxy_auth=known.raw_auth, **options)
+        else:
+            self._pool = httpcore.ConnectionPool(**options)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its answer, whose body is still to be read."""
@@ -101,10 +116,13 @@ def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> floa
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Opens connections; each operation takes what is left of its call's time at most."""
+    """Opens connections; each operation takes what is left of its call's time at most.
 
-    def __init__(self, lookup: Lookup) -> None:
-        self._backend, self._lookup = httpcore.SyncBackend(), lookup
+    Errors name the host and the cause; `what` stands before the name.
+    """
+
+    def __init__(self, lookup: Lookup, what: str) -> None:
+        self._backend, self._lookup, self._what = httpcore.SyncBackend(), lookup, what
 
     def connect_tcp(
         self,
@@ -115,13 +133,15 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to the first of a host's addresses that answers."""
-        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        failure: Exception = httpcore.ConnectError(f"{self._what}{host} has no address")
         for address in self._looked_up(host, port):
             try:
                 left = _left(timeout, httpcore.ConnectTimeout)
                 stream = self._backend.connect_tcp(address, port, left, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
+            except httpcore.ConnectTimeout:
+                failure = httpcore.ConnectTimeout(f"{self._what}{host} takes no connection at port {port}")
+            except httpcore.ConnectError as error:
+                failure = httpcore.ConnectError(f"{self._what}{host} {_why_refused(error, port)}")
             else:
                 return _Stream(stream)
         raise failure
@@ -130,9 +150,17 @@ class _Backend(httpcore.NetworkBackend):
         try:
             return self._lookup(host, port, _left(LOOKUP_WITHIN, httpcore.ConnectTimeout))
         except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f"{host} was not found in time") from error
+            raise httpcore.ConnectTimeout(f"{self._what}{host} was not found in time (DNS)") from error
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{host} was not found") from error
+            raise httpcore.ConnectError(f"{self._what}{host} was not found (DNS)") from error
+
+
+def _why_refused(error: httpcore.ConnectError, port: int) -> str:
+    """Say why a connection came to nothing, behind the name of the host."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, ConnectionRefusedError):
+        return f"refuses connections at port {port}"
+    return f"is out of reach ({getattr(cause, 'strerror', None) or error})"
 
 
 class _Stream(httpcore.NetworkStream):
@@ -159,7 +187,16 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        try:
+            return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        except httpcore.ConnectTimeout:
+            raise httpcore.ConnectTimeout(f"{server_hostname} begins no TLS in time") from None
+        except httpcore.ConnectError as error:
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                why = cause.verify_message.rstrip(".")
+                raise Untrusted(f"the certificate of {server_hostname} is not trusted ({why})") from error
+            raise httpcore.ConnectError(f"{server_hostname} does not speak TLS as it should") from error
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

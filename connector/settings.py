@@ -31,12 +31,14 @@ from clients.adapters import check_options, find_adapter
 from connector import faults
 from connector.values import (
     AppSecret,
+    CaFile,
     Filled,
     GraphUrl,
     GraphVersion,
     Host,
     HttpUrl,
     PageId,
+    Proxy,
     RedisUrl,
     Secret,
     Token,
@@ -75,6 +77,7 @@ class Graph(Section):
     base_url: GraphUrl = "https://graph.facebook.com"
     version: GraphVersion = "v26.0"
     app_id: str = ""
+    http_proxy: Proxy = Field(default="", repr=False)  # it may hold a password
     media_hosts: tuple[Host, ...] = ("fbcdn.net", "fbsbx.com", "facebook.com", "cdninstagram.com")
 
 
@@ -83,6 +86,8 @@ class Helpdesk(Section):
 
     adapter: Annotated[str, AfterValidator(_adapter)] = "rest"
     base_url: HttpUrl
+    ca_file: CaFile = ""
+    http_proxy: Proxy = Field(default="", repr=False)  # it may hold a password
     api_token: Secret
     webhook_secret: Token = SecretStr("")
     options: dict[str, Any] = {}

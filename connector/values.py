@@ -1,6 +1,7 @@
 """The kinds of values in the settings: each is taken as it is meant, or refused with the remedy."""
 
 import re
+import ssl
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -127,12 +128,34 @@ def _app_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _proxy(value: str) -> str:
+    value = value.strip()
+    parts = _split(value)
+    if value and (parts is None or parts.scheme != "http" or parts.path.strip("/") or parts.query):
+        raise ValueError("must be the proxy's address, http://proxy.internal:3128; or leave it empty")
+    return value.rstrip("/")
+
+
+def _ca_file(value: str) -> str:
+    if not value:
+        return value
+    try:
+        ssl.create_default_context(cafile=value)
+    except ssl.SSLError:
+        raise ValueError("holds no certificate; it must be one or more, in PEM") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror}); name a file with certificates in PEM") from None
+    return value
+
+
 Filled = Annotated[str, AfterValidator(_filled)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 GraphUrl = Annotated[HttpUrl, AfterValidator(_graph_url)]
 GraphVersion = Annotated[str, AfterValidator(_graph_version)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Host = Annotated[str, AfterValidator(_host)]
+Proxy = Annotated[str, AfterValidator(_proxy)]
+CaFile = Annotated[str, AfterValidator(_ca_file)]
 PageId = Annotated[str, AfterValidator(_page_id)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Secret = Annotated[Token, AfterValidator(_filled_secret)]

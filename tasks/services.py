@@ -21,7 +21,7 @@ from tasks.store import connect
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The clients of one worker process; all of them may be used from many threads."""
+    """The clients of one worker process; all of them may be used from many threads. `http` leads to Meta."""
 
     settings: Settings
     inbox: Inbox
@@ -64,6 +64,14 @@ def is_up(ping: Callable[[], None]) -> bool:
     return True
 
 
+def helpdesk_http(settings: Settings, shares: Shares | None = None) -> HttpClient:
+    """Return the way to the helpdesk. Close it, unless it is for the life of the process."""
+    helpdesk = settings.helpdesk
+    return HttpClient(
+        shares=shares, file_hosts=helpdesk.file_hosts, ca_file=helpdesk.ca_file, proxy=helpdesk.http_proxy
+    )
+
+
 def helpdesk_of(settings: Settings, http: HttpClient) -> Helpdesk:
     """Return the adapter that the settings name."""
     helpdesk = settings.helpdesk
@@ -86,12 +94,12 @@ def inbox_of(settings: Settings, *, patient: bool = True) -> Inbox:
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
     shares = Shares(settings.worker.concurrency)
-    http = HttpClient(shares=shares, file_hosts=settings.helpdesk.file_hosts)
+    http = HttpClient(shares=shares, proxy=settings.graph.http_proxy, public_by_proxy=True)
     inbox = inbox_of(settings)
     return Services(
         settings=settings,
         inbox=inbox,
-        helpdesk=helpdesk_of(settings, http),
+        helpdesk=helpdesk_of(settings, helpdesk_http(settings, shares)),
         media=MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
         http=http,
         clocks=Clocks(inbox, "worker"),

@@ -17,13 +17,14 @@ from connector.conformance.person import PATIENCE, Person
 from connector.conformance.receiver import Receiver
 from connector.conformance.suite import run
 from connector.settings import Settings
+from tasks.services import helpdesk_http
 
 
 def conformance(settings: Settings, desk: str, category: str | None, *, hands: bool, as_json: bool) -> bool:
     """Run the checks, print what came of them, and tell whether none failed. Raises `OSError`."""
     results = []
     with (
-        HttpClient(file_hosts=settings.helpdesk.file_hosts) as http,
+        helpdesk_http(settings) as http,
         _bench(settings, http, desk, category, hands=hands) as bench,
         _until_stopped(),
     ):
