@@ -21,7 +21,9 @@ class Installation:
     """The mark of an installation in the store. All its processes, on all machines, set the same."""
 
     def __init__(self, settings: Settings, inbox: Inbox) -> None:
-        self._name = f"{settings.public_url} with the helpdesk {settings.helpdesk.base_url}"
+        # The embedded store is its data folder's, whatever that run is called: `connector up` locks it.
+        addresses = f"{settings.public_url} with the helpdesk {settings.helpdesk.base_url}"
+        self._name = addresses if settings.redis_url else f"the one of {settings.data_dir.resolve()}"
         self._inbox = inbox
         self._marked_at = -MARK_EVERY
         self._told_at = -REMIND_EVERY

@@ -328,8 +328,18 @@ def installations(store_url: str, make_settings: MakeSettings) -> Iterator[tuple
     with closing(connect(store_url)) as store:
         inbox = Inbox(store)
         names = ("https://one.example.com", "https://two.example.com")
-        one, two = (Installation(make_settings(public_url=name), inbox) for name in names)
+        one, two = (
+            Installation(make_settings(public_url=name, redis_url=store_url), inbox) for name in names
+        )
         yield one, two
+
+
+def test_an_embedded_store_stays_that_of_a_run_under_another_name(
+    store_url: str, make_settings: MakeSettings
+) -> None:
+    with closing(connect(store_url)) as store:
+        for name in ("https://one.example.com", "https://two.example.com"):
+            assert Installation(make_settings(public_url=name), Inbox(store)).other() is None
 
 
 def test_the_mark_of_an_installation_that_ended_goes(
