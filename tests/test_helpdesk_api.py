@@ -57,6 +57,18 @@ def test_the_document_is_valid_openapi() -> None:
     validate(document())
 
 
+@pytest.mark.parametrize(("part", "tag"), [("paths", "helpdesk"), ("webhooks", "webhooks")])
+def test_every_operation_has_a_tag_by_which_generators_make_a_class(part: str, tag: str) -> None:
+    operations = [
+        operation
+        for item in document()[part].values()
+        for name, operation in item.items()
+        if name in {"get", "post", "patch"}
+    ]
+
+    assert [operation["tags"] for operation in operations] == [[tag]] * (8 if part == "paths" else 3)
+
+
 def test_every_example_of_the_document_is_what_its_schema_says() -> None:
     components = document()["components"]
     examples = [
