@@ -142,7 +142,9 @@ def wait_until_ready(url: str) -> None:
             time.sleep(0.2)  # it is up, and reads its data: however long that takes
         except redis.RedisError as error:
             if time.monotonic() > ends:
-                raise StoreError(f"the store does not work: {reason_of(error)}") from None
+                raise StoreError(
+                    f"the store does not work: {reason_of(error)}; valkey.log in data_dir says why"
+                ) from None
             time.sleep(0.05)  # polling: the server tells nobody that it is ready
         else:
             return
