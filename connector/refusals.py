@@ -4,6 +4,8 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+import redis
+
 from connector import logs
 from connector.metrics import Counters
 from tasks.inbox import Inbox
@@ -77,8 +79,13 @@ class Refusals:
 
     def save(self, inbox: Inbox) -> None:
         """Add what was refused since the last time to what all processes have. Raises `redis.RedisError`."""
-        unsaved, self._unsaved = self._unsaved, Counter()
-        inbox.note_refusals({" ".join(key): count for key, count in unsaved.items()})
+        for key in list(self._unsaved):  # the doors add to it meanwhile
+            count = self._unsaved.pop(key)
+            try:
+                inbox.note_refusals(" ".join(key), count)
+            except redis.RedisError:
+                self._unsaved[key] += count
+                raise
 
     def _tell(self, event: str, key: Key, count: int, details: Mapping[str, str | int]) -> None:
         door, page, reason = key

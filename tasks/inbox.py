@@ -188,10 +188,9 @@ class Inbox:
         }
         return {side: cast("bytes", reason).decode() for side, reason in found.items() if reason}
 
-    def note_refusals(self, counts: Mapping[str, int]) -> None:
-        """Add to how many webhooks were refused, by `<door> <page> <reason>`."""
-        for name, count in counts.items():
-            self._run("refuse", name, count)
+    def note_refusals(self, name: str, count: int) -> None:
+        """Add to how many webhooks were refused; the name is `<door> <page> <reason>`."""
+        self._run("refuse", name, count)
 
     def refusals(self) -> dict[str, tuple[int, float]]:
         """Return how many webhooks were refused, and when the last one was (seconds since 1970)."""

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from unittest.mock import Mock
 
 import pytest
+import redis
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
@@ -129,6 +131,20 @@ def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
 
     assert page_of(status, PAGE_A).refused == {"wrong_secret": 2}
     assert status.refused == {"helpdesk: clock": 2}
+
+
+def test_refused_webhooks_are_still_counted_when_the_store_is_back(
+    settings: Settings, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+    refusals.refuse("messenger", "wrong_secret", PAGE_A, count=3)
+    with monkeypatch.context() as away:
+        away.setattr(inbox.store, "evalsha", Mock(side_effect=redis.ConnectionError))
+        with pytest.raises(redis.ConnectionError):
+            refusals.save(inbox)
+    refusals.save(inbox)
+
+    assert page_of(status_of(settings, inbox), PAGE_A).refused == {"wrong_secret": 3}
 
 
 def test_a_page_that_is_not_connected_is_shown_with_what_waits_for_it(
