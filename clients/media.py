@@ -274,7 +274,7 @@ def canonical_type(content_type: str) -> str:
 
 
 def _clean(name: str) -> str:
-    name = name.replace('"', "'")  # which uploads would write as %22
+    name = re.sub('"|%22', "'", name)  # uploads write the one as the other, and browsers did so before
     kept = (char for char in name if char not in "/\\" and not is_misleading(char))
     return "".join(kept).lstrip(". \xa0").rstrip()
 

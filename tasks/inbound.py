@@ -44,6 +44,8 @@ CONNECTED_WITHIN = 7 * 24 * 3600
 """How long what a page's customers write waits for the page to be connected, in seconds."""
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
+FILE_WAIT = 60.0
+"""How long a host of files may have a message wait between two tries, in seconds, whatever it asks for."""
 LONGEST_TITLE = 255
 UNTOLD_FOR = 7 * 24 * 3600
 """How long it is remembered, in seconds, what the agents of a sender's next ticket have to be told."""
@@ -273,6 +275,8 @@ def show(
         file = _uploaded(arrival, number, attachment, files)
     except (RejectedError, Unavailable) as error:
         if isinstance(error, Unavailable) and not _is_final(arrival, error):
+            if not error.side and error.retry_after:
+                error.retry_after = min(error.retry_after, FILE_WAIT)
             raise
         return _missing(attachment, str(error)), None
     if isinstance(file, File):

@@ -456,6 +456,7 @@ def test_a_file_is_named_and_typed(
         ("a.7z", "application/pdf", "a.7z"),
         ("a", "unknown/type", "a"),
         ('Oferta "final" 50%.pdf', "", "Oferta 'final' 50%.pdf"),
+        ("say %22hi%22 50%.pdf", "", "say 'hi' 50%.pdf"),
         ("a" * 200 + ".jpeg", "", "a" * 115 + ".jpeg"),
         ("ก" * 118 + ".pdf", "application/pdf", "ก" * 83 + ".pdf"),
         ("👩‍👩‍👧" * 20 + ".pdf", "application/pdf", "👩‍👩‍👧" * 13 + ".pdf"),

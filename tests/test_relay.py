@@ -646,15 +646,29 @@ def test_a_fault_of_a_helpdesk_that_is_down_pauses_it_and_burns_no_attempt(world
     assert 0 < world.paused() <= sides.SHORTEST
 
 
-@pytest.mark.parametrize(
-    "error", [Unavailable("it answered 500", retry_after=10**9), Busy("b", retry_after=10**9)]
-)
-def test_one_event_waits_no_longer_than_a_side_would(world: World, error: ClientError) -> None:
+def test_one_event_waits_no_longer_than_a_side_would(world: World) -> None:
+    world.receive()
+    world.desk.fail("create_ticket", Unavailable("it answered 500", retry_after=10**9))
+    world.work()
+
+    assert not world.paused()
+    assert 590 < world.head().waits <= relay.LONGEST_PAUSE + 1
+
+
+def test_a_busy_host_of_files_has_nobody_wait_longer_than_a_side_would(world: World) -> None:
     world.receive(attachments=[PHOTO])
-    world.media.fail("fetch", error)
+    world.media.fail("fetch", Busy("it serves others", retry_after=10**9))
     world.work()
 
     assert 590 < world.head().waits <= sides.LONGEST + 1
+
+
+def test_a_message_does_not_wait_as_long_as_a_host_of_files_asks(world: World) -> None:
+    world.receive(attachments=[PHOTO])
+    world.media.fail("fetch", Unavailable("it answers 503", retry_after=3600, maybe_done=False))
+    world.work()
+
+    assert 55 < world.head().waits <= inbound.FILE_WAIT
 
 
 def test_while_a_side_is_paused_it_is_not_asked(world: World) -> None:
@@ -867,8 +881,8 @@ def test_a_backoff_doubles_and_has_an_end(world: World) -> None:
 
 
 def test_what_an_event_is_told_to_wait_is_the_least_of_its_backoff(world: World) -> None:
-    world.receive(attachments=[PHOTO])
-    world.media.fail("fetch", Unavailable("busy", retry_after=90, maybe_done=False))
+    world.receive()
+    world.desk.fail("create_ticket", Unavailable("busy", retry_after=90, maybe_done=False))
     world.work()
 
     assert 85 < world.head().waits <= 90
