@@ -22,6 +22,8 @@ All at once they would only meet the limit again; Messenger takes ten files a se
 REFUSED_RATE = 16
 """How many threads a second go on at first after a token was refused: the agents of replies are told then."""
 REMIND_EVERY = 3600.0
+OVER_AFTER = 60.0
+"""How long after a pause, in seconds, another is told as a new one: another worker may have seen it work."""
 
 
 class Sides:
@@ -59,6 +61,9 @@ class Sides:
     def _tell(self, error: RetryableError) -> None:
         now, side = time.monotonic(), error.side
         with self._lock:
+            if now - self._until.get(side, now) > OVER_AFTER:
+                self._since.pop(side, None)
+                self._told.pop(side, None)
             since = self._since.setdefault(side, now)
             if now - self._told.get(side, -REMIND_EVERY) < REMIND_EVERY:
                 return

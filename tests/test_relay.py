@@ -652,7 +652,7 @@ def test_one_event_waits_no_longer_than_a_side_would(world: World) -> None:
     world.work()
 
     assert not world.paused()
-    assert 590 < world.head().waits <= relay.LONGEST_PAUSE + 1
+    assert 590 < world.head().waits <= sides.LONGEST + 1
 
 
 def test_a_busy_host_of_files_has_nobody_wait_longer_than_a_side_would(world: World) -> None:
@@ -730,6 +730,17 @@ def test_a_side_that_is_away_is_told_as_it_begins_and_as_it_ends(
     assert told == [("side_paused", "helpdesk"), ("side_back", "helpdesk")]
 
 
+def test_a_side_that_was_away_long_ago_is_told_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = away()
+    error.side = "helpdesk"
+    with capture_logs() as logs:
+        for second in (0, 2, 4, 300, 302):
+            monkeypatch.setattr(time, "monotonic", lambda second=second: 1e6 + second)
+            world.service.sides.pause(error)
+
+    assert [line["for_seconds"] for line in logs] == [0, 0]
+
+
 def test_what_was_in_hand_as_a_side_was_paused_does_not_tell_that_it_is_back(world: World) -> None:
     error = away()
     error.side = "helpdesk"
@@ -746,8 +757,8 @@ def test_a_side_that_stays_away_is_told_again_each_hour(
     error = away()
     error.side = "helpdesk"
     with capture_logs() as logs:
-        for minute in range(150):
-            monkeypatch.setattr(time, "monotonic", lambda minute=minute: 1e6 + 60 * minute)
+        for half in range(300):
+            monkeypatch.setattr(time, "monotonic", lambda half=half: 1e6 + 30 * half)
             world.service.sides.pause(error)
 
     assert [line["for_seconds"] for line in logs] == [0, 3600, 7200]
