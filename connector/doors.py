@@ -148,6 +148,9 @@ class MessengerDoor:
             elif page in self.settings.inactive_pages:
                 left.add(refusals.INACTIVE_PAGE, page=page)
                 yield None
+            elif not (page.isascii() and page.isdigit()):  # else it might name another page's queue
+                left.add(refusals.UNKNOWN_PAGE)
+                yield None
             else:
                 kept = 0
                 for row in self._rows_of(entry, left):

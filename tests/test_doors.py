@@ -288,6 +288,12 @@ def test_what_concerns_nobody_here_is_taken_and_counted(doors: Doors, body: byte
     assert doors.queues() == set()
 
 
+@pytest.mark.parametrize("page", [f"{PAGE_A}:1", "1:2", "١٢", "", "page"])
+def test_what_is_no_page_id_names_no_queue(doors: Doors, page: str) -> None:
+    assert doors.meta(envelope(entry(item("m_1", page=page), page=page)), SECRET_B) == 200
+    assert doors.queues() == set()
+
+
 def test_what_is_signed_and_of_a_page_that_is_not_connected_waits_for_that(doors: Doors) -> None:
     assert doors.meta(envelope(entry(item("m_1", page="123"), page="123"))) == 200
     assert mids(doors.queue(f"in:123:{PSID}")) == ["m_1"]
