@@ -28,6 +28,7 @@ from tasks.inbox import Inbox, Row
 from tasks.lease import Lease
 from tasks.relay import work_on
 from tasks.services import build, helpdesk_of
+from tasks.sides import Sides as OurSides
 from tests.conftest import PAGE_A
 from tests.fuzz.door import bases
 from tests.fuzz.mutations import Mutator, write
@@ -135,7 +136,14 @@ class Worker:
         with HttpClient(httpx.MockTransport(sides)) as http, bounded("relaying"):
             helpdesk = helpdesk_of(self._settings, http)
             media = cast("MediaFetcher", Media(self._services.media))
-            service = replace(self._services, inbox=self._inbox, http=http, helpdesk=helpdesk, media=media)
+            service = replace(
+                self._services,
+                inbox=self._inbox,
+                http=http,
+                helpdesk=helpdesk,
+                media=media,
+                sides=OurSides(self._inbox),
+            )
             rows = [*_messages(sample.messenger), *_replies(helpdesk, sample.helpdesk)]
             for _ in range(2):
                 self._inbox.accept(rows)
