@@ -21,9 +21,9 @@ class Installation:
     """The mark of an installation in the store. All its processes, on all machines, set the same."""
 
     def __init__(self, settings: Settings, inbox: Inbox) -> None:
-        # The embedded store is its data folder's, whatever that run is called: `connector up` locks it.
-        addresses = f"{settings.public_url} with the helpdesk {settings.helpdesk.base_url}"
-        self._name = addresses if settings.redis_url else f"the one of {settings.data_dir.resolve()}"
+        self._name = f"{settings.public_url} with the helpdesk {settings.helpdesk.base_url}"
+        # An embedded store is its data folder's, which `connector up` locks: only its name may have changed.
+        self._is_sure = not settings.redis_url
         self._inbox = inbox
         self._marked_at = -MARK_EVERY
         self._told_at = -REMIND_EVERY
@@ -34,7 +34,7 @@ class Installation:
         Raises `redis.RedisError`.
         """
         key, store = self._inbox.key("installation"), self._inbox.store
-        if store.set(key, self._name, nx=True, px=int(MARKED_FOR * 1000)):
+        if store.set(key, self._name, nx=not self._is_sure, px=int(MARKED_FOR * 1000)):
             return None
         found = (cast("bytes | None", store.get(key)) or b"").decode()
         if found == self._name:
