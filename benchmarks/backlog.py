@@ -207,7 +207,7 @@ def _age(bench: Bench, product: Product, case: str, truth: float) -> None:
 
 def _waiting(bench: Bench, product: Product, case: str, sizes: Sizes) -> None:
     """Note what the parts that wait use, and what they write."""
-    time.sleep(sizes.settles)
+    time.sleep(sizes.settles)  # until the claims before it have expired: they would be measured, too
     cpu, size, began = _cpu(product), _written(product), time.monotonic()
     time.sleep(sizes.watched)  # watching
     seconds = time.monotonic() - began

@@ -99,6 +99,11 @@ def _as_typed(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markd
     before = state.src[max(0, state.pos - _LOOK_BACK) : state.pos]
     if match is None and _BEGUN_ADDRESS.match(re.split(r"\s", before)[-1]):
         match = _REST_OF_ADDRESS.match(state.src, state.pos)
+    return _taken(state, match, silent)
+
+
+def _taken(state: StateInline, match: re.Match[str] | None, silent: bool) -> bool:  # noqa: FBT001
+    """Take what matches as it stands. Return whether anything does."""
     if match is None:
         return False
     if not silent:
@@ -111,12 +116,7 @@ def _bare_url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - markd
     """Inline rule: a URL is no place for emphasis (`https://example.com/_next_/`)."""
     scheme = state.src[max(0, state.pos - 5) : state.pos].lower()
     match = _REST_OF_URL.match(state.src, state.pos) if scheme.endswith(("http", "https")) else None
-    if match is None:
-        return False
-    if not silent:
-        state.pending += unescapeAll(match[0])
-    state.pos = match.end()
-    return True
+    return _taken(state, match, silent)
 
 
 class _Markdown(MarkdownIt):
