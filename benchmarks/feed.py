@@ -13,11 +13,11 @@ import redis
 from celery import Celery
 
 from benchmarks.bodies import PAGE_ID, SECRET, Bodies, psid
+from benchmarks.plain_tasks import PLAIN
 from benchmarks.product import QUEUES, WEBHOOK_SECRET, Product
 from sandbox.helpdesk.webhooks import sign
 from sandbox.meta.webhooks import signed_headers
 from sandbox.stack import until
-from tasks.celery import WAKE_UPS
 
 HANDS = 8
 IN, OUT = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
@@ -55,7 +55,7 @@ class Feeder:
             app.conf.broker_transport_options = {"global_keyprefix": QUEUES}
             began = time.time()
             for number in range(count):
-                app.send_task(name, [number], queue=WAKE_UPS, ignore_result=True)
+                app.send_task(name, [number], queue=PLAIN, ignore_result=True)
         return began
 
     def created(self) -> int:

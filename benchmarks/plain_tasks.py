@@ -1,4 +1,7 @@
-"""What ours is compared with: tasks of the same Celery app that do nothing, or nothing but one POST."""
+"""What ours is compared with: tasks of the same Celery app that do nothing, or nothing but one POST.
+
+A worker of their own runs them, so that ours is measured as it is shipped.
+"""
 
 from typing import Any
 
@@ -9,6 +12,8 @@ from connector.settings import get_settings
 from tasks.celery import app
 
 EMPTY, ONE_POST = "benchmarks.empty", "benchmarks.one_post"
+PLAIN = "plain"
+"""The queue of these tasks."""
 _http = httpx.Client(trust_env=False)
 
 

@@ -11,6 +11,7 @@ import redis
 import yaml
 
 from benchmarks.bodies import PAGE_ID, SECRET
+from benchmarks.plain_tasks import PLAIN
 from benchmarks.processes import OTHER_CORE, SERVER_CORE, answers_at, server
 from connector import embedded
 from connector.settings import Settings
@@ -19,10 +20,12 @@ from sandbox.stack import free_port
 QUEUES = "mc:celery:"
 """What begins the names of Celery's queues in the store."""
 WEBHOOK_SECRET = "whsec_" + "QUJD" * 8
+_WORKER = ["-m", "celery", "-A", "tasks", "-q", "worker"]
 COMMANDS = {
     "web": ["-m", "connector", "web"],
-    "worker": ["-m", "celery", "-A", "tasks", "-q", "worker"],
-    "prefork": ["-m", "celery", "-A", "tasks", "-q", "worker"],
+    "worker": _WORKER,
+    "plain worker": [*_WORKER, "-Q", PLAIN, "-I", "benchmarks.plain_tasks"],
+    "prefork": _WORKER,
     "beat": ["-m", "celery", "-A", "tasks", "-q", "beat"],
 }
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 
 from benchmarks.bench import Bench
 from benchmarks.feed import Feeder, Webhook, know, messages, replies
-from benchmarks.plain_tasks import EMPTY, ONE_POST
+from benchmarks.plain_tasks import EMPTY, ONE_POST, PLAIN
 from benchmarks.processes import OTHER_CORE, pinned, usage
 from benchmarks.product import Product
 from sandbox.stack import until
-from tasks.celery import WAKE_UPS
 
 ROUNDS = 3
 MESSAGES = 2000
@@ -26,6 +25,7 @@ SLOW = {0.05: 3200, 0.2: 1600}
 JUDGED = 0.2
 """With quicker calls it is the processor that sets the limit, not the number of threads."""
 RATE = "messages a second"
+YARDSTICKS = ("empty tasks", "one-POST tasks")
 PARTS = ("worker", "web", "valkey")
 WANTED = {"in: new senders": 0.5, "in: known senders": 1.0, f"in: bursts of {BURST}": 2.5}
 """Messages a second of a case as a share of one-POST tasks."""
@@ -40,9 +40,9 @@ def run(bench: Bench) -> None:
         for number in range(rounds):
             for case, measure in _cases(product, feeder, count).items():
                 bench.say(f"round {number + 1} of {rounds}: {case}")
-                before = _used(product)
+                before = _used(product, case)
                 rates[case].append(measure())
-                for part, used in _used(product).items():
+                for part, used in _used(product, case).items():
                     cpu[case, part].append((used - before[part]) / count * 1000)
     medians = {case: bench.rounds(case, RATE, values) for case, values in rates.items()}
     for (case, part), values in cpu.items():
@@ -57,19 +57,25 @@ def run(bench: Bench) -> None:
         _slow(bench, delay, slow_count)
 
 
-def _used(product: Product) -> dict[str, float]:
-    """Return the CPU seconds that each part used so far."""
-    return {part: usage(product.processes[part]).cpu for part in PARTS}
+def _used(product: Product, case: str) -> dict[str, float]:
+    """Return the CPU seconds that each part used so far; a yardstick has a worker of its own."""
+    running = product.processes
+    parts = {part: running[part] for part in PARTS}
+    if case in YARDSTICKS:
+        parts["worker"] = running["plain worker"]
+    return {part: usage(process).cpu for part, process in parts.items()}
 
 
 def _started(product: Product) -> Feeder:
-    """Start everything, and let each thread of the worker open its connections."""
+    """Start everything, and let each thread of both workers open its connections."""
     product.start("stub", core=OTHER_CORE)
     product.start("web")
-    product.start("worker", "-I", "benchmarks.plain_tasks")
+    product.start("worker")
+    product.start("plain worker")
     feeder = Feeder(product)
     feeder.post(messages(WARM_UP))
     feeder.wait_for(WARM_UP)
+    _one_post_tasks(feeder, WARM_UP)
     return feeder
 
 
@@ -92,7 +98,7 @@ def _cases(product: Product, feeder: Feeder, count: int) -> dict[str, Callable[[
 
 def _empty_tasks(product: Product, feeder: Feeder, count: int) -> float:
     began = feeder.send_tasks(EMPTY, count)
-    until("the queue is empty", lambda: not product.waiting(WAKE_UPS), 120)
+    until("the queue is empty", lambda: not product.waiting(PLAIN), 120)
     return count / (time.time() - began)
 
 
