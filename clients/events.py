@@ -67,13 +67,13 @@ class Entry(msgspec.Struct, frozen=True):
     def items(self) -> Iterator[Item]:
         """Read the items, one after the other."""
         for raw in self.raw:
+            if isinstance(raw, msgspec.Raw) and (plain := _plain_item(self.page_id, raw)):
+                yield plain
+                continue
             # What is nested too deep to be read, or written again, is nothing that Meta sends.
             with suppress(RecursionError, NotUnderstood):
-                plain = _plain_item(self.page_id, raw) if isinstance(raw, msgspec.Raw) else None
-                item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) and not plain else raw
-                if plain:
-                    yield plain
-                elif isinstance(item, dict):
+                item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw
+                if isinstance(item, dict):
                     yield _item(self.page_id, item, self.time)
 
 

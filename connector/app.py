@@ -37,7 +37,6 @@ from tasks.store_check import StoreCheck, Unusable
 
 log = logs.get(__name__)
 
-CALLS_AT_ONCE = 2
 MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
 
 
@@ -68,8 +67,7 @@ def create_app(settings: Settings) -> Starlette:
     waker = Waker()
     inbox = inbox_of(settings, patient=False)
     registry.register(InboxCollector(inbox))
-    lines = [Line(settings.store_url) for _ in range(CALLS_AT_ONCE)]
-    intake = Intake(lines, inbox.prefix, waker, Outage(settings.store_key))
+    intake = Intake(Line(settings.store_url), inbox.prefix, waker, Outage(settings.store_key))
     bodies, counters = Bodies(), Counters(registry)
     refusals = Refusals(counters, settings.secrets_by_page)
     messenger = MessengerDoor(settings, intake, bodies, counters, refusals)

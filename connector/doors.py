@@ -37,6 +37,8 @@ from tasks.accept import goes_out, messenger_row, reply_row
 from tasks.inbox import Row
 
 MAX_APPS = 100
+SHORT = 8 * 1024
+"""Up to which size, in bytes, a body is read at once, as nearly all of Meta's are."""
 LARGE = 64 * 1024
 """From which size on, in bytes, a body is not worked on between others."""
 PART_WITHIN = 0.01
@@ -100,6 +102,9 @@ class MessengerDoor:
         return TAKEN
 
     async def _store(self, body: bytes, secret: str) -> None:
+        if len(body) <= SHORT:
+            await _store([row for row in self._rows(body, secret) if row], self.intake, self.counters)
+            return
         parts = _parts(self._rows(body, secret))
         while (rows := await _apart(len(body), next, parts, None)) is not None:
             await _store(rows, self.intake, self.counters)

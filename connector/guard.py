@@ -34,6 +34,7 @@ SHORT = 16 * 1024
 """Up to which length, in bytes, a request is taken all the same, as nearly all of Meta's are."""
 SLICE = 4 * 1024
 LOOK_EVERY = 1.0
+NEVER = float("inf")
 FILES_NEEDED = MAX_CONNECTIONS + 100
 
 
@@ -46,38 +47,29 @@ class Watch:
 
     def __init__(self) -> None:
         self.held = 0
-        self._owing: dict[GuardedProtocol, float] = {}
-        """Connections whose client has to send or to read something, longest first; until when it may."""
+        self._open: set[GuardedProtocol] = set()
         self._looks = False
 
-    def wait(self, one: "GuardedProtocol", seconds: float) -> None:
-        """Give a client so much time, from now on."""
-        self._owing.pop(one, None)
-        self._owing[one] = one.loop.time() + seconds
+    def add(self, one: "GuardedProtocol") -> None:
+        """Look after a connection; where there are too many, close the one that is waited for longest."""
+        self._open.add(one)
+        if len(self._open) > MAX_CONNECTIONS:
+            waited_for = (each for each in self._open if each.waits_since < NEVER)
+            if oldest := min(waited_for, key=lambda each: each.waits_since, default=None):
+                oldest.give_up()
         if not self._looks:
             self._look(one.loop)
 
-    def waits(self, one: "GuardedProtocol") -> bool:
-        """Tell whether a client is waited for."""
-        return one in self._owing
-
-    def stop(self, one: "GuardedProtocol") -> None:
-        """Wait no more for a client."""
-        self._owing.pop(one, None)
-
-    def make_room(self) -> None:
-        """Close the connection that is waited for longest."""
-        for oldest in self._owing:
-            self.stop(oldest)
-            oldest.give_up()
-            return
+    def remove(self, one: "GuardedProtocol") -> None:
+        """Forget a connection."""
+        self._open.discard(one)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Close what takes too long, and come back while there is anything to look after."""
         now = loop.time()
-        for one in [one for one, until in self._owing.items() if until < now]:
+        for one in [one for one in self._open if one.waits_since + one.patience < now]:
             one.give_up()
-        self._looks = bool(self._owing)
+        self._looks = bool(self._open)
         if self._looks:
             loop.call_later(LOOK_EVERY, self._look, loop)
 
@@ -86,7 +78,10 @@ _watch = Watch()
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with limits."""
+    """uvicorn's HTTP protocol with limits.
+
+    `waits_since`, by the loop's clock, is when we began to wait for the client, for `patience` seconds.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection; where there are too many, close the one that is waited for longest."""
@@ -95,13 +90,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._beside_body = self._length = 0
         self._lengths: deque[int] = deque()
         self._answered: RequestResponseCycle | None = None
-        _watch.wait(self, HEAD_WITHIN)
-        if len(self.connections) > MAX_CONNECTIONS:
-            _watch.make_room()
+        self._wait(HEAD_WITHIN)
+        _watch.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
-        _watch.stop(self)
+        _watch.remove(self)
         _watch.held -= self._length + sum(self._lengths)
         self._length = 0
         self._lengths.clear()
@@ -129,15 +123,15 @@ class GuardedProtocol(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._in_message = True
-        if not _watch.waits(self):
-            _watch.wait(self, HEAD_WITHIN)
+        if self.waits_since == NEVER:
+            self._wait(HEAD_WITHIN)
 
     def on_headers_complete(self) -> None:
         """Take a request, unless it wants to become something else, or too many wait already."""
         if self.parser.should_upgrade() or len(self.pipeline) >= PIPELINED:
             raise TooMuch
         super().on_headers_complete()
-        _watch.wait(self, MESSAGE_WITHIN)
+        self._wait(MESSAGE_WITHIN)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
@@ -150,7 +144,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._lengths.append(self._length)
         self._beside_body = self._length = 0
         self._in_message = False
-        _watch.stop(self)
+        self.waits_since = NEVER
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -163,12 +157,16 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.cycle.more_body:
             self.transport.close()
         if not self._in_message or self.transport.is_closing():
-            _watch.wait(self, HEAD_WITHIN)
+            self._wait(HEAD_WITHIN)
 
     def pause_writing(self) -> None:
         """Stop answering until the client reads."""
         super().pause_writing()
-        _watch.wait(self, ANSWER_WITHIN)
+        self._wait(ANSWER_WITHIN)
+
+    def _wait(self, seconds: float) -> None:
+        """Give the client so much time, from now on."""
+        self.waits_since, self.patience = self.loop.time(), seconds
 
     def _refuse(self, status: bytes) -> None:
         self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
@@ -181,7 +179,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._answered.disconnected = True
         if self.headers:
             self.headers.clear()
-        _watch.wait(self, ANSWER_WITHIN)
+        self._wait(ANSWER_WITHIN)
 
     def give_up(self) -> None:
         """Close the connection at once."""

@@ -1,7 +1,6 @@
 """Storing what comes in: the events of all requests that wait go to the store in one call."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -27,34 +26,27 @@ class StoreAway(Exception):
 
 
 class Intake:
-    """Group commit. Tasks of its own talk to the store, so that a client that hangs up cancels nothing.
+    """Group commit. A task of its own talks to the store, so that a client that hangs up cancels nothing.
 
-    Each has a line of its own. With two the store is never idle between calls. Requests that are under way at
-    the same time have no order among them.
+    One call at a time: what comes meanwhile goes with the next, and many events together cost little more.
     """
 
-    def __init__(
-        self, lines: Sequence[Line], prefix: str, wake: Callable[[int], None], outage: Outage
-    ) -> None:
-        self._lines = lines
+    def __init__(self, line: Line, prefix: str, wake: Callable[[int], None], outage: Outage) -> None:
+        self._line = line
         self._prefix = prefix
         self._wake = wake
         self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
         self._outage = outage
-        self._failed = 0.0
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._run(line)) for line in self._lines]
+        self._task = asyncio.create_task(self._run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for line in self._lines:
-            await line.close()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._line.close()
 
     async def store(self, rows: Sequence[Row]) -> None:
         """Return once the rows are stored. Raises `StoreAway`; they may be stored all the same."""
@@ -63,14 +55,14 @@ class Intake:
         self._arrived.set()
         await stored
 
-    async def _run(self, line: Line) -> None:
+    async def _run(self) -> None:
         while True:
             await self._arrived.wait()
             batch = self._next_batch()
             if not self._waiting:
                 self._arrived.clear()
             if batch:
-                await self._commit(line, batch)
+                await self._commit(batch)
 
     def _next_batch(self) -> list[Waiting]:
         """Take the requests that still wait, up to a limit of events, and always one."""
@@ -83,15 +75,12 @@ class Intake:
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    async def _commit(self, line: Line, batch: Sequence[Waiting]) -> None:
+    async def _commit(self, batch: Sequence[Waiting]) -> None:
         rows = [row for rows, _ in batch for row in rows]
-        if line.opened < self._failed:  # what another line met, this one would only meet again
-            await line.close()
         try:
             async with asyncio.timeout(PATIENCE):
-                ready = await _accept(line, accept_arguments(rows, self._prefix))
+                ready = await _accept(self._line, accept_arguments(rows, self._prefix))
         except (redis.RedisError, OSError) as error:
-            self._failed = time.monotonic()
             self._outage.note(error)
             _settle(batch, StoreAway())
             return

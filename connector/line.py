@@ -1,7 +1,6 @@
 """A connection of the doors to the store, for one call at a time."""
 
 import asyncio
-import time
 from typing import Any, cast
 
 import hiredis
@@ -30,8 +29,6 @@ class Line:
             url, **options(url) | {"protocol": 2, "socket_timeout": None, "retry": retry}
         )
         self._connection: AbstractConnection | None = None
-        self.opened = 0.0
-        """When the connection was opened, on this machine's monotonic clock."""
         self._answers = _Answers()
 
     async def call(self, *command: Any) -> Any:
@@ -63,7 +60,6 @@ class Line:
         writer = cast("asyncio.StreamWriter", self._connection._writer)  # noqa: SLF001 - there is no public way
         transport = cast("asyncio.Transport", writer.transport)
         self._answers.transport = transport
-        self.opened = time.monotonic()
         transport.set_protocol(self._answers)
 
 

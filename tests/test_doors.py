@@ -871,7 +871,7 @@ def _with_intake(
     async def run() -> Calls:
         calls = Calls(store_url)
         wake: Callable[[int], None] = ([] if woken is None else woken).append
-        async with Intake([calls], "mc:", wake, Outage("redis_url")) as intake:
+        async with Intake(calls, "mc:", wake, Outage("redis_url")) as intake:
             await scenario(intake, calls)
         return calls
 
@@ -897,25 +897,6 @@ def test_requests_that_come_during_a_call_share_the_next_one(store_url: str) -> 
         await asyncio.gather(first, *others)
 
     assert _with_intake(store_url, scenario).sizes == [1, 8]
-
-
-def test_a_line_that_is_older_than_a_failure_is_opened_anew(store_url: str) -> None:
-    opened: list[float] = []
-
-    async def scenario(intake: Intake, calls: Calls) -> None:
-        await intake.store([_row("e0")])
-        opened.append(calls.opened)
-        calls.broken = True  # as another line may find it
-        with pytest.raises(StoreAway):
-            await intake.store([_row("e1")])
-        calls.broken = False
-        await intake.store([_row("e1")])
-        await intake.store([_row("e2")])
-        opened.append(calls.opened)
-
-    _with_intake(store_url, scenario)
-    assert opened[0] < opened[1]
-    assert _names(store_url) == ["e0", "e1", "e2"]
 
 
 def test_a_client_that_hangs_up_cancels_nobodys_commit(store_url: str) -> None:
