@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from clients import events, signature
 from clients.helpdesk import (
@@ -49,7 +49,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _thread = ThreadPoolExecutor(1, "large-body")
 _UNREAD = {413: refusals.TOO_LARGE, 408: refusals.SLOW}
-TAKEN, ACCEPTED = Response(), Response(status_code=202)
+ACCEPTED = Response(status_code=202)
+TAKEN: Sequence[Message] = (
+    {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]},
+    {"type": "http.response.body"},
+)
+"""The answer 200, as ASGI has it."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,12 @@ class MessengerDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take events."""
         try:
-            answer = await self._take(dict(scope["headers"]), receive)
+            await self._take(dict(scope["headers"]), receive)
         except HTTPException as error:
-            answer = PlainTextResponse(error.detail, error.status_code, error.headers)
-        await answer(scope, receive, send)
+            await PlainTextResponse(error.detail, error.status_code, error.headers)(scope, receive, send)
+            return
+        for message in TAKEN:
+            await send(message)
 
     async def handshake(self, request: Request) -> Response:
         """Answer Meta's subscribe handshake.
@@ -85,29 +92,28 @@ class MessengerDoor:
             raise HTTPException(403)
         return PlainTextResponse(query.get("hub.challenge", ""))
 
-    async def _take(self, headers: Mapping[bytes, bytes], receive: Receive) -> Response:
+    async def _take(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
         header = headers.get(b"x-hub-signature-256", b"").decode("latin-1")
         if not signature.is_well_formed(header):
             self.refusals.refuse("messenger", refusals.UNSIGNED)
             raise HTTPException(403, headers=CLOSE)
         body = await _read(self.bodies, headers, receive, self.refusals, "messenger")
         try:
-            secret = await _apart(len(body), self._signed_with, body, header)
-            if not secret:
-                raise HTTPException(403, headers=CLOSE)
-            async with self.turns[secret] if len(body) > LARGE else nullcontext():
-                await self._store(body, secret)
+            if len(body) <= SHORT:
+                rows = self._rows(body, self._signed_with(body, header))
+                await _store([row for row in rows if row], self.intake, self.counters)
+            else:
+                await self._take_long(body, header)
         finally:
             self.bodies.release(body)
-        return TAKEN
 
-    async def _store(self, body: bytes, secret: str) -> None:
-        if len(body) <= SHORT:
-            await _store([row for row in self._rows(body, secret) if row], self.intake, self.counters)
-            return
-        parts = _parts(self._rows(body, secret))
-        while (rows := await _apart(len(body), next, parts, None)) is not None:
-            await _store(rows, self.intake, self.counters)
+    async def _take_long(self, body: bytes, header: str) -> None:
+        """Take a body part by part, so that what others bring comes in between."""
+        secret = await _apart(len(body), self._signed_with, body, header)
+        async with self.turns[secret] if len(body) > LARGE else nullcontext():
+            parts = _parts(self._rows(body, secret))
+            while (rows := await _apart(len(body), next, parts, None)) is not None:
+                await _store(rows, self.intake, self.counters)
 
     def _knows(self, token: str) -> bool:
         known = {connection.verify_token.get_secret_value() for connection in self._active()}
@@ -116,8 +122,8 @@ class MessengerDoor:
     def _active(self) -> Iterator[Connection]:
         return (connection for connection in self.settings.connections if connection.active)
 
-    def _signed_with(self, body: bytes, header: str) -> str | None:
-        """Return the secret of the app that signed the body; None if it is none of ours.
+    def _signed_with(self, body: bytes, header: str) -> str:
+        """Return the secret of the app that signed the body. Raises `HTTPException` if it is none of ours.
 
         No more of the body is read than which pages it names. Meta sends one app's events in one body. One
         that names pages of many apps is nobody's, so only the first few secrets are tried: otherwise such a
@@ -136,7 +142,7 @@ class MessengerDoor:
         self.refusals.refuse(
             "messenger", refusals.WRONG_SECRET if page or not pages else refusals.UNKNOWN_PAGE, page
         )
-        return None
+        raise HTTPException(403, headers=CLOSE)
 
     def _rows(self, body: bytes, secret: str) -> Iterator[Row | None]:
         """Read a body that was signed with this secret; None stands for what is not stored."""

@@ -304,24 +304,34 @@ local inbox = {}
 -- under its key: the mid of an echo.
 function inbox.accept(ttl, packed)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
-  local new, ready, rows, groups = 0, 0, cmsgpack.unpack(packed), {}
+  local rows, new, ready = cmsgpack.unpack(packed), 0, 0
+  local last_id = redis.call('GET', P .. 'ids') or 0
+  local woken = {}  -- group -> how many of its threads had no work before
   for i = 1, #rows, 4 do
     local key, thread, time, body = P .. rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
     if thread == '' then
       redis.call('SET', key, body, 'PX', ttl)
     elseif redis.call('SET', key, '', 'NX', 'PX', ttl) then
-      new = new + 1
-      groups[group_of(thread)] = true
-      insert(thread, redis.call('INCR', P .. 'ids'), now, time, body)
+      local group = group_of(thread)
+      new, woken[group] = new + 1, woken[group] or 0
+      insert(thread, last_id + new, now, time, body)
       if redis.call('ZADD', P .. 'oldest', 'NX', now, thread) == 1 then
-        if enqueue(thread) then ready = ready + 1 end
-        local fresh = P .. 'fresh:' .. group_of(thread)
-        if redis.call('LPUSH', fresh, thread) > 2 * FRESHEST then redis.call('LTRIM', fresh, 0, FRESHEST - 1) end
+        redis.call('ZADD', P .. 'ready:' .. group, now, thread)
+        redis.call('LPUSH', P .. 'fresh:' .. group, thread)
+        woken[group] = woken[group] + 1
       end
     end
   end
-  if new > 0 then redis.call('HINCRBY', P .. 'stats', 'accepted', new) end
-  for group in pairs(groups) do  -- a ticket's page is not known yet
+  if new > 0 then
+    redis.call('INCRBY', P .. 'ids', new)
+    redis.call('HINCRBY', P .. 'stats', 'accepted', new)
+  end
+  for group, threads in pairs(woken) do
+    if threads > 0 then
+      redis.call('LTRIM', P .. 'fresh:' .. group, 0, FRESHEST - 1)
+      if offer(group) then ready = ready + threads end
+    end
+    -- A ticket's page is not known yet.
     if not string.match(group, '^ticket:') then redis.call('HSET', P .. 'last', group, now) end
   end
   return ready
