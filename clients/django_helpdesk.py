@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from pathlib import PurePath
 from threading import Lock
@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from clients.django_texts import Mark, digest, escaped, for_its_markdown, marked, read_mark, unmarked
-from clients.errors import Away, ClientError, FileRefused, NotFound, RejectedError, TicketClosed, Unavailable
+from clients.django_texts import Mark, escaped, for_its_markdown, marked, read_mark, unmarked
+from clients.errors import ClientError, FileRefused, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
     SOURCE,
     Attachment,
@@ -29,11 +29,13 @@ from clients.helpdesk import (
     NewComment,
     NewTicket,
     Ticket,
-    WebhookNotUnderstood,
+    comment_created,
+    config_of,
+    reading_webhook,
 )
 from clients.http import HttpClient, segment
-from clients.http_helpdesk import HttpHelpdesk
-from clients.jsons import MALFORMED, NotUnderstood, decode, decode_or_none
+from clients.http_helpdesk import HttpHelpdesk, digest
+from clients.jsons import MALFORMED, decode, decode_or_none
 from clients.media import File
 from clients.shared import Shared
 from clients.text import to_markdown
@@ -44,14 +46,10 @@ PAGE_SIZE = 1000
 """How much a call lists: for each, django-helpdesk loads all open tickets, a thousand in about a second."""
 NEWEST_PAGES = 5
 """How many pages of the newest comments are searched for a ticket that is not among the open ones."""
-LATE = timedelta(minutes=1)
-"""From when on a comment says when its message was written: this helpdesk dates it itself."""
 LONGEST_TITLE = 200
 LONGEST_STEM = 100
 """How much of a name is taken for the file system, in bytes: more than 255 in all make a 500."""
 
-_COLLECTIONS = ("/api/tickets/", "/api/followups/")
-"""What is always there: a proxy that answers 404 here speaks for a helpdesk that is being deployed."""
 _MERGED = re.compile(r"\[[^\]]*#(\d+)\]")
 """How the title of a comment begins that a merge brought from another ticket, in any language."""
 
@@ -66,6 +64,7 @@ class DjangoHelpdesk(HttpHelpdesk):
     `open_statuses` is its `HELPDESK_TICKET_OPEN_STATUSES`, `time_zone` its `TIME_ZONE`, if `USE_TZ` is off.
     """
 
+    always_there = ("/api/tickets/", "/api/followups/")
     poll_every = 60.0
     max_answer = 128 * 2**20  # a list of a thousand tickets has all their comments
     cannot: ClassVar[Mapping[str, str]] = {
@@ -176,7 +175,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         if followup is None:
             fields = {
                 "ticket": raw["id"],
-                "comment": escaped(marked(for_its_markdown(self._signed(comment)), mark)),
+                "comment": escaped(marked(for_its_markdown(self.signed(comment)), mark)),
                 "public": not comment.internal,
             }
             status = {} if comment.internal else {"new_status": raw["status"]}
@@ -197,13 +196,11 @@ class DjangoHelpdesk(HttpHelpdesk):
         """Read the comment that a webhook is about, out of all that it brings."""
         if not self.may_receive(headers, secret):
             raise InvalidWebhook
-        try:
+        with reading_webhook():
             told = decode(body)
             raw, followup_id = _checked(told["ticket"]), told.get("followup_id")
             about = (one for one in raw["followup_set"] if one["id"] == followup_id)
             event = next((self._event(raw, one) for one in about if _says_something(one)), None)
-        except (NotUnderstood, Unavailable, *MALFORMED):
-            raise WebhookNotUnderstood from None
         if event is None or not event.ticket.config:
             return event
         # Whoever knows the secret may claim anything: `confirm` asks what is true of it.
@@ -250,15 +247,7 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error by what django-rest-framework says."""
-        if response.status_code == 404 and self.asked_for(response) in _COLLECTIONS:
-            return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
-        if response.status_code == 404:
-            return NotFound("the helpdesk does not know it (any more)")
-        if response.status_code == 413:
-            return FileRefused("the helpdesk does not take a file of this size")
-        if response.status_code == 400:
-            return _refused(response)
-        return super().error(response)
+        return _refused(response) if response.status_code == 400 else super().error(response)
 
     def _read(self, ticket_id: str) -> Json:
         """Read a ticket, or the one that it was merged into, and so on, unless that is another person's.
@@ -291,13 +280,8 @@ class DjangoHelpdesk(HttpHelpdesk):
     def _list_open_tickets(self) -> list[Json]:
         """List the open tickets; no other filter works."""
         query = self._is_listed | {"page_size": str(PAGE_SIZE)}
-        tickets: list[Json] = []
-        number, more = 1, True
-        while more:
-            page = self._dear_call("/api/tickets/", query | {"page": str(number)})
-            tickets += map(_checked, page["results"])
-            number, more = number + 1, bool(page["next"])
-        return tickets
+        with self._dear:
+            return [_checked(raw) for page in self.pages("/api/tickets/", query) for raw in page["results"]]
 
     def _newest(self) -> Iterator[list[Json]]:
         """List the comments page by page, the newest page first; each has the oldest first."""
@@ -360,8 +344,7 @@ class DjangoHelpdesk(HttpHelpdesk):
             raise FileRefused("the helpdesk does not take files of this kind") from error
 
     def _ticket(self, raw: Json) -> Ticket:
-        person = self._person(raw)
-        config = {"source": SOURCE, "page_id": person[0], "sender_id": person[1]} if person else {}
+        config = config_of("/".join(self._person(raw) or ()))
         return Ticket(str(raw["id"]), not self._is_open(raw), config)
 
     def _time(self, value: str) -> datetime:
@@ -383,19 +366,9 @@ class DjangoHelpdesk(HttpHelpdesk):
         marks = map(read_mark, [raw["description"], *merged])
         return next((mark.person for mark in marks if mark and mark.person), None)
 
-    def _signed(self, comment: NewComment) -> str:
-        """Name the author, as all comments are the connector's own user's, and the time, if it is past."""
-        if comment.author.type == "system":
-            return comment.body
-        when, now = comment.created_at.astimezone(UTC), self.now() or datetime.now(UTC)
-        late = f", {when:%Y-%m-%d %H:%M} UTC" if now - when > LATE else ""
-        return f"**{to_markdown(comment.author.name)}**{late}:\n\n{comment.body}"
-
     def _event(self, raw: Json, followup: Json, *, nobodys: bool = False) -> HelpdeskEvent:
-        comment = _comment(followup, self._time(followup["date"]))
-        key = f"comment:{comment.id}"
         ticket = Ticket(str(raw["id"]), not self._is_open(raw), {}) if nobodys else self._ticket(raw)
-        return HelpdeskEvent("comment.created", key, comment.created_at, ticket, comment)
+        return comment_created(ticket, _comment(followup, self._time(followup["date"])))
 
 
 def _checked(raw: Any) -> Json:

@@ -7,7 +7,6 @@ custom fields are blanked when an agent assigns an owner, and a comment has none
 import dataclasses
 import re
 from dataclasses import dataclass
-from hashlib import blake2b
 
 _MARK = re.compile(
     r"^\[//\]: # \(messenger (?:(?P<page>\S+) (?P<psid>\S+) )?(?P<digest>[0-9a-f]{16}) (?P<files>\d+)\)\s*$",
@@ -36,11 +35,6 @@ class Mark:
     def complete(self) -> "Mark":
         """Return the mark of the same text with all its files."""
         return dataclasses.replace(self, files=0)
-
-
-def digest(external_id: str) -> str:
-    """Return a short name for an external id."""
-    return blake2b(external_id.encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def read_mark(text: str) -> Mark | None:

@@ -6,12 +6,14 @@ hold so that nothing is lost, doubled or shown to the wrong person stands in its
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from clients.errors import Unavailable
+from clients.jsons import MALFORMED, NotUnderstood
 from clients.media import File
 
 SOURCE = "facebook_messenger"
@@ -35,6 +37,15 @@ class WebhookTimestampOff(InvalidWebhook):
 
 class WebhookNotUnderstood(Exception):
     """The webhook is signed, but its body is not what the helpdesk promised to send."""
+
+
+@contextmanager
+def reading_webhook() -> Iterator[None]:
+    """Turn whatever comes of reading a body of another shape than expected into `WebhookNotUnderstood`."""
+    try:
+        yield
+    except (NotUnderstood, Unavailable, *MALFORMED):  # the second is what readers of answers raise
+        raise WebhookNotUnderstood from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,22 @@ class HelpdeskEvent:
     time: datetime
     ticket: Ticket
     comment: Comment | None
+
+
+def comment_created(ticket: Ticket, comment: Comment) -> HelpdeskEvent:
+    """Return the event of a comment, whether a webhook or `poll` brings it."""
+    return HelpdeskEvent("comment.created", f"comment:{comment.id}", comment.created_at, ticket, comment)
+
+
+def sender_of(config: Config) -> str:
+    """Write whom a ticket is about in one word, `<page id>/<sender id>`, for a field that can be searched."""
+    return f"{config['page_id']}/{config['sender_id']}"
+
+
+def config_of(sender: str) -> Config:
+    """Return the `config` of a ticket whose `sender_of` is known; without one it is not the connector's."""
+    page_id, _, sender_id = sender.partition("/")
+    return {"source": SOURCE, "page_id": page_id, "sender_id": sender_id} if sender_id else {}
 
 
 @dataclass(frozen=True, slots=True)

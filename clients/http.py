@@ -211,18 +211,26 @@ class RestClient:
         `options` are those of `httpx.Request`, and `timeout` for each step. In all it may take `CALL_WITHIN`,
         with files `UPLOAD_WITHIN`. Raises `ClientError`. An id in `path` has to be a `segment`.
         """
+        with self.failures():
+            return self._json(self._exchange(method, path, options))
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request as `call` does, and return the whole answer, for what stands in its headers."""
+        with self.failures():
+            return self._exchange(method, path, options)
+
+    def _exchange(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         headers = self._headers | options.pop("headers", {})
         within = UPLOAD_WITHIN if "files" in options else CALL_WITHIN
         extensions = _extensions(options.pop("timeout", TIMEOUT), time.monotonic() + within)
-        with self.failures():
-            request = httpx.Request(
-                method, self._base_url + path, headers=headers, extensions=extensions, **options
-            )
-            response = self._http.exchange(request, self.max_answer)
-            self._note_time(response)
-            if not response.is_success:
-                raise self.error(response)
-            return self._json(response)
+        request = httpx.Request(
+            method, self._base_url + path, headers=headers, extensions=extensions, **options
+        )
+        response = self._http.exchange(request, self.max_answer)
+        self._note_time(response)
+        if not response.is_success:
+            raise self.error(response)
+        return response
 
     def _json(self, response: httpx.Response) -> Any:
         try:

@@ -1,13 +1,26 @@
-"""What adapters for HTTP APIs share: the calls, and fetching files without giving the token away."""
+"""What adapters for HTTP APIs share: calls, lists in pages, sorted errors, files, what texts begin with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import httpx
 
-from clients.errors import FileRefused
-from clients.helpdesk import Attachment, Helpdesk
+from clients.errors import (
+    Away,
+    ClientError,
+    FileRefused,
+    NotFound,
+    RejectedError,
+    RetryableError,
+    Unauthorized,
+    Unavailable,
+)
+from clients.helpdesk import Attachment, Helpdesk, NewComment
 from clients.http import HttpClient, RestClient
 from clients.media import (
     File,
@@ -19,7 +32,16 @@ from clients.media import (
     proper_url,
     safe_filename,
 )
+from clients.text import to_markdown
 from clients.transport import PrivateAddress
+
+LATE = timedelta(minutes=1)
+"""From when on a comment says when its message was written, where the helpdesk dates it itself."""
+_REFUSED_FILES = {
+    413: "the helpdesk does not take the file, as it is too large",
+    415: "the helpdesk does not take the file, as it is of a kind that it refuses",
+}
+_pinging: ContextVar[bool] = ContextVar("pinging", default=False)
 
 
 class HttpHelpdesk(RestClient, Helpdesk):
@@ -30,6 +52,8 @@ class HttpHelpdesk(RestClient, Helpdesk):
 
     service = "the helpdesk"
     if_untrusted = "; if an authority of your own signed it, name that in helpdesk.ca_file"
+    always_there: ClassVar[Sequence[str]] = ()
+    """Paths of the API's lists: whatever answers 404 there speaks for a helpdesk that is being deployed."""
 
     def __init__(self, http: HttpClient, base_url: str, authorization: Mapping[str, str]) -> None:
         super().__init__(http, base_url, authorization, "helpdesk")
@@ -39,6 +63,63 @@ class HttpHelpdesk(RestClient, Helpdesk):
     def now(self) -> datetime | None:
         """Return the time by the helpdesk's own clock, as its last answer told it."""
         return self.remote_now()
+
+    def pages(
+        self, path: str, params: Mapping[str, str] | None = None, *, following: str = "next"
+    ) -> Iterator[Any]:
+        """Walk a list: return each page's JSON, as long as it names the next page's address in `following`.
+
+        Of that address only the query is taken. Behind a proxy, many helpdesks name a wrong host.
+        """
+        query = httpx.QueryParams(params)
+        while True:
+            page = self.call("GET", path, params=query)
+            yield page
+            if not (address := page.get(following)):
+                return
+            last, query = query, httpx.URL(address).params
+            if query == last:
+                raise Unavailable("the helpdesk names a page of a list as its own next one")
+
+    def signed(self, comment: NewComment) -> str:
+        """Return the comment's text for a helpdesk where all comments are the connector's own and of now.
+
+        It begins with the author's name, and the time, if that is past.
+        """
+        if comment.author.type == "system":
+            return comment.body
+        when, now = comment.created_at.astimezone(UTC), self.now() or datetime.now(UTC)
+        late = f", {when:%Y-%m-%d %H:%M} UTC" if now - when > LATE else ""
+        return f"**{to_markdown(comment.author.name)}**{late}:\n\n{comment.body}"
+
+    def error(self, response: httpx.Response) -> ClientError:
+        """Sort an error by its status. Override it for what your API tells apart besides."""
+        status = response.status_code
+        if status in {404, 405} and self.asked_for(response) in self.always_there:
+            return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
+        if status in {404, 410}:
+            return NotFound("the helpdesk does not know it (any more)")
+        if status in _REFUSED_FILES:
+            return FileRefused(_REFUSED_FILES[status])
+        if status == 403:
+            return self._forbidden(response)
+        return super().error(response)
+
+    def _forbidden(self, response: httpx.Response) -> ClientError:
+        """Tell a token that may do nothing (any more) from one ticket that it may not see, by a ping."""
+        said = "the helpdesk forbids it to the connector's user (403)"
+        if _pinging.get():
+            return Unauthorized(said)
+        began = _pinging.set(True)
+        try:
+            self.ping()
+        except RetryableError as error:
+            return error
+        except RejectedError:
+            pass  # it was answered
+        finally:
+            _pinging.reset(began)
+        return Unavailable(said) if self.asked_for(response) in self.always_there else NotFound(said)
 
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:
@@ -77,6 +158,22 @@ class HttpHelpdesk(RestClient, Helpdesk):
             raise self.error(response)
         if response.status_code != 200:
             raise FileRefused(f"the helpdesk did not hand out the file ({response.status_code})")
+
+
+def digest(external_id: str) -> str:
+    """Return a short name for an external id: 16 letters and digits, which any field and query takes."""
+    return blake2b(external_id.encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def id_in_location(response: httpx.Response) -> str:
+    """Return the id of what a call made where its `Location` tells it: the last segment of the path.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.location
+    """
+    path = response.headers.get("location", "").partition("?")[0].rstrip("/")
+    if not (id_ := unquote(path.rpartition("/")[2])):
+        raise Unavailable("the helpdesk's answer does not name what it made")
+    return id_
 
 
 def _without_login_pages(route: Route, attachment: Attachment) -> Route:

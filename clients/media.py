@@ -49,6 +49,11 @@ class File:
     size: int
     stream: BinaryIO
 
+    @property
+    def part(self) -> tuple[str, BinaryIO, str]:
+        """Return it as a part of a form, as `files` of `call` takes it."""
+        return self.filename, self.stream, self.content_type
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

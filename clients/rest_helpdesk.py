@@ -11,15 +11,7 @@ from urllib.parse import quote
 import httpx
 from standardwebhooks import Webhook
 
-from clients.errors import (
-    Away,
-    ClientError,
-    FileRefused,
-    NotFound,
-    RejectedError,
-    TicketClosed,
-    Unavailable,
-)
+from clients.errors import ClientError, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
     SOURCE,
     Attachment,
@@ -30,25 +22,27 @@ from clients.helpdesk import (
     NewComment,
     NewTicket,
     Ticket,
-    WebhookNotUnderstood,
     WebhookTimestampOff,
+    comment_created,
+    reading_webhook,
 )
 from clients.http import HttpClient, segment
 from clients.http_helpdesk import HttpHelpdesk
-from clients.jsons import MALFORMED, NotUnderstood, decode, decode_or_none
+from clients.jsons import MALFORMED, decode, decode_or_none
 from clients.media import File
 
 TOLERANCE = 300.0
 """How old, or how new, a webhook may be, in seconds."""
-EVENT_TYPES = frozenset({"comment.created", "ticket.closed", "ticket.reopened"})
+EVENT_TYPES = frozenset({"ticket.closed", "ticket.reopened"})
+"""What is told of beside `comment.created`."""
 
 T = TypeVar("T")
-_COLLECTIONS = ("/tickets", "/attachments")
-"""What is always there: a proxy that answers 404 here speaks for a helpdesk that is being deployed."""
 
 
 class RestHelpdesk(HttpHelpdesk):
     """A helpdesk with our own API."""
+
+    always_there = ("/tickets", "/attachments")
 
     @classmethod
     def check_secret(cls, webhook_secret: str) -> None:
@@ -137,8 +131,7 @@ class RestHelpdesk(HttpHelpdesk):
 
     def upload(self, file: File, key: str) -> Attachment:
         """Store a file."""
-        files = {"file": (file.filename, file.stream, file.content_type)}
-        answer = self.call("POST", "/attachments", files=files, headers=_idempotency(key))
+        answer = self.call("POST", "/attachments", files={"file": file.part}, headers=_idempotency(key))
         return _one(_attachment, answer, "attachment")
 
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
@@ -148,10 +141,8 @@ class RestHelpdesk(HttpHelpdesk):
     def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
         """Verify the signature of Standard Webhooks and read the event."""
         self._verify(body, headers)
-        try:
+        with reading_webhook():
             return _event(decode(body), headers["webhook-id"])
-        except (NotUnderstood, *MALFORMED):
-            raise WebhookNotUnderstood from None
 
     def _verify(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Check the signature, then the age: by a clock that is given, unlike the library's own check.
@@ -171,15 +162,9 @@ class RestHelpdesk(HttpHelpdesk):
             raise WebhookTimestampOff(off)
 
     def error(self, response: httpx.Response) -> ClientError:
-        """Sort an error: a closed ticket and a missing thing have their own names."""
+        """Sort an error: a closed ticket has its own name, and a refusal says what was refused."""
         if response.status_code == 409:
             return self._conflict(response)
-        if response.status_code in {404, 405} and self.asked_for(response) in _COLLECTIONS:
-            return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
-        if response.status_code in {404, 410}:
-            return NotFound("the helpdesk does not know it (any more)")
-        if response.status_code in {413, 415}:
-            return FileRefused(f"the helpdesk does not take the file ({response.status_code})")
         error = super().error(response)
         if type(error) is RejectedError:
             return RejectedError(f"{error}{_what_was_wrong(response)}")
@@ -260,16 +245,12 @@ def _comment(value: Any) -> Comment:
 
 def _event(value: Any, webhook_id: str) -> HelpdeskEvent | None:
     type_, data = str(value["type"]), value["data"]
+    if type_ == "comment.created":
+        return comment_created(_ticket(data["ticket"]), _comment(data["comment"]))
     if type_ not in EVENT_TYPES:
         return None
-    comment = _comment(data["comment"]) if type_ == "comment.created" else None
-    return HelpdeskEvent(
-        type=type_,
-        key=f"comment:{comment.id}" if comment else f"webhook:{webhook_id}",
-        time=comment.created_at if comment else _time(value.get("timestamp")),
-        ticket=_ticket(data["ticket"]),
-        comment=comment,
-    )
+    time = _time(value.get("timestamp"))
+    return HelpdeskEvent(type_, f"webhook:{webhook_id}", time, _ticket(data["ticket"]), None)
 
 
 def _what_was_wrong(response: httpx.Response) -> str:

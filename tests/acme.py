@@ -1,7 +1,7 @@
 """Acme Desk: the helpdesk of the worked example in docs/adapters.md, as small as one can be. `-m tests.acme`.
 
-It has one search and signed webhooks, but neither idempotency keys nor webhooks that are repeated; it shows
-plain text. `/agent/…` is what agents do in its pages.
+It has one search, lists in pages and signed webhooks, but neither idempotency keys nor webhooks that are
+repeated; a new comment's id is in a header; it shows plain text. `/agent/…` is what agents do in its pages.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from starlette.routing import Route
 Json = dict[str, Any]
 FIELDS = ("cf_messenger_id", "cf_messenger_sender")
 REFUSED = "application/x-msdownload"
+PAGE_SIZE = 5
 
 
 class Acme:
@@ -82,18 +83,23 @@ class Acme:
         ticket, comment = self._ticket(request), self._comment(await request.json(), by)
         ticket["comments"].append(comment)
         told = BackgroundTask(self._tell, {"event": "comment.created", "ticket": ticket, "comment": comment})
-        return JSONResponse({"comment": comment}, 201, background=told)
+        headers = {"Location": f"/api/comments/{comment['id']}"}
+        return JSONResponse({"message": "added"}, 201, headers, background=told)
 
     async def comments(self, request: Request) -> Response:
         self._check(request)
         since = datetime.fromisoformat(request.query_params["since"])
+        page = int(request.query_params.get("page", 1))
         newer = [
             {"ticket": ticket, "comment": comment}
             for ticket in self._tickets.values()
             for comment in ticket["comments"]
             if datetime.fromisoformat(comment["at"]) >= since
         ]
-        return JSONResponse({"comments": newer})
+        more = len(newer) > page * PAGE_SIZE
+        following = str(request.url.include_query_params(page=page + 1)) if more else None
+        shown = newer[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+        return JSONResponse({"comments": shown, "next": following})
 
     async def upload(self, request: Request) -> Response:
         self._check(request)

@@ -268,7 +268,7 @@ def _get(helpdesk: RestHelpdesk) -> Ticket:
     [
         (400, {}, RejectedError),
         (401, {}, Unauthorized),
-        (403, {}, Unavailable),
+        (403, {}, Unauthorized),
         (404, {}, NotFound),
         (408, {}, Unavailable),
         (409, {"error": {"code": "ticket_closed"}}, TicketClosed),
