@@ -116,6 +116,10 @@ class DjangoHelpdesk(HttpHelpdesk):
         """Ask for one comment."""
         self.call("GET", "/api/followups/", params={"page_size": "1"})
 
+    def ticket_url(self, ticket_id: str) -> str:
+        """Return the ticket's page."""
+        return f"{self._base_url}/tickets/{segment(ticket_id)}/"
+
     def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
         """Search the open tickets for a sender, and write anew the fields that an agent's form blanked."""
         person = (page_id, psid)
@@ -250,10 +254,13 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error by what django-rest-framework says."""
-        if response.status_code == 404 and self.asked_for(response) in _COLLECTIONS:
+        path = self.asked_for(response)
+        if response.status_code == 404 and path in _COLLECTIONS:
             return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
         if response.status_code == 404:
             return NotFound("the helpdesk does not know it (any more)")
+        if response.status_code == 403 and path.startswith("/api/tickets/") and path not in _COLLECTIONS:
+            return self.forbidden()
         if response.status_code == 413:
             return FileRefused("the helpdesk does not take a file of this size")
         if response.status_code == 400:

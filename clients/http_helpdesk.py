@@ -1,12 +1,12 @@
 """What adapters for HTTP APIs share: the calls, and fetching files without giving the token away."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import httpx
 
-from clients.errors import FileRefused
+from clients.errors import ClientError, FileRefused, NotFound, RejectedError
 from clients.helpdesk import Attachment, Helpdesk
 from clients.http import HttpClient, RestClient
 from clients.media import (
@@ -39,6 +39,15 @@ class HttpHelpdesk(RestClient, Helpdesk):
     def now(self) -> datetime | None:
         """Return the time by the helpdesk's own clock, as its last answer told it."""
         return self.remote_now()
+
+    def forbidden(self) -> ClientError:
+        """Sort a 403 to one ticket: the token may not see it, which is as if it were gone.
+
+        Raises what a ping raises: some helpdesks say 403 to all calls when a token has expired.
+        """
+        with suppress(RejectedError):  # it answers
+            self.ping()
+        return NotFound("the helpdesk does not let the connector see the ticket (403)")
 
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:

@@ -74,6 +74,10 @@ class RestHelpdesk(HttpHelpdesk):
         """Search for a ticket that is not there."""
         self.call("GET", "/tickets", params={"external_id": "ping"})
 
+    def ticket_url(self, ticket_id: str) -> str:
+        """Return what the helpdesk says is the ticket's address."""
+        return _one(_url, self.call("GET", f"/tickets/{segment(ticket_id)}"), "ticket")
+
     def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
         """Return the newest open ticket of a sender."""
         query = {"source": SOURCE, "page_id": page_id, "sender_id": psid, "closed": "false", "limit": "1"}
@@ -172,18 +176,20 @@ class RestHelpdesk(HttpHelpdesk):
 
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error: a closed ticket and a missing thing have their own names."""
+        path = self.asked_for(response)
         if response.status_code == 409:
             return self._conflict(response)
-        if response.status_code in {404, 405} and self.asked_for(response) in _COLLECTIONS:
+        if response.status_code in {404, 405} and path in _COLLECTIONS:
             return Away("the helpdesk's API is not there; check base_url if this does not pass by itself")
+        if response.status_code == 403 and path.startswith("/tickets/"):
+            return self.forbidden()
         if response.status_code in {404, 410}:
             return NotFound("the helpdesk does not know it (any more)")
         if response.status_code in {413, 415}:
             return FileRefused(f"the helpdesk does not take the file ({response.status_code})")
         error = super().error(response)
-        if type(error) is RejectedError:
-            return RejectedError(f"{error}{_what_was_wrong(response)}")
-        return error
+        is_refusal = type(error) is RejectedError
+        return RejectedError(f"{error}{_what_was_wrong(response)}") if is_refusal else error
 
     def _conflict(self, response: httpx.Response) -> ClientError:
         """Tell a closed ticket from a create that is still under way with the same key."""
@@ -227,6 +233,10 @@ def _id(value: Any) -> str:
     if not isinstance(id_, str | int) or isinstance(id_, bool) or id_ == "":
         raise ValueError("an id is a string")
     return str(id_)
+
+
+def _url(value: Any) -> str:
+    return str(value.get("url") or "")
 
 
 def _ticket(value: Any) -> Ticket:
