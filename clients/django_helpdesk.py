@@ -115,6 +115,10 @@ class DjangoHelpdesk(HttpHelpdesk):
         """Ask for one comment."""
         self.call("GET", "/api/followups/", params={"page_size": "1"})
 
+    def ticket_url(self, ticket_id: str) -> str:
+        """Return the ticket's page."""
+        return f"{self._base_url}/tickets/{segment(ticket_id)}/"
+
     def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
         """Search the open tickets for a sender, and write anew the fields that an agent's form blanked."""
         person = (page_id, psid)

@@ -213,6 +213,10 @@ class Helpdesk(ABC):
         """Return the time by the helpdesk's own clock, or None if it is not known."""
         return None
 
+    def ticket_url(self, ticket_id: str) -> str:
+        """Return where agents see a ticket, for people to follow; empty if it is not known."""
+        return ""
+
     @abstractmethod
     def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
         """Return the newest open ticket of a sender. One open ticket a sender rests on this."""

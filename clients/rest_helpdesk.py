@@ -68,6 +68,10 @@ class RestHelpdesk(HttpHelpdesk):
         """Search for a ticket that is not there."""
         self.call("GET", "/tickets", params={"external_id": "ping"})
 
+    def ticket_url(self, ticket_id: str) -> str:
+        """Return what the helpdesk says is the ticket's address."""
+        return _one(_url, self.call("GET", f"/tickets/{segment(ticket_id)}"), "ticket")
+
     def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
         """Return the newest open ticket of a sender."""
         query = {"source": SOURCE, "page_id": page_id, "sender_id": psid, "closed": "false", "limit": "1"}
@@ -166,9 +170,8 @@ class RestHelpdesk(HttpHelpdesk):
         if response.status_code == 409:
             return self._conflict(response)
         error = super().error(response)
-        if type(error) is RejectedError:
-            return RejectedError(f"{error}{_what_was_wrong(response)}")
-        return error
+        is_refusal = type(error) is RejectedError
+        return RejectedError(f"{error}{_what_was_wrong(response)}") if is_refusal else error
 
     def _conflict(self, response: httpx.Response) -> ClientError:
         """Tell a closed ticket from a create that is still under way with the same key."""
@@ -212,6 +215,10 @@ def _id(value: Any) -> str:
     if not isinstance(id_, str | int) or isinstance(id_, bool) or id_ == "":
         raise ValueError("an id is a string")
     return str(id_)
+
+
+def _url(value: Any) -> str:
+    return str(value.get("url") or "")
 
 
 def _ticket(value: Any) -> Ticket:

@@ -1,7 +1,8 @@
 """Acme Desk: the helpdesk of the worked example in docs/adapters.md, as small as one can be. `-m tests.acme`.
 
 It has one search, lists in pages and signed webhooks, but neither idempotency keys nor webhooks that are
-repeated; a new comment's id is in a header; it shows plain text. `/agent/…` is what agents do in its pages.
+repeated; a new comment's id is in a header; it shows plain text. `/agent/…` is what agents do in its pages. A
+ticket is open, closed, or hidden from the API.
 """
 
 import argparse
@@ -60,7 +61,8 @@ class Acme:
         (name, value), *others = request.query_params.items()
         if name not in FIELDS or others:
             raise HTTPException(400)
-        return JSONResponse({"tickets": [one for one in self._tickets.values() if one[name] == value]})
+        found = [one for one in self._tickets.values() if one[name] == value and one["state"] != "hidden"]
+        return JSONResponse({"tickets": found})
 
     async def create(self, request: Request) -> Response:
         self._check(request)
@@ -80,11 +82,13 @@ class Acme:
         by = "agent" if request.url.path.startswith("/agent/") else "api"
         if by == "api":
             self._check(request)
-        ticket, comment = self._ticket(request), self._comment(await request.json(), by)
+        ticket, told = self._ticket(request), await request.json()
+        comment = self._comment(told, by)
+        ticket["state"] = told.get("state", ticket["state"])
         ticket["comments"].append(comment)
-        told = BackgroundTask(self._tell, {"event": "comment.created", "ticket": ticket, "comment": comment})
+        event = {"event": "comment.created", "ticket": ticket, "comment": comment}
         headers = {"Location": f"/api/comments/{comment['id']}"}
-        return JSONResponse({"message": "added"}, 201, headers, background=told)
+        return JSONResponse({"message": "added"}, 201, headers, background=BackgroundTask(self._tell, event))
 
     async def comments(self, request: Request) -> Response:
         self._check(request)
@@ -128,10 +132,12 @@ class Acme:
             raise HTTPException(401)
 
     def _ticket(self, request: Request) -> Json:
-        try:
-            return self._tickets[request.path_params["id"]]
-        except KeyError:
-            raise HTTPException(404) from None
+        ticket = self._tickets.get(request.path_params["id"])
+        if ticket is None:
+            raise HTTPException(404)
+        if ticket["state"] == "hidden" and request.url.path.startswith("/api/"):
+            raise HTTPException(403)
+        return ticket
 
     def _comment(self, told: Json, by: str) -> Json:
         return {

@@ -3,14 +3,16 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from clients.errors import (
+    ClientError,
     FileRefused,
     NotFound,
     RateLimited,
@@ -38,10 +40,13 @@ from connector.conformance.bench import Bench
 from connector.conformance.checks import CHECKS
 from connector.conformance.hands import Hands
 from connector.conformance.receiver import Receiver
-from connector.conformance.suite import Check, Result, judge
+from connector.conformance.suite import Cannot, Check, Result, judge
 from tests.test_conformance import SandboxHands
 from tests.test_sandbox_helpdesk import SECRET, TOKEN, Desk
 
+PAGE = 20
+"""How many comments a page of a listing has here."""
+COUNT = itertools.count()
 BROKEN: dict[str, list[type[RestHelpdesk]]] = {}
 """The check's name, and the adapters that it has to be red for."""
 
@@ -82,6 +87,25 @@ class LetsAnybodyIn(RestHelpdesk):
 class ForgetsWhom(RestHelpdesk):
     def get_ticket(self, ticket_id: str) -> Ticket:
         return dataclasses.replace(super().get_ticket(ticket_id), config=None)
+
+
+@red("a ticket is where it was asked for, and in its customer's name")
+class IgnoresTheDesk(RestHelpdesk):
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        return super().create_ticket(dataclasses.replace(ticket, desk_id="8"), key)
+
+
+@red("a ticket is where it was asked for, and in its customer's name")
+class IgnoresTheCategory(RestHelpdesk):
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        return super().create_ticket(dataclasses.replace(ticket, category_id=None), key)
+
+
+@red("a ticket is where it was asked for, and in its customer's name")
+class IgnoresTheName(RestHelpdesk):
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        requester = dataclasses.replace(ticket.requester, name="Messenger")
+        return super().create_ticket(dataclasses.replace(ticket, requester=requester), key)
 
 
 @red("a ticket needs no category")
@@ -131,7 +155,8 @@ class QuotesNothing(RestHelpdesk):
         return super().ticket_by_external_id(external_id.partition("&")[0])
 
 
-@red("a closed ticket takes no message")
+@red("a closed ticket takes no message", "messages to a merged ticket stand on the one that is left, once")
+@red("a ticket that was merged into another person's takes no message")
 class WritesOnClosedTickets(RestHelpdesk):
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
         with contextlib.suppress(TicketClosed):
@@ -160,6 +185,57 @@ class KnowsNoNotFound(RestHelpdesk):
             return super().get_ticket(ticket_id)
         except NotFound:
             raise RejectedError("no") from None
+
+
+@red("a ticket that the token may not see makes room for a new one")
+class TakesItForAnOutage(RestHelpdesk):
+    def forbidden(self) -> ClientError:
+        return Unavailable("the helpdesk answered 403")
+
+
+@red("a ticket that the token may not see makes room for a new one")
+class TakesItForTheToken(RestHelpdesk):
+    def forbidden(self) -> ClientError:
+        return Unauthorized("the helpdesk does not accept the access token")
+
+
+@red("a ticket that the token may not see makes room for a new one")
+class RemembersTickets(RestHelpdesk):
+    """Finds a ticket from its own memory, whoever may see it."""
+
+    made: ClassVar[dict[str, Ticket]] = {}
+
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        made = super().create_ticket(ticket, key)
+        return self.made.setdefault(ticket.config["sender_id"], made)
+
+    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+        return self.made.get(psid)
+
+
+class FollowsBlindly(RestHelpdesk):
+    """Writes on the newest open ticket where one is closed."""
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        try:
+            return super().add_comment(ticket_id, comment, key)
+        except TicketClosed:
+            newest = self.call("GET", "/tickets", params={"closed": "false", "limit": "1"})["tickets"][0]
+            return super().add_comment(newest["id"], comment, f"{key}:{next(COUNT)}")
+
+
+@red("a ticket that was merged into another person's takes no message")
+class FollowsIntoAnotherPersons(FollowsBlindly):
+    pass
+
+
+@red("messages to a merged ticket stand on the one that is left, once")
+class RepeatsWhatWasMerged(FollowsBlindly):
+    def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
+        return None
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        return super().add_comment(ticket_id, comment, f"{key}:{next(COUNT)}")
 
 
 @red("a comment is found by its external id", "a comment that is added twice is one")
@@ -203,13 +279,30 @@ class CutsTexts(RestHelpdesk):
 
 
 @red("a customer's files are there, byte for byte", "a file that is refused is named, and the text is there")
+@red("a customer's empty file does not hold up its message")
 class SwallowsFiles(RestHelpdesk):
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
         body = comment.body.partition("\n\n")[0]
         return super().add_comment(ticket_id, dataclasses.replace(comment, body=body, attachment_ids=[]), key)
 
 
+@red("a customer's empty file does not hold up its message")
+class FailsForEmptyFiles(RestHelpdesk):
+    def upload(self, file: File, key: str) -> Attachment:
+        if not file.size:
+            raise Unavailable("the helpdesk answered 500")
+        return super().upload(file, key)
+
+
+@red("a customer's text files keep their encoding")
+class Recodes(RestHelpdesk):
+    def upload(self, file: File, key: str) -> Attachment:
+        text = BytesIO(file.stream.read().decode(errors="replace").encode())
+        return super().upload(dataclasses.replace(file, stream=text), key)
+
+
 @red("a customer's files are there, byte for byte", "what is stored ahead is there, byte for byte")
+@red("a customer's text files keep their encoding")
 class ChangesFiles(RestHelpdesk):
     def upload(self, file: File, key: str) -> Attachment:
         text = BytesIO(file.stream.read().replace(b"\r\n", b"\n"))
@@ -283,6 +376,68 @@ class ForgetsFiles(Mishears):
         return changed(event, attachments=())
 
 
+@red("an agent's comment arrives whole")
+class BreaksLines(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return changed(event, body=textwrap.fill(event.comment.body, 80) if event.comment else "")
+
+
+@red("an agent's comment arrives whole")
+class CutsReplies(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return changed(event, body=event.comment.body[:200] if event.comment else "")
+
+
+@red("an agent's reply of files only arrives")
+class NeedsText(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return event if event.comment and event.comment.body.strip() else None
+
+
+@red("an agent's reply of files only arrives")
+class ForgetsTheSecondFile(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return changed(event, attachments=event.comment.attachments[:1] if event.comment else ())
+
+
+@red("an agent's text files keep their encoding")
+class ReadsFilesAsText(RestHelpdesk):
+    @contextlib.contextmanager
+    def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:
+        with super().open_attachment(attachment, max_bytes) as file:
+            text = file.stream.read().decode(errors="replace").replace("\r\n", "\n")
+            yield dataclasses.replace(file, stream=BytesIO(text.encode()))
+
+
+@red("an agent's empty file does not hold up its reply")
+class SkipsEmptyFiles(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        files = event.comment.attachments if event.comment else ()
+        return changed(event, attachments=tuple(one for one in files if one.size))
+
+
+@red("an agent's empty file does not hold up its reply")
+class WaitsForBytes(RestHelpdesk):
+    @contextlib.contextmanager
+    def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:
+        with super().open_attachment(attachment, max_bytes) as file:
+            if not file.size:
+                raise Unavailable("the file is not there yet")
+            yield file
+
+
+@red("an answer that closes its ticket arrives, and says so")
+class TakesItForOpen(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return dataclasses.replace(event, ticket=dataclasses.replace(event.ticket, closed=False))
+
+
+@red("an answer that closes its ticket arrives, and says so")
+class LeavesClosedTicketsOut(Mishears):
+    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        return None if event.ticket.closed else event
+
+
 @red("agents' comments have their order")
 class KnowsNoTime(Mishears):
     def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
@@ -338,6 +493,28 @@ class PollsOtherKeys(Polls):
         return [dataclasses.replace(event, key=f"polled:{event.key}") for event in super().poll(since)]
 
 
+@red("polling finds what stands on the second page")
+class PollsTheNewestPage(Polls):
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        return list(super().poll(since))[-PAGE:]
+
+
+@red("polling finds what stands on the second page")
+class PollsTheOldestPage(Polls):
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        return list(super().poll(since))[:PAGE]
+
+
+@red("a ticket that was merged into another person's takes no message")
+class GivesRepliesToOthers(Polls):
+    """Takes what was on a merged ticket for what is on the one that is left."""
+
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        newest = next(iter(self.call("GET", "/tickets", params={"closed": "false"})["tickets"]))
+        left = Ticket(newest["id"], False, newest["config"] | {"sender_id": "1"})
+        return [dataclasses.replace(event, ticket=left) for event in super().poll(since)]
+
+
 @red("polling finds what was written on a ticket that is closed by now")
 class PollsOpenTickets(Polls):
     def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
@@ -379,6 +556,52 @@ class PollsOnly(RestHelpdesk):
                 told = {"type": "comment.created", "data": {"ticket": ticket, "comment": comment}}
                 if event := _event(told, ""):
                     yield event
+
+
+class LeavesItToConfirm(Polls):
+    """Learns from webhooks, and from polling, no more than that a ticket has a new comment."""
+
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+        event = super().receive(body, headers, secret)
+        return event and _claim(event)
+
+    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+        return map(_claim, super().poll(since))
+
+    def confirm(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        ticket = self.call("GET", f"/tickets/{event.ticket.id}")["ticket"]
+        comments = self.call("GET", f"/tickets/{event.ticket.id}/comments")["comments"]
+        told = next((one for one in comments if event.key == f"comment:{one['id']}"), None)
+        data = {"ticket": ticket, "comment": told}
+        return _event({"type": "comment.created", "data": data}, "") if told else None
+
+
+def _claim(event: HelpdeskEvent) -> HelpdeskEvent:
+    """Return an event with what every comment looks like before it was read."""
+    ticket = dataclasses.replace(event.ticket, config=None)
+    bare = changed(event, body="", author_type="agent", internal=False, attachments=(), config={})
+    return dataclasses.replace(bare, ticket=ticket)
+
+
+class RefusesFilesLate(RestHelpdesk):
+    """Takes files with their comment only, and not all."""
+
+    def upload(self, file: File, key: str) -> Attachment | None:  # type: ignore[override]
+        return None
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        if comment.files:
+            raise FileRefused("the helpdesk does not take files")
+        return super().add_comment(ticket_id, comment, key)
+
+
+class PollsWithALimit(Polls):
+    """Asks to slow down after every few comments."""
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        if next(COUNT) % 5 == 0:
+            raise RateLimited("slow down", retry_after=0.01)
+        return super().add_comment(ticket_id, comment, key)
 
 
 class IsBusyOnce(RestHelpdesk):
@@ -427,7 +650,9 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="module")
 def desk(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     desk = Desk(tmp_path_factory.mktemp("helpdesk") / "db.sqlite", "--webhook-url", receiver.url)
-    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
+    for number in (7, 8):
+        desk.http.put(f"/sandbox/desks/{number}", json={"name": f"Desk {number}"}).raise_for_status()
+    desk.http.put("/sandbox/categories/12", json={"name": "Messenger", "owner": "Ewa"}).raise_for_status()
     yield desk
     desk.stop()
 
@@ -445,10 +670,12 @@ def make(desk: Desk, receiver: Receiver) -> Iterator[Make]:
             return Bench(
                 adapter(http, base_url=url, api_token=TOKEN, webhook_secret=SECRET),
                 "7",
+                "12",
                 hands=hands or SandboxHands(desk.http),
                 receiver=receiver,
                 stranger=adapter(http, base_url=url, api_token="wrong", webhook_secret=SECRET),
                 within=2,
+                page=PAGE,
             )
 
         yield make
@@ -496,12 +723,28 @@ def test_what_the_connector_can_do_without_is_no_failure(
     assert (result.outcome, result.cannot and result.cannot.what) == ("cannot", what)
 
 
-def test_an_adapter_that_polls_properly_passes(make: Make) -> None:
-    assert judged(make(Polls), "polling finds what an agent wrote").outcome == "passed"
+@pytest.mark.parametrize("adapter", [Polls, PollsWithALimit])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "polling finds what an agent wrote",
+        "polling finds what stands on the second page",
+        "a ticket that was merged into another person's takes no message",
+    ],
+)
+def test_an_adapter_that_polls_properly_passes(make: Make, adapter: type[RestHelpdesk], name: str) -> None:
+    assert judged(make(adapter), name).outcome == "passed"
 
 
-def test_an_adapter_that_only_polls_passes(make: Make) -> None:
-    bench = make(PollsOnly)
+class Apart(SandboxHands):
+    """Agents of a helpdesk that merges no tickets."""
+
+    def merge_ticket(self, ticket_id: str, into: str) -> None:
+        raise Cannot("merging tickets", "there are no merged ones to follow")
+
+
+def test_an_adapter_that_only_polls_passes(make: Make, desk: Desk) -> None:
+    bench = make(PollsOnly, Apart(desk.http))
     outcomes = {one.name: judge(one, bench).outcome for one in CHECKS}
     assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {
         "agents' comments can be learnt of",
@@ -509,13 +752,49 @@ def test_an_adapter_that_only_polls_passes(make: Make) -> None:
         "a forged webhook is refused",
         "the helpdesk answers while its webhook is answered",
         "a closed ticket takes an internal comment",
+        "messages to a merged ticket stand on the one that is left, once",
+        "a ticket that was merged into another person's takes no message",
     }
     assert "failed" not in outcomes.values()
 
 
-def test_a_helpdesk_that_refuses_files_as_it_should_passes(make: Make) -> None:
-    result = judged(make(RefusesFiles), "a file that is refused is named, and the text is there")
-    assert result.outcome == "passed"
+def test_an_adapter_that_leaves_the_customer_to_confirm_passes(make: Make) -> None:
+    bench = make(LeavesItToConfirm)
+    outcomes = {one.name: judge(one, bench).outcome for one in CHECKS}
+    assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {
+        "a closed ticket takes an internal comment"
+    }
+
+
+@pytest.mark.parametrize("adapter", [RefusesFiles, RefusesFilesLate])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a file that is refused is named, and the text is there",
+        "a customer's empty file does not hold up its message",
+        "a customer's text files keep their encoding",
+    ],
+)
+def test_a_helpdesk_that_refuses_files_as_it_should_passes(
+    make: Make, adapter: type[RestHelpdesk], name: str
+) -> None:
+    assert judged(make(adapter), name).outcome == "passed"
+
+
+class Slipping(SandboxHands):
+    """Agents of a helpdesk that drops empty files before anybody sees them."""
+
+    def reply_as_agent(
+        self, ticket_id: str, text: str, *, internal: bool = False, files: Sequence[File] = ()
+    ) -> None:
+        super().reply_as_agent(ticket_id, text, internal=internal, files=[one for one in files if one.size])
+
+
+def test_an_empty_file_that_no_agent_sees_is_not_the_adapters_fault(make: Make, desk: Desk) -> None:
+    result = judged(
+        make(RestHelpdesk, Slipping(desk.http)), "an agent's empty file does not hold up its reply"
+    )
+    assert (result.outcome, result.cannot and result.cannot.what) == ("cannot", "empty files of agents")
 
 
 def test_a_helpdesk_that_asks_for_patience_gets_it(make: Make) -> None:

@@ -818,6 +818,17 @@ def test_a_ticket_that_is_not_there_is_no_outage_whatever_its_id(id_: str) -> No
         _adapter_of(lambda _: httpx.Response(404)).get_ticket(id_)
 
 
+def test_a_ticket_that_the_token_may_not_see_is_as_if_it_were_gone() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(403 if "/tickets/" in request.url.path else 200, json={"results": []})
+
+    helpdesk = _adapter_of(answer)
+    with pytest.raises(NotFound):
+        helpdesk.get_ticket("1")
+    with pytest.raises(Unavailable):
+        helpdesk.find_open_ticket(*PERSON)
+
+
 @pytest.mark.parametrize("secret", ["short", "with spaces in between them", "ąęśćżźółń-ąęśćżźółń"])
 def test_a_secret_that_is_no_part_of_an_address_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="16 or more"):

@@ -139,6 +139,23 @@ def test_what_is_not_there_is_404(desk: Desk, operation: str, request_: dict[str
 @pytest.mark.parametrize(
     ("operation", "request_"),
     [
+        ("getTicket", {}),
+        ("findComments", {}),
+        ("createComment", {"key": "hidden", "body": {"comment": COMMENT}}),
+    ],
+)
+def test_a_ticket_that_the_token_may_not_see_is_403(
+    desk: Desk, operation: str, request_: dict[str, Any]
+) -> None:
+    desk.set(forbidden=[OURS]).raise_for_status()
+    status = _ask(desk, operation, ticket_id=OURS, **request_).status_code
+    desk.set(forbidden=[]).raise_for_status()
+    assert status == 403
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
         ("findTickets", {}),
         ("createTicket", {"key": "k", "body": {"ticket": TICKET}}),
         ("getTicket", {"ticket_id": OURS}),

@@ -304,6 +304,47 @@ def test_a_ticket_that_is_not_there_is_no_outage_whatever_its_id(id_: str) -> No
         helpdesk.add_comment(id_, _new_comment("m_1"), "key")
 
 
+def test_a_ticket_that_the_token_may_not_see_is_as_if_it_were_gone() -> None:
+    site = Site(lambda request: httpx.Response(200 if _is_ping(request) else 403, json={"tickets": []}))
+    for call in (
+        lambda: site.helpdesk.get_ticket("42"),
+        lambda: site.helpdesk.comment_by_external_id("42", "m_1"),
+        lambda: site.helpdesk.add_comment("42", _new_comment("m_1"), "key"),
+    ):
+        with pytest.raises(NotFound, match="see the ticket"):
+            call()
+        assert _is_ping(site.requests[-1])
+
+
+def _is_ping(request: httpx.Request) -> bool:
+    return "external_id=ping" in str(request.url)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda helpdesk: helpdesk.ping(),
+        lambda helpdesk: helpdesk.get_ticket("42"),
+        lambda helpdesk: helpdesk.add_comment("42", _new_comment("m_1"), "key"),
+        lambda helpdesk: helpdesk.find_open_ticket(PAGE_A, "1"),
+    ],
+)
+def test_a_token_that_is_forbidden_everything_is_no_ticket_that_is_gone(
+    call: Callable[[RestHelpdesk], object],
+) -> None:
+    with pytest.raises(Unavailable):
+        call(_answering(403, {}))
+
+
+@pytest.mark.parametrize(
+    ("ticket", "address"),
+    [({"url": "https://acme.example.com/tickets/42"}, "https://acme.example.com/tickets/42"), ({}, "")],
+)
+def test_a_ticket_is_where_the_helpdesk_says(ticket: dict[str, str], address: str) -> None:
+    helpdesk = _answering(200, {"ticket": {"id": "42"} | ticket})
+    assert helpdesk.ticket_url("42") == address
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_an_api_that_is_not_there_is_an_outage(status: int) -> None:
     helpdesk = _answering(status, {})

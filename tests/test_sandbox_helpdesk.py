@@ -407,6 +407,41 @@ def test_a_closed_ticket_takes_no_comment(desk: Desk, kind: str) -> None:
     assert desk.bodies(ticket_id) == []
 
 
+def test_an_agent_answers_and_closes_in_one_step(desk: Desk, receiver: Receiver) -> None:
+    desk.set(webhook_url=receiver.url)
+    ticket_id = desk.new_ticket()
+    desk.agent(ticket_id, body="Bye", close=True).raise_for_status()
+    wait_for(lambda: len(receiver.taken) == 2)
+    told = [(event["type"], event["data"]["ticket"]["closed"]) for event in receiver.events()]
+    assert told == [("ticket.closed", True), ("comment.created", True)]
+    assert desk.get(f"tickets/{ticket_id}")["ticket"]["closed"]
+
+
+def test_a_merged_ticket_is_closed_and_its_comments_are_where_it_went(desk: Desk) -> None:
+    merged, left = desk.new_ticket(), desk.new_ticket()
+    desk.comment(merged, external_id="m_1").raise_for_status()
+    desk.http.post(f"/sandbox/tickets/{merged}/merge", json={"into": left}).raise_for_status()
+    assert desk.comment(merged).status_code == 409
+    assert desk.bodies(left) == desk.bodies(merged) == ["More"]
+    assert desk.bodies(merged, external_id="m_1") == ["More"]
+
+
+def test_a_forbidden_ticket_is_not_shown_to_the_token(desk: Desk) -> None:
+    hidden, shown = desk.new_ticket(), desk.new_ticket()
+    desk.set(forbidden=[hidden]).raise_for_status()
+    answers = [
+        desk.http.get(f"/api/v1/tickets/{hidden}"),
+        desk.http.get(f"/api/v1/tickets/{hidden}/comments"),
+        desk.comment(hidden),
+    ]
+    found = [ticket["id"] for ticket in desk.get("tickets", limit=1)["tickets"]]
+    every = {ticket["id"] for ticket in desk.http.get("/sandbox/tickets").json()["tickets"]}
+    desk.set(forbidden=[]).raise_for_status()
+    assert [one.status_code for one in answers] == [403, 403, 403]
+    assert found == [shown]
+    assert {hidden, shown} <= every
+
+
 def test_a_reopened_ticket_takes_comments_again(desk: Desk) -> None:
     ticket_id = desk.new_ticket()
     desk.http.post(f"/sandbox/tickets/{ticket_id}/close").raise_for_status()
@@ -797,7 +832,7 @@ def test_without_a_webhook_url_nothing_waits(desk: Desk) -> None:
 def test_a_wrong_setting_is_422_and_changes_nothing(desk: Desk) -> None:
     assert error(desk.set(webhook_duplicate=2, webhook_url="x")) == (422, "invalid", "webhook_duplicate")
     assert error(desk.set(colour="red")) == (422, "invalid", "colour")
-    assert desk.set().json() == DEFAULTS | {"closed_comments": "refuse"}
+    assert desk.set().json() == DEFAULTS | {"closed_comments": "refuse", "forbidden": []}
 
 
 def test_an_agent_has_one_id_however_often_they_write(desk: Desk) -> None:

@@ -14,8 +14,9 @@ from clients.adapters import AdapterError, check_options, find_adapter
 from clients.helpdesk import Attachment, Helpdesk
 from clients.http import HttpClient
 from clients.media import File
-from connector.conformance.hands import Hands, Shown
+from connector.conformance.hands import Filed, Hands, Shown
 from connector.conformance.receiver import Receiver
+from connector.conformance.suite import Cannot
 from connector.conformance.testing import HelpdeskConformance
 from sandbox.stack import Process, free_port, until
 
@@ -65,6 +66,20 @@ class Staff(Hands):
         stored = [self._ask("POST", "/api/files", files=part)["file"]["id"] for part in parts]
         comment = {"text": text, "private": internal, "files": stored}
         self._ask("POST", f"/agent/tickets/{ticket_id}/comments", json=comment)
+
+    def reply_and_close(self, ticket_id: str, text: str) -> None:
+        comment = {"text": text, "state": "closed"}
+        self._ask("POST", f"/agent/tickets/{ticket_id}/comments", json=comment)
+
+    def merge_ticket(self, ticket_id: str, into: str) -> None:
+        raise Cannot("merging tickets", "there are no merged ones to follow")
+
+    def forbid_ticket(self, ticket_id: str) -> None:
+        self._ask("POST", f"/agent/tickets/{ticket_id}/state", json={"state": "hidden"})
+
+    def read_ticket(self, ticket_id: str) -> Filed:
+        ticket = self._ask("GET", f"/api/tickets/{ticket_id}")["ticket"]
+        return Filed(ticket["inbox"], None, ticket["comments"][0]["author"])
 
     def read_comments(self, ticket_id: str) -> list[Shown]:
         comments = self._ask("GET", f"/api/tickets/{ticket_id}")["ticket"]["comments"]

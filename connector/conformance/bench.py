@@ -1,13 +1,14 @@
 """What the checks work with: tickets and comments as the connector makes them, and what an agent answers."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from clients.errors import FileRefused
+from clients.errors import ClientError, FileRefused, NotFound, TicketClosed
 from clients.helpdesk import (
     SOURCE,
     Attachment,
@@ -22,11 +23,15 @@ from clients.helpdesk import (
     WebhookNotUnderstood,
 )
 from clients.media import File
+from clients.rest_helpdesk import RestHelpdesk
 from clients.text import link, to_markdown, to_plain_text
+from connector.conformance import rest
+from connector.conformance.exchanges import Exchange
 from connector.conformance.hands import Hands
 from connector.conformance.receiver import Delivered, Receiver
 from connector.conformance.samples import Content, Sender, a_sender, an_id
-from connector.conformance.suite import Failed, NotChecked
+from connector.conformance.suite import BROKEN, SHOWN, Failed, NotChecked, Result, expect
+from tasks.accept import goes_out
 
 T = TypeVar("T")
 
@@ -35,19 +40,23 @@ MAX_BYTES = 25 * 2**20
 LOOK_EVERY = 0.05
 """How often the deliveries are looked through, in seconds."""
 POLL_EVERY = 1.0
+CLOCKS = timedelta(minutes=1)
+"""How far the helpdesk's clock may be off."""
 
 
 @dataclass(frozen=True)
 class Answered:
     """An agent's comment: between when and when it was written, its event, and the webhook that brought that.
 
-    `delivered` is None for an event that was found by polling.
+    `came` is the event as it came, `event` what the connector relays: that, or what `confirm` read where the
+    ticket came without its `config`. `delivered` is None for an event that was found by polling.
     """
 
     ticket: Ticket
     sender: Sender
     asked_at: datetime
     arrived_at: datetime
+    came: HelpdeskEvent
     event: HelpdeskEvent
     delivered: Delivered | None
 
@@ -56,8 +65,9 @@ class Answered:
 class Bench:
     """A helpdesk to check. `stranger` is the same one, called with a wrong token.
 
-    `within` is how long an agent's comment may take to arrive, in seconds. `kept` is what several checks
-    share, such as an agent's answer: a person is not asked twice.
+    `within` is how long an agent's comment may take to arrive, in seconds, and `page` how many comments a
+    page of the helpdesk's listing may have. `exchanges` are the calls, if they are recorded. `kept` is what
+    several checks share, such as an agent's answer: a person is not asked twice.
     """
 
     helpdesk: Helpdesk
@@ -67,7 +77,12 @@ class Bench:
     receiver: Receiver | None = None
     stranger: Helpdesk | None = None
     within: float = 15.0
+    page: int = 100
+    exchanges: deque[Exchange] = field(default_factory=deque)
     kept: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.kept.setdefault("heard from", len(self.receiver.delivered) if self.receiver else 0)
 
     @property
     def made(self) -> list[str]:
@@ -86,6 +101,37 @@ class Bench:
             raise self.kept[name]
         made: T = self.kept[name]
         return made
+
+    # --- What is told of a check that failed. -----------------------------------------------------------
+
+    @property
+    def serves_our_api(self) -> bool:
+        """Tell whether the helpdesk serves our API, so that nobody there reads Python."""
+        return type(self.helpdesk) is RestHelpdesk
+
+    def said(self, error: Exception) -> str:
+        """Say what was raised: to who wrote the adapter, with its class."""
+        is_own = self.serves_our_api and isinstance(error, ClientError)
+        return str(error) if is_own else f"{type(error).__name__}: {error}"
+
+    def with_evidence(self, result: Result, made: Sequence[str]) -> Result:
+        """Add what was asked and answered, what was expected, and where to look."""
+        last = tuple(self.exchanges)[-SHOWN:]
+        if not self.serves_our_api:
+            return replace(result, exchanges=tuple(("", one) for one in last), tickets=self._addresses(made))
+        operations = tuple((rest.name_of(one), one) for one in last)
+        expected = rest.expected_of(last) if result.mend == BROKEN else result.check.api
+        named = dict.fromkeys([*filter(None, map(rest.ticket_of, last)), *made])
+        return replace(result, exchanges=operations, expected=expected, tickets=self._addresses(list(named)))
+
+    def _addresses(self, tickets: Sequence[str]) -> tuple[str, ...]:
+        return tuple(filter(None, map(self.address, tickets[-SHOWN:])))
+
+    def address(self, ticket_id: str) -> str:
+        """Return where a person sees a ticket; empty if that is not known."""
+        with suppress(ClientError):
+            return self.helpdesk.ticket_url(ticket_id)
+        return ""
 
     # --- What the connector does. -----------------------------------------------------------------------
 
@@ -146,6 +192,35 @@ class Bench:
             ticket_id, comment, key or f"facebook:conformance:{comment.external_id}"
         )
 
+    def message(self, ticket_id: str, text: str, files: Sequence[Content]) -> str:
+        """Add a comment with files as the connector does: without those that are refused only there."""
+        comment = self.new_comment(text, files=files)
+        try:
+            return self.comment(ticket_id, comment)
+        except FileRefused as error:
+            names = ", ".join(content.filename for content in files)
+            without = self.new_comment(f"{text} ({names}: {error})", external_id=comment.external_id)
+            return self.comment(ticket_id, without, f"facebook:conformance:{an_id()}:without")
+
+    def put(self, ticket_id: str, comment: NewComment, sender: Sender) -> str:
+        """Add a comment as the connector does: look, add, and if the ticket takes none, find or open another.
+
+        Return the ticket that took it.
+        """
+        with suppress(NotFound):
+            if self.helpdesk.comment_by_external_id(ticket_id, comment.external_id):
+                return ticket_id
+        with suppress(TicketClosed, NotFound):
+            self.comment(ticket_id, comment)
+            return ticket_id
+        found = self.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+        if found is None:
+            new = self.new_ticket(sender=sender, external_id=comment.external_id)
+            return self.create(replace(new, body=comment.body)).id
+        expect(found.id != ticket_id, f"ticket {ticket_id} takes no comment, and is found as open")
+        self.comment(found.id, comment, f"facebook:conformance:{comment.external_id}:after:{ticket_id}")
+        return found.id
+
     def _with_files(self, text: str, files: Sequence[Content]) -> tuple[str, list[str], list[File]]:
         """Send files ahead if the helpdesk takes them so; name those that it refuses."""
         paragraphs, ids, open_files = [to_markdown(text)], [], []
@@ -180,9 +255,16 @@ class Bench:
         """Tell whether the adapter polls."""
         return type(self.helpdesk).poll is not Helpdesk.poll
 
-    def confirmed(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        """Return an event as the connector relays it: with its ticket, and confirmed where it has to be."""
-        return event if event.ticket.config is not None else self.helpdesk.confirm(event)
+    def relayed(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        """Return an event as the connector relays it: where its ticket has no `config`, as confirmed.
+
+        What does not go out is not asked for. None is an event that the helpdesk does not have (yet).
+        """
+        if event.ticket.config is not None or not goes_out(event):
+            return event
+        with suppress(NotFound):
+            return self.helpdesk.confirm(event)
+        return None
 
     def answer(
         self,
@@ -190,21 +272,23 @@ class Bench:
         sender: Sender,
         text: str,
         *,
-        internal: bool = False,
         files: Sequence[Content] = (),
+        closing: bool = False,
     ) -> Answered:
-        """Have an agent comment, and wait until it arrives. `text` is known by its first word."""
-        if not (self.receiver and self.has_webhooks) and not self.has_poll:
+        """Have an agent reply, and wait until it arrives: it is known by its first word, or first file."""
+        if not self._listens and not self.has_poll:
             raise NotChecked("the helpdesk's webhooks lead nowhere")
         asked_at = datetime.now(UTC)
-        self.hands.reply_as_agent(
-            ticket.id, text, internal=internal, files=[content.open() for content in files]
-        )
-        word, ends = text.split(maxsplit=1)[0], time.monotonic() + self.within
+        if closing:
+            self.hands.reply_and_close(ticket.id, text)
+        else:
+            self.hands.reply_as_agent(ticket.id, text, files=[content.open() for content in files])
+        name = text.split(maxsplit=1)[0] if text else files[0].filename
+        ends = time.monotonic() + self.within
         while time.monotonic() < ends:
-            for event, delivered in self.events(asked_at):
-                if event.comment and word in event.comment.body:
-                    return Answered(ticket, sender, asked_at, datetime.now(UTC), event, delivered)
+            for came, event, delivered in self.events(asked_at):
+                if names(event, name):
+                    return Answered(ticket, sender, asked_at, datetime.now(UTC), came, event, delivered)
             time.sleep(LOOK_EVERY if self._listens else POLL_EVERY)  # polling is one of the two ways checked
         late = f"did not arrive within {self.within:.0f} s"
         raise Failed(f"an agent's comment on ticket {ticket.id} {late}{self._came()}")
@@ -233,20 +317,45 @@ class Bench:
     def _listens(self) -> bool:
         return self.receiver is not None and self.has_webhooks
 
-    def events(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, Delivered | None]]:
-        """Return what webhooks told so far, with them; or else what polling tells."""
-        if not (self.receiver and self.has_webhooks):
-            yield from ((event, None) for event in self.helpdesk.poll(since))
-            return
-        for delivered in tuple(self.receiver.delivered):
-            if event := self.read(delivered):
-                yield event, delivered
+    def events(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, HelpdeskEvent, Delivered | None]]:
+        """Return what webhooks told so far, or else what polling tells.
+
+        Each as it came, as it is relayed, and with its webhook.
+        """
+        for came, delivered in self._heard() if self._listens else self._polled(since):
+            if event := self._relayed_once(came):
+                yield came, event, delivered
+
+    def _relayed_once(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        """Return an event as it is relayed, without asking again: it is looked at many times a second."""
+        known: dict[str, HelpdeskEvent] = self.kept.setdefault("relayed", {})
+        if event.key not in known and (relayed := self.relayed(event)):
+            known[event.key] = relayed
+        return known.get(event.key)
+
+    def _polled(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, None]]:
+        yield from ((event, None) for event in self.helpdesk.poll(since))
+
+    def _heard(self) -> Iterator[tuple[HelpdeskEvent, Delivered]]:
+        """Read each webhook once, as there may be hundreds: those that came since the first check."""
+        known: list[HelpdeskEvent | None] = self.kept.setdefault("heard", [])
+        delivered = self.receiver.delivered[self.kept["heard from"] :] if self.receiver else []
+        known += map(self.read, delivered[len(known) :])
+        yield from ((event, one) for event, one in zip(known, delivered, strict=False) if event)
 
     def read(self, delivered: Delivered) -> HelpdeskEvent | None:
         """Read a webhook as the connector's door does; None for one that is refused, too."""
         with suppress(InvalidWebhook, WebhookNotUnderstood):
             return self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret)
         return None
+
+
+def names(event: HelpdeskEvent, name: str) -> bool:
+    """Tell whether a comment has a word, or a file of that name."""
+    comment = event.comment
+    return comment is not None and (
+        name in comment.body or any(one.filename == name for one in comment.attachments)
+    )
 
 
 def plain(event: HelpdeskEvent) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
@@ -12,8 +13,9 @@ from clients.http import HttpClient
 from connector.conformance import report
 from connector.conformance.bench import Bench
 from connector.conformance.checks import CHECKS
+from connector.conformance.exchanges import recorded
 from connector.conformance.hands import Hands
-from connector.conformance.person import PATIENCE, Person
+from connector.conformance.person import PATIENCE, Files, Person
 from connector.conformance.receiver import Receiver
 from connector.conformance.suite import run
 from connector.settings import Settings
@@ -55,16 +57,18 @@ def _bench(
     settings: Settings, http: HttpClient, desk: str, category: str | None, *, hands: bool
 ) -> Iterator[Bench]:
     helpdesk, stranger = _adapter(settings, http), _adapter(settings, http, api_token="wrong-token")  # noqa: S106 - it is meant to be none
+    bench = Bench(helpdesk, desk, category, Hands(), stranger=stranger, exchanges=recorded(http))
     if not hands:
-        yield Bench(helpdesk, desk, category, Hands(), stranger=stranger)
+        yield bench
         return
-    with Receiver(settings.host, settings.port) as receiver:
+    with Receiver(settings.host, settings.port) as receiver, Files() as files:
         click.echo(
             f"The helpdesk's webhooks are taken at {receiver.url}, where the connector takes them as well: "
             "stop it meanwhile. You will be asked to do a few things as an agent.",
             err=True,
         )
-        yield Bench(helpdesk, desk, category, Person(), receiver, stranger, within=PATIENCE)
+        person = Person(files, bench.address)
+        yield replace(bench, hands=person, receiver=receiver, within=PATIENCE)
 
 
 def _adapter(settings: Settings, http: HttpClient, **changes: str) -> Helpdesk:

@@ -13,6 +13,10 @@ from connector.conformance.tickets import LOOKS_FIRST
     "a comment is found by its external id",
     promise="nothing is doubled",
     mend="comment_by_external_id has to find what add_comment just made, by the whole id, on its ticket.",
+    api=(
+        "findComments with external_id finds the comment that was created with it, by the whole "
+        "id, on its ticket only."
+    ),
 )
 def comment_is_found_by_external_id(bench: Bench) -> None:
     """When adding a comment timed out, or a worker died in it, this tells whether it had worked."""
@@ -32,6 +36,10 @@ def comment_is_found_by_external_id(bench: Bench) -> None:
     "a comment that is added twice is one",
     promise="nothing is doubled",
     mend="Honour the key, or make comment_by_external_id find what is there.",
+    api=(
+        "createComment answers a repeat with its Idempotency-Key with the first comment; or "
+        "findComments finds it by external_id."
+    ),
 )
 def same_key_makes_one_comment(bench: Bench) -> None:
     """A comment that is added again with its key, as after an answer that got lost, makes no second one."""
@@ -47,6 +55,7 @@ def same_key_makes_one_comment(bench: Bench) -> None:
     "comments stand in their order",
     promise="order is kept",
     mend="Show comments in the order in which they were added, or by created_at.",
+    api="agents see comments in the order in which createComment added them, or by created_at.",
 )
 def comments_stand_in_order(bench: Bench) -> None:
     """An agent reads a conversation as it was written."""
@@ -65,6 +74,7 @@ def comments_stand_in_order(bench: Bench) -> None:
     "internal comments stay internal",
     promise="only what an agent says publicly goes out",
     mend="Write them so that the customer never sees them; where the helpdesk cannot, leave them out.",
+    api='a comment with "internal": true is shown to agents only.',
 )
 def internal_comments_stay_internal(bench: Bench) -> None:
     """What the connector tells agents is not for customers, who may read their tickets in a portal."""
@@ -90,6 +100,7 @@ def internal_comments_stay_internal(bench: Bench) -> None:
     "what became of a reply is taken",
     promise="everything is shown",
     mend="show_delivery has to take the id of any comment; one that shows nothing returns.",
+    api="changeComment answers 200 to a config.delivery, and keeps it.",
 )
 def delivery_is_taken(bench: Bench) -> None:
     """The agent sees in the comment whether it reached the customer."""

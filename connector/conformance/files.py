@@ -19,6 +19,12 @@ PHOTO = Content(
 PAPER = Content(
     "отчет (1) & co.pdf", "application/pdf", b"%PDF-1.4\n" + bytes(range(256)) * 64 + b"\n%%EOF\n"
 )
+_PANGRAM = "Zażółć gęślą jaźń.\r\nPchnąć w tę łódź jeża.\r\n"
+TEXT_FILES = (
+    Content("windows-1250.txt", "text/plain", _PANGRAM.encode("cp1250")),
+    Content("utf-16.txt", "text/plain", _PANGRAM.encode("utf-16")),  # it begins with a byte order mark
+)
+EMPTY = Content("empty.txt", "text/plain", b"")
 UNUSUAL = (
     Content("clip.mp4", "video/mp4", b"\0\0\0\x18ftypmp42" + bytes(64)),
     Content("setup.exe", "application/x-msdownload", b"MZ" + bytes(64)),
@@ -29,6 +35,10 @@ UNUSUAL = (
     "a customer's files are there, byte for byte",
     promise="everything is shown",
     mend="Store names and bytes as they come; open_attachment has to fetch what upload or files stored.",
+    api=(
+        "uploadAttachment keeps name and bytes; attachment_ids puts the files on their ticket or "
+        "comment, and getFile answers them."
+    ),
 )
 def files_are_identical(bench: Bench) -> None:
     """A customer's pictures and papers are on the ticket, under their names."""
@@ -56,6 +66,7 @@ def _expect_files(bench: Bench, attachments: Sequence[Attachment], files: Sequen
     "what is stored ahead is there, byte for byte",
     promise="everything is shown",
     mend="open_attachment has to fetch what upload returned; its url has to be whole.",
+    api="uploadAttachment answers the whole url at which getFile answers the same bytes to the token.",
 )
 def uploads_are_identical(bench: Bench) -> None:
     """Files are stored once, however often the message that shows them is tried."""
@@ -74,27 +85,58 @@ def uploads_are_identical(bench: Bench) -> None:
     "a file that is refused is named, and the text is there",
     promise="everything is shown",
     mend="Raise FileRefused from upload; or add the comment without the file, and name the file in it.",
+    api="uploadAttachment answers 413 or 415 (any 4xx will do) to a file that it does not take.",
 )
 def refused_files_are_named(bench: Bench) -> None:
     """A message is never lost for its file."""
     for content in UNUSUAL:
-        word, ticket = a_word(), bench.open_ticket()
-        bench.comment(ticket.id, bench.new_comment(word, files=[content]))
-        if bench.hands.confirm(
-            ticket.id, f"It shows {word} once, and there {content.filename}, or its name."
-        ):
-            continue
-        shown = [one for one in bench.hands.read_comments(ticket.id) if word in one.text]
-        expect(shown, f"a message with {content.filename} is not there")
-        expect(len(shown) == 1, f"a message with {content.filename} is there {len(shown)} times")
-        there = any(one.filename == content.filename for one in shown[0].attachments)
-        expect(there or content.filename in shown[0].text, f"{content.filename} is not there, and not named")
+        _expect_there_or_named(bench, content)
+
+
+def _expect_there_or_named(bench: Bench, content: Content) -> None:
+    """Put a message with a file on a ticket: the file is there as it was, or it is named."""
+    word, ticket = a_word(), bench.open_ticket()
+    bench.message(ticket.id, word, [content])
+    size = f"{content.filename} ({len(content.data)} bytes), or its name"
+    if bench.hands.confirm(ticket.id, f"It shows {word} once, and there {size}."):
+        return
+    shown = [one for one in bench.hands.read_comments(ticket.id) if word in one.text]
+    expect(shown, f"a message with {content.filename} is not there")
+    expect(len(shown) == 1, f"a message with {content.filename} is there {len(shown)} times")
+    there = [one for one in shown[0].attachments if one.filename == content.filename]
+    expect(there or content.filename in shown[0].text, f"{content.filename} is not there, and not named")
+    for attachment in there:
+        expect(bench.bytes_of(attachment) == content.data, f"{content.filename} was changed")
+
+
+@check(
+    "a customer's empty file does not hold up its message",
+    promise="nothing is lost",
+    mend="Store it, or raise FileRefused: from upload, or from the call that brings it in files.",
+    api="uploadAttachment takes a file of 0 bytes, or answers 422 (any 4xx will do).",
+)
+def empty_file_holds_up_nothing(bench: Bench) -> None:
+    """The text beside an empty file arrives, and the file is there or named."""
+    _expect_there_or_named(bench, EMPTY)
+
+
+@check(
+    "a customer's text files keep their encoding",
+    promise="everything is shown",
+    mend="Store files as bytes: no recoding, no other line ends, no lost byte order mark.",
+    api="uploadAttachment keeps text files byte for byte, and getFile answers them so.",
+)
+def text_files_are_identical(bench: Bench) -> None:
+    """A text file in an old encoding opens at the agent's as it did at the customer's."""
+    for content in TEXT_FILES:
+        _expect_there_or_named(bench, content)
 
 
 @check(
     "a file that is too large is refused",
     promise="nothing is lost",
     mend="Raise FileRefused from open_attachment beyond max_bytes (clients.media.spool).",
+    api="getFile answers all bytes of a file.",
 )
 def large_files_are_refused(bench: Bench) -> None:
     """A file larger than Messenger takes is told to the agent, and the rest of the reply goes out."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from connector.conformance.exchanges import Exchange
 from connector.conformance.suite import Result
 
 MARKS = {"passed": "passed", "failed": "FAILED", "cannot": "cannot", "not checked": "not checked"}
@@ -13,13 +14,23 @@ def line(result: Result) -> str:
     said = f"{MARKS[result.outcome]:<12} {result.check.name}"
     if result.outcome == "passed":
         return said
-    more = [result.detail]
-    if result.outcome == "failed":
-        more += [
-            f"Why it matters: {result.check.promise}. {result.check.proves}",
-            f"To mend it: {result.mend}",
-        ]
+    more = reasons(result) if result.outcome == "failed" else [result.detail]
     return "\n".join([said, *(f"{'':<13}{text}" for text in more)])
+
+
+def reasons(result: Result) -> list[str]:
+    """Return what was seen of a check that failed, why it matters, and what to do: a line for each."""
+    lines = [result.detail, *(_exchange(operation, one) for operation, one in result.exchanges)]
+    lines += [f"Ticket: {address}" for address in result.tickets]
+    lines.append(f"Why it matters: {result.check.promise}. {result.check.proves}")
+    lines.append(f"Expected: {result.expected}" if result.expected else f"To mend it: {result.mend}")
+    return lines
+
+
+def _exchange(operation: str, exchange: Exchange) -> str:
+    asked = f"{exchange.method} {exchange.path}"
+    came = f"{exchange.status or 'no answer'} {exchange.body}".rstrip()
+    return f"{operation}: {asked} → {came}".removeprefix(": ")
 
 
 def cannot_of(results: Sequence[Result], declared: dict[str, str]) -> dict[str, str]:
@@ -50,8 +61,8 @@ def as_json(results: Sequence[Result], cannot: dict[str, str], tickets: Sequence
     }
 
 
-def _check(result: Result) -> dict[str, str]:
-    told = {
+def _check(result: Result) -> dict[str, Any]:
+    told: dict[str, Any] = {
         "name": result.check.name,
         "outcome": result.outcome,
         "promise": result.check.promise,
@@ -60,5 +71,17 @@ def _check(result: Result) -> dict[str, str]:
     if result.detail:
         told["detail"] = result.detail
     if result.outcome == "failed":
-        told["mend"] = result.mend
+        told |= {"expected": result.expected} if result.expected else {"mend": result.mend}
+        told["exchanges"] = [_as_json(operation, one) for operation, one in result.exchanges]
+        told["addresses"] = list(result.tickets)
     return told
+
+
+def _as_json(operation: str, exchange: Exchange) -> dict[str, Any]:
+    told = {"operation": operation} if operation else {}
+    return told | {
+        "method": exchange.method,
+        "path": exchange.path,
+        "status": exchange.status,
+        "body": exchange.body,
+    }

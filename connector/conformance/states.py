@@ -1,12 +1,15 @@
-"""Checks of tickets that are closed, opened again, or not there."""
+"""Checks of tickets that are closed, opened again, merged, hidden, or not there."""
 
 import contextlib
+from datetime import UTC, datetime
 
-from clients.errors import NotFound, TicketClosed
+from clients.errors import ClientError, NotFound, RateLimited, TicketClosed
+from clients.events import Thread
 from clients.helpdesk import NewTicket
-from connector.conformance.bench import Bench
-from connector.conformance.samples import Sender, a_sender, an_id
+from connector.conformance.bench import CLOCKS, Bench, names
+from connector.conformance.samples import Sender, a_sender, a_word, an_id
 from connector.conformance.suite import Cannot, Failed, check, expect
+from tasks.accept import goes_out, person_of
 
 UNKNOWN = ("999999999", "no-such-ticket")
 
@@ -15,6 +18,10 @@ UNKNOWN = ("999999999", "no-such-ticket")
     "a closed ticket takes no message",
     promise="nothing is lost",
     mend="Raise TicketClosed from add_comment, whatever the helpdesk itself would allow.",
+    api=(
+        'createComment answers 409 {"error": {"code": "ticket_closed", …}} on a closed ticket, '
+        'and getTicket says "closed": true.'
+    ),
 )
 def closed_ticket_takes_no_message(bench: Bench) -> None:
     """A message that arrives on a closed ticket would be seen by nobody: it has to open a new one."""
@@ -31,6 +38,7 @@ def closed_ticket_takes_no_message(bench: Bench) -> None:
     "a closed ticket takes an internal comment",
     promise="everything is shown",
     mend="Let internal comments onto closed tickets; where the helpdesk cannot, raise TicketClosed.",
+    api='createComment with "internal": true answers 201 on a closed ticket, or 409 ticket_closed.',
 )
 def closed_ticket_takes_an_internal_comment(bench: Bench) -> None:
     """A reply that failed is told to agents, although its ticket was closed with it."""
@@ -46,6 +54,7 @@ def closed_ticket_takes_an_internal_comment(bench: Bench) -> None:
     "a closed ticket is not found as open",
     promise="one open ticket a sender",
     mend="find_open_ticket has to look at the state of the ticket at this moment.",
+    api="findTickets with closed=false leaves out a ticket from the moment in which it was closed.",
 )
 def closed_ticket_is_not_found_as_open(bench: Bench) -> None:
     """After a ticket was closed, the sender's next message makes a new one, to which the later ones go."""
@@ -62,6 +71,7 @@ def closed_ticket_is_not_found_as_open(bench: Bench) -> None:
     "a closed ticket is found by its external id",
     promise="nothing is doubled",
     mend="ticket_by_external_id has to search the closed tickets as well.",
+    api="findTickets with external_id alone finds closed tickets, too.",
 )
 def closed_ticket_is_found_by_external_id(bench: Bench) -> None:
     """An agent may close a ticket before the connector could look whether its create worked."""
@@ -74,6 +84,10 @@ def closed_ticket_is_found_by_external_id(bench: Bench) -> None:
     "a ticket that is opened again takes messages",
     promise="one open ticket a sender",
     mend="Every state in which agents see the ticket among their work counts as open.",
+    api=(
+        "findTickets with closed=false finds a ticket that was opened again, and createComment "
+        "answers 201 there."
+    ),
 )
 def reopened_ticket_is_found(bench: Bench) -> None:
     """After an agent opened a ticket again, the sender's messages go there."""
@@ -90,6 +104,7 @@ def reopened_ticket_is_found(bench: Bench) -> None:
     "what does not exist is not found",
     promise="nothing is lost",
     mend="Raise NotFound for a ticket that does not exist (404).",
+    api="getTicket and createComment answer 404 for a ticket that does not exist, whatever its id is.",
 )
 def unknown_is_not_found(bench: Bench) -> None:
     """A ticket that was deleted does not stop its sender's messages: they open a new one."""
@@ -103,13 +118,100 @@ def unknown_is_not_found(bench: Bench) -> None:
             except NotFound:
                 continue
             except Exception as error:
-                raise Failed(f"ticket {ticket_id} gave {type(error).__name__}: {error}") from error
+                raise Failed(f"ticket {ticket_id} does not exist, and gave: {bench.said(error)}") from error
             raise Failed(f"ticket {ticket_id} does not exist, and was found")
         with contextlib.suppress(NotFound):
             expect(
                 bench.helpdesk.comment_by_external_id(ticket_id, an_id()) is None,
                 f"a comment of ticket {ticket_id} was found, which does not exist",
             )
+
+
+@check(
+    "a ticket that the token may not see makes room for a new one",
+    promise="nothing is lost",
+    mend=(
+        "Raise NotFound for a ticket that is forbidden (403; see HttpHelpdesk.forbidden), and do not find it "
+        "as open. A ping that is forbidden stays an error that can pass."
+    ),
+    api=(
+        "createComment and getTicket answer 403 or 404 for a ticket that the token may not see, findTickets "
+        "leaves it out, and answers 200 for the external_id ping meanwhile."
+    ),
+)
+def forbidden_ticket_makes_room(bench: Bench) -> None:
+    """A ticket that agents moved out of the connector's sight stops neither its sender nor any other page."""
+    sender = a_sender()
+    ticket = bench.open_ticket(sender=sender)
+    bench.hands.forbid_ticket(ticket.id)
+    try:
+        taken = bench.put(ticket.id, bench.new_comment("Is anybody there?"), sender)
+    except RateLimited:
+        raise
+    except ClientError as error:
+        raise Failed(f"ticket {ticket.id}, which is hidden, gave: {bench.said(error)}") from error
+    expect(taken != ticket.id, f"ticket {ticket.id} took a comment, though it is hidden")
+    bench.helpdesk.ping()
+    found = bench.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    expect(found and found.id == taken, f"ticket {taken} is open, and {found and found.id} was found")
+
+
+@check(
+    "messages to a merged ticket stand on the one that is left, once",
+    promise="nothing is lost",
+    mend=(
+        "add_comment, comment_by_external_id and get_ticket have to go on with the ticket that a merged one "
+        "went into; or raise TicketClosed from add_comment, so that find_open_ticket finds what is left."
+    ),
+    api=(
+        "createComment answers 409 ticket_closed on a ticket that was merged into another of its sender, "
+        "findTickets finds the one that is left, and findComments of the merged one what went there."
+    ),
+)
+def merged_ticket_is_followed(bench: Bench) -> None:
+    """After agents merged a sender's tickets nothing is written where nobody looks, and nothing twice."""
+    sender = a_sender()
+    merged, left = (bench.open_ticket(sender=sender) for _ in range(2))
+    words = [a_word(), a_word()]
+    before, after = (bench.new_comment(word) for word in words)
+    bench.comment(merged.id, before)
+    bench.hands.merge_ticket(merged.id, left.id)
+    for comment in (before, after):  # the first is tried again, as after an answer that got lost
+        bench.put(merged.id, comment, sender)
+    found = bench.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    expect(found and found.id == left.id, f"ticket {left.id} is left, and {found and found.id} was found")
+    if bench.hands.confirm(left.id, f"It shows {words[0]} and {words[1]}, each once."):
+        return
+    shown = [one.text for one in bench.hands.read_comments(left.id)]
+    counts = [sum(word in text for text in shown) for word in words]
+    said = f"of two messages, one before the merge and one after, ticket {left.id} shows {counts}"
+    expect(counts == [1, 1], said)
+
+
+@check(
+    "a ticket that was merged into another person's takes no message",
+    promise="only what an agent says publicly goes out",
+    mend=(
+        "Where the ticket that is left is another sender's, raise TicketClosed from add_comment; poll and "
+        "confirm may not give the replies that the merge brought to that other sender."
+    ),
+    api="createComment answers 409 ticket_closed on a ticket that was merged into another sender's.",
+)
+def merged_into_another_persons(bench: Bench) -> None:
+    """What one person wrote is not answered to another, whatever agents merge."""
+    mine, theirs = a_sender(), a_sender()
+    merged, left = bench.open_ticket(sender=mine), bench.open_ticket(sender=theirs)
+    word, began = a_word(), datetime.now(UTC)
+    if bench.has_poll:
+        bench.answer(merged, mine, f"{word} before the merge")
+    bench.hands.merge_ticket(merged.id, left.id)
+    taken = bench.put(merged.id, bench.new_comment("Is anybody there?"), mine)
+    said = f"ticket {merged.id} was merged into {left.id}, which is another person's, and"
+    expect(taken not in {merged.id, left.id}, f"{said} a message to it was taken")
+    for event in map(bench.relayed, bench.helpdesk.poll(began - CLOCKS)):
+        if event and goes_out(event) and names(event, word):
+            person = person_of(event.ticket)
+            expect(person == Thread(mine.page_id, mine.psid), f"{said} a reply on it would go to {person}")
 
 
 def _closed(bench: Bench) -> tuple[str, Sender, NewTicket]:

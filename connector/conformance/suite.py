@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from clients.errors import RetryableError, Unauthorized
+from connector.conformance.exchanges import Exchange
 
 if TYPE_CHECKING:
     from connector.conformance.bench import Bench
 
 AGAIN_AFTER, LONGEST_WAIT = 1.0, 120.0
 """How long is waited when the helpdesk asks for patience, in seconds: if it does not say, and at most."""
+SHOWN = 3
+"""How many exchanges stand beside a check that failed."""
+BROKEN = "This call has to work; see its error."
 Promise = Literal[
     "nothing is lost",
     "nothing is doubled",
@@ -42,13 +46,17 @@ class Cannot(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a helpdesk has to hold: `proves` says why, `mend` what to do if it does not."""
+    """One thing that a helpdesk has to hold: `proves` says why, `mend` what to do if it does not.
+
+    `api` says what is expected of a helpdesk that serves our API, in the words of its document.
+    """
 
     name: str
     promise: Promise
     proves: str
     mend: str
     run: Callable[["Bench"], None]
+    api: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -56,23 +64,32 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a check. `detail` says what was seen, or why there is nothing to see."""
+    """What came of a check. `detail` says what was seen, or why there is nothing to see.
+
+    Of one that failed, `expected` is what a helpdesk that serves our API should have answered, `exchanges`
+    are the last calls, each with its operation in that API, and `tickets` the addresses of its tickets.
+    """
 
     check: Check
     outcome: Literal["passed", "failed", "cannot", "not checked"]
     detail: str = ""
     mend: str = ""
     cannot: Cannot | None = None
+    expected: str = ""
+    exchanges: tuple[tuple[str, Exchange], ...] = ()
+    tickets: tuple[str, ...] = ()
 
 
 CHECKS: list[Check] = []
 
 
-def check(name: str, *, promise: Promise, mend: str) -> Callable[[Callable[["Bench"], None]], Check]:
+def check(
+    name: str, *, promise: Promise, mend: str, api: str = ""
+) -> Callable[[Callable[["Bench"], None]], Check]:
     """Make a check of a function; its docstring is what the check proves."""
 
     def make(run: Callable[["Bench"], None]) -> Check:
-        made = Check(name, promise, " ".join(inspect.cleandoc(run.__doc__ or "").split()), mend, run)
+        made = Check(name, promise, " ".join(inspect.cleandoc(run.__doc__ or "").split()), mend, run, api)
         CHECKS.append(made)
         return made
 
@@ -86,15 +103,28 @@ def expect(holds: object, otherwise: str) -> None:
 
 
 def judge(one: Check, bench: "Bench") -> Result:
+    """Run one check, and tell of one that failed what was asked and answered."""
+    bench.exchanges.clear()
+    before = len(bench.made)
+    result = _judged_patiently(one, bench)
+    return bench.with_evidence(result, bench.made[before:]) if result.outcome == "failed" else result
+
+
+def wait_for(error: RetryableError) -> None:
+    """Wait as long as a helpdesk asks for that has a rate limit, or is still busy."""
+    time.sleep(min(error.retry_after or AGAIN_AFTER, LONGEST_WAIT))
+
+
+def _judged_patiently(one: Check, bench: "Bench") -> Result:
     """Run one check. Where the helpdesk asks for patience, as one with a rate limit does, once more."""
     try:
         return _judged(one, bench)
     except RetryableError as error:
-        time.sleep(min(error.retry_after or AGAIN_AFTER, LONGEST_WAIT))  # the patience it asks for
+        wait_for(error)
     try:
         return _judged(one, bench)
     except RetryableError as error:
-        return _broken(one, error)
+        return _broken(one, bench, error)
 
 
 def _judged(one: Check, bench: "Bench") -> Result:
@@ -110,12 +140,12 @@ def _judged(one: Check, bench: "Bench") -> Result:
     except Exception as error:
         if isinstance(error, RetryableError) and not isinstance(error, Unauthorized):
             raise
-        return _broken(one, error)
+        return _broken(one, bench, error)
     return Result(one, "passed")
 
 
-def _broken(one: Check, error: Exception) -> Result:
-    return Result(one, "failed", f"{type(error).__name__}: {error}", "This call has to work; see its error.")
+def _broken(one: Check, bench: "Bench", error: Exception) -> Result:
+    return Result(one, "failed", bench.said(error), BROKEN)
 
 
 def run(bench: "Bench", checks: Iterable[Check]) -> Iterator[Result]:

@@ -20,8 +20,10 @@ from clients.helpdesk import Helpdesk
 from clients.http import HttpClient
 from connector.conformance.bench import Bench
 from connector.conformance.checks import CHECKS
+from connector.conformance.exchanges import recorded
 from connector.conformance.hands import Hands
 from connector.conformance.receiver import Receiver
+from connector.conformance.report import reasons
 from connector.conformance.suite import Check, judge
 from connector.pytest_plugin import CANNOT
 
@@ -29,12 +31,14 @@ from connector.pytest_plugin import CANNOT
 class HelpdeskConformance:
     """Make a class from this one, with the fixture `helpdesk`, and the other fixtures as far as possible.
 
-    `within` is how long an agent's comment may take to arrive, in seconds.
+    `within` is how long an agent's comment may take to arrive, in seconds; `page` how many comments a page
+    of the helpdesk's listing has, if `poll` reads one.
     """
 
     desk_id: ClassVar[str] = "1"
     category_id: ClassVar[str | None] = None
     within: ClassVar[float] = 15.0
+    page: ClassVar[int] = 100
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -72,8 +76,10 @@ class HelpdeskConformance:
         return {}
 
     @pytest.fixture
-    def bench(
+    def bench(  # noqa: PLR0913 - each is a fixture
         self,
+        *,
+        http: HttpClient,
         helpdesk: Helpdesk,
         stranger: Helpdesk | None,
         hands: Hands,
@@ -89,6 +95,8 @@ class HelpdeskConformance:
             receiver=receiver,
             stranger=stranger,
             within=self.within,
+            page=self.page,
+            exchanges=recorded(http),
             kept=kept,
         )
 
@@ -105,4 +113,4 @@ class HelpdeskConformance:
         for what, instead in bench.helpdesk.cannot.items():
             record_property(CANNOT, f"{what}: {instead}")
         if result.outcome == "failed":
-            pytest.fail(f"{result.detail}\n{check.proves}\nTo mend it: {result.mend}", pytrace=False)
+            pytest.fail("\n".join(reasons(result)), pytrace=False)

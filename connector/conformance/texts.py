@@ -34,6 +34,7 @@ _INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u200b\ufeff\ufff
     "texts are shown as they were typed",
     promise="everything is shown",
     mend="Escape what the helpdesk would take for its own: templates, markup, shortcuts.",
+    api="body is shown as the Markdown that it is (CommonMark), and nothing else in it does anything.",
 )
 def texts_are_shown_as_typed(bench: Bench) -> None:
     """Whatever a customer writes arrives, and does nothing."""
@@ -57,6 +58,7 @@ def texts_are_shown_as_typed(bench: Bench) -> None:
     f"a text of {LONG:,} characters is shown whole",
     promise="everything is shown",
     mend="Split a text that is too long for the helpdesk into several comments, or raise its limit.",
+    api="createTicket and createComment take a body of 100,000 characters, and it is shown whole.",
 )
 def long_texts_are_shown_whole(bench: Bench) -> None:
     """Nothing is cut off."""

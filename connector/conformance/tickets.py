@@ -15,7 +15,12 @@ ODD_ID = "m_ą/ü?&=#%20+;' \"<>{{ x }}{% y %}$:\\🙂"
 LOOKS_FIRST = "before a create is repeated, what it made is looked for by its external_id"
 
 
-@check("a ping is answered", promise="nothing is lost", mend="ping has to return for a good token.")
+@check(
+    "a ping is answered",
+    promise="nothing is lost",
+    mend="ping has to return for a good token.",
+    api='findTickets for the external_id "ping" answers 200 {"tickets": []} to a good token.',
+)
 def ping_is_answered(bench: Bench) -> None:
     """After an outage the connector goes on once a ping is answered."""
     bench.helpdesk.ping()
@@ -25,6 +30,7 @@ def ping_is_answered(bench: Bench) -> None:
     "a wrong token is known as such",
     promise="nothing is lost",
     mend="Raise Unauthorized where the helpdesk refuses the token (401).",
+    api="every operation answers 401 to a wrong token.",
 )
 def wrong_token_is_unauthorized(bench: Bench) -> None:
     """With an expired token everything waits until a person renews it, and no message counts as failed."""
@@ -36,7 +42,7 @@ def wrong_token_is_unauthorized(bench: Bench) -> None:
         except Unauthorized:
             continue
         except Exception as error:
-            raise Failed(f"a wrong token gave {type(error).__name__}: {error}") from error
+            raise Failed(f"a wrong token gave: {bench.said(error)}") from error
         raise Failed("a wrong token was taken")
 
 
@@ -44,6 +50,7 @@ def wrong_token_is_unauthorized(bench: Bench) -> None:
     "a new ticket says whom it is about",
     promise="only what an agent says publicly goes out",
     mend="Keep source, page_id and sender_id of config with the ticket, and return them in Ticket.config.",
+    api="createTicket keeps config as it came, and getTicket answers it: source, page_id and sender_id.",
 )
 def ticket_says_whom_it_is_about(bench: Bench) -> None:
     """An agent's reply goes to the sender that the ticket names, and to nobody else."""
@@ -61,6 +68,7 @@ def ticket_says_whom_it_is_about(bench: Bench) -> None:
     "a ticket needs no category",
     promise="nothing is lost",
     mend="Leave out what is None.",
+    api="createTicket answers 201 also to a ticket without category_id.",
 )
 def ticket_needs_no_category(bench: Bench) -> None:
     """A page may lead to a desk without a category."""
@@ -69,9 +77,34 @@ def ticket_needs_no_category(bench: Bench) -> None:
 
 
 @check(
+    "a ticket is where it was asked for, and in its customer's name",
+    promise="everything is shown",
+    mend="create_ticket has to use desk_id, category_id and requester.name, all as they come.",
+    api="createTicket keeps desk_id, category_id and requester.name, and agents see the ticket there.",
+)
+def ticket_is_where_it_was_asked_for(bench: Bench) -> None:
+    """The agents of the page's desk find the message among their work, and see who wrote it."""
+    sender = a_sender()
+    ticket = bench.open_ticket(sender=sender)
+    wanted = f"desk {bench.desk_id}" + (f", category {bench.category_id}" if bench.category_id else "")
+    if bench.hands.confirm(ticket.id, f"It is in {wanted} (by their ids), and from {sender.name}."):
+        return
+    filed = bench.hands.read_ticket(ticket.id)
+    expect(filed.desk_id == bench.desk_id, f"desk {bench.desk_id} was asked for; it is in {filed.desk_id}")
+    if bench.category_id:
+        said = f"category {bench.category_id} was asked for, and it has {filed.category_id}"
+        expect(filed.category_id == bench.category_id, said)
+    expect(sender.name in filed.customer, f"it is from {sender.name}, and says {filed.customer!r}")
+
+
+@check(
     "a sender's open ticket is found",
     promise="one open ticket a sender",
     mend="find_open_ticket has to find what create_ticket just made; do not search where that lags.",
+    api=(
+        "findTickets with source, page_id, sender_id and closed=false finds a ticket from the "
+        "moment in which its create was answered."
+    ),
 )
 def open_ticket_is_found(bench: Bench) -> None:
     """The next message of a sender goes to the ticket that is open, and no second one is made."""
@@ -86,6 +119,7 @@ def open_ticket_is_found(bench: Bench) -> None:
     "nobody else's ticket is found",
     promise="one open ticket a sender",
     mend="Compare page_id and sender_id whole; do not trust a filter that the helpdesk may ignore.",
+    api="findTickets answers only tickets that meet every filter, each compared whole.",
 )
 def nobody_elses_ticket_is_found(bench: Bench) -> None:
     """What one person writes never stands on the ticket of another."""
@@ -105,6 +139,7 @@ def nobody_elses_ticket_is_found(bench: Bench) -> None:
     "the newest open ticket is found",
     promise="one open ticket a sender",
     mend="Of several open tickets of a sender, find_open_ticket returns the one that was created last.",
+    api="findTickets answers the newest ticket first.",
 )
 def newest_open_ticket_is_found(bench: Bench) -> None:
     """Where agents opened several tickets again, all messages go to the same one."""
@@ -120,6 +155,10 @@ def newest_open_ticket_is_found(bench: Bench) -> None:
     "a ticket is found by its external id",
     promise="nothing is doubled",
     mend="ticket_by_external_id has to find what create_ticket just made, by the whole id, case and all.",
+    api=(
+        "findTickets with external_id finds the ticket that was created with it, by the whole id, "
+        "case and all, and no other."
+    ),
 )
 def ticket_is_found_by_external_id(bench: Bench) -> None:
     """When a create timed out, or a worker died in it, this tells whether it had worked."""
@@ -141,6 +180,7 @@ def _expect_no_ticket(bench: Bench, external_id: str) -> None:
     "odd external ids are kept",
     promise="nothing is doubled",
     mend="Quote external ids in addresses, headers and queries; keep them whole, or a digest of them.",
+    api="findTickets and findComments find by an external_id of any characters, as it was given.",
 )
 def odd_external_ids_are_kept(bench: Bench) -> None:
     """An external id is Meta's, and may be made of anything."""
@@ -158,6 +198,10 @@ def odd_external_ids_are_kept(bench: Bench) -> None:
     "a ticket that is created twice is one",
     promise="nothing is doubled",
     mend="Honour the key, or make ticket_by_external_id find what is there.",
+    api=(
+        "createTicket answers a repeat with its Idempotency-Key with the first ticket; or "
+        "findTickets finds it by external_id."
+    ),
 )
 def same_key_makes_one_ticket(bench: Bench) -> None:
     """A create that is repeated with its key, as after an answer that got lost, makes no second ticket."""
@@ -169,6 +213,10 @@ def same_key_makes_one_ticket(bench: Bench) -> None:
     "ten first messages at once are one ticket",
     promise="one open ticket a sender",
     mend="Honour the key under load as well, or make ticket_by_external_id find what is there.",
+    api=(
+        "of several createTicket at once with one Idempotency-Key one creates the ticket, and the "
+        "others answer that ticket, or 409 in_progress."
+    ),
 )
 def concurrent_creates_make_one_ticket(bench: Bench) -> None:
     """Workers that take over from each other may create the same ticket at the same moment."""

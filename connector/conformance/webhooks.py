@@ -3,14 +3,15 @@
 import queue
 import time
 from collections.abc import Mapping
+from datetime import datetime
 
-from clients.errors import ClientError
+from clients.errors import ClientError, RateLimited
 from clients.helpdesk import HelpdeskEvent
-from connector.conformance.agents import CLOCKS, answer_of_an_agent, second_answer
-from connector.conformance.bench import Bench, plain
+from connector.conformance.agents import answer_of_an_agent, second_answer
+from connector.conformance.bench import CLOCKS, Bench, plain
 from connector.conformance.receiver import Delivered
 from connector.conformance.samples import a_sender, a_word
-from connector.conformance.suite import Cannot, NotChecked, check, expect
+from connector.conformance.suite import Cannot, NotChecked, check, expect, wait_for
 from tasks.accept import goes_out, person_of
 
 PATIENCE = 5.0
@@ -24,13 +25,14 @@ def _delivered(bench: Bench) -> tuple[HelpdeskEvent, Delivered]:
     answered = answer_of_an_agent(bench)
     if answered.delivered is None:
         raise NotChecked("the helpdesk's webhooks lead nowhere")
-    return answered.event, answered.delivered
+    return answered.came, answered.delivered
 
 
 @check(
     "a webhook that comes again is known",
     promise="nothing is doubled",
     mend="HelpdeskEvent.key has to be the same for every delivery of one event: the comment's id will do.",
+    api="a webhook that is sent again has the same comment id.",
 )
 def repeated_webhook_has_the_same_key(bench: Bench) -> None:
     """Helpdesks repeat webhooks whose answer got lost."""
@@ -43,6 +45,7 @@ def repeated_webhook_has_the_same_key(bench: Bench) -> None:
     "a forged webhook is refused",
     promise="only what an agent says publicly goes out",
     mend="Verify the signature, or the secret in the address, and raise InvalidWebhook.",
+    api="webhooks are signed with helpdesk.webhook_secret (Standard Webhooks).",
 )
 def forged_webhooks_are_refused(bench: Bench) -> None:
     """Nobody but the helpdesk can write to customers in the page's name."""
@@ -71,6 +74,7 @@ def _expect_refused(bench: Bench, body: bytes, headers: Mapping[str, str], secre
     "the helpdesk answers while its webhook is answered",
     promise="nothing is lost",
     mend="Run the helpdesk with several threads, or have it send webhooks after its own answer.",
+    api="getTicket is answered while a webhook is.",
 )
 def calls_inside_a_webhook_are_answered(bench: Bench) -> None:
     """The connector answers a webhook before it asks anything: a helpdesk that cannot is no problem."""
@@ -112,22 +116,51 @@ def _expect_polling(bench: Bench) -> None:
     mend="poll(since) has to return the events that receive would have, with the same keys.",
 )
 def polling_finds_comments(bench: Bench) -> None:
-    """A webhook that was lost, or sent while the connector was down, is made good by polling."""
+    """A webhook that was lost, or sent while the connector was down, is made good by polling.
+
+    Where poll leaves a ticket's config out, what confirm reads counts.
+    """
     _expect_polling(bench)
     first, second = answer_of_an_agent(bench), second_answer(bench)
-    polled = {event.key: event for event in bench.helpdesk.poll(first.asked_at - CLOCKS) if goes_out(event)}
+    polled = _polled(bench, first.asked_at - CLOCKS)
     for one in (first, second):
         expect(
             one.event.key in polled, f"{one.event.key} came by webhook, and polling found {sorted(polled)}"
         )
         event = polled[one.event.key]
         expect(plain(event) == plain(one.event), "what was polled says something else than its webhook")
-        came = bench.confirmed(one.event)
-        expect(
-            came and person_of(event.ticket) == person_of(came.ticket), "what was polled is on another ticket"
-        )
-    later = {event.key for event in bench.helpdesk.poll(second.event.time) if goes_out(event)}
+        expect(person_of(event.ticket) == person_of(one.event.ticket), "what was polled is on another ticket")
+    later = _polled(bench, second.event.time)
     expect(first.event.key not in later, "polling does not heed since when")
+
+
+def _polled(bench: Bench, since: datetime) -> dict[str, HelpdeskEvent]:
+    """Return what polling finds that would be relayed, by its keys."""
+    events = filter(None, map(bench.relayed, bench.helpdesk.poll(since)))
+    return {event.key: event for event in events if goes_out(event)}
+
+
+@check(
+    "polling finds what stands on the second page",
+    promise="nothing is lost",
+    mend="poll has to read on until all that was written since then is read, or until what is older comes.",
+)
+def polling_reads_every_page(bench: Bench) -> None:
+    """After an outage more may have been written than the helpdesk lists at once."""
+    _expect_polling(bench)
+    first = answer_of_an_agent(bench)
+    filled: list[str] = bench.kept.setdefault("filled", [])
+    while len(filled) < bench.page:
+        comment = bench.new_comment(f"comment {len(filled) + 1} of {bench.page}, to fill a page")
+        try:
+            filled.append(bench.comment(first.ticket.id, comment))
+        except RateLimited as error:
+            wait_for(error)
+    last = bench.answer(first.ticket, first.sender, f"{a_word()} behind them all")
+    polled = _polled(bench, first.asked_at - CLOCKS)
+    for one, where in ((first, "before"), (last, "after")):
+        said = f"a reply was written {where} {bench.page} other comments, and polling did not find it"
+        expect(one.event.key in polled, said)
 
 
 @check(
@@ -142,5 +175,5 @@ def polling_finds_comments_of_closed_tickets(bench: Bench) -> None:
     ticket = bench.open_ticket("Just one thing", sender=sender)
     answered = bench.answer(ticket, sender, f"{a_word()} good-bye")
     bench.hands.close_ticket(ticket.id)
-    polled = {event.key for event in bench.helpdesk.poll(answered.asked_at - CLOCKS) if goes_out(event)}
+    polled = _polled(bench, answered.asked_at - CLOCKS)
     expect(answered.event.key in polled, f"{answered.event.key} was not found once its ticket was closed")

@@ -50,11 +50,12 @@ class Api:
     async def tickets(self, request: Request) -> Response:
         """Answer the tickets that meet every filter."""
         wanted = read_query(request, TicketFilter)
-        return as_json({"tickets": self._store.tickets(wanted, site_of(request))})
+        hidden = self._store.settings.forbidden
+        return as_json({"tickets": self._store.tickets(wanted, site_of(request), hidden=hidden)})
 
     async def ticket(self, request: Request) -> Response:
         """Answer one ticket."""
-        return as_json({"ticket": self._store.ticket(request.path_params["id"], site_of(request))})
+        return as_json({"ticket": self._store.ticket(self._ticket_id(request), site_of(request))})
 
     async def add_ticket(self, request: Request) -> Response:
         """Open a ticket."""
@@ -67,13 +68,11 @@ class Api:
     async def comments(self, request: Request) -> Response:
         """Answer a ticket's comments."""
         wanted = read_query(request, CommentFilter)
-        return as_json(
-            {"comments": self._store.comments(request.path_params["id"], wanted, site_of(request))}
-        )
+        return as_json({"comments": self._store.comments(self._ticket_id(request), wanted, site_of(request))})
 
     async def add_comment(self, request: Request) -> Response:
         """Add a comment to a ticket."""
-        ticket_id = request.path_params["id"]
+        ticket_id = self._ticket_id(request)
         with self._claim(request, "comments") as key:
             new = (await read_body(request, CommentBody)).comment
             return self._once(
@@ -102,6 +101,13 @@ class Api:
                 asked,
                 lambda: {"attachment": self._store.add_attachment(new, site_of(request))},
             )
+
+    def _ticket_id(self, request: Request) -> str:
+        """Return the ticket that is asked for; raise `Refused` 403 where the token may not see it."""
+        ticket_id: str = request.path_params["id"]
+        if ticket_id in self._store.settings.forbidden:
+            raise Refused(403, "forbidden", "the token may not see this ticket")
+        return ticket_id
 
     @contextmanager
     def _claim(self, request: Request, endpoint: str) -> Iterator[str]:

@@ -25,6 +25,7 @@ from sandbox.helpdesk.shapes import (
     CommentFilter,
     Desk,
     Json,
+    Merge,
     Refused,
     SandboxFilter,
     TicketFilter,
@@ -50,6 +51,7 @@ class Sandbox:
             Route("/sandbox/categories/{id}", self.put_category, methods=["PUT"]),
             Route("/sandbox/tickets", self.tickets),
             Route("/sandbox/tickets/{id}/comments", self.add_comment, methods=["POST"]),
+            Route("/sandbox/tickets/{id}/merge", self.merge, methods=["POST"]),
             Route("/sandbox/tickets/{id}/close", self.close, methods=["POST"]),
             Route("/sandbox/tickets/{id}/reopen", self.reopen, methods=["POST"]),
             Route("/sandbox/webhooks", self.webhooks),
@@ -98,7 +100,10 @@ class Sandbox:
         if not (order.body.strip() or order.files):
             raise Refused(422, "invalid", "a comment needs a body or a file", "body")
         site = site_of(request)
+        ticket_id = request.path_params["id"]
         with self._store.transaction():
+            if order.close:
+                self._store.set_closed(ticket_id, site, closed=True)
             new = AnyComment(
                 body=order.body,
                 body_format=order.body_format,
@@ -109,8 +114,15 @@ class Sandbox:
                 created_at=None,
                 config=order.config,
             )
-            comment = self._store.add_comment(request.path_params["id"], new, site, even_closed=True)
+            comment = self._store.add_comment(ticket_id, new, site, even_closed=True)
         return as_json({"comment": comment}, 201)
+
+    async def merge(self, request: Request) -> Response:
+        """Merge a ticket into another."""
+        order = await read_body(request, Merge)
+        with self._store.transaction():
+            ticket = self._store.merge(request.path_params["id"], order.into, site_of(request))
+        return as_json({"ticket": ticket})
 
     async def close(self, request: Request) -> Response:
         """Close a ticket."""

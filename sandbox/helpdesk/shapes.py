@@ -33,7 +33,8 @@ class Settings(Strict):
 
     With an empty `webhook_url` events are not kept for later. `webhook_duplicate` is the probability that
     a webhook comes twice in a row, `webhook_late` that it comes once more `webhook_late_after` seconds later,
-    behind newer ones. `retry_waits` are in seconds, and the last of them goes on for a day.
+    behind newer ones. `retry_waits` are in seconds, and the last of them goes on for a day. `forbidden` are
+    the tickets, by their ids, that the API's token may not see.
     """
 
     webhook_url: str = ""
@@ -46,6 +47,7 @@ class Settings(Strict):
         default_factory=lambda: [0.5, 1, 2, 4, 8, 16, 30]
     )
     closed_comments: Literal["refuse"] = "refuse"
+    forbidden: list[str] = []
 
 
 class TicketConfig(Struct):
@@ -206,14 +208,24 @@ class Category(Strict):
 
 
 class AgentComment(Strict):
-    """The body of `POST /sandbox/tickets/{id}/comments`; files alone will do."""
+    """The body of `POST /sandbox/tickets/{id}/comments`; files alone will do.
+
+    With `close` it closes the ticket as well.
+    """
 
     body: Annotated[str, Meta(max_length=100_000)]
     body_format: Format = "markdown"
     internal: bool = False
+    close: bool = False
     agent: Line = "Ola"
     files: list[NewFile] = []
     config: Json = {}
+
+
+class Merge(Strict):
+    """The body of `POST /sandbox/tickets/{id}/merge`."""
+
+    into: Line
 
 
 class SandboxFilter(Strict):

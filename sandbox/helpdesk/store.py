@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS tickets (
     closed INTEGER DEFAULT 0, created_at TEXT);
 CREATE INDEX IF NOT EXISTS tickets_of_a_sender ON tickets (json_extract(config, '$.sender_id'));
 CREATE INDEX IF NOT EXISTS tickets_by_external_id ON tickets (external_id);
+CREATE TABLE IF NOT EXISTS merged (ticket_id INTEGER PRIMARY KEY, into_id INTEGER);
 CREATE TABLE IF NOT EXISTS comments (
     id INTEGER PRIMARY KEY AUTOINCREMENT, ticket_id INTEGER, body TEXT, body_format TEXT,
     external_id TEXT, author TEXT, internal INTEGER, config TEXT, created_at TEXT);
@@ -59,7 +60,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS waiting_events ON events (ticket_id, id) WHERE state = 'waiting';
 """
 EMPTY = """
-DELETE FROM desks; DELETE FROM categories; DELETE FROM people; DELETE FROM tickets;
+DELETE FROM desks; DELETE FROM categories; DELETE FROM people; DELETE FROM tickets; DELETE FROM merged;
 DELETE FROM comments; DELETE FROM attachments; DELETE FROM idempotency_keys; DELETE FROM events;
 """
 # Each filter of `GET /tickets` but `limit`, and what it asks of a ticket.
@@ -149,13 +150,16 @@ class Store:
             raise Refused(422, "invalid", "this key came with another request before", "Idempotency-Key")
         return kept["answer"], True
 
-    def tickets(self, wanted: TicketFilter, site: str, *, limit: int | None = None) -> list[Json]:
+    def tickets(
+        self, wanted: TicketFilter, site: str, *, limit: int | None = None, hidden: Iterable[str] = ()
+    ) -> list[Json]:
         """Return the tickets that meet every filter, newest first; `limit` -1 is all of them."""
         asked = msgspec.to_builtins(wanted)
-        conditions = " AND ".join(sql for name, sql in CONDITIONS.items() if name in asked) or "TRUE"
+        conditions = [sql for name, sql in CONDITIONS.items() if name in asked]
+        conditions.append("id NOT IN (SELECT value FROM json_each(:hidden))")
         rows = self._db.execute(
-            f"SELECT * FROM tickets WHERE {conditions} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - our own words
-            asked | {"limit": limit or int(wanted.limit)},
+            f"SELECT * FROM tickets WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - our own words
+            asked | {"limit": limit or int(wanted.limit), "hidden": _text([int(one) for one in hidden])},
         )
         return [self._ticket(row, site) for row in rows]
 
@@ -184,11 +188,22 @@ class Store:
         self._add_event("ticket.closed" if closed else "ticket.reopened", after)
         return after
 
+    def merge(self, ticket_id: str, into_id: str, site: str) -> Json:
+        """Close a ticket and move its comments to another, where they are found from now on; return that."""
+        merged, into = self.set_closed(ticket_id, site, closed=True), self.ticket(into_id, site)
+        self._db.execute("REPLACE INTO merged VALUES (?, ?)", [merged["id"], into["id"]])
+        self._db.execute("UPDATE comments SET ticket_id = ? WHERE ticket_id = ?", [into["id"], merged["id"]])
+        return into
+
     def comments(self, ticket_id: str, wanted: CommentFilter, site: str) -> list[Json]:
-        """Return a ticket's comments in the order they came in; raise `Refused` 404 without the ticket."""
+        """Return a ticket's comments, or those of the one that it was merged into, in the order they came in.
+
+        Raises `Refused` 404 without the ticket.
+        """
         ticket = self.ticket(ticket_id, site)
         rows = self._db.execute(
-            """SELECT * FROM comments WHERE ticket_id = :ticket_id AND created_at > :after
+            """SELECT * FROM comments WHERE created_at > :after AND ticket_id = coalesce(
+                   (SELECT into_id FROM merged WHERE merged.ticket_id = :ticket_id), :ticket_id)
                AND (:external_id IS NULL OR external_id = :external_id) ORDER BY id""",
             {
                 "ticket_id": ticket["id"],
