@@ -26,6 +26,7 @@ from clients.helpdesk import (
     Comment,
     HelpdeskEvent,
     InvalidWebhook,
+    Naming,
     NewComment,
     NewTicket,
     Ticket,
@@ -165,6 +166,14 @@ class DjangoHelpdesk(HttpHelpdesk):
         raw = self._stored_ticket(fields, mark)
         self._add_files(_by_digest(raw["followup_set"], mark.digest), ticket.files)
         return self._ticket(raw)
+
+    def name_requester(self, ticket_id: str, naming: Naming) -> bool:
+        """Change the ticket's title, unless an agent did; the name stands nowhere else."""
+        raw = self._read(ticket_id)
+        if raw["title"] == naming.old_title[:LONGEST_TITLE]:
+            title = {"title": naming.title[:LONGEST_TITLE]}
+            self.call("PATCH", f"/api/tickets/{raw['id']}/", params=self._is_listed, json=title)
+        return True
 
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
         """Add a comment, or what an earlier try left out of it.

@@ -107,6 +107,19 @@ class NewComment:
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """The name of a ticket's sender, which was not known when the ticket was created.
+
+    `old_title` is what the ticket was called then: if it has another title by now, an agent chose that.
+    """
+
+    old_title: str
+    title: str
+    requester: Requester
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """A ticket, as far as the connector looks at it. `config` is None where the helpdesk left it out."""
 
@@ -232,6 +245,13 @@ class Helpdesk(ABC):
     @abstractmethod
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         """Create a ticket; the same `key` again returns the first one, if the helpdesk can."""
+
+    def name_requester(self, ticket_id: str, naming: Naming) -> bool:
+        """Put the sender's name on their ticket. Return whether it is there.
+
+        False is a helpdesk that cannot: its agents are told the name in an internal comment.
+        """
+        return False
 
     @abstractmethod
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:

@@ -19,8 +19,10 @@ from clients.helpdesk import (
     Delivery,
     HelpdeskEvent,
     InvalidWebhook,
+    Naming,
     NewComment,
     NewTicket,
+    Requester,
     Ticket,
     WebhookTimestampOff,
     comment_created,
@@ -94,16 +96,24 @@ class RestHelpdesk(HttpHelpdesk):
             "body": ticket.body,
             "body_format": "markdown",
             "external_id": ticket.external_id,
-            "requester": _without_empty(
-                name=ticket.requester.name,
-                external_id=ticket.requester.external_id,
-                avatar_url=ticket.requester.avatar_url,
-            ),
+            "requester": _requester(ticket.requester),
             "attachment_ids": list(ticket.attachment_ids),
             "created_at": _iso(ticket.created_at),
             "config": dict(ticket.config),
         } | _without_empty(category_id=ticket.category_id)
         return _one(_ticket, self._create("/tickets", {"ticket": fields}, key), "ticket")
+
+    def name_requester(self, ticket_id: str, naming: Naming) -> bool:
+        """Change the ticket's requester and `config`, and its title unless an agent did."""
+        path = f"/tickets/{segment(ticket_id)}"
+        fields: dict[str, Any] = {"requester": _requester(naming.requester), "config": dict(naming.config)}
+        if _one(_title, self.call("GET", path), "ticket") == naming.old_title:
+            fields["title"] = naming.title
+        try:
+            self.call("PATCH", path, json={"ticket": fields})
+        except RejectedError:  # many helpdesks do not offer it
+            return False
+        return True
 
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
         """Add a comment and return its id."""
@@ -226,6 +236,10 @@ def _ticket(value: Any) -> Ticket:
     return Ticket(_id(value), value.get("closed") is True, config if isinstance(config, dict) else None)
 
 
+def _title(value: Any) -> str:
+    return str(value.get("title") or "")
+
+
 def _attachment(value: Any) -> Attachment:
     return Attachment(
         id=_id(value),
@@ -286,6 +300,12 @@ def _iso(time: datetime) -> str:
 def _idempotency(key: str) -> dict[str, str]:
     """Return the header that makes a create repeatable; a header holds ASCII only."""
     return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()", errors="replace")}
+
+
+def _requester(requester: Requester) -> dict[str, Any]:
+    return _without_empty(
+        name=requester.name, external_id=requester.external_id, avatar_url=requester.avatar_url
+    )
 
 
 def _without_empty(**fields: str | None) -> dict[str, str]:

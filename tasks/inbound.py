@@ -17,11 +17,22 @@ from clients.errors import (
     NotFound,
     RejectedError,
     RetryableError,
+    Stale,
     TicketClosed,
     Unavailable,
     Undecided,
 )
-from clients.helpdesk import SOURCE, SYSTEM, Attachment, Author, NewComment, NewTicket, Requester
+from clients.helpdesk import (
+    SOURCE,
+    SYSTEM,
+    Attachment,
+    Author,
+    Config,
+    Naming,
+    NewComment,
+    NewTicket,
+    Requester,
+)
 from clients.media import File
 from clients.messenger import Profile
 from clients.text import image, link, one_line, preview, to_markdown
@@ -40,6 +51,10 @@ LINK = "link"
 """The name under which the open ticket of a sender is cached."""
 LINK_FOR = 24 * 3600
 """How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
+UNNAMED = "unnamed"
+"""The name under which it is cached that a sender's ticket was opened while nobody could read their name."""
+UNNAMED_FOR = 7 * 24 * 3600
+"""For how long such a ticket is given the name once that can be read, in seconds."""
 CONNECTED_WITHIN = 7 * 24 * 3600
 """How long what a page's customers write waits for the page to be connected, in seconds."""
 FETCH_ATTEMPTS = 6
@@ -64,6 +79,7 @@ OPENS_NO_TICKET = frozenset(
     }
 )
 """Kinds of events that are worth a comment on an open ticket, and not a ticket of their own."""
+NAMELESS = "nameless"
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
 ACTIVE_TYPES = frozenset(
     {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
@@ -99,7 +115,7 @@ class Arrival:
     def nameless(self) -> "Arrival":
         """Return the same event without names: some helpdesks fail for a character in one of them."""
         connection = self.connection.model_copy(update={"page_name": ""})
-        return replace(self, profile=Profile(), connection=connection, variant="nameless")
+        return replace(self, profile=Profile(), connection=connection, variant=NAMELESS)
 
     def without(self, numbers: Sequence[int], reason: str) -> "Arrival":
         """Return the same event without the files of some attachments."""
@@ -140,6 +156,8 @@ def relay(service: Services, lease: Lease) -> None:
     except RejectedError:
         log.info("refused_with_names", thread=lease.thread, id=lease.event.id)
         _put(arrival.nameless())
+    else:
+        _mend_name(arrival)
 
 
 def tell(service: Services, lease: Lease, reason: str) -> None:
@@ -381,6 +399,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         _keep(arrival)
         return
     lease.record("call", "ticket")
+    _note_whether_named(arrival)
     key = arrival.key(arrival.variant, suffix)
     _opened(arrival, helpdesk.create_ticket(_ticket(arrival, comment), key).id)
 
@@ -480,7 +499,57 @@ def _remember(arrival: Arrival, ticket_id: str) -> None:
     bind_contextvars(ticket=ticket_id)
 
 
+def _note_whether_named(arrival: Arrival) -> None:
+    """Note, before a ticket is opened, whether that is done for want of a name that may be read later."""
+    if not arrival.profile.name and not arrival.variant.startswith(NAMELESS):
+        arrival.lease.cache(UNNAMED, b"1", UNNAMED_FOR)
+    elif arrival.lease.cached(UNNAMED):
+        arrival.lease.forget(UNNAMED)
+
+
+def _mend_name(arrival: Arrival) -> None:
+    """Put the sender's name on their ticket if it could not be read before. No message fails for it."""
+    ticket_id = (arrival.lease.cached(LINK) or b"").decode()
+    if not arrival.lease.cached(UNNAMED) or not arrival.profile.name or not ticket_id:
+        return
+    unknown = replace(arrival, profile=Profile())
+    naming = Naming(_title(unknown), _title(arrival), _requester(arrival), _config(arrival))
+    try:
+        if not arrival.service.helpdesk.name_requester(ticket_id, naming):
+            note = f"The sender of this ticket is {arrival.profile.name}; Facebook did not tell it before."
+            tell_once(arrival.service, arrival.lease, ticket_id, f"named:{arrival.external_id}", note)
+    except Stale:
+        raise
+    except ClientError as error:
+        log.warning("name_not_mended", thread=arrival.lease.thread, ticket=ticket_id, reason=str(error))
+        return
+    arrival.lease.forget(UNNAMED)
+
+
 def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
+    return NewTicket(
+        desk_id=arrival.connection.desk_id,
+        category_id=arrival.connection.category_id,
+        title=_title(arrival),
+        body=_first_body(comment),
+        external_id=comment.external_id,
+        requester=_requester(arrival),
+        attachment_ids=comment.attachment_ids,
+        files=comment.files,
+        created_at=comment.created_at,
+        config=_config(arrival),
+    )
+
+
+def _title(arrival: Arrival) -> str:
+    return f"Messenger: {arrival.sender_name}"[:LONGEST_TITLE]
+
+
+def _requester(arrival: Arrival) -> Requester:
+    return Requester(arrival.sender_name, arrival.thread.psid, arrival.profile.picture)
+
+
+def _config(arrival: Arrival) -> Config:
     profile, connection = arrival.profile, arrival.connection
     ids = {"source": SOURCE, "page_id": connection.page_id, "sender_id": arrival.thread.psid}
     known = {
@@ -490,18 +559,7 @@ def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
         "sender_last_name": profile.last_name,
         "sender_profile_pic": profile.picture,
     }
-    return NewTicket(
-        desk_id=connection.desk_id,
-        category_id=connection.category_id,
-        title=f"Messenger: {arrival.sender_name}"[:LONGEST_TITLE],
-        body=_first_body(comment),
-        external_id=comment.external_id,
-        requester=Requester(arrival.sender_name, arrival.thread.psid, profile.picture),
-        attachment_ids=comment.attachment_ids,
-        files=comment.files,
-        created_at=comment.created_at,
-        config=ids | {name: value for name, value in known.items() if value},
-    )
+    return ids | {name: value for name, value in known.items() if value}
 
 
 def _first_body(comment: NewComment) -> str:

@@ -33,7 +33,7 @@ from tasks.sides import LONGEST, SHORTEST
 
 log = logs.get(__name__)
 
-CACHED = (inbound.LINK, profiles.CACHE)
+CACHED = (inbound.LINK, inbound.UNNAMED, profiles.CACHE)
 """What is cached of a person, and comes with the lease."""
 SWEEP_SIZE = 500
 TURN = 5.0

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 
 from clients.errors import (
@@ -189,13 +190,13 @@ class KnowsNoNotFound(RestHelpdesk):
 
 @red("a ticket that the token may not see makes room for a new one")
 class TakesItForAnOutage(RestHelpdesk):
-    def forbidden(self) -> ClientError:
+    def _forbidden(self, response: httpx.Response) -> ClientError:
         return Unavailable("the helpdesk answered 403")
 
 
 @red("a ticket that the token may not see makes room for a new one")
 class TakesItForTheToken(RestHelpdesk):
-    def forbidden(self) -> ClientError:
+    def _forbidden(self, response: httpx.Response) -> ClientError:
         return Unauthorized("the helpdesk does not accept the access token")
 
 

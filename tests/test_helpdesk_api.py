@@ -66,7 +66,7 @@ def test_every_operation_has_a_tag_by_which_generators_make_a_class(part: str, t
         if name in {"get", "post", "patch"}
     ]
 
-    assert [operation["tags"] for operation in operations] == [[tag]] * (8 if part == "paths" else 3)
+    assert [operation["tags"] for operation in operations] == [[tag]] * (9 if part == "paths" else 3)
 
 
 def test_every_example_of_the_document_is_what_its_schema_says() -> None:
@@ -128,6 +128,7 @@ def _ask(
         ("getTicket", {"ticket_id": "99"}),
         ("findComments", {"ticket_id": "99"}),
         ("createComment", {"ticket_id": "99", "key": "nowhere", "body": {"comment": COMMENT}}),
+        ("changeTicket", {"ticket_id": "99", "body": {"ticket": {"title": "New"}}}),
         ("changeComment", {"comment_id": "99", "body": {"comment": {"body": "New"}}}),
         ("getFile", {"file_id": "99", "filename": "a.png"}),
     ],
@@ -161,6 +162,7 @@ def test_a_ticket_that_the_token_may_not_see_is_403(
         ("getTicket", {"ticket_id": OURS}),
         ("findComments", {"ticket_id": OURS}),
         ("createComment", {"ticket_id": OURS, "key": "k", "body": {"comment": COMMENT}}),
+        ("changeTicket", {"ticket_id": OURS, "body": {"ticket": {}}}),
         ("changeComment", {"comment_id": OURS, "body": {"comment": {}}}),
         ("uploadAttachment", {"key": "k"}),
         ("getFile", {"file_id": "99", "filename": "a.png"}),

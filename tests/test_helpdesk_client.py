@@ -311,7 +311,7 @@ def test_a_ticket_that_the_token_may_not_see_is_as_if_it_were_gone() -> None:
         lambda: site.helpdesk.comment_by_external_id("42", "m_1"),
         lambda: site.helpdesk.add_comment("42", _new_comment("m_1"), "key"),
     ):
-        with pytest.raises(NotFound, match="see the ticket"):
+        with pytest.raises(NotFound, match="forbids it"):
             call()
         assert _is_ping(site.requests[-1])
 
@@ -332,7 +332,7 @@ def _is_ping(request: httpx.Request) -> bool:
 def test_a_token_that_is_forbidden_everything_is_no_ticket_that_is_gone(
     call: Callable[[RestHelpdesk], object],
 ) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unauthorized):
         call(_answering(403, {}))
 
 

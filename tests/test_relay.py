@@ -43,6 +43,7 @@ from clients.helpdesk import (
     Delivery,
     Helpdesk,
     HelpdeskEvent,
+    Naming,
     NewComment,
     NewTicket,
     Ticket,
@@ -78,6 +79,7 @@ STAYS = [
     "ours:",
     "untold:",
     "context:",
+    "unnamed:",
     "ids",
     "stats",
     "last",
@@ -201,7 +203,8 @@ class Desk(Outside, Helpdesk):
         self.uploads: list[str] = []
         self.deliveries: dict[str, Delivery] = {}
         self.keys: list[str] = []
-        self.knows_keys = self.takes_files_ahead = True
+        self.knows_keys = self.takes_files_ahead = self.takes_names = True
+        self.named: dict[str, Naming] = {}
         self.contents: list[bytes] = []
         self.untrue, self.shown = 0, ""
         self.refuses: Callable[[NewTicket | NewComment], Exception | None] = lambda new: None
@@ -267,6 +270,12 @@ class Desk(Outside, Helpdesk):
         with self.called("create_ticket"):
             self._check(ticket)
             return cast("Ticket", self._once(key, make))
+
+    def name_requester(self, ticket_id: str, naming: Naming) -> bool:
+        with self.called("name_requester"):
+            if self.takes_names:
+                self.named[ticket_id] = naming
+            return self.takes_names
 
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
         def make() -> str:
@@ -1838,6 +1847,74 @@ def test_a_sender_without_a_name_is_asked_for_again_soon(world: World) -> None:
     assert world.desk.tickets["t1"].new
     assert world.desk.tickets["t1"].new.title == "Messenger: Messenger user 5436"
     assert 0 < world.store.ttl(f"mc:profile:{PAGE_A}:{PSID}") <= 600
+
+
+def _nameless_ticket(world: World) -> None:
+    world.meta.profile = {}
+    world.receive("m_1")
+    world.work()
+    world.store.delete(f"mc:profile:{PAGE_A}:{PSID}")  # ten minutes later
+    world.meta.profile = {"name": "Anna Nowak", "first_name": "Anna", "last_name": "Nowak"}
+
+
+def test_a_ticket_gets_its_senders_name_once_that_can_be_read(world: World) -> None:
+    _nameless_ticket(world)
+    world.receive("m_2")
+    world.receive("m_3")
+    world.work()
+
+    assert list(world.desk.named) == ["t1"]
+    naming = world.desk.named["t1"]
+    assert (naming.old_title, naming.title) == ("Messenger: Messenger user 5436", "Messenger: Anna Nowak")
+    assert naming.requester.name == naming.config["sender_name"] == "Anna Nowak"
+    assert world.desk.count("name_requester") == 1
+
+
+def test_agents_are_told_the_name_where_the_helpdesk_cannot_change_it(world: World) -> None:
+    world.desk.takes_names = False
+    _nameless_ticket(world)
+    world.receive("m_2")
+    world.receive("m_3")
+    world.work()
+
+    (note,) = (one for one in world.desk.tickets["t1"].comments if one.internal)
+    assert note.body == "The sender of this ticket is Anna Nowak; Facebook did not tell it before."
+
+
+def test_no_message_fails_because_its_ticket_gets_no_name(world: World) -> None:
+    _nameless_ticket(world)
+    world.desk.fail("name_requester", fault())
+    world.receive("m_2")
+    world.work()
+
+    assert [one.external_id for one in world.desk.tickets["t1"].comments] == ["m_2"]
+    assert not world.desk.named
+
+    world.receive("m_3")  # which tries again
+    world.work()
+    assert list(world.desk.named) == ["t1"]
+
+
+def test_a_ticket_that_was_opened_with_a_name_is_not_named_again(world: World) -> None:
+    _nameless_ticket(world)
+    world.desk.tickets["t1"].closed = True
+    world.receive("m_2")
+    world.receive("m_3")
+    world.work()
+
+    assert world.desk.tickets["t2"].new
+    assert world.desk.count("name_requester") == 0
+
+
+def test_names_that_the_helpdesk_refuses_are_not_tried_again(world: World) -> None:
+    world.desk.refuses = lambda new: (
+        RejectedError("no such character") if isinstance(new, NewTicket) and "Anna" in new.title else None
+    )
+    world.receive("m_1")
+    world.receive("m_2")
+    world.work()
+
+    assert world.desk.count("name_requester") == 0
 
 
 def test_a_message_does_not_wait_for_a_name(world: World) -> None:

@@ -13,6 +13,7 @@ from clients.helpdesk import (
     Attachment,
     Author,
     Delivery,
+    Naming,
     NewComment,
     NewTicket,
     Requester,
@@ -37,6 +38,7 @@ ECHO = NewComment("Hello", "m_3", Author("agent", "Sugester (Meta inbox)"), AT, 
 NOTE = NewComment("It was not sent.", "failed:981", SYSTEM, AT, internal=True)
 SENT = Delivery("sent", ["m_4"])
 FAILED = Delivery("failed", [], "the person has blocked the page")
+NAMED = Naming("Messenger: Anna Nowak", "Messenger: Anna Nowak-Lis", ANNA, CONFIG)
 KEY = "facebook:1001:m_1:upload:0"
 
 FOUND = Ticket("42", closed=False, config=example("Ticket")["config"])
@@ -46,6 +48,7 @@ ANSWERS = {
     ("GET", "/tickets"): (200, {"tickets": [example("Ticket")]}),
     ("POST", "/tickets"): (201, {"ticket": example("Ticket")}),
     ("GET", "/tickets/42"): (200, {"ticket": example("Ticket")}),
+    ("PATCH", "/tickets/42"): (200, {"ticket": example("Ticket")}),
     ("GET", "/tickets/42/comments"): (200, {"comments": [example("Comment")]}),
     ("POST", "/tickets/42/comments"): (201, {"comment": example("Comment")}),
     ("PATCH", "/comments/980"): (200, {"comment": example("Comment")}),
@@ -91,6 +94,7 @@ CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
         lambda helpdesk: helpdesk.create_ticket(BARE_TICKET, KEY),
         FOUND,
     ),
+    "give a ticket its sender's name": (lambda helpdesk: helpdesk.name_requester("42", NAMED), True),
     "add a comment": (lambda helpdesk: helpdesk.add_comment("42", COMMENT, KEY), "980"),
     "add what an agent wrote at Meta": (lambda helpdesk: helpdesk.add_comment("42", ECHO, KEY), "980"),
     "add an internal comment": (lambda helpdesk: helpdesk.add_comment("42", NOTE, KEY), "980"),

@@ -24,6 +24,7 @@ from sandbox.helpdesk.shapes import (
     Refused,
     TicketBody,
     TicketFilter,
+    TicketPatchBody,
 )
 from sandbox.helpdesk.store import Store
 
@@ -41,7 +42,7 @@ class Api:
         """Return the routes under `/api/v1`."""
         return [
             _route("/tickets", GET=self.tickets, POST=self.add_ticket),
-            _route("/tickets/{id}", GET=self.ticket),
+            _route("/tickets/{id}", GET=self.ticket, PATCH=self.patch_ticket),
             _route("/tickets/{id}/comments", GET=self.comments, POST=self.add_comment),
             _route("/comments/{id}", PATCH=self.patch_comment),
             _route("/attachments", POST=self.add_attachment),
@@ -64,6 +65,13 @@ class Api:
             return self._once(
                 "tickets", key, new, lambda: {"ticket": self._store.add_ticket(new, site_of(request))}
             )
+
+    async def patch_ticket(self, request: Request) -> Response:
+        """Change a ticket's title, requester or config."""
+        patch = (await read_body(request, TicketPatchBody)).ticket
+        with self._store.transaction():
+            ticket = self._store.patch_ticket(request.path_params["id"], patch, site_of(request))
+        return as_json({"ticket": ticket})
 
     async def comments(self, request: Request) -> Response:
         """Answer a ticket's comments."""

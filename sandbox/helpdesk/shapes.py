@@ -113,6 +113,19 @@ class NewTicket(Strict):
         msgspec.convert(self.config, TicketConfig)
 
 
+class TicketPatch(Strict):
+    """The `ticket` of `PATCH /tickets/{id}`."""
+
+    title: Line | UnsetType = UNSET
+    requester: Requester | UnsetType = UNSET
+    config: Json | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse a `config` that is not the connector's."""
+        if self.config is not UNSET:
+            msgspec.convert(self.config, TicketConfig)
+
+
 class AnyComment(Strict, kw_only=True):
     """A comment as the store takes it."""
 
@@ -180,6 +193,12 @@ class TicketBody(Strict):
     """The body of `POST /tickets`."""
 
     ticket: NewTicket
+
+
+class TicketPatchBody(Strict):
+    """The body of `PATCH /tickets/{id}`."""
+
+    ticket: TicketPatch
 
 
 class CommentBody(Strict):

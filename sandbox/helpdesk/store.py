@@ -27,6 +27,7 @@ from sandbox.helpdesk.shapes import (
     Refused,
     Settings,
     TicketFilter,
+    TicketPatch,
 )
 from sandbox.journal import Journal
 
@@ -177,6 +178,16 @@ class Store:
         self._attach(new.attachment_ids, f"ticket {ticket_id}", "ticket.attachment_ids")
         self._journal.note("stored", ticket=str(ticket_id), external_id=new.external_id)
         return self.ticket(str(ticket_id), site)
+
+    def patch_ticket(self, ticket_id: str, patch: TicketPatch, site: str) -> Json:
+        """Replace the title and the requester, merge `config`; raise `Refused` 404 without the ticket."""
+        row = self._found("SELECT * FROM tickets WHERE id = ?", ticket_id)
+        title = row["title"] if patch.title is UNSET else patch.title
+        requester = row["requester"] if patch.requester is UNSET else _text(patch.requester)
+        added = {} if patch.config is UNSET else patch.config
+        values = [title, requester, _text(msgspec.json.decode(row["config"]) | added), ticket_id]
+        self._db.execute("UPDATE tickets SET title = ?, requester = ?, config = ? WHERE id = ?", values)
+        return self.ticket(ticket_id, site)
 
     def set_closed(self, ticket_id: str, site: str, *, closed: bool) -> Json:
         """Close or reopen a ticket and tell it by an event, unless it is so already."""
