@@ -35,6 +35,7 @@ check: .venv/.check  ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/examples
 
 format: .venv/.check  ## Put the code into its format
 	$(BIN)/ruff format .
