@@ -7,13 +7,16 @@ BIN := .venv/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DURATION ?= 600
 HELPDESK ?= sandbox
+# A helpdesk of your own has an address; its TOKEN and SECRET reach the demo by the environment.
+DEMO = $(if $(findstring ://,$(HELPDESK)),$(OWN_HELPDESK),sandbox.demo --helpdesk $(HELPDESK))
+OWN_HELPDESK = sandbox.vendor '$(HELPDESK)' $(if $(DESK),--desk '$(DESK)') $(if $(CATEGORY),--category '$(CATEGORY)')
 ON_TWO_CORES := --numprocesses 2 --dist loadfile
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.product $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-helpdesk)  ## Try it: a real conversation, beside sandboxes (ARGS=--once, HELPDESK=django-helpdesk)
-	@$(BIN)/python -m sandbox.demo --helpdesk $(HELPDESK) $(ARGS)
+demo: .venv/.product $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-helpdesk)  ## Try it: a real conversation, beside sandboxes (ARGS=--once, HELPDESK=django-helpdesk or your API's address)
+	@$(BIN)/python -m $(DEMO) $(ARGS)
 
 test: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules  ## Run all tests, with coverage (ARGS= for pytest)
 	@rm -f .coverage .coverage.*
@@ -35,6 +38,7 @@ check: .venv/.check  ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/examples
 
 format: .venv/.check  ## Put the code into its format
 	$(BIN)/ruff format .

@@ -199,9 +199,20 @@ It keeps running until Ctrl-C.
             .venv/bin/python -m sandbox show                            both sides of the conversation
 """
     )
+    hold_open(stack)
+
+
+def hold_open(stack: Stack) -> None:
+    """Wait until Ctrl-C, or until the connector stops."""
     while stack.connector.popen.poll() is None:
-        time.sleep(0.5)  # until Ctrl-C
+        time.sleep(0.5)
     click.echo(f"The connector has stopped; see {stack.connector.log}.", err=True)
+
+
+def heed_signals() -> None:
+    """Let a closed terminal stop the servers as Ctrl-C does, which a script's job ignores until told."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 def already_runs() -> bool:
@@ -220,9 +231,7 @@ def already_runs() -> bool:
 )
 def main(helpdesk: str, *, once: bool) -> None:
     """Start everything, let a customer and an agent talk, and say whether all arrived."""
-    # A closed terminal must stop the servers as Ctrl-C does, which a script's job ignores until it is told.
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
+    heed_signals()
     if already_runs():
         raise click.ClickException(f"A demo already runs in {FOLDER.resolve()}. Stop it first, with Ctrl-C.")
     shutil.rmtree(FOLDER, ignore_errors=True)

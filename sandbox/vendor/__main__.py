@@ -1,0 +1,5 @@
+"""`python -m sandbox.vendor` plays it."""
+
+from sandbox.vendor.command import main
+
+main()
