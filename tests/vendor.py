@@ -11,7 +11,7 @@ import httpx
 from clients.helpdesk import Attachment
 from clients.media import File
 from clients.text import to_plain_text
-from connector.conformance.hands import Hands, Shown
+from connector.conformance.hands import Filed, Hands, Shown
 from sandbox.stack import Process, free_port, until
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +85,10 @@ class ExampleHands(Hands):
     ) -> None:
         sent = [(one.filename, one.stream.read(), one.content_type) for one in files]
         self._desk.act(ticket_id, sent, text=text, **({"internal": "on"} if internal else {}))
+
+    def read_ticket(self, ticket_id: str) -> Filed:
+        ticket = self._desk.api.get(f"/tickets/{ticket_id}").raise_for_status().json()["ticket"]
+        return Filed(ticket["desk_id"], ticket["category_id"], ticket["requester"]["name"])
 
     def reply_and_close(self, ticket_id: str, text: str) -> None:
         self._desk.act(ticket_id, text=text, do="close")
