@@ -19,6 +19,7 @@ from clients.helpdesk import (
     Delivery,
     Helpdesk,
     HelpdeskEvent,
+    Naming,
     NewComment,
     NewTicket,
     Requester,
@@ -68,6 +69,10 @@ def _new_ticket(id_: str) -> NewTicket:
     return NewTicket(id_, id_, "Messenger", "Hi", id_, Requester("Anna", id_), [id_], NOW, config)
 
 
+def _naming(id_: str) -> Naming:
+    return Naming(id_, "Messenger: Anna", Requester("Anna", id_), {"page_id": id_, "sender_id": id_})
+
+
 def _new_comment(id_: str) -> NewComment:
     return NewComment("Hi", id_, Author("customer", "Anna", id_), NOW)
 
@@ -85,6 +90,8 @@ OF_A_HELPDESK: dict[str, Call] = {
     "ticket_by_external_id": lambda desk, id_: desk.ticket_by_external_id(id_),
     "get_ticket": lambda desk, id_: desk.get_ticket(id_),
     "create_ticket": lambda desk, id_: desk.create_ticket(_new_ticket(id_), id_),
+    "ticket_url": lambda desk, id_: desk.ticket_url(id_),
+    "name_requester": lambda desk, id_: desk.name_requester(id_, _naming(id_)),
     "add_comment": lambda desk, id_: desk.add_comment(id_, _new_comment(id_), id_),
     "comment_by_external_id": lambda desk, id_: desk.comment_by_external_id(id_, id_),
     "show_delivery": lambda desk, id_: desk.show_delivery(id_, Delivery("sent", [id_])),
@@ -115,7 +122,7 @@ def _sent(client: str, call: str, id_: str) -> list[httpx.Request]:
     """Make a call with an id, and have the other side repeat that id; return the requests."""
     requests: list[httpx.Request] = []
     one: dict[str, Any] = {"id": id_, "ticket": id_, "comment": "", "followup_set": [], "status": 1}
-    one |= {"description": "", "url": "/"}
+    one |= {"description": "", "url": "/", "title": id_}
     answer: dict[str, Any] = {"ticket": one, "comment": one, "attachment": one, "tickets": [], "comments": []}
     answer |= {"data": [{"id": id_}], "results": [], "count": 0, "next": None, "message_id": "m"}
 
@@ -150,7 +157,7 @@ def test_what_is_no_id_reaches_no_other_path(client: str, call: str, id_: str) -
 
 def test_every_method_that_calls_is_tested_here() -> None:
     others = {"call", "error", "failures", "now", "remote_now", "open_attachment", "receive", "may_receive"}
-    others |= {"asked_for"}
+    others |= {"asked_for", "send"}
     for class_, calls in ((Helpdesk, OF_A_HELPDESK), (Messenger, OF_MESSENGER)):
         methods = {name for name in dir(class_) if callable(getattr(class_, name)) and name[0] != "_"}
         assert methods - others - {"check_secret", "clock"} == calls.keys()

@@ -21,6 +21,7 @@ from clients.helpdesk import (
     Author,
     HelpdeskEvent,
     InvalidWebhook,
+    Naming,
     NewComment,
     NewTicket,
     Requester,
@@ -284,6 +285,20 @@ def test_a_desk_can_have_an_owner(desk: Server, http: HttpClient) -> None:
 def test_a_title_is_cut_to_what_is_taken(desk: Server, helpdesk: DjangoHelpdesk) -> None:
     ticket = helpdesk.create_ticket(_new_ticket(title="Messenger: " + "x" * 300), "key")
     assert len(desk.ticket(int(ticket.id))["title"]) == 200
+
+
+@pytest.mark.parametrize(
+    ("old_title", "title"), [("Messenger: Мария", "Messenger: Мария Ли"), ("Another", "Messenger: Мария")]
+)
+def test_a_ticket_gets_a_name_unless_an_agent_gave_it_another_title(
+    desk: Server, helpdesk: DjangoHelpdesk, ticket: Ticket, old_title: str, title: str
+) -> None:
+    naming = Naming(old_title, "Messenger: Мария Ли", Requester("Мария Ли", PERSON[1]), {})
+    assert helpdesk.name_requester(ticket.id, naming)
+
+    stored = desk.ticket(int(ticket.id))
+    assert (stored["title"], stored["custom_fb_psid"]) == (title, PERSON[1])
+    assert helpdesk.find_open_ticket(*PERSON) == ticket
 
 
 # --- Comments. ------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from clients.helpdesk import (
     Attachment,
     Author,
     Delivery,
+    Naming,
     NewComment,
     NewTicket,
     Requester,
@@ -219,6 +220,34 @@ def test_a_create_carries_the_token_and_its_key(what: str) -> None:
     (request,) = site.requests
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["idempotency-key"] == "facebook:1:mid.$cAA=:x"
+
+
+NAMING = Naming("Messenger: a", "Messenger: Anna", Requester("Anna", "7"), {"sender_name": "Anna"})
+
+
+@pytest.mark.parametrize(
+    ("found", "sent"), [("Messenger: a", {"title": "Messenger: Anna"}), ("Where is my invoice?", {})]
+)
+def test_a_ticket_gets_a_name_but_no_title_where_an_agent_gave_it_one(
+    found: str, sent: dict[str, str]
+) -> None:
+    site = Site(lambda _: httpx.Response(200, json={"ticket": {"id": "42", "title": found}}))
+    assert site.helpdesk.name_requester("42", NAMING)
+
+    request = site.requests[-1]
+    assert (request.method, request.url.path) == ("PATCH", "/api/v1/tickets/42")
+    known = {"requester": {"name": "Anna", "external_id": "7"}, "config": {"sender_name": "Anna"}}
+    assert json.loads(request.content) == {"ticket": known | sent}
+
+
+@pytest.mark.parametrize("status", [404, 405, 422])
+def test_a_helpdesk_that_changes_no_tickets_is_known_by_its_answer(status: int) -> None:
+    site = Site(
+        lambda request: httpx.Response(
+            status if request.method == "PATCH" else 200, json={"ticket": {"id": "42", "title": "x"}}
+        )
+    )
+    assert site.helpdesk.name_requester("42", NAMING) is False
 
 
 def test_a_key_beyond_ascii_is_escaped() -> None:

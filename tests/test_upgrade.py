@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from clients.helpdesk import SOURCE
 from clients.messenger import Profile
@@ -139,11 +140,12 @@ def test_what_is_not_understood_waits_and_burns_no_attempt(world: World, thread:
     assert world.inbox.letters() == []
 
 
-def test_what_is_not_understood_is_told_loudly(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_understood_is_told_loudly(world: World) -> None:
     world.inbox.accept([Row("a", "fax:1:2", 1, "{}")])
-    world.work("fax:1:2")
+    with capture_logs() as told:
+        world.work("fax:1:2")
 
-    assert "not_understood" in capsys.readouterr().out
+    assert ("not_understood", "error") in {(line["event"], line["log_level"]) for line in told}
 
 
 def test_what_was_given_up_waits_too_if_the_verdict_is_not_understood(world: World) -> None:

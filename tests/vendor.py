@@ -12,6 +12,7 @@ from clients.helpdesk import Attachment
 from clients.media import File
 from clients.text import to_plain_text
 from connector.conformance.hands import Filed, Hands, Shown
+from connector.conformance.suite import Cannot
 from sandbox.stack import Process, free_port, until
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +93,12 @@ class ExampleHands(Hands):
 
     def reply_and_close(self, ticket_id: str, text: str) -> None:
         self._desk.act(ticket_id, text=text, do="close")
+
+    def merge_ticket(self, ticket_id: str, into: str) -> None:
+        raise Cannot("merging tickets", "the example merges none")
+
+    def forbid_ticket(self, ticket_id: str) -> None:
+        raise Cannot("hiding a ticket from the token", "the example shows it them all")
 
     def read_comments(self, ticket_id: str) -> list[Shown]:
         ticket = self._desk.api.get(f"/tickets/{ticket_id}").raise_for_status().json()["ticket"]

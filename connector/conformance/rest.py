@@ -31,6 +31,7 @@ OPERATIONS = (
     Operation("findTickets", "GET", "/tickets", f'200 {{"tickets": [{_TICKET}, …]}}'),
     Operation("createTicket", "POST", "/tickets", f'201 {{"ticket": {_TICKET}}}'),
     Operation("getTicket", "GET", "/tickets/{ticket_id}", f'200 {{"ticket": {_TICKET}}}'),
+    Operation("changeTicket", "PATCH", "/tickets/{ticket_id}", f'200 {{"ticket": {_TICKET}}}'),
     Operation("findComments", "GET", "/tickets/{ticket_id}/comments", f'200 {{"comments": [{_COMMENT}, …]}}'),
     Operation("createComment", "POST", "/tickets/{ticket_id}/comments", f'201 {{"comment": {_COMMENT}}}'),
     Operation("changeComment", "PATCH", "/comments/{comment_id}", f'200 {{"comment": {_COMMENT}}}'),
