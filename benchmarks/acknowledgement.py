@@ -115,7 +115,7 @@ def _ours(bench: Bench, product: Product, opened: ExitStack) -> Iterator[Case]:
     yield Case("ours, each message of another sender", kept, product.door, process, True, SCENES[:2], idle)
     closing = ("--no-keep-alive",)
     yield Case("ours, without keep-alive", kept, product.door, process, True, alone, closing)
-    for word in ("no-group-commit",):
+    for word in ("no-group-commit", "no-gathering"):
         port = free_port()
         running = server(
             [sys.executable, "-m", "benchmarks.variants", word],

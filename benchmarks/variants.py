@@ -15,6 +15,13 @@ from connector.settings import get_settings
 from tasks.inbox import ACCEPT_SCRIPT, Row, accept_arguments
 
 
+class AtOnce(Intake):
+    """Stores what has come, without waiting for what comes in the same turn of the loop."""
+
+    async def _gather(self) -> None:
+        """Wait for nothing."""
+
+
 class EachByItself(Intake):
     """Stores the events of each request in a call of its own."""
 
@@ -35,6 +42,8 @@ def main() -> None:
     match sys.argv[1]:
         case "no-group-commit":
             app.Intake = EachByItself  # type: ignore[attr-defined]
+        case "no-gathering":
+            app.Intake = AtOnce  # type: ignore[attr-defined]
     cli.main(["web"])
 
 

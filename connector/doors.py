@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -16,7 +15,7 @@ from typing import ParamSpec, TypeVar
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from clients import events, signature
 from clients.helpdesk import (
@@ -37,8 +36,6 @@ from tasks.accept import goes_out, messenger_row, reply_row
 from tasks.inbox import Row
 
 MAX_APPS = 100
-SHORT = 8 * 1024
-"""Up to which size, in bytes, a body is read at once, as nearly all of Meta's are."""
 LARGE = 64 * 1024
 """From which size on, in bytes, a body is not worked on between others."""
 PART_WITHIN = 0.01
@@ -49,12 +46,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _thread = ThreadPoolExecutor(1, "large-body")
 _UNREAD = {413: refusals.TOO_LARGE, 408: refusals.SLOW}
-ACCEPTED = Response(status_code=202)
-TAKEN: Sequence[Message] = (
-    {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]},
-    {"type": "http.response.body"},
-)
-"""The answer 200, as ASGI has it."""
+TAKEN, ACCEPTED = Response(), Response(status_code=202)
 
 
 @dataclass(frozen=True)
@@ -74,12 +66,10 @@ class MessengerDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take events."""
         try:
-            await self._take(dict(scope["headers"]), receive)
+            answer = await self._take(dict(scope["headers"]), receive)
         except HTTPException as error:
-            await PlainTextResponse(error.detail, error.status_code, error.headers)(scope, receive, send)
-            return
-        for message in TAKEN:
-            await send(message)
+            answer = PlainTextResponse(error.detail, error.status_code, error.headers)
+        await answer(scope, receive, send)
 
     async def handshake(self, request: Request) -> Response:
         """Answer Meta's subscribe handshake.
@@ -92,27 +82,27 @@ class MessengerDoor:
             raise HTTPException(403)
         return PlainTextResponse(query.get("hub.challenge", ""))
 
-    async def _take(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
+    async def _take(self, headers: Mapping[bytes, bytes], receive: Receive) -> Response:
         header = headers.get(b"x-hub-signature-256", b"").decode("latin-1")
         if not signature.is_well_formed(header):
             self.refusals.refuse("messenger", refusals.UNSIGNED)
             raise HTTPException(403, headers=CLOSE)
         body = await _read(self.bodies, headers, receive, self.refusals, "messenger")
         try:
-            if len(body) <= SHORT:
-                rows = self._rows(body, self._signed_with(body, header))
-                await _store([row for row in rows if row], self.intake, self.counters)
+            if len(body) > LARGE:
+                await self._store_large(body, header)
             else:
-                await self._take_long(body, header)
+                for rows in _parts(self._rows(body, self._signed_with(body, header))):
+                    await _store(rows, self.intake, self.counters)
         finally:
             self.bodies.release(body)
+        return TAKEN
 
-    async def _take_long(self, body: bytes, header: str) -> None:
-        """Take a body part by part, so that what others bring comes in between."""
-        secret = await _apart(len(body), self._signed_with, body, header)
-        async with self.turns[secret] if len(body) > LARGE else nullcontext():
+    async def _store_large(self, body: bytes, header: str) -> None:
+        secret = await _apart(self._signed_with, body, header)
+        async with self.turns[secret]:
             parts = _parts(self._rows(body, secret))
-            while (rows := await _apart(len(body), next, parts, None)) is not None:
+            while (rows := await _apart(next, parts, None)) is not None:
                 await _store(rows, self.intake, self.counters)
 
     def _knows(self, token: str) -> bool:
@@ -233,7 +223,9 @@ class HelpdeskDoor:
 
     async def _read(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
         try:
-            return await _apart(len(body), self.helpdesk.receive, body, headers, secret)
+            if len(body) > LARGE:
+                return await _apart(self.helpdesk.receive, body, headers, secret)
+            return self.helpdesk.receive(body, headers, secret)
         except WebhookTimestampOff as error:
             raise self._refused(refusals.CLOCK, f"{error}.", seconds_off=round(error.seconds)) from None
         except InvalidWebhook:
@@ -262,10 +254,8 @@ async def _read(
         raise
 
 
-async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do what takes long for a large body in a thread: others' webhooks do not wait for it."""
-    if size <= LARGE:
-        return work(*args, **kwargs)
     quietly = partial(_without_collections, work, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_thread, quietly)
 

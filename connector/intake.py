@@ -58,12 +58,16 @@ class Intake:
     async def _run(self) -> None:
         while True:
             await self._arrived.wait()
-            await asyncio.sleep(0)  # what else is read in this turn of the loop goes along: a tenth
+            await self._gather()
             batch = self._next_batch()
             if not self._waiting:
                 self._arrived.clear()
             if batch:
                 await self._commit(batch)
+
+    async def _gather(self) -> None:
+        """Let what else is read in this turn of the loop come along."""
+        await asyncio.sleep(0)
 
     def _next_batch(self) -> list[Waiting]:
         """Take the requests that still wait, up to a limit of events, and always one."""

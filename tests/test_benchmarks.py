@@ -27,7 +27,7 @@ def test_a_quick_run_measures_and_leaves_a_table_the_raw_data_and_no_fault(
     # Without coverage, which would slow each of its many processes down and learn nothing from them.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run(
-        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=240, check=False
+        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / f"{suite}.md").read_text() == done.stdout.removesuffix("\n")

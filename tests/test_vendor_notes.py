@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from clients.errors import ClientError
-from clients.helpdesk import Attachment, InvalidWebhook, WebhookNotUnderstood
+from clients.helpdesk import Attachment, InvalidWebhook, Naming, Requester, WebhookNotUnderstood
 from clients.http import HttpClient
 from sandbox.vendor.notes import Notes
 from sandbox.vendor.witness import Witness
@@ -72,6 +72,15 @@ def test_an_answer_as_the_document_has_it_is_not_told(see: Callable[[int, Any], 
     assert seen.notes.failures() == seen.notes.differences() == []
     (call,) = seen.notes.of("call")
     assert (call["operation"], call["status"]) == ("findComments", 200)
+
+
+def test_a_ticket_that_is_changed_is_noted_by_its_operations(see: Callable[[int, Any], Seen]) -> None:
+    seen = see(200, {"ticket": example("Ticket")})
+    naming = Naming("Messenger", "Messenger: Anna", Requester("Anna", "7"), {})
+    assert seen.witness.name_requester("42", naming)
+
+    assert [one["operation"] for one in seen.notes.of("call")] == ["getTicket", "changeTicket"]
+    assert seen.notes.differences() == []
 
 
 def test_a_closed_ticket_is_no_failure(see: Callable[[int, Any], Seen]) -> None:

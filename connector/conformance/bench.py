@@ -169,16 +169,18 @@ class Bench:
         self,
         text: str,
         *,
+        sender: Sender | None = None,
         external_id: str = "",
         internal: bool = False,
         files: Sequence[Content] = (),
     ) -> NewComment:
         """Write a comment as the connector does."""
+        sender = sender or a_sender()
         body, ids, open_files = self._with_files(text, files)
         return NewComment(
             body=body,
             external_id=external_id or an_id(),
-            author=Author("customer", "Zoë O'Brien-Łąka", "1"),
+            author=Author("customer", sender.name, sender.psid),
             created_at=datetime.now(UTC),
             internal=internal,
             attachment_ids=ids,

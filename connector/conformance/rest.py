@@ -19,10 +19,10 @@ class Operation:
     path: str
     answer: str
 
-    def is_of(self, exchange: Exchange) -> bool:
-        """Tell whether an exchange is of this operation."""
+    def is_called(self, method: str, path: str) -> bool:
+        """Tell whether a call, whose path may begin with that of the API, is of this operation."""
         pattern = re.sub(r"\{\w+\}", "[^/]+", self.path)
-        return exchange.method == self.method and bool(re.search(f"{pattern}$", _path(exchange)))
+        return method == self.method and bool(re.search(f"{pattern}$", path))
 
 
 _TICKET = '{"id": "…", "closed": false, "config": {…}, "url": "…", …}'
@@ -46,13 +46,14 @@ OPERATIONS = (
 
 def name_of(exchange: Exchange) -> str:
     """Return the name of an exchange's operation: that of fetching a file, if it is no other."""
-    operation = _operation(exchange)
+    operation = operation_of(exchange.method, _path(exchange))
     return operation.name if operation else "getFile"
 
 
 def expected_of(exchanges: Sequence[Exchange]) -> str:
     """Return what the last call should have been answered."""
-    operation = _operation(exchanges[-1]) if exchanges else None
+    last = exchanges[-1] if exchanges else None
+    operation = operation_of(last.method, _path(last)) if last else None
     if operation is None:
         return f"an answer as {DOCUMENT} describes it."
     return f"{operation.name} answers {operation.answer}; see {DOCUMENT}."
@@ -64,8 +65,9 @@ def ticket_of(exchange: Exchange) -> str:
     return unquote(found[1]) if found else ""
 
 
-def _operation(exchange: Exchange) -> Operation | None:
-    return next((one for one in OPERATIONS if one.is_of(exchange)), None)
+def operation_of(method: str, path: str) -> Operation | None:
+    """Return the operation that a call is of; None for one that the API does not have."""
+    return next((one for one in OPERATIONS if one.is_called(method, path)), None)
 
 
 def _path(exchange: Exchange) -> str:

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Sequence
 from typing import Self
 
@@ -30,9 +29,7 @@ class Server:
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        while not self._server.started and self._thread.is_alive():
-            time.sleep(0.01)  # uvicorn tells nobody
+        self._thread.start()  # the socket listens already: who connects before it is served waits
         return self
 
     def __exit__(self, *_: object) -> None:

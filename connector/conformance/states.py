@@ -131,7 +131,7 @@ def unknown_is_not_found(bench: Bench) -> None:
     "a ticket that the token may not see makes room for a new one",
     promise="nothing is lost",
     mend=(
-        "Raise NotFound for a ticket that is forbidden (403; see HttpHelpdesk.forbidden), and do not find it "
+        "Raise NotFound for a ticket that is forbidden (403; HttpHelpdesk.error does), and do not find it "
         "as open. A ping that is forbidden stays an error that can pass."
     ),
     api=(
@@ -145,7 +145,7 @@ def forbidden_ticket_makes_room(bench: Bench) -> None:
     ticket = bench.open_ticket(sender=sender)
     bench.hands.forbid_ticket(ticket.id)
     try:
-        taken = bench.put(ticket.id, bench.new_comment("Is anybody there?"), sender)
+        taken = bench.put(ticket.id, bench.new_comment("Is anybody there?", sender=sender), sender)
     except RateLimited:
         raise
     except ClientError as error:
@@ -173,7 +173,7 @@ def merged_ticket_is_followed(bench: Bench) -> None:
     sender = a_sender()
     merged, left = (bench.open_ticket(sender=sender) for _ in range(2))
     words = [a_word(), a_word()]
-    before, after = (bench.new_comment(word) for word in words)
+    before, after = (bench.new_comment(word, sender=sender) for word in words)
     bench.comment(merged.id, before)
     bench.hands.merge_ticket(merged.id, left.id)
     for comment in (before, after):  # the first is tried again, as after an answer that got lost
@@ -205,7 +205,7 @@ def merged_into_another_persons(bench: Bench) -> None:
     if bench.has_poll:
         bench.answer(merged, mine, f"{word} before the merge")
     bench.hands.merge_ticket(merged.id, left.id)
-    taken = bench.put(merged.id, bench.new_comment("Is anybody there?"), mine)
+    taken = bench.put(merged.id, bench.new_comment("Is anybody there?", sender=mine), mine)
     said = f"ticket {merged.id} was merged into {left.id}, which is another person's, and"
     expect(taken not in {merged.id, left.id}, f"{said} a message to it was taken")
     for event in map(bench.relayed, bench.helpdesk.poll(began - CLOCKS)):

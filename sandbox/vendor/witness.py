@@ -5,7 +5,6 @@ and the start of the answer's `body`; one of kind `webhook` has what it told. `w
 `off` how something differs from the document.
 """
 
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,19 +26,11 @@ from clients.helpdesk import (
 from clients.http import HttpClient
 from clients.media import File
 from clients.rest_helpdesk import RestHelpdesk
+from connector.conformance.rest import operation_of
 from sandbox.journal import Journal
 
 SHOWN = 300
 """How many characters of a body are noted."""
-OPERATIONS = {
-    "GET /tickets": "findTickets",
-    "POST /tickets": "createTicket",
-    "GET /tickets/*": "getTicket",
-    "GET /tickets/*/comments": "findComments",
-    "POST /tickets/*/comments": "createComment",
-    "PATCH /comments/*": "changeComment",
-    "POST /attachments": "uploadAttachment",
-}
 
 
 class Person(msgspec.Struct):
@@ -153,6 +144,7 @@ ANSWERS: Mapping[str, type[msgspec.Struct]] = {
     "findTickets": Tickets,
     "createTicket": OneTicket,
     "getTicket": OneTicket,
+    "changeTicket": OneTicket,
     "findComments": Comments,
     "createComment": OneComment,
     "changeComment": OneComment,
@@ -170,7 +162,8 @@ class Witness(RestHelpdesk):
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Send a request, and note what came of it."""
         self._seen.response, why, off = None, "", ""
-        operation = OPERATIONS.get(f"{method} {re.sub('(?<=s/)[^/]+', '*', path)}", "")
+        called = operation_of(method, path)
+        operation = called.name if called else ""
         query = f"?{urlencode(options['params'])}" if options.get("params") else ""
         try:
             answer = super().call(method, path, **options)
