@@ -13,7 +13,7 @@ import yaml
 from benchmarks.bodies import PAGE_ID, SECRET
 from benchmarks.plain_tasks import PLAIN
 from benchmarks.processes import OTHER_CORE, SERVER_CORE, answers_at, server
-from connector import embedded
+from connector.run.valkey import command as valkey_command
 from connector.settings import Settings
 from sandbox.stack import free_port
 
@@ -37,7 +37,7 @@ def valkey(
     """Run the store that the product embeds, with the product's own options: every write is on disk."""
     data, port = folder / "data", free_port()
     data.mkdir(parents=True, exist_ok=True)
-    command = [*embedded.command(Settings.model_construct(data_dir=data)), "--port", str(port), *options]
+    command = [*valkey_command(Settings.model_construct(data_dir=data)), "--port", str(port), *options]
     with redis.Redis(port=port) as client:
 
         def answers() -> bool:

@@ -9,20 +9,21 @@ from collections.abc import Sequence
 import redis
 from redis.asyncio import Redis
 
-from connector import app, cli
-from connector.intake import Intake, StoreAway
+from connector import app
+from connector.cli.run import web
 from connector.settings import get_settings
-from tasks.inbox import ACCEPT_SCRIPT, Row, accept_arguments
+from connector.web.group_commit import GroupCommit, StoreUnavailable
+from tasks.inbox.inbox import ACCEPT_SCRIPT, Row, accept_arguments
 
 
-class AtOnce(Intake):
+class AtOnce(GroupCommit):
     """Stores what has come, without waiting for what comes in the same turn of the loop."""
 
     async def _gather(self) -> None:
         """Wait for nothing."""
 
 
-class EachByItself(Intake):
+class EachByItself(GroupCommit):
     """Stores the events of each request in a call of its own."""
 
     _script = Redis.from_url(get_settings().store_url).register_script(ACCEPT_SCRIPT)
@@ -32,7 +33,7 @@ class EachByItself(Intake):
         try:
             ready = await self._script(args=accept_arguments(rows, self._prefix))
         except redis.RedisError:
-            raise StoreAway from None
+            raise StoreUnavailable from None
         if ready:
             self._wake(ready)
 
@@ -41,10 +42,10 @@ def main() -> None:
     """Take something away, then serve as `connector web` does."""
     match sys.argv[1]:
         case "no-group-commit":
-            app.Intake = EachByItself  # type: ignore[attr-defined]
+            app.GroupCommit = EachByItself  # type: ignore[attr-defined]
         case "no-gathering":
-            app.Intake = AtOnce  # type: ignore[attr-defined]
-    cli.main(["web"])
+            app.GroupCommit = AtOnce  # type: ignore[attr-defined]
+    web([])
 
 
 if __name__ == "__main__":

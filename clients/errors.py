@@ -3,14 +3,14 @@
 * ClientError
   + RetryableError        the same call may succeed later; carries `retry_after` (seconds) if told
     - Unavailable         no answer, or a server's own fault; `maybe_done` if the call may have worked
-      . Away              the whole server is down: it says so, or something else answers in its place
+      . ServiceDown              the whole server is down: it says so, or something else answers in its place
     - RateLimited         told to slow down
     - Unauthorized        the token is refused; the call works again once a person renews it
-    - Undecided           an earlier call may have worked; its trace has to show first
+    - OutcomeUnknown           an earlier call may have worked; its trace has to show first
     - Busy                a file host serves as many transfers of this process as it may
-    - Paused              the side is left alone for a while, so it was not asked
+    - Paused              the remote is left alone for a while, so it was not asked
     - NotConnected        the page has no active connection
-    - Stale               this worker lost its lease before the call went out
+    - LeaseLost               this worker lost its lease before the call went out
   + RejectedError         the same call will fail again
     - NotFound            what it names does not exist
     - TicketClosed        the ticket takes no more comments
@@ -21,16 +21,16 @@ Every message is written for a person and holds no token, no text of a message a
 """
 
 LONGEST_RETRY_AFTER = 3600.0
-"""How long another side may ask to be left alone, in seconds; what it asks for beyond that is cut."""
+"""How long a remote may ask to be left alone, in seconds; what it asks for beyond that is cut."""
 
 
 class ClientError(Exception):
     """A call to the outside did not work; `str()` says why in words an agent can read.
 
-    `side` names who did not do it: `helpdesk`, `page:<page_id>`, or nobody in particular.
+    `remote` names who did not do it: `helpdesk`, `page:<page_id>`, or nobody in particular.
     """
 
-    side = ""
+    remote = ""
 
 
 class RetryableError(ClientError):
@@ -56,7 +56,7 @@ class Unavailable(RetryableError):
         self.maybe_done = maybe_done
 
 
-class Away(Unavailable):
+class ServiceDown(Unavailable):
     """The server says of itself that it is down, or something else answers in its place."""
 
 
@@ -68,7 +68,7 @@ class Unauthorized(RetryableError):
     """The token is refused. Nothing is lost by waiting until a person has renewed it."""
 
 
-class Undecided(RetryableError):
+class OutcomeUnknown(RetryableError):
     """An earlier call may have worked: it is not repeated before its trace had time to show."""
 
 
@@ -77,11 +77,11 @@ class Busy(RetryableError):
 
 
 class Paused(RetryableError):
-    """The side is left alone, as it was found away before: it was not asked."""
+    """The remote is left alone, as it was found away before: it was not asked."""
 
-    def __init__(self, side: str) -> None:
+    def __init__(self, remote: str) -> None:
         super().__init__("it waits until the other side is back")
-        self.side = side
+        self.remote = remote
 
 
 class NotConnected(RetryableError):
@@ -89,10 +89,10 @@ class NotConnected(RetryableError):
 
     def __init__(self, page_id: str) -> None:
         super().__init__(f"the page {page_id} has no active connection", retry_after=30)
-        self.side = f"page:{page_id}"
+        self.remote = f"page:{page_id}"
 
 
-class Stale(RetryableError):
+class LeaseLost(RetryableError):
     """The lease ran out before the call went out: another worker has the thread now."""
 
 

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import httpx
 
-from clients.errors import Away, ClientError, RateLimited, RejectedError, Unauthorized, Unavailable
+from clients.errors import ClientError, RateLimited, RejectedError, ServiceDown, Unauthorized, Unavailable
 from clients.jsons import NotUnderstood, decode
-from clients.shared import Shares
+from clients.single_flight import TransferLimits
 from clients.transport import Transport, Untrusted, public_addresses
 
 USER_AGENT = "messenger-connector"
@@ -58,8 +58,8 @@ class HttpClient(httpx.Client):
     """A client for many calls from many threads.
 
     It keeps no cookies and ignores proxies that the environment names. `transport` leads everywhere, `public`
-    to public addresses only. `shares` divides the transfers of files among their hosts. `file_hosts` are
-    hosts of the helpdesk's files, beside its own, that may be in a private network. The certificates in
+    to public addresses only. `transfer_limits` divides the transfers of files among their hosts. `file_hosts`
+    are hosts of the helpdesk's files, beside its own, that may be in a private network. The certificates in
     `ca_file` (PEM) are trusted beside those that always are. `transport` goes by way of the `proxy`, and so
     does `public` if `public_by_proxy`: at which addresses it connects is up to the proxy then.
     """
@@ -68,7 +68,7 @@ class HttpClient(httpx.Client):
         self,
         transport: httpx.BaseTransport | None = None,
         *,
-        shares: Shares | None = None,
+        transfer_limits: TransferLimits | None = None,
         file_hosts: Sequence[str] = (),
         ca_file: str = "",
         proxy: str = "",
@@ -86,7 +86,7 @@ class HttpClient(httpx.Client):
                 if proxy and public_by_proxy
                 else Transport(_LIMITS, tls, public_addresses)
             )
-        self.shares = shares or Shares(THREADS)
+        self.transfer_limits = transfer_limits or TransferLimits(THREADS)
         self.file_hosts = frozenset(host.lower() for host in file_hosts)
         super().__init__(transport=self.transport, timeout=TIMEOUT, trust_env=False, cookies=no_cookies())
 
@@ -177,9 +177,9 @@ class RestClient:
     max_answer: ClassVar[int] = 16 * 2**20
     """How large an answer may be, in bytes."""
 
-    def __init__(self, http: HttpClient, base_url: str, headers: Mapping[str, str], side: str) -> None:
+    def __init__(self, http: HttpClient, base_url: str, headers: Mapping[str, str], remote: str) -> None:
         self._http = http
-        self._side = side
+        self._remote = remote
         self._base_url = base_url.rstrip("/")
         self._host = httpx.URL(base_url).host
         self._headers = {**_HEADERS, **headers}
@@ -240,12 +240,12 @@ class RestClient:
 
     @contextmanager
     def failures(self) -> Iterator[None]:
-        """Name the side of every failure, and turn a request that brought no answer into `Unavailable`."""
+        """Name the remote of every failure, and turn a request that brought no answer into `Unavailable`."""
         try:
             with _sorted_failures(self.service, self._host, self.if_untrusted):
                 yield
         except ClientError as error:
-            error.side = self._side
+            error.remote = self._remote
             raise
 
     def error(self, response: httpx.Response) -> ClientError:
@@ -258,9 +258,9 @@ class RestClient:
         if response.status_code == 401:
             return Unauthorized(f"{self.service} does not accept the access token")
         if response.status_code in {407, 502, 503, 504}:
-            return Away(said, retry_after=retry_after(response))
+            return ServiceDown(said, retry_after=retry_after(response))
         if response.is_redirect:
-            return Away(f"{self.service} answers with a redirect; check its address in the settings")
+            return ServiceDown(f"{self.service} answers with a redirect; check its address in the settings")
         # Some say 403 when a token has expired. Whether all calls fail or only this one, a ping tells.
         if response.status_code >= 500 or response.status_code in {403, 408, 425}:
             return Unavailable(said, retry_after=retry_after(response))

@@ -19,7 +19,7 @@ import regex  # type: ignore[import-untyped]  # its stubs are a package of their
 
 from clients.errors import FileRefused, Unavailable
 from clients.http import USER_AGENT, HttpClient, retry_after, unpacked
-from clients.text import is_misleading
+from clients.text.line import is_misleading
 from clients.transport import is_address
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0, pool=5.0)
@@ -127,7 +127,7 @@ def _fetch_to(
     deadline = time.monotonic() + FILE_WITHIN
     for _ in range(MAX_REDIRECTS + 1):
         way = route(url)
-        share = http.shares.of(way.request.headers["Host"])
+        share = http.transfer_limits.of(way.request.headers["Host"])
         with share, way.failures(), closing(_send(way, deadline)) as response:
             if not response.has_redirect_location:
                 way.check(response)

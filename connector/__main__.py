@@ -1,5 +1,5 @@
 """`python -m connector` is `connector`."""
 
-from connector.cli import main
+from connector.cli.main import main
 
 main()

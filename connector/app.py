@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import redis
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,21 +22,21 @@ from starlette.types import Receive, Scope, Send
 
 from clients.http import HttpClient
 from connector import logs
-from connector.bodies import Bodies
-from connector.doors import HelpdeskDoor, MessengerDoor
-from connector.intake import Intake
-from connector.line import Line
-from connector.metrics import Counters, InboxCollector
-from connector.refusals import Refusals
 from connector.settings import Settings, get_settings
-from connector.waker import Waker
+from connector.web.body import BodyReader
+from connector.web.group_commit import GroupCommit
+from connector.web.metrics import Counters, InboxCollector
+from connector.web.notifier import Notifier
+from connector.web.redis_connection import RedisConnection
+from connector.web.refusals import Refusals
+from connector.web.webhooks import HelpdeskWebhook, MessengerWebhook
 from tasks.clocks import MEASURE_EVERY, Clocks
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 from tasks.services import helpdesk_of, inbox_of
 from tasks.store import Outage, reason_of
 from tasks.store_check import StoreCheck, Unusable
 
-log = logs.get(__name__)
+log = structlog.get_logger(__name__)
 
 MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
 
@@ -43,7 +44,7 @@ MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks
 class Application(Starlette):
     """Starlette with a short way to Meta's door: middleware and routes are a fifth of a webhook's cost."""
 
-    def __init__(self, messenger: MessengerDoor, **options: Any) -> None:
+    def __init__(self, messenger: MessengerWebhook, **options: Any) -> None:
         super().__init__(**options)
         self._messenger = messenger
 
@@ -64,31 +65,33 @@ class Application(Starlette):
 def create_app(settings: Settings) -> Starlette:
     """Build the application from settings."""
     registry = CollectorRegistry()
-    waker = Waker()
+    notifier = Notifier()
     inbox = inbox_of(settings, patient=False)
     registry.register(InboxCollector(inbox))
-    intake = Intake(Line(settings.store_url), inbox.prefix, waker, Outage(settings.store_key))
-    bodies, counters = Bodies(), Counters(registry)
+    group_commit = GroupCommit(
+        RedisConnection(settings.store_url), inbox.prefix, notifier, Outage(settings.store_key)
+    )
+    body_reader, counters = BodyReader(), Counters(registry)
     refusals = Refusals(counters, settings.secrets_by_page)
-    messenger = MessengerDoor(settings, intake, bodies, counters, refusals)
+    messenger = MessengerWebhook(settings, group_commit, body_reader, counters, refusals)
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
-    helpdesk = HelpdeskDoor(adapter, intake, bodies, counters, refusals)
+    helpdesk = HelpdeskWebhook(adapter, group_commit, body_reader, counters, refusals)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        waker.start()
+        notifier.start()
         watch = asyncio.create_task(_watch(inbox, clocks, StoreCheck(settings), refusals))
-        async with intake:
+        async with group_commit:
             yield
         watch.cancel()
-        waker.stop()
+        notifier.stop()
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
 
-    has_room = Shared(lambda: run_in_threadpool(inbox.has_room))
+    has_room = SingleFlight(lambda: run_in_threadpool(inbox.has_room))
 
     async def readyz(_: Request) -> Response:
         try:
@@ -125,7 +128,7 @@ def create_app(settings: Settings) -> Starlette:
     )
 
 
-class Shared:
+class SingleFlight:
     """A question that all who ask at the same time get one answer to: anybody may ask."""
 
     def __init__(self, ask: Callable[[], Coroutine[Any, Any, object]]) -> None:

@@ -74,9 +74,3 @@ def _renderer() -> structlog.typing.Processor:
         sort_keys=False,
         exception_formatter=structlog.dev.plain_traceback,
     )
-
-
-def get(name: str) -> structlog.typing.FilteringBoundLogger:
-    """Return a logger."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
-    return logger

@@ -27,7 +27,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadVariable
 
-from clients.adapters import check_options, find_adapter
+from clients.helpdesks.registry import check_options, find_adapter
 from connector import faults
 from connector.values import (
     AppSecret,

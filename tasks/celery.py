@@ -11,6 +11,7 @@ from typing import Any
 
 import celery.beat
 import redis
+import structlog
 from celery import Celery, signals
 from celery.beat import SchedulingError
 from kombu import Queue
@@ -20,7 +21,7 @@ from connector import logs
 from connector.settings import get_settings
 from tasks.broker import Broker, outage, transport_options
 
-log = logs.get(__name__)
+log = structlog.get_logger(__name__)
 
 WAKE_UPS, SWEEPS = "wake-ups", "sweeps"
 HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
@@ -51,7 +52,7 @@ def _configuration() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "accept_content": ["json"],
-        "include": ["tasks.relay", "tasks.poll", "tasks.store_check"],
+        "include": ["tasks.worker", "tasks.outbound.poll", "tasks.store_check"],
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,

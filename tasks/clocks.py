@@ -13,11 +13,11 @@ from typing import cast
 
 import msgspec
 import redis
+import structlog
 
-from connector import logs
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 
-log = logs.get(__name__)
+log = structlog.get_logger(__name__)
 
 TOLERATED = 2.0
 """How many seconds a clock may differ from the store's before it is told."""

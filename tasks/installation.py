@@ -4,13 +4,13 @@ import time
 from typing import cast
 
 import redis
+import structlog
 
-from connector import logs
 from connector.settings import Settings
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 from tasks.store import REMIND_EVERY
 
-log = logs.get(__name__)
+log = structlog.get_logger(__name__)
 
 MARKED_FOR = 30.0
 """How long the mark of an installation that has ended stays, in seconds."""

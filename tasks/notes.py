@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 from clients.helpdesk import SYSTEM, NewComment
-from clients.text import to_markdown
-from tasks.accept import page_of
-from tasks.lease import Lease
+from clients.text.markdown import to_markdown
+from tasks.inbox.lease import Lease
+from tasks.inbox.queues import page_of
 from tasks.services import Services
 
 
-def tell_once(service: Services, lease: Lease, ticket_id: str, external_id: str, note: str) -> None:
+def notify_once(service: Services, lease: Lease, ticket_id: str, external_id: str, note: str) -> None:
     """Add an internal comment that neither a crash nor another try doubles. Raises `ClientError`."""
     step = f"told:{external_id}"
     if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, external_id):

@@ -1,21 +1,21 @@
-"""What a task needs to do its work: the settings, the inbox, and a client for each side."""
+"""What a task needs to do its work: the settings, the inbox, and a client for each remote."""
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clients.adapters import make_adapter
-from clients.errors import RejectedError, RetryableError, Stale
+from clients.channels.meta.graph import Messenger
+from clients.errors import LeaseLost, RejectedError, RetryableError
 from clients.helpdesk import Helpdesk
+from clients.helpdesks.registry import make_adapter
 from clients.http import HttpClient
 from clients.media import MediaFetcher
-from clients.messenger import Messenger
-from clients.shared import Shares
+from clients.single_flight import TransferLimits
 from connector.settings import Connection, Settings, get_settings
 from tasks.clocks import Clocks
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 from tasks.installation import Installation
-from tasks.sides import Sides
+from tasks.remotes import Remotes
 from tasks.store import connect
 
 
@@ -30,7 +30,7 @@ class Services:
     http: HttpClient
     clocks: Clocks
     installation: Installation
-    sides: Sides
+    remotes: Remotes
 
     def connection(self, page_id: str) -> Connection:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""
@@ -52,10 +52,10 @@ class Services:
 
 
 def is_up(ping: Callable[[], None]) -> bool:
-    """Tell whether a side answers when it is asked for something small. Raises `Stale`."""
+    """Tell whether a remote answers when it is asked for something small. Raises `LeaseLost`."""
     try:
         ping()
-    except Stale:
+    except LeaseLost:
         raise
     except RetryableError:
         return False
@@ -64,11 +64,14 @@ def is_up(ping: Callable[[], None]) -> bool:
     return True
 
 
-def helpdesk_http(settings: Settings, shares: Shares | None = None) -> HttpClient:
+def helpdesk_http(settings: Settings, transfer_limits: TransferLimits | None = None) -> HttpClient:
     """Return the way to the helpdesk. Close it, unless it is for the life of the process."""
     helpdesk = settings.helpdesk
     return HttpClient(
-        shares=shares, file_hosts=helpdesk.file_hosts, ca_file=helpdesk.ca_file, proxy=helpdesk.http_proxy
+        transfer_limits=transfer_limits,
+        file_hosts=helpdesk.file_hosts,
+        ca_file=helpdesk.ca_file,
+        proxy=helpdesk.http_proxy,
     )
 
 
@@ -93,18 +96,18 @@ def inbox_of(settings: Settings, *, patient: bool = True) -> Inbox:
 
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
-    shares = Shares(settings.worker.concurrency)
-    http = HttpClient(shares=shares, proxy=settings.graph.http_proxy, public_by_proxy=True)
+    transfer_limits = TransferLimits(settings.worker.concurrency)
+    http = HttpClient(transfer_limits=transfer_limits, proxy=settings.graph.http_proxy, public_by_proxy=True)
     inbox = inbox_of(settings)
     return Services(
         settings=settings,
         inbox=inbox,
-        helpdesk=helpdesk_of(settings, helpdesk_http(settings, shares)),
+        helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
         media=MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
         http=http,
         clocks=Clocks(inbox, "worker"),
         installation=Installation(settings, inbox),
-        sides=Sides(inbox),
+        remotes=Remotes(inbox),
     )
 
 

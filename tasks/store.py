@@ -7,13 +7,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
+import structlog
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ClusterError, MasterDownError
 from redis.retry import Retry
 
-from connector import logs
-
-log = logs.get(__name__)
+log = structlog.get_logger(__name__)
 
 REMIND_EVERY = 60.0
 _MOVED = (redis.ReadOnlyError, MasterDownError)

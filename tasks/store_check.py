@@ -14,9 +14,9 @@ from redis.exceptions import MasterDownError
 from connector.settings import Settings, get_settings
 from tasks.broker import transport_options
 from tasks.celery import app
-from tasks.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox, Row, seen_key
+from tasks.inbox.lease import Lease
 from tasks.installation import MARKED_FOR, Installation, advice
-from tasks.lease import Lease
 from tasks.store import Outage, connect, has_untrusted_certificate, reason_of
 
 _PASS = (

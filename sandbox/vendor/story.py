@@ -12,7 +12,7 @@ import msgspec
 from clients.errors import ClientError
 from clients.helpdesk import SOURCE
 from clients.http import segment
-from clients.text import to_plain_text
+from clients.text.plain import to_plain_text
 from sandbox.demo import Verdict
 from sandbox.samples import Sample, document, photo, voice_clip
 from sandbox.stack import NeverHappened

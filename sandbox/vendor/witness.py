@@ -23,10 +23,10 @@ from clients.helpdesk import (
     WebhookNotUnderstood,
     WebhookTimestampOff,
 )
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
-from clients.rest_helpdesk import RestHelpdesk
-from connector.conformance.rest import operation_of
+from conformance.rest import operation_of
 from sandbox.journal import Journal
 
 SHOWN = 300

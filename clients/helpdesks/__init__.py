@@ -1,0 +1,1 @@
+"""The helpdesks: an adapter for each API."""

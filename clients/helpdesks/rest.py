@@ -1,0 +1,312 @@
+"""The adapter `rest`: the API that docs/helpdesk-api.md describes."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from standardwebhooks import Webhook
+
+from clients.errors import ClientError, RejectedError, TicketClosed, Unavailable
+from clients.helpdesk import (
+    SOURCE,
+    Attachment,
+    Comment,
+    Delivery,
+    HelpdeskEvent,
+    InvalidWebhook,
+    Naming,
+    NewComment,
+    NewTicket,
+    Requester,
+    Ticket,
+    WebhookTimestampOff,
+    comment_created,
+    reading_webhook,
+)
+from clients.helpdesks.http import HttpHelpdesk
+from clients.http import HttpClient, segment
+from clients.jsons import MALFORMED, decode, decode_or_none
+from clients.media import File
+
+TOLERANCE = 300.0
+"""How old, or how new, a webhook may be, in seconds."""
+EVENT_TYPES = frozenset({"ticket.closed", "ticket.reopened"})
+"""What is told of beside `comment.created`."""
+
+T = TypeVar("T")
+
+
+class RestHelpdesk(HttpHelpdesk):
+    """A helpdesk with our own API."""
+
+    always_there = ("/tickets", "/attachments")
+
+    @classmethod
+    def check_secret(cls, webhook_secret: str) -> None:
+        """Raise `ValueError` for what is no secret of Standard Webhooks.
+
+        https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+        """
+        try:
+            key = base64.b64decode(webhook_secret.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            key = b""
+        if not webhook_secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+            raise ValueError(
+                "must be whsec_ and a key of 24 to 64 bytes in base64; make one with: "
+                "python3 -c \"import base64,os;print('whsec_'+base64.b64encode(os.urandom(32)).decode())\""
+            )
+
+    def __init__(self, http: HttpClient, *, base_url: str, api_token: str, webhook_secret: str) -> None:
+        super().__init__(http, base_url, {"Authorization": f"Bearer {api_token}"})
+        self._webhook = Webhook(webhook_secret)
+
+    def ping(self) -> None:
+        """Search for a ticket that is not there."""
+        self.call("GET", "/tickets", params={"external_id": "ping"})
+
+    def ticket_url(self, ticket_id: str) -> str:
+        """Return what the helpdesk says is the ticket's address."""
+        return _one(_url, self.call("GET", f"/tickets/{segment(ticket_id)}"), "ticket")
+
+    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+        """Return the newest open ticket of a sender."""
+        query = {"source": SOURCE, "page_id": page_id, "sender_id": psid, "closed": "false", "limit": "1"}
+        return next(iter(_list_of(_ticket, self.call("GET", "/tickets", params=query), "tickets")), None)
+
+    def ticket_by_external_id(self, external_id: str) -> Ticket | None:
+        """Return the ticket that was created with this id."""
+        answer = self.call("GET", "/tickets", params={"external_id": external_id})
+        return next(iter(_list_of(_ticket, answer, "tickets", external_id)), None)
+
+    def get_ticket(self, ticket_id: str) -> Ticket:
+        """Return a ticket. Raises `NotFound`."""
+        return _one(_ticket, self.call("GET", f"/tickets/{segment(ticket_id)}"), "ticket")
+
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        """Create a ticket with its first message."""
+        fields = {
+            "desk_id": ticket.desk_id,
+            "title": ticket.title,
+            "body": ticket.body,
+            "body_format": "markdown",
+            "external_id": ticket.external_id,
+            "requester": _requester(ticket.requester),
+            "attachment_ids": list(ticket.attachment_ids),
+            "created_at": _iso(ticket.created_at),
+            "config": dict(ticket.config),
+        } | _without_empty(category_id=ticket.category_id)
+        return _one(_ticket, self._create("/tickets", {"ticket": fields}, key), "ticket")
+
+    def name_requester(self, ticket_id: str, naming: Naming) -> bool:
+        """Change the ticket's requester and `config`, and its title unless an agent did."""
+        path = f"/tickets/{segment(ticket_id)}"
+        fields: dict[str, Any] = {"requester": _requester(naming.requester), "config": dict(naming.config)}
+        if _one(_title, self.call("GET", path), "ticket") == naming.old_title:
+            fields["title"] = naming.title
+        try:
+            self.call("PATCH", path, json={"ticket": fields})
+        except RejectedError:  # many helpdesks do not offer it
+            return False
+        return True
+
+    def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
+        """Add a comment and return its id."""
+        author = comment.author
+        fields = {
+            "body": comment.body,
+            "body_format": "markdown",
+            "external_id": comment.external_id,
+            "author": _without_empty(type=author.type, name=author.name, external_id=author.external_id),
+            "internal": comment.internal,
+            "attachment_ids": list(comment.attachment_ids),
+            "created_at": _iso(comment.created_at),
+            "config": dict(comment.config),
+        }
+        path = f"/tickets/{segment(ticket_id)}/comments"
+        return _one(_id, self._create(path, {"comment": fields}, key), "comment")
+
+    def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
+        """Return the id of the comment that was created with this id."""
+        path = f"/tickets/{segment(ticket_id)}/comments"
+        answer = self.call("GET", path, params={"external_id": external_id})
+        return next(iter(_list_of(_id, answer, "comments", external_id)), None)
+
+    def show_delivery(self, comment_id: str, delivery: Delivery) -> None:
+        """Merge the delivery into the comment's `config`."""
+        shown = {"status": delivery.status, "message_ids": list(delivery.message_ids)}
+        config = {"delivery": shown | _without_empty(error=delivery.error)}
+        self.call("PATCH", f"/comments/{segment(comment_id)}", json={"comment": {"config": config}})
+
+    def upload(self, file: File, key: str) -> Attachment:
+        """Store a file."""
+        answer = self.call("POST", "/attachments", files={"file": file.part}, headers=_idempotency(key))
+        return _one(_attachment, answer, "attachment")
+
+    def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
+        """Tell whether the headers of Standard Webhooks are there."""
+        return all(headers.get(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
+
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+        """Verify the signature of Standard Webhooks and read the event."""
+        self._verify(body, headers)
+        with reading_webhook():
+            return _event(decode(body), headers["webhook-id"])
+
+    def _verify(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Check the signature, then the age: by a clock that is given, unlike the library's own check.
+
+        https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+        """
+        id_, sent, given = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+        try:
+            sent_at = datetime.fromtimestamp(float(sent), UTC)
+            expected = self._webhook.sign(id_, sent_at, body.decode()).encode()
+        except (ValueError, OverflowError, OSError):
+            raise InvalidWebhook from None
+        if not id_ or not any(hmac.compare_digest(expected, one.encode()) for one in given.split(" ")):
+            raise InvalidWebhook
+        off = self.clock() - sent_at.timestamp()
+        if abs(off) > TOLERANCE:
+            raise WebhookTimestampOff(off)
+
+    def error(self, response: httpx.Response) -> ClientError:
+        """Sort an error: a closed ticket has its own name, and a refusal says what was refused."""
+        if response.status_code == 409:
+            return self._conflict(response)
+        error = super().error(response)
+        is_refusal = type(error) is RejectedError
+        return RejectedError(f"{error}{_what_was_wrong(response)}") if is_refusal else error
+
+    def _conflict(self, response: httpx.Response) -> ClientError:
+        """Tell a closed ticket from a create that is still under way with the same key."""
+        try:
+            code = decode_or_none(response.content)["error"]["code"]
+        except MALFORMED:
+            code = ""
+        if code == "ticket_closed":
+            return TicketClosed("the ticket is closed")
+        return Unavailable("the helpdesk is still busy with the same call")
+
+    def _create(self, path: str, body: dict[str, Any], key: str) -> Any:
+        return self.call("POST", path, json=body, headers=_idempotency(key))
+
+
+def _one(reader: Callable[[Any], T], answer: Any, key: str) -> T:
+    """Read what an answer holds under `key`."""
+    try:
+        return reader(answer[key])
+    except MALFORMED:
+        raise Unavailable(f"the helpdesk's answer has no proper {key}") from None
+
+
+def _list_of(reader: Callable[[Any], T], answer: Any, key: str, external_id: str = "") -> list[T]:
+    """Read a list; with an external id only what bears it: some helpdesks ignore a filter."""
+
+    def is_wanted(value: Any) -> bool:
+        return not external_id or value.get("external_id", external_id) == external_id
+
+    def read(values: Any) -> list[T]:
+        if not isinstance(values, list):
+            raise TypeError("what is found is a list")
+        return [reader(value) for value in values if is_wanted(value)]
+
+    return _one(read, answer, key)
+
+
+def _id(value: Any) -> str:
+    """Read an id: a string, though many helpdesks write numbers."""
+    id_ = value["id"]
+    if not isinstance(id_, str | int) or isinstance(id_, bool) or id_ == "":
+        raise ValueError("an id is a string")
+    return str(id_)
+
+
+def _url(value: Any) -> str:
+    return str(value.get("url") or "")
+
+
+def _ticket(value: Any) -> Ticket:
+    config = value.get("config")
+    return Ticket(_id(value), value.get("closed") is True, config if isinstance(config, dict) else None)
+
+
+def _title(value: Any) -> str:
+    return str(value.get("title") or "")
+
+
+def _attachment(value: Any) -> Attachment:
+    return Attachment(
+        id=_id(value),
+        url=str(value["url"]),
+        filename=str(value.get("filename") or ""),
+        content_type=str(value.get("content_type") or "application/octet-stream"),
+        size=int(value.get("size") or 0),
+    )
+
+
+def _comment(value: Any) -> Comment:
+    internal, config = value.get("internal"), value.get("config")
+    return Comment(
+        id=_id(value),
+        body=str(value.get("body") or ""),
+        body_format=str(value.get("body_format") or "text"),
+        author_type=str((value.get("author") or {}).get("type") or ""),
+        internal=internal if isinstance(internal, bool) else None,
+        attachments=tuple(_attachment(one) for one in value.get("attachments") or []),
+        config=config if isinstance(config, dict) else {},
+        created_at=_time(value.get("created_at")),
+    )
+
+
+def _event(value: Any, webhook_id: str) -> HelpdeskEvent | None:
+    type_, data = str(value["type"]), value["data"]
+    if type_ == "comment.created":
+        return comment_created(_ticket(data["ticket"]), _comment(data["comment"]))
+    if type_ not in EVENT_TYPES:
+        return None
+    time = _time(value.get("timestamp"))
+    return HelpdeskEvent(type_, f"webhook:{webhook_id}", time, _ticket(data["ticket"]), None)
+
+
+def _what_was_wrong(response: httpx.Response) -> str:
+    """Return the code and the field that an error names; its message may quote the customer."""
+    try:
+        error = decode_or_none(response.content)["error"]
+        named = [str(error[key]) for key in ("code", "field") if error.get(key)]
+    except MALFORMED:
+        return ""
+    return f" ({': '.join(name[:60] for name in named)})" if named else ""
+
+
+def _time(value: Any) -> datetime:
+    """Read an ISO 8601 time; one that is missing or broken costs the reply its place, not its delivery."""
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return datetime.now(UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _idempotency(key: str) -> dict[str, str]:
+    """Return the header that makes a create repeatable; a header holds ASCII only."""
+    return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()", errors="replace")}
+
+
+def _requester(requester: Requester) -> dict[str, Any]:
+    return _without_empty(
+        name=requester.name, external_id=requester.external_id, avatar_url=requester.avatar_url
+    )
+
+
+def _without_empty(**fields: str | None) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}

@@ -1,0 +1,56 @@
+"""What many threads share: a dear reading, the transfers of a host."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Generic, TypeVar
+
+from clients.errors import Busy
+
+T = TypeVar("T")
+
+
+class SingleFlight(Generic[T]):
+    """Reads for one thread at a time. Whoever asked before a reading began takes what that one found."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read, self._lock = read, Lock()
+        self._found: tuple[float, T] | None = None
+
+    def __call__(self) -> T:
+        """Return what is there now, or was at some moment since this call began."""
+        asked = time.monotonic()
+        with self._lock:
+            if self._found is None or self._found[0] < asked:
+                began = time.monotonic()
+                self._found = began, self._read()
+            return self._found[1]
+
+
+class TransferLimits:
+    """How many of a process's threads may fetch files at once.
+
+    One host takes a quarter of them, all hosts together take half: whatever they do, the rest relays on.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._of_one, self._of_all = max(1, threads // 4), max(1, threads // 2)
+        self._lock = Lock()
+        self._running: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, host: str) -> Iterator[None]:
+        """Hold a share of a host. Raises `Busy` at once if none is left."""
+        with self._lock:
+            if self._running[host] >= self._of_one or self._running.total() >= self._of_all:
+                raise Busy("other files are fetched at the moment; this one is next by itself")
+            self._running[host] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[host] -= 1
+                if not self._running[host]:
+                    del self._running[host]

@@ -1,0 +1,366 @@
+"""What the checks work with: tickets and comments as the connector makes them, and what an agent answers."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from clients.errors import ClientError, FileRefused, NotFound, TicketClosed
+from clients.helpdesk import (
+    SOURCE,
+    Attachment,
+    Author,
+    Helpdesk,
+    HelpdeskEvent,
+    InvalidWebhook,
+    NewComment,
+    NewTicket,
+    Requester,
+    Ticket,
+    WebhookNotUnderstood,
+)
+from clients.helpdesks.rest import RestHelpdesk
+from clients.media import File
+from clients.text.markdown import link, to_markdown
+from clients.text.plain import to_plain_text
+from conformance import rest
+from conformance.agent import Agent
+from conformance.check import BROKEN, SHOWN, Failed, NotChecked, Result, expect
+from conformance.exchanges import Exchange
+from conformance.receiver import Delivered, Receiver
+from conformance.samples import Content, Sender, a_sender, an_id
+from tasks.inbox.queues import is_public_reply
+
+T = TypeVar("T")
+
+TITLE = "Conformance check"
+MAX_BYTES = 25 * 2**20
+LOOK_EVERY = 0.05
+"""How often the deliveries are looked through, in seconds."""
+POLL_EVERY = 1.0
+CLOCKS = timedelta(minutes=1)
+"""How far the helpdesk's clock may be off."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An agent's comment: between when and when it was written, its event, and the webhook that brought that.
+
+    `came` is the event as it came, `event` what the connector relays: that, or what `confirm` read where the
+    ticket came without its `config`. `delivered` is None for an event that was found by polling.
+    """
+
+    ticket: Ticket
+    sender: Sender
+    asked_at: datetime
+    arrived_at: datetime
+    came: HelpdeskEvent
+    event: HelpdeskEvent
+    delivered: Delivered | None
+
+
+@dataclass
+class Context:
+    """A helpdesk to check. `wrong_token` is the same one, called with a wrong token.
+
+    `within` is how long an agent's comment may take to arrive, in seconds, and `page` how many comments a
+    page of the helpdesk's listing may have. `exchanges` are the calls, if they are recorded. `shared` is what
+    several checks share, such as an agent's answer: a person is not asked twice.
+    """
+
+    helpdesk: Helpdesk
+    desk_id: str
+    category_id: str | None = None
+    agent: Agent = field(default_factory=Agent)
+    receiver: Receiver | None = None
+    wrong_token: Helpdesk | None = None
+    within: float = 15.0
+    page: int = 100
+    exchanges: deque[Exchange] = field(default_factory=deque)
+    shared: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shared.setdefault("heard from", len(self.receiver.delivered) if self.receiver else 0)
+
+    @property
+    def made(self) -> list[str]:
+        """Return the tickets that were made."""
+        tickets: list[str] = self.shared.setdefault("made", [])
+        return tickets
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what was made for an earlier check, or raise why it could not be."""
+        if name not in self.shared:
+            try:
+                self.shared[name] = make()
+            except (Failed, NotChecked) as error:
+                self.shared[name] = error
+        if isinstance(self.shared[name], Exception):
+            raise self.shared[name]
+        made: T = self.shared[name]
+        return made
+
+    # --- What is told of a check that failed. -----------------------------------------------------------
+
+    @property
+    def serves_our_api(self) -> bool:
+        """Tell whether the helpdesk serves our API, so that nobody there reads Python."""
+        return type(self.helpdesk) is RestHelpdesk
+
+    def said(self, error: Exception) -> str:
+        """Say what was raised: to who wrote the adapter, with its class."""
+        is_own = self.serves_our_api and isinstance(error, ClientError)
+        return str(error) if is_own else f"{type(error).__name__}: {error}"
+
+    def with_evidence(self, result: Result, made: Sequence[str]) -> Result:
+        """Add what was asked and answered, what was expected, and where to look."""
+        last = tuple(self.exchanges)[-SHOWN:]
+        if not self.serves_our_api:
+            return replace(result, exchanges=tuple(("", one) for one in last), tickets=self._addresses(made))
+        operations = tuple((rest.name_of(one), one) for one in last)
+        expected = rest.expected_of(last) if result.remedy == BROKEN else result.check.api
+        named = dict.fromkeys([*filter(None, map(rest.ticket_of, last)), *made])
+        return replace(result, exchanges=operations, expected=expected, tickets=self._addresses(list(named)))
+
+    def _addresses(self, tickets: Sequence[str]) -> tuple[str, ...]:
+        return tuple(filter(None, map(self.address, tickets[-SHOWN:])))
+
+    def address(self, ticket_id: str) -> str:
+        """Return where a person sees a ticket; empty if that is not known."""
+        with suppress(ClientError):
+            return self.helpdesk.ticket_url(ticket_id)
+        return ""
+
+    # --- What the connector does. -----------------------------------------------------------------------
+
+    def new_ticket(
+        self, text: str = "Hello", *, sender: Sender | None = None, external_id: str = "", **options: Any
+    ) -> NewTicket:
+        """Write a ticket as the connector does; `files` are `Content`."""
+        sender = sender or a_sender()
+        body, ids, files = self._with_files(text, options.get("files", ()))
+        return NewTicket(
+            desk_id=self.desk_id,
+            category_id=self.category_id,
+            title=f"{TITLE}: {sender.name}",
+            body=body,
+            external_id=external_id or an_id(),
+            requester=Requester(sender.name, sender.psid),
+            attachment_ids=ids,
+            created_at=datetime.now(UTC),
+            config=sender.config,
+            files=files,
+        )
+
+    def create(self, ticket: NewTicket, key: str = "") -> Ticket:
+        """Create a ticket, and remember it for the report."""
+        created = self.helpdesk.create_ticket(ticket, key or f"facebook:conformance:{ticket.external_id}")
+        if created.id not in self.made:
+            self.made.append(created.id)
+        return created
+
+    def open_ticket(self, text: str = "Hello", **options: Any) -> Ticket:
+        """Create a ticket of a sender of its own, unless told otherwise."""
+        return self.create(self.new_ticket(text, **options))
+
+    def new_comment(
+        self,
+        text: str,
+        *,
+        sender: Sender | None = None,
+        external_id: str = "",
+        internal: bool = False,
+        files: Sequence[Content] = (),
+    ) -> NewComment:
+        """Write a comment as the connector does."""
+        sender = sender or a_sender()
+        body, ids, open_files = self._with_files(text, files)
+        return NewComment(
+            body=body,
+            external_id=external_id or an_id(),
+            author=Author("customer", sender.name, sender.psid),
+            created_at=datetime.now(UTC),
+            internal=internal,
+            attachment_ids=ids,
+            config={"source": SOURCE},
+            files=open_files,
+        )
+
+    def comment(self, ticket_id: str, comment: NewComment, key: str = "") -> str:
+        """Add a comment."""
+        return self.helpdesk.add_comment(
+            ticket_id, comment, key or f"facebook:conformance:{comment.external_id}"
+        )
+
+    def message(self, ticket_id: str, text: str, files: Sequence[Content]) -> str:
+        """Add a comment with files as the connector does: without those that are refused only there."""
+        comment = self.new_comment(text, files=files)
+        try:
+            return self.comment(ticket_id, comment)
+        except FileRefused as error:
+            names = ", ".join(content.filename for content in files)
+            without = self.new_comment(f"{text} ({names}: {error})", external_id=comment.external_id)
+            return self.comment(ticket_id, without, f"facebook:conformance:{an_id()}:without")
+
+    def put(self, ticket_id: str, comment: NewComment, sender: Sender) -> str:
+        """Add a comment as the connector does: look, add, and if the ticket takes none, find or open another.
+
+        Return the ticket that took it.
+        """
+        with suppress(NotFound):
+            if self.helpdesk.comment_by_external_id(ticket_id, comment.external_id):
+                return ticket_id
+        with suppress(TicketClosed, NotFound):
+            self.comment(ticket_id, comment)
+            return ticket_id
+        found = self.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+        if found is None:
+            new = self.new_ticket(sender=sender, external_id=comment.external_id)
+            return self.create(replace(new, body=comment.body)).id
+        expect(found.id != ticket_id, f"ticket {ticket_id} takes no comment, and is found as open")
+        self.comment(found.id, comment, f"facebook:conformance:{comment.external_id}:after:{ticket_id}")
+        return found.id
+
+    def _with_files(self, text: str, files: Sequence[Content]) -> tuple[str, list[str], list[File]]:
+        """Send files ahead if the helpdesk takes them so; name those that it refuses."""
+        paragraphs, ids, open_files = [to_markdown(text)], [], []
+        for content in files:
+            try:
+                stored = self.helpdesk.upload(content.open(), an_id())
+            except FileRefused as error:
+                paragraphs.append(to_markdown(f"({content.filename} is not here: {error})"))
+                continue
+            if stored is None:
+                open_files.append(content.open())
+                paragraphs.append(f"({to_markdown(content.filename)})")
+            else:
+                ids.append(stored.id)
+                paragraphs.append(link(stored.filename, stored.url))
+        return "\n\n".join(paragraphs), ids, open_files
+
+    def bytes_of(self, attachment: Attachment) -> bytes:
+        """Fetch an attachment whole."""
+        with self.helpdesk.open_attachment(attachment, MAX_BYTES) as file:
+            return file.stream.read()
+
+    # --- What an agent does, and what comes of it. ------------------------------------------------------
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Tell whether the adapter reads webhooks."""
+        return type(self.helpdesk).receive is not Helpdesk.receive
+
+    @property
+    def has_poll(self) -> bool:
+        """Tell whether the adapter polls."""
+        return type(self.helpdesk).poll is not Helpdesk.poll
+
+    def relayed(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        """Return an event as the connector relays it: where its ticket has no `config`, as confirmed.
+
+        What does not go out is not asked for. None is an event that the helpdesk does not have (yet).
+        """
+        if event.ticket.config is not None or not is_public_reply(event):
+            return event
+        with suppress(NotFound):
+            return self.helpdesk.confirm(event)
+        return None
+
+    def answer(
+        self,
+        ticket: Ticket,
+        sender: Sender,
+        text: str,
+        *,
+        files: Sequence[Content] = (),
+        closing: bool = False,
+    ) -> Answered:
+        """Have an agent reply, and wait until it arrives: it is known by its first word, or first file."""
+        if not self._listens and not self.has_poll:
+            raise NotChecked("the helpdesk's webhooks lead nowhere")
+        asked_at = datetime.now(UTC)
+        if closing:
+            self.agent.reply_and_close(ticket.id, text)
+        else:
+            self.agent.reply_as_agent(ticket.id, text, files=[content.open() for content in files])
+        name = text.split(maxsplit=1)[0] if text else files[0].filename
+        ends = time.monotonic() + self.within
+        while time.monotonic() < ends:
+            for came, event, delivered in self.events(asked_at):
+                if names(event, name):
+                    return Answered(ticket, sender, asked_at, datetime.now(UTC), came, event, delivered)
+            time.sleep(LOOK_EVERY if self._listens else POLL_EVERY)  # polling is one of the two ways checked
+        late = f"did not arrive within {self.within:.0f} s"
+        raise Failed(f"an agent's comment on ticket {ticket.id} {late}{self._came()}")
+
+    def _came(self) -> str:
+        """Say what came of webhooks, for an agent's comment that did not arrive."""
+        if not (self.receiver and self.has_webhooks):
+            return ""
+        came = tuple(self.receiver.delivered)
+        refused = sum(self.refuses(one.body, one.headers, one.secret) for one in came)
+        if came and refused == len(came):
+            return f": {refused} webhooks came, and all were refused; the helpdesk has another webhook_secret"
+        return f"; {len(came)} webhooks came to {self.receiver.url} in all"
+
+    def refuses(self, body: bytes, headers: Mapping[str, str], secret: str) -> bool:
+        """Tell whether a webhook is refused as not the helpdesk's own."""
+        try:
+            self.helpdesk.receive(body, headers, secret)
+        except InvalidWebhook:
+            return True
+        except WebhookNotUnderstood:
+            pass
+        return False
+
+    @property
+    def _listens(self) -> bool:
+        return self.receiver is not None and self.has_webhooks
+
+    def events(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, HelpdeskEvent, Delivered | None]]:
+        """Return what webhooks told so far, or else what polling tells.
+
+        Each as it came, as it is relayed, and with its webhook.
+        """
+        for came, delivered in self._heard() if self._listens else self._polled(since):
+            if event := self._relayed_once(came):
+                yield came, event, delivered
+
+    def _relayed_once(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+        """Return an event as it is relayed, without asking again: it is looked at many times a second."""
+        known: dict[str, HelpdeskEvent] = self.shared.setdefault("relayed", {})
+        if event.key not in known and (relayed := self.relayed(event)):
+            known[event.key] = relayed
+        return known.get(event.key)
+
+    def _polled(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, None]]:
+        yield from ((event, None) for event in self.helpdesk.poll(since))
+
+    def _heard(self) -> Iterator[tuple[HelpdeskEvent, Delivered]]:
+        """Read each webhook once, as there may be hundreds: those that came since the first check."""
+        known: list[HelpdeskEvent | None] = self.shared.setdefault("heard", [])
+        delivered = self.receiver.delivered[self.shared["heard from"] :] if self.receiver else []
+        known += map(self.read, delivered[len(known) :])
+        yield from ((event, one) for event, one in zip(known, delivered, strict=False) if event)
+
+    def read(self, delivered: Delivered) -> HelpdeskEvent | None:
+        """Read a webhook as the connector's door does; None for one that is refused, too."""
+        with suppress(InvalidWebhook, WebhookNotUnderstood):
+            return self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret)
+        return None
+
+
+def names(event: HelpdeskEvent, name: str) -> bool:
+    """Tell whether a comment has a word, or a file of that name."""
+    comment = event.comment
+    return comment is not None and (
+        name in comment.body or any(one.filename == name for one in comment.attachments)
+    )
+
+
+def plain(event: HelpdeskEvent) -> str:
+    """Return what Messenger would show of a comment."""
+    return to_plain_text(event.comment.body, event.comment.body_format) if event.comment else ""

@@ -1,0 +1,246 @@
+"""Checks of tickets: created once, found again, closed and opened."""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from clients.errors import RetryableError, Unauthorized
+from clients.helpdesk import SOURCE, NewTicket
+from conformance.check import Cannot, Failed, NotChecked, check, expect
+from conformance.context import Context
+from conformance.samples import a_sender, an_id
+
+AT_ONCE = 10
+ODD_ID = "m_ą/ü?&=#%20+;' \"<>{{ x }}{% y %}$:\\🙂"
+LOOKS_FIRST = "before a create is repeated, what it made is looked for by its external_id"
+
+
+@check(
+    "a ping is answered",
+    promise="nothing is lost",
+    remedy="ping has to return for a good token.",
+    api='findTickets for the external_id "ping" answers 200 {"tickets": []} to a good token.',
+)
+def ping_is_answered(context: Context) -> None:
+    """After an outage the connector goes on once a ping is answered."""
+    context.helpdesk.ping()
+
+
+@check(
+    "a wrong token is known as such",
+    promise="nothing is lost",
+    remedy="Raise Unauthorized where the helpdesk refuses the token (401).",
+    api="every operation answers 401 to a wrong token.",
+)
+def wrong_token_is_unauthorized(context: Context) -> None:
+    """With an expired token everything waits until a person renews it, and no message counts as failed."""
+    if context.wrong_token is None:
+        raise NotChecked("there is no adapter with a wrong token")
+    for call in (
+        context.wrong_token.ping,
+        lambda: context.wrong_token and context.wrong_token.get_ticket("1"),
+    ):
+        try:
+            call()
+        except Unauthorized:
+            continue
+        except Exception as error:
+            raise Failed(f"a wrong token gave: {context.said(error)}") from error
+        raise Failed("a wrong token was taken")
+
+
+@check(
+    "a new ticket says whom it is about",
+    promise="only what an agent says publicly goes out",
+    remedy="Keep source, page_id and sender_id of config with the ticket, and return them in Ticket.config.",
+    api="createTicket keeps config as it came, and getTicket answers it: source, page_id and sender_id.",
+)
+def ticket_says_whom_it_is_about(context: Context) -> None:
+    """An agent's reply goes to the sender that the ticket names, and to nobody else."""
+    sender = a_sender()
+    made = context.open_ticket(sender=sender)
+    read = context.helpdesk.get_ticket(made.id)
+    expect(not made.closed and not read.closed, "a new ticket is closed")
+    expect(read.id == made.id, f"ticket {made.id} was asked for, and {read.id} came")
+    wanted = {"source": SOURCE, "page_id": sender.page_id, "sender_id": sender.psid}
+    config = {name: (read.config or {}).get(name) for name in wanted}
+    expect(config == wanted, f"the ticket was created with {wanted}, and says {config}")
+
+
+@check(
+    "a ticket needs no category",
+    promise="nothing is lost",
+    remedy="Leave out what is None.",
+    api="createTicket answers 201 also to a ticket without category_id.",
+)
+def ticket_needs_no_category(context: Context) -> None:
+    """A page may lead to a desk without a category."""
+    made = context.create(replace(context.new_ticket(), category_id=None))
+    expect(not context.helpdesk.get_ticket(made.id).closed, "a new ticket is closed")
+
+
+@check(
+    "a ticket is where it was asked for, and in its customer's name",
+    promise="everything is shown",
+    remedy="create_ticket has to use desk_id, category_id and requester.name, all as they come.",
+    api="createTicket keeps desk_id, category_id and requester.name, and agents see the ticket there.",
+)
+def ticket_is_where_it_was_asked_for(context: Context) -> None:
+    """The agents of the page's desk find the message among their work, and see who wrote it."""
+    sender = a_sender()
+    ticket = context.open_ticket(sender=sender)
+    wanted = f"desk {context.desk_id}" + (f", category {context.category_id}" if context.category_id else "")
+    if context.agent.confirm(ticket.id, f"It is in {wanted} (by their ids), and from {sender.name}."):
+        return
+    filed = context.agent.read_ticket(ticket.id)
+    expect(
+        filed.desk_id == context.desk_id, f"desk {context.desk_id} was asked for; it is in {filed.desk_id}"
+    )
+    if context.category_id:
+        said = f"category {context.category_id} was asked for, and it has {filed.category_id}"
+        expect(filed.category_id == context.category_id, said)
+    expect(sender.name in filed.customer, f"it is from {sender.name}, and says {filed.customer!r}")
+
+
+@check(
+    "a sender's open ticket is found",
+    promise="one open ticket a sender",
+    remedy="find_open_ticket has to find what create_ticket just made; do not search where that lags.",
+    api=(
+        "findTickets with source, page_id, sender_id and closed=false finds a ticket from the "
+        "moment in which its create was answered."
+    ),
+)
+def open_ticket_is_found(context: Context) -> None:
+    """The next message of a sender goes to the ticket that is open, and no second one is made."""
+    sender = a_sender()
+    made = context.open_ticket(sender=sender)
+    found = context.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    expect(found and found.id == made.id, f"ticket {made.id} is open, and {found and found.id} was found")
+    expect(found and not found.closed, "the open ticket is said to be closed")
+
+
+@check(
+    "nobody else's ticket is found",
+    promise="one open ticket a sender",
+    remedy="Compare page_id and sender_id whole; do not trust a filter that the helpdesk may ignore.",
+    api="findTickets answers only tickets that meet every filter, each compared whole.",
+)
+def nobody_elses_ticket_is_found(context: Context) -> None:
+    """What one person writes never stands on the ticket of another."""
+    sender = a_sender()
+    context.open_ticket(sender=sender)
+    for page_id, psid in (
+        (sender.page_id, a_sender().psid),
+        (a_sender().page_id, sender.psid),
+        (sender.page_id, sender.psid[:-1]),
+        (sender.page_id, sender.psid + "0"),
+    ):
+        found = context.helpdesk.find_open_ticket(page_id, psid)
+        expect(found is None, f"a person without a ticket was given ticket {found and found.id}")
+
+
+@check(
+    "the newest open ticket is found",
+    promise="one open ticket a sender",
+    remedy="Of several open tickets of a sender, find_open_ticket returns the one that was created last.",
+    api="findTickets answers the newest ticket first.",
+)
+def newest_open_ticket_is_found(context: Context) -> None:
+    """Where agents opened several tickets again, all messages go to the same one."""
+    sender = a_sender()
+    tickets = [context.open_ticket(sender=sender) for _ in range(2)]
+    found = context.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    expect(
+        found and found.id == tickets[1].id, f"{tickets[1].id} is the newest, {found and found.id} was found"
+    )
+
+
+@check(
+    "a ticket is found by its external id",
+    promise="nothing is doubled",
+    remedy="ticket_by_external_id has to find what create_ticket just made, by the whole id, case and all.",
+    api=(
+        "findTickets with external_id finds the ticket that was created with it, by the whole id, "
+        "case and all, and no other."
+    ),
+)
+def ticket_is_found_by_external_id(context: Context) -> None:
+    """When a create timed out, or a worker died in it, this tells whether it had worked."""
+    new = context.new_ticket()
+    _expect_no_ticket(context, new.external_id)
+    made = context.create(new)
+    found = context.helpdesk.ticket_by_external_id(new.external_id)
+    expect(found and found.id == made.id, f"ticket {made.id} was not found by its external id")
+    for other in (new.external_id[:-1], new.external_id + "x", new.external_id.swapcase(), an_id()):
+        _expect_no_ticket(context, other)
+
+
+def _expect_no_ticket(context: Context, external_id: str) -> None:
+    found = context.helpdesk.ticket_by_external_id(external_id)
+    expect(found is None, f"ticket {found and found.id} was found by an external id that is not its")
+
+
+@check(
+    "odd external ids are shared",
+    promise="nothing is doubled",
+    remedy="Quote external ids in addresses, headers and queries; keep them whole, or a digest of them.",
+    api="findTickets and findComments find by an external_id of any characters, as it was given.",
+)
+def odd_external_ids_are_kept(context: Context) -> None:
+    """An external id is Meta's, and may be made of anything."""
+    new = context.new_ticket(external_id=ODD_ID + an_id())
+    made = context.create(new)
+    found = context.helpdesk.ticket_by_external_id(new.external_id)
+    expect(found and found.id == made.id, "a ticket with an odd external id was not found by it")
+    comment = context.new_comment("More", external_id=ODD_ID + an_id())
+    comment_id = context.comment(made.id, comment)
+    found_id = context.helpdesk.comment_by_external_id(made.id, comment.external_id)
+    expect(found_id == comment_id, "a comment with an odd external id was not found by it")
+
+
+@check(
+    "a ticket that is created twice is one",
+    promise="nothing is doubled",
+    remedy="Honour the key, or make ticket_by_external_id find what is there.",
+    api=(
+        "createTicket answers a repeat with its Idempotency-Key with the first ticket; or "
+        "findTickets finds it by external_id."
+    ),
+)
+def same_key_makes_one_ticket(context: Context) -> None:
+    """A create that is repeated with its key, as after an answer that got lost, makes no second ticket."""
+    new = context.new_ticket()
+    _expect_one(context, new, {context.create(new).id for _ in range(2)})
+
+
+@check(
+    "ten first messages at once are one ticket",
+    promise="one open ticket a sender",
+    remedy="Honour the key under load as well, or make ticket_by_external_id find what is there.",
+    api=(
+        "of several createTicket at once with one Idempotency-Key one creates the ticket, and the "
+        "others answer that ticket, or 409 in_progress."
+    ),
+)
+def concurrent_creates_make_one_ticket(context: Context) -> None:
+    """Workers that take over from each other may create the same ticket at the same moment."""
+    new = context.new_ticket()
+
+    def create(_: int) -> str | None:
+        with contextlib.suppress(RetryableError):  # "still busy with the same call": it is asked again below
+            return context.create(new).id
+        return None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        made = set(filter(None, pool.map(create, range(AT_ONCE))))
+    expect(made, f"none of {AT_ONCE} creates at once worked")
+    _expect_one(context, new, made | {context.create(new).id} if len(made) == 1 else made)
+
+
+def _expect_one(context: Context, new: NewTicket, made: set[str]) -> None:
+    """Take one ticket; or several, as long as the connector finds the one that it looks for."""
+    found = context.helpdesk.ticket_by_external_id(new.external_id)
+    expect(found and found.id in made, "what was created is not found by its external id")
+    if len(made) > 1:
+        raise Cannot("idempotency keys", LOOKS_FIRST)

@@ -1,0 +1,179 @@
+"""Checks of webhooks and of polling: known when they come again, not to be forged."""
+
+import queue
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+from clients.errors import ClientError, RateLimited
+from clients.helpdesk import HelpdeskEvent
+from conformance.agents import answer_of_an_agent, second_answer
+from conformance.check import Cannot, NotChecked, check, expect, wait_for
+from conformance.context import CLOCKS, Context, plain
+from conformance.receiver import Delivered
+from conformance.samples import a_sender, a_word
+from tasks.inbox.queues import is_public_reply, person_of
+
+PATIENCE = 5.0
+"""How long a call may take that is made while a webhook is answered, in seconds."""
+
+
+def _delivered(context: Context) -> tuple[HelpdeskEvent, Delivered]:
+    """Return an event with the webhook that brought it."""
+    if not context.has_webhooks:
+        raise Cannot("webhooks", "the connector polls")
+    answered = answer_of_an_agent(context)
+    if answered.delivered is None:
+        raise NotChecked("the helpdesk's webhooks lead nowhere")
+    return answered.came, answered.delivered
+
+
+@check(
+    "a webhook that comes again is known",
+    promise="nothing is doubled",
+    remedy="HelpdeskEvent.key has to be the same for every delivery of one event: the comment's id will do.",
+    api="a webhook that is sent again has the same comment id.",
+)
+def repeated_webhook_has_the_same_key(context: Context) -> None:
+    """Helpdesks repeat webhooks whose answer got lost."""
+    event, delivered = _delivered(context)
+    again = context.read(delivered)
+    expect(again and again.key == event.key, f"{event.key} came again as {again and again.key}")
+
+
+@check(
+    "a forged webhook is refused",
+    promise="only what an agent says publicly goes out",
+    remedy="Verify the signature, or the secret in the address, and raise InvalidWebhook.",
+    api="webhooks are signed with helpdesk.webhook_secret (Standard Webhooks).",
+)
+def forged_webhooks_are_refused(context: Context) -> None:
+    """Nobody but the helpdesk can write to customers in the page's name."""
+    _, delivered = _delivered(context)
+    body, headers, secret = delivered.body, delivered.headers, delivered.secret
+    wrong = "x" * len(secret)
+    _expect_refused(context, body, {}, "", "with neither signature nor secret")
+    if secret:
+        _expect_refused(context, body, headers, wrong, "with a wrong secret in its address")
+    changed = context.refuses(body.rstrip()[:-1] + b" }", headers, secret)
+    if not changed:
+        expect(secret, "a webhook was taken that had been changed on its way")
+        believed = context.read(delivered)
+        expect(
+            believed and believed.ticket.config is None,
+            "what anybody may write who knows the secret is believed; see Helpdesk.confirm",
+        )
+        raise Cannot("signed webhooks", "there is a secret in their address")
+
+
+def _expect_refused(context: Context, body: bytes, headers: Mapping[str, str], secret: str, how: str) -> None:
+    expect(context.refuses(body, headers, secret), f"a webhook {how} was taken")
+
+
+@check(
+    "the helpdesk answers while its webhook is answered",
+    promise="nothing is lost",
+    remedy="Run the helpdesk with several threads, or have it send webhooks after its own answer.",
+    api="getTicket is answered while a webhook is.",
+)
+def calls_inside_a_webhook_are_answered(context: Context) -> None:
+    """The connector answers a webhook before it asks anything: a helpdesk that cannot is no problem."""
+    _delivered(context)
+    answered = answer_of_an_agent(context)
+    took: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    def call_back(_: Delivered) -> None:
+        began = time.monotonic()
+        try:
+            context.helpdesk.get_ticket(answered.ticket.id)
+            took.put(time.monotonic() - began)
+        except ClientError:
+            took.put(float("inf"))
+
+    assert context.receiver  # noqa: S101 - it brought what was delivered
+    context.receiver.before_answer = call_back
+    try:
+        context.answer(answered.ticket, answered.sender, f"{a_word()} call me back")
+        seconds = took.get(timeout=context.within)
+    except queue.Empty:
+        seconds = float("inf")
+    finally:
+        context.receiver.before_answer = lambda _: None
+    if seconds > PATIENCE:
+        raise Cannot(
+            "calls while it waits for its webhook's answer", "a webhook is answered before anything is asked"
+        )
+
+
+def _expect_polling(context: Context) -> None:
+    if not context.has_poll:
+        raise Cannot("polling", "the helpdesk has to repeat a webhook until it is taken")
+
+
+@check(
+    "polling finds what an agent wrote",
+    promise="nothing is lost",
+    remedy="poll(since) has to return the events that receive would have, with the same keys.",
+)
+def polling_finds_comments(context: Context) -> None:
+    """A webhook that was lost, or sent while the connector was down, is made good by polling.
+
+    Where poll leaves a ticket's config out, what confirm reads counts.
+    """
+    _expect_polling(context)
+    first, second = answer_of_an_agent(context), second_answer(context)
+    polled = _polled(context, first.asked_at - CLOCKS)
+    for one in (first, second):
+        expect(
+            one.event.key in polled, f"{one.event.key} came by webhook, and polling found {sorted(polled)}"
+        )
+        event = polled[one.event.key]
+        expect(plain(event) == plain(one.event), "what was polled says something else than its webhook")
+        expect(person_of(event.ticket) == person_of(one.event.ticket), "what was polled is on another ticket")
+    later = _polled(context, second.event.time)
+    expect(first.event.key not in later, "polling does not heed since when")
+
+
+def _polled(context: Context, since: datetime) -> dict[str, HelpdeskEvent]:
+    """Return what polling finds that would be relayed, by its keys."""
+    events = filter(None, map(context.relayed, context.helpdesk.poll(since)))
+    return {event.key: event for event in events if is_public_reply(event)}
+
+
+@check(
+    "polling finds what stands on the second page",
+    promise="nothing is lost",
+    remedy="poll has to read on until all that was written since then is read, or until what is older comes.",
+)
+def polling_reads_every_page(context: Context) -> None:
+    """After an outage more may have been written than the helpdesk lists at once."""
+    _expect_polling(context)
+    first = answer_of_an_agent(context)
+    filled: list[str] = context.shared.setdefault("filled", [])
+    while len(filled) < context.page:
+        comment = context.new_comment(f"comment {len(filled) + 1} of {context.page}, to fill a page")
+        try:
+            filled.append(context.comment(first.ticket.id, comment))
+        except RateLimited as error:
+            wait_for(error)
+    last = context.answer(first.ticket, first.sender, f"{a_word()} behind them all")
+    polled = _polled(context, first.asked_at - CLOCKS)
+    for one, where in ((first, "before"), (last, "after")):
+        said = f"a reply was written {where} {context.page} other comments, and polling did not find it"
+        expect(one.event.key in polled, said)
+
+
+@check(
+    "polling finds what was written on a ticket that is closed by now",
+    promise="nothing is lost",
+    remedy="poll has to look at closed tickets as well.",
+)
+def polling_finds_comments_of_closed_tickets(context: Context) -> None:
+    """Agents answer and close at once: the answer still has to go out."""
+    _expect_polling(context)
+    sender = a_sender()
+    ticket = context.open_ticket("Just one thing", sender=sender)
+    answered = context.answer(ticket, sender, f"{a_word()} good-bye")
+    context.agent.close_ticket(ticket.id)
+    polled = _polled(context, answered.asked_at - CLOCKS)
+    expect(answered.event.key in polled, f"{answered.event.key} was not found once its ticket was closed")

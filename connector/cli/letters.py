@@ -1,0 +1,115 @@
+"""Dead letters as an operator names and sees them: which are meant, and how they are shown."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from clients.text.line import is_misleading, one_line
+from tasks.inbox.inbox import DeadLetter
+
+_AGO = re.compile(r"(\d{1,6})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_HEADER = ("ID", "DIED AT", "THREAD", "REASON")
+
+
+def moment(value: str) -> datetime:
+    """Read a point in time: ISO 8601, in UTC unless it says otherwise, or how long ago it was.
+
+    Raises `click.BadParameter`.
+    """
+    try:
+        if ago := _AGO.fullmatch(value):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return _with_zone(datetime.fromisoformat(value))
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time; write 2026-11-28, 2026-11-28T19:30 (UTC), or how long ago: 90m, 2h, 7d"
+        ) from None
+
+
+def _with_zone(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which letters are meant: of a page, that died between two times, with words in the reason."""
+
+    page: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    reason: str | None = None
+
+    def match(self, letter: DeadLetter) -> bool:
+        """Tell whether a letter is meant. One that does not tell its page or its time never is by these."""
+        return (
+            (self.page is None or _page_of(letter) == self.page.strip())
+            and (self.reason is None or self.reason.casefold() in letter.reason.casefold())
+            and self._in_time(letter)
+        )
+
+    def _in_time(self, letter: DeadLetter) -> bool:
+        if self.since is None and self.until is None:
+            return True
+        try:
+            died = _with_zone(datetime.fromisoformat(letter.died_at))
+        except ValueError:
+            return False
+        return (self.since is None or self.since <= died) and (self.until is None or died < self.until)
+
+
+def _page_of(letter: DeadLetter) -> str:
+    """Return the page of a letter's thread, `in:<page>:<psid>`; nothing for that of a bare ticket."""
+    direction, _, rest = letter.thread.partition(":")
+    return rest.partition(":")[0] if direction in {"in", "out"} else ""
+
+
+def table(letters: list[DeadLetter]) -> str:
+    """Show letters as lines below a header, safe for a terminal."""
+    rows = [
+        _HEADER,
+        *((str(one.id), *map(one_line, (one.died_at, one.thread, one.reason))) for one in letters),
+    ]
+    id_, died, thread = (max(len(row[column]) for row in rows) for column in range(3))
+    return "\n".join(f"{row[0]:>{id_}}  {row[1]:{died}}  {row[2]:{thread}}  {row[3]}" for row in rows)
+
+
+def summary(letter: DeadLetter) -> dict[str, Any]:
+    """Return what a list tells of a letter: nothing that the customer or the agent wrote."""
+    return {
+        "id": letter.id,
+        "died_at": letter.died_at,
+        "page_id": _page_of(letter) or None,
+        "thread": letter.thread,
+        "reason": letter.reason,
+    }
+
+
+def whole(letter: DeadLetter) -> dict[str, Any]:
+    """Return all that is kept of a letter."""
+    return {
+        "id": letter.id,
+        "thread": letter.thread,
+        "died_at": letter.died_at,
+        "reason": letter.reason,
+        "history": letter.history,
+        "event": _read(letter.body),
+    }
+
+
+def _read(body: str) -> Any:
+    """Return what a letter holds; as text, if it is no JSON."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
+
+
+def as_json(value: Any) -> str:
+    """Write JSON that is safe for a terminal: JSON itself leaves some characters alone that one acts on."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(json.dumps(c)[1:-1] if c != "\n" and is_misleading(c) else c for c in text)

@@ -1,0 +1,147 @@
+"""`connector status`: one screen that tells how each page fares, and why something does not get through."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from clients.text.line import one_line
+from connector.settings import Settings
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.lease import direction_of
+from tasks.inbox.queues import page_of
+
+DAY, HOUR, MINUTE = 86_400, 3_600, 60
+
+
+@dataclass(slots=True)
+class Way:
+    """One direction of a page: how many threads wait, and since when the oldest does (seconds since 1970)."""
+
+    threads: int = 0
+    oldest: float | None = None
+
+    def add(self, at: float) -> None:
+        """Count a thread."""
+        self.threads += 1
+        self.oldest = at if self.oldest is None else min(at, self.oldest)
+
+
+@dataclass(slots=True)
+class Page:
+    """How a page fares; times are in seconds since 1970. `paused` says why nothing is sent to it."""
+
+    page_id: str
+    name: str = ""
+    connection: str = "unknown"
+    last_webhook: float | None = None
+    last_reply: float | None = None
+    paused: str | None = None
+    to_helpdesk: Way = field(default_factory=Way)
+    to_messenger: Way = field(default_factory=Way)
+    dead: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Status:
+    """How the connector fares. `refused` are webhooks of nobody in particular."""
+
+    now: float
+    helpdesk: str
+    helpdesk_paused: str | None
+    dead_letters: int
+    pages: list[Page]
+    refused: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+
+def status_of(settings: Settings, inbox: Inbox) -> Status:
+    """Read the store. Raises `redis.RedisError`."""
+    pages: defaultdict[str, Page] = defaultdict(lambda: Page(""))
+    for one in settings.connections:
+        page = pages[one.page_id]
+        page.page_id, page.name = one.page_id, one.page_name
+        page.connection = "active" if one.active or page.connection == "active" else "inactive"
+    for name, at in inbox.last().items():
+        way, page_id, _ = name.split(":", 2)
+        if way == "in":
+            pages[page_id].last_webhook = at
+        elif way == "sent":
+            pages[page_id].last_reply = at
+    for thread, at in inbox.waiting():
+        page = pages[page_of(thread)]
+        (page.to_helpdesk if direction_of(thread) == "in" else page.to_messenger).add(at)
+    letters = inbox.letters()
+    for page_id, reason in ((page_of(letter.thread), letter.reason) for letter in letters):
+        dead = pages[page_id].dead
+        dead[reason] = dead.get(reason, 0) + 1
+    anybody = Counter[str]()
+    for name, (count, _) in inbox.refusals().items():
+        door, page_id, reason = name.split(" ")
+        if page_id:
+            pages[page_id].refused[reason] = count
+        else:
+            anybody[f"{door}: {reason}"] += count
+    reasons = inbox.reasons()
+    for page_id, page in pages.items():
+        page.page_id, page.paused = page_id, reasons.get(f"page:{page_id}")
+    return Status(
+        now=inbox.now(),
+        helpdesk=settings.helpdesk.base_url,
+        helpdesk_paused=reasons.get("helpdesk"),
+        dead_letters=len(letters),
+        pages=sorted(pages.values(), key=lambda page: (page.connection != "active", page.page_id)),
+        refused=dict(anybody),
+    )
+
+
+def lines_of(status: Status) -> Iterator[str]:
+    """Yield the lines of the screen."""
+    yield f"helpdesk  {status.helpdesk}  {_paused(status.helpdesk_paused)}"
+    for page in status.pages:
+        yield ""
+        yield (
+            one_line(f"page {page.page_id or '(not known yet)'}  {page.name}".rstrip())
+            + f"  {page.connection}"
+        )
+        yield f"  last webhook   {_ago(status.now, page.last_webhook)}"
+        yield f"  last reply     {_ago(status.now, page.last_reply)}"
+        yield f"  Messenger      {_paused(page.paused)}"
+        yield f"  to helpdesk    {_waiting(status.now, page.to_helpdesk)}"
+        yield f"  to Messenger   {_waiting(status.now, page.to_messenger)}"
+        yield from _counted("dead letters", page.dead)
+        yield from _counted("refused", page.refused)
+    if status.refused:
+        yield ""
+        yield from _counted("refused", status.refused)
+    yield ""
+    hint = "; see “connector dead list”" if status.dead_letters else ""
+    yield f"{status.dead_letters} dead letters{hint}"
+
+
+def _paused(reason: str | None) -> str:
+    return f"paused: {one_line(reason)}" if reason else "works, as far as is known"
+
+
+def _waiting(now: float, way: Way) -> str:
+    return f"{way.threads} people wait, since {_ago(now, way.oldest)}" if way.threads else "nothing waits"
+
+
+def _counted(title: str, counts: Mapping[str, int]) -> Iterator[str]:
+    for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+        yield f"  {title:<14} {count} times: {one_line(reason)}"
+
+
+def _ago(now: float, at: float | None) -> str:
+    if at is None:
+        return "never"
+    seconds = max(0, int(now - at))
+    units = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s"))
+    size, unit = next((one for one in units if seconds >= one[0]), units[-1])
+    when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{seconds // size} {unit} ago ({when})"

@@ -1,0 +1,119 @@
+"""Storing what comes in: the events of all requests that wait go to the store in one call."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import redis
+import structlog
+
+from connector.web.redis_connection import RedisConnection
+from tasks.inbox.inbox import ACCEPT_SCRIPT, ACCEPT_SHA, Row, accept_arguments
+from tasks.store import Outage
+
+log = structlog.get_logger(__name__)
+
+ROWS_AT_ONCE = 1000
+"""How many events one call stores at most; the store does nothing else meanwhile."""
+PATIENCE = 2.0
+"""How long one call may take, in seconds. A request waits for two at most, and Meta five seconds for it."""
+
+Waiting = tuple[Sequence[Row], asyncio.Future[None]]
+
+
+class StoreUnavailable(Exception):
+    """The events could not be stored; the sender has to send them again."""
+
+
+class GroupCommit:
+    """Group commit. A task of its own talks to the store, so that a client that hangs up cancels nothing.
+
+    One call at a time: what comes meanwhile goes with the next, and many events together cost little more.
+    """
+
+    def __init__(
+        self, redis_connection: RedisConnection, prefix: str, wake: Callable[[int], None], outage: Outage
+    ) -> None:
+        self._redis = redis_connection
+        self._prefix = prefix
+        self._wake = wake
+        self._waiting: list[Waiting] = []
+        self._arrived = asyncio.Event()
+        self._outage = outage
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._redis.close()
+
+    async def store(self, rows: Sequence[Row]) -> None:
+        """Return once the rows are stored. Raises `StoreUnavailable`; they may be stored all the same."""
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append((rows, stored))
+        self._arrived.set()
+        await stored
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await self._gather()
+            batch = self._next_batch()
+            if not self._waiting:
+                self._arrived.clear()
+            if batch:
+                await self._commit(batch)
+
+    async def _gather(self) -> None:
+        """Let what else is read in this turn of the loop come along."""
+        await asyncio.sleep(0)
+
+    def _next_batch(self) -> list[Waiting]:
+        """Take the requests that still wait, up to a limit of events, and always one."""
+        self._waiting = [(rows, stored) for rows, stored in self._waiting if not stored.done()]
+        count = size = 0
+        for rows, _ in self._waiting:
+            if count and size + len(rows) > ROWS_AT_ONCE:
+                break
+            count, size = count + 1, size + len(rows)
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    async def _commit(self, batch: Sequence[Waiting]) -> None:
+        rows = [row for rows, _ in batch for row in rows]
+        try:
+            async with asyncio.timeout(PATIENCE):
+                ready = await _accept(self._redis, accept_arguments(rows, self._prefix))
+        except (redis.RedisError, OSError) as error:
+            self._outage.note(error)
+            _settle(batch, StoreUnavailable())
+            return
+        except Exception:
+            # This task has to live on: without it nothing would be stored any more.
+            log.exception("not_stored", events=len(rows))
+            _settle(batch, StoreUnavailable())
+            return
+        self._outage.note(None)
+        _settle(batch, None)
+        if ready:
+            self._wake(ready)
+
+
+async def _accept(redis_connection: RedisConnection, arguments: Sequence[Any]) -> int:
+    try:
+        return int(await redis_connection.call("EVALSHA", ACCEPT_SHA, 0, *arguments))
+    except (redis.ResponseError, redis.ConnectionError):  # the store was started again, and lost the script
+        return int(await redis_connection.call("EVAL", ACCEPT_SCRIPT, 0, *arguments))
+
+
+def _settle(batch: Sequence[Waiting], error: Exception | None) -> None:
+    for _, stored in batch:
+        if stored.done():  # its client hung up
+            continue
+        if error:
+            stored.set_exception(error)
+        else:
+            stored.set_result(None)

@@ -1,0 +1,64 @@
+"""What `/metrics` tells: counters of this process's doors, and the state of the inbox."""
+
+from collections.abc import Iterator
+
+import redis
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tasks.clocks import differences
+from tasks.inbox.inbox import Inbox
+
+
+class Counters:
+    """Counters of the doors of one web process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"connector_{name}", text, labels, registry=registry)
+
+        labels = ("door", "page", "reason")
+        self.refused = counter("webhooks_refused", "Webhooks that were not taken", labels)
+        self.ignored = counter("events_ignored", "Events that are not relayed", ("reason",))
+        self.kept = counter("events_kept", "Events that wait until their page is connected")
+        self.not_stored = counter("events_not_stored", "Events that were answered 503")
+
+
+class InboxCollector(Collector):
+    """Reads the state of the inbox when it is asked."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the inbox's metrics; none while the store is away."""
+        try:
+            state, stats = self._inbox.state(), self._inbox.stats()
+            differing = differences(self._inbox)
+        except redis.RedisError:
+            return
+        yield GaugeMetricFamily("connector_threads", "Threads with work", value=state.threads)
+        help_ = "Age of the oldest accepted event that is not done"
+        yield GaugeMetricFamily("connector_oldest_seconds", help_, value=state.oldest)
+        help_ = "How long a thread that could be worked on waits for a worker"
+        yield GaugeMetricFamily("connector_overdue_seconds", help_, value=state.overdue)
+        yield GaugeMetricFamily(
+            "connector_dead_letters", "Events that could not be delivered", value=state.dead
+        )
+        paused = GaugeMetricFamily(
+            "connector_remote_paused", "1 while nothing gets through to it", labels=("remote",)
+        )
+        for remote, is_paused in sorted(state.pauses.items()):
+            paused.add_metric([remote], is_paused)
+        yield paused
+        help_ = "By how much a clock is ahead of the store's"
+        clocks = GaugeMetricFamily("connector_clock_difference_seconds", help_, labels=("clock",))
+        for name, ahead in sorted(differing.items()):
+            clocks.add_metric([name], ahead)
+        yield clocks
+        help_ = "Events by what became of them, receipts and notes included"
+        events = CounterMetricFamily("connector_events", help_, labels=("outcome",))
+        for outcome, count in sorted(stats.items()):
+            events.add_metric([outcome], count)
+        yield events

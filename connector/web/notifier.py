@@ -1,0 +1,50 @@
+"""Sends wake-ups from the web process, off the requests' path: a broker that hangs holds nobody up."""
+
+import queue
+import threading
+import time
+
+import structlog
+
+from tasks.celery import wake
+
+log = structlog.get_logger(__name__)
+
+PACE = 0.004
+"""How long to wait after each wake-up, in seconds: one takes as much time from the doors as ten webhooks."""
+
+
+class Notifier(threading.Thread):
+    """Sends as many as it is asked for, or enough. While it is busy they add up."""
+
+    def __init__(self) -> None:
+        super().__init__(name="notifier", daemon=True)
+        self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+
+    def __call__(self, threads: int) -> None:
+        """Have workers woken soon, for so many threads."""
+        self._asked.put(threads)
+
+    def run(self) -> None:
+        """Send wake-ups until `stop`."""
+        while (first := self._asked.get()) is not None:
+            try:
+                time.sleep(PACE * wake(first + self._more()))  # meanwhile more add up
+            except Exception:
+                # Whatever it is, the sweep finds these threads, and the next ones still get their wake-up.
+                log.exception("wake_up_not_sent")
+
+    def stop(self) -> None:
+        """Send what is left, then end."""
+        self._asked.put(None)
+        self.join(timeout=5)
+
+    def _more(self) -> int:
+        threads = 0
+        while not self._asked.empty():
+            more = self._asked.get()
+            if more is None:
+                self._asked.put(None)
+                break
+            threads += more
+        return threads

@@ -1,0 +1,101 @@
+"""Webhooks that are refused, and events that are left out: counted, and told with what to do about it."""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+import redis
+import structlog
+
+from connector.web.metrics import Counters
+from tasks.inbox.inbox import Inbox
+
+log = structlog.get_logger(__name__)
+
+TELL_EVERY = 60.0
+"""How often a page's refusals for one reason are told, in seconds; what came in between is counted."""
+MOST_TOLD = 1000
+"""How many pages and reasons are told apart at most: a page id of a body may be anybody's word."""
+
+UNSIGNED, WRONG_SECRET, CLOCK, TOO_LARGE = "unsigned", "wrong_secret", "clock", "too_large"
+UNKNOWN_PAGE, INACTIVE_PAGE, ANOTHER_APP = "unknown_page", "inactive_page", "another_app"
+VERIFY_TOKEN, NOT_UNDERSTOOD, SLOW = "verify_token", "not_understood", "slow"
+
+_ADVICE: Mapping[str, Mapping[str, str]] = {
+    "messenger": {
+        UNSIGNED: "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this address, "
+        "or a proxy drops the header",
+        WRONG_SECRET: "the app_secret in the settings is not that of the Meta app which sends this; "
+        "copy it again: Meta app, Settings, Basic",
+        UNKNOWN_PAGE: "no connection in the settings has this page_id; add one, "
+        "or unsubscribe the page from the app",
+        INACTIVE_PAGE: "its connection has active: false; set it to true, "
+        "or unsubscribe the page from the app",
+        ANOTHER_APP: "it is signed by another page's app; connect the page with that app's app_secret, "
+        "or unsubscribe the page from that app",
+        VERIFY_TOKEN: "no active connection has this verify_token; "
+        "type the one of the settings at Meta, or change it here",
+    },
+    "helpdesk": {
+        UNSIGNED: "it is not signed as helpdesk.adapter expects; look where the helpdesk sends its webhooks",
+        WRONG_SECRET: "it is not signed with helpdesk.webhook_secret; give the helpdesk the same secret",
+        CLOCK: "its timestamp is more than five minutes off; "
+        "compare both machines' clocks with a time server (NTP)",
+        NOT_UNDERSTOOD: "it is signed, but no event of the API; compare it with docs/helpdesk-api.md",
+    },
+}
+Key = tuple[str, str, str]
+
+
+class Refusals:
+    """Counts by door, page and reason, for `/metrics` and the log.
+
+    Only connected pages are told apart in the metrics: what else is named, a stranger may have made up.
+    """
+
+    def __init__(self, counters: Counters, pages: Collection[str]) -> None:
+        self._counters, self._pages = counters, pages
+        self._told: dict[Key, float] = {}
+        self._untold = Counter[Key]()
+        self._unsaved = Counter[Key]()
+
+    def refuse(self, door: str, reason: str, page: str = "", count: int = 1, **details: str | int) -> None:
+        """Take down that webhooks, or entries of them, were refused."""
+        self._counters.refused.labels(door, page if page in self._pages else "", reason).inc(count)
+        self._unsaved[door, page if page in self._pages else "", reason] += count
+        self._tell("webhook_refused", (door, page, reason), count, details)
+
+    def leave_out(self, reason: str, page: str = "", count: int = 1, **details: str | int) -> None:
+        """Take down that events of Meta's are not relayed."""
+        self._counters.ignored.labels(reason).inc(count)
+        self._tell("ignored", ("messenger", page, reason), count, details)
+
+    def keep(self, page: str, count: int) -> None:
+        """Take down that events wait until their page is connected."""
+        if not count:
+            return
+        self._counters.kept.inc(count)
+        self._tell("kept_until_connected", ("messenger", page, UNKNOWN_PAGE), count, {})
+
+    def save(self, inbox: Inbox) -> None:
+        """Add what was refused since the last time to what all processes have. Raises `redis.RedisError`."""
+        for key in list(self._unsaved):  # the doors add to it meanwhile
+            count = self._unsaved.pop(key)
+            try:
+                inbox.note_refusals(" ".join(key), count)
+            except redis.RedisError:
+                self._unsaved[key] += count
+                raise
+
+    def _tell(self, event: str, key: Key, count: int, details: Mapping[str, str | int]) -> None:
+        door, page, reason = key
+        if key not in self._told and len(self._told) >= MOST_TOLD:
+            key = (door, page := "", reason)
+        self._untold[key] += count
+        now = time.monotonic()
+        if now - self._told.get(key, -TELL_EVERY) < TELL_EVERY:
+            return
+        self._told[key] = now
+        hint = _ADVICE[door].get(reason)
+        fields = {"door": door, "page": page, "reason": reason, "count": self._untold.pop(key), "hint": hint}
+        log.warning(event, **{name: value for name, value in fields.items() if value}, **details)

@@ -1,0 +1,33 @@
+"""The two directions, and what is done with the events of each kind of queue."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tasks.inbound import earlier, ticket
+from tasks.inbox.lease import Lease, direction_of
+from tasks.inbox.queues import UnknownJob
+from tasks.outbound import reply
+from tasks.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """One kind of thread: how its events are relayed, and how the agent is told of one that cannot be."""
+
+    relay: Callable[[Services, Lease], None]
+    tell: Callable[[Services, Lease, str], None]
+
+
+DIRECTIONS = {
+    "in": Direction(ticket.relay, earlier.notify),
+    "out": Direction(reply.relay, reply.tell),
+    "ticket": Direction(reply.find_person, reply.tell),
+}
+
+
+def of(lease: Lease) -> Direction:
+    """Return what is done with a thread's events. Raises `UnknownJob`."""
+    try:
+        return DIRECTIONS[direction_of(lease.thread)]
+    except KeyError:
+        raise UnknownJob(f"this version knows no queue of the kind “{direction_of(lease.thread)}”") from None

@@ -1,0 +1,1 @@
+"""From a channel to the helpdesk."""

@@ -1,0 +1,98 @@
+"""An event at the head of its queue, and all that is needed to put it on a ticket."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from structlog.contextvars import bind_contextvars
+
+from clients.channels.meta import events
+from clients.channels.meta.graph import Profile
+from clients.errors import (
+    NotConnected,
+    Unavailable,
+)
+from connector.settings import Connection
+from tasks.inbound.profiles import display_name, profile_of
+from tasks.inbox.lease import Lease
+from tasks.inbox.queues import thread_of
+from tasks.services import Services
+
+CONNECTED_WITHIN = 7 * 24 * 3600
+"""How long what a page's customers write waits for the page to be connected, in seconds."""
+NAMELESS = "nameless"
+OPEN_TICKET = "open_ticket"
+"""The name under which the open ticket of a sender is cached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event at the head of its thread, and all that is needed to put it on a ticket."""
+
+    service: Services
+    lease: Lease
+    event: events.Event
+    thread: events.Thread
+    connection: Connection
+    profile: Profile
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    """Attachments, by number, whose files are not brought along, and why."""
+    variant: str = ""
+    """Tells this way to show the event from the one that was refused."""
+
+    @property
+    def is_last_try(self) -> bool:
+        """Tell whether the event is given up if the helpdesk fails once more."""
+        return self.lease.attempts + 1 >= self.service.settings.worker.attempts
+
+    @property
+    def was_tried(self) -> bool:
+        """Tell whether all tries but the last are over, and none of them worked."""
+        return self.lease.attempts > 0 and self.is_last_try
+
+    def nameless(self) -> "Arrival":
+        """Return the same event without names: some helpdesks fail for a character in one of them."""
+        connection = self.connection.model_copy(update={"page_name": ""})
+        return replace(self, profile=Profile(), connection=connection, variant=NAMELESS)
+
+    def without(self, numbers: Sequence[int], reason: str) -> "Arrival":
+        """Return the same event without the files of some attachments."""
+        variant = ":".join(filter(None, (self.variant, "without", *map(str, numbers))))
+        return replace(self, left_out=dict.fromkeys(numbers, reason), variant=variant)
+
+    @property
+    def sender_name(self) -> str:
+        """Return the name to show."""
+        return display_name(self.profile, self.thread.psid)
+
+    @property
+    def external_id(self) -> str:
+        """Return the id under which the helpdesk can find what was created."""
+        return events.external_id(self.lease.event.body)
+
+    def open_tickets(self) -> Iterator[str]:
+        """Yield the ticket that was used last, then the one that the helpdesk finds."""
+        known = (self.lease.cached(OPEN_TICKET) or b"").decode()
+        if known:
+            yield known
+        found = self.service.helpdesk.find_open_ticket(self.thread.page_id, self.thread.psid)
+        if found is None:
+            return
+        if found.id == known:
+            # It took no comment, and still it is found open: a passing disagreement must not open a second.
+            raise Unavailable("the helpdesk does not agree with itself whether the ticket is open")
+        yield found.id
+
+    def key(self, *suffixes: str) -> str:
+        """Return the idempotency key of a create; the suffixes tell several creates apart."""
+        return ":".join(filter(None, ("facebook", self.thread.page_id, self.external_id, *suffixes)))
+
+
+def arrival_of(service: Services, lease: Lease) -> Arrival:
+    """Read the event at the head. Raises `NotConnected`, or `RejectedError` for a page that stays so."""
+    thread = thread_of(lease.thread)
+    if not service.settings.connection(thread.page_id) and lease.waited() < CONNECTED_WITHIN:
+        raise NotConnected(thread.page_id)
+    connection = service.connection(thread.page_id)
+    profile = profile_of(service, lease, connection, thread.psid)
+    bind_contextvars(mid=events.external_id(lease.event.body))
+    return Arrival(service, lease, events.parse(lease.event.body), thread, connection, profile)

@@ -1,0 +1,104 @@
+"""What the agents of a sender's next ticket have to be told of the time before it."""
+
+from typing import cast
+
+import structlog
+
+from clients.channels.meta import events
+from clients.errors import (
+    ClientError,
+    NotFound,
+    RetryableError,
+    TicketClosed,
+    Unavailable,
+)
+from clients.text.line import one_line
+from tasks.inbound.arrival import Arrival, arrival_of
+from tasks.inbound.render import echo_author
+from tasks.inbox.lease import Lease
+from tasks.inbox.queues import thread_of
+from tasks.notes import notify_once
+from tasks.services import Services
+
+log = structlog.get_logger(__name__)
+
+UNTOLD_FOR = 7 * 24 * 3600
+"""How long it is remembered, in seconds, what the agents of a sender's next ticket have to be told."""
+MOST_CONTEXT = 20
+"""How many messages are told that another app sent before there was a ticket."""
+
+
+def notify(service: Services, lease: Lease, reason: str) -> None:
+    """Tell the agents of the sender's open ticket, or of the next, that an event could not be shown on it."""
+    if not thread_of(lease.thread).psid:
+        return
+    arrival = arrival_of(service, lease)
+    for ticket_id in arrival.open_tickets():
+        try:
+            notify_once(
+                service, lease, ticket_id, f"dead:{lease.event.id}", _given_up(lease.event.id, reason)
+            )
+        except (TicketClosed, NotFound):
+            continue
+        return
+    now = int(service.inbox.now() * 1000)
+    service.inbox.note(_untold(arrival.thread), f"{lease.event.id} {reason}", now, UNTOLD_FOR)
+
+
+def _given_up(id_: int, reason: str) -> str:
+    return (
+        f"A Messenger message could not be added to this ticket: {reason}. Nothing is lost: "
+        f"an administrator finds it with “connector dead show {id_}” and can try it again."
+    )
+
+
+def _untold(thread: events.Thread) -> str:
+    """Name what the agents of a sender were not told yet, as the sender had no open ticket."""
+    return f"untold:{thread.page_id}:{thread.psid}"
+
+
+def keep(arrival: Arrival) -> None:
+    """Keep what another app sent until the person writes; other events say nothing without a ticket."""
+    log.info("no_open_ticket", thread=arrival.lease.thread, id=arrival.lease.event.id)
+    if not isinstance(echo := arrival.event, events.Echo):
+        return
+    shown = [one.title or one.kind for one in echo.attachments]
+    said = " ".join(filter(None, (one_line(echo.text), *(f"({one_line(one)})" for one in shown))))
+    line = f"{echo.time:%Y-%m-%d %H:%M} UTC, {echo_author(echo, arrival.connection)}: {said}"
+    at = int(echo.time.timestamp() * 1000)
+    arrival.service.inbox.note(_context(arrival.thread), f"{echo.mid} {line}", at, UNTOLD_FOR)
+
+
+def _context(thread: events.Thread) -> str:
+    """Name what other apps sent while the person had no open ticket."""
+    return f"context:{thread.page_id}:{thread.psid}"
+
+
+def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
+    """Tell the agents of a new ticket what came, or was given up, before there was one."""
+    _notify_of_context(arrival, ticket_id)
+    service, key = arrival.service, arrival.service.inbox.key(_untold(arrival.thread))
+    for member in cast("list[bytes]", service.inbox.store.zrange(key, 0, -1)):
+        id_, _, reason = member.decode().partition(" ")
+        if service.inbox.letter(int(id_)):
+            _notify(arrival, ticket_id, f"dead:{id_}", _given_up(int(id_), reason))
+        service.inbox.store.zrem(key, member)
+
+
+def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
+    store, key = arrival.service.inbox.store, arrival.service.inbox.key(_context(arrival.thread))
+    if kept := cast("list[bytes]", store.zrange(key, 0, -1)):
+        lines = [member.decode().partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
+        note = "Before that, other apps of the page sent this in Messenger:\n\n" + "\n\n".join(lines)
+        _notify(arrival, ticket_id, f"context:{arrival.external_id}", note)
+        store.zrem(key, *kept)
+
+
+def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> None:
+    """Tell what is of an earlier time. That it cannot be told is no reason to give up the event."""
+    try:
+        notify_once(arrival.service, arrival.lease, ticket_id, external_id, note)
+    except ClientError as error:
+        if isinstance(error, RetryableError) and not (isinstance(error, Unavailable) and arrival.is_last_try):
+            raise
+        log.warning("agent_not_told", thread=arrival.lease.thread, note=external_id, reason=str(error))

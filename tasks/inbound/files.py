@@ -1,0 +1,103 @@
+"""A file of a customer's moves from the channel to the helpdesk."""
+
+from contextlib import ExitStack
+
+import msgspec
+
+from clients.channels.meta import events
+from clients.errors import (
+    FileRefused,
+    RejectedError,
+    ServiceDown,
+    Unavailable,
+)
+from clients.helpdesk import (
+    Attachment,
+)
+from clients.media import File
+from clients.text.markdown import image, link, to_markdown
+from tasks.inbound.arrival import Arrival
+from tasks.services import is_up
+
+FETCH_ATTEMPTS = 6
+"""How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
+FILE_WAIT = 60.0
+"""How long a host of files may have a message wait between two tries, in seconds, whatever it asks for."""
+PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
+ACTIVE_TYPES = frozenset(
+    {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
+)
+FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
+
+
+def show(
+    arrival: Arrival, number: int, attachment: events.Attachment, files: ExitStack
+) -> tuple[str, Attachment | File | None]:
+    """Return the markdown that shows a file, and the file, in the helpdesk or on its way there.
+
+    Instead of one that cannot be moved, the markdown says so.
+    """
+    try:
+        file = _uploaded(arrival, number, attachment, files)
+    except (RejectedError, Unavailable) as error:
+        if isinstance(error, Unavailable) and not _is_final(arrival, error):
+            if not error.remote and error.retry_after:
+                error.retry_after = min(error.retry_after, FILE_WAIT)
+            raise
+        return _missing(attachment, str(error)), None
+    if isinstance(file, File):
+        return f"({to_markdown(_named(file))})", file
+    return (image if _type(file) in PICTURES else link)(_named(file), file.url), file
+
+
+def _is_final(arrival: Arrival, error: Unavailable) -> bool:
+    """Tell whether a file is left out, so that the rest of its message goes on without it."""
+    if not error.remote:
+        return arrival.lease.attempts + 1 >= min(FETCH_ATTEMPTS, arrival.service.settings.worker.attempts)
+    return arrival.is_last_try and not isinstance(error, ServiceDown) and is_up(arrival.service.helpdesk.ping)
+
+
+def _named(file: Attachment | File) -> str:
+    """Name a file; one that a browser would run, such as SVG, with its type."""
+    return f"{file.filename} ({_type(file)})" if _type(file) in ACTIVE_TYPES else file.filename
+
+
+def _type(file: Attachment | File) -> str:
+    return file.content_type.partition(";")[0].strip().lower()
+
+
+def _uploaded(
+    arrival: Arrival, number: int, attachment: events.Attachment, files: ExitStack
+) -> Attachment | File:
+    """Move a file from Meta's media host to the helpdesk, once, or keep it open for its comment."""
+    if reason := arrival.left_out.get(number):
+        raise FileRefused(reason)
+    step = f"upload:{number}"
+    if done := _uploaded_before(arrival.lease.step(step)):
+        return done
+    with ExitStack() as opened:
+        file = opened.enter_context(arrival.service.media.fetch(attachment.url, attachment.kind))
+        uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
+        if uploaded is None and arrival.was_tried:
+            raise FileRefused("the helpdesk took no message with it")
+        if uploaded is None:
+            files.push(opened.pop_all())
+            return file
+    arrival.lease.complete_step(step, msgspec.json.encode(uploaded).decode())
+    return uploaded
+
+
+def _uploaded_before(recorded: str | None) -> Attachment | None:
+    """Read what was recorded of an upload; of another shape it counts as absent, and the key is the same."""
+    try:
+        return msgspec.json.decode(recorded or "", type=Attachment)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _missing(attachment: events.Attachment, reason: str) -> str:
+    article = "an" if attachment.kind[0] in "aeiou" else "a"
+    address = f" {link('Its address at Meta', attachment.url)}" if attachment.url else ""
+    return (
+        f"({article.capitalize()} {attachment.kind} came that is not here: {to_markdown(reason)}.{address})"
+    )

@@ -1,0 +1,78 @@
+"""The name of a ticket's sender: at once, or with a later message."""
+
+from dataclasses import replace
+
+import structlog
+
+from clients.channels.meta.graph import Profile
+from clients.errors import (
+    ClientError,
+    LeaseLost,
+)
+from clients.helpdesk import (
+    SOURCE,
+    Config,
+    Naming,
+    Requester,
+)
+from tasks.inbound.arrival import NAMELESS, OPEN_TICKET, Arrival
+from tasks.notes import notify_once
+
+log = structlog.get_logger(__name__)
+
+UNNAMED = "unnamed"
+"""The name under which it is cached that a sender's ticket was opened while nobody could read their name."""
+UNNAMED_FOR = 7 * 24 * 3600
+"""For how long such a ticket is given the name once that can be read, in seconds."""
+LONGEST_TITLE = 255
+
+
+def note_whether_named(arrival: Arrival) -> None:
+    """Note, before a ticket is opened, whether that is done for want of a name that may be read later."""
+    if not arrival.profile.name and not arrival.variant.startswith(NAMELESS):
+        arrival.lease.cache(UNNAMED, b"1", UNNAMED_FOR)
+    elif arrival.lease.cached(UNNAMED):
+        arrival.lease.forget(UNNAMED)
+
+
+def fix_name(arrival: Arrival) -> None:
+    """Put the sender's name on their ticket if it could not be read before. No message fails for it."""
+    ticket_id = (arrival.lease.cached(OPEN_TICKET) or b"").decode()
+    if not arrival.lease.cached(UNNAMED) or not arrival.profile.name or not ticket_id:
+        return
+    unknown = replace(arrival, profile=Profile())
+    naming = Naming(title_of(unknown), title_of(arrival), requester_of(arrival), config_of(arrival))
+    try:
+        if not arrival.service.helpdesk.name_requester(ticket_id, naming):
+            note = f"The sender of this ticket is {arrival.profile.name}; Facebook did not tell it before."
+            notify_once(arrival.service, arrival.lease, ticket_id, f"named:{arrival.external_id}", note)
+    except LeaseLost:
+        raise
+    except ClientError as error:
+        log.warning("name_not_mended", thread=arrival.lease.thread, ticket=ticket_id, reason=str(error))
+        return
+    arrival.lease.forget(UNNAMED)
+
+
+def title_of(arrival: Arrival) -> str:
+    """Return what the sender's ticket is called."""
+    return f"Messenger: {arrival.sender_name}"[:LONGEST_TITLE]
+
+
+def requester_of(arrival: Arrival) -> Requester:
+    """Return the sender as the helpdesk sees them."""
+    return Requester(arrival.sender_name, arrival.thread.psid, arrival.profile.picture)
+
+
+def config_of(arrival: Arrival) -> Config:
+    """Return what is known of the sender."""
+    profile, connection = arrival.profile, arrival.connection
+    ids = {"source": SOURCE, "page_id": connection.page_id, "sender_id": arrival.thread.psid}
+    known = {
+        "page_name": connection.page_name,
+        "sender_name": profile.name,
+        "sender_first_name": profile.first_name,
+        "sender_last_name": profile.last_name,
+        "sender_profile_pic": profile.picture,
+    }
+    return ids | {name: value for name, value in known.items() if value}

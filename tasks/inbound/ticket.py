@@ -1,0 +1,180 @@
+"""From a channel to the helpdesk: what a person wrote becomes a ticket, or a comment on their open one."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import structlog
+from structlog.contextvars import bind_contextvars
+
+from clients.channels.meta import events
+from clients.errors import (
+    FileRefused,
+    NotFound,
+    OutcomeUnknown,
+    RejectedError,
+    TicketClosed,
+)
+from clients.helpdesk import (
+    NewComment,
+    NewTicket,
+)
+from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
+from tasks.inbound.earlier import keep, notify_of_earlier
+from tasks.inbound.files import FETCHED
+from tasks.inbound.naming import config_of, fix_name, note_whether_named, requester_of, title_of
+from tasks.inbound.render import compose, first_body, opens_no_ticket
+from tasks.inbox.lease import Lease
+from tasks.inbox.queues import outbound_thread, thread_of
+from tasks.outbound import receipts
+from tasks.services import Services
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED_FOR = 24 * 3600
+"""How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
+ECHO_KNOWN_WITHIN = 10.0
+"""How much longer than `worker.echo_wait` an echo waits for the reply that it may be of, in seconds."""
+
+
+def relay(service: Services, lease: Lease) -> None:
+    """Put the event at the head on its sender's ticket. Raises `ClientError`."""
+    if not thread_of(lease.thread).psid:
+        kind = events.kind_of(lease.event.body)
+        raise RejectedError(f"it names no person, so no ticket can show it; Messenger calls it “{kind}”")
+    arrival = arrival_of(service, lease)
+    if _is_our_own(arrival):
+        return
+    if opens_no_ticket(arrival.event) and not any(True for _ in arrival.open_tickets()):
+        keep(arrival)
+        return
+    if arrival.was_tried:
+        _put(arrival.nameless())
+        return
+    try:
+        _put(arrival)
+    except RejectedError:
+        log.info("refused_with_names", thread=lease.thread, id=lease.event.id)
+        _put(arrival.nameless())
+    else:
+        fix_name(arrival)
+
+
+def _is_our_own(arrival: Arrival) -> bool:
+    """Tell whether an echo without our mark is of a reply of ours all the same.
+
+    Raises `OutcomeUnknown` while a part is under way of whose mid nobody knows yet.
+    """
+    event, service, lease = arrival.event, arrival.service, arrival.lease
+    if not isinstance(event, events.Echo):
+        return False
+    steps = service.inbox.steps(outbound_thread(arrival.thread))
+    if event.mid in receipts.mids_of(steps) | receipts.our_mids(service, arrival.thread):
+        return True
+    wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
+    if (
+        receipts.is_under_way(steps)
+        and event.app_id not in events.PAGE_INBOX_APP_IDS
+        and service.inbox.now() < lease.event.accepted / 1000 + wait
+    ):
+        raise OutcomeUnknown("it is not known yet whether it is the echo of a reply that is being sent")
+    return False
+
+
+def _put(arrival: Arrival) -> None:
+    """Put an event on the ticket with its files; a file that is refused only there is named instead.
+
+    Which one it is the helpdesk does not say: each is left out in its turn, then all of them.
+    """
+    refusal = FileRefused("")
+    for left_out in _ways(arrival.event):
+        way = arrival.without(left_out, str(refusal)) if left_out else arrival
+        try:
+            with ExitStack() as files:
+                put_on_ticket(way, compose(way, files))
+        except FileRefused as error:
+            refusal = error
+        else:
+            return
+    raise refusal
+
+
+def _ways(event: events.Event) -> Iterator[Sequence[int]]:
+    """Yield which files are left out, by number, as long as one of the others is refused."""
+    yield ()
+    attachments = event.attachments if isinstance(event, events.Message | events.Echo) else ()
+    numbers = [number for number, one in enumerate(attachments) if one.kind in FETCHED]
+    if len(numbers) > 1:
+        yield from ([number] for number in numbers)
+    if numbers:
+        yield numbers
+
+
+def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
+    """Add a comment to the sender's open ticket, or open one with it; once, whatever happened before."""
+    if _is_there(arrival):
+        return
+    helpdesk, lease, suffix = arrival.service.helpdesk, arrival.lease, ""
+    for ticket_id in arrival.open_tickets():
+        lease.record("call", f"comment:{ticket_id}")
+        try:
+            helpdesk.add_comment(ticket_id, comment, arrival.key(arrival.variant, suffix))
+        except (TicketClosed, NotFound):
+            lease.forget(OPEN_TICKET)
+            suffix = f"after:{ticket_id}"
+            continue
+        _remember(arrival, ticket_id)
+        return
+    if opens_no_ticket(arrival.event):
+        keep(arrival)
+        return
+    lease.record("call", "ticket")
+    note_whether_named(arrival)
+    key = arrival.key(arrival.variant, suffix)
+    _opened(arrival, helpdesk.create_ticket(_ticket(arrival, comment), key).id)
+
+
+def _is_there(arrival: Arrival) -> bool:
+    """Look whether a call whose outcome is not known has worked."""
+    what, _, ticket_id = (arrival.lease.step("call") or "").partition(":")
+    helpdesk = arrival.service.helpdesk
+    if what == "comment":
+        return _has_comment(arrival, ticket_id)
+    if what == "ticket" and (ticket := helpdesk.ticket_by_external_id(arrival.external_id)):
+        _opened(arrival, ticket.id)
+        return True
+    return False
+
+
+def _has_comment(arrival: Arrival, ticket_id: str) -> bool:
+    try:
+        return arrival.service.helpdesk.comment_by_external_id(ticket_id, arrival.external_id) is not None
+    except NotFound:  # the ticket is gone
+        return False
+
+
+def _opened(arrival: Arrival, ticket_id: str) -> None:
+    """Remember a new ticket, and tell its agents what came, or was given up, before there was one."""
+    _remember(arrival, ticket_id)
+    notify_of_earlier(arrival, ticket_id)
+
+
+def _remember(arrival: Arrival, ticket_id: str) -> None:
+    """Keep where the sender's messages go; the next one will probably go there, too."""
+    arrival.lease.cache(OPEN_TICKET, ticket_id.encode(), REMEMBERED_FOR)
+    arrival.lease.foresee("call", f"comment:{ticket_id}")
+    bind_contextvars(ticket=ticket_id)
+
+
+def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
+    return NewTicket(
+        desk_id=arrival.connection.desk_id,
+        category_id=arrival.connection.category_id,
+        title=title_of(arrival),
+        body=first_body(comment),
+        external_id=comment.external_id,
+        requester=requester_of(arrival),
+        attachment_ids=comment.attachment_ids,
+        files=comment.files,
+        created_at=comment.created_at,
+        config=config_of(arrival),
+    )

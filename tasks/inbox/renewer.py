@@ -1,0 +1,54 @@
+"""Keeps the leases of this process alive while their threads are worked on."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from tasks.celery import beat_the_heart
+from tasks.inbox.lease import Lease
+
+
+class Renewer:
+    """One thread that renews every lease in its care three times a term."""
+
+    def __init__(self) -> None:
+        self._leases: set[Lease] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def renewed(self, lease: Lease, term: float) -> Iterator[None]:
+        """Keep a lease of `term` seconds."""
+        with self._lock:
+            self._leases.add(lease)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, args=(term / 3,), daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._leases.discard(lease)
+
+    def _run(self, interval: float) -> None:
+        pause = threading.Event()
+        while not pause.wait(interval):
+            with self._lock:
+                leases = list(self._leases)
+            for lease in leases:
+                self._renew(lease)
+            if leases:
+                beat_the_heart()
+
+    @staticmethod
+    def _renew(lease: Lease) -> None:
+        try:
+            lease.renew()
+        except redis.RedisError:
+            # The lease runs out by itself if the store stays away.
+            return
+
+
+renewed = Renewer().renewed

@@ -1,0 +1,1 @@
+"""From the helpdesk to a channel."""

@@ -1,0 +1,86 @@
+"""Finding the agents' comments whose webhook was lost: the helpdesk is asked for what was written since."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import redis
+import structlog
+
+from clients.errors import ClientError
+from tasks.celery import app, wake
+from tasks.inbox.queues import is_public_reply, reply_row
+from tasks.services import Services, services
+
+log = structlog.get_logger(__name__)
+
+OVERLAP = timedelta(minutes=10)
+"""How far back each poll looks beyond the one before: what came by webhook as well is known by its key."""
+SETTLED = timedelta(seconds=10)
+"""How old a comment is before polling takes it: a helpdesk may store its files after it, and send it last."""
+LONGEST = timedelta(days=6)
+"""How far back a poll looks at most; after seven days it is forgotten which comments were sent."""
+
+
+@app.task(name="poll")
+def poll() -> None:
+    """Look for lost comments."""
+    take_turn(services())
+
+
+def note_start(service: Services) -> None:
+    """Note when the connector first ran with polling: what agents wrote since then is its to send."""
+    if service.settings.helpdesk.polls_every:
+        with suppress(redis.OutOfMemoryError):  # the sweep has to go on, and comes again
+            service.inbox.store.set(service.inbox.key("poll_start"), str(service.inbox.now()), nx=True)
+
+
+def take_turn(service: Services) -> None:
+    """Queue the comments that were written since the last poll, unless another worker just does."""
+    turn = int(service.settings.helpdesk.polls_every * 900)
+    try:
+        if service.inbox.store.set(service.inbox.key("poll"), "1", nx=True, px=max(turn, 1)):
+            service.helpdesk.ping()  # its answer tells the helpdesk's time
+            _queue_since(service, _last_poll(service))
+    except (ClientError, redis.OutOfMemoryError) as error:
+        log.warning("not_polled", reason=str(error))
+
+
+def _queue_since(service: Services, since: datetime) -> None:
+    began = _now(service)
+    young = began - SETTLED
+    rows = []
+    try:
+        for event in service.helpdesk.poll(since):
+            if event.time < young and is_public_reply(event):
+                rows.append(reply_row(event))  # noqa: PERF401 - what was found before an error is kept
+    finally:
+        if rows:
+            wake(service.inbox.accept(rows))
+    service.inbox.store.set(service.inbox.key("polled"), str(began.timestamp()))
+
+
+def _now(service: Services) -> datetime:
+    """Return the helpdesk's time, as what is compared with it is the times of its comments."""
+    return service.helpdesk.now() or datetime.fromtimestamp(service.inbox.now(), UTC)
+
+
+def _last_poll(service: Services) -> datetime:
+    """Return since when comments are looked for. What was there before the start is nobody's to send."""
+    now, key = _now(service), service.inbox.key
+    last = cast("bytes | None", service.inbox.store.get(key("polled")))
+    if last is None:
+        started = cast("bytes | None", service.inbox.store.get(key("poll_start")))
+        age = service.inbox.now() - float(started) if started else 0.0
+        since = max(now - timedelta(seconds=age), now - LONGEST)
+        service.inbox.store.set(key("poll_from"), str(since.timestamp()))
+        return since
+    first = cast("bytes | None", service.inbox.store.get(key("poll_from"))) or b"0"
+    since = max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, datetime.fromtimestamp(float(first), UTC))
+    if since < now - LONGEST:
+        log.warning(
+            "replies_may_be_missing",
+            written_after=since.isoformat(),
+            written_before=(now - LONGEST).isoformat(),
+        )
+    return max(since, now - LONGEST)

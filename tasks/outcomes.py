@@ -1,0 +1,121 @@
+"""What becomes of an event that did not get on: it waits, is tried again, or is given up and told."""
+
+import random
+
+import redis
+import structlog
+
+from clients.errors import (
+    Busy,
+    ClientError,
+    LeaseLost,
+    NotConnected,
+    OutcomeUnknown,
+    Paused,
+    RateLimited,
+    RejectedError,
+    RetryableError,
+    ServiceDown,
+    Unauthorized,
+)
+from tasks import directions
+from tasks.inbox.lease import Lease
+from tasks.inbox.queues import UnknownJob
+from tasks.remotes import LONGEST, SHORTEST
+from tasks.services import Services
+
+log = structlog.get_logger(__name__)
+
+BUSY_DELAY = 1.0
+"""How long an event waits for a file host that serves as many others as it may (seconds)."""
+UNKNOWN_DELAY = 30.0
+"""How long an event waits that this version does not know, until another process may take it (seconds)."""
+
+
+def postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
+    """Put the head off: until its remote is back, which burns no attempt, or by a backoff, which does."""
+    if isinstance(error, UnknownJob):
+        return _wait_for_another_version(lease, error)
+    if isinstance(error, Paused):
+        lease.wait(error.remote, str(error))
+        return False
+    if isinstance(error, OutcomeUnknown | Busy):
+        delay = _told(error) or (SHORTEST if isinstance(error, OutcomeUnknown) else BUSY_DELAY)
+        lease.later(delay, str(error), counts=False)
+        return False
+    if error.remote and _is_outage(service, error):
+        return _pause(service, lease, error)
+    attempts = service.settings.worker.attempts
+    return try_again(service, lease, str(error), attempts=attempts, least=_told(error))
+
+
+def try_again(service: Services, lease: Lease, reason: str, *, attempts: int, least: float = 0) -> bool:
+    """Put the head off by a backoff of at least so many seconds, or give it up after so many attempts."""
+    burnt = lease.attempts + 1
+    if burnt >= attempts:
+        return give_up(service, lease, f"{reason} (tried {burnt} times)")
+    backoff = min(service.settings.worker.retry_max, 2.0**lease.attempts)
+    delay = max(least, backoff * random.uniform(0.5, 1))  # noqa: S311 - only jitter
+    log.warning("put_off", thread=lease.thread, id=lease.event.id, seconds=round(delay, 1), reason=reason)
+    lease.later(delay, reason, counts=True)
+    return False
+
+
+def give_up(service: Services, lease: Lease, reason: str) -> bool:
+    """Tell the agent, then move the event to the dead letters and go on with the next."""
+    lease.record("failed", reason)
+    try:
+        directions.of(lease).tell(service, lease, reason)
+    except UnknownJob as error:
+        return _wait_for_another_version(lease, error)
+    except (LeaseLost, redis.RedisError):
+        raise
+    except ClientError as error:
+        if isinstance(error, RetryableError) and error.remote and _is_outage(service, error):
+            return _pause(service, lease, error)
+        log.warning("agent_not_told", thread=lease.thread, id=lease.event.id, reason=str(error))
+    except Exception:
+        log.exception("agent_not_told", thread=lease.thread, id=lease.event.id)
+    log.error("dead_letter", thread=lease.thread, id=lease.event.id, reason=reason)
+    return lease.move_to_dead_letters(reason)
+
+
+def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
+    """Leave an event to a process that knows it, such as a newer one during an upgrade, for however long."""
+    log.error(
+        "not_understood", thread=lease.thread, id=lease.event.id, reason=str(error), waits=UNKNOWN_DELAY
+    )
+    lease.later(UNKNOWN_DELAY, str(error), counts=False)
+    return False
+
+
+def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
+    service.remotes.pause(error)
+    lease.wait(error.remote, str(error))
+    return False
+
+
+def _is_outage(service: Services, error: RetryableError) -> bool:
+    """Tell whether a remote is down, or only this event fails: then the remote answers when it is asked."""
+    page = error.remote.removeprefix("page:") if error.remote.startswith("page:") else None
+    if isinstance(error, RateLimited | ServiceDown | NotConnected) or (
+        page and isinstance(error, Unauthorized)
+    ):
+        return True
+    try:
+        if page:
+            service.messenger(service.connection(page)).ping()
+        else:
+            service.helpdesk.ping()
+    except LeaseLost:
+        raise
+    except RetryableError:
+        return True
+    except RejectedError:
+        pass
+    return False
+
+
+def _told(error: RetryableError) -> float:
+    """Return how long the other side asks to wait (seconds): no longer than it would be paused for."""
+    return min(error.retry_after or 0, LONGEST)

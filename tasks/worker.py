@@ -1,0 +1,111 @@
+"""The Celery tasks: take a thread's lease, relay its events one after the other, let go."""
+
+import time
+
+import redis
+import structlog
+from structlog.contextvars import clear_contextvars
+
+from clients.errors import (
+    LeaseLost,
+    RejectedError,
+    RetryableError,
+)
+from clients.http import guarded
+from tasks import directions, outcomes
+from tasks.celery import ENOUGH, app, stopping, wake
+from tasks.inbound import arrival, naming, profiles
+from tasks.inbox.lease import Lease
+from tasks.inbox.queues import remote_of
+from tasks.inbox.renewer import renewed
+from tasks.outbound import poll
+from tasks.services import Services, services
+
+log = structlog.get_logger(__name__)
+
+CACHED = (arrival.OPEN_TICKET, naming.UNNAMED, profiles.CACHE)
+"""What is cached of a person, and comes with the lease."""
+SWEEP_SIZE = 500
+TURN = 5.0
+"""How long a busy thread is worked on before it lets go, so that others get their turn (seconds)."""
+UNEXPECTED_ATTEMPTS = 3
+"""How often an event is tried that our own code stumbles over."""
+
+
+@app.task(name="relay")
+def relay() -> None:
+    """Work on one thread after the other, as long as a turn lasts and there is work; others go on then."""
+    service, turn_ends = services(), time.monotonic() + TURN
+    while not stopping.is_set():
+        try:
+            if not work_on(service):
+                return
+        except redis.RedisError as error:
+            log.warning("nothing_taken", error=type(error).__name__)
+            return
+        except Exception:
+            # Whatever it is, the other threads are not to wait; this one goes on when its lease has run out.
+            log.exception("not_worked_on")
+        if time.monotonic() > turn_ends:
+            wake(1)
+            return
+
+
+@app.task(name="sweep")
+def sweep() -> None:
+    """Wake workers for what is due: what was put off, whose worker died, or whose wake-up was lost."""
+    service = services()
+    wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
+    poll.note_start(service)
+    service.clocks.measure_own()
+    service.clocks.measure("helpdesk", service.helpdesk.now())
+    service.installation.keep()
+
+
+def work_on(service: Services, thread: str = "") -> bool:
+    """Take a thread, or a certain one, and relay what it holds. Return whether there was one to take."""
+    lease = service.inbox.claim(thread, CACHED)
+    if lease is None:
+        return False
+    try:
+        with renewed(lease, service.settings.worker.lease), guarded(lease.check):
+            _take_turn(service, lease)
+    except (LeaseLost, redis.RedisError) as error:
+        # Whoever has the thread next finds in the inbox how far this got.
+        log.warning("lease_lost", thread=lease.thread, id=lease.event.id, error=type(error).__name__)
+    return True
+
+
+def _take_turn(service: Services, lease: Lease) -> None:
+    turn_ends = time.monotonic() + TURN
+    while relay_head(service, lease):
+        if stopping.is_set() or time.monotonic() > turn_ends:
+            lease.release()
+            return
+
+
+def relay_head(service: Services, lease: Lease) -> bool:
+    """Relay the event at the head. Return whether the lease goes on with a next one."""
+    if reason := lease.step("failed"):
+        return outcomes.give_up(service, lease, reason)
+    clear_contextvars()
+    try:
+        directions.of(lease).relay(service, lease)
+    except (LeaseLost, redis.RedisError):
+        raise
+    except RetryableError as error:
+        return outcomes.postpone(service, lease, error)
+    except RejectedError as error:
+        return outcomes.give_up(service, lease, str(error))
+    except OSError as error:  # no room on the disk, no more file handles: not the event's fault
+        log.exception("relay_failed", thread=lease.thread, id=lease.event.id)
+        reason = f"the connector's machine has a fault ({error.strerror or type(error).__name__})"
+        return outcomes.try_again(service, lease, reason, attempts=service.settings.worker.attempts)
+    except Exception as error:
+        log.exception("relay_failed", thread=lease.thread, id=lease.event.id)
+        reason = f"the connector stumbled over it ({type(error).__name__}); its log has the details"
+        return outcomes.try_again(service, lease, reason, attempts=UNEXPECTED_ATTEMPTS)
+    log.info("relayed", thread=lease.thread, id=lease.event.id)
+    if lease.asks_page:
+        service.remotes.works(remote_of(lease.thread))
+    return lease.finish()
