@@ -29,7 +29,7 @@ class Filed:
     customer: str
 
 
-class Agent:
+class HelpdeskAgent:
     """An agent of the helpdesk. Override what can be done; what cannot is not checked.
 
     Raise `Cannot` where the helpdesk has no such thing: the connector does without.

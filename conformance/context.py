@@ -27,7 +27,7 @@ from clients.media import File
 from clients.text.markdown import link, to_markdown
 from clients.text.plain import to_plain_text
 from conformance import rest
-from conformance.agent import Agent
+from conformance.agent import HelpdeskAgent
 from conformance.check import BROKEN, SHOWN, Failed, NotChecked, Result, expect
 from conformance.exchanges import Exchange
 from conformance.receiver import Delivered, Receiver
@@ -74,7 +74,7 @@ class Context:
     helpdesk: Helpdesk
     desk_id: str
     category_id: str | None = None
-    agent: Agent = field(default_factory=Agent)
+    agent: HelpdeskAgent = field(default_factory=HelpdeskAgent)
     receiver: Receiver | None = None
     wrong_token: Helpdesk | None = None
     within: float = 15.0

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clients.media import File
-from conformance.agent import Agent
+from conformance.agent import HelpdeskAgent
 from conformance.check import Cannot, Failed, NotChecked
 from conformance.serving import Server
 
@@ -48,7 +48,7 @@ class Files(Server):
         return Response(data, headers=headers)
 
 
-class TerminalAgent(Agent):
+class TerminalAgent(HelpdeskAgent):
     """Asks on standard error, so that a report in JSON stays one.
 
     `files` serves what they have to put into the helpdesk; `address` tells where they see a ticket, if known.

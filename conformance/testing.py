@@ -18,7 +18,7 @@ import pytest
 
 from clients.helpdesk import Helpdesk
 from clients.http import HttpClient
-from conformance.agent import Agent
+from conformance.agent import HelpdeskAgent
 from conformance.check import Check, judge
 from conformance.checks import CHECKS
 from conformance.context import Context
@@ -58,9 +58,9 @@ class HelpdeskConformance:
         return None
 
     @pytest.fixture
-    def agent(self) -> Agent:
-        """Give an agent: a class made from `Agent`."""
-        return Agent()
+    def agent(self) -> HelpdeskAgent:
+        """Give an agent: a class made from `HelpdeskAgent`."""
+        return HelpdeskAgent()
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -82,7 +82,7 @@ class HelpdeskConformance:
         http: HttpClient,
         helpdesk: Helpdesk,
         wrong_token: Helpdesk | None,
-        agent: Agent,
+        agent: HelpdeskAgent,
         receiver: Receiver,
         shared: dict[str, Any],
     ) -> Context:

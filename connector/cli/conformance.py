@@ -11,7 +11,7 @@ from clients.helpdesk import Helpdesk
 from clients.helpdesks.registry import make_adapter
 from clients.http import HttpClient
 from conformance import report
-from conformance.agent import Agent
+from conformance.agent import HelpdeskAgent
 from conformance.check import run
 from conformance.checks import CHECKS
 from conformance.context import Context
@@ -57,7 +57,9 @@ def _context(
     settings: Settings, http: HttpClient, desk: str, category: str | None, *, agent: bool
 ) -> Iterator[Context]:
     helpdesk, wrong_token = _adapter(settings, http), _adapter(settings, http, api_token="wrong-token")  # noqa: S106 - it is meant to be none
-    context = Context(helpdesk, desk, category, Agent(), wrong_token=wrong_token, exchanges=recorded(http))
+    context = Context(
+        helpdesk, desk, category, HelpdeskAgent(), wrong_token=wrong_token, exchanges=recorded(http)
+    )
     if not agent:
         yield context
         return
