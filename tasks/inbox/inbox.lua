@@ -492,8 +492,8 @@ function inbox.note(name, member, at, ttl)
   redis.call('PEXPIRE', P .. name, ttl)
 end
 
--- revive(id, thread, time, body) -> 1 | 0: take a letter back into its thread's queue
-function inbox.revive(id, thread, time, body)
+-- requeue(id, thread, time, body) -> 1 | 0: take a letter back into its thread's queue
+function inbox.requeue(id, thread, time, body)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
   insert(thread, id, now, time, body)
   if redis.call('ZADD', P .. 'oldest', 'NX', now, thread) == 1 then enqueue(thread) end
