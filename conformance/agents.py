@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from clients.channels.meta.events import Thread
+from clients.channels.meta.events import Conversation
 from clients.errors import FileRefused
 from clients.helpdesk import HelpdeskEvent
 from conformance.check import Cannot, check, expect
@@ -69,7 +69,7 @@ def agents_comment_arrives(context: Context) -> None:
     )
     expect(answered.came.key == event.key, f"its key is {answered.came.key}, but {event.key} once confirmed")
     person, sender = person_of(event.ticket), answered.sender
-    expect(person == Thread(sender.page_id, sender.psid), f"it would go to {person}")
+    expect(person == Conversation(sender.page_id, sender.psid), f"it would go to {person}")
     expect(TEXT in plain(event), f"it would be sent as {plain(event)!r}")
 
 

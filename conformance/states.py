@@ -3,7 +3,7 @@
 import contextlib
 from datetime import UTC, datetime
 
-from clients.channels.meta.events import Thread
+from clients.channels.meta.events import Conversation
 from clients.errors import ClientError, NotFound, RateLimited, TicketClosed
 from clients.helpdesk import NewTicket
 from conformance.check import Cannot, Failed, check, expect
@@ -211,7 +211,9 @@ def merged_into_another_persons(context: Context) -> None:
     for event in map(context.relayed, context.helpdesk.poll(began - CLOCKS)):
         if event and is_public_reply(event) and names(event, word):
             person = person_of(event.ticket)
-            expect(person == Thread(mine.page_id, mine.psid), f"{said} a reply on it would go to {person}")
+            expect(
+                person == Conversation(mine.page_id, mine.psid), f"{said} a reply on it would go to {person}"
+            )
 
 
 def _closed(context: Context) -> tuple[str, Sender, NewTicket]:

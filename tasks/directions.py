@@ -12,22 +12,22 @@ from tasks.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """One kind of thread: how its events are relayed, and how the agent is told of one that cannot be."""
+    """One kind of queue: how its events are relayed, and how the agent is told of one that cannot be."""
 
     relay: Callable[[Services, Lease], None]
-    tell: Callable[[Services, Lease, str], None]
+    notify: Callable[[Services, Lease, str], None]
 
 
 DIRECTIONS = {
     "in": Direction(ticket.relay, earlier.notify),
-    "out": Direction(reply.relay, reply.tell),
-    "ticket": Direction(reply.find_person, reply.tell),
+    "out": Direction(reply.relay, reply.notify),
+    "ticket": Direction(reply.find_person, reply.notify),
 }
 
 
 def of(lease: Lease) -> Direction:
-    """Return what is done with a thread's events. Raises `UnknownJob`."""
+    """Return what is done with a queue's events. Raises `UnknownJob`."""
     try:
-        return DIRECTIONS[direction_of(lease.thread)]
+        return DIRECTIONS[direction_of(lease.queue)]
     except KeyError:
-        raise UnknownJob(f"this version knows no queue of the kind “{direction_of(lease.thread)}”") from None
+        raise UnknownJob(f"this version knows no queue of the kind “{direction_of(lease.queue)}”") from None

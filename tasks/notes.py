@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from clients.helpdesk import SYSTEM, NewComment
 from clients.text.markdown import to_markdown
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import page_of
+from tasks.inbox.queues import account_of
 from tasks.services import Services
 
 
@@ -14,7 +14,7 @@ def notify_once(service: Services, lease: Lease, ticket_id: str, external_id: st
     step = f"told:{external_id}"
     if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, external_id):
         return
-    lease.record(step, "called")
+    lease.save_step(step, "called")
     comment = NewComment(
         to_markdown(note),
         external_id,
@@ -22,4 +22,4 @@ def notify_once(service: Services, lease: Lease, ticket_id: str, external_id: st
         datetime.fromtimestamp(service.inbox.now(), UTC),
         internal=True,
     )
-    service.helpdesk.add_comment(ticket_id, comment, f"facebook:{page_of(lease.thread)}:{external_id}")
+    service.helpdesk.add_comment(ticket_id, comment, f"facebook:{account_of(lease.queue)}:{external_id}")

@@ -41,7 +41,7 @@ def postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
         return False
     if isinstance(error, OutcomeUnknown | Busy):
         delay = _told(error) or (SHORTEST if isinstance(error, OutcomeUnknown) else BUSY_DELAY)
-        lease.later(delay, str(error), counts=False)
+        lease.retry_later(delay, str(error), counts=False)
         return False
     if error.remote and _is_outage(service, error):
         return _pause(service, lease, error)
@@ -56,16 +56,16 @@ def try_again(service: Services, lease: Lease, reason: str, *, attempts: int, le
         return give_up(service, lease, f"{reason} (tried {burnt} times)")
     backoff = min(service.settings.worker.retry_max, 2.0**lease.attempts)
     delay = max(least, backoff * random.uniform(0.5, 1))  # noqa: S311 - only jitter
-    log.warning("put_off", thread=lease.thread, id=lease.event.id, seconds=round(delay, 1), reason=reason)
-    lease.later(delay, reason, counts=True)
+    log.warning("put_off", queue=lease.queue, id=lease.event.id, seconds=round(delay, 1), reason=reason)
+    lease.retry_later(delay, reason, counts=True)
     return False
 
 
 def give_up(service: Services, lease: Lease, reason: str) -> bool:
     """Tell the agent, then move the event to the dead letters and go on with the next."""
-    lease.record("failed", reason)
+    lease.save_step("failed", reason)
     try:
-        directions.of(lease).tell(service, lease, reason)
+        directions.of(lease).notify(service, lease, reason)
     except UnknownJob as error:
         return _wait_for_another_version(lease, error)
     except (LeaseLost, redis.RedisError):
@@ -73,19 +73,17 @@ def give_up(service: Services, lease: Lease, reason: str) -> bool:
     except ClientError as error:
         if isinstance(error, RetryableError) and error.remote and _is_outage(service, error):
             return _pause(service, lease, error)
-        log.warning("agent_not_told", thread=lease.thread, id=lease.event.id, reason=str(error))
+        log.warning("agent_not_told", queue=lease.queue, id=lease.event.id, reason=str(error))
     except Exception:
-        log.exception("agent_not_told", thread=lease.thread, id=lease.event.id)
-    log.error("dead_letter", thread=lease.thread, id=lease.event.id, reason=reason)
+        log.exception("agent_not_told", queue=lease.queue, id=lease.event.id)
+    log.error("dead_letter", queue=lease.queue, id=lease.event.id, reason=reason)
     return lease.move_to_dead_letters(reason)
 
 
 def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
     """Leave an event to a process that knows it, such as a newer one during an upgrade, for however long."""
-    log.error(
-        "not_understood", thread=lease.thread, id=lease.event.id, reason=str(error), waits=UNKNOWN_DELAY
-    )
-    lease.later(UNKNOWN_DELAY, str(error), counts=False)
+    log.error("not_understood", queue=lease.queue, id=lease.event.id, reason=str(error), waits=UNKNOWN_DELAY)
+    lease.retry_later(UNKNOWN_DELAY, str(error), counts=False)
     return False
 
 

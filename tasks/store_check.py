@@ -98,7 +98,7 @@ def try_inbox(settings: Settings) -> None:
 
 
 def _relay(inbox: Inbox, lease: Lease) -> None:
-    lease.record_time("trial")
+    lease.save_time("trial")
     lease.renew()
     lease.cache("link", b"", 1)
     lease.forget("link")

@@ -1,4 +1,4 @@
-"""The Celery tasks: take a thread's lease, relay its events one after the other, let go."""
+"""The Celery tasks: take a queue's lease, relay its events one after the other, let go."""
 
 import time
 
@@ -27,14 +27,14 @@ CACHED = (arrival.OPEN_TICKET, naming.UNNAMED, profiles.CACHE)
 """What is cached of a person, and comes with the lease."""
 SWEEP_SIZE = 500
 TURN = 5.0
-"""How long a busy thread is worked on before it lets go, so that others get their turn (seconds)."""
+"""How long a busy queue is worked on before it lets go, so that others get their turn (seconds)."""
 UNEXPECTED_ATTEMPTS = 3
 """How often an event is tried that our own code stumbles over."""
 
 
 @app.task(name="relay")
 def relay() -> None:
-    """Work on one thread after the other, as long as a turn lasts and there is work; others go on then."""
+    """Work on one queue after the other, as long as a turn lasts and there is work; others go on then."""
     service, turn_ends = services(), time.monotonic() + TURN
     while not stopping.is_set():
         try:
@@ -44,7 +44,7 @@ def relay() -> None:
             log.warning("nothing_taken", error=type(error).__name__)
             return
         except Exception:
-            # Whatever it is, the other threads are not to wait; this one goes on when its lease has run out.
+            # Whatever it is, the other queues are not to wait; this one goes on when its lease has run out.
             log.exception("not_worked_on")
         if time.monotonic() > turn_ends:
             wake(1)
@@ -62,17 +62,17 @@ def sweep() -> None:
     service.installation.keep()
 
 
-def work_on(service: Services, thread: str = "") -> bool:
-    """Take a thread, or a certain one, and relay what it holds. Return whether there was one to take."""
-    lease = service.inbox.claim(thread, CACHED)
+def work_on(service: Services, queue: str = "") -> bool:
+    """Take a queue, or a certain one, and relay what it holds. Return whether there was one to take."""
+    lease = service.inbox.claim(queue, CACHED)
     if lease is None:
         return False
     try:
         with renewed(lease, service.settings.worker.lease), guarded(lease.check):
             _take_turn(service, lease)
     except (LeaseLost, redis.RedisError) as error:
-        # Whoever has the thread next finds in the inbox how far this got.
-        log.warning("lease_lost", thread=lease.thread, id=lease.event.id, error=type(error).__name__)
+        # Whoever has the queue next finds in the inbox how far this got.
+        log.warning("lease_lost", queue=lease.queue, id=lease.event.id, error=type(error).__name__)
     return True
 
 
@@ -98,14 +98,14 @@ def relay_head(service: Services, lease: Lease) -> bool:
     except RejectedError as error:
         return outcomes.give_up(service, lease, str(error))
     except OSError as error:  # no room on the disk, no more file handles: not the event's fault
-        log.exception("relay_failed", thread=lease.thread, id=lease.event.id)
+        log.exception("relay_failed", queue=lease.queue, id=lease.event.id)
         reason = f"the connector's machine has a fault ({error.strerror or type(error).__name__})"
         return outcomes.try_again(service, lease, reason, attempts=service.settings.worker.attempts)
     except Exception as error:
-        log.exception("relay_failed", thread=lease.thread, id=lease.event.id)
+        log.exception("relay_failed", queue=lease.queue, id=lease.event.id)
         reason = f"the connector stumbled over it ({type(error).__name__}); its log has the details"
         return outcomes.try_again(service, lease, reason, attempts=UNEXPECTED_ATTEMPTS)
-    log.info("relayed", thread=lease.thread, id=lease.event.id)
+    log.info("relayed", queue=lease.queue, id=lease.event.id)
     if lease.asks_page:
-        service.remotes.works(remote_of(lease.thread))
+        service.remotes.works(remote_of(lease.queue))
     return lease.finish()

@@ -63,8 +63,8 @@ class Filters:
 
 
 def _page_of(letter: DeadLetter) -> str:
-    """Return the page of a letter's thread, `in:<page>:<psid>`; nothing for that of a bare ticket."""
-    direction, _, rest = letter.thread.partition(":")
+    """Return the page of a letter's queue, `in:<page>:<psid>`; nothing for that of a bare ticket."""
+    direction, _, rest = letter.queue.partition(":")
     return rest.partition(":")[0] if direction in {"in", "out"} else ""
 
 
@@ -72,10 +72,10 @@ def table(letters: list[DeadLetter]) -> str:
     """Show letters as lines below a header, safe for a terminal."""
     rows = [
         _HEADER,
-        *((str(one.id), *map(one_line, (one.died_at, one.thread, one.reason))) for one in letters),
+        *((str(one.id), *map(one_line, (one.died_at, one.queue, one.reason))) for one in letters),
     ]
-    id_, died, thread = (max(len(row[column]) for row in rows) for column in range(3))
-    return "\n".join(f"{row[0]:>{id_}}  {row[1]:{died}}  {row[2]:{thread}}  {row[3]}" for row in rows)
+    id_, died, queue = (max(len(row[column]) for row in rows) for column in range(3))
+    return "\n".join(f"{row[0]:>{id_}}  {row[1]:{died}}  {row[2]:{queue}}  {row[3]}" for row in rows)
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
         "id": letter.id,
         "died_at": letter.died_at,
         "page_id": _page_of(letter) or None,
-        "thread": letter.thread,
+        "queue": letter.queue,
         "reason": letter.reason,
     }
 
@@ -93,7 +93,7 @@ def whole(letter: DeadLetter) -> dict[str, Any]:
     """Return all that is kept of a letter."""
     return {
         "id": letter.id,
-        "thread": letter.thread,
+        "queue": letter.queue,
         "died_at": letter.died_at,
         "reason": letter.reason,
         "history": letter.history,

@@ -10,21 +10,21 @@ from clients.text.line import one_line
 from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.lease import direction_of
-from tasks.inbox.queues import page_of
+from tasks.inbox.queues import account_of
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
 
 @dataclass(slots=True)
 class Way:
-    """One direction of a page: how many threads wait, and since when the oldest does (seconds since 1970)."""
+    """One direction of a page: how many queues wait, and since when the oldest does (seconds since 1970)."""
 
-    threads: int = 0
+    queues: int = 0
     oldest: float | None = None
 
     def add(self, at: float) -> None:
-        """Count a thread."""
-        self.threads += 1
+        """Count a queue."""
+        self.queues += 1
         self.oldest = at if self.oldest is None else min(at, self.oldest)
 
 
@@ -73,11 +73,11 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             pages[page_id].last_webhook = at
         elif way == "sent":
             pages[page_id].last_reply = at
-    for thread, at in inbox.waiting():
-        page = pages[page_of(thread)]
-        (page.to_helpdesk if direction_of(thread) == "in" else page.to_messenger).add(at)
+    for queue, at in inbox.waiting():
+        page = pages[account_of(queue)]
+        (page.to_helpdesk if direction_of(queue) == "in" else page.to_messenger).add(at)
     letters = inbox.letters()
-    for page_id, reason in ((page_of(letter.thread), letter.reason) for letter in letters):
+    for page_id, reason in ((account_of(letter.queue), letter.reason) for letter in letters):
         dead = pages[page_id].dead
         dead[reason] = dead.get(reason, 0) + 1
     anybody = Counter[str]()
@@ -129,7 +129,7 @@ def _paused(reason: str | None) -> str:
 
 
 def _waiting(now: float, way: Way) -> str:
-    return f"{way.threads} people wait, since {_ago(now, way.oldest)}" if way.threads else "nothing waits"
+    return f"{way.queues} people wait, since {_ago(now, way.oldest)}" if way.queues else "nothing waits"
 
 
 def _counted(title: str, counts: Mapping[str, int]) -> Iterator[str]:

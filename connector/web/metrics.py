@@ -38,10 +38,10 @@ class InboxCollector(Collector):
             differing = differences(self._inbox)
         except redis.RedisError:
             return
-        yield GaugeMetricFamily("connector_threads", "Threads with work", value=state.threads)
+        yield GaugeMetricFamily("connector_queues", "Queues with work", value=state.queues)
         help_ = "Age of the oldest accepted event that is not done"
         yield GaugeMetricFamily("connector_oldest_seconds", help_, value=state.oldest)
-        help_ = "How long a thread that could be worked on waits for a worker"
+        help_ = "How long a queue that could be worked on waits for a worker"
         yield GaugeMetricFamily("connector_overdue_seconds", help_, value=state.overdue)
         yield GaugeMetricFamily(
             "connector_dead_letters", "Events that could not be delivered", value=state.dead

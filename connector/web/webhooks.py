@@ -166,10 +166,10 @@ class MessengerWebhook:
         if entry.changes:
             left.add("change", entry.changes, page=entry.page_id)
         for item in entry.items():
-            if item.thread:
-                yield messenger_row(item.thread, item)
+            if item.conversation:
+                yield messenger_row(item.conversation, item)
             elif item.kind in events.ABOUT_NOBODY:
-                yield messenger_row(events.Thread(entry.page_id, ""), item)
+                yield messenger_row(events.Conversation(entry.page_id, ""), item)
             else:
                 left.add("event_without_person", page=entry.page_id, kind=item.kind)
                 yield None

@@ -14,7 +14,7 @@ from clients.errors import (
 from connector.settings import Connection
 from tasks.inbound.profiles import display_name, profile_of
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import thread_of
+from tasks.inbox.queues import conversation_of
 from tasks.services import Services
 
 CONNECTED_WITHIN = 7 * 24 * 3600
@@ -26,12 +26,12 @@ OPEN_TICKET = "open_ticket"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event at the head of its thread, and all that is needed to put it on a ticket."""
+    """An event at the head of its conversation, and all that is needed to put it on a ticket."""
 
     service: Services
     lease: Lease
     event: events.Event
-    thread: events.Thread
+    conversation: events.Conversation
     connection: Connection
     profile: Profile
     left_out: Mapping[int, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Arrival:
     @property
     def sender_name(self) -> str:
         """Return the name to show."""
-        return display_name(self.profile, self.thread.psid)
+        return display_name(self.profile, self.conversation.person_id)
 
     @property
     def external_id(self) -> str:
@@ -74,7 +74,9 @@ class Arrival:
         known = (self.lease.cached(OPEN_TICKET) or b"").decode()
         if known:
             yield known
-        found = self.service.helpdesk.find_open_ticket(self.thread.page_id, self.thread.psid)
+        found = self.service.helpdesk.find_open_ticket(
+            self.conversation.account_id, self.conversation.person_id
+        )
         if found is None:
             return
         if found.id == known:
@@ -84,15 +86,15 @@ class Arrival:
 
     def key(self, *suffixes: str) -> str:
         """Return the idempotency key of a create; the suffixes tell several creates apart."""
-        return ":".join(filter(None, ("facebook", self.thread.page_id, self.external_id, *suffixes)))
+        return ":".join(filter(None, ("facebook", self.conversation.account_id, self.external_id, *suffixes)))
 
 
 def arrival_of(service: Services, lease: Lease) -> Arrival:
     """Read the event at the head. Raises `NotConnected`, or `RejectedError` for a page that stays so."""
-    thread = thread_of(lease.thread)
-    if not service.settings.connection(thread.page_id) and lease.waited() < CONNECTED_WITHIN:
-        raise NotConnected(thread.page_id)
-    connection = service.connection(thread.page_id)
-    profile = profile_of(service, lease, connection, thread.psid)
+    conversation = conversation_of(lease.queue)
+    if not service.settings.connection(conversation.account_id) and lease.waited() < CONNECTED_WITHIN:
+        raise NotConnected(conversation.account_id)
+    connection = service.connection(conversation.account_id)
+    profile = profile_of(service, lease, connection, conversation.person_id)
     bind_contextvars(mid=events.external_id(lease.event.body))
-    return Arrival(service, lease, events.parse(lease.event.body), thread, connection, profile)
+    return Arrival(service, lease, events.parse(lease.event.body), conversation, connection, profile)

@@ -16,7 +16,7 @@ from clients.text.line import one_line
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.render import echo_author
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import thread_of
+from tasks.inbox.queues import conversation_of
 from tasks.notes import notify_once
 from tasks.services import Services
 
@@ -30,7 +30,7 @@ MOST_CONTEXT = 20
 
 def notify(service: Services, lease: Lease, reason: str) -> None:
     """Tell the agents of the sender's open ticket, or of the next, that an event could not be shown on it."""
-    if not thread_of(lease.thread).psid:
+    if not conversation_of(lease.queue).person_id:
         return
     arrival = arrival_of(service, lease)
     for ticket_id in arrival.open_tickets():
@@ -42,7 +42,7 @@ def notify(service: Services, lease: Lease, reason: str) -> None:
             continue
         return
     now = int(service.inbox.now() * 1000)
-    service.inbox.note(_untold(arrival.thread), f"{lease.event.id} {reason}", now, UNTOLD_FOR)
+    service.inbox.note(_untold(arrival.conversation), f"{lease.event.id} {reason}", now, UNTOLD_FOR)
 
 
 def _given_up(id_: int, reason: str) -> str:
@@ -52,32 +52,32 @@ def _given_up(id_: int, reason: str) -> str:
     )
 
 
-def _untold(thread: events.Thread) -> str:
+def _untold(conversation: events.Conversation) -> str:
     """Name what the agents of a sender were not told yet, as the sender had no open ticket."""
-    return f"untold:{thread.page_id}:{thread.psid}"
+    return f"untold:{conversation.account_id}:{conversation.person_id}"
 
 
 def keep(arrival: Arrival) -> None:
     """Keep what another app sent until the person writes; other events say nothing without a ticket."""
-    log.info("no_open_ticket", thread=arrival.lease.thread, id=arrival.lease.event.id)
+    log.info("no_open_ticket", queue=arrival.lease.queue, id=arrival.lease.event.id)
     if not isinstance(echo := arrival.event, events.Echo):
         return
     shown = [one.title or one.kind for one in echo.attachments]
     said = " ".join(filter(None, (one_line(echo.text), *(f"({one_line(one)})" for one in shown))))
     line = f"{echo.time:%Y-%m-%d %H:%M} UTC, {echo_author(echo, arrival.connection)}: {said}"
     at = int(echo.time.timestamp() * 1000)
-    arrival.service.inbox.note(_context(arrival.thread), f"{echo.mid} {line}", at, UNTOLD_FOR)
+    arrival.service.inbox.note(_context(arrival.conversation), f"{echo.mid} {line}", at, UNTOLD_FOR)
 
 
-def _context(thread: events.Thread) -> str:
+def _context(conversation: events.Conversation) -> str:
     """Name what other apps sent while the person had no open ticket."""
-    return f"context:{thread.page_id}:{thread.psid}"
+    return f"context:{conversation.account_id}:{conversation.person_id}"
 
 
 def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
     """Tell the agents of a new ticket what came, or was given up, before there was one."""
     _notify_of_context(arrival, ticket_id)
-    service, key = arrival.service, arrival.service.inbox.key(_untold(arrival.thread))
+    service, key = arrival.service, arrival.service.inbox.key(_untold(arrival.conversation))
     for member in cast("list[bytes]", service.inbox.store.zrange(key, 0, -1)):
         id_, _, reason = member.decode().partition(" ")
         if service.inbox.letter(int(id_)):
@@ -86,7 +86,7 @@ def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
 
 
 def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
-    store, key = arrival.service.inbox.store, arrival.service.inbox.key(_context(arrival.thread))
+    store, key = arrival.service.inbox.store, arrival.service.inbox.key(_context(arrival.conversation))
     if kept := cast("list[bytes]", store.zrange(key, 0, -1)):
         lines = [member.decode().partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
         note = "Before that, other apps of the page sent this in Messenger:\n\n" + "\n\n".join(lines)
@@ -101,4 +101,4 @@ def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> No
     except ClientError as error:
         if isinstance(error, RetryableError) and not (isinstance(error, Unavailable) and arrival.is_last_try):
             raise
-        log.warning("agent_not_told", thread=arrival.lease.thread, note=external_id, reason=str(error))
+        log.warning("agent_not_told", queue=arrival.lease.queue, note=external_id, reason=str(error))

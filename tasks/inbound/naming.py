@@ -49,7 +49,7 @@ def fix_name(arrival: Arrival) -> None:
     except LeaseLost:
         raise
     except ClientError as error:
-        log.warning("name_not_mended", thread=arrival.lease.thread, ticket=ticket_id, reason=str(error))
+        log.warning("name_not_mended", queue=arrival.lease.queue, ticket=ticket_id, reason=str(error))
         return
     arrival.lease.forget(UNNAMED)
 
@@ -61,13 +61,13 @@ def title_of(arrival: Arrival) -> str:
 
 def requester_of(arrival: Arrival) -> Requester:
     """Return the sender as the helpdesk sees them."""
-    return Requester(arrival.sender_name, arrival.thread.psid, arrival.profile.picture)
+    return Requester(arrival.sender_name, arrival.conversation.person_id, arrival.profile.picture)
 
 
 def config_of(arrival: Arrival) -> Config:
     """Return what is known of the sender."""
     profile, connection = arrival.profile, arrival.connection
-    ids = {"source": SOURCE, "page_id": connection.page_id, "sender_id": arrival.thread.psid}
+    ids = {"source": SOURCE, "page_id": connection.page_id, "sender_id": arrival.conversation.person_id}
     known = {
         "page_name": connection.page_name,
         "sender_name": profile.name,

@@ -45,7 +45,7 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
     """Write the comment that shows an event. Its open files are closed by `files`."""
     match arrival.event:
         case events.Message() as message:
-            customer = Author("customer", arrival.sender_name, arrival.thread.psid)
+            customer = Author("customer", arrival.sender_name, arrival.conversation.person_id)
             return _message(arrival, message, customer, files)
         case events.Echo() as echo:
             return _message(arrival, echo, Author("agent", echo_author(echo, arrival.connection)), files)

@@ -24,7 +24,7 @@ from tasks.inbound.files import FETCHED
 from tasks.inbound.naming import config_of, fix_name, note_whether_named, requester_of, title_of
 from tasks.inbound.render import compose, first_body, opens_no_ticket
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import outbound_thread, thread_of
+from tasks.inbox.queues import conversation_of, outbound_queue
 from tasks.outbound import receipts
 from tasks.services import Services
 
@@ -38,7 +38,7 @@ ECHO_KNOWN_WITHIN = 10.0
 
 def relay(service: Services, lease: Lease) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
-    if not thread_of(lease.thread).psid:
+    if not conversation_of(lease.queue).person_id:
         kind = events.kind_of(lease.event.body)
         raise RejectedError(f"it names no person, so no ticket can show it; Messenger calls it “{kind}”")
     arrival = arrival_of(service, lease)
@@ -53,7 +53,7 @@ def relay(service: Services, lease: Lease) -> None:
     try:
         _put(arrival)
     except RejectedError:
-        log.info("refused_with_names", thread=lease.thread, id=lease.event.id)
+        log.info("refused_with_names", queue=lease.queue, id=lease.event.id)
         _put(arrival.nameless())
     else:
         fix_name(arrival)
@@ -67,8 +67,8 @@ def _is_our_own(arrival: Arrival) -> bool:
     event, service, lease = arrival.event, arrival.service, arrival.lease
     if not isinstance(event, events.Echo):
         return False
-    steps = service.inbox.steps(outbound_thread(arrival.thread))
-    if event.mid in receipts.mids_of(steps) | receipts.our_mids(service, arrival.thread):
+    steps = service.inbox.steps(outbound_queue(arrival.conversation))
+    if event.mid in receipts.mids_of(steps) | receipts.our_mids(service, arrival.conversation):
         return True
     wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
     if (
@@ -115,7 +115,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         return
     helpdesk, lease, suffix = arrival.service.helpdesk, arrival.lease, ""
     for ticket_id in arrival.open_tickets():
-        lease.record("call", f"comment:{ticket_id}")
+        lease.save_step("call", f"comment:{ticket_id}")
         try:
             helpdesk.add_comment(ticket_id, comment, arrival.key(arrival.variant, suffix))
         except (TicketClosed, NotFound):
@@ -127,7 +127,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
     if opens_no_ticket(arrival.event):
         keep(arrival)
         return
-    lease.record("call", "ticket")
+    lease.save_step("call", "ticket")
     note_whether_named(arrival)
     key = arrival.key(arrival.variant, suffix)
     _opened(arrival, helpdesk.create_ticket(_ticket(arrival, comment), key).id)

@@ -1,25 +1,25 @@
--- The inbox: every change of a thread's queue is one call of this script, so no crash can come in between.
+-- The inbox: every change of a queue's queue is one call of this script, so no crash can come in between.
 --
 -- ARGV: prefix of all keys, name of the function, its arguments. Behind the prefix:
 --
---   jobs:<thread>    zset    "<id> <accepted> <time> <body>" by time; what was begun comes before all others
---   lease:<thread>   hash    token, until (who works on the thread), tries (the side that is tried by it);
+--   jobs:<queue>    zset    "<id> <accepted> <time> <body>" by time; what was begun comes before all others
+--   lease:<queue>   hash    token, until (who works on the queue), tries (the side that is tried by it);
 --                            not_before (backoff of its head); waits_for (the side that its work needs next)
 --   event:<id>       hash    what is known of a begun event: attempts, history, and the steps that were taken
---   oldest           zset    thread -> when the oldest of its events was accepted; every thread that has work is
+--   oldest           zset    queue -> when the oldest of its events was accepted; every queue that has work is
 --                            in here, and in one of the next two:
---   later            zset    thread -> when to look at it again: its lease has run out, or its backoff is over
---   ready:<group>    zset    thread -> since when it waits for a worker; a group is one direction of one page,
+--   later            zset    queue -> when to look at it again: its lease has run out, or its backoff is over
+--   ready:<group>    zset    queue -> since when it waits for a worker; a group is one direction of one page,
 --                            <side>+<group> those of it that wait for another side than that direction's
 --   fresh:<group>    list    the last of them that came, the newest first; a hint
 --   ready            zset    group -> how much of it is worked on, then when it last had its turn
---   running          hash    group -> how many of its threads are worked on, whatever they waited for
---   taken:<token>    string  thread that was claimed with a token, for a call whose answer got lost
+--   running          hash    group -> how many of its queues are worked on, whatever they waited for
+--   taken:<token>    string  queue that was claimed with a token, for a call whose answer got lost
 --   seen:<key>       string  the event was accepted (dedup)
 --   echo:<mark>      string  mid of the part that came back as an echo
 --   pauses           zset    side -> until when nothing is sent to it
---   pause:<side>     hash    why, and how it goes on then: how many threads may go on in a second (rate), when
---                            that second began (since), and how many did (gone); with the rate 0 one thread is
+--   pause:<side>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
+--                            that second began (since), and how many did (gone); with the rate 0 one queue is
 --                            tried first (trial: its token), and all follow when an event of it is done
 --   held:<side>      set     groups that wait for a side that is paused; held: the sides that hold some
 --   dead             hash    id -> an event that could not be delivered, with its history
@@ -38,22 +38,22 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local BEGUN = -1        -- the score of a head that was begun: no other event goes before it
-local TURN = 10 ^ 13    -- more than any time in ms: among groups, fewer running threads weigh more than time
+local TURN = 10 ^ 13    -- more than any time in ms: among groups, fewer running queues weigh more than time
 local FRESHEST = 100    -- how many of the last that came are remembered as such
 local ROOM_FOR = 500    -- ms that the answer holds whether there is room
 local FULL_AT = 0.9     -- of maxmemory: what is left is for finishing what was accepted
-local SPEED_UP = 1.25   -- a side that asked to slow down gets so many times more threads each second
-local FULL_SPEED = 200  -- threads a second that need no more care
+local SPEED_UP = 1.25   -- a side that asked to slow down gets so many times more queues each second
+local FULL_SPEED = 200  -- queues a second that need no more care
 
-local function jobs_of(thread) return P .. 'jobs:' .. thread end
-local function lease_of(thread) return P .. 'lease:' .. thread end
+local function jobs_of(queue) return P .. 'jobs:' .. queue end
+local function lease_of(queue) return P .. 'lease:' .. queue end
 local function record_of(event) return P .. 'event:' .. string.format('%d', string.match(event, '^%d+')) end
-local function owns(thread, token) return redis.call('HGET', lease_of(thread), 'token') == token end
-local function head_of(thread) return redis.call('ZRANGE', jobs_of(thread), 0, 0)[1] end
+local function owns(queue, token) return redis.call('HGET', lease_of(queue), 'token') == token end
+local function head_of(queue) return redis.call('ZRANGE', jobs_of(queue), 0, 0)[1] end
 local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 
 -- A queue's name is `in:<page>:<psid>`, `out:<page>:<psid>` or `ticket:<id>`.
-local function group_of(thread) return string.match(thread, '^%a+:[^:]*:') or string.match(thread, '^[^:]*:') or thread end
+local function group_of(queue) return string.match(queue, '^%a+:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
 
 -- The side that a group waits for, and the group whose share of the workers it has.
 local function parts_of(group)
@@ -65,10 +65,10 @@ local function parts_of(group)
 end
 local function side_of(group) return (parts_of(group)) end
 
--- The group in which a thread waits.
-local function place_of(thread)
-  local side = redis.call('HGET', lease_of(thread), 'waits_for')
-  return (side and side .. '+' or '') .. group_of(thread)
+-- The group in which a queue waits.
+local function place_of(queue)
+  local side = redis.call('HGET', lease_of(queue), 'waits_for')
+  return (side and side .. '+' or '') .. group_of(queue)
 end
 
 local function is_paused(side) return tonumber(redis.call('ZSCORE', P .. 'pauses', side) or 0) > now end
@@ -77,29 +77,29 @@ local function is_paused(side) return tonumber(redis.call('ZSCORE', P .. 'pauses
 local function is_untried(side) return redis.call('HGET', P .. 'pause:' .. side, 'rate') == '0' end
 
 -- A store that lost its last writes does not know, or no more, what a worker is at, and gives its id again.
-local function is_at(thread, token, id)
-  local head = owns(thread, token) and head_of(thread)
+local function is_at(queue, token, id)
+  local head = owns(queue, token) and head_of(queue)
   return head and tonumber(string.match(head, '^%d+')) == tonumber(id)
 end
 
 -- Put an event in its place by the time it was sent at. Meta's own retries, and a dead letter that is tried
 -- again, come late: they go before what was sent after them, but never before an event that was begun.
-local function insert(thread, id, accepted, time, body)
+local function insert(queue, id, accepted, time, body)
   local event = string.format('%016d %d %d ', id, accepted, time) .. body
-  redis.call('ZADD', jobs_of(thread), time, event)
+  redis.call('ZADD', jobs_of(queue), time, event)
 end
 
--- What 0.1.0 left: a list, whose head was begun if the thread has a lease.
-local function adopt(thread)
-  local list = P .. 'queue:' .. thread
+-- What 0.1.0 left: a list, whose head was begun if the queue has a lease.
+local function adopt(queue)
+  local list = P .. 'queue:' .. queue
   if redis.call('EXISTS', list) == 0 then return end
-  local last = redis.call('EXISTS', lease_of(thread)) == 1 and BEGUN or 0
+  local last = redis.call('EXISTS', lease_of(queue)) == 1 and BEGUN or 0
   for _, row in ipairs(redis.call('LRANGE', list, 0, -1)) do
     local id, time, body = string.match(row, '^(%d+) (%d+) (.*)$')
     if not id then id, time, body = redis.call('INCR', P .. 'ids'), now, row end
     local event = string.format('%016d %d %d ', id, math.min(time, now), time) .. body
     if last ~= BEGUN then last = math.max(last, tonumber(time)) end
-    redis.call('ZADD', jobs_of(thread), last, event)
+    redis.call('ZADD', jobs_of(queue), last, event)
     if last == BEGUN then last = 0 end
   end
   redis.call('DEL', list)
@@ -114,17 +114,17 @@ local function offer(group)
   return true
 end
 
--- Have a thread wait for a worker. Return whether one may take it now.
-local function enqueue(thread)
-  local group = place_of(thread)
-  redis.call('ZADD', P .. 'ready:' .. group, 'NX', now, thread)
+-- Have a queue wait for a worker. Return whether one may take it now.
+local function enqueue(queue)
+  local group = place_of(queue)
+  redis.call('ZADD', P .. 'ready:' .. group, 'NX', now, queue)
   return offer(group)
 end
 
-local function dequeue(thread)
-  local group = place_of(thread)
-  redis.call('HDEL', lease_of(thread), 'waits_for')
-  redis.call('ZREM', P .. 'ready:' .. group, thread)
+local function dequeue(queue)
+  local group = place_of(queue)
+  redis.call('HDEL', lease_of(queue), 'waits_for')
+  redis.call('ZREM', P .. 'ready:' .. group, queue)
   if redis.call('EXISTS', P .. 'ready:' .. group) == 0 then
     redis.call('ZREM', P .. 'ready', group)
     redis.call('SREM', P .. 'held:' .. side_of(group), group)
@@ -132,7 +132,7 @@ local function dequeue(thread)
   end
 end
 
--- Note that one thread more, or less, of a group is worked on.
+-- Note that one queue more, or less, of a group is worked on.
 local function run(group, change)
   local running = redis.call('HINCRBY', P .. 'running', group, change)
   if running <= 0 then redis.call('HDEL', P .. 'running', group) end
@@ -148,49 +148,49 @@ local function had_turn(group)
   if rank then redis.call('ZADD', P .. 'ready', rank - rank % TURN + now, group) end
 end
 
--- End the work on a thread; what is known of its head's backoff stays.
-local function let_go(thread)
-  if redis.call('HDEL', lease_of(thread), 'token', 'until', 'tries') > 0 then run(group_of(thread), -1) end
-  redis.call('ZREM', P .. 'later', thread)
+-- End the work on a queue; what is known of its head's backoff stays.
+local function let_go(queue)
+  if redis.call('HDEL', lease_of(queue), 'token', 'until', 'tries') > 0 then run(group_of(queue), -1) end
+  redis.call('ZREM', P .. 'later', queue)
 end
 
-local function forget(thread)
-  let_go(thread)
-  dequeue(thread)
-  redis.call('DEL', lease_of(thread))
-  redis.call('ZREM', P .. 'oldest', thread)
+local function forget(queue)
+  let_go(queue)
+  dequeue(queue)
+  redis.call('DEL', lease_of(queue))
+  redis.call('ZREM', P .. 'oldest', queue)
 end
 
--- What a worker needs to go on: the head, what is known of it, what is cached of the thread's person, and whether
+-- What a worker needs to go on: the head, what is known of it, what is cached of the queue's person, and whether
 -- the helpdesk is paused. An empty queue ends the lease.
-local function head_or_forget(thread, ...)
-  local head = head_of(thread)
+local function head_or_forget(queue, ...)
+  local head = head_of(queue)
   if not head then
-    forget(thread)
+    forget(queue)
     return {}
   end
-  redis.call('ZADD', jobs_of(thread), BEGUN, head)
-  redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), thread)
+  redis.call('ZADD', jobs_of(queue), BEGUN, head)
+  redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), queue)
   local cached = {}
-  for i, name in ipairs({...}) do cached[i] = redis.call('GET', P .. name .. string.match(thread, ':.*')) end
-  return {thread, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0}
+  for i, name in ipairs({...}) do cached[i] = redis.call('GET', P .. name .. string.match(queue, ':.*')) end
+  return {queue, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0}
 end
 
 -- Have those wait for a worker that were put off until now, or whose worker died, and whose side is back.
 local function promote(limit)
-  for _, thread in ipairs(redis.call('ZRANGE', P .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
-    redis.call('ZREM', P .. 'due', thread)  -- by 0.1.0
-    redis.call('ZADD', P .. 'later', now, thread)
+  for _, queue in ipairs(redis.call('ZRANGE', P .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
+    redis.call('ZREM', P .. 'due', queue)  -- by 0.1.0
+    redis.call('ZADD', P .. 'later', now, queue)
   end
-  for _, thread in ipairs(redis.call('ZRANGE', P .. 'later', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
-    adopt(thread)
-    let_go(thread)
-    local head = head_of(thread)
+  for _, queue in ipairs(redis.call('ZRANGE', P .. 'later', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
+    adopt(queue)
+    let_go(queue)
+    local head = head_of(queue)
     if head then
-      redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), thread)
-      enqueue(thread)
+      redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), queue)
+      enqueue(queue)
     else
-      forget(thread)
+      forget(queue)
     end
   end
   for _, side in ipairs(redis.call('SMEMBERS', P .. 'held')) do
@@ -212,16 +212,16 @@ local function hold(group)
   return true
 end
 
--- A side that asked to slow down gets a few threads a second at first, then more and more. One that was away gets a
--- single thread: until that one has worked, or its lease runs out, the pause goes on.
-local function pace(side, thread, token, lease)
+-- A side that asked to slow down gets a few queues a second at first, then more and more. One that was away gets a
+-- single queue: until that one has worked, or its lease runs out, the pause goes on.
+local function pace(side, queue, token, lease)
   local pause = P .. 'pause:' .. side
   local known = redis.call('HMGET', pause, 'rate', 'since', 'gone')
   local rate, since, gone = tonumber(known[1]), tonumber(known[2] or now), tonumber(known[3] or 0)
   if not rate then return end
   if rate == 0 then
     redis.call('HSET', pause, 'trial', token)
-    redis.call('HSET', lease_of(thread), 'tries', side)
+    redis.call('HSET', lease_of(queue), 'tries', side)
     redis.call('ZADD', P .. 'pauses', now + lease, side)
     return
   end
@@ -234,12 +234,12 @@ local function pace(side, thread, token, lease)
   if gone + 1 >= rate then redis.call('ZADD', P .. 'pauses', since + 1000, side) end
 end
 
--- End the trial of a side, if a thread is one. If it worked all others follow, else the next one is tried.
-local function end_trial(thread, token, worked)
-  local side = redis.call('HGET', lease_of(thread), 'tries')
+-- End the trial of a side, if a queue is one. If it worked all others follow, else the next one is tried.
+local function end_trial(queue, token, worked)
+  local side = redis.call('HGET', lease_of(queue), 'tries')
   local pause = side and P .. 'pause:' .. side
   if not side or redis.call('HGET', pause, 'trial') ~= token then return end
-  redis.call('HDEL', lease_of(thread), 'tries')
+  redis.call('HDEL', lease_of(queue), 'tries')
   if worked then redis.call('DEL', pause) else redis.call('HDEL', pause, 'trial') end
   redis.call('ZADD', P .. 'pauses', now, side)
 end
@@ -249,38 +249,38 @@ local function works(side)
   if not is_paused(side) and not is_untried(side) then redis.call('HDEL', P .. 'pause:' .. side, 'reason') end
 end
 
--- Take the lease of a thread; nothing if it is taken, or if its head waits.
-local function grant(thread, token, lease, ...)
-  local state = redis.call('HMGET', lease_of(thread), 'token', 'until', 'not_before')
+-- Take the lease of a queue; nothing if it is taken, or if its head waits.
+local function grant(queue, token, lease, ...)
+  local state = redis.call('HMGET', lease_of(queue), 'token', 'until', 'not_before')
   if state[1] ~= token then
     local free = math.max(state[1] and tonumber(state[2]) or 0, tonumber(state[3] or 0))
     if free > now then
-      redis.call('ZADD', P .. 'later', free, thread)
+      redis.call('ZADD', P .. 'later', free, queue)
       return {}
     end
-    if not state[1] then run(group_of(thread), 1) end
+    if not state[1] then run(group_of(queue), 1) end
   end
-  adopt(thread)
-  redis.call('HSET', lease_of(thread), 'token', token, 'until', now + lease)
-  redis.call('ZADD', P .. 'later', now + lease, thread)
-  redis.call('SET', P .. 'taken:' .. token, thread, 'PX', lease)
-  return head_or_forget(thread, ...)
+  adopt(queue)
+  redis.call('HSET', lease_of(queue), 'token', token, 'until', now + lease)
+  redis.call('ZADD', P .. 'later', now + lease, queue)
+  redis.call('SET', P .. 'taken:' .. token, queue, 'PX', lease)
+  return head_or_forget(queue, ...)
 end
 
--- Take a thread out of the group in which it waits. If its own side is paused, too, it waits for that one then.
-local function take(thread, token, lease, ...)
-  dequeue(thread)
-  if not hold(group_of(thread)) then return grant(thread, token, lease, ...) end
-  enqueue(thread)
+-- Take a queue out of the group in which it waits. If its own side is paused, too, it waits for that one then.
+local function take(queue, token, lease, ...)
+  dequeue(queue)
+  if not hold(group_of(queue)) then return grant(queue, token, lease, ...) end
+  enqueue(queue)
   return {}
 end
 
--- Choose a thread of a group: the newest that came, or the one that waits longest.
+-- Choose a queue of a group: the newest that came, or the one that waits longest.
 local function choose(group, newest)
   while newest == '1' do
-    local thread = redis.call('LPOP', P .. 'fresh:' .. group)
-    if not thread then break end
-    if redis.call('ZSCORE', P .. 'ready:' .. group, thread) then return thread end
+    local queue = redis.call('LPOP', P .. 'fresh:' .. group)
+    if not queue then break end
+    if redis.call('ZSCORE', P .. 'ready:' .. group, queue) then return queue end
   end
   return redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0)[1]
 end
@@ -299,25 +299,25 @@ end
 
 local inbox = {}
 
--- accept(ttl, rows) -> how many threads now want a worker
--- Rows are packed (MessagePack): key, thread, time, body, key, thread, … A row without a thread only leaves its body
+-- accept(ttl, rows) -> how many queues now want a worker
+-- Rows are packed (MessagePack): key, queue, time, body, key, queue, … A row without a queue only leaves its body
 -- under its key: the mid of an echo.
 function inbox.accept(ttl, packed)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
   local rows, new, ready = cmsgpack.unpack(packed), 0, 0
   local last_id = redis.call('GET', P .. 'ids') or 0
-  local woken = {}  -- group -> how many of its threads had no work before
+  local woken = {}  -- group -> how many of its queues had no work before
   for i = 1, #rows, 4 do
-    local key, thread, time, body = P .. rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
-    if thread == '' then
+    local key, queue, time, body = P .. rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+    if queue == '' then
       redis.call('SET', key, body, 'PX', ttl)
     elseif redis.call('SET', key, '', 'NX', 'PX', ttl) then
-      local group = group_of(thread)
+      local group = group_of(queue)
       new, woken[group] = new + 1, woken[group] or 0
-      insert(thread, last_id + new, now, time, body)
-      if redis.call('ZADD', P .. 'oldest', 'NX', now, thread) == 1 then
-        redis.call('ZADD', P .. 'ready:' .. group, now, thread)
-        redis.call('LPUSH', P .. 'fresh:' .. group, thread)
+      insert(queue, last_id + new, now, time, body)
+      if redis.call('ZADD', P .. 'oldest', 'NX', now, queue) == 1 then
+        redis.call('ZADD', P .. 'ready:' .. group, now, queue)
+        redis.call('LPUSH', P .. 'fresh:' .. group, queue)
         woken[group] = woken[group] + 1
       end
     end
@@ -326,10 +326,10 @@ function inbox.accept(ttl, packed)
     redis.call('INCRBY', P .. 'ids', new)
     redis.call('HINCRBY', P .. 'stats', 'accepted', new)
   end
-  for group, threads in pairs(woken) do
-    if threads > 0 then
+  for group, queues in pairs(woken) do
+    if queues > 0 then
       redis.call('LTRIM', P .. 'fresh:' .. group, 0, FRESHEST - 1)
-      if offer(group) then ready = ready + threads end
+      if offer(group) then ready = ready + queues end
     end
     -- A ticket's page is not known yet.
     if not string.match(group, '^ticket:') then redis.call('HSET', P .. 'last', group, now) end
@@ -337,14 +337,14 @@ function inbox.accept(ttl, packed)
   return ready
 end
 
--- claim(token, lease, newest, thread, cache…) -> {thread, event, its record, what is cached, helpdesk paused} | {}
--- Without a thread it is the turn of the group that has the fewest threads worked on, then of the one that had no
+-- claim(token, lease, newest, queue, cache…) -> {queue, event, its record, what is cached, helpdesk paused} | {}
+-- Without a queue it is the turn of the group that has the fewest queues worked on, then of the one that had no
 -- turn for longest: no page, and no direction, takes more than its share while others wait. In a group the newest
 -- and the longest waiting take turns, as the worker says: who writes now does not wait behind yesterday.
-function inbox.claim(token, lease, newest, thread, ...)
-  if thread ~= '' then
-    if hold(place_of(thread)) then return {} end
-    return take(thread, token, lease, ...)
+function inbox.claim(token, lease, newest, queue, ...)
+  if queue ~= '' then
+    if hold(place_of(queue)) then return {} end
+    return take(queue, token, lease, ...)
   end
   local taken = redis.call('GET', P .. 'taken:' .. token)
   if taken then return grant(taken, token, lease, ...) end
@@ -353,12 +353,12 @@ function inbox.claim(token, lease, newest, thread, ...)
     local group = redis.call('ZRANGE', P .. 'ready', 0, 0)[1]
     if not group then return {} end
     if not hold(group) then
-      thread = choose(group, newest)
-      if thread then
-        local answer = take(thread, token, lease, ...)
+      queue = choose(group, newest)
+      if queue then
+        local answer = take(queue, token, lease, ...)
         if answer[1] then
           had_turn(group)
-          pace(side_of(group), thread, token, lease)
+          pace(side_of(group), queue, token, lease)
           return answer
         end
       else
@@ -369,96 +369,96 @@ function inbox.claim(token, lease, newest, thread, ...)
   return {}
 end
 
--- renew(thread, token, lease) -> 1 | 0
-function inbox.renew(thread, token, lease)
-  if not owns(thread, token) then return 0 end
-  redis.call('HSET', lease_of(thread), 'until', now + lease)
-  redis.call('ZADD', P .. 'later', now + lease, thread)
-  local side = redis.call('HGET', lease_of(thread), 'tries')
+-- renew(queue, token, lease) -> 1 | 0
+function inbox.renew(queue, token, lease)
+  if not owns(queue, token) then return 0 end
+  redis.call('HSET', lease_of(queue), 'until', now + lease)
+  redis.call('ZADD', P .. 'later', now + lease, queue)
+  local side = redis.call('HGET', lease_of(queue), 'tries')
   if side and redis.call('HGET', P .. 'pause:' .. side, 'trial') == token then  -- else another would be tried
     redis.call('ZADD', P .. 'pauses', now + lease, side)
   end
   return 1
 end
 
--- record(thread, token, id, step, value) -> the value | false; the value NOW is the store's time
-function inbox.record(thread, token, id, step, value)
-  if not is_at(thread, token, id) then return false end
+-- record(queue, token, id, step, value) -> the value | false; the value NOW is the store's time
+function inbox.record(queue, token, id, step, value)
+  if not is_at(queue, token, id) then return false end
   if value == 'NOW' then value = string.format('%d', now) end
   redis.call('HSET', P .. 'event:' .. id, step, value)
   return value
 end
 
--- finish(thread, token, id, counter, letter, step, value) -> as claim, without what is cached
+-- finish(queue, token, id, counter, letter, step, value) -> as claim, without what is cached
 -- The event is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
 -- next event, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt)
 -- or dead:<lane>.
-function inbox.finish(thread, token, id, counter, letter, step, value)
-  if not owns(thread, token) then return {} end
-  if is_at(thread, token, id) then
-    local head = head_of(thread)
-    redis.call('ZREM', jobs_of(thread), head)
+function inbox.finish(queue, token, id, counter, letter, step, value)
+  if not owns(queue, token) then return {} end
+  if is_at(queue, token, id) then
+    local head = head_of(queue)
+    redis.call('ZREM', jobs_of(queue), head)
     -- An event that came late goes before older ones: those are still to be done.
-    local accepted, oldest = string.match(head, '^%d+ (%d+)'), redis.call('ZSCORE', P .. 'oldest', thread)
-    if tonumber(accepted) <= tonumber(oldest or 0) then redis.call('ZREM', P .. 'oldest', thread) end
-    redis.call('HDEL', lease_of(thread), 'not_before')
+    local accepted, oldest = string.match(head, '^%d+ (%d+)'), redis.call('ZSCORE', P .. 'oldest', queue)
+    if tonumber(accepted) <= tonumber(oldest or 0) then redis.call('ZREM', P .. 'oldest', queue) end
+    redis.call('HDEL', lease_of(queue), 'not_before')
     -- A receipt asks its page for nothing, so it does not tell whether that works.
-    end_trial(thread, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(thread), 'tries') == 'helpdesk')
+    end_trial(queue, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(queue), 'tries') == 'helpdesk')
     count(counter)
     if letter == '' then
       redis.call('DEL', record_of(head))
-      if counter ~= 'shown:out' then works(side_of(group_of(thread))) end
+      if counter ~= 'shown:out' then works(side_of(group_of(queue))) end
       if counter == 'relayed:out' then
-        redis.call('HSET', P .. 'last', string.gsub(group_of(thread), '^out:', 'sent:'), now)
+        redis.call('HSET', P .. 'last', string.gsub(group_of(queue), '^out:', 'sent:'), now)
       end
     else
       redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed')
       redis.call('HSET', P .. 'dead', id, letter)
     end
   end
-  local answer = head_or_forget(thread)
+  local answer = head_or_forget(queue)
   if answer[1] and step ~= '' then redis.call('HSETNX', record_of(answer[2]), step, value) end
   return answer
 end
 
--- Let go of a thread whose head did not get on.
-local function put_off(thread, token, id, attempts, history)
+-- Let go of a queue whose head did not get on.
+local function put_off(queue, token, id, attempts, history)
   redis.call('HSET', P .. 'event:' .. id, 'attempts', attempts, 'history', history)
-  end_trial(thread, token, false)
-  let_go(thread)
+  end_trial(queue, token, false)
+  let_go(queue)
   count('postponed')
 end
 
--- later(thread, token, id, delay, attempts, history) -> 1 | 0: try the head again after a while
-function inbox.later(thread, token, id, delay, attempts, history)
-  if not is_at(thread, token, id) then return 0 end
-  put_off(thread, token, id, attempts, history)
-  redis.call('HSET', lease_of(thread), 'not_before', now + delay)
-  redis.call('ZADD', P .. 'later', now + delay, thread)
+-- later(queue, token, id, delay, attempts, history) -> 1 | 0: try the head again after a while
+function inbox.later(queue, token, id, delay, attempts, history)
+  if not is_at(queue, token, id) then return 0 end
+  put_off(queue, token, id, attempts, history)
+  redis.call('HSET', lease_of(queue), 'not_before', now + delay)
+  redis.call('ZADD', P .. 'later', now + delay, queue)
   return 1
 end
 
--- wait(thread, token, id, side, attempts, history) -> 1 | 0: try the head again when a side is back
-function inbox.wait(thread, token, id, side, attempts, history)
-  if not is_at(thread, token, id) then return 0 end
-  put_off(thread, token, id, attempts, history)
-  if side ~= side_of(group_of(thread)) then redis.call('HSET', lease_of(thread), 'waits_for', side) end
-  enqueue(thread)
+-- wait(queue, token, id, side, attempts, history) -> 1 | 0: try the head again when a side is back
+function inbox.wait(queue, token, id, side, attempts, history)
+  if not is_at(queue, token, id) then return 0 end
+  put_off(queue, token, id, attempts, history)
+  if side ~= side_of(group_of(queue)) then redis.call('HSET', lease_of(queue), 'waits_for', side) end
+  enqueue(queue)
   return 1
 end
 
--- release(thread, token) -> 1 | 0: let go of a thread that has more work; others have their turn first
-function inbox.release(thread, token)
-  if not owns(thread, token) then return 0 end
-  let_go(thread)
-  redis.call('DEL', lease_of(thread))
-  local head = head_of(thread)
-  redis.call('ZADD', jobs_of(thread), string.match(head, '^%d+ %d+ (%d+)'), head)
-  enqueue(thread)
+-- release(queue, token) -> 1 | 0: let go of a queue that has more work; others have their turn first
+function inbox.release(queue, token)
+  if not owns(queue, token) then return 0 end
+  let_go(queue)
+  redis.call('DEL', lease_of(queue))
+  local head = head_of(queue)
+  redis.call('ZADD', jobs_of(queue), string.match(head, '^%d+ %d+ (%d+)'), head)
+  enqueue(queue)
   return 1
 end
 
--- sweep(limit, enough) -> how many threads want a worker, no more than is enough to know
+-- sweep(limit, enough) -> how many queues want a worker, no more than is enough to know
 function inbox.sweep(limit, enough)
   promote(limit)
   local ready = 0
@@ -471,7 +471,7 @@ function inbox.sweep(limit, enough)
   return math.min(ready, enough)
 end
 
--- pause(side, duration, rate, reason): send nothing to a side for a while, and then so many threads a second, or
+-- pause(side, duration, rate, reason): send nothing to a side for a while, and then so many queues a second, or
 -- with the rate 0 one, and all when that one has worked
 function inbox.pause(side, duration, rate, reason)
   redis.call('DEL', P .. 'pause:' .. side)
@@ -492,11 +492,11 @@ function inbox.note(name, member, at, ttl)
   redis.call('PEXPIRE', P .. name, ttl)
 end
 
--- requeue(id, thread, time, body) -> 1 | 0: take a letter back into its thread's queue
-function inbox.requeue(id, thread, time, body)
+-- requeue(id, queue, time, body) -> 1 | 0: take a letter back into its queue's queue
+function inbox.requeue(id, queue, time, body)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
-  insert(thread, id, now, time, body)
-  if redis.call('ZADD', P .. 'oldest', 'NX', now, thread) == 1 then enqueue(thread) end
+  insert(queue, id, now, time, body)
+  if redis.call('ZADD', P .. 'oldest', 'NX', now, queue) == 1 then enqueue(queue) end
   return 1
 end
 
@@ -507,7 +507,7 @@ function inbox.drop(id)
   return 1
 end
 
--- state() -> {threads with work, age of the oldest event (ms), how long one waits for a worker (ms), dead letters,
+-- state() -> {queues with work, age of the oldest event (ms), how long one waits for a worker (ms), dead letters,
 --             side, how long its pause still lasts (ms; negative: since it ended), …}
 function inbox.state()
   local oldest = redis.call('ZRANGE', P .. 'oldest', 0, 0, 'WITHSCORES')[2] or now

@@ -1,4 +1,4 @@
-"""The inbox: every accepted event, in its thread's order, until it is done. `inbox.lua` holds its rules."""
+"""The inbox: every accepted event, in its queue's order, until it is done. `inbox.lua` holds its rules."""
 
 import hashlib
 import secrets
@@ -31,11 +31,11 @@ class Row(msgspec.Struct, frozen=True):
     """An event to accept.
 
     `key` is the same for every delivery of the same event. `time` is when it happened, in ms. A row without a
-    thread only leaves `body` under its key.
+    queue only leaves `body` under its key.
     """
 
     key: str
-    thread: str
+    queue: str
     time: int
     body: str
 
@@ -45,7 +45,7 @@ class DeadLetter:
     """A dead letter: an event that could not be delivered. `reason` is in plain words."""
 
     id: int
-    thread: str
+    queue: str
     time: int
     body: str
     reason: str
@@ -58,11 +58,11 @@ class State:
     """How much there is to do, by the store's clock; times are in seconds.
 
     `oldest` is the age of the oldest accepted event that is not done, whatever it waits for; `overdue` is how
-    long a thread that could be worked on waits for a worker. `pauses` tells of each remote that ever was
+    long a queue that could be worked on waits for a worker. `pauses` tells of each remote that ever was
     paused whether it still is.
     """
 
-    threads: int
+    queues: int
     oldest: float
     overdue: float
     dead: int
@@ -90,20 +90,20 @@ class Inbox:
         return self.prefix + name
 
     def accept(self, rows: Iterable[Row]) -> int:
-        """Store events and return how many threads now want a worker.
+        """Store events and return how many queues now want a worker.
 
         Raises `redis.OutOfMemoryError` if the store is nearly full.
         """
         return int(self._accept(args=accept_arguments(rows, self.prefix)))
 
-    def claim(self, thread: str = "", cached: Sequence[str] = ()) -> Lease | None:
-        """Take the lease of the thread whose turn it is, or of a certain one; None if there is none to take.
+    def claim(self, queue: str = "", cached: Sequence[str] = ()) -> Lease | None:
+        """Take the lease of the queue whose turn it is, or of a certain one; None if there is none to take.
 
         The lease knows what is cached of its person under these names.
         """
         token, asked = secrets.token_hex(8), time.monotonic()
         newest = secrets.randbelow(2)
-        answer = self._run("claim", token, _ms(self._lease), newest, thread, *cached)
+        answer = self._run("claim", token, _ms(self._lease), newest, queue, *cached)
         if not answer:
             return None
         lease = Lease(self, answer[0].decode(), token, _event(answer), asked + self._lease)
@@ -113,12 +113,12 @@ class Inbox:
     def renew(self, lease: Lease) -> float:
         """Renew a lease and return its new deadline."""
         asked = time.monotonic()
-        good = self._run("renew", lease.thread, lease.token, _ms(self._lease))
+        good = self._run("renew", lease.queue, lease.token, _ms(self._lease))
         return asked + self._lease if good else 0.0
 
-    def record(self, lease: Lease, name: str, value: str) -> str:
+    def save_step(self, lease: Lease, name: str, value: str) -> str:
         """Record a step and return its value; `NOW` is the store's time. Raises `LeaseLost`."""
-        recorded = self._run("record", lease.thread, lease.token, lease.event.id, f"step:{name}", value)
+        recorded = self._run("record", lease.queue, lease.token, lease.event.id, f"step:{name}", value)
         if recorded is None:
             lease.deadline = 0.0
             lease.check()
@@ -133,23 +133,23 @@ class Inbox:
         name, value = step
         recorded = (f"step:{name}", value) if name else NO_STEP
         id_ = lease.event.id
-        answer = self._run("finish", lease.thread, lease.token, id_, counter, letter, *recorded)
+        answer = self._run("finish", lease.queue, lease.token, id_, counter, letter, *recorded)
         return _event(answer) if answer else None
 
-    def later(self, lease: Lease, delay: float, attempts: int, history: str) -> None:
-        """Put a thread off."""
-        self._run("later", lease.thread, lease.token, lease.event.id, _ms(delay), attempts, history)
+    def retry_later(self, lease: Lease, delay: float, attempts: int, history: str) -> None:
+        """Put a queue off."""
+        self._run("later", lease.queue, lease.token, lease.event.id, _ms(delay), attempts, history)
 
     def wait(self, lease: Lease, remote: str, attempts: int, history: str) -> None:
-        """Put a thread off until a remote is back."""
-        self._run("wait", lease.thread, lease.token, lease.event.id, remote, attempts, history)
+        """Put a queue off until a remote is back."""
+        self._run("wait", lease.queue, lease.token, lease.event.id, remote, attempts, history)
 
     def release(self, lease: Lease) -> None:
-        """Give a thread back."""
-        self._run("release", lease.thread, lease.token)
+        """Give a queue back."""
+        self._run("release", lease.queue, lease.token)
 
     def sweep(self, limit: int, enough: int) -> int:
-        """Have threads that are due wait for a worker, `limit` at most.
+        """Have queues that are due wait for a worker, `limit` at most.
 
         Return how many want one; no more than is `enough` to know.
         """
@@ -157,10 +157,10 @@ class Inbox:
 
     def state(self) -> State:
         """Return how much there is to do."""
-        threads, oldest, overdue, dead, *pauses = self._run("state")
+        queues, oldest, overdue, dead, *pauses = self._run("state")
         lasts = zip(pauses[::2], pauses[1::2], strict=True)
         paused = {remote.decode(): float(left) > -SHOWN_AS_PAUSED for remote, left in lasts}
-        return State(threads, oldest / 1000, overdue / 1000, dead, paused)
+        return State(queues, oldest / 1000, overdue / 1000, dead, paused)
 
     def has_room(self) -> bool:
         """Write to the store, and tell whether it takes more events."""
@@ -176,9 +176,9 @@ class Inbox:
         return {name.decode(): int(at) / 1000 for name, at in found.items()}
 
     def waiting(self) -> Iterator[tuple[str, float]]:
-        """Yield each thread that has work, and when its oldest event was accepted (seconds since 1970)."""
-        for thread, at in self.store.zscan_iter(self.key("oldest"), count=1000):
-            yield thread.decode(), at / 1000
+        """Yield each queue that has work, and when its oldest event was accepted (seconds since 1970)."""
+        for queue, at in self.store.zscan_iter(self.key("oldest"), count=1000):
+            yield queue.decode(), at / 1000
 
     def reasons(self) -> dict[str, str]:
         """Return why each remote that is paused is, or that was and has not worked since."""
@@ -212,7 +212,7 @@ class Inbox:
     def pause(self, remote: str, seconds: float, reason: str, rate: float = 0) -> None:
         """Send nothing to a remote for a while: `helpdesk`, or `page:<page_id>`.
 
-        With a `rate` only so many threads a second go on afterwards, and soon more; else a single one is
+        With a `rate` only so many queues a second go on afterwards, and soon more; else a single one is
         tried, and all others follow when it has worked.
         """
         self._run("pause", remote, _ms(seconds), rate, reason)
@@ -221,17 +221,17 @@ class Inbox:
         """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
         self._run("note", name, member, at, _ms(seconds))
 
-    def echo(self, page_id: str, mark: str) -> tuple[str, str] | None:
+    def echo(self, page_id: str, echo_metadata: str) -> tuple[str, str] | None:
         """Return the mid of a part that came back as an echo, and its time (ms) if it is known."""
-        left = cast("bytes | None", self.store.get(self.key(echo_key(page_id, mark))))
+        left = cast("bytes | None", self.store.get(self.key(echo_key(page_id, echo_metadata))))
         if not left:
             return None
         mid, _, time_ = left.decode().partition(" ")  # 0.1.0 left the mid only
         return mid, time_
 
-    def steps(self, thread: str) -> dict[str, str]:
-        """Return the steps taken so far of the event at the head of a thread, whoever works on it."""
-        head = cast("list[bytes]", self.store.zrange(f"{self.prefix}jobs:{thread}", 0, 0))
+    def steps(self, queue: str) -> dict[str, str]:
+        """Return the steps taken so far of the event at the head of a queue, whoever works on it."""
+        head = cast("list[bytes]", self.store.zrange(f"{self.prefix}jobs:{queue}", 0, 0))
         if not head:
             return {}
         id_ = int(head[0].partition(b" ")[0])
@@ -252,8 +252,8 @@ class Inbox:
         return _dead_letter(id_, value) if value else None
 
     def requeue(self, letter: DeadLetter) -> bool:
-        """Put a dead letter back into its thread, in its place by time."""
-        return bool(self._run("requeue", letter.id, letter.thread, letter.time, letter.body))
+        """Put a dead letter back into its queue, in its place by time."""
+        return bool(self._run("requeue", letter.id, letter.queue, letter.time, letter.body))
 
     def drop(self, id_: int) -> bool:
         """Throw a dead letter away."""
@@ -265,7 +265,7 @@ _pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack 
 
 def accept_arguments(rows: Iterable[Row], prefix: str) -> list[Any]:
     """Return what the script takes to accept rows; `prefix` is the inbox's."""
-    flat = [part for row in rows for part in (row.key, row.thread, str(row.time), row.body)]
+    flat = [part for row in rows for part in (row.key, row.queue, str(row.time), row.body)]
     return [prefix, "accept", SEEN_FOR, _pack(flat)]
 
 
@@ -274,9 +274,9 @@ def seen_key(key: str) -> str:
     return f"seen:{key}"
 
 
-def echo_key(page_id: str, mark: str) -> str:
+def echo_key(page_id: str, echo_metadata: str) -> str:
     """Name the record that a part of a reply came back as an echo."""
-    return f"echo:{page_id}:{mark}"
+    return f"echo:{page_id}:{echo_metadata}"
 
 
 def _event(answer: Sequence[Any]) -> Event:
@@ -310,7 +310,7 @@ def _read(text: str | bytes, type_: type[T], absent: T) -> T:
 class _Buried(msgspec.Struct):
     """A dead letter as the store has it; what other versions wrote beside that is left alone."""
 
-    thread: str = ""
+    queue: str = ""
     time: int = 0
     body: str = ""
     reason: str = ""

@@ -1,4 +1,4 @@
-"""A worker's lease of a thread: what is known of the event at its head, and how it goes on."""
+"""A worker's lease of a queue: what is known of the event at its head, and how it goes on."""
 
 import json
 import time
@@ -40,14 +40,14 @@ class Event:
 
 
 class Lease:
-    """The right to work on a thread, and the event at its head.
+    """The right to work on a queue, and the event at its head.
 
     The lease is known to be good until `deadline` on this machine's monotonic clock, which goes on while the
     process is stopped.
     """
 
-    def __init__(self, inbox: "Inbox", thread: str, token: str, event: Event, deadline: float) -> None:
-        self.thread = thread
+    def __init__(self, inbox: "Inbox", queue: str, token: str, event: Event, deadline: float) -> None:
+        self.queue = queue
         self.token = token
         self.deadline = deadline
         self._inbox = inbox
@@ -58,9 +58,9 @@ class Lease:
         self._begin(event)
 
     def check(self) -> None:
-        """Raise `LeaseLost` if another worker may have the thread by now."""
+        """Raise `LeaseLost` if another worker may have the queue by now."""
         if time.monotonic() > self.deadline:
-            raise LeaseLost("the work on this thread was interrupted for too long")
+            raise LeaseLost("the work on this queue was interrupted for too long")
 
     def need_helpdesk(self) -> None:
         """Raise `Paused` if the helpdesk is left alone: a reply comes as far as it can, then it waits."""
@@ -80,17 +80,17 @@ class Lease:
         numbers = sorted(int(name.removeprefix(prefix)) for name in self._steps if name.startswith(prefix))
         return [self._steps[f"{prefix}{number}"] for number in numbers]
 
-    def record(self, name: str, value: str) -> str:
+    def save_step(self, name: str, value: str) -> str:
         """Record a step before the next one is taken. Raises `LeaseLost` if the lease is lost."""
         if (name, value) != self._recorded_ahead:
-            value = self._inbox.record(self, name, value)
+            value = self._inbox.save_step(self, name, value)
         self._recorded_ahead = NO_STEP
         self._steps[name] = value
         return value
 
-    def record_time(self, name: str) -> None:
+    def save_time(self, name: str) -> None:
         """Record, by the store's clock, when a step is taken. Raises `LeaseLost` if the lease is lost."""
-        self.record(name, "NOW")
+        self.save_step(name, "NOW")
 
     def age(self, name: str) -> float:
         """Return how many seconds ago a step was taken whose time was recorded, by the store's clock."""
@@ -110,7 +110,7 @@ class Lease:
     def complete_step(self, name: str, value: str) -> str:
         """Record a step that worked: the event gets on, so its attempts count from here."""
         self.attempts = 0
-        return self.record(name, value)
+        return self.save_step(name, value)
 
     def finish(self) -> bool:
         """Take the done event off the queue. Return whether there is a next one."""
@@ -119,7 +119,7 @@ class Lease:
     def move_to_dead_letters(self, reason: str) -> bool:
         """Move the event to the dead letters. Return whether there is a next one."""
         letter = {
-            "thread": self.thread,
+            "queue": self.queue,
             "time": self.event.time,
             "body": self.event.body.decode(),
             "reason": reason,
@@ -133,7 +133,7 @@ class Lease:
         self._cached |= cached
 
     def cached(self, name: str) -> bytes | None:
-        """Return what is cached of the thread's person under a name that the lease was claimed with."""
+        """Return what is cached of the queue's person under a name that the lease was claimed with."""
         return self._cached.get(name)
 
     def cache(self, name: str, value: bytes, seconds: int) -> None:
@@ -149,14 +149,14 @@ class Lease:
         self._cached.pop(name, None)
 
     def _cache_key(self, name: str) -> str:
-        return self._inbox.key(f"{name}:{self.thread.partition(':')[2]}")
+        return self._inbox.key(f"{name}:{self.queue.partition(':')[2]}")
 
-    def later(self, delay: float, reason: str, *, counts: bool) -> None:
-        """Let go of the thread and try its head again in `delay` seconds; `counts` burns an attempt."""
-        self._inbox.later(self, delay, self.attempts + counts, self._history_with(reason))
+    def retry_later(self, delay: float, reason: str, *, counts: bool) -> None:
+        """Let go of the queue and try its head again in `delay` seconds; `counts` burns an attempt."""
+        self._inbox.retry_later(self, delay, self.attempts + counts, self._history_with(reason))
 
     def wait(self, remote: str, reason: str) -> None:
-        """Let go of the thread and try its head again when a remote is back, which burns no attempt."""
+        """Let go of the queue and try its head again when a remote is back, which burns no attempt."""
         self._inbox.wait(self, remote, self.attempts, self._history_with(reason))
 
     def _history_with(self, reason: str) -> str:
@@ -165,11 +165,11 @@ class Lease:
         return json.dumps(kept)
 
     def release(self) -> None:
-        """Let go of a thread that has more work."""
+        """Let go of a queue that has more work."""
         self._inbox.release(self)
 
     def _finish(self, outcome: str, letter: str = "") -> bool:
-        counter = f"{outcome}:{direction_of(self.thread)}"
+        counter = f"{outcome}:{direction_of(self.queue)}"
         event = self._inbox.finish(self, counter, letter, self._next_step)
         if event is None:
             return False
@@ -183,9 +183,9 @@ class Lease:
         self.asks_page = True
 
 
-def direction_of(thread: str) -> str:
-    """Return the first part of a thread's name: which way its events go."""
-    return thread.partition(":")[0]
+def direction_of(queue: str) -> str:
+    """Return the first part of a queue's name: which way its events go."""
+    return queue.partition(":")[0]
 
 
 def _now() -> str:

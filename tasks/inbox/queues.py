@@ -1,4 +1,4 @@
-"""From an event at a door to the row that the inbox takes: its thread, its time, its identity."""
+"""From an event at a door to the row that the inbox takes: its conversation, its time, its identity."""
 
 from typing import Any
 
@@ -39,48 +39,50 @@ def decode_job(body: bytes) -> Reply | Receipt:
         raise UnknownJob(f"this version cannot read it: {error}") from None
 
 
-def inbound_thread(thread: events.Thread) -> str:
+def inbound_queue(conversation: events.Conversation) -> str:
     """Name the queue of what a person wrote."""
-    return f"in:{thread.page_id}:{thread.psid}"
+    return f"in:{conversation.account_id}:{conversation.person_id}"
 
 
-def outbound_thread(thread: events.Thread) -> str:
+def outbound_queue(conversation: events.Conversation) -> str:
     """Name the queue of what goes to a person."""
-    return f"out:{thread.page_id}:{thread.psid}"
+    return f"out:{conversation.account_id}:{conversation.person_id}"
 
 
-def ticket_thread(ticket_id: str) -> str:
+def ticket_queue(ticket_id: str) -> str:
     """Name the queue of replies whose person is not known before the ticket was read."""
     return f"ticket:{ticket_id}"
 
 
-def thread_of(name: str) -> events.Thread:
-    """Return the thread that a queue's name holds."""
+def conversation_of(name: str) -> events.Conversation:
+    """Return the conversation that a queue's name holds."""
     _, page_id, psid = name.split(":", 2)
-    return events.Thread(page_id, psid)
+    return events.Conversation(page_id, psid)
 
 
-def page_of(name: str) -> str:
+def account_of(name: str) -> str:
     """Return the page that a queue's name holds; empty for a ticket's queue."""
-    return "" if name.startswith("ticket:") else thread_of(name).page_id
+    return "" if name.startswith("ticket:") else conversation_of(name).account_id
 
 
 def remote_of(name: str) -> str:
     """Return the remote that a queue's events go to: the helpdesk, or a page."""
-    return f"page:{page_of(name)}" if name.startswith("out:") else "helpdesk"
+    return f"page:{account_of(name)}" if name.startswith("out:") else "helpdesk"
 
 
-def messenger_row(thread: events.Thread, item: events.Item) -> Row:
+def messenger_row(conversation: events.Conversation, item: events.Item) -> Row:
     """Return the row for an item of Meta's webhook.
 
     The echo of our own part only leaves its mid and its time, for the reply that may wait for it. Receipts
     are about replies, so they queue up with them.
     """
-    if item.mark and item.mid:
-        return Row(echo_key(thread.page_id, item.mark), "", item.time, f"{item.mid} {item.time}")
+    if item.echo_metadata and item.mid:
+        return Row(
+            echo_key(conversation.account_id, item.echo_metadata), "", item.time, f"{item.mid} {item.time}"
+        )
     if item.kind in _RECEIPTS:
-        return Row(seen_key(item.key), outbound_thread(thread), item.time, _receipt(item))
-    return Row(seen_key(item.key), inbound_thread(thread), item.time, item.body.decode())
+        return Row(seen_key(item.key), outbound_queue(conversation), item.time, _receipt(item))
+    return Row(seen_key(item.key), inbound_queue(conversation), item.time, item.body.decode())
 
 
 def _receipt(item: events.Item) -> str:
@@ -104,13 +106,13 @@ def is_public_reply(event: HelpdeskEvent) -> bool:
     )
 
 
-def person_of(ticket: Ticket) -> events.Thread | None:
+def person_of(ticket: Ticket) -> events.Conversation | None:
     """Return whom a ticket of ours is about; None for a ticket that is not ours."""
     config = ticket.config or {}
     page_id, psid = config.get("page_id"), config.get("sender_id")
     if config.get("source") != SOURCE or not page_id or not psid:
         return None
-    return events.Thread(str(page_id), str(psid))
+    return events.Conversation(str(page_id), str(psid))
 
 
 def reply_row(event: HelpdeskEvent, known: bytes = b"{}") -> Row:
@@ -119,7 +121,7 @@ def reply_row(event: HelpdeskEvent, known: bytes = b"{}") -> Row:
     `known` is the row that it was before: fields that another version put there are kept.
     """
     person = person_of(event.ticket)
-    name = outbound_thread(person) if person else ticket_thread(event.ticket.id)
+    name = outbound_queue(person) if person else ticket_queue(event.ticket.id)
     prefix = "" if person else "ticket:"
     time = max(0, int(event.time.timestamp() * 1000))
     body = _merged(msgspec.json.decode(known), msgspec.to_builtins(Reply(event)))

@@ -45,23 +45,25 @@ class Sent:
         return json.dumps([self.comment_id, self.mids])
 
 
-def sent(service: Services, lease: Lease, thread: events.Thread, reply: Sent) -> None:
+def sent(service: Services, lease: Lease, conversation: events.Conversation, reply: Sent) -> None:
     """Show in a comment that it was sent, and wait for its receipts."""
-    remember(service, thread, reply.mids)
+    remember(service, conversation, reply.mids)
     _show(service, lease, reply, "sent")
-    _await(service, _awaiting("delivered", thread), reply)
+    _await(service, _awaiting("delivered", conversation), reply)
 
 
-def received(service: Services, lease: Lease, thread: events.Thread, receipt: events.Receipt) -> None:
+def received(
+    service: Services, lease: Lease, conversation: events.Conversation, receipt: events.Receipt
+) -> None:
     """Show in the comments that a receipt is about that they were delivered, or read."""
     for earlier in ["delivered", "read"] if receipt.status == "read" else ["delivered"]:
-        key = _awaiting(earlier, thread)
+        key = _awaiting(earlier, conversation)
         for reply in _waiting(service, key):
             if not _is_about(receipt, reply):
                 continue
             _show(service, lease, reply, receipt.status)
             if receipt.status == "delivered":
-                _await(service, _awaiting("read", thread), _by_metas_clock(reply, receipt))
+                _await(service, _awaiting("read", conversation), _by_metas_clock(reply, receipt))
             service.inbox.store.zrem(service.inbox.key(key), reply.member)
 
 
@@ -79,17 +81,19 @@ def _by_metas_clock(reply: Sent, receipt: events.Receipt) -> Sent:
     return replace(reply, at=min(reply.at, receipt.watermark)) if receipt.watermark else reply
 
 
-def remember(service: Services, thread: events.Thread, mids: Collection[str]) -> None:
+def remember(service: Services, conversation: events.Conversation, mids: Collection[str]) -> None:
     """Keep the mids of what was sent, to know an echo that comes late and without our mark."""
     if mids:
-        service.inbox.note(_ours(thread), json.dumps(list(mids)), int(service.clocks.now() * 1000), KEPT_FOR)
+        service.inbox.note(
+            _ours(conversation), json.dumps(list(mids)), int(service.clocks.now() * 1000), KEPT_FOR
+        )
 
 
-def our_mids(service: Services, thread: events.Thread) -> set[str]:
+def our_mids(service: Services, conversation: events.Conversation) -> set[str]:
     """Return the mids of all replies that were sent lately."""
-    known = cast("list[bytes]", service.inbox.store.zrange(service.inbox.key(_ours(thread)), 0, -1))
+    known = cast("list[bytes]", service.inbox.store.zrange(service.inbox.key(_ours(conversation)), 0, -1))
     mids = {events.proper_mid(mid) for member in known for mid in json.loads(member)}
-    keys = (_awaiting(status, thread) for status in ("delivered", "read"))
+    keys = (_awaiting(status, conversation) for status in ("delivered", "read"))
     return mids.union(*(reply.ids for key in keys for reply in _waiting(service, key)))
 
 
@@ -130,9 +134,9 @@ def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
         log.warning("delivery_not_shown", comment=reply.comment_id, status=status, reason=str(error))
 
 
-def _ours(thread: events.Thread) -> str:
-    return f"ours:{thread.page_id}:{thread.psid}"
+def _ours(conversation: events.Conversation) -> str:
+    return f"ours:{conversation.account_id}:{conversation.person_id}"
 
 
-def _awaiting(status: str, thread: events.Thread) -> str:
-    return f"awaiting:{status}:{thread.page_id}:{thread.psid}"
+def _awaiting(status: str, conversation: events.Conversation) -> str:
+    return f"awaiting:{status}:{conversation.account_id}:{conversation.person_id}"

@@ -33,7 +33,15 @@ from clients.text.split import split_text
 from connector.settings import Connection
 from tasks.celery import wake
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import Receipt, Reply, decode_job, is_public_reply, person_of, reply_row, thread_of
+from tasks.inbox.queues import (
+    Receipt,
+    Reply,
+    conversation_of,
+    decode_job,
+    is_public_reply,
+    person_of,
+    reply_row,
+)
 from tasks.notes import notify_once
 from tasks.outbound import receipts
 from tasks.services import Services, is_up
@@ -57,13 +65,13 @@ Part = str | Attachment
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A reply at the head of its thread, and all that is needed to send it."""
+    """A reply at the head of its conversation, and all that is needed to send it."""
 
     service: Services
     lease: Lease
     ticket_id: str
     comment: Comment
-    thread: events.Thread
+    conversation: events.Conversation
     connection: Connection
     messenger: Messenger
 
@@ -74,7 +82,7 @@ def relay(service: Services, lease: Lease) -> None:
         case Receipt(status=status, watermark=watermark, mids=mids):
             lease.asks_page = False
             receipt = events.Receipt(status, watermark, mids)
-            receipts.received(service, lease, thread_of(lease.thread), receipt)
+            receipts.received(service, lease, conversation_of(lease.queue), receipt)
         case Reply() as reply:
             send_reply(_outgoing(service, lease, reply))
 
@@ -93,7 +101,7 @@ def find_person(service: Services, lease: Lease) -> None:
     wake(service.inbox.accept([reply_row(confirmed, known=lease.event.body)]))
 
 
-def tell(service: Services, lease: Lease, reason: str) -> None:
+def notify(service: Services, lease: Lease, reason: str) -> None:
     """Tell the agent that a reply did not arrive: in the comment's `config`, and in an internal comment."""
     decoded = decode_job(lease.event.body)
     if not isinstance(decoded, Reply) or decoded.event.comment is None:
@@ -101,7 +109,7 @@ def tell(service: Services, lease: Lease, reason: str) -> None:
     comment = decoded.event.comment
     mids = _sent_mids(lease)
     if mids:
-        receipts.remember(service, thread_of(lease.thread), mids)
+        receipts.remember(service, conversation_of(lease.queue), mids)
     arrived = "Some of it did arrive. " if mids else ""
     note = (
         f"Your reply was not delivered to Messenger: {reason}. {arrived}Once the cause is mended, "
@@ -115,13 +123,15 @@ def tell(service: Services, lease: Lease, reason: str) -> None:
 
 
 def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
-    thread = thread_of(lease.thread)
-    connection = service.connection(thread.page_id)
+    conversation = conversation_of(lease.queue)
+    connection = service.connection(conversation.account_id)
     if reply.event.comment is None:
         raise RejectedError("the webhook has no comment")
     messenger = service.messenger(connection)
     bind_contextvars(ticket=reply.event.ticket.id, comment=reply.event.comment.id)
-    return Outgoing(service, lease, reply.event.ticket.id, reply.event.comment, thread, connection, messenger)
+    return Outgoing(
+        service, lease, reply.event.ticket.id, reply.event.comment, conversation, connection, messenger
+    )
 
 
 def send_reply(reply: Outgoing) -> None:
@@ -188,21 +198,25 @@ def _send_part(reply: Outgoing, number: int, part: Part) -> None:
     """Send a part, unless it was sent, and record its mid before the next."""
     if reply.lease.step(f"sent:{number}"):
         return
-    mark = events.mark(reply.comment.id, number)
-    if mid := _earlier_try(reply, number, part, mark):
+    echo_metadata = events.echo_metadata(reply.comment.id, number)
+    if mid := _earlier_try(reply, number, part, echo_metadata):
         reply.lease.complete_step(f"sent:{number}", mid)
         return
     if isinstance(part, str):
         text = part
         mid = _call(
-            reply, number, lambda tag: reply.messenger.send_text(reply.thread.psid, text, mark=mark, tag=tag)
+            reply,
+            number,
+            lambda tag: reply.messenger.send_text(
+                reply.conversation.person_id, text, echo_metadata=echo_metadata, tag=tag
+            ),
         )
     else:
-        mid = _send_file(reply, number, part, mark)
+        mid = _send_file(reply, number, part, echo_metadata)
     reply.lease.complete_step(f"sent:{number}", mid)
 
 
-def _earlier_try(reply: Outgoing, number: int, part: Part, mark: str) -> str | None:
+def _earlier_try(reply: Outgoing, number: int, part: Part, echo_metadata: str) -> str | None:
     """Return the mid of a part that was sent although nobody recorded it.
 
     Meta has no idempotency key. The echo tells, which may take a while: `OutcomeUnknown` is raised meanwhile.
@@ -211,9 +225,9 @@ def _earlier_try(reply: Outgoing, number: int, part: Part, mark: str) -> str | N
     step = f"sending:{number}"
     if not reply.lease.step(step):
         return None
-    if echo := reply.service.inbox.echo(reply.thread.page_id, mark):
+    if echo := reply.service.inbox.echo(reply.conversation.account_id, echo_metadata):
         mid, at = echo
-        reply.lease.record("at", at)
+        reply.lease.save_step("at", at)
         return mid
     age = reply.lease.age(step)
     if age < reply.service.settings.worker.echo_wait:
@@ -226,16 +240,16 @@ def _find_in_conversation(reply: Outgoing, part: Part, age: timedelta) -> str | 
 
     Meta tells how old its messages are by its own clock, so no two clocks are compared.
     """
-    known = {*_sent_mids(reply.lease), *receipts.our_mids(reply.service, reply.thread)}
+    known = {*_sent_mids(reply.lease), *receipts.our_mids(reply.service, reply.conversation)}
     try:
-        messages = reply.messenger.sent_messages(reply.thread.psid)
+        messages = reply.messenger.sent_messages(reply.conversation.person_id)
     except RateLimited as error:
         # Meta lets a page read two conversations a second. Who waits for his turn must not hold up the page's
         # sending, nor come back in step with all the others that wait.
         wait = (error.retry_after or ECHO_POLL) + random.uniform(0, LOOK_SPREAD)  # noqa: S311 - only jitter
         raise OutcomeUnknown("it is not known yet whether the message was sent", retry_after=wait) from error
     except RejectedError as error:
-        log.warning("conversation_not_read", thread=reply.lease.thread, reason=str(error))
+        log.warning("conversation_not_read", queue=reply.lease.queue, reason=str(error))
         return None
     recent = (one for one in messages if one.age <= age + ROUNDING and one.mid not in known)
     found = next((one for one in recent if _is_part(one, part)), None)
@@ -255,16 +269,16 @@ def _is_part(message: SentMessage, part: Part) -> bool:
 def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> str:
     """Send with a record around the call; outside the window with the tag for human agents, where allowed."""
     step = f"sending:{number}"
-    reply.lease.record_time(step)
+    reply.lease.save_time(step)
     began = time.monotonic()
     try:
         mid = _with_tag_if_needed(reply, send)
     except Unavailable as error:
         if not error.maybe_done:
-            reply.lease.record(step, "")
+            reply.lease.save_step(step, "")
         raise
     except (RejectedError, Unauthorized, RateLimited):
-        reply.lease.record(step, "")
+        reply.lease.save_step(step, "")
         raise
     _note_time(reply, timedelta(seconds=time.monotonic() - began))
     reply.service.clocks.measure("facebook", reply.messenger.now())
@@ -274,7 +288,7 @@ def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> st
 def _note_time(reply: Outgoing, age: timedelta) -> None:
     """Record when a part was sent, by Meta's clock: its receipts go by that."""
     if told := reply.messenger.now():
-        reply.lease.record("at", str(int((told - age).timestamp() * 1000)))
+        reply.lease.save_step("at", str(int((told - age).timestamp() * 1000)))
 
 
 def _with_tag_if_needed(reply: Outgoing, send: Callable[[str | None], str]) -> str:
@@ -286,17 +300,19 @@ def _with_tag_if_needed(reply: Outgoing, send: Callable[[str | None], str]) -> s
         return send("HUMAN_AGENT")
 
 
-def _send_file(reply: Outgoing, number: int, file: Attachment, mark: str) -> str:
+def _send_file(reply: Outgoing, number: int, file: Attachment, echo_metadata: str) -> str:
     kind = attachment_kind(file.content_type, file.size)
     payload = _payload(reply, number, kind, file)
     try:
         return _call(
             reply,
             number,
-            lambda tag: reply.messenger.send_attachment(reply.thread.psid, kind, payload, mark=mark, tag=tag),
+            lambda tag: reply.messenger.send_attachment(
+                reply.conversation.person_id, kind, payload, echo_metadata=echo_metadata, tag=tag
+            ),
         )
     except FileRefused:
-        reply.lease.record(f"upload:{number}", "")
+        reply.lease.save_step(f"upload:{number}", "")
         raise
 
 
@@ -361,4 +377,6 @@ def _note_sent(reply: Outgoing) -> None:
     mids = _sent_mids(reply.lease)
     # By Meta's clock: its receipts go by it. Ours, where Meta told no time at all.
     sent_at = int(reply.lease.step("at") or reply.lease.step(f"sending:{len(mids) - 1}") or 0)
-    receipts.sent(reply.service, reply.lease, reply.thread, receipts.Sent(reply.comment.id, mids, sent_at))
+    receipts.sent(
+        reply.service, reply.lease, reply.conversation, receipts.Sent(reply.comment.id, mids, sent_at)
+    )

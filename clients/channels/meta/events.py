@@ -23,34 +23,34 @@ from clients.text.line import one_line
 
 DELETED = "message_deleted"
 """The kind of event that a message was deleted. It has the mid of the message, and is another event."""
-MARK_PREFIX = "connector:"
+ECHO_METADATA_PREFIX = "connector:"
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
 _MID_PREFIXES = ("m_", "mid.")
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
 
 
-class Thread(msgspec.Struct, frozen=True):
-    """One person with one page."""
+class Conversation(msgspec.Struct, frozen=True):
+    """One person with one account: a page, for Messenger."""
 
-    page_id: str
-    psid: str
+    account_id: str
+    person_id: str
 
 
 class Item(msgspec.Struct, frozen=True):
     """One element of `messaging[]` or `standby[]`, with what the door has to know of it.
 
-    `key` is the same for every delivery of the same event. `thread` is None if the event is about the
-    page and no person. `time` is in milliseconds since 1970. `mark` is set on the echo of a part that
-    the connector sent itself.
+    `key` is the same for every delivery of the same event. `conversation` is None if the event is about the
+    page and no person. `time` is in milliseconds since 1970. `echo_metadata` is set on the echo of a part
+    that the connector sent itself.
     """
 
-    thread: Thread | None
+    conversation: Conversation | None
     kind: str
     key: str
     time: int
     body: bytes
     mid: str | None = None
-    mark: str | None = None
+    echo_metadata: str | None = None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -151,9 +151,9 @@ class UnknownEvent:
 Event = Message | Echo | Receipt | UnknownEvent
 
 
-def mark(comment_id: str, part: int) -> str:
+def echo_metadata(comment_id: str, part: int) -> str:
     """Return the `metadata` that names a part of a reply; Meta gives it back in the echo."""
-    return f"{MARK_PREFIX}{comment_id}:{part}"
+    return f"{ECHO_METADATA_PREFIX}{comment_id}:{part}"
 
 
 class _Named(msgspec.Struct, gc=False):
@@ -319,7 +319,7 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Item | None:
     ):
         return None
     key = _digest(f"{page_id}\0message\0{mid}".encode(errors="replace"))
-    return Item(Thread(page_id, psid), "message", key, item.timestamp, bytes(raw), mid)
+    return Item(Conversation(page_id, psid), "message", key, item.timestamp, bytes(raw), mid)
 
 
 def _entry(entry: dict[str, Any], received: int) -> Entry:
@@ -345,13 +345,13 @@ def _item(page_id: str, item: dict[str, Any], sent: int) -> Item:
     metadata = _text(content.get("metadata")) if kind == "message" and _is_echo(content) else ""
     time = _milliseconds(item.get("timestamp")) or sent
     return Item(
-        thread=_thread(page_id, item),
+        conversation=_conversation(page_id, item),
         kind=kind,
         key=_digest(f"{page_id}\0{kind}\0{mid}".encode(errors="replace") + (b"" if mid else _dump(item))),
         time=time,
         body=_dump(item | {"timestamp": time}),
         mid=mid or None,
-        mark=metadata if metadata.startswith(MARK_PREFIX) else None,
+        echo_metadata=metadata if metadata.startswith(ECHO_METADATA_PREFIX) else None,
     )
 
 
@@ -370,12 +370,12 @@ def _digest(value: bytes) -> str:
     return hashlib.blake2b(value, digest_size=16).hexdigest()
 
 
-def _thread(page_id: str, item: dict[str, Any]) -> Thread | None:
+def _conversation(page_id: str, item: dict[str, Any]) -> Conversation | None:
     """Find the person. On an echo the page is the sender."""
     for side in ("sender", "recipient"):
         id_ = _text(_dict(item.get(side)).get("id"))
         if id_ and id_ != page_id:
-            return Thread(page_id, id_)
+            return Conversation(page_id, id_)
     return None
 
 

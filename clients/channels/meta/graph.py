@@ -80,19 +80,19 @@ class Messenger(RestClient):
         self._page_id = page_id
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
 
-    def send_text(self, psid: str, text: str, *, mark: str, tag: str | None = None) -> str:
+    def send_text(self, psid: str, text: str, *, echo_metadata: str, tag: str | None = None) -> str:
         """Send a text of at most `TEXT_LIMIT` UTF-16 units and return its mid."""
-        return self._send_message(psid, {"text": text}, mark=mark, tag=tag)
+        return self._send_message(psid, {"text": text}, echo_metadata=echo_metadata, tag=tag)
 
     def send_attachment(
-        self, psid: str, kind: str, payload: dict[str, str], *, mark: str, tag: str | None = None
+        self, psid: str, kind: str, payload: dict[str, str], *, echo_metadata: str, tag: str | None = None
     ) -> str:
         """Send an image or a file and return its mid.
 
         `payload` is `{"attachment_id": …}` as `upload` returned it, or `{"url": …}` for Meta to fetch.
         """
         attachment = {"type": kind, "payload": payload}
-        return self._send_message(psid, {"attachment": attachment}, mark=mark, tag=tag)
+        return self._send_message(psid, {"attachment": attachment}, echo_metadata=echo_metadata, tag=tag)
 
     def upload(self, kind: str, file: File) -> str:
         """Hand Meta a file and return its `attachment_id`, which lives for 90 days."""
@@ -151,8 +151,13 @@ class Messenger(RestClient):
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
         return next(iter(_found(self._get(f"/{segment(self._page_id)}/conversations", query))), {})
 
-    def _send_message(self, psid: str, message: dict[str, Any], *, mark: str, tag: str | None) -> str:
-        request: dict[str, Any] = {"recipient": {"id": psid}, "message": message | {"metadata": mark}}
+    def _send_message(
+        self, psid: str, message: dict[str, Any], *, echo_metadata: str, tag: str | None
+    ) -> str:
+        request: dict[str, Any] = {
+            "recipient": {"id": psid},
+            "message": message | {"metadata": echo_metadata},
+        }
         request |= {"messaging_type": "MESSAGE_TAG", "tag": tag} if tag else {"messaging_type": "RESPONSE"}
         return _required(self._post(f"/{segment(self._page_id)}/messages", json=request), "message_id")
 
