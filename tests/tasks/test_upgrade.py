@@ -14,11 +14,10 @@ from tasks import relay
 from tasks.accept import Reply
 from tasks.inbox import Row
 from tests.conftest import PAGE_A
-from tests.test_relay import IN, OUT, PSID, TICKET, World, world, worlds
+from tests.fakes.conversation import IN, OUT, PSID, TICKET
+from tests.fakes.world import World
 
-__all__ = ["world", "worlds"]  # fixtures
-
-STORES = Path(__file__).parent / "stores"
+STORES = Path(__file__).parents[1] / "stores"
 
 
 def load(world: World, name: str) -> None:
@@ -114,9 +113,6 @@ def test_what_waited_counts_in_the_age_of_the_oldest(left: World) -> None:
     left.inbox.sweep(100, 64)
 
     assert left.inbox.state().oldest > 60
-
-
-# --- A newer version, or another one, put it there. -----------------------------------------------------
 
 
 UNKNOWN = [

@@ -139,9 +139,6 @@ def _no_way(url: str, call: Callable[[HttpClient, str], object] | None = None, *
     return str(failure.value)
 
 
-# --- Where there is no way. -----------------------------------------------------------------------------
-
-
 def test_a_name_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     _names(monkeypatch)
 
@@ -221,9 +218,6 @@ def test_a_server_that_does_not_answer_in_time_is_told_with_its_name(
     assert failure.value.maybe_done
 
 
-# --- An authority of one's own. -------------------------------------------------------------------------
-
-
 def test_a_helpdesk_with_a_certificate_of_ones_own_authority_is_reached(
     encrypted: int, ca_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,9 +245,6 @@ def test_a_file_that_holds_no_authority_is_a_fault(
         make_settings(helpdesk={"ca_file": str(tmp_path / "ca.pem")})
     (fault,) = refusal.value.faults
     assert fault.startswith(f"helpdesk.ca_file: {words}")
-
-
-# --- A proxy. -------------------------------------------------------------------------------------------
 
 
 @dataclass

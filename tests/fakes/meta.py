@@ -1,0 +1,121 @@
+"""The Graph API and Meta's media host, which fail where they are told to."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import httpx
+
+from clients.media import File
+from tests.conftest import PAGE_A
+from tests.fakes.conversation import PSID
+from tests.fakes.failures import Fuse, Outside
+
+
+class Media(Outside):
+    """Meta's media host; every file is of one type, a picture as a rule."""
+
+    content_type = "image/jpeg"
+
+    def fetch(self, url: str, kind: str) -> AbstractContextManager[File]:
+        """Hand a file out."""
+        return self._fetch(url)
+
+    @contextmanager
+    def _fetch(self, url: str) -> Iterator[File]:
+        with self.called("fetch"), BytesIO(b"jpg") as stream:
+            name = url.partition("?")[0].rpartition("/")[2]
+            yield File(name, self.content_type, 3, stream)
+
+
+class Refusal(Exception):
+    """An answer of the Graph API that is no success."""
+
+    def __init__(self, code: int, subcode: int = 0, status: int = 400, **headers: str) -> None:
+        super().__init__()
+        error = {"code": code, "message": "no"} | ({"error_subcode": subcode} if subcode else {})
+        self.answer = httpx.Response(status, json={"error": error}, headers=headers)
+
+
+OUTSIDE_WINDOW = (10, 2018278)
+FILE_UNKNOWN = (100, 2018074)
+
+
+class Meta(Outside):
+    """The Graph API, as a transport of httpx. What it sends comes back as an echo, if it has where to."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        super().__init__(fuse)
+        self.sent: list[dict[str, Any]] = []
+        self.uploads: list[str] = []
+        self.profile = {"first_name": "Anna", "last_name": "Nowak", "profile_pic": "https://cdn/p.jpg"}
+        self.echo: Callable[[dict[str, Any]], None] | None = None
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request; the guard is asked as httpcore asks it."""
+        if trace := request.extensions.get("trace"):
+            trace("http11.send_request_headers.started", {})
+        name = self._name(request)
+        try:
+            with self.called(name):
+                answer = getattr(self, f"_{name}")(request)
+        except Refusal as refusal:
+            return refusal.answer
+        return httpx.Response(200, json=answer)
+
+    def _name(self, request: httpx.Request) -> str:
+        page = f"/v26.0/{PAGE_A}"
+        names = {
+            page: "ping",
+            f"{page}/messages": "send",
+            f"{page}/message_attachments": "upload",
+            f"{page}/conversations": "conversations",
+            "/v26.0/t_1/messages": "messages",
+        }
+        return names.get(request.url.path, "person")
+
+    def _ping(self, _: httpx.Request) -> Any:
+        return {"id": PAGE_A}
+
+    def _person(self, _: httpx.Request) -> Any:
+        return self.profile
+
+    def _send(self, request: httpx.Request) -> Any:
+        asked = json.loads(request.content)
+        message = asked["message"]
+        sent = message | {
+            "mid": f"m_ours_{len(self.sent)}",
+            "at": datetime.now(UTC),
+            "tag": asked.get("tag"),
+        }
+        self.sent.append(sent)
+        if self.echo:
+            self.echo({"is_echo": True, "mid": sent["mid"], "metadata": message["metadata"]})
+        return {"recipient_id": PSID, "message_id": sent["mid"]}
+
+    def _upload(self, request: httpx.Request) -> Any:
+        self.uploads.append(f"a_{len(self.uploads)}")
+        return {"attachment_id": self.uploads[-1]}
+
+    def _conversations(self, request: httpx.Request) -> Any:
+        return {"data": [{"id": "t_1"}]}
+
+    def _messages(self, _: httpx.Request) -> Any:
+        return {"data": [_shown(message) for message in reversed(self.sent)]}
+
+    def texts(self) -> list[str]:
+        """Return what was sent, files by their kind."""
+        return [one.get("text") or one["attachment"]["type"] for one in self.sent]
+
+
+def _shown(message: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": message["mid"],
+        "created_time": message["at"].strftime("%Y-%m-%dT%H:%M:%S+0000"),
+        "from": {"id": PAGE_A},
+        "message": message.get("text", ""),
+    }
+    return shown | ({"attachments": {"data": [{"id": "1"}]}} if "attachment" in message else {})

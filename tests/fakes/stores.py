@@ -1,0 +1,27 @@
+"""Stores that tests start themselves, and what is said of one at start."""
+
+from collections.abc import Callable
+
+import pytest
+from structlog.testing import capture_logs
+
+from connector.settings import Settings
+from tasks.store_check import StoreCheck, Unusable
+
+Serve = Callable[..., str]
+
+
+def refusal(settings: Settings) -> str:
+    """Return why a store cannot be used."""
+    with pytest.raises(Unusable) as unusable:
+        StoreCheck(settings)()
+    return str(unusable.value)
+
+
+def outage(settings: Settings) -> str:
+    """Return why a store is said to be away."""
+    with capture_logs() as logs:
+        StoreCheck(settings)()
+    (line,) = logs
+    assert line["event"] == "store_away"
+    return f"{line['setting']}: {line['reason']}"

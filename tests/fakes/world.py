@@ -1,0 +1,193 @@
+"""A worker with a real inbox, between a fake helpdesk and a fake Meta."""
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import httpx
+
+from clients import events
+from clients.helpdesk import Attachment, Comment, HelpdeskEvent, Ticket
+from clients.http import HttpClient
+from clients.media import MediaFetcher
+from tasks import relay
+from tasks.accept import messenger_row, reply_row
+from tasks.clocks import Clocks
+from tasks.inbox import Inbox
+from tasks.installation import Installation
+from tasks.services import Services
+from tasks.sides import Sides
+from tasks.store import connect
+from tests.conftest import PAGE_A, MakeSettings
+from tests.fakes.conversation import IN, OURS, OUT, PSID, SENT_AT
+from tests.fakes.desk import Desk
+from tests.fakes.failures import Fuse, FusedStore
+from tests.fakes.meta import Media, Meta
+
+STAYS = [
+    "celery:",
+    "clocks",
+    "seen:",
+    "echo:",
+    "profile:",
+    "link:",
+    "awaiting:",
+    "ours:",
+    "untold:",
+    "context:",
+    "unnamed:",
+    "ids",
+    "stats",
+    "last",
+    "taken:",
+    "room",
+    "pauses",
+]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the store knows of the event at the head of a thread; `waits` is its backoff."""
+
+    attempts: int
+    reasons: list[str]
+    waits: float
+
+
+class World:
+    """One worker's services, with a real inbox between a fake helpdesk and a fake Meta."""
+
+    def __init__(self, url: str, make_settings: MakeSettings) -> None:
+        self._url, self._make_settings = url, make_settings
+        self.fuse = Fuse()
+        self.store: Any = connect(url)
+        self.inbox = Inbox(self.store)
+        self.desk, self.meta, self.media = Desk(self.fuse), Meta(self.fuse), Media(self.fuse)
+        self.fused = cast("FusedStore", FusedStore.from_url(url))
+        self.fused.fuse = self.fuse
+        self._http = HttpClient(httpx.MockTransport(self.meta))
+        self.configure()
+
+    def configure(self, **changes: Any) -> None:
+        """Change settings."""
+        settings = self._make_settings(redis_url=self._url, **changes)
+        inbox = Inbox(self.fused, settings.worker.lease)
+        self.service = Services(
+            settings,
+            inbox,
+            self.desk,
+            cast("MediaFetcher", self.media),
+            self._http,
+            Clocks(self.inbox, "worker"),
+            Installation(settings, self.inbox),
+            Sides(self.inbox),
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+        self.store.close()
+        self.fused.close()
+
+    def receive(
+        self, mid: str = "m_1", text: str = "hello", at: int = SENT_AT, person: str = PSID, **message: Any
+    ) -> None:
+        """Accept what a person wrote."""
+        item = {"timestamp": at, "message": {"mid": mid, "text": text} | message}
+        self.receive_item(item, person=person)
+
+    def receive_item(self, item: dict[str, Any], *, from_page: bool = False, person: str = PSID) -> None:
+        """Accept an item of Meta's webhook."""
+        people = {"sender": {"id": person}, "recipient": {"id": PAGE_A}}
+        if from_page:
+            people = {"sender": {"id": PAGE_A}, "recipient": {"id": PSID}}
+        entry = {"id": PAGE_A, "time": SENT_AT, "messaging": [people | item]}
+        self.receive_body(json.dumps({"object": "page", "entry": [entry]}).encode())
+
+    def receive_body(self, body: bytes) -> None:
+        """Accept a body of Meta's webhook."""
+        items = [item for entry in events.split(body) for item in entry.items()]
+        self.inbox.accept([messenger_row(item.thread, item) for item in items if item.thread])
+
+    def receive_receipt(self, status: str, watermark: int) -> None:
+        """Accept a receipt of Meta."""
+        self.receive_item({"timestamp": SENT_AT + 99_000, status: {"watermark": watermark}})
+
+    def echo_all(self) -> None:
+        """Have the echoes of what is sent come in."""
+        self.meta.echo = lambda message: self.receive_item(
+            {"timestamp": SENT_AT, "message": message}, from_page=True
+        )
+
+    def reply(self, text: str = "Hello", *files: Attachment, id_: str = "981", **changes: Any) -> None:
+        """Accept an agent's reply."""
+        at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
+        comment = Comment(id_, text, "text", "agent", False, files, {}, at)
+        ticket = Ticket("42", False, changes.get("config", OURS))
+        self.inbox.accept([reply_row(HelpdeskEvent("comment.created", f"c:{id_}", at, ticket, comment))])
+
+    def work(self, thread: str = IN) -> bool:
+        """Let a worker work on a thread."""
+        return relay.work_on(self.service, thread)
+
+    def resume(self, thread: str = IN) -> bool:
+        """Let time pass, until nothing holds the thread back, and a worker work on it."""
+        self.pass_time(thread)
+        return self.work(thread)
+
+    def pass_time(self, thread: str) -> None:
+        """Let leases, backoffs and pauses be over."""
+        self.store.delete("mc:pauses")
+        for name in ("until", "not_before"):
+            if self.store.hexists(f"mc:lease:{thread}", name):
+                self.store.hset(f"mc:lease:{thread}", name, 0)
+                self.store.zadd("mc:later", {thread: 0}, xx=True)
+
+    def end_pause(self, side: str = "helpdesk") -> None:
+        """Let the pause of a side be over."""
+        self.store.zadd("mc:pauses", {side: 0}, xx=True)
+
+    def waiting(self, thread: str = IN) -> int:
+        """Return how many events wait in a thread."""
+        return int(self.store.zcard(f"mc:jobs:{thread}"))
+
+    def head(self, thread: str = IN) -> Head:
+        """Return what is known of the event at the head."""
+        attempts, history = self.store.hmget(self._record(thread), "attempts", "history")
+        due = self.store.zscore("mc:later", thread)
+        waits = due / 1000 - time.time() if due else 0.0
+        return Head(int(attempts or 0), [one["reason"] for one in json.loads(history or b"[]")], waits)
+
+    def step(self, name: str, thread: str = OUT) -> str | None:
+        """Return a recorded step of the event at the head."""
+        value = self.store.hget(self._record(thread), f"step:{name}")
+        return value.decode() if value is not None else None
+
+    def set_step(self, name: str, value: str, thread: str = OUT) -> None:
+        """Change a recorded step of the event at the head."""
+        self.store.hset(self._record(thread), f"step:{name}", value)
+
+    def _record(self, thread: str) -> str:
+        """Name what is known of the event at the head."""
+        head = self.store.zrange(f"mc:jobs:{thread}", 0, 0)[0]
+        return f"mc:event:{int(head.partition(b' ')[0])}"
+
+    def paused(self, side: str = "helpdesk") -> float:
+        """Return for how many seconds a side is paused."""
+        return max(0.0, (self.store.zscore("mc:pauses", side) or 0) / 1000 - self.inbox.now())
+
+    def reasons(self) -> list[str]:
+        """Return why the dead letters died."""
+        return [letter.reason for letter in self.inbox.letters()]
+
+    def left(self) -> set[str]:
+        """Return what the store holds, but for what is meant to stay for a while."""
+        stays = tuple(f"mc:{name}" for name in STAYS)
+        names = {key.decode() for key in self.store.scan_iter("mc:*")}
+        return {name for name in names if not name.startswith(stays)}
+
+    def wake_ups(self) -> int:
+        """Return how many wake-ups were sent."""
+        return int(self.store.llen("mc:celery:wake-ups"))

@@ -1,0 +1,94 @@
+"""What agents read of messages and other events."""
+
+import json
+
+import pytest
+
+from clients import events
+from tasks.accept import messenger_row
+from tests.conftest import PAGE_A, payload
+from tests.fakes.conversation import PSID, SENT_AT
+from tests.fakes.echoes import receive_unmarked_echo
+from tests.fakes.world import World
+
+
+@pytest.mark.parametrize("odd", ["seq", "timestamp", "attachments"])
+def test_a_number_too_long_for_python_costs_no_message(world: World, odd: str) -> None:
+    said = {"mid": "m_1", "text": "hello", odd: "LONG"}
+    people = {"sender": {"id": PSID}, "recipient": {"id": PAGE_A}, "timestamp": SENT_AT, "message": said}
+    body = {
+        "object": "page",
+        "entry": [{"id": PAGE_A, "time": SENT_AT, "messaging": [people | {odd: "LONG"}]}],
+    }
+    world.receive_body(json.dumps(body).replace('"LONG"', "9" * 5000).encode())
+    assert world.work()
+
+    assert [ticket.new.body for ticket in world.desk.tickets.values() if ticket.new] == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("message_fallback", "[Example](https://example.com/a?b=1)"),
+        ("message_location", "📍 ["),
+        ("message_product", "(Messenger sent an attachment of the kind “template”: Red shoes, Blue shoes.)"),
+    ],
+)
+def test_what_is_no_file_is_shown_as_text(world: World, name: str, shown: str) -> None:
+    world.receive_body(payload(f"messenger/{name}"))
+    world.work()
+
+    (ticket,) = world.desk.tickets.values()
+    assert ticket.new
+    assert shown in ticket.new.body
+    assert world.media.calls == []
+
+
+def test_a_message_of_nothing_says_so(world: World) -> None:
+    world.receive(text="")
+    world.work()
+
+    (ticket,) = world.desk.tickets.values()
+    assert ticket.new
+    assert ticket.new.body == "(The message is empty.)"
+
+
+def test_a_template_is_shown_as_its_words_and_a_list_of_its_buttons(linked: World) -> None:
+    buttons = [
+        {"type": "web_url", "url": "https://sklep.example/z", "title": "Znajdz sklep"},
+        {"type": "postback", "title": "Zamow", "payload": "X"},
+    ]
+    payload_ = {
+        "template_type": "generic",
+        "elements": [{"title": "Buty", "subtitle": "*", "buttons": buttons}],
+    }
+    receive_unmarked_echo(
+        linked, "m_7", text="", attachments=[{"type": "template", "payload": payload_}], app_id="9"
+    )
+    linked.work()
+
+    (comment,) = linked.desk.tickets["t1"].comments
+    assert comment.body == "Buty\n\n\\*\n\n- [Znajdz sklep](https://sklep.example/z)\n- Zamow"
+
+
+def test_that_a_message_was_deleted_is_told_to_the_agents(linked: World) -> None:
+    linked.receive("m_8", "oops")
+    linked.receive_item({"timestamp": SENT_AT + 5, "message": {"mid": "m_8", "is_deleted": True}})
+    linked.work()
+
+    said, deleted = linked.desk.tickets["t1"].comments
+    assert (said.body, said.internal) == ("oops", False)
+    assert deleted.internal
+    assert "The customer deleted a message" in deleted.body
+
+
+def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: World) -> None:
+    body = payload("messenger/policy_enforcement")
+    (item,) = (item for entry in events.split(body) for item in entry.items())
+    world.inbox.accept([messenger_row(events.Thread(PAGE_A, ""), item)])
+    world.work(f"in:{PAGE_A}:")
+
+    (letter,) = world.inbox.letters()
+    assert "“policy_enforcement”" in letter.reason
+    assert json.loads(letter.body)["policy_enforcement"]["action"] == "block"
+    assert world.desk.calls == world.meta.calls == []

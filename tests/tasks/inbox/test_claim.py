@@ -1,0 +1,230 @@
+"""Claims: who may work on a thread, for how long, and when not."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from clients.errors import Stale
+from tasks.inbox import Inbox
+from tasks.lease import Lease
+from tests.fakes.inbox import OTHER, SIDE, THREAD, Stored, begin, claimed, row
+
+
+def test_a_lease_names_the_event_at_the_head(inbox: Inbox) -> None:
+    event = begin(inbox, row("a", 10), row("b", 20)).event
+
+    assert (event.id, event.time, event.body) == (1, 10, b"a")
+    assert (event.attempts, event.history, event.steps) == (0, (), {})
+
+
+def test_a_thread_is_claimed_by_one(inbox: Inbox, another: Inbox) -> None:
+    begin(inbox, row("a"))
+
+    assert another.claim(THREAD) is None
+
+
+def test_threads_are_claimed_apart(inbox: Inbox, another: Inbox) -> None:
+    begin(inbox, row("a"), row("b", thread=OTHER))
+
+    assert claimed(another, OTHER).event.body == b"b"
+
+
+def test_a_lease_that_ran_out_is_taken_over(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a"))
+    stored.expire()
+
+    assert claimed(another).event.body == b"a"
+
+
+def test_a_lease_runs_out_after_its_term(inbox: Inbox, stored: Stored) -> None:
+    brief = Inbox(inbox.store, lease=0.001)
+    begin(brief, row("a"))
+
+    deadline = time.monotonic() + 10
+    while not (taken := inbox.claim(THREAD)):
+        assert time.monotonic() < deadline
+    assert taken.event.body == b"a"
+    assert 14 < float(stored.due_in() or 0) <= 15
+
+
+def test_a_claim_whose_answer_got_lost_gives_the_same_lease(inbox: Inbox) -> None:
+    inbox.accept([row("a")])
+    inbox.accept([row("b", thread=OTHER)])
+    first = inbox._run("claim", "token", 15_000, 0, "")
+    again = inbox._run("claim", "token", 15_000, 0, "")
+
+    assert first == again
+    assert first[1].startswith(b"0000000000000001 ")
+
+
+def test_a_thread_is_not_claimed_while_its_head_waits(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a"), row("b")).later(60, "refused", counts=True)
+    assert inbox.claim(THREAD) is None
+
+    stored.end_backoff()
+    assert claimed(inbox).event.body == b"a"
+
+
+def test_a_thread_is_not_claimed_while_its_side_is_paused(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    inbox.pause(SIDE, 90, "it is down")
+
+    assert inbox.claim(THREAD) is None
+    assert inbox.claim() is None
+    assert "mc:lease:" + THREAD not in stored.names()
+
+
+def test_threads_that_wait_for_a_side_go_on_when_its_pause_is_over(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a"), row("b", thread=OTHER)])
+    inbox.pause(SIDE, 90, "it is down")
+    assert inbox.claim() is None
+    stored.end_pause()
+    first = claimed(inbox, "")
+    first.finish()
+
+    assert {first.thread, claimed(inbox, "").thread} == {THREAD, OTHER}
+
+
+def test_a_sweep_wants_no_worker_for_a_side_that_is_paused(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    inbox.pause(SIDE, 90, "it is down")
+    assert inbox.sweep(10, 64) == 0
+
+    stored.end_pause()
+    assert inbox.sweep(10, 64) == 1
+
+
+def test_what_waits_for_a_paused_side_is_not_written_again_and_again(inbox: Inbox) -> None:
+    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(100)])
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.claim()
+    store: Any = inbox.store
+    before = store.info("persistence")["rdb_changes_since_last_save"]
+    for _ in range(10):
+        inbox.sweep(500, 64)
+        inbox.claim()
+
+    assert store.info("persistence")["rdb_changes_since_last_save"] == before
+
+
+def test_a_side_that_asked_to_slow_down_gets_a_few_threads_a_second(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(9)])
+    inbox.pause(SIDE, 90, "it asks to slow down", rate=4)
+    stored.end_pause()
+    taken = [inbox.claim() for _ in range(6)]
+
+    assert [lease is not None for lease in taken] == [True] * 4 + [False] * 2
+
+
+def test_a_side_that_asked_to_slow_down_gets_more_threads_each_second(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(20)])
+    inbox.pause(SIDE, 90, "it asks to slow down", rate=4)
+    for expected in (5, 7, 8):
+        stored.end_pause()
+        inbox.store.hset("mc:pause:helpdesk", "since", 0)
+        taken = 0
+        while inbox.claim():
+            taken += 1
+        assert taken == expected
+
+
+def test_a_claim_of_an_empty_queue_leaves_no_lease_while_its_side_is_paused(
+    inbox: Inbox, stored: Stored
+) -> None:
+    inbox.pause(SIDE, 90, "it is down")
+
+    assert inbox.claim(THREAD) is None
+    assert not stored.lease()
+
+
+def test_a_paused_side_is_known_as_paused(inbox: Inbox) -> None:
+    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause("page:1", 1, "it was down")
+    inbox.store.zadd("mc:pauses", {"page:1": 0})
+
+    assert inbox.state().pauses == {SIDE: True, "page:1": False}
+
+
+def test_a_pause_holds_no_other_side_back(inbox: Inbox) -> None:
+    inbox.accept([row("a")])
+    inbox.pause("page:1", 90, "it is down")
+
+    assert claimed(inbox).event.body == b"a"
+
+
+def test_a_claim_of_an_empty_queue_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
+    assert inbox.claim(THREAD) is None
+    assert stored.names() == set()
+
+
+def test_a_renewed_lease_is_kept_for_another_term(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a"))
+    stored.expire()
+    lease.renew()
+    lease.check()
+
+    assert another.claim(THREAD) is None
+    assert 14 < lease.deadline - time.monotonic() <= 15
+    assert 14 < float(stored.due_in() or 0) <= 15
+
+
+def test_a_lease_is_good_until_its_deadline(inbox: Inbox) -> None:
+    lease = begin(inbox, row("a"))
+    lease.check()
+    lease.deadline = time.monotonic() - 0.001
+
+    with pytest.raises(Stale):
+        lease.check()
+
+
+@pytest.fixture
+def stale(inbox: Inbox, another: Inbox, stored: Stored) -> Lease:
+    """Give a lease that another worker has taken over; the event at the head is `a`, then comes `b`."""
+    lease = begin(inbox)
+    stored.expire()
+    claimed(another)
+    return lease
+
+
+def test_a_lease_that_is_lost_cannot_be_renewed(stale: Lease) -> None:
+    stale.renew()
+
+    with pytest.raises(Stale):
+        stale.check()
+
+
+def test_a_lease_that_is_lost_records_nothing(stale: Lease, stored: Stored) -> None:
+    with pytest.raises(Stale):
+        stale.record("call", "ticket")
+    with pytest.raises(Stale):
+        stale.check()
+    assert stale.step("call") is None
+    assert "mc:event:1" not in stored.names()
+
+
+ENDS: dict[str, Callable[[Lease], object]] = {
+    "finish": lambda lease: lease.finish(),
+    "bury": lambda lease: lease.bury("refused"),
+    "later": lambda lease: lease.later(60, "refused", counts=True),
+    "wait": lambda lease: lease.wait(SIDE, "refused"),
+    "release": lambda lease: lease.release(),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_lease_that_is_lost_changes_nothing(stale: Lease, inbox: Inbox, stored: Stored, end: str) -> None:
+    before = stored.lease(), stored.names(), inbox.stats()
+
+    assert not ENDS[end](stale)
+    assert (stored.lease(), stored.names(), inbox.stats()) == before
+    assert stored.queue() == ["a", "b"]
+
+
+def test_a_released_thread_can_be_claimed_at_once(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.finish()
+    lease.release()
+
+    assert claimed(another, "").event.body == b"b"

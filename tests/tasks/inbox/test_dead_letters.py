@@ -1,0 +1,117 @@
+"""Dead letters, and how they are revived."""
+
+import json
+
+from tasks.inbox import Inbox
+from tests.fakes.inbox import THREAD, Stored, begin, buried, buried_with_a_step, claimed, row
+
+
+def test_a_buried_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+
+    assert lease.bury("refused") is True
+    assert lease.event.body == b"b"
+    assert stored.queue() == ["b"]
+    assert inbox.stats()["dead:in"] == 1
+
+
+def test_a_dead_letter_tells_its_story(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, row("a", 20)).later(60, "down", counts=True)
+    stored.end_backoff()
+    claimed(inbox).bury("refused")
+
+    letter = inbox.letter(1)
+    assert letter is not None
+    assert (letter.id, letter.thread, letter.time, letter.body) == (1, THREAD, 20, "a")
+    assert letter.reason == "refused"
+    assert [entry["reason"] for entry in letter.history] == ["down"]
+    assert letter.died_at.startswith("20")
+
+
+def test_dead_letters_come_the_oldest_first(inbox: Inbox) -> None:
+    rows = [row(str(number)) for number in range(12)]
+    lease = begin(inbox, *rows)
+    while lease.bury("refused"):
+        pass
+
+    assert [letter.id for letter in inbox.letters()] == list(range(1, 13))
+
+
+def test_a_letter_that_is_not_there_is_none(inbox: Inbox) -> None:
+    assert inbox.letter(1) is None
+    assert inbox.letters() == []
+
+
+def test_a_burial_whose_answer_got_lost_buries_one_event(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    letter = json.dumps({"thread": THREAD})
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "dead:in", letter, "", "")
+
+    assert inbox._run(*arguments) == inbox._run(*arguments)
+    assert stored.queue() == ["b"]
+    assert inbox.state().dead == 1
+
+
+def test_steps_survive_a_burial_but_attempts_and_the_verdict_do_not(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a"))
+    lease.record("call", "ticket")
+    lease.record("failed", "refused")
+    lease.later(60, "down", counts=True)
+    stored.end_backoff()
+    claimed(inbox).bury("refused")
+    inbox.revive(inbox.letters()[0])
+
+    event = claimed(inbox).event
+    assert event.steps == {"call": "ticket"}
+    assert (event.attempts, event.history) == (0, ())
+
+
+def test_a_revived_event_takes_its_place_by_time(inbox: Inbox, stored: Stored) -> None:
+    letter = buried(inbox, row("b", 20))
+    inbox.accept([row("a", 10), row("c", 30)])
+
+    assert inbox.revive(letter) is True
+    assert stored.queue() == ["a", "b", "c"]
+    assert inbox.letters() == []
+
+
+def test_a_revived_event_does_not_go_before_a_head_that_was_begun(inbox: Inbox, stored: Stored) -> None:
+    letter = buried(inbox, row("a", 10))
+    begin(inbox, row("b", 20), row("c", 30))
+    inbox.revive(letter)
+
+    assert stored.queue() == ["b", "a", "c"]
+
+
+def test_a_revived_event_of_an_idle_thread_is_due_at_once(inbox: Inbox) -> None:
+    inbox.revive(buried(inbox))
+
+    assert inbox.sweep(10, 64) == 1
+    assert claimed(inbox, "").event.body == b"a"
+
+
+def test_a_thread_that_waits_is_not_due_sooner_because_an_event_is_revived(
+    inbox: Inbox, stored: Stored
+) -> None:
+    letter = buried(inbox, row("a"), row("b"))
+    claimed(inbox).later(60, "refused", counts=True)
+    inbox.revive(letter)
+
+    assert 55 < float(stored.due_in() or 0) <= 60
+
+
+def test_an_event_that_is_revived_twice_comes_back_once(inbox: Inbox, stored: Stored) -> None:
+    letter = buried(inbox)
+    inbox.revive(letter)
+
+    assert inbox.revive(letter) is False
+    assert stored.queue() == ["a"]
+
+
+def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: Stored) -> None:
+    letter = buried_with_a_step(inbox, "a")
+
+    assert inbox.drop(letter.id) is True
+    assert inbox.drop(letter.id) is False
+    assert inbox.revive(letter) is False
+    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}

@@ -1,0 +1,336 @@
+"""Any interleaving of workers that claim, die, come back late and repeat themselves."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from clients.errors import Stale
+from tasks.inbox import Inbox
+from tasks.lease import Lease
+from tests.fakes.inbox import PAGE, SIDE, Stored, row
+
+
+@dataclass
+class Expected:
+    """What a thread should look like: plain lists of (time, id, name)."""
+
+    queue: list[tuple[int, int, str]] = field(default_factory=list)
+    owner: Lease | None = None
+    expired: bool = False
+    waits: bool = False
+    waits_for: str = ""
+    begun: bool = False
+
+    def insert(self, event: tuple[int, int, str]) -> None:
+        """Put an event in its place by time, but not before a head that was begun."""
+        first = 1 if self.begun and self.queue else 0
+        self.queue[first:] = sorted([*self.queue[first:], event])
+
+    def take(self) -> tuple[int, int, str]:
+        """Take the head off, as its owner does."""
+        self.waits = False
+        head = self.queue.pop(0)
+        if not self.queue:
+            self.let_go()
+        return head
+
+    def let_go(self) -> None:
+        """Forget who works on the thread, and that its head was begun."""
+        self.owner, self.expired, self.waits, self.begun = None, False, False, False
+
+
+@dataclass
+class ExpectedSide:
+    """Whether a side is paused, was away and has not worked since, and by which lease it is tried."""
+
+    paused: bool = False
+    untried: bool = False
+    trial: Lease | None = None
+
+
+THREADS = ["in:1:0", "in:1:1", "out:1:0", "out:1:1"]
+SIDES = {"in": SIDE, "out": PAGE}
+threads = st.sampled_from(THREADS)
+sides = st.sampled_from([SIDE, PAGE])
+names = st.integers(0, 25).map(str)
+numbers = st.integers(0, 3)
+
+
+class Interleaving(RuleBasedStateMachine):
+    """Workers that claim, die, come back late, and repeat themselves, against plain lists."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__()
+        for key in store.scan_iter("mc:*"):
+            store.delete(key)
+        self.workers = [Inbox(store), Inbox(store)]
+        self.stored = Stored(self.workers[0])
+        self.expected: dict[str, Expected] = {thread: Expected() for thread in THREADS}
+        self.sides = {side: ExpectedSide() for side in (SIDE, PAGE)}
+        self.leases: list[Lease] = []
+        self.accepted, self.done = set[str](), list[str]()
+        self.dead: dict[str, tuple[int, int, str]] = {}
+        self.steps: dict[str, dict[str, str]] = {}
+
+    @rule(thread=threads, name=names, at=st.integers(0, 5))
+    def accept(self, thread: str, name: str, at: int) -> None:
+        """Accept an event, perhaps for a second time."""
+        self.workers[0].accept([row(name, at, thread)])
+        if name not in self.accepted:
+            self.accepted.add(name)
+            self.expected[thread].insert((at, len(self.accepted), name))
+
+    @rule(worker=st.integers(0, 1), thread=threads)
+    def claim(self, worker: int, thread: str) -> None:
+        """Claim a thread; it works only if nobody has it and its head does not wait."""
+        model = self.expected[thread]
+        free = (model.owner is None or model.expired) and not self.is_held(thread)
+        lease = self.workers[worker].claim(thread)
+        assert (lease is not None) == (free and not model.waits and bool(model.queue))
+        self.note_moves()
+        if lease:
+            self.took(lease)
+
+    @rule(worker=st.integers(0, 1))
+    def claim_any(self, worker: int) -> None:
+        """Claim the thread whose turn it is; there is one if any can be worked on."""
+        self.sweep()
+        free = {
+            name: self.side_of(name)
+            for name, one in self.expected.items()
+            if one.queue and not one.owner and not one.waits and not self.is_held(name)
+        }
+        lease = self.workers[worker].claim()
+        assert (lease.thread in free) if lease else not free
+        self.note_moves()
+        if lease:
+            self.took(lease)
+            if (side := free[lease.thread]).untried:
+                side.trial, side.paused = lease, True
+
+    def side_of(self, thread: str) -> ExpectedSide:
+        """Return the side that a thread waits for."""
+        return self.sides[self.expected[thread].waits_for or SIDES[thread[:-4]]]
+
+    def is_held(self, thread: str) -> bool:
+        """Tell whether the side of a thread is paused, or its own one if it waits for another."""
+        return self.side_of(thread).paused or self.sides[SIDES[thread[:-4]]].paused
+
+    def took(self, lease: Lease) -> None:
+        """Note that a thread was claimed."""
+        model = self.expected[lease.thread]
+        model.owner, model.expired, model.begun = lease, False, True
+        self.leases.append(lease)
+        self.head_is_right(lease)
+
+    def note_moves(self) -> None:
+        """Note who waits for another side no more: because it was claimed, or its own side is paused, too."""
+        for thread, model in self.expected.items():
+            if model.waits_for and "waits_for" not in self.stored.lease(thread):
+                assert self.stored.lease(thread).get("token") or self.sides[SIDES[thread[:-4]]].paused
+                model.waits_for = ""
+
+    def end_trial(self, lease: Lease, *, worked: bool) -> None:
+        """Note that the thread went on which tries a side, if it is one."""
+        for side in self.sides.values():
+            if side.trial is lease:
+                side.trial, side.paused, side.untried = None, False, side.untried and not worked
+
+    @rule(side=sides)
+    def pause(self, side: str) -> None:
+        """Find a side away."""
+        self.workers[0].pause(side, 90, "it is down")
+        self.sides[side] = ExpectedSide(paused=True, untried=True)
+
+    @rule(side=sides)
+    def end_pause(self, side: str) -> None:
+        """Let the pause of a side be over, or the lease of who tries it run out."""
+        self.stored.end_pause(side)
+        self.sides[side].paused = False
+
+    @rule()
+    def sweep(self) -> None:
+        """Have what is due wait for a worker: whose lease has run out loses it."""
+        self.workers[0].sweep(100, 64)
+        for model in self.expected.values():
+            if model.expired:
+                model.owner, model.expired = None, False
+
+    def head_is_right(self, lease: Lease) -> None:
+        """Compare what a lease says with what is known."""
+        event = lease.event
+        assert (event.time, event.id, event.body.decode()) == self.expected[lease.thread].queue[0]
+        assert lease.event.steps == self.steps.get(event.body.decode(), {})
+
+    def pick(self, number: int) -> Lease | None:
+        """Return one of the last leases, perhaps one that was lost."""
+        return self.leases[-1 - number % len(self.leases)] if self.leases else None
+
+    def owns(self, lease: Lease) -> bool:
+        """Tell whether a lease is good."""
+        return self.expected[lease.thread].owner is lease
+
+    @rule(number=numbers, repeated=st.booleans())
+    def finish(self, *, number: int, repeated: bool) -> None:
+        """Finish the event of a lease; a repeated call is one whose answer got lost."""
+        if lease := self.pick(number):
+            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._next_step
+            if repeated:
+                self.workers[0].finish(lease, "relayed:in", "", announced)
+                self.announce(lease, announced, left=self.expected[lease.thread].queue[1:] if owned else [])
+            goes_on = lease.finish()
+            self.taken(lease, name, goes_on=goes_on)
+            if goes_on:
+                self.announce(lease, announced, left=self.expected[lease.thread].queue)
+
+    def announce(self, lease: Lease, announced: tuple[str, str], left: list[tuple[int, int, str]]) -> None:
+        """Note the step that the next event got, unless it had taken it before."""
+        if left and announced[0]:
+            self.steps.setdefault(left[0][2], {}).setdefault(*announced)
+
+    @rule(number=numbers, value=names)
+    def foresee(self, number: int, value: str) -> None:
+        """Announce a step of the next event."""
+        if lease := self.pick(number):
+            lease.foresee("call", value)
+
+    @rule(number=numbers)
+    def bury(self, number: int) -> None:
+        """Bury the event of a lease."""
+        if lease := self.pick(number):
+            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._next_step
+            head = self.expected[lease.thread].queue[0] if owned else None
+            goes_on = lease.bury("refused")
+            self.taken(lease, name, goes_on=goes_on, done=False)
+            if goes_on:
+                self.announce(lease, announced, left=self.expected[lease.thread].queue)
+            if head:
+                self.dead[lease.thread + " " + name] = head
+
+    def taken(self, lease: Lease, name: str, *, goes_on: bool, done: bool = True) -> None:
+        """Note that the head of a lease was taken off, if the lease was good."""
+        if not self.owns(lease):
+            assert not goes_on
+            return
+        model = self.expected[lease.thread]
+        self.end_trial(lease, worked=True)
+        assert model.take()[2] == name
+        if done:
+            self.done.append(name)
+            self.steps.pop(name, None)
+        assert goes_on == bool(model.queue)
+        if goes_on:
+            self.head_is_right(lease)
+
+    @rule(data=st.data())
+    def revive(self, data: st.DataObject) -> None:
+        """Take a letter back into its thread."""
+        letters = self.workers[0].letters()
+        assert {f"{letter.thread} {letter.body}" for letter in letters} == set(self.dead)
+        if letters:
+            letter = data.draw(st.sampled_from(letters))
+            assert self.workers[0].revive(letter)
+            self.expected[letter.thread].insert(self.dead.pop(f"{letter.thread} {letter.body}"))
+
+    @rule(number=numbers, step=st.sampled_from(["call", "sent:0"]), value=names)
+    def record(self, number: int, step: str, value: str) -> None:
+        """Record a step; a lease that is lost cannot."""
+        if not (lease := self.pick(number)):
+            return
+        if self.owns(lease):
+            lease.record(step, value)
+            self.steps.setdefault(lease.event.body.decode(), {})[step] = value
+        elif (step, value) == lease._recorded_ahead:
+            lease.record(step, value)  # nothing is written: whoever has the thread now finds it there
+        else:
+            with pytest.raises(Stale):
+                lease.record(step, value)
+
+    @rule(number=numbers)
+    def later(self, number: int) -> None:
+        """Put the head of a lease off."""
+        if lease := self.pick(number):
+            lease.later(60, "refused", counts=True)
+            if self.owns(lease):
+                self.end_trial(lease, worked=False)
+                model = self.expected[lease.thread]
+                model.owner, model.waits = None, True
+
+    @rule(number=numbers, side=sides)
+    def wait(self, number: int, side: str) -> None:
+        """Put the head of a lease off until a side is back."""
+        if lease := self.pick(number):
+            lease.wait(side, "it is down")
+            if self.owns(lease):
+                self.end_trial(lease, worked=False)
+                model = self.expected[lease.thread]
+                model.owner, model.expired = None, False
+                model.waits_for = side if side != SIDES[lease.thread[:-4]] else ""
+
+    @rule(number=numbers)
+    def renew(self, number: int) -> None:
+        """Renew a lease, perhaps one that ran out."""
+        if lease := self.pick(number):
+            lease.renew()
+            assert bool(lease.deadline) == self.owns(lease)
+            if self.owns(lease):
+                self.expected[lease.thread].expired = False
+                for side in self.sides.values():
+                    side.paused = side.paused or side.trial is lease
+
+    @rule(number=numbers)
+    def release(self, number: int) -> None:
+        """Let go of a thread."""
+        if lease := self.pick(number):
+            lease.release()
+            if self.owns(lease):
+                self.expected[lease.thread].let_go()
+                self.expected[lease.thread].queue.sort()
+
+    @rule(thread=threads)
+    def expire(self, thread: str) -> None:
+        """Let the lease of a thread run out, and the backoff of its head be over."""
+        self.stored.expire(thread)
+        self.stored.end_backoff(thread)
+        self.expected[thread].expired, self.expected[thread].waits = True, False
+
+    @invariant()
+    def queues_are_as_expected(self) -> None:
+        """Compare every queue with its list, and see that what was not begun is in order."""
+        for thread, model in self.expected.items():
+            assert self.stored.queue(thread) == [name for _, _, name in model.queue]
+            waiting = [at for at, _, _ in model.queue[1:]]
+            assert waiting == sorted(waiting)
+            assert (self.stored.due_in(thread) is not None) == bool(model.queue)
+
+    def teardown(self) -> None:
+        """Relay the rest: everything was done once, and nothing is left behind."""
+        for letter in self.workers[0].letters():
+            self.workers[0].revive(letter)
+        for thread in self.expected:
+            self.stored.expire(thread)
+            self.stored.end_backoff(thread)
+        for side in self.sides:
+            self.stored.end_pause(side)
+        while lease := self.workers[1].claim() or self.workers[1].claim():
+            self.relay_all(lease)
+        assert sorted(self.done) == sorted(self.accepted)
+        left = {name for name in self.stored.names() if not name.startswith(("mc:seen:", "mc:pause:"))}
+        assert left <= {"mc:ids", "mc:stats", "mc:last", "mc:pauses"}
+
+    def relay_all(self, lease: Lease) -> None:
+        """Relay what a thread holds."""
+        self.done.append(lease.event.body.decode())
+        while lease.finish():
+            self.done.append(lease.event.body.decode())
+
+
+def test_no_interleaving_loses_doubles_or_disorders_anything(inbox: Inbox) -> None:
+    run_state_machine_as_test(
+        lambda: Interleaving(inbox.store),  # type: ignore[arg-type]  # whatever makes one will do
+        settings=hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None),
+    )

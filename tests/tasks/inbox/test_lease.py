@@ -1,0 +1,286 @@
+"""Leases: what is known of an event, and how the work on it ends."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from clients.errors import Stale
+from tasks.inbox import SEEN_FOR, Inbox
+from tasks.lease import HISTORY_LENGTH, Lease
+from tests.fakes.inbox import THREAD, Stored, begin, buried_with_a_step, claimed, row
+
+
+def test_a_step_that_was_recorded_is_known(inbox: Inbox) -> None:
+    lease = begin(inbox)
+
+    assert lease.step("call") is None
+    assert lease.record("call", "ticket") == "ticket"
+    assert lease.step("call") == "ticket"
+
+
+def test_steps_survive_a_worker_that_dies(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.record("call", "ticket")
+    lease.record("upload:0", "zażółć")
+    stored.expire()
+
+    assert claimed(another).event.steps == {"call": "ticket", "upload:0": "zażółć"}
+
+
+def test_numbered_steps_come_in_the_order_of_their_numbers(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    for number in (10, 2, 0):
+        lease.record(f"sent:{number}", f"m_{number}")
+    lease.record("sending:1", "5")
+
+    assert lease.recorded("sent:") == ["m_0", "m_2", "m_10"]
+
+
+def test_steps_belong_to_one_event(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    lease.record("call", "ticket")
+    lease.finish()
+
+    assert lease.step("call") is None
+
+
+def test_a_step_that_worked_makes_attempts_count_from_there(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.later(60, "refused", counts=True)
+    stored.end_backoff()
+    lease = claimed(inbox)
+    assert lease.attempts == 1
+    lease.achieve("sent:0", "m_1")
+    assert lease.step("sent:0") == "m_1"
+    lease.later(60, "refused", counts=True)
+    stored.end_backoff()
+
+    assert claimed(inbox).attempts == 1
+
+
+def test_a_finished_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+
+    assert lease.finish() is True
+    assert lease.event.body == b"b"
+    assert stored.queue() == ["b"]
+
+
+def test_what_is_known_of_the_next_event_comes_with_it(inbox: Inbox, stored: Stored) -> None:
+    letter = buried_with_a_step(inbox, "a", 20)
+    lease = begin(inbox, row("b", 10), row("c", 30))
+    inbox.revive(letter)
+    lease.finish()
+
+    assert (lease.event.body, lease.step("call")) == (b"a", "ticket")
+    assert stored.queue() == ["a", "c"]
+
+
+def test_a_finish_whose_answer_got_lost_takes_one_event_only(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "relayed:in", "", "", "")
+    first = inbox._run(*arguments)
+    again = inbox._run(*arguments)
+
+    assert first == again
+    assert stored.queue() == ["b"]
+    assert inbox.stats()["relayed:in"] == 1
+
+
+def test_the_last_finish_may_be_repeated_too(inbox: Inbox) -> None:
+    lease = begin(inbox, row("a"))
+    arguments = ("finish", THREAD, lease.token, lease.event.id, "relayed:in", "", "", "")
+
+    assert inbox._run(*arguments) == inbox._run(*arguments) == []
+    assert inbox.stats()["relayed:in"] == 1
+
+
+def test_a_foreseen_step_stands_in_the_record_of_the_next_event(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.foresee("call", "comment:42")
+    lease.finish()
+    assert lease.step("call") is None
+    stored.expire()
+
+    assert claimed(inbox).step("call") == "comment:42"
+
+
+def test_recording_a_foreseen_step_asks_the_store_nothing(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.foresee("call", "comment:42")
+    lease.finish()
+    stored.expire()
+    claimed(inbox)
+
+    assert lease.record("call", "comment:42") == "comment:42"
+    with pytest.raises(Stale):
+        lease.record("call", "comment:42")
+
+
+def test_a_step_that_was_not_foreseen_like_this_is_recorded(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.foresee("call", "comment:42")
+    lease.finish()
+    lease.record("call", "ticket")
+    stored.expire()
+
+    assert claimed(inbox).step("call") == "ticket"
+
+
+def test_a_step_is_foreseen_for_the_next_event_only(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a"), row("b"), row("c"))
+    lease.foresee("call", "comment:42")
+    lease.finish()
+    lease.finish()
+    stored.expire()
+
+    assert claimed(inbox).step("call") is None
+
+
+def test_a_foreseen_step_overwrites_none_that_was_taken(inbox: Inbox, stored: Stored) -> None:
+    letter = buried_with_a_step(inbox, "b", at=20)
+    lease = begin(inbox, row("a"), row("c", 30))
+    inbox.revive(letter)
+    lease.foresee("call", "comment:42")
+    lease.finish()
+
+    assert (lease.event.body, lease.step("call")) == (b"b", "ticket")
+    stored.expire()
+    assert claimed(inbox).step("call") == "ticket"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda lease: lease.record("call", "ticket"),
+        lambda lease: lease.later(60, "refused", counts=True),
+    ],
+    ids=["record", "later"],
+)
+def test_of_an_event_that_the_store_forgot_nothing_is_kept(
+    inbox: Inbox, stored: Stored, step: Callable[[Lease], object]
+) -> None:
+    lease = begin(inbox, row("a"), row("b"))
+    lease.finish()
+    inbox.store.delete(f"mc:jobs:{THREAD}")  # it lost its last writes, and gives the id 2 again
+    inbox.store.zadd(f"mc:jobs:{THREAD}", {f"{1:016} 5 10 a": -1})
+
+    with suppress(Stale):
+        step(lease)
+
+    assert "mc:event:2" not in stored.names()
+
+
+def test_a_lease_knows_what_is_cached_of_its_person(inbox: Inbox) -> None:
+    inbox.store.set("mc:link:1:2", "42")
+    inbox.accept([row("a")])
+    lease = inbox.claim(cached=("link", "profile"))
+
+    assert lease is not None
+    assert lease.cached("link") == b"42"
+    assert lease.cached("profile") is None
+
+
+def test_what_a_lease_caches_is_there_for_itself_and_for_the_next_one(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox)
+    lease.cache("link", b"42", 60)
+    assert lease.cached("link") == b"42"
+    stored.expire()
+
+    later = inbox.claim(cached=("link",))
+    assert later is not None
+    assert later.cached("link") == b"42"
+    assert 0 < inbox.store.ttl("mc:link:1:2") <= 60
+
+
+def test_what_a_lease_forgets_is_gone_for_all(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    lease.cache("link", b"42", 60)
+    lease.forget("link")
+
+    assert lease.cached("link") is None
+    assert inbox.store.get("mc:link:1:2") is None
+
+
+def test_after_the_last_event_a_thread_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
+    lease = begin(inbox, row("a"))
+    lease.record("call", "ticket")
+
+    assert lease.finish() is False
+    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}
+
+
+def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
+    inbox: Inbox, stored: Stored
+) -> None:
+    lease = begin(inbox, row("a"), row("b"), row("c"))
+    lease.record("call", "ticket")
+    lease.later(60, "refused", counts=True)
+    stored.end_backoff()
+    lease = claimed(inbox)
+    lease.finish()
+    lease.bury("refused")
+    inbox.revive(inbox.letters()[0])
+    lease.release()
+    while (again := inbox.claim(THREAD)) and again.finish():
+        again.release()
+
+    marks = {f"mc:seen:{name}" for name in "abc"}
+    assert stored.names() == marks | {"mc:ids", "mc:stats", "mc:last"}
+    assert all(0 < inbox.store.pttl(mark) <= SEEN_FOR for mark in marks)
+
+
+def test_the_backoff_of_one_event_does_not_hold_back_the_next(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox).later(60, "refused", counts=True)
+    stored.end_backoff()
+    lease = claimed(inbox)
+    lease.finish()
+
+    assert "not_before" not in stored.lease()
+
+
+def test_an_event_that_is_put_off_is_tried_again_later(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox).later(60, "refused", counts=True)
+
+    assert stored.queue() == ["a", "b"]
+    assert 55 < float(stored.due_in() or 0) <= 60
+    assert inbox.stats()["postponed"] == 1
+
+
+def test_attempts_and_reasons_are_kept(inbox: Inbox, stored: Stored) -> None:
+    for reason, counts in (("refused", True), ("down", False), ("refused again", True)):
+        inbox.accept([row("a")])
+        claimed(inbox).later(60, reason, counts=counts)
+        stored.end_backoff()
+
+    event = claimed(inbox).event
+    assert event.attempts == 2
+    assert [entry["reason"] for entry in event.history] == ["refused", "down", "refused again"]
+    assert all(set(entry) == {"at", "reason"} for entry in event.history)
+
+
+def test_the_first_and_the_last_failures_are_kept(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([row("a")])
+    for number in range(3 * HISTORY_LENGTH):
+        claimed(inbox).later(60, str(number), counts=True)
+        stored.end_backoff()
+
+    reasons = [entry["reason"] for entry in claimed(inbox).event.history]
+    assert reasons == [str(number) for number in (0, 1, 2, 3, 4, 25, 26, 27, 28, 29)]
+
+
+def test_a_put_off_whose_answer_got_lost_counts_once(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    for _ in range(2):
+        lease.later(60, "refused", counts=True)
+
+    assert inbox.stats()["postponed"] == 1
+
+
+def test_a_thread_that_was_put_off_is_not_the_workers_any_more(inbox: Inbox) -> None:
+    lease = begin(inbox)
+    lease.later(60, "refused", counts=True)
+
+    with pytest.raises(Stale):
+        lease.record("call", "ticket")

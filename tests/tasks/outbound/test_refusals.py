@@ -1,0 +1,260 @@
+"""Replies that are refused, as a whole or in part."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from clients.errors import Unauthorized
+from clients.helpdesk import Attachment, Delivery, HelpdeskEvent, Ticket
+from tasks import sides
+from tasks.accept import reply_row
+from tests.conftest import PAGE_A, SECRET_A, connection
+from tests.fakes.conversation import INVOICE, OURS, OUT, PAGE
+from tests.fakes.failures import away, fault
+from tests.fakes.meta import FILE_UNKNOWN, OUTSIDE_WINDOW, Refusal
+from tests.fakes.replies import TWO_PARTS, status_of
+from tests.fakes.world import World
+
+
+def test_a_reply_that_is_refused_is_a_dead_letter_and_the_agent_is_told(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(551))
+    world.work(OUT)
+
+    (reason,) = world.reasons()
+    assert "cannot be reached" in reason
+    assert world.desk.deliveries["981"] == Delivery("failed", [], reason)
+    (note,) = ticket.comments
+    assert note.internal
+    assert reason in note.body
+    assert "Some of it did arrive" not in note.body
+    assert "connector dead retry 1" in note.body
+
+
+def test_a_reply_that_is_refused_in_part_says_so(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply(TWO_PARTS)
+    world.meta.fail("send", None, Refusal(551))
+    world.work(OUT)
+
+    assert world.desk.deliveries["981"].message_ids == ["m_ours_0"]
+    assert "Some of it did arrive" in ticket.comments[0].body
+
+
+def test_a_reply_that_is_revived_sends_what_is_missing(world: World) -> None:
+    world.desk.open()
+    world.reply(TWO_PARTS)
+    world.meta.fail("send", None, Refusal(551))
+    world.work(OUT)
+    world.inbox.revive(world.inbox.letters()[0])
+    world.work(OUT)
+
+    assert [len(text) for text in world.meta.texts()] == [2000, 100]
+    assert world.meta.count("conversations") == 0
+    assert world.desk.deliveries["981"].status == "sent"
+
+
+def test_a_file_that_is_refused_does_not_hold_back_the_next(world: World) -> None:
+    world.desk.open()
+    world.reply("", INVOICE, dataclasses.replace(INVOICE, id="4", filename="b.pdf"))
+    world.meta.fail("send", Refusal(*FILE_UNKNOWN))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["file"]
+    (reason,) = world.reasons()
+    assert "invoice.pdf" in reason
+    assert "b.pdf" not in reason
+
+
+def test_a_file_that_meta_forgot_is_uploaded_again(world: World) -> None:
+    world.desk.open()
+    world.reply("", INVOICE)
+    world.meta.fail("send", Refusal(*FILE_UNKNOWN))
+    world.work(OUT)
+    world.inbox.revive(world.inbox.letters()[0])
+    world.work(OUT)
+
+    assert world.meta.uploads == ["a_0", "a_1"]
+    assert world.meta.texts() == ["file"]
+
+
+def test_outside_the_window_a_page_that_may_uses_the_tag_for_human_agents(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert [one["tag"] for one in world.meta.sent] == ["HUMAN_AGENT"]
+    assert world.reasons() == []
+
+
+def test_outside_the_window_a_page_that_may_not_uses_no_tag(world: World) -> None:
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert world.meta.sent == []
+    (reason,) = world.reasons()
+    assert "window" in reason
+
+
+def test_while_the_pages_token_is_refused_the_agent_is_told_once_that_the_reply_waits(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply()
+    for _ in range(3):
+        world.meta.fail("send", Refusal(190))
+        world.resume(OUT)
+        assert 25 < world.paused(PAGE) <= 30
+    assert [note.external_id for note in ticket.comments] == ["waiting:981"]
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+    assert world.reasons() == []
+
+
+def test_after_a_refused_token_several_replies_are_tried_so_that_their_agents_are_told(world: World) -> None:
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(190))
+    world.work(OUT)
+
+    assert world.store.hget(f"mc:pause:page:{PAGE_A}", "rate") == b"16"
+
+
+def test_a_reply_on_a_closed_ticket_waits_for_the_token_too(world: World) -> None:
+    world.desk.open().closed = True
+    world.reply()
+    world.meta.fail("send", Refusal(190))
+    world.work(OUT)
+    assert world.reasons() == []
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+
+
+def test_a_failure_is_shown_in_the_comment_even_if_its_ticket_is_closed(world: World) -> None:
+    world.desk.open().closed = True
+    world.reply()
+    world.meta.fail("send", Refusal(551))
+    world.work(OUT)
+
+    assert status_of(world) == "failed"
+    assert len(world.reasons()) == 1
+
+
+def test_a_helpdesk_that_refuses_our_token_makes_no_note_of_it(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("", INVOICE)
+    for call in ("open_attachment", "ping"):
+        world.desk.fail(call, Unauthorized("the token is refused"))
+    world.work(OUT)
+
+    assert ticket.comments == []
+    assert world.paused() > 25
+
+
+def test_the_agent_of_a_reply_is_told_once_however_often_telling_fails(world: World) -> None:
+    ticket = world.desk.open()
+    world.desk.knows_keys = False
+    world.reply()
+    world.meta.fail("send", Refusal(551))
+    world.desk.fail("show_delivery", away())
+    world.desk.fail("add_comment", fault(), after=True)
+    world.desk.fail("ping", fault())
+    for _ in range(4):
+        world.resume(OUT)
+
+    assert len(ticket.comments) == 1
+    assert len(world.reasons()) == 1
+    assert world.meta.count("send") == 1
+
+
+def test_a_webhook_without_its_comment_is_a_dead_letter(world: World) -> None:
+    at = datetime.now(UTC)
+    event = HelpdeskEvent("comment.created", "c:1", at, Ticket("42", False, OURS), None)
+    world.inbox.accept([reply_row(event)])
+    world.work(OUT)
+
+    assert world.reasons() == ["the webhook has no comment"]
+    assert world.desk.calls == []
+
+
+SETUP = Attachment("4", "https://acme.example.com/files/4", "setup.exe", "application/x-msdownload", 3)
+
+
+@pytest.mark.parametrize("refusal", [Refusal(546), Refusal(100), Refusal(4242)])
+def test_a_file_that_meta_does_not_take_costs_itself_only(world: World, refusal: Refusal) -> None:
+    world.desk.open()
+    world.meta.fail("upload", refusal)
+    world.reply("Hello", SETUP, INVOICE)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello", "file"]
+    assert "“setup.exe”" in world.reasons()[0]
+    assert "“setup.exe”" in world.desk.tickets["42"].comments[0].body
+
+
+@pytest.mark.parametrize("side", ["helpdesk", "page"])
+def test_a_file_that_cannot_be_moved_for_ever_costs_itself_only(world: World, side: str) -> None:
+    world.configure(worker={"attempts": 3})
+    for _ in range(3):
+        if side == "page":
+            world.meta.fail("upload", Refusal(2))
+        else:
+            world.desk.fail("open_attachment", fault())
+    world.reply("Hello", SETUP, INVOICE)
+    for _ in range(4):
+        world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello", "file"]
+    assert "“setup.exe”" in world.reasons()[0]
+
+
+def test_the_last_try_of_a_file_waits_while_its_side_is_down(world: World) -> None:
+    world.configure(worker={"attempts": 1})
+    world.desk.fail("open_attachment", fault())
+    world.desk.fail("ping", fault(), fault())
+    world.reply("Hello", INVOICE)
+    world.work(OUT)
+    assert world.paused()
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello", "file"]
+    assert world.reasons() == []
+
+
+def test_a_text_that_meta_does_not_let_through_fails_alone(world: World) -> None:
+    world.meta.fail("send", Refusal(368, 1346003))
+    world.reply("https://evil.example", id_="1")
+    world.reply("Hello", id_="2")
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+    assert "perhaps because of a link in it" in world.reasons()[0]
+    assert not world.paused(PAGE)
+
+
+def test_a_page_that_is_blocked_waits(world: World) -> None:
+    world.meta.fail("send", Refusal(368))
+    world.reply()
+    world.work(OUT)
+
+    assert world.paused(PAGE)
+    assert world.reasons() == []
+
+
+def test_a_wrong_app_secret_pauses_the_page_until_it_is_mended(world: World) -> None:
+    wrong = Refusal(100)
+    error = {"code": 100, "message": "Invalid appsecret_proof provided in the API argument"}
+    wrong.answer = httpx.Response(400, json={"error": error})
+    world.meta.fail("send", wrong)
+    world.reply()
+    world.work(OUT)
+    assert world.paused(PAGE) > sides.SHORTEST
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["Hello"]

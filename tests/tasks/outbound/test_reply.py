@@ -1,0 +1,178 @@
+"""Replies: their parts, files and texts."""
+
+import dataclasses
+import html
+import re
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from clients.helpdesk import Attachment, Comment, Delivery
+from tasks import outbound
+from tests.fakes.conversation import INVOICE, OUT, PAGE, SENT_AT
+from tests.fakes.meta import Refusal
+from tests.fakes.replies import TWO_PARTS, status_of
+from tests.fakes.world import World
+
+
+def test_a_reply_is_sent_and_shown_as_sent(world: World) -> None:
+    world.reply("Hello", INVOICE)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello", "file"]
+    assert [one["metadata"] for one in world.meta.sent] == ["connector:981:0", "connector:981:1"]
+    assert world.meta.sent[1]["attachment"]["payload"] == {"attachment_id": "a_0"}
+    assert world.desk.deliveries["981"] == Delivery("sent", ["m_ours_0", "m_ours_1"])
+    assert world.left() == set()
+
+
+def test_a_part_is_recorded_before_the_next_is_sent(world: World) -> None:
+    recorded = []
+    world.reply(TWO_PARTS)
+    world.meta.hooks["send"] = lambda: recorded.append((world.step("sent:0"), world.step("sending:1")))
+    world.work(OUT)
+
+    assert [sent for sent, _ in recorded] == [None, "m_ours_0"]
+    assert recorded[1][1]
+
+
+def test_a_reply_that_failed_halfway_is_resumed(world: World) -> None:
+    world.reply(TWO_PARTS, INVOICE)
+    world.meta.fail("send", None, httpx.ConnectError("down"))
+    world.meta.fail("ping", httpx.ConnectError("down"))
+    world.work(OUT)
+    assert world.paused(PAGE)
+    world.resume(OUT)
+
+    assert [len(text) for text in world.meta.texts()] == [2000, 100, 4]
+    assert world.meta.texts()[2] == "file"
+
+
+def test_a_file_that_was_uploaded_to_meta_is_not_uploaded_again(world: World) -> None:
+    world.reply("", INVOICE)
+    world.meta.fail("send", httpx.ConnectError("down"))
+    world.work(OUT)
+    world.resume(OUT)
+
+    assert world.meta.uploads == ["a_0"]
+    assert world.meta.texts() == ["file"]
+
+
+def test_a_part_that_got_on_makes_attempts_count_afresh(world: World) -> None:
+    world.reply(TWO_PARTS)
+    world.configure(worker={"echo_wait": 0})
+    world.meta.fail("send", Refusal(2, status=500), None, Refusal(2, status=500))
+    world.work(OUT)
+    assert world.head(OUT).attempts == 1
+    world.resume(OUT)
+
+    assert world.head(OUT).attempts == 1
+    assert world.step("sent:0")
+
+
+def test_a_picture_is_sent_as_one(world: World) -> None:
+    world.reply("", dataclasses.replace(INVOICE, filename="a.png", content_type="image/png"))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["image"]
+
+
+def test_a_file_may_be_sent_by_its_address(world: World) -> None:
+    world.configure(attachments={"delivery": "url"})
+    world.reply("", INVOICE)
+    world.work(OUT)
+
+    assert world.meta.sent[0]["attachment"]["payload"] == {"url": INVOICE.url}
+    assert world.meta.uploads == []
+
+
+def test_a_reply_of_nothing_is_a_dead_letter(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("")
+    world.work(OUT)
+
+    assert world.meta.sent == []
+    assert status_of(world) == "failed"
+    assert len(world.reasons()) == len(ticket.comments) == 1
+
+
+@pytest.mark.parametrize("body_format", ["html", "markdown", "text"])
+@pytest.mark.parametrize(
+    "body", ["<p>\u200b</p>", "&#65279;", "\u2060\u200d", "\u200b\n\n\u200b", "\u3164", "\u2800"]
+)
+def test_what_cannot_be_seen_is_no_part(world: World, body: str, body_format: str) -> None:
+    if body_format == "text":
+        body = re.sub("<.*?>", "", html.unescape(body))
+    elif body_format == "markdown":
+        body = re.sub("<.*?>", "", body)
+    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
+    comment = Comment("1", body, body_format, "agent", False, (INVOICE,), {}, at)
+    assert outbound.compose(comment, "https://desk.example.com/api") == [INVOICE]
+
+
+def test_a_joiner_inside_an_emoji_stays(world: World) -> None:
+    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
+    assert outbound.compose(Comment("1", "👩‍👩‍👧", "text", "agent", False, (), {}, at), "") == ["👩‍👩‍👧"]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("/api/v1/files/77", "http://127.0.0.1:9/api/v1/files/77"),
+        (
+            "https://acme.example.com/files/umowa nr 7.pdf",
+            "https://acme.example.com/files/umowa%20nr%207.pdf",
+        ),
+    ],
+)
+def test_the_address_of_a_file_is_whole_and_encoded(world: World, url: str, asked: str) -> None:
+    world.configure(attachments={"delivery": "url"})
+    world.reply("", dataclasses.replace(INVOICE, url=url))
+    world.work(OUT)
+
+    assert world.meta.sent[0]["attachment"]["payload"] == {"url": asked}
+
+
+@pytest.mark.parametrize("url", ["http://[", "https://"])
+def test_an_address_of_a_file_that_is_none_costs_that_file_only(world: World, url: str) -> None:
+    world.configure(attachments={"delivery": "url"})
+    world.reply("Hello", dataclasses.replace(INVOICE, url=url))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+    assert "“invoice.pdf”" in world.reasons()[0]
+
+
+SHOT = Attachment("77", "https://desk.example.com/files/77", "zrzut.png", "image/png", 70)
+
+
+@pytest.mark.parametrize(
+    ("body", "body_format", "text"),
+    [
+        (
+            "Prosze ![zrzut.png](https://desk.example.com/files/77) tutaj",
+            "markdown",
+            "Prosze zrzut.png tutaj",
+        ),
+        (
+            'Prosze <img alt="zrzut.png" src="https://desk.example.com/files/77"> tutaj',
+            "html",
+            "Prosze zrzut.png tutaj",
+        ),
+        ('Prosze <img alt="zrzut.png" src="/files/77"> tutaj', "html", "Prosze zrzut.png tutaj"),
+        ("Prosze [zrzut](https://desk.example.com/files/77) tutaj", "markdown", "Prosze zrzut tutaj"),
+        ("Prosze https://desk.example.com/files/77.", "text", "Prosze zrzut.png."),
+        ("Prosze <https://desk.example.com/files/77>", "markdown", "Prosze zrzut.png"),
+        ("![inny](https://desk.example.com/files/78)", "markdown", "inny"),
+        ("[pomoc](https://desk.example.com/pomoc)", "markdown", "pomoc (https://desk.example.com/pomoc)"),
+        ("https://desk.example.com/files/778", "text", "https://desk.example.com/files/778"),
+    ],
+)
+def test_where_the_helpdesk_keeps_its_files_is_not_for_the_customer(
+    body: str, body_format: str, text: str
+) -> None:
+    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
+    for shot in (SHOT, dataclasses.replace(SHOT, url="/files/77")):
+        comment = Comment("1", body, body_format, "agent", False, (shot,), {}, at)
+        assert outbound.compose(comment, "https://desk.example.com/api/v1") == [text, shot]

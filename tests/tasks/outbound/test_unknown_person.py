@@ -1,0 +1,95 @@
+"""Replies whose person is not known."""
+
+import pytest
+
+from clients.helpdesk import SOURCE
+from tasks import outbound
+from tests.fakes.conversation import OUT, TICKET
+from tests.fakes.failures import away
+from tests.fakes.world import World
+
+
+def test_a_reply_whose_person_is_not_known_is_queued_for_whom_the_ticket_names(world: World) -> None:
+    world.desk.open()
+    world.reply(config=None)
+    world.work(TICKET)
+    assert world.meta.sent == []
+    assert world.wake_ups() == 1
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+
+
+@pytest.mark.parametrize("config", [None, {}, {"source": "email"}, {"source": SOURCE}], ids=repr)
+def test_a_reply_on_a_ticket_that_is_not_ours_goes_nowhere(
+    world: World, config: dict[str, str] | None
+) -> None:
+    world.desk.open().config = config
+    world.reply(config=None)
+    world.work(TICKET)
+
+    assert world.left() == set()
+
+
+def test_a_reply_on_a_ticket_that_is_gone_is_a_dead_letter(world: World) -> None:
+    world.reply(config=None)
+    world.work(TICKET)
+
+    assert world.reasons() == ["there is no such ticket"]
+    assert world.waiting(TICKET) == 0
+
+
+def test_a_reply_whose_ticket_cannot_be_read_waits(world: World) -> None:
+    world.desk.open()
+    world.reply(config=None)
+    world.desk.fail("get_ticket", away())
+    world.work(TICKET)
+    assert world.paused()
+    world.resume(TICKET)
+
+    assert world.waiting(OUT) == 1
+
+
+def test_a_reply_that_was_queued_already_is_queued_once(world: World) -> None:
+    world.desk.open()
+    world.reply()
+    world.reply(config=None)
+    world.work(TICKET)
+    world.work(TICKET)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+
+
+def test_a_reply_that_the_helpdesk_does_not_show_yet_is_looked_for_again(world: World) -> None:
+    world.desk.open()
+    world.desk.untrue = 1
+    world.reply(config=None)
+    world.work(TICKET)
+    assert world.head(TICKET).attempts == 0
+    world.resume(TICKET)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+
+
+def test_a_reply_that_the_helpdesk_never_shows_goes_nowhere(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "SHOWN_WITHIN", 0)
+    world.desk.open()
+    world.desk.untrue = 1
+    world.reply(config=None)
+    world.work(TICKET)
+
+    assert (world.left(), world.reasons(), world.meta.sent) == (set(), [], [])
+
+
+def test_what_is_sent_is_what_the_helpdesk_shows(world: World) -> None:
+    world.desk.open()
+    world.desk.shown = "Hello Anna"
+    world.reply("Send me your password", config=None)
+    world.work(TICKET)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello Anna"]

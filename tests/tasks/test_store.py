@@ -1,0 +1,99 @@
+"""The store: what is done while it moves or is away."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from connector.line import Line
+from tasks.store import Outage, connect
+from tests.fakes.stores import Serve
+from tests.proxy import Proxy
+
+
+@pytest.fixture
+def moving(serve: Serve) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Give an address, and a function that makes the store there a replica, and leads to another."""
+    old, new = serve("--replica-serve-stale-data", "no"), serve()
+    with Proxy(old) as proxy, closing(connect(old)) as primary:
+
+        def move() -> None:
+            primary.replicaof("127.0.0.1", 1)
+            proxy.lead(new)
+
+        yield proxy.url, move
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda store: store.set("a", "b"), lambda store: store.exists("a") == 0],
+    ids=["READONLY", "MASTERDOWN"],
+)
+def test_a_patient_connection_goes_where_the_address_leads(
+    moving: tuple[str, Callable[[], None]], call: Callable[[redis.Redis], bool]
+) -> None:
+    url, move = moving
+    with closing(connect(url)) as store:
+        store.ping()
+        move()
+
+        assert call(store)
+
+
+def test_a_connection_without_patience_fails_once(moving: tuple[str, Callable[[], None]]) -> None:
+    url, move = moving
+    with closing(connect(url, patient=False)) as store:
+        store.ping()
+        move()
+        with pytest.raises(redis.ReadOnlyError):
+            store.set("a", "b")
+
+        assert store.set("a", "b")
+
+
+@pytest.mark.parametrize("command", [("SET", "a", "b"), ("EXISTS", "a")], ids=["READONLY", "MASTERDOWN"])
+def test_a_line_of_the_doors_fails_once(
+    moving: tuple[str, Callable[[], None]], command: tuple[str, ...]
+) -> None:
+    url, move = moving
+
+    async def talk() -> object:
+        line = Line(url)
+        await line.call("PING")
+        move()
+        with pytest.raises(redis.ResponseError):
+            await line.call(*command)
+        answer = await line.call(*command)
+        await line.close()
+        return answer
+
+    assert asyncio.run(talk()) in {b"OK", 0}
+
+
+def test_a_store_that_is_away_is_told_once_a_minute_and_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outage = Outage("redis_url")
+    with capture_logs() as logs:
+        for second in range(100):
+            monkeypatch.setattr(time, "monotonic", lambda second=second: 1e6 + second)
+            outage.note(redis.TimeoutError())
+        outage.note(None)
+        outage.note(None)
+
+    told = [(line["event"], line["setting"]) for line in logs]
+    assert told == [("store_away", "redis_url")] * 2 + [("store_back", "redis_url")]
+
+
+def test_a_store_that_comes_and_goes_is_not_told_each_time() -> None:
+    outage = Outage("redis_url")
+    with capture_logs() as logs:
+        for _ in range(10):
+            outage.note(redis.ReadOnlyError())
+            outage.note(None)
+
+    assert [line["event"] for line in logs] == ["store_away", "store_back"]
