@@ -25,7 +25,7 @@ from tasks.installation import MARKED_FOR, Installation
 from tasks.store import Outage, connect
 from tasks.store_check import StoreCheck, Unusable, try_broker
 from tests.conftest import MakeSettings
-from tests.proxy import Proxy
+from tests.fakes.proxy import Proxy
 
 Serve = Callable[..., str]
 
