@@ -17,6 +17,8 @@ from connector.settings import PATH_VARIABLE, PREFIX, Settings, get_settings, lo
 from sandbox.stack import free_port, until
 from tasks.store import connect
 
+# So that a failed assert of theirs says what it compared, as that of a test does.
+pytest.register_assert_rewrite("tests.fakes")
 # How long an example takes depends on who else uses the machine.
 hypothesis.settings.register_profile("connector", deadline=None)
 hypothesis.settings.load_profile("connector")

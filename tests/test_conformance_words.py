@@ -20,7 +20,7 @@ from connector.conformance.checks import CHECKS
 from connector.conformance.exchanges import MOST_SHOWN, recorded
 from connector.conformance.hands import Hands
 from connector.conformance.suite import Check, Result, judge
-from tests.openapi import document
+from tests.fakes.openapi import document
 from tests.test_sandbox_helpdesk import SECRET
 
 TOKEN = "a-secret-token"

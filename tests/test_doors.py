@@ -47,7 +47,7 @@ from tests.conftest import (
     payload,
     settings_in,
 )
-from tests.test_helpdesk_webhooks import headers, signature
+from tests.fakes.helpdesk_webhooks import headers, signature
 
 PSID = "7623554920995436"
 QUEUE = f"in:{PAGE_A}:{PSID}"

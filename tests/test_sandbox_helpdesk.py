@@ -18,7 +18,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.openapi import check_webhook
+from tests.fakes.openapi import check_webhook
 
 TOKEN = "a-token"
 SECRET = f"whsec_{base64.b64encode(b'a secret of 24 bytes ...').decode()}"

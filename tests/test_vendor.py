@@ -21,7 +21,7 @@ from connector.conformance.hands import Hands
 from connector.conformance.receiver import Delivered, Receiver
 from connector.conformance.testing import HelpdeskConformance
 from sandbox.stack import free_port, until
-from tests.openapi import check_response, check_webhook
+from tests.fakes.openapi import check_response, check_webhook
 from tests.test_sandbox_helpdesk import COMMENT, TICKET
 from tests.vendor import PAGE, SECRET, TOKEN, Example, ExampleHands, example
 

@@ -14,7 +14,7 @@ from clients.helpdesk import Attachment, InvalidWebhook, Naming, Requester, Webh
 from clients.http import HttpClient
 from sandbox.vendor.notes import Notes
 from sandbox.vendor.witness import Witness
-from tests.openapi import example
+from tests.fakes.openapi import example
 from tests.vendor import SECRET
 
 

@@ -11,7 +11,7 @@ from sandbox.stack import Stack, until
 from tasks.store import connect
 from tests.conftest import Valkey
 from tests.e2e.conftest import QUICK
-from tests.proxy import Proxy
+from tests.fakes.proxy import Proxy
 
 numbers = count()
 GOES_ON_WITHIN = 5.0

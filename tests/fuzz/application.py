@@ -13,7 +13,7 @@ from clients.signature import sign
 from connector.app import HELPDESK, MESSENGER, create_app
 from connector.settings import Settings
 from tests.conftest import SECRET_A, SECRET_B
-from tests.test_helpdesk_webhooks import headers
+from tests.fakes.helpdesk_webhooks import headers
 
 Headers = Mapping[str, str]
 RIGHT, ANOTHER_APP = "right", "by another app"

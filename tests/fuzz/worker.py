@@ -30,12 +30,12 @@ from tasks.relay import work_on
 from tasks.services import build, helpdesk_of
 from tasks.sides import Sides as OurSides
 from tests.conftest import PAGE_A
+from tests.fakes.helpdesk_webhooks import headers
 from tests.fuzz.door import bases
 from tests.fuzz.mutations import Mutator, write
 from tests.fuzz.records import CONFIDENTIAL, Records
 from tests.fuzz.runs import Fault, bounded
 from tests.fuzz.sides import Planned, Sides
-from tests.test_helpdesk_webhooks import headers
 
 PERSON = events.Thread(PAGE_A, "7623554920995436")
 OURS = {"source": "facebook_messenger", "page_id": PERSON.page_id, "sender_id": PERSON.psid}

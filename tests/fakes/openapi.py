@@ -9,7 +9,7 @@ from openapi_core import OpenAPI
 from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-FILE = Path(__file__).parent.parent / "docs" / "helpdesk-api.yaml"
+FILE = Path(__file__).parents[2] / "docs" / "helpdesk-api.yaml"
 
 
 def document() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core import NOT_SET
 from schemathesis.core.transport import Response
 
-from tests.openapi import document
+from tests.fakes.openapi import document
 from tests.test_sandbox_helpdesk import COMMENT, PNG, TICKET, TOKEN, Desk
 
 CONFIG = {

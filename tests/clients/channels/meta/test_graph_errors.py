@@ -1,9 +1,7 @@
-"""The Graph API as the connector uses it: each method by a recording, each error by its sort."""
+"""Failures of the Graph API, each by its sort."""
 
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -22,108 +20,10 @@ from clients.errors import (
     Unauthorized,
     Unavailable,
 )
-from clients.http import HttpClient
 from clients.media import File
-from clients.messenger import _ERRORS, Messenger, Profile, appsecret_proof, attachment_kind
-from tests.conftest import PAGE_A, SECRET_A
-from tests.recording import FOLDER, META, SITES, cassette
-
-TOKEN = "EAApage-token-that-nobody-may-see"
-PSID, NAMELESS, PROFILELESS = "7623554920995436", "7623554920995437", "7623554920995438"
-PDF = b"%PDF-1.4 invoice"
-
-
-def _messenger(http: HttpClient, site: str = META) -> Messenger:
-    return Messenger(http, f"{site}/v26.0", page_id=PAGE_A, token=TOKEN, app_secret=SECRET_A)
-
-
-@contextmanager
-def _recorded(name: str) -> Iterator[Messenger]:
-    """Give a Graph API that answers from a cassette."""
-    with cassette(f"messenger/{name}"), HttpClient() as http:
-        yield _messenger(http, SITES.meta)
-
-
-def _file() -> File:
-    return File("invoice.pdf", "application/pdf", len(PDF), BytesIO(PDF))
-
-
-# --- Each method, as recorded. --------------------------------------------------------------------------
-
-
-def test_a_ping_is_answered() -> None:
-    with _recorded("ping") as messenger:
-        messenger.ping()
-
-
-def test_a_text_is_sent() -> None:
-    with _recorded("send_text") as messenger:
-        assert messenger.send_text(PSID, "Dzień dobry 😀", mark="connector:981:0").startswith("m_")
-
-
-def test_a_text_is_sent_with_the_tag_of_human_agents() -> None:
-    with _recorded("send_text_tagged") as messenger:
-        assert messenger.send_text(PSID, "Sorry for the wait", mark="connector:982:0", tag="HUMAN_AGENT")
-
-
-def test_a_text_to_somebody_unknown_is_not_sent() -> None:
-    with _recorded("send_text_nobody") as messenger, pytest.raises(NotFound) as refusal:
-        messenger.send_text("404", "Hello", mark="connector:983:0")
-    assert refusal.value.side == f"page:{PAGE_A}"
-
-
-def test_a_file_is_uploaded_and_sent() -> None:
-    with _recorded("upload") as messenger:
-        uploaded = messenger.upload("file", _file())
-        payload = {"attachment_id": uploaded}
-        assert messenger.send_attachment(PSID, "file", payload, mark="connector:984:0").startswith("m_")
-
-
-def test_a_person_has_a_profile() -> None:
-    with _recorded("profile") as messenger:
-        profile = messenger.profile(PSID)
-    assert (profile.name, profile.first_name, profile.last_name) == ("Anna Nowak", "Anna", "Nowak")
-    assert profile.picture.startswith(f"{SITES.meta}/media/")
-
-
-def test_a_person_without_a_profile_has_the_name_of_their_conversation() -> None:
-    with _recorded("profile_empty") as messenger:
-        assert messenger.profile(NAMELESS) == Profile(name="Anna Nowak")
-
-
-def test_a_profile_that_is_not_there_is_not_found() -> None:
-    with _recorded("profile_none") as messenger, pytest.raises(NotFound):
-        messenger.profile(PROFILELESS)
-
-
-def test_no_cassette_holds_a_secret() -> None:
-    secrets = {TOKEN, SECRET_A, appsecret_proof(TOKEN, SECRET_A), "127.0.0.1"}
-    cassettes = [file.read_text() for file in FOLDER.glob("**/*.yaml")]
-    assert cassettes
-    assert not [secret for secret in secrets for text in cassettes if secret in text]
-
-
-# --- What goes out. -------------------------------------------------------------------------------------
-
-Answer = Callable[[httpx.Request], httpx.Response]
-
-
-class Site:
-    """A Graph API made of one function; it keeps the requests."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.requests: list[httpx.Request] = []
-
-        def keep(request: httpx.Request) -> httpx.Response:
-            self.requests.append(request)
-            return answer(request)
-
-        self.messenger = _messenger(HttpClient(httpx.MockTransport(keep)))
-
-
-def _answering(status: int, body: Any = None, **headers: str) -> Messenger:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Site(lambda _: httpx.Response(status, json=body, headers=named)).messenger
+from clients.messenger import _ERRORS, Messenger, Profile
+from tests.conftest import PAGE_A
+from tests.fakes.graph import PSID, TOKEN, Site, answering, send_hello
 
 
 def _saying(status: int, content: bytes) -> Messenger:
@@ -132,81 +32,14 @@ def _saying(status: int, content: bytes) -> Messenger:
 
 def _refusing(code: Any, subcode: Any = None, status: int = 400, **more: Any) -> Messenger:
     error = {"message": "translated", "type": "OAuthException", "code": code, "fbtrace_id": "A1"} | more
-    return _answering(status, {"error": error | ({"error_subcode": subcode} if subcode else {})})
-
-
-def _send(messenger: Messenger) -> str:
-    return messenger.send_text(PSID, "Hello", mark="connector:981:0")
+    return answering(status, {"error": error | ({"error_subcode": subcode} if subcode else {})})
 
 
 def _failure(messenger: Messenger) -> ClientError:
     with pytest.raises(ClientError) as failure:
-        _send(messenger)
+        send_hello(messenger)
     return failure.value
 
-
-def test_the_proof_is_the_one_of_the_guide() -> None:
-    proof = appsecret_proof("EAATESTTOKEN", "0123456789abcdef0123456789abcdef")
-    assert proof == "99cbac345910084e738e780a0d5a02f2421ea86e53d6f64eff41e367a76944c6"
-
-
-def test_a_text_is_written_as_the_send_api_wants_it() -> None:
-    site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    assert _send(site.messenger) == "m_1"
-    (request,) = site.requests
-    assert (request.method, request.url.path) == ("POST", f"/v26.0/{PAGE_A}/messages")
-    assert request.headers["authorization"] == f"Bearer {TOKEN}"
-    assert request.url.params["appsecret_proof"] == appsecret_proof(TOKEN, SECRET_A)
-    assert json.loads(request.content) == {
-        "recipient": {"id": PSID},
-        "messaging_type": "RESPONSE",
-        "message": {"text": "Hello", "metadata": "connector:981:0"},
-    }
-
-
-def test_a_tag_changes_the_type_of_the_message() -> None:
-    site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    site.messenger.send_text(PSID, "Hello", mark="connector:981:0", tag="HUMAN_AGENT")
-    sent = json.loads(site.requests[0].content)
-    assert (sent["messaging_type"], sent["tag"]) == ("MESSAGE_TAG", "HUMAN_AGENT")
-
-
-def test_an_attachment_is_written_as_the_send_api_wants_it() -> None:
-    site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    site.messenger.send_attachment(PSID, "image", {"url": "https://x/a.png"}, mark="connector:981:1")
-    assert json.loads(site.requests[0].content)["message"] == {
-        "attachment": {"type": "image", "payload": {"url": "https://x/a.png"}},
-        "metadata": "connector:981:1",
-    }
-
-
-def test_the_token_never_stands_in_an_address() -> None:
-    site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    _send(site.messenger)
-    site.messenger.ping()
-    assert not [request for request in site.requests if TOKEN in str(request.url)]
-
-
-@pytest.mark.parametrize(
-    ("content_type", "size", "kind"),
-    [
-        ("image/png", 100, "image"),
-        ("image/jpeg", 8 * 1024 * 1024, "image"),
-        ("image/jpeg", 8 * 1024 * 1024 + 1, "file"),
-        ("image/svg+xml", 100, "file"),
-        ("image/jpg", 100, "image"),
-        ("image/pjpeg", 100, "image"),
-        ("IMAGE/PNG", 100, "image"),
-        ("image/jpeg; charset=binary", 100, "image"),
-        ("application/pdf", 100, "file"),
-        ("audio/mp4", 100, "file"),
-    ],
-)
-def test_only_a_picture_within_metas_limits_is_sent_as_one(content_type: str, size: int, kind: str) -> None:
-    assert attachment_kind(content_type, size) == kind
-
-
-# --- Errors, sorted. ------------------------------------------------------------------------------------
 
 SORTS: dict[tuple[int, int | None], type[ClientError]] = {
     (-1, None): Unavailable,
@@ -337,7 +170,7 @@ def test_an_error_that_may_hide_a_success_says_so() -> None:
 )
 @pytest.mark.parametrize("body", [None, [], {}, {"error": "no"}, {"error": {}}, {"error": []}])
 def test_without_a_code_the_status_has_to_do(status: int, sort: type[ClientError], body: Any) -> None:
-    assert type(_failure(_answering(status, body))) is sort
+    assert type(_failure(answering(status, body))) is sort
 
 
 @pytest.mark.parametrize("code", [[], {}, "190", None, 1.5, True])
@@ -359,8 +192,8 @@ def test_a_profile_with_a_number_too_long_for_python_is_read() -> None:
 
 def test_a_name_is_written_as_its_person_does() -> None:
     profile = {"first_name": "小明", "last_name": "王", "name": "王小明"}
-    assert _answering(200, profile).profile(PSID).name == "王小明"
-    assert _answering(200, profile | {"name": " "}).profile(PSID).name == "小明 王"
+    assert answering(200, profile).profile(PSID).name == "王小明"
+    assert answering(200, profile | {"name": " "}).profile(PSID).name == "小明 王"
 
 
 def _usage(*minutes: Any) -> str:
@@ -389,7 +222,7 @@ def _usage(*minutes: Any) -> str:
     ],
 )
 def test_a_limit_says_how_long_meta_wants_to_be_left_alone(header: str, seconds: float | None) -> None:
-    messenger = _answering(400, {"error": {"code": 80006}}, X_Business_Use_Case_Usage=header)
+    messenger = answering(400, {"error": {"code": 80006}}, X_Business_Use_Case_Usage=header)
     failure = _failure(messenger)
     assert isinstance(failure, RateLimited)
     assert failure.retry_after == seconds
@@ -405,7 +238,7 @@ def test_a_limit_without_the_header_says_nothing_of_its_end() -> None:
     "body", [None, [], {}, {"message_id": ""}, {"message_id": 5}, {"recipient_id": PSID}]
 )
 def test_a_success_without_a_mid_has_an_unknown_outcome(body: Any) -> None:
-    failure = _failure(_answering(200, body))
+    failure = _failure(answering(200, body))
     assert isinstance(failure, Unavailable)
     assert failure.maybe_done
 
@@ -447,7 +280,7 @@ def test_without_an_answer_the_outcome_is_unknown_once_a_byte_went_out(
 )
 def test_an_odd_profile_is_a_client_error_or_an_empty_profile(body: Any) -> None:
     try:
-        assert _answering(200, body).profile(PSID) == Profile()
+        assert answering(200, body).profile(PSID) == Profile()
     except ClientError:
         return
 
@@ -466,7 +299,7 @@ def test_a_conversation_that_cannot_be_read_costs_the_name_only() -> None:
     ["javascript:alert(1)", "data:image/svg+xml,x", "//x/p", "http://[", 'https://x/"><b', "https:", ""],
 )
 def test_a_picture_is_of_the_web_or_there_is_none(picture: str) -> None:
-    assert _answering(200, {"name": "Ann", "profile_pic": picture}).profile(PSID) == Profile("Ann")
+    assert answering(200, {"name": "Ann", "profile_pic": picture}).profile(PSID) == Profile("Ann")
 
 
 def test_a_name_has_no_line_breaks_and_no_controls() -> None:
@@ -475,7 +308,7 @@ def test_a_name_has_no_line_breaks_and_no_controls() -> None:
         "last_name": "\u202eNowak",
         "profile_pic": "HTTPS://x/p.jpg?a=1&b",
     }
-    profile = _answering(200, answer).profile(PSID)
+    profile = answering(200, answer).profile(PSID)
 
     assert profile == Profile("Ann [2J Nowak", "Ann [2J", "Nowak", "HTTPS://x/p.jpg?a=1&b")
 
@@ -483,5 +316,5 @@ def test_a_name_has_no_line_breaks_and_no_controls() -> None:
 def test_no_failure_and_no_log_holds_the_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     failures = [_failure(_refusing(code, message=TOKEN)) for code in (1, 10, 100, 190, 613, 4242)]
-    failures += [_failure(_answering(status, {"echo": TOKEN})) for status in (200, 400, 401, 500)]
+    failures += [_failure(answering(status, {"echo": TOKEN})) for status in (200, 400, 401, 500)]
     assert TOKEN not in "".join(f"{one!r} {one.__cause__!r}" for one in failures) + caplog.text

@@ -21,7 +21,7 @@ from clients.helpdesk import (
 )
 from clients.http_helpdesk import digest, id_in_location
 from clients.jsons import decode
-from tests.test_helpdesk_client import Site
+from tests.fakes.rest_helpdesk import Site
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 DATE = {"Date": "Sat, 28 Nov 2026 12:00:00 GMT"}

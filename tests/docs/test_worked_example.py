@@ -20,7 +20,7 @@ from connector.conformance.suite import Cannot
 from connector.conformance.testing import HelpdeskConformance
 from sandbox.stack import Process, free_port, until
 
-PAGE = Path(__file__).parent.parent / "docs" / "adapters.md"
+PAGE = Path(__file__).parents[2] / "docs" / "adapters.md"
 NAME = "acme_messenger.adapter:AcmeHelpdesk"
 TOKEN, SECRET = "a-token", "a-secret"
 
@@ -103,7 +103,7 @@ class TestAcme(HelpdeskConformance):
         url = f"http://127.0.0.1:{port}"
         options = ["--port", str(port), "--token", TOKEN, "--secret", SECRET, "--webhook-url", receiver.url]
         log = tmp_path_factory.mktemp("acme") / "log"
-        process = Process([sys.executable, "-m", "tests.acme", *options], log, {})
+        process = Process([sys.executable, "-m", "tests.fakes.acme", *options], log, {})
         until("Acme Desk answers", lambda: httpx.get(f"{url}/api/me", trust_env=False))
         yield url
         process.stop()

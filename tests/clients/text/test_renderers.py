@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from clients.django_texts import for_its_markdown
 from clients.text import image, link, to_markdown
 
-FOLDER = Path(__file__).parent / "renderers"
+FOLDER = Path(__file__).parents[2] / "renderers"
 Rendered = Mapping[str, str]
 Render = Callable[[str], Rendered]
 

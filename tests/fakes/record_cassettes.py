@@ -1,4 +1,4 @@
-"""Records the cassettes again, from servers of the sandbox: `.venv/bin/python -m tests.record_cassettes`."""
+"""Records the cassettes again, from servers of the sandbox: `-m tests.fakes.record_cassettes`."""
 
 import sys
 import tempfile
@@ -13,12 +13,12 @@ from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
 
 from sandbox.stack import Process, free_port, until
 from tests.conftest import PAGE_A, SECRET_A, WEBHOOK_SECRET
-from tests.recording import FOLDER, SITES
-from tests.test_helpdesk_client import TOKEN as HELPDESK_TOKEN
-from tests.test_messenger_client import NAMELESS, PROFILELESS, PSID
-from tests.test_messenger_client import TOKEN as PAGE_TOKEN
+from tests.fakes.graph import NAMELESS, PROFILELESS, PSID
+from tests.fakes.graph import TOKEN as PAGE_TOKEN
+from tests.fakes.recording import FOLDER, SITES
+from tests.fakes.rest_helpdesk import TOKEN as HELPDESK_TOKEN
 
-TESTS = ["tests/test_helpdesk_client.py", "tests/test_messenger_client.py"]
+TESTS = ["tests/clients/helpdesks/rest/test_calls.py", "tests/clients/channels/meta/test_graph.py"]
 APP = "3379478975539191"
 
 

@@ -1,8 +1,8 @@
-"""Acme Desk: the helpdesk of the worked example in docs/adapters.md, as small as one can be. `-m tests.acme`.
+"""Acme Desk: the helpdesk of the worked example in docs/adapters.md, as small as one can be.
 
 It has one search, lists in pages and signed webhooks, but neither idempotency keys nor webhooks that are
 repeated; a new comment's id is in a header; it shows plain text. `/agent/…` is what agents do in its pages. A
-ticket is open, closed, or hidden from the API.
+ticket is open, closed, or hidden from the API. To run it: `-m tests.fakes.acme`.
 """
 
 import argparse

@@ -11,7 +11,7 @@ import vcr  # type: ignore[import-untyped]
 from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
 from vcr.request import Request  # type: ignore[import-untyped]
 
-FOLDER = Path(__file__).parent / "cassettes"
+FOLDER = Path(__file__).parents[1] / "cassettes"
 HELPDESK, META = "http://helpdesk.test", "http://meta.test"
 FILTERED = "filtered"
 KEPT_HEADERS = {"authorization", "content-type", "idempotency-key", "location"}

@@ -23,8 +23,8 @@ from clients.http import HttpClient
 from clients.media import File
 from clients.rest_helpdesk import RestHelpdesk
 from tests.conftest import WEBHOOK_SECRET, payload
-from tests.openapi import check_request, check_response, check_webhook, example
-from tests.test_helpdesk_webhooks import headers
+from tests.fakes.helpdesk_webhooks import headers
+from tests.fakes.openapi import check_request, check_response, check_webhook, example
 
 SITE = "https://acme.example.com"
 AT = datetime(2026, 11, 22, 20, 15, 3, 123000, tzinfo=UTC)

@@ -1,8 +1,6 @@
-"""The helpdesk's webhooks: signed by Standard Webhooks, read as events, and which of them go out."""
+"""The helpdesk's webhooks: signed by Standard Webhooks, and read as events."""
 
 import base64
-import hashlib
-import hmac
 import json
 import time
 from datetime import UTC, datetime
@@ -13,56 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.events import Thread
-from clients.helpdesk import (
-    Attachment,
-    Comment,
-    HelpdeskEvent,
-    InvalidWebhook,
-    Ticket,
-    WebhookNotUnderstood,
-)
-from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
+from clients.helpdesk import Attachment, Comment, HelpdeskEvent, InvalidWebhook, Ticket, WebhookNotUnderstood
 from tasks.accept import goes_out, person_of, reply_row
-from tests.conftest import PAYLOADS, WEBHOOK_SECRET, payload
+from tests.conftest import payload
+from tests.fakes.helpdesk_webhooks import AT, CONFIG, HELPDESK, PERSON, headers, receive, received, signature
 
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another key of the helpdesk").decode()
-HELPDESK = RestHelpdesk(
-    HttpClient(), base_url="http://127.0.0.1:9", api_token="token", webhook_secret=WEBHOOK_SECRET
-)
-PERSON = Thread("107381679302250", "7623554920995436")
-CONFIG = {"source": "facebook_messenger", "page_id": PERSON.page_id, "sender_id": PERSON.psid}
 TICKET = Ticket("42", closed=False, config=CONFIG)
-AT = datetime(2026, 11, 22, 20, 15, 3, tzinfo=UTC)
-
-
-def signature(body: bytes, id_: str = "msg_1", at: float | None = None, secret: str = WEBHOOK_SECRET) -> str:
-    """Sign a body as https://www.standardwebhooks.com says."""
-    timestamp = int(time.time() if at is None else at)
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    digest = hmac.new(key, f"{id_}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
-
-
-def headers(body: bytes, at: float | None = None, **changes: str) -> dict[str, str]:
-    """Return the headers of a webhook, with some of them changed."""
-    at = time.time() if at is None else at
-    good = {"id": "msg_1", "timestamp": str(int(at)), "signature": signature(body, at=at)}
-    return {f"webhook-{name}": value for name, value in (good | changes).items()}
-
-
-def receive(name: str) -> HelpdeskEvent | None:
-    """Receive a payload file, properly signed."""
-    body = payload(f"helpdesk/{name}")
-    return HELPDESK.receive(body, headers(body), "")
-
-
-def received(name: str) -> HelpdeskEvent:
-    """Receive a payload file that is an event of ours."""
-    event = receive(name)
-    assert event
-    return event
 
 
 def _refused(body: bytes, headers: dict[str, str]) -> None:
@@ -71,9 +26,6 @@ def _refused(body: bytes, headers: dict[str, str]) -> None:
 
 
 BODY = payload("helpdesk/comment_of_agent")
-
-
-# --- The signature. -------------------------------------------------------------------------------------
 
 
 def test_a_signed_webhook_is_received() -> None:
@@ -145,9 +97,6 @@ def test_a_timestamp_that_is_none_is_refused(timestamp: str) -> None:
 
 def test_a_body_that_is_no_text_is_refused() -> None:
     _refused(b"\xff\xfe", headers(b"\xff\xfe"))
-
-
-# --- What the events say. -------------------------------------------------------------------------------
 
 
 def test_a_comment_is_read() -> None:
@@ -326,51 +275,3 @@ def test_any_signed_json_is_an_event_or_not_understood(value: Any) -> None:
 @given(st.binary(), st.dictionaries(st.sampled_from(["id", "timestamp", "signature"]), st.text()))
 def test_any_bytes_that_are_not_signed_are_refused(body: bytes, changes: dict[str, str]) -> None:
     _refused(body, headers(body, None, **({"signature": "v1,AAAA"} | changes)))
-
-
-# --- What goes out. -------------------------------------------------------------------------------------
-
-GOES_OUT = {
-    "comment_of_agent": True,
-    "comment_with_file": True,
-    "comment_number_ids": True,
-    "comment_without_created_at": True,
-    "comment_on_ticket_without_config": True,
-    "comment_internal": False,
-    "comment_without_internal": False,
-    "comment_internal_as_text": False,
-    "comment_internal_as_number": False,
-    "comment_of_customer": False,
-    "comment_of_system": False,
-    "comment_without_author": False,
-    "comment_from_page_inbox": False,
-    "comment_on_foreign_ticket": False,
-    "comment_on_ticket_without_person": False,
-    "ticket_closed": False,
-    "ticket_reopened": False,
-}
-NO_EVENTS = {"unknown_type", "comment_without_ticket", "comment_without_comment"}
-
-
-def test_every_payload_file_is_read_here() -> None:
-    files = {file.stem for file in (PAYLOADS / "helpdesk").iterdir()}
-    assert files == GOES_OUT.keys() | NO_EVENTS
-
-
-@pytest.mark.parametrize(("name", "expected"), GOES_OUT.items())
-def test_only_an_agents_public_comment_on_a_ticket_of_ours_goes_out(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
-    assert goes_out(received(name)) is expected
-
-
-def test_a_reply_waits_in_its_persons_queue() -> None:
-    row = reply_row(received("comment_of_agent"))
-    assert (row.thread, row.time) == (f"out:{PERSON.page_id}:{PERSON.psid}", int(AT.timestamp() * 1000))
-
-
-def test_a_reply_to_somebody_unknown_waits_in_its_tickets_queue() -> None:
-    assert reply_row(received("comment_on_ticket_without_config")).thread == "ticket:42"
-
-
-def test_a_reply_has_another_key_in_its_tickets_queue() -> None:
-    one, other = received("comment_of_agent"), received("comment_on_ticket_without_config")
-    assert reply_row(one).key != reply_row(other).key

@@ -1,0 +1,208 @@
+"""Whatever may come: nothing is raised but NotUnderstood, and both ways to read an item agree."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.events import external_id, mark, parse
+from clients.jsons import NotUnderstood
+from tests.fakes.events import THREAD, split
+
+WORDS = st.sampled_from(
+    [
+        *("object", "page", "entry", "messaging", "standby", "changes", "id", "time", "timestamp", "sender"),
+        *("recipient", "message", "mid", "is_echo", "text", "metadata", "attachments", "type", "image"),
+        *("location", "sticker", "fallback", "payload", "url", "sticker_id", "coordinates", "lat", "long"),
+        *("title", "delivery", "read", "watermark", "reaction", "postback", "referral", "optin", "product"),
+        *("elements", "connector:981:0", THREAD.page_id, THREAD.psid, "\0", "\ud83d"),
+        *("http://[", "https://l.facebook.com/l.php?u=http%3A%2F%2F%5B", "https://example.com:x/"),
+    ]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | WORDS
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | WORDS, inner, max_size=6),
+    max_leaves=30,
+)
+ITEMS = st.dictionaries(WORDS, JSON, max_size=8)
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "mid": JSON,
+        "text": JSON,
+        "is_echo": st.booleans() | JSON,
+        "metadata": JSON,
+        "app_id": JSON,
+        "attachments": st.lists(
+            st.fixed_dictionaries({}, optional={"type": WORDS, "payload": ITEMS | JSON, "url": JSON}),
+            max_size=3,
+        ),
+    },
+)
+LIKELY_ITEMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "sender": st.fixed_dictionaries({"id": SCALARS}) | JSON,
+        "recipient": st.fixed_dictionaries({"id": SCALARS}) | JSON,
+        "timestamp": SCALARS,
+        "message": MESSAGES | JSON,
+        "read": ITEMS | JSON,
+        "delivery": ITEMS | JSON,
+        "postback": ITEMS | JSON,
+    },
+)
+ENVELOPES = st.fixed_dictionaries(
+    {
+        "object": st.just("page"),
+        "entry": st.lists(
+            st.fixed_dictionaries(
+                {}, optional={"id": SCALARS, "time": SCALARS, "messaging": st.lists(LIKELY_ITEMS | JSON)}
+            ),
+            max_size=3,
+        ),
+    }
+)
+
+
+def _read(body: bytes) -> None:
+    for entry in split(body):
+        for item in entry.items():
+            parse(item.body)
+
+
+@given(JSON | ENVELOPES)
+def test_any_json_is_read_or_not_understood(value: Any) -> None:
+    try:
+        _read(json.dumps(value).encode())
+    except NotUnderstood:
+        assert not isinstance(value, dict)
+
+
+@given(LIKELY_ITEMS | ITEMS | JSON)
+def test_any_item_is_read(value: Any) -> None:
+    parse(json.dumps(value).encode())
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_not_understood(body: bytes) -> None:
+    for reader in (split, parse):
+        try:
+            reader(body)
+        except NotUnderstood:
+            continue
+
+
+def _items(envelope: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Read an envelope: of each item what the door takes from it, and what its body says."""
+    items = [item for entry in split(json.dumps(envelope).encode(), 1795382000000) for item in entry.items()]
+    return [
+        (
+            item.thread,
+            item.kind,
+            item.key,
+            item.time,
+            item.mid,
+            item.mark,
+            parse(item.body),
+            external_id(item.body),
+        )
+        for item in items
+    ]
+
+
+PLAIN: dict[str, Any] = {
+    "sender": {"id": THREAD.psid},
+    "recipient": {"id": THREAD.page_id},
+    "timestamp": 1795382000000,
+    "message": {"mid": "m_1", "text": "Hello"},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"sender": {"id": THREAD.page_id}, "recipient": {"id": THREAD.psid}},
+        {"sender": {"id": ""}},
+        {"sender": {"id": 7}},
+        {"sender": {}},
+        {"timestamp": 1795382000},
+        {"timestamp": "1795382000000"},
+        {"timestamp": 10**15},
+        {"timestamp": None},
+        {"message": {"mid": "m_\0", "text": "\0"}},
+        {"message": {"mid": "m_é", "text": "é"}},
+        {"message": {"mid": "m_\ud83d", "text": "\ud83d"}},
+        {"message": {"mid": "", "text": "Hello"}},
+        {"message": {"mid": 1}},
+        {"message": {"mid": "m_1", "is_echo": True, "metadata": mark("9", 0)}},
+        {"message": {"mid": "m_1", "is_echo": "yes"}},
+        {"message": []},
+        {"postback": {"mid": "m_2"}},
+    ],
+    ids=json.dumps,
+)
+@pytest.mark.parametrize("time", [1795382000001, 1795382000, None], ids=["ms", "s", "none"])
+def test_the_short_way_to_read_a_message_reads_the_same_as_the_long_one(
+    change: dict[str, Any], time: int | None
+) -> None:
+    entry = {"id": THREAD.page_id, "time": time, "messaging": [PLAIN | change, PLAIN]}
+    envelope = {"object": "page", "entry": [entry]}
+
+    assert _items(envelope) == _items(envelope | {"a key": "that Meta does not send"})
+
+
+@given(st.lists(LIKELY_ITEMS, max_size=3), st.integers(0, 10**15))
+def test_the_short_way_to_read_items_reads_the_same_as_the_long_one(
+    items: list[dict[str, Any]], time: int
+) -> None:
+    envelope = {"object": "page", "entry": [{"id": THREAD.page_id, "time": time, "messaging": items}]}
+
+    assert _items(envelope) == _items(envelope | {"a key": "that Meta does not send"})
+
+
+def test_a_message_that_is_no_utf_8_is_not_understood() -> None:
+    entry = {"id": THREAD.page_id, "time": 1795382000001, "messaging": [PLAIN]}
+    body = json.dumps({"object": "page", "entry": [entry]}).encode()
+
+    with pytest.raises(NotUnderstood):
+        split(body.replace(b"Hello", b"\xff"))
+
+
+def test_a_plain_message_is_kept_as_meta_wrote_it() -> None:
+    said = rb'{"sender":{"id":"7"},"recipient":{"id":"1"},"timestamp":1795382000000,'
+    said += rb'"message":{"text":"\u00e9 \ud83d\ude00","mid":"m_1"}}'
+    (item,) = split(b'{"object":"page","entry":[{"id":"1","time":1,"messaging":[%s]}]}' % said)[0].items()
+
+    assert item.body == said
+
+
+@given(LIKELY_ITEMS)
+def test_what_split_gives_can_be_stored(value: dict[str, Any]) -> None:
+    entry = {"id": THREAD.page_id, "messaging": [value]}
+    (item,) = split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()
+    texts = [item.kind, item.key, item.mid or "", item.mark or "", item.thread.psid if item.thread else ""]
+    assert all("\0" not in text and text.encode() is not None for text in texts)
+    assert item.time >= 0
+
+
+@given(LIKELY_ITEMS, st.integers(0, 10**13), st.integers(0, 10**13))
+def test_the_key_does_not_depend_on_when_it_was_delivered(value: dict[str, Any], one: int, two: int) -> None:
+    def key(time: int) -> str:
+        entry = {"id": THREAD.page_id, "time": time, "messaging": [value]}
+        return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()).key
+
+    assert key(one) == key(two)
+
+
+@given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
+def test_different_reactions_have_different_keys(one: str, two: str) -> None:
+    def key(emoji: str) -> str:
+        value = {"sender": {"id": THREAD.psid}, "reaction": {"emoji": emoji}}
+        entry = {"id": THREAD.page_id, "messaging": [value]}
+        return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()).key
+
+    assert (key(one) == key(two)) is (one == two)

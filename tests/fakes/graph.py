@@ -1,0 +1,43 @@
+"""A Graph API made of one function, and the people in the recordings of the sandbox's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from clients.http import HttpClient
+from clients.messenger import Messenger
+from tests.conftest import PAGE_A, SECRET_A
+from tests.fakes.recording import META
+
+TOKEN = "EAApage-token-that-nobody-may-see"
+PSID, NAMELESS, PROFILELESS = "7623554920995436", "7623554920995437", "7623554920995438"
+
+
+def messenger_at(http: HttpClient, site: str = META) -> Messenger:
+    return Messenger(http, f"{site}/v26.0", page_id=PAGE_A, token=TOKEN, app_secret=SECRET_A)
+
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+class Site:
+    """A Graph API made of one function; it keeps the requests."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.requests: list[httpx.Request] = []
+
+        def keep(request: httpx.Request) -> httpx.Response:
+            self.requests.append(request)
+            return answer(request)
+
+        self.messenger = messenger_at(HttpClient(httpx.MockTransport(keep)))
+
+
+def answering(status: int, body: Any = None, **headers: str) -> Messenger:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Site(lambda _: httpx.Response(status, json=body, headers=named)).messenger
+
+
+def send_hello(messenger: Messenger) -> str:
+    return messenger.send_text(PSID, "Hello", mark="connector:981:0")

@@ -1,0 +1,52 @@
+"""Which of the helpdesk's events go out, and the queue in which they wait."""
+
+import pytest
+
+from tasks.accept import goes_out, reply_row
+from tests.conftest import PAYLOADS
+from tests.fakes.helpdesk_webhooks import AT, PERSON, received
+
+GOES_OUT = {
+    "comment_of_agent": True,
+    "comment_with_file": True,
+    "comment_number_ids": True,
+    "comment_without_created_at": True,
+    "comment_on_ticket_without_config": True,
+    "comment_internal": False,
+    "comment_without_internal": False,
+    "comment_internal_as_text": False,
+    "comment_internal_as_number": False,
+    "comment_of_customer": False,
+    "comment_of_system": False,
+    "comment_without_author": False,
+    "comment_from_page_inbox": False,
+    "comment_on_foreign_ticket": False,
+    "comment_on_ticket_without_person": False,
+    "ticket_closed": False,
+    "ticket_reopened": False,
+}
+NO_EVENTS = {"unknown_type", "comment_without_ticket", "comment_without_comment"}
+
+
+def test_every_payload_file_is_read_here() -> None:
+    files = {file.stem for file in (PAYLOADS / "helpdesk").iterdir()}
+    assert files == GOES_OUT.keys() | NO_EVENTS
+
+
+@pytest.mark.parametrize(("name", "expected"), GOES_OUT.items())
+def test_only_an_agents_public_comment_on_a_ticket_of_ours_goes_out(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert goes_out(received(name)) is expected
+
+
+def test_a_reply_waits_in_its_persons_queue() -> None:
+    row = reply_row(received("comment_of_agent"))
+    assert (row.thread, row.time) == (f"out:{PERSON.page_id}:{PERSON.psid}", int(AT.timestamp() * 1000))
+
+
+def test_a_reply_to_somebody_unknown_waits_in_its_tickets_queue() -> None:
+    assert reply_row(received("comment_on_ticket_without_config")).thread == "ticket:42"
+
+
+def test_a_reply_has_another_key_in_its_tickets_queue() -> None:
+    one, other = received("comment_of_agent"), received("comment_on_ticket_without_config")
+    assert reply_row(one).key != reply_row(other).key
