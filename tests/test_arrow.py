@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "tasks": {"tasks", "clients", "connector.settings", "connector.logs"},
     "clients": {"clients"},
     "sandbox": {"sandbox"},
-    # No side of ours, but the connector's own adapter with a journal, and who looks on through it.
+    # No remote of ours, but the connector's own adapter with a journal, and who looks on through it.
     "sandbox/vendor": {"sandbox", "clients", "tasks.services", "connector.app", "connector.settings"},
 }
 FOREIGN_KEYS = frozenset(

@@ -173,10 +173,10 @@ def table(parts: Sequence[Part]) -> Iterator[str]:
             counts = Counter(one.kind for one in part.wrong if one.direction == what)
             other = sum(count for kind, count in counts.items() if kind not in KINDS)
             stays = sorted(part.ledger.stays[what]) or [0.0]
-            shares = statistics.quantiles([*stays, stays[-1]], n=100)
+            transfer_limits = statistics.quantiles([*stays, stays[-1]], n=100)
             figures = [part.ledger.accepted[what], part.ledger.arrived[what]]
             figures += [*(counts[kind] for kind in KINDS), other]
-            times = [f"{seconds:.1f}" for seconds in (shares[49], shares[98], stays[-1])]
+            times = [f"{seconds:.1f}" for seconds in (transfer_limits[49], transfer_limits[98], stays[-1])]
             cells = [part.name, what, *map(str, figures), *times]
             yield " | ".join(cell.rjust(len(name)) for cell, name in zip(cells, columns, strict=True))
 

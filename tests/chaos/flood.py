@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 import psutil
 
-from clients.signature import sign
+from clients.channels.meta.signature import sign
 from connector.app import MESSENGER
-from connector.bodies import MAX_BODY
-from connector.guard import MAX_CONNECTIONS, raise_file_limit
+from connector.web.body import MAX_BODY
+from connector.web.guard import MAX_CONNECTIONS, raise_file_limit
 from tests.chaos.loops import Loop
 from tests.chaos.system import System
 

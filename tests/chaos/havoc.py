@@ -1,4 +1,4 @@
-"""What goes wrong: processes are killed, stopped and ended; both sides have bad days; floods. Seeded."""
+"""What goes wrong: processes are killed, stopped and ended; both remotes have bad days; floods. Seeded."""
 
 import contextlib
 import random

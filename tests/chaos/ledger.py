@@ -1,4 +1,4 @@
-"""The ledger: what was accepted against what stands on the other side."""
+"""The ledger: what was accepted against what stands on the other remote."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -48,10 +48,12 @@ class Ledger:
 
     def _dead(self) -> Iterator[Wrong]:
         for letter in self.records.letters:
-            lane, _, psid = letter["thread"].split(":")
+            direction, _, psid = letter["thread"].split(":")
             if psid in self.people.written:
                 what = f"dead letter of {letter['thread']}: {letter['reason']}"
-                yield Wrong(IN if lane == "in" else OUT, "dead", psid, what, (psid,), letter["time"] / 1000)
+                yield Wrong(
+                    IN if direction == "in" else OUT, "dead", psid, what, (psid,), letter["time"] / 1000
+                )
 
     def _missing(self, wrong: Wrong, text: str, tried: Tried | None) -> Iterator[Wrong]:
         """Tell what became of something that is not there, or not whole; dead letters are told elsewhere."""

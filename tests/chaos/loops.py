@@ -46,7 +46,7 @@ class Loop(threading.Thread):
 
 @contextmanager
 def running(loops: Sequence[Loop]) -> Iterator[None]:
-    """Run loops side by side. If something goes wrong, nobody waits for them."""
+    """Run loops remote by remote. If something goes wrong, nobody waits for them."""
     for loop in loops:
         loop.start()
     try:

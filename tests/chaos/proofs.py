@@ -34,7 +34,7 @@ IN_FLIGHT = (
     "mc:running",
     "mc:held",
 )
-MARKS = ("mc:seen:", "mc:echo:", "mc:awaiting:", "mc:link:", "mc:profile:")
+MARKS = ("mc:seen:", "mc:echo:", "mc:awaiting:", "mc:open_ticket:", "mc:profile:")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tests.chaos.records import read_journal, seconds
 from tests.chaos.system import System
 
 LOG_LINE = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+Z) (.*)")
-TROUBLE = re.compile(r"\[(critical|error) |side_paused|store_(away|back)")
+TROUBLE = re.compile(r"\[(critical|error) |remote_paused|store_(away|back)")
 """What a log says that may hold back any message."""
 LONGEST = 200
 """How many steps are told; a thread that many things went wrong around has thousands."""
@@ -92,7 +92,7 @@ def _havoc(folder: Path) -> Iterator[Step]:
 
 
 def _store(system: System, psid: str) -> Iterator[str]:
-    for lane in ("in", "out"):
-        thread = f"{lane}:{system.pages[0].page_id}:{psid}"
+    for direction in ("in", "out"):
+        thread = f"{direction}:{system.pages[0].page_id}:{psid}"
         queue = [str(event)[:160] for event in system.redis.zrange(f"mc:jobs:{thread}", 0, -1)]
         yield f"the store has of {thread}: {queue}, lease {system.redis.hgetall(f'mc:lease:{thread}')}"

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import redis
 
-from connector.embedded import binary
+from connector.run.valkey import binary
 from sandbox.journal import Journal
 from sandbox.stack import Process, Stack, free_port, until
 from tests.chaos.loops import Loop

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from clients.django_helpdesk import DjangoHelpdesk
+from clients.channels.meta.graph import Messenger
 from clients.errors import RejectedError, Unavailable
 from clients.helpdesk import (
     Author,
@@ -25,10 +25,10 @@ from clients.helpdesk import (
     Requester,
     Ticket,
 )
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient, segment
 from clients.media import File, MediaFetcher
-from clients.messenger import Messenger
-from clients.rest_helpdesk import RestHelpdesk
 from clients.transport import is_public
 from tests.conftest import WEBHOOK_SECRET
 
@@ -100,8 +100,8 @@ OF_A_HELPDESK: dict[str, Call] = {
     "confirm": lambda desk, id_: desk.confirm(_event(id_)),
 }
 OF_MESSENGER: dict[str, Call] = {
-    "send_text": lambda page, id_: page.send_text(id_, "Hi", mark=id_),
-    "send_attachment": lambda page, id_: page.send_attachment(id_, "file", {"url": id_}, mark=id_),
+    "send_text": lambda page, id_: page.send_text(id_, "Hi", echo_metadata=id_),
+    "send_attachment": lambda page, id_: page.send_attachment(id_, "file", {"url": id_}, echo_metadata=id_),
     "upload": lambda page, _: page.upload("file", _file()),
     "ping": lambda page, _: page.ping(),
     "profile": lambda page, id_: page.profile(id_),
@@ -119,7 +119,7 @@ WORDS = {
 
 
 def _sent(client: str, call: str, id_: str) -> list[httpx.Request]:
-    """Make a call with an id, and have the other side repeat that id; return the requests."""
+    """Make a call with an id, and have the other remote repeat that id; return the requests."""
     requests: list[httpx.Request] = []
     one: dict[str, Any] = {"id": id_, "ticket": id_, "comment": "", "followup_set": [], "status": 1}
     one |= {"description": "", "url": "/", "title": id_}

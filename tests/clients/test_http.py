@@ -3,19 +3,19 @@
 import httpx
 import pytest
 
-from clients.errors import Stale
+from clients.errors import LeaseLost
 from clients.http import HttpClient, guarded
 from tests.fakes.rest_helpdesk import Counter, helpdesk_at
 
 
 def _lost() -> None:
-    raise Stale("the lease is over")
+    raise LeaseLost("the lease is over")
 
 
 def test_the_guard_stops_a_request_before_a_byte_goes_out(server: Counter) -> None:
     with HttpClient() as http:
         helpdesk = helpdesk_at(http, server.url)
-        with guarded(_lost), pytest.raises(Stale):
+        with guarded(_lost), pytest.raises(LeaseLost):
             helpdesk.ping()
         assert server.count == 0
         helpdesk.ping()
@@ -26,7 +26,7 @@ def test_the_guard_stops_a_request_on_a_connection_that_is_open(server: Counter)
     with HttpClient() as http:
         helpdesk = helpdesk_at(http, server.url)
         helpdesk.ping()
-        with guarded(_lost), pytest.raises(Stale):
+        with guarded(_lost), pytest.raises(LeaseLost):
             helpdesk.ping()
         helpdesk.ping()
     assert server.count == 2
@@ -37,7 +37,7 @@ def test_a_client_outlives_more_stopped_requests_than_it_has_connections(server:
     with HttpClient(httpx.HTTPTransport(limits=limits)) as http:
         helpdesk = helpdesk_at(http, server.url)
         for _ in range(5):
-            with guarded(_lost), pytest.raises(Stale):
+            with guarded(_lost), pytest.raises(LeaseLost):
                 helpdesk.ping()
         helpdesk.ping()
     assert server.count == 1

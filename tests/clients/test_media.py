@@ -26,7 +26,7 @@ from clients import media
 from clients.errors import Busy, FileRefused, Unavailable
 from clients.http import HttpClient
 from clients.media import File, MediaFetcher, disposition_filename, proper_url, safe_filename, spool
-from clients.shared import Shares
+from clients.single_flight import TransferLimits
 from sandbox.stack import until
 
 PHOTO = os.urandom(3 * 2**20)
@@ -225,7 +225,7 @@ def test_a_host_does_not_ask_for_more_than_an_hour(cdn: Cdn, told: str, seconds:
 
 def test_a_host_that_serves_enough_files_is_left_alone_at_once(cdn: Cdn) -> None:
     slow, quick = cdn.answer("/slow", body=None, Content_Length="5"), cdn.answer("/quick")
-    with HttpClient(shares=Shares(8)) as http, ThreadPoolExecutor(2) as pool:
+    with HttpClient(transfer_limits=TransferLimits(8)) as http, ThreadPoolExecutor(2) as pool:
         fetcher = MediaFetcher(http, ["127.0.0.1"], 2**20)
 
         def fetch(url: str) -> None:
@@ -245,7 +245,7 @@ def test_a_host_that_serves_enough_files_is_left_alone_at_once(cdn: Cdn) -> None
 
 def test_a_share_is_given_back_before_the_file_is_handed_on(cdn: Cdn) -> None:
     url = cdn.answer("/a")
-    with HttpClient(shares=Shares(1)) as http:
+    with HttpClient(transfer_limits=TransferLimits(1)) as http:
         fetcher = MediaFetcher(http, ["127.0.0.1"], 2**20)
         with fetcher.fetch(url, "file"), fetcher.fetch(url, "file"):
             pass

@@ -1,4 +1,4 @@
-"""Calls and files end in time and have a limited size, whatever the other side does."""
+"""Calls and files end in time and have a limited size, whatever the other remote does."""
 
 import gzip
 import io
@@ -15,12 +15,12 @@ import pytest
 
 from clients import http as http_module
 from clients import media, transport
+from clients.channels.meta.graph import Messenger
 from clients.errors import FileRefused, Unavailable
 from clients.helpdesk import Attachment
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient, RestClient
 from clients.media import File, MediaFetcher
-from clients.messenger import Messenger
-from clients.rest_helpdesk import RestHelpdesk
 from clients.transport import addresses
 from tests.conftest import WEBHOOK_SECRET
 
@@ -161,8 +161,8 @@ def _large_file() -> File:
 def test_a_call_ends_in_time_though_the_answer_drips(what: str) -> None:
     in_time = pytest.raises(Unavailable, match="did not answer in time")
     with _server(DRIPS[what]) as url, HttpClient() as http, _in_time(), in_time as failure:
-        _page(http, url).send_text("1", "Hello", mark="m")
-    assert (failure.value.maybe_done, failure.value.side) == (True, "page:1")
+        _page(http, url).send_text("1", "Hello", echo_metadata="m")
+    assert (failure.value.maybe_done, failure.value.remote) == (True, "page:1")
 
 
 UPLOADS: dict[str, Callable[[HttpClient, str], object]] = {
@@ -193,7 +193,7 @@ def test_an_agents_file_ends_in_time_though_it_drips(what: str) -> None:
         opening = _desk(http, url).open_attachment(ATTACHMENT, 2**20)
         with pytest.raises(Unavailable, match="did not answer in time") as failure, opening:
             pass
-    assert failure.value.side == "helpdesk"
+    assert failure.value.remote == "helpdesk"
 
 
 def test_the_deadline_of_a_file_spans_its_redirects() -> None:
@@ -278,7 +278,7 @@ def test_an_answer_that_never_ends_is_not_taken() -> None:
 
     too_much = pytest.raises(Unavailable, match="more than 100000 bytes")
     with _server(talk) as url, HttpClient() as http, _in_time(), too_much as failure:
-        _page(http, url).send_text("1", "Hello", mark="m")
+        _page(http, url).send_text("1", "Hello", echo_metadata="m")
     assert failure.value.maybe_done
 
 
@@ -314,5 +314,5 @@ def test_an_answer_that_is_packed_is_read(body: bytes) -> None:
 def test_an_answer_that_cannot_be_unpacked_has_an_unknown_outcome(encoding: bytes, body: bytes) -> None:
     not_taken = pytest.raises(Unavailable, match="answer is not taken")
     with _server(_packed(body, encoding)) as url, HttpClient() as http, not_taken as failure:
-        _page(http, url).send_text("1", "Hello", mark="m")
+        _page(http, url).send_text("1", "Hello", echo_metadata="m")
     assert failure.value.maybe_done

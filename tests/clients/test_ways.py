@@ -1,4 +1,4 @@
-"""The ways to both sides: a private authority, a proxy, and what is said where there is no way."""
+"""The ways to both remotes: a private authority, a proxy, and what is said where there is no way."""
 
 import base64
 import socket
@@ -16,12 +16,12 @@ import pytest
 import trustme
 
 from clients import http as http_module
-from clients.errors import Away, FileRefused, Unavailable
+from clients.channels.meta.graph import Messenger
+from clients.errors import FileRefused, ServiceDown, Unavailable
 from clients.helpdesk import Attachment
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import MediaFetcher
-from clients.messenger import Messenger
-from clients.rest_helpdesk import RestHelpdesk
 from connector.settings import SettingsError
 from sandbox.stack import free_port
 from tasks.services import build
@@ -196,7 +196,8 @@ def test_a_certificate_of_facebooks_that_is_not_trusted_has_no_remedy_of_the_hel
 ) -> None:
     _names(monkeypatch, "graph.test")
     said = _no_way(
-        f"https://graph.test:{encrypted}", lambda http, url: _page(http, url).send_text("1", "x", mark="m")
+        f"https://graph.test:{encrypted}",
+        lambda http, url: _page(http, url).send_text("1", "x", echo_metadata="m"),
     )
 
     assert "Facebook cannot be reached: the certificate of graph.test is not trusted (" in said
@@ -258,14 +259,14 @@ class Proxy:
     def __post_init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-        self.thread.start()
+        self.queue = threading.Thread(target=self._accept, daemon=True)
+        self.queue.start()
 
     def close(self) -> None:
         with suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.thread.join(10)
+        self.queue.join(10)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -352,7 +353,10 @@ def test_a_proxy_that_asks_for_a_password_does_not_cost_a_reply(plain_proxy: Pro
     plain_proxy.refusal = (
         b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
-    with HttpClient(proxy=plain_proxy.url) as http, pytest.raises(Away, match="write it in http_proxy"):
+    with (
+        HttpClient(proxy=plain_proxy.url) as http,
+        pytest.raises(ServiceDown, match="write it in http_proxy"),
+    ):
         _desk(http, "http://desk.test").ping()
 
 
@@ -416,7 +420,7 @@ def test_each_side_has_the_way_that_the_settings_name(
         )
     )
     service.helpdesk.ping()
-    service.messenger(service.connection(PAGE_A)).send_text("1", "x", mark="m")
+    service.messenger(service.connection(PAGE_A)).send_text("1", "x", echo_metadata="m")
 
     assert [head.split()[1] for head in plain_proxy.heads] == [b"http://desk.test/tickets?external_id=ping"]
 
@@ -431,7 +435,7 @@ def test_metas_side_has_a_proxy_of_its_own(
         )
     )
     service.helpdesk.ping()
-    service.messenger(service.connection(PAGE_A)).send_text("1", "x", mark="m")
+    service.messenger(service.connection(PAGE_A)).send_text("1", "x", echo_metadata="m")
 
     assert [head.split()[1].split(b"?")[0] for head in plain_proxy.heads] == [
         f"http://graph.test/v26.0/{PAGE_A}/messages".encode()
@@ -439,12 +443,12 @@ def test_metas_side_has_a_proxy_of_its_own(
 
 
 @pytest.mark.parametrize("url", ["proxy:3128", "https://proxy:3128", "socks5://proxy:1080", "http://proxy/a"])
-@pytest.mark.parametrize("side", ["graph", "helpdesk"])
-def test_what_is_no_proxy_is_a_fault(make_settings: MakeSettings, side: str, url: str) -> None:
+@pytest.mark.parametrize("remote", ["graph", "helpdesk"])
+def test_what_is_no_proxy_is_a_fault(make_settings: MakeSettings, remote: str, url: str) -> None:
     with pytest.raises(SettingsError) as refusal:
-        make_settings(**{side: {"http_proxy": url}})
+        make_settings(**{remote: {"http_proxy": url}})
     (fault,) = refusal.value.faults
-    assert fault.startswith(f"{side}.http_proxy: must be the proxy's address")
+    assert fault.startswith(f"{remote}.http_proxy: must be the proxy's address")
 
 
 def test_the_password_of_a_proxy_is_not_shown(make_settings: MakeSettings) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.adapters import AdapterError, check_options, find_adapter
 from clients.helpdesk import Attachment, Helpdesk
+from clients.helpdesks.registry import AdapterError, check_options, find_adapter
 from clients.http import HttpClient
 from clients.media import File
-from connector.conformance.hands import Filed, Hands, Shown
-from connector.conformance.receiver import Receiver
-from connector.conformance.suite import Cannot
-from connector.conformance.testing import HelpdeskConformance
+from conformance.agent import Filed, HelpdeskAgent, Shown
+from conformance.check import Cannot
+from conformance.receiver import Receiver
+from conformance.testing import HelpdeskConformance
 from sandbox.stack import Process, free_port, until
 
 PAGE = Path(__file__).parents[2] / "docs" / "adapters.md"
@@ -47,7 +47,7 @@ def test_the_example_takes_an_option_of_its_own(adapter: type[Helpdesk]) -> None
         check_options(adapter, {"bran": 3})
 
 
-class Staff(Hands):
+class Staff(HelpdeskAgent):
     """The agents of Acme Desk."""
 
     def __init__(self, http: httpx.Client) -> None:
@@ -117,7 +117,7 @@ class TestAcme(HelpdeskConformance):
         return _made(adapter, http, url, "another-token")
 
     @pytest.fixture
-    def hands(self, url: str) -> Iterator[Hands]:
+    def hands(self, url: str) -> Iterator[HelpdeskAgent]:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
             yield Staff(http)

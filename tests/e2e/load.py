@@ -73,7 +73,7 @@ class Ledger:
     def wait_until_quiet(self) -> None:
         """Wait until nothing is on its way any more: not at Meta, not in the connector."""
         until("Meta has delivered all", lambda: self.stack.ask_meta("GET", "/webhooks")["waiting"] == 0, 120)
-        until("the inbox is empty", lambda: metric(self.stack, "connector_threads") == 0, 120)
+        until("the inbox is empty", lambda: metric(self.stack, "connector_queues") == 0, 120)
 
     def faults(self) -> Iterator[str]:
         """Yield what is lost, doubled or out of order.

@@ -1,4 +1,4 @@
-"""A minute of `make chaos`: processes are killed, both sides have bad days, and nobody notices."""
+"""A minute of `make chaos`: processes are killed, both remotes have bad days, and nobody notices."""
 
 import os
 import subprocess

@@ -126,7 +126,7 @@ def test_an_owner_who_is_assigned_makes_no_second_ticket(stack: DjangoStack, psi
     comments(stack, psid, 1)
     (ticket,) = tickets_of(stack, psid)
     stack.agent.assign(ticket["id"], AGENT)  # this form blanks the custom fields
-    link = f"mc:link:{stack.pages[0].page_id}:{psid}"
+    link = f"mc:open_ticket:{stack.pages[0].page_id}:{psid}"
     assert store_of(stack, lambda store: store.delete(link))
     stack.write(psid, text="two")
 
@@ -150,11 +150,13 @@ def test_what_happens_in_the_middle_loses_and_doubles_nothing(stack: DjangoStack
         kill(stack, "worker")
     else:
         stack.desk.kill() if fate == "helpdesk killed" else stack.desk.pause()
-        until("it is found down", lambda: metric(stack, 'connector_side_paused{side="helpdesk"}') == 1, 120)
+        until(
+            "it is found down", lambda: metric(stack, 'connector_remote_paused{remote="helpdesk"}') == 1, 120
+        )
         # One that was frozen now takes, late, what nobody waits for any more.
         stack.desk.start() if fate == "helpdesk killed" else stack.desk.resume()
     until("Meta has delivered all", lambda: stack.ask_meta("GET", "/webhooks")["waiting"] == 0, 60)
-    until("the inbox is empty", lambda: metric(stack, "connector_threads") == 0, 120)
+    until("the inbox is empty", lambda: metric(stack, "connector_queues") == 0, 120)
 
     for psid in psids:
         (ticket,) = tickets_of(stack, psid)

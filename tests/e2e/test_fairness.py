@@ -26,7 +26,7 @@ def _mend(stack: Stack) -> Iterator[None]:
 
 
 def waiting(stack: Stack) -> float:
-    return metric(stack, "connector_threads")
+    return metric(stack, "connector_queues")
 
 
 def new_people(count: int) -> list[str]:
@@ -56,7 +56,10 @@ def test_who_never_wrote_before_is_served_while_a_backlog_drains(stack: Stack) -
     (person,) = new_people(1)
     stack.desk.kill()
     crowd(stack, 1200, PAGE_A)
-    until("the helpdesk was found away", lambda: metric(stack, 'connector_side_paused{side="helpdesk"}') == 1)
+    until(
+        "the helpdesk was found away",
+        lambda: metric(stack, 'connector_remote_paused{remote="helpdesk"}') == 1,
+    )
     stack.start_desk()
     until("it drains", lambda: waiting(stack) < 1180)
     stack.write(person, PAGE_A, text="hello")

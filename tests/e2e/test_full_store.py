@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clients.signature import sign
+from clients.channels.meta.signature import sign
 from sandbox.stack import PAGES, until
 from tests.chaos.system import System
 

@@ -13,8 +13,8 @@ from threading import Thread
 import httpx
 import pytest
 
-from clients.signature import sign
-from connector.guard import HEAD_WITHIN, MAX_CONNECTIONS, raise_file_limit
+from clients.channels.meta.signature import sign
+from connector.web.guard import HEAD_WITHIN, MAX_CONNECTIONS, raise_file_limit
 from sandbox.stack import Process, free_port, until
 from tests.conftest import PAGE_A, SECRET_A, payload, settings_in
 
@@ -64,7 +64,7 @@ class Web:
         return socket.create_connection(("127.0.0.1", self.port), timeout=15)
 
     def send(self, *pieces: bytes) -> bytes:
-        """Send bytes until the other side has enough; return the beginning of what it answers."""
+        """Send bytes until the other remote has enough; return the beginning of what it answers."""
         with self.connect() as client:
             with suppress(OSError):
                 for piece in pieces:

@@ -41,7 +41,7 @@ def test_the_helpdesk_may_be_down_for_a_while(stack: Stack) -> None:
     ledger.write(40, 6)
     ledger.wait_for_share(0.2)
     stack.desk.kill()
-    # The whole side pauses, so it is not asked often: this takes longer than the three tries of one event.
+    # The whole remote pauses, so it is not asked often: this takes longer than the three tries of one event.
     until("the helpdesk was found down often", lambda: metric(stack, POSTPONED) > before + 20, 60)
     stack.desk.start()
     ledger.wait_until_quiet()
@@ -128,7 +128,7 @@ def test_the_store_may_be_killed_while_replies_are_on_their_way(stack: Stack) ->
 
     for psid in psids:
         wait_for_replies(stack, psid, 5)
-    until("the inbox is empty", lambda: metric(stack, "connector_threads") == 0, 60)
+    until("the inbox is empty", lambda: metric(stack, "connector_queues") == 0, 60)
     for psid in psids:
         texts = [message["text"] for message in stack.received(psid)]
         assert texts == [f"reply {round_}" for round_ in range(5)]

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from connector.embedded import binary
+from connector.run.valkey import binary
 from sandbox.demo import STACKS
 from sandbox.stack import Process, Stack, free_port, until
 from tests.e2e.conftest import QUICK

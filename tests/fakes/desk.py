@@ -42,7 +42,7 @@ class Opened:
 class Desk(Outside, Helpdesk):
     """A helpdesk that keeps all in lists. It may forget idempotency keys."""
 
-    side = "helpdesk"
+    remote = "helpdesk"
 
     def __init__(self, fuse: Fuse) -> None:
         super().__init__(fuse)
@@ -65,7 +65,7 @@ class Desk(Outside, Helpdesk):
     def _check(self, new: NewTicket | NewComment) -> None:
         if error := self.refuses(new):
             if isinstance(error, ClientError):
-                error.side = self.side
+                error.remote = self.remote
             raise error
 
     def _once(self, key: str, make: Callable[[], Any]) -> Any:

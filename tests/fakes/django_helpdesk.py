@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from clients.django_helpdesk import DjangoHelpdesk
 from clients.helpdesk import SOURCE, Author, HelpdeskEvent, NewComment, NewTicket, Requester, Ticket
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.http import HttpClient
 from clients.media import File
 from sandbox.django_helpdesk.agent import Agent, Comment

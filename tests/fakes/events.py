@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clients import events
-from clients.events import Attachment, Entry, Message, Thread, parse
+from clients.channels.meta import events
+from clients.channels.meta.events import Attachment, Conversation, Entry, Message, parse
 
-THREAD = Thread("107381679302250", "7623554920995436")
+THREAD = Conversation("107381679302250", "7623554920995436")
 SENT = 1795382999900
 
 
@@ -26,8 +26,8 @@ def new_message(mid: str, text: str = "", *attachments: Attachment, at: int = SE
 
 def with_message(message: str, **item: Any) -> bytes:
     """Write an envelope whose message is this JSON text."""
-    people = {"sender": {"id": THREAD.psid}, "recipient": {"id": THREAD.page_id}, "timestamp": SENT}
-    body = {"object": "page", "entry": [{"id": THREAD.page_id, "messaging": [people | item]}]}
+    people = {"sender": {"id": THREAD.person_id}, "recipient": {"id": THREAD.account_id}, "timestamp": SENT}
+    body = {"object": "page", "entry": [{"id": THREAD.account_id, "messaging": [people | item]}]}
     return json.dumps(body)[:-5].encode() + f', "message": {message}}}]}}]}}'.encode()
 
 

@@ -1,4 +1,4 @@
-"""Failures on demand: a worker that dies, a side that answers with an error."""
+"""Failures on demand: a worker that dies, a remote that answers with an error."""
 
 import threading
 from collections import defaultdict
@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from clients.errors import Away, ClientError, RejectedError, Unavailable
+from clients.errors import ClientError, RejectedError, ServiceDown, Unavailable
 
 
 class Crash(BaseException):
@@ -56,9 +56,9 @@ class FusedStore(redis.Redis):
 
 
 class Outside:
-    """One side: notes what it is asked, and fails where it was told to."""
+    """One remote: notes what it is asked, and fails where it was told to."""
 
-    side = ""
+    remote = ""
 
     def __init__(self, fuse: Fuse) -> None:
         self.calls: list[str] = []
@@ -79,7 +79,7 @@ class Outside:
         faults = self._faults[name]
         error, after = faults.pop(0) if faults else (None, False)
         if isinstance(error, ClientError):
-            error.side = self.side
+            error.remote = self.remote
         if error and not after:
             raise error
         yield
@@ -101,6 +101,6 @@ def too_long() -> list[Exception]:
     return [RejectedError("it is too long"), RejectedError("it is too long")]
 
 
-def away() -> Away:
+def away() -> ServiceDown:
     """Return what a 503 becomes, or an address where something else answers."""
-    return Away("it is down")
+    return ServiceDown("it is down")

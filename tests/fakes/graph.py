@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
+from clients.channels.meta.graph import Messenger
 from clients.http import HttpClient
-from clients.messenger import Messenger
 from tests.conftest import PAGE_A, SECRET_A
 from tests.fakes.recording import META
 
@@ -40,4 +40,4 @@ def answering(status: int, body: Any = None, **headers: str) -> Messenger:
 
 
 def send_hello(messenger: Messenger) -> str:
-    return messenger.send_text(PSID, "Hello", mark="connector:981:0")
+    return messenger.send_text(PSID, "Hello", echo_metadata="connector:981:0")

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tasks.inbox import Inbox, Letter, Row, seen_key
-from tasks.lease import Lease
+from tasks.inbox.inbox import DeadLetter, Inbox, Row, seen_key
+from tasks.inbox.lease import Lease
 
 THREAD, OTHER = "in:1:2", "in:1:3"
-SIDE = "helpdesk"
+REMOTE = "helpdesk"
 REPLY, PAGE = "out:1:2", "page:1"
 
 
@@ -39,8 +39,8 @@ class Stored:
 
     def place(self, thread: str) -> str:
         """Return the group in which a thread waits."""
-        side = self.lease(thread).get("waits_for")
-        return (f"{side}+" if side else "") + thread.rpartition(":")[0] + ":"
+        remote = self.lease(thread).get("waits_for")
+        return (f"{remote}+" if remote else "") + thread.rpartition(":")[0] + ":"
 
     def expire(self, thread: str = THREAD) -> None:
         """Let a lease run out."""
@@ -55,9 +55,9 @@ class Stored:
             self._store.hset(f"mc:lease:{thread}", name, 0)
             self._store.zadd("mc:later", {thread: 0}, xx=True)
 
-    def end_pause(self, side: str = SIDE) -> None:
-        """Let the pause of a side be over."""
-        self._store.zadd("mc:pauses", {side: 0}, xx=True)
+    def end_pause(self, remote: str = REMOTE) -> None:
+        """Let the pause of a remote be over."""
+        self._store.zadd("mc:pauses", {remote: 0}, xx=True)
 
     def make_older(self, name: str, seconds: float, thread: str = THREAD) -> None:
         """Have an event be accepted earlier than it was; it is the oldest of its thread."""
@@ -96,26 +96,26 @@ def begin(inbox: Inbox, *rows: Row) -> Lease:
     return claimed(inbox)
 
 
-def buried(inbox: Inbox, *rows: Row) -> Letter:
+def buried(inbox: Inbox, *rows: Row) -> DeadLetter:
     """Return the letter of the first of some events, with the others let go of."""
     lease = begin(inbox, *(rows or [row("a", 20)]))
-    if lease.bury("refused"):
+    if lease.move_to_dead_letters("refused"):
         lease.release()
     (letter,) = inbox.letters()
     return letter
 
 
-def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> Letter:
+def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> DeadLetter:
     lease = begin(inbox, row(name, at))
-    lease.record("call", "ticket")
-    lease.record("failed", "refused")
-    lease.bury("refused")
+    lease.save_step("call", "ticket")
+    lease.save_step("failed", "refused")
+    lease.move_to_dead_letters("refused")
     return inbox.letters()[-1]
 
 
 def turns(inbox: Inbox, count: int) -> list[str]:
     """Return the threads of so many claims; none is let go of."""
-    return [claimed(inbox, "").thread for _ in range(count)]
+    return [claimed(inbox, "").queue for _ in range(count)]
 
 
 def wait(inbox: Inbox, page: str, *people: int, direction: str = "in") -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from clients.helpdesk import Author, NewComment, NewTicket, Requester
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
-from clients.rest_helpdesk import RestHelpdesk
 from tests.conftest import PAGE_A, WEBHOOK_SECRET
 from tests.fakes.recording import HELPDESK
 

@@ -8,17 +8,17 @@ from typing import Any, cast
 
 import httpx
 
-from clients import events
+from clients.channels.meta import events
 from clients.helpdesk import Attachment, Comment, HelpdeskEvent, Ticket
 from clients.http import HttpClient
 from clients.media import MediaFetcher
-from tasks import relay
-from tasks.accept import messenger_row, reply_row
+from tasks import worker
 from tasks.clocks import Clocks
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.queues import messenger_row, reply_row
 from tasks.installation import Installation
+from tasks.remotes import Remotes
 from tasks.services import Services
-from tasks.sides import Sides
 from tasks.store import connect
 from tests.conftest import PAGE_A, MakeSettings
 from tests.fakes.conversation import IN, OURS, OUT, PSID, SENT_AT
@@ -82,7 +82,7 @@ class World:
             self._http,
             Clocks(self.inbox, "worker"),
             Installation(settings, self.inbox),
-            Sides(self.inbox),
+            Remotes(self.inbox),
         )
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class World:
     def receive_body(self, body: bytes) -> None:
         """Accept a body of Meta's webhook."""
         items = [item for entry in events.split(body) for item in entry.items()]
-        self.inbox.accept([messenger_row(item.thread, item) for item in items if item.thread])
+        self.inbox.accept([messenger_row(item.conversation, item) for item in items if item.conversation])
 
     def receive_receipt(self, status: str, watermark: int) -> None:
         """Accept a receipt of Meta."""
@@ -130,7 +130,7 @@ class World:
 
     def work(self, thread: str = IN) -> bool:
         """Let a worker work on a thread."""
-        return relay.work_on(self.service, thread)
+        return worker.work_on(self.service, thread)
 
     def resume(self, thread: str = IN) -> bool:
         """Let time pass, until nothing holds the thread back, and a worker work on it."""
@@ -145,9 +145,9 @@ class World:
                 self.store.hset(f"mc:lease:{thread}", name, 0)
                 self.store.zadd("mc:later", {thread: 0}, xx=True)
 
-    def end_pause(self, side: str = "helpdesk") -> None:
-        """Let the pause of a side be over."""
-        self.store.zadd("mc:pauses", {side: 0}, xx=True)
+    def end_pause(self, remote: str = "helpdesk") -> None:
+        """Let the pause of a remote be over."""
+        self.store.zadd("mc:pauses", {remote: 0}, xx=True)
 
     def waiting(self, thread: str = IN) -> int:
         """Return how many events wait in a thread."""
@@ -174,9 +174,9 @@ class World:
         head = self.store.zrange(f"mc:jobs:{thread}", 0, 0)[0]
         return f"mc:event:{int(head.partition(b' ')[0])}"
 
-    def paused(self, side: str = "helpdesk") -> float:
-        """Return for how many seconds a side is paused."""
-        return max(0.0, (self.store.zscore("mc:pauses", side) or 0) / 1000 - self.inbox.now())
+    def paused(self, remote: str = "helpdesk") -> float:
+        """Return for how many seconds a remote is paused."""
+        return max(0.0, (self.store.zscore("mc:pauses", remote) or 0) / 1000 - self.inbox.now())
 
     def reasons(self) -> list[str]:
         """Return why the dead letters died."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from clients.signature import sign
+from clients.channels.meta.signature import sign
 from connector.app import HELPDESK, MESSENGER, create_app
 from connector.settings import Settings
 from tests.conftest import SECRET_A, SECRET_B

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, Self
 
-from clients.events import Thread
+from clients.channels.meta.events import Conversation
 from connector.app import HELPDESK, MESSENGER
 from connector.settings import Settings
-from tasks.accept import inbound_thread, outbound_thread, page_of
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.queues import account_of, inbound_queue, outbound_queue
 from tasks.services import build
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, PAYLOADS
 from tests.fuzz.application import ANOTHER_APP, RIGHT, SIGNATURES, Asked, Request
@@ -24,14 +24,14 @@ from tests.fuzz.runs import Fault, bounded
 MAX_BODY = 4 * 2**20
 READABLE = 100
 """How deep a body may be nested that has to be read."""
-HONEST = Thread(PAGE_A, "8000000000000008")
+HONEST = Conversation(PAGE_A, "8000000000000008")
 HONEST_ITEM = {
-    "sender": {"id": HONEST.psid},
+    "sender": {"id": HONEST.person_id},
     "recipient": {"id": PAGE_A},
     "timestamp": 1795382999900,
     "message": {"mid": "m_honest", "text": f"{CONFIDENTIAL} Gdzie jest moja faktura?"},
 }
-HONEST_CONFIG = {"source": "facebook_messenger", "page_id": PAGE_A, "sender_id": HONEST.psid}
+HONEST_CONFIG = {"source": "facebook_messenger", "page_id": PAGE_A, "sender_id": HONEST.person_id}
 HONEST_COMMENT = {
     "id": "honest",
     "body": f"{CONFIDENTIAL} Dzień dobry",
@@ -155,7 +155,7 @@ class Door:
         if sample.signed != ANOTHER_APP and not all(400 <= status < 500 for status in statuses):
             raise Fault(f"signed wrongly ({sample.signed}) and answered {statuses}")
         # What another app of ours says of pages that are not connected waits until they are.
-        pages = [page_of(thread) for thread, _ in self.inbox.waiting()]
+        pages = [account_of(thread) for thread, _ in self.inbox.waiting()]
         if pages and (sample.signed != ANOTHER_APP or not all(map(_is_not_connected, pages))):
             raise Fault(f"signed wrongly ({sample.signed}) and stored")
 
@@ -179,7 +179,7 @@ def _check_messenger(inbox: Inbox, body: bytes, statuses: Sequence[int]) -> None
         return
     if statuses != [200, 200]:
         raise Fault(f"signed rightly and answered {statuses}")
-    events = [json.loads(event) for event in stored(inbox, inbound_thread(HONEST))]
+    events = [json.loads(event) for event in stored(inbox, inbound_queue(HONEST))]
     if holds_honest_item(body) and events.count(HONEST_ITEM) != 1:
         raise Fault(f"the honest item is stored {events.count(HONEST_ITEM)} times")
 
@@ -187,7 +187,7 @@ def _check_messenger(inbox: Inbox, body: bytes, statuses: Sequence[int]) -> None
 def _check_helpdesk(inbox: Inbox, body: bytes, statuses: Sequence[int]) -> None:
     if statuses[0] not in {202, 400, 401, 413} or statuses[0] != statuses[1]:
         raise Fault(f"signed rightly and answered {statuses}")
-    bodies = [*stored(inbox, outbound_thread(HONEST))]
+    bodies = [*stored(inbox, outbound_queue(HONEST))]
     if holds_honest_comment(body) and [*map(_is_honest_reply, bodies)] != [True]:
         raise Fault(f"the honest comment is stored {len(bodies)} times")
 

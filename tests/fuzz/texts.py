@@ -13,7 +13,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from clients.media import disposition_filename, safe_filename
-from clients.text import image, link, split_text, to_markdown, to_plain_text
+from clients.text.markdown import image, link, to_markdown
+from clients.text.plain import to_plain_text
+from clients.text.split import split_text
 from tests.fuzz.runs import Fault, bounded
 
 LIMITS = (2, 3, 10, 160, 2000)

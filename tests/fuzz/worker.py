@@ -16,19 +16,19 @@ from typing import Any, Self, cast
 
 import httpx
 
-from clients import events
+from clients.channels.meta import events
 from clients.errors import FileRefused, Unavailable
 from clients.helpdesk import InvalidWebhook, WebhookNotUnderstood
 from clients.http import HttpClient
 from clients.jsons import NotUnderstood
 from clients.media import File, MediaFetcher, safe_filename
 from connector.settings import Settings
-from tasks.accept import goes_out, messenger_row, outbound_thread, reply_row
-from tasks.inbox import Inbox, Row
-from tasks.lease import Lease
-from tasks.relay import work_on
+from tasks.inbox.inbox import Inbox, Row
+from tasks.inbox.lease import Lease
+from tasks.inbox.queues import is_public_reply, messenger_row, outbound_queue, reply_row
+from tasks.remotes import Remotes
 from tasks.services import build, helpdesk_of
-from tasks.sides import Sides as OurSides
+from tasks.worker import work_on
 from tests.conftest import PAGE_A
 from tests.fakes.helpdesk_webhooks import headers
 from tests.fuzz.door import bases
@@ -37,8 +37,8 @@ from tests.fuzz.records import CONFIDENTIAL, Records
 from tests.fuzz.runs import Fault, bounded
 from tests.fuzz.sides import Planned, Sides
 
-PERSON = events.Thread(PAGE_A, "7623554920995436")
-OURS = {"source": "facebook_messenger", "page_id": PERSON.page_id, "sender_id": PERSON.psid}
+PERSON = events.Conversation(PAGE_A, "7623554920995436")
+OURS = {"source": "facebook_messenger", "page_id": PERSON.account_id, "sender_id": PERSON.person_id}
 FIRST, SECOND = f"first {CONFIDENTIAL}", f"second {CONFIDENTIAL}"
 ROUNDS = 400
 """How often the worker looks at each thread; ten attempts take less."""
@@ -65,13 +65,13 @@ class Hasty(Inbox):
         vars(hasty).update(vars(inbox))
         return hasty
 
-    def later(self, lease: Lease, delay: float, *rest: Any, **named: Any) -> None:
+    def retry_later(self, lease: Lease, delay: float, *rest: Any, **named: Any) -> None:
         """Put a thread off for a moment."""
-        super().later(lease, 0, *rest, **named)
+        super().retry_later(lease, 0, *rest, **named)
 
-    def pause(self, side: str, seconds: float, *rest: Any, **named: Any) -> None:
+    def pause(self, remote: str, seconds: float, *rest: Any, **named: Any) -> None:
         """Leave a side alone for a moment."""
-        super().pause(side, 0, *rest, **named)
+        super().pause(remote, 0, *rest, **named)
 
 
 class Media:
@@ -142,12 +142,12 @@ class Worker:
                 http=http,
                 helpdesk=helpdesk,
                 media=media,
-                sides=OurSides(self._inbox),
+                remotes=Remotes(self._inbox),
             )
             rows = [*_messages(sample.messenger), *_replies(helpdesk, sample.helpdesk)]
             for _ in range(2):
                 self._inbox.accept(rows)
-                self._work(service, {*(row.thread for row in rows if row.thread), outbound_thread(PERSON)})
+                self._work(service, {*(row.queue for row in rows if row.queue), outbound_queue(PERSON)})
         self._check_done(sides)
 
     def _work(self, service: Any, threads: set[str]) -> None:
@@ -155,7 +155,7 @@ class Worker:
             for thread in sorted(threads):
                 work_on(service, thread)
             self._records.look()
-            if not self._inbox.state().threads:
+            if not self._inbox.state().queues:
                 return
             time.sleep(0.001)  # the store's clock goes by milliseconds
         raise Fault(f"events still wait after {ROUNDS} rounds")
@@ -211,7 +211,7 @@ def _messages(bodies: Sequence[bytes]) -> Iterator[Row]:
         except NotUnderstood:
             continue
         items = (item for entry in entries if entry.page_id == PAGE_A for item in _items(entry))
-        yield from (messenger_row(item.thread, item) for item in items if item.thread)
+        yield from (messenger_row(item.conversation, item) for item in items if item.conversation)
 
 
 def _items(entry: Any) -> Iterable[events.Item]:
@@ -226,12 +226,12 @@ def _replies(helpdesk: Any, bodies: Sequence[bytes]) -> Iterator[Row]:
             event = helpdesk.receive(body, headers(body), "")
         except (InvalidWebhook, WebhookNotUnderstood):
             continue
-        if event and goes_out(event):
+        if event and is_public_reply(event):
             yield reply_row(event)
 
 
 def _honest_message(number: int, text: str) -> bytes:
-    people = {"sender": {"id": PERSON.psid}, "recipient": {"id": PAGE_A}}
+    people = {"sender": {"id": PERSON.person_id}, "recipient": {"id": PAGE_A}}
     said = {
         "timestamp": 1795382990000 + number,
         "message": {"mid": f"m_honest_{number}", "text": f"messages {text}"},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from connector.embedded import binary
+from connector.run.valkey import binary
 from sandbox.stack import Process, free_port, until
 from tasks.store import connect
 from tests.conftest import MakeSettings

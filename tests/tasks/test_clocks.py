@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tasks import clocks
 from tasks.celery import _schedule
 from tasks.clocks import Clocks, differences
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 from tasks.store import connect
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import redis
 
-from clients.errors import Stale
+from clients.errors import LeaseLost
 from clients.helpdesk import Delivery
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import IN, INVOICE, OUT, PHOTO, PSID, SENT_AT, TICKET
@@ -48,7 +48,7 @@ def test_wherever_a_worker_dies_a_message_is_one_comment_with_one_file(
         world.desk.knows_keys = knows_keys
         world.desk.open("41").closed = True
         world.desk.open("42")
-        world.store.set(f"mc:link:{PAGE_A}:{PSID}", "41")
+        world.store.set(f"mc:open_ticket:{PAGE_A}:{PSID}", "41")
         return _two_messages(world)
 
     for world in every_crash(worlds, prepare):
@@ -136,7 +136,7 @@ def test_dropping_a_letter_that_was_revived_forgets_no_step(world: World) -> Non
     world.meta.fail("send", None, Refusal(551))
     world.work(OUT)
     letter = world.inbox.letters()[0]
-    world.inbox.revive(letter)
+    world.inbox.requeue(letter)
     assert world.inbox.drop(letter.id) is False
     world.work(OUT)
     assert [len(text) for text in world.meta.texts()] == [2000, 100]
@@ -145,7 +145,7 @@ def test_dropping_a_letter_that_was_revived_forgets_no_step(world: World) -> Non
 def test_a_lost_lease_pauses_no_side(world: World) -> None:
     world.receive("m_0")
     world.desk.fail("create_ticket", fault())
-    world.desk.fail("ping", Stale("x"))
+    world.desk.fail("ping", LeaseLost("x"))
     world.work()
     assert not world.paused()
 

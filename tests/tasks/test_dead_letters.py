@@ -3,7 +3,7 @@
 import pytest
 
 from clients.errors import RejectedError
-from tasks import inbound
+from tasks.inbound import ticket
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import IN, OUT, PAGE, SENT_AT
 from tests.fakes.failures import away, fault, too_long
@@ -153,7 +153,7 @@ def test_what_people_write_to_a_page_that_is_not_connected_waits_until_it_is(wor
 def test_what_people_write_to_a_page_that_is_never_connected_is_a_dead_letter_in_the_end(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbound, "CONNECTED_WITHIN", 0)
+    monkeypatch.setattr(ticket, "CONNECTED_WITHIN", 0)
     world.receive()
     world.configure(connections=[])
     world.work(IN)
@@ -167,7 +167,7 @@ def test_an_event_that_is_revived_is_tried_afresh(world: World) -> None:
     world.receive()
     world.desk.fail("add_comment", *too_long())
     world.work()
-    world.inbox.revive(world.inbox.letters()[0])
+    world.inbox.requeue(world.inbox.letters()[0])
     world.work()
 
     assert world.waiting() == 0

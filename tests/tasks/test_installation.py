@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 from tasks.installation import MARKED_FOR, Installation
 from tasks.store import connect
 from tasks.store_check import StoreCheck

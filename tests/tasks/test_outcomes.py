@@ -1,4 +1,4 @@
-"""A fault of a side: is it down, or is it this event?"""
+"""A fault of a remote: is it down, or is it this event?"""
 
 import time
 
@@ -8,8 +8,9 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from clients.errors import Busy, RateLimited, RejectedError, Unauthorized, Unavailable
-from tasks import inbound, relay, sides
-from tasks.inbox import Row
+from tasks import outcomes, remotes
+from tasks.inbound import files
+from tasks.inbox.inbox import Row
 from tests.fakes.conversation import IN, OUT, PAGE, PHOTO, TICKET
 from tests.fakes.failures import away, fault
 from tests.fakes.meta import Refusal
@@ -35,7 +36,7 @@ def test_a_fault_of_a_helpdesk_that_is_down_pauses_it_and_burns_no_attempt(world
 
     assert world.head().attempts == 0
     assert world.head().reasons == ["it answered 500"]
-    assert 0 < world.paused() <= sides.SHORTEST
+    assert 0 < world.paused() <= remotes.SHORTEST
 
 
 def test_one_event_waits_no_longer_than_a_side_would(world: World) -> None:
@@ -44,7 +45,7 @@ def test_one_event_waits_no_longer_than_a_side_would(world: World) -> None:
     world.work()
 
     assert not world.paused()
-    assert 590 < world.head().waits <= sides.LONGEST + 1
+    assert 590 < world.head().waits <= remotes.LONGEST + 1
 
 
 def test_a_busy_host_of_files_has_nobody_wait_longer_than_a_side_would(world: World) -> None:
@@ -52,7 +53,7 @@ def test_a_busy_host_of_files_has_nobody_wait_longer_than_a_side_would(world: Wo
     world.media.fail("fetch", Busy("it serves others", retry_after=10**9))
     world.work()
 
-    assert 590 < world.head().waits <= sides.LONGEST + 1
+    assert 590 < world.head().waits <= remotes.LONGEST + 1
 
 
 def test_a_message_does_not_wait_as_long_as_a_host_of_files_asks(world: World) -> None:
@@ -60,7 +61,7 @@ def test_a_message_does_not_wait_as_long_as_a_host_of_files_asks(world: World) -
     world.media.fail("fetch", Unavailable("it answers 503", retry_after=3600, maybe_done=False))
     world.work()
 
-    assert 55 < world.head().waits <= inbound.FILE_WAIT
+    assert 55 < world.head().waits <= files.FILE_WAIT
 
 
 def test_while_a_side_is_paused_it_is_not_asked(world: World) -> None:
@@ -95,7 +96,7 @@ def test_a_pause_has_an_end_whatever_a_side_asks(world: World) -> None:
     world.desk.fail("create_ticket", RateLimited("slow down", retry_after=10**8))
     world.work()
 
-    assert 590 < world.paused() <= sides.LONGEST
+    assert 590 < world.paused() <= remotes.LONGEST
 
 
 def test_a_helpdesk_that_refuses_the_question_is_up(world: World) -> None:
@@ -111,47 +112,47 @@ def test_a_helpdesk_that_refuses_the_question_is_up(world: World) -> None:
 def test_a_side_that_is_away_is_told_as_it_begins_and_as_it_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sides, "SHORTEST", 0)
+    monkeypatch.setattr(remotes, "SHORTEST", 0)
     world.receive()
     world.desk.fail("find_open_ticket", *[away()] * 4)
     with capture_logs() as logs:
         for _ in range(5):
             world.resume()
 
-    told = [(line["event"], line["side"]) for line in logs if line["event"].startswith("side_")]
-    assert told == [("side_paused", "helpdesk"), ("side_back", "helpdesk")]
+    told = [(line["event"], line["remote"]) for line in logs if line["event"].startswith("remote_")]
+    assert told == [("remote_paused", "helpdesk"), ("remote_back", "helpdesk")]
 
 
 def test_a_side_that_was_away_long_ago_is_told_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     error = away()
-    error.side = "helpdesk"
+    error.remote = "helpdesk"
     with capture_logs() as logs:
         for second in (0, 2, 4, 300, 302):
             monkeypatch.setattr(time, "monotonic", lambda second=second: 1e6 + second)
-            world.service.sides.pause(error)
+            world.service.remotes.pause(error)
 
     assert [line["for_seconds"] for line in logs] == [0, 0]
 
 
 def test_what_was_in_hand_as_a_side_was_paused_does_not_tell_that_it_is_back(world: World) -> None:
     error = away()
-    error.side = "helpdesk"
+    error.remote = "helpdesk"
     with capture_logs() as logs:
-        world.service.sides.pause(error)
-        world.service.sides.works("helpdesk")
+        world.service.remotes.pause(error)
+        world.service.remotes.works("helpdesk")
 
-    assert [line["event"] for line in logs] == ["side_paused"]
+    assert [line["event"] for line in logs] == ["remote_paused"]
 
 
 def test_a_side_that_stays_away_is_told_again_each_hour(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = away()
-    error.side = "helpdesk"
+    error.remote = "helpdesk"
     with capture_logs() as logs:
         for half in range(300):
             monkeypatch.setattr(time, "monotonic", lambda half=half: 1e6 + 30 * half)
-            world.service.sides.pause(error)
+            world.service.remotes.pause(error)
 
     assert [line["for_seconds"] for line in logs] == [0, 3600, 7200]
 
@@ -191,7 +192,7 @@ def test_a_side_that_stays_away_costs_one_call_for_each_pause(world: World) -> N
     while world.work(""):
         pass
 
-    assert world.inbox.state().threads == 0
+    assert world.inbox.state().queues == 0
 
 
 def test_a_side_is_left_alone_as_long_as_it_asks(world: World) -> None:
@@ -210,7 +211,7 @@ def test_a_token_that_is_refused_for_a_profile_pauses_the_page_and_not_the_messa
     world.meta.fail("person", Refusal(190))
     world.work()
 
-    assert 25 < world.paused(PAGE) <= sides.SHORTEST_UNAUTHORIZED
+    assert 25 < world.paused(PAGE) <= remotes.SHORTEST_UNAUTHORIZED
     assert world.waiting() == 0
 
 
@@ -220,7 +221,7 @@ def test_a_refused_token_pauses_the_side_for_longer(world: World) -> None:
     world.desk.fail("ping", Unauthorized("the token is refused"))
     world.work()
 
-    assert 25 < world.paused() <= sides.SHORTEST_UNAUTHORIZED
+    assert 25 < world.paused() <= remotes.SHORTEST_UNAUTHORIZED
     assert world.head().attempts == 0
 
 
@@ -256,18 +257,18 @@ def test_a_fault_of_a_page_that_is_down_pauses_that_page_only(world: World) -> N
 
 def test_a_page_that_was_disconnected_is_not_down(world: World) -> None:
     error = fault()
-    error.side = "page:1"
+    error.remote = "page:1"
 
-    assert relay._is_outage(world.service, error) is False
+    assert outcomes._is_outage(world.service, error) is False
 
 
-@pytest.mark.parametrize(("thread", "side"), [(IN, "helpdesk"), (OUT, PAGE), (TICKET, "helpdesk")])
-def test_the_side_of_a_thread_is_where_its_events_go(world: World, thread: str, side: str) -> None:
+@pytest.mark.parametrize(("thread", "remote"), [(IN, "helpdesk"), (OUT, PAGE), (TICKET, "helpdesk")])
+def test_the_side_of_a_thread_is_where_its_events_go(world: World, thread: str, remote: str) -> None:
     world.inbox.accept([Row("a", thread, 1, "{}")])
-    world.inbox.pause(side, 60, "it is down")
+    world.inbox.pause(remote, 60, "it is down")
 
     assert world.inbox.claim() is None
-    assert world.store.smembers("mc:held") == {side.encode()}
+    assert world.store.smembers("mc:held") == {remote.encode()}
 
 
 def test_a_backoff_doubles_and_has_an_end(world: World) -> None:

@@ -9,10 +9,10 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from connector.line import Line
+from connector.web.redis_connection import RedisConnection
 from tasks.store import Outage, connect
+from tests.fakes.proxy import Proxy
 from tests.fakes.stores import Serve
-from tests.proxy import Proxy
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_line_of_the_doors_fails_once(
     url, move = moving
 
     async def talk() -> object:
-        line = Line(url)
+        line = RedisConnection(url)
         await line.call("PING")
         move()
         with pytest.raises(redis.ResponseError):

@@ -18,8 +18,8 @@ from tasks.celery import app
 from tasks.store import connect
 from tasks.store_check import StoreCheck, try_broker
 from tests.conftest import MakeSettings
+from tests.fakes.proxy import Proxy
 from tests.fakes.stores import Serve, outage, refusal
-from tests.proxy import Proxy
 
 
 def with_user(url: str, user: str) -> str:

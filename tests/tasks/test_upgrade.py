@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from clients.channels.meta.graph import Profile
 from clients.helpdesk import SOURCE
-from clients.messenger import Profile
-from tasks import relay
-from tasks.accept import Reply
-from tasks.inbox import Row
+from tasks import directions, outcomes, worker
+from tasks.inbox.inbox import Row
+from tasks.inbox.queues import Reply
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import IN, OUT, PSID, TICKET
 from tests.fakes.world import World
@@ -45,7 +45,7 @@ def left(world: World) -> World:
 
 def work_off(world: World) -> None:
     """Work until nothing is left that can be done now."""
-    while relay.work_on(world.service):
+    while worker.work_on(world.service):
         pass
 
 
@@ -91,7 +91,7 @@ def test_replies_that_waited_are_sent(left: World) -> None:
 
 def test_a_dead_letter_can_be_tried_again(left: World) -> None:
     (letter,) = left.inbox.letters()
-    assert left.inbox.revive(letter)
+    assert left.inbox.requeue(letter)
     work_off(left)
 
     assert shown(left, "1006") == ["m_6001"]
@@ -100,7 +100,7 @@ def test_a_dead_letter_can_be_tried_again(left: World) -> None:
 def test_nothing_of_the_old_version_stays_behind(left: World) -> None:
     work_off(left)
     for letter in left.inbox.letters():
-        left.inbox.revive(letter)
+        left.inbox.requeue(letter)
     for thread in ("1002", "1003"):
         left.pass_time(f"in:107381679302250:{thread}")
         left.store.zadd("mc:due", {f"in:107381679302250:{thread}": 0}, xx=True)
@@ -132,7 +132,7 @@ def test_what_is_not_understood_waits_and_burns_no_attempt(world: World, thread:
 
     assert world.waiting(thread) == 1
     assert world.head(thread).attempts == 0
-    assert 0 < world.head(thread).waits <= relay.UNKNOWN_DELAY
+    assert 0 < world.head(thread).waits <= outcomes.UNKNOWN_DELAY
     assert world.inbox.letters() == []
 
 
@@ -148,7 +148,7 @@ def test_what_was_given_up_waits_too_if_the_verdict_is_not_understood(world: Wor
     world.inbox.accept([Row("a", OUT, 1, '{"type":"Typing"}')])
     lease = world.inbox.claim(OUT)
     assert lease
-    lease.record("failed", "refused")
+    lease.save_step("failed", "refused")
     lease.release()
     world.work(OUT)
 
@@ -159,7 +159,7 @@ def test_what_was_given_up_waits_too_if_the_verdict_is_not_understood(world: Wor
 def test_a_process_that_understands_it_relays_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.inbox.accept([Row("a", "fax:1:2", 1, "{}")])
     world.work("fax:1:2")
-    monkeypatch.setitem(relay.LANES, "fax", relay.Lane(lambda *_: None, lambda *_: None))
+    monkeypatch.setitem(directions.DIRECTIONS, "fax", directions.Direction(lambda *_: None, lambda *_: None))
     world.resume("fax:1:2")
 
     assert world.waiting("fax:1:2") == 0
@@ -184,7 +184,7 @@ def test_a_recorded_upload_of_another_shape_is_made_again(world: World) -> None:
     world.receive(attachments=[photo])
     lease = world.inbox.claim(IN)
     assert lease
-    lease.record("upload:0", '{"file": 1}')
+    lease.save_step("upload:0", '{"file": 1}')
     lease.release()
     world.work()
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 from kombu.exceptions import OperationalError
 
-from tasks import relay
+from tasks import worker
 from tasks.celery import ENOUGH, Scheduler, app, wake
 from tests.fakes.conversation import IN, OUT, SENT_AT
 from tests.fakes.world import World
@@ -23,7 +23,7 @@ def test_a_thread_is_worked_on_until_it_is_empty(world: World) -> None:
 
 
 def test_a_busy_thread_lets_go_after_its_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "TURN", -1)
+    monkeypatch.setattr(worker, "TURN", -1)
     world.receive("m_1")
     world.receive("m_2", at=SENT_AT + 1)
 
@@ -33,11 +33,11 @@ def test_a_busy_thread_lets_go_after_its_turn(world: World, monkeypatch: pytest.
 
 
 def test_a_thread_that_let_go_is_woken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "TURN", -1)
-    monkeypatch.setattr(relay, "services", lambda: world.service)
+    monkeypatch.setattr(worker, "TURN", -1)
+    monkeypatch.setattr(worker, "services", lambda: world.service)
     world.receive("m_1")
     world.receive("m_2", at=SENT_AT + 1)
-    relay.relay()
+    worker.relay()
 
     assert world.wake_ups() == 1
 
@@ -65,21 +65,21 @@ def test_a_broker_that_is_away_is_asked_again_within_a_second(monkeypatch: pytes
 def test_work_that_a_turn_has_no_time_for_is_left_to_the_next_wake_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "TURN", -1)
-    monkeypatch.setattr(relay, "services", lambda: world.service)
+    monkeypatch.setattr(worker, "TURN", -1)
+    monkeypatch.setattr(worker, "services", lambda: world.service)
     world.receive()
     world.reply()
-    relay.relay()
+    worker.relay()
 
     assert sorted([world.waiting(IN), world.waiting(OUT)]) == [0, 1]
     assert world.wake_ups() == 1
 
 
 def test_a_worker_goes_on_while_there_is_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "services", lambda: world.service)
+    monkeypatch.setattr(worker, "services", lambda: world.service)
     world.receive()
     world.reply()
-    relay.relay()
+    worker.relay()
 
     assert (world.waiting(IN), world.waiting(OUT)) == (0, 0)
     assert world.wake_ups() == 0
@@ -104,11 +104,11 @@ def test_beat_sends_nothing_more_while_no_worker_takes_it(world: World) -> None:
 def test_an_error_with_one_thread_keeps_no_other_from_its_turn(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "services", lambda: world.service)
-    monkeypatch.setattr(relay, "relay_head", {OUT: False}.__getitem__)
+    monkeypatch.setattr(worker, "services", lambda: world.service)
+    monkeypatch.setattr(worker, "relay_head", {OUT: False}.__getitem__)
     world.receive()
     world.reply()
-    relay.relay()
+    worker.relay()
 
     assert world.store.zcard("mc:ready") == 0
 
@@ -116,10 +116,10 @@ def test_an_error_with_one_thread_keeps_no_other_from_its_turn(
 def test_a_worker_that_stops_begins_no_further_thread(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stopping = threading.Event()
     stopping.set()
-    monkeypatch.setattr(relay, "stopping", stopping)
-    monkeypatch.setattr(relay, "services", lambda: world.service)
+    monkeypatch.setattr(worker, "stopping", stopping)
+    monkeypatch.setattr(worker, "services", lambda: world.service)
     world.receive()
-    relay.relay()
+    worker.relay()
 
     assert world.waiting() == 1
     assert world.wake_ups() == 0
@@ -130,7 +130,7 @@ def test_a_worker_that_stops_lets_go_after_the_event_it_is_at(
 ) -> None:
     stopping = threading.Event()
     stopping.set()
-    monkeypatch.setattr(relay, "stopping", stopping)
+    monkeypatch.setattr(worker, "stopping", stopping)
     world.receive("m_1")
     world.receive("m_2", at=SENT_AT + 1)
 
@@ -141,10 +141,10 @@ def test_a_worker_that_stops_lets_go_after_the_event_it_is_at(
 
 
 def test_a_sweep_wakes_workers_for_what_is_due(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "services", lambda: world.service)
-    relay.sweep()
+    monkeypatch.setattr(worker, "services", lambda: world.service)
+    worker.sweep()
     assert world.wake_ups() == 0
     world.receive()
-    relay.sweep()
+    worker.sweep()
 
     assert world.wake_ups() == 1

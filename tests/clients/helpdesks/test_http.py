@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from clients.errors import Away, ClientError, NotFound, Unauthorized, Unavailable
+from clients.errors import ClientError, NotFound, ServiceDown, Unauthorized, Unavailable
 from clients.helpdesk import (
     SYSTEM,
     Author,
@@ -19,7 +19,7 @@ from clients.helpdesk import (
     reading_webhook,
     sender_of,
 )
-from clients.http_helpdesk import digest, id_in_location
+from clients.helpdesks.http import digest, id_in_location
 from clients.jsons import decode
 from tests.fakes.rest_helpdesk import Site
 
@@ -91,7 +91,7 @@ def test_an_answer_without_an_id_has_an_unknown_outcome() -> None:
 def test_an_error_is_raised_although_the_whole_answer_is_asked_for() -> None:
     with pytest.raises(NotFound) as failure:
         Site(lambda _: httpx.Response(404)).helpdesk.send("GET", "/things/7")
-    assert failure.value.side == "helpdesk"
+    assert failure.value.remote == "helpdesk"
 
 
 # --- 403 is of the token, or of one ticket. -------------------------------------------------------------
@@ -112,12 +112,12 @@ def test_a_ticket_that_is_forbidden_is_not_found_while_the_token_is_good() -> No
     site = _forbidding("/tickets/42", ping=200)
     with pytest.raises(NotFound) as failure:
         site.helpdesk.get_ticket("42")
-    assert failure.value.side == "helpdesk"
+    assert failure.value.remote == "helpdesk"
     assert len(site.requests) == 2
 
 
 @pytest.mark.parametrize(
-    ("ping", "sort"), [(401, Unauthorized), (403, Unauthorized), (500, Unavailable), (503, Away)]
+    ("ping", "sort"), [(401, Unauthorized), (403, Unauthorized), (500, Unavailable), (503, ServiceDown)]
 )
 def test_a_forbidden_ticket_is_what_the_ping_is_that_fails(ping: int, sort: type[ClientError]) -> None:
     site = _forbidding("/tickets/42", ping)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from clients import adapters
-from clients.adapters import AdapterError, check_options, find_adapter, make_adapter
-from clients.django_helpdesk import DjangoHelpdesk
 from clients.helpdesk import Helpdesk
+from clients.helpdesks import registry
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
+from clients.helpdesks.registry import AdapterError, check_options, find_adapter, make_adapter
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
 
 
 class OneMethod(Helpdesk):
@@ -39,7 +39,7 @@ def test_an_adapter_without_webhooks_needs_no_secret() -> None:
     [
         ("rest", RestHelpdesk),
         ("django_helpdesk", DjangoHelpdesk),
-        ("clients.rest_helpdesk:RestHelpdesk", RestHelpdesk),
+        ("clients.helpdesks.rest:RestHelpdesk", RestHelpdesk),
     ],
 )
 def test_an_adapter_is_found_by_its_name(name: str, adapter: type[Helpdesk]) -> None:
@@ -49,8 +49,8 @@ def test_an_adapter_is_found_by_its_name(name: str, adapter: type[Helpdesk]) -> 
 def test_an_adapter_of_an_installed_package_is_found_by_its_entry_point(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    point = EntryPoint("acme", "clients.rest_helpdesk:RestHelpdesk", adapters.ENTRY_POINTS)
-    monkeypatch.setattr(adapters, "entry_points", lambda group: EntryPoints([point]).select(group=group))
+    point = EntryPoint("acme", "clients.helpdesks.rest:RestHelpdesk", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([point]).select(group=group))
     assert find_adapter("acme") is RestHelpdesk
 
 
@@ -59,9 +59,9 @@ def test_an_adapter_of_an_installed_package_is_found_by_its_entry_point(
     [
         ("rst", "there is no adapter rst; take one of django_helpdesk, rest, or write dotted.path:Class"),
         ("nowhere:Adapter", "cannot be imported: ModuleNotFoundError"),
-        ("clients.rest_helpdesk:Nothing", "cannot be imported: AttributeError"),
+        ("clients.helpdesks.rest:Nothing", "cannot be imported: AttributeError"),
         ("clients.media:File", "is no adapter"),
-        ("clients.adapters:make_adapter", "is no adapter"),
+        ("clients.helpdesks.registry:make_adapter", "is no adapter"),
         (f"{__name__}:OneMethod", "is not complete: it lacks add_comment, comment_by_external_id"),
     ],
 )

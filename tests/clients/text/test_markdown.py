@@ -9,7 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from clients.text import image, link, one_line, preview, to_markdown, to_plain_text
+from clients.text.line import one_line
+from clients.text.markdown import image, link, preview, to_markdown
+from clients.text.plain import to_plain_text
 from tests.fakes.texts import MARKS, grows_evenly
 
 COMMONMARK = MarkdownIt("commonmark").enable(["table", "strikethrough"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.text import LONGEST_MARKDOWN, to_plain_text
+from clients.text.plain import LONGEST_MARKDOWN, to_plain_text
 from tests.fakes.texts import MARKS, grows_evenly
 
 TAGS = st.sampled_from(

@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from clients.django_texts import for_its_markdown
-from clients.text import image, link, to_markdown
+from clients.helpdesks.django_texts import for_its_markdown
+from clients.text.markdown import image, link, to_markdown
 
 FOLDER = Path(__file__).parents[2] / "renderers"
 Rendered = Mapping[str, str]

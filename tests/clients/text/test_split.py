@@ -5,7 +5,7 @@ import regex  # type: ignore[import-untyped]  # its stubs are a package of their
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clients.text import split_text
+from clients.text.split import split_text
 from tests.fakes.texts import grows_evenly
 
 

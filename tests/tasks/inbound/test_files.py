@@ -7,7 +7,7 @@ import pytest
 
 from clients.errors import FileRefused, Unavailable
 from clients.helpdesk import NewComment, NewTicket
-from tasks import inbound
+from tasks.inbound import files
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import PHOTO
 from tests.fakes.failures import away, fault
@@ -107,7 +107,7 @@ def test_a_file_that_goes_with_its_comment_is_fetched_again_for_another_try(worl
     assert world.desk.contents == [b"jpg"]
 
 
-@pytest.mark.parametrize(("attempts", "tries"), [(10, inbound.FETCH_ATTEMPTS), (3, 3)])
+@pytest.mark.parametrize(("attempts", "tries"), [(10, files.FETCH_ATTEMPTS), (3, 3)])
 def test_a_file_that_cannot_be_fetched_is_named_after_some_tries(
     world: World, attempts: int, tries: int
 ) -> None:
@@ -149,9 +149,9 @@ def test_a_helpdesk_that_is_down_is_no_reason_to_leave_a_file_out(world: World) 
 
 
 def test_attempts_that_the_helpdesk_failed_are_no_reason_to_leave_a_file_out(world: World) -> None:
-    world.desk.fail("upload", *(fault() for _ in range(inbound.FETCH_ATTEMPTS)))
+    world.desk.fail("upload", *(fault() for _ in range(files.FETCH_ATTEMPTS)))
     world.receive(attachments=[PHOTO])
-    for _ in range(inbound.FETCH_ATTEMPTS + 1):
+    for _ in range(files.FETCH_ATTEMPTS + 1):
         world.resume()
 
     new = world.desk.tickets["t1"].new

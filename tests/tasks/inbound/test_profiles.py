@@ -2,7 +2,7 @@
 
 import httpx
 
-from clients.errors import RejectedError, Stale
+from clients.errors import LeaseLost, RejectedError
 from clients.helpdesk import NewTicket
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import PAGE, PSID
@@ -12,7 +12,7 @@ from tests.fakes.world import World
 
 def test_a_worker_that_lost_its_lease_leaves_no_nameless_profile(world: World) -> None:
     def lose() -> None:
-        raise Stale("the lease is lost")
+        raise LeaseLost("the lease is lost")
 
     world.receive()
     world.meta.hooks["person"] = lose

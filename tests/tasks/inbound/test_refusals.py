@@ -81,7 +81,7 @@ def test_what_was_tried_again_meanwhile_is_not_noted(world: World) -> None:
     world.receive("m_1")
     world.work()
     (letter,) = world.inbox.letters()
-    world.inbox.revive(letter)
+    world.inbox.requeue(letter)
     world.work()
 
     assert [ticket.comments for ticket in world.desk.tickets.values()] == [[]]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 from tasks.store import connect
 from tests.fakes.inbox import Stored
 

@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from sandbox.stack import until
-from tasks.inbox import SEEN_FOR, Inbox, Row, echo_key, seen_key
-from tests.fakes.inbox import OTHER, SIDE, THREAD, Stored, begin, claimed, row
+from tasks.inbox.inbox import SEEN_FOR, Inbox, Row, echo_key, seen_key
+from tests.fakes.inbox import OTHER, REMOTE, THREAD, Stored, begin, claimed, row
 
 
 def test_an_event_that_stands_twice_in_one_call_is_accepted_once(inbox: Inbox, stored: Stored) -> None:
@@ -85,7 +85,7 @@ def test_a_late_event_does_not_go_before_a_head_whose_worker_died(inbox: Inbox, 
 
 
 def test_a_late_event_does_not_go_before_a_head_that_is_tried_again(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("b", 20)).later(60, "refused", counts=True)
+    begin(inbox, row("b", 20)).retry_later(60, "refused", counts=True)
     inbox.accept([row("a", 10)])
 
     assert stored.queue() == ["b", "a"]
@@ -118,7 +118,7 @@ def test_a_thread_that_was_relayed_wants_a_worker_again(inbox: Inbox) -> None:
 
 
 def test_a_thread_whose_side_is_paused_wants_no_worker(inbox: Inbox) -> None:
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     inbox.accept([row("a")])
     inbox.claim()
 
@@ -126,7 +126,7 @@ def test_a_thread_whose_side_is_paused_wants_no_worker(inbox: Inbox) -> None:
 
 
 def test_a_thread_that_waits_is_not_due_sooner_because_more_comes(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("a")).later(60, "refused", counts=True)
+    begin(inbox, row("a")).retry_later(60, "refused", counts=True)
     inbox.accept([row("b")])
 
     assert 55 < float(stored.due_in() or 0) <= 60
@@ -199,8 +199,8 @@ def test_a_store_takes_no_more_events_before_it_is_full(inbox: Inbox) -> None:
 
 def test_what_a_full_store_has_is_relayed(full: Inbox, stored: Stored) -> None:
     lease = claimed(full, "")
-    lease.record("call", "ticket")
-    lease.later(0.001, "down", counts=False)
+    lease.save_step("call", "ticket")
+    lease.retry_later(0.001, "down", counts=False)
     until("it is due", lambda: full.sweep(10, 64) == 1)
     claimed(full, "").finish()
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from clients.errors import Stale
-from tasks.inbox import Inbox
-from tasks.lease import Lease
-from tests.fakes.inbox import OTHER, SIDE, THREAD, Stored, begin, claimed, row
+from clients.errors import LeaseLost
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.lease import Lease
+from tests.fakes.inbox import OTHER, REMOTE, THREAD, Stored, begin, claimed, row
 
 
 def test_a_lease_names_the_event_at_the_head(inbox: Inbox) -> None:
@@ -60,7 +60,7 @@ def test_a_claim_whose_answer_got_lost_gives_the_same_lease(inbox: Inbox) -> Non
 
 
 def test_a_thread_is_not_claimed_while_its_head_waits(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("a"), row("b")).later(60, "refused", counts=True)
+    begin(inbox, row("a"), row("b")).retry_later(60, "refused", counts=True)
     assert inbox.claim(THREAD) is None
 
     stored.end_backoff()
@@ -69,7 +69,7 @@ def test_a_thread_is_not_claimed_while_its_head_waits(inbox: Inbox, stored: Stor
 
 def test_a_thread_is_not_claimed_while_its_side_is_paused(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a")])
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
 
     assert inbox.claim(THREAD) is None
     assert inbox.claim() is None
@@ -78,18 +78,18 @@ def test_a_thread_is_not_claimed_while_its_side_is_paused(inbox: Inbox, stored: 
 
 def test_threads_that_wait_for_a_side_go_on_when_its_pause_is_over(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a"), row("b", thread=OTHER)])
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     assert inbox.claim() is None
     stored.end_pause()
     first = claimed(inbox, "")
     first.finish()
 
-    assert {first.thread, claimed(inbox, "").thread} == {THREAD, OTHER}
+    assert {first.queue, claimed(inbox, "").queue} == {THREAD, OTHER}
 
 
 def test_a_sweep_wants_no_worker_for_a_side_that_is_paused(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a")])
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     assert inbox.sweep(10, 64) == 0
 
     stored.end_pause()
@@ -98,7 +98,7 @@ def test_a_sweep_wants_no_worker_for_a_side_that_is_paused(inbox: Inbox, stored:
 
 def test_what_waits_for_a_paused_side_is_not_written_again_and_again(inbox: Inbox) -> None:
     inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(100)])
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
     store: Any = inbox.store
     before = store.info("persistence")["rdb_changes_since_last_save"]
@@ -111,7 +111,7 @@ def test_what_waits_for_a_paused_side_is_not_written_again_and_again(inbox: Inbo
 
 def test_a_side_that_asked_to_slow_down_gets_a_few_threads_a_second(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(9)])
-    inbox.pause(SIDE, 90, "it asks to slow down", rate=4)
+    inbox.pause(REMOTE, 90, "it asks to slow down", rate=4)
     stored.end_pause()
     taken = [inbox.claim() for _ in range(6)]
 
@@ -120,7 +120,7 @@ def test_a_side_that_asked_to_slow_down_gets_a_few_threads_a_second(inbox: Inbox
 
 def test_a_side_that_asked_to_slow_down_gets_more_threads_each_second(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(20)])
-    inbox.pause(SIDE, 90, "it asks to slow down", rate=4)
+    inbox.pause(REMOTE, 90, "it asks to slow down", rate=4)
     for expected in (5, 7, 8):
         stored.end_pause()
         inbox.store.hset("mc:pause:helpdesk", "since", 0)
@@ -133,21 +133,21 @@ def test_a_side_that_asked_to_slow_down_gets_more_threads_each_second(inbox: Inb
 def test_a_claim_of_an_empty_queue_leaves_no_lease_while_its_side_is_paused(
     inbox: Inbox, stored: Stored
 ) -> None:
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
 
     assert inbox.claim(THREAD) is None
     assert not stored.lease()
 
 
 def test_a_paused_side_is_known_as_paused(inbox: Inbox) -> None:
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     inbox.pause("page:1", 1, "it was down")
     inbox.store.zadd("mc:pauses", {"page:1": 0})
 
-    assert inbox.state().pauses == {SIDE: True, "page:1": False}
+    assert inbox.state().pauses == {REMOTE: True, "page:1": False}
 
 
-def test_a_pause_holds_no_other_side_back(inbox: Inbox) -> None:
+def test_a_pause_holds_no_other_remote_back(inbox: Inbox) -> None:
     inbox.accept([row("a")])
     inbox.pause("page:1", 90, "it is down")
 
@@ -175,7 +175,7 @@ def test_a_lease_is_good_until_its_deadline(inbox: Inbox) -> None:
     lease.check()
     lease.deadline = time.monotonic() - 0.001
 
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         lease.check()
 
 
@@ -191,14 +191,14 @@ def stale(inbox: Inbox, another: Inbox, stored: Stored) -> Lease:
 def test_a_lease_that_is_lost_cannot_be_renewed(stale: Lease) -> None:
     stale.renew()
 
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
         stale.check()
 
 
 def test_a_lease_that_is_lost_records_nothing(stale: Lease, stored: Stored) -> None:
-    with pytest.raises(Stale):
-        stale.record("call", "ticket")
-    with pytest.raises(Stale):
+    with pytest.raises(LeaseLost):
+        stale.save_step("call", "ticket")
+    with pytest.raises(LeaseLost):
         stale.check()
     assert stale.step("call") is None
     assert "mc:event:1" not in stored.names()
@@ -206,9 +206,9 @@ def test_a_lease_that_is_lost_records_nothing(stale: Lease, stored: Stored) -> N
 
 ENDS: dict[str, Callable[[Lease], object]] = {
     "finish": lambda lease: lease.finish(),
-    "bury": lambda lease: lease.bury("refused"),
-    "later": lambda lease: lease.later(60, "refused", counts=True),
-    "wait": lambda lease: lease.wait(SIDE, "refused"),
+    "move_to_dead_letters": lambda lease: lease.move_to_dead_letters("refused"),
+    "later": lambda lease: lease.retry_later(60, "refused", counts=True),
+    "wait": lambda lease: lease.wait(REMOTE, "refused"),
     "release": lambda lease: lease.release(),
 }
 

@@ -2,27 +2,27 @@
 
 import json
 
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 from tests.fakes.inbox import THREAD, Stored, begin, buried, buried_with_a_step, claimed, row
 
 
 def test_a_buried_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
 
-    assert lease.bury("refused") is True
+    assert lease.move_to_dead_letters("refused") is True
     assert lease.event.body == b"b"
     assert stored.queue() == ["b"]
     assert inbox.stats()["dead:in"] == 1
 
 
 def test_a_dead_letter_tells_its_story(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("a", 20)).later(60, "down", counts=True)
+    begin(inbox, row("a", 20)).retry_later(60, "down", counts=True)
     stored.end_backoff()
-    claimed(inbox).bury("refused")
+    claimed(inbox).move_to_dead_letters("refused")
 
     letter = inbox.letter(1)
     assert letter is not None
-    assert (letter.id, letter.thread, letter.time, letter.body) == (1, THREAD, 20, "a")
+    assert (letter.id, letter.queue, letter.time, letter.body) == (1, THREAD, 20, "a")
     assert letter.reason == "refused"
     assert [entry["reason"] for entry in letter.history] == ["down"]
     assert letter.died_at.startswith("20")
@@ -31,7 +31,7 @@ def test_a_dead_letter_tells_its_story(inbox: Inbox, stored: Stored) -> None:
 def test_dead_letters_come_the_oldest_first(inbox: Inbox) -> None:
     rows = [row(str(number)) for number in range(12)]
     lease = begin(inbox, *rows)
-    while lease.bury("refused"):
+    while lease.move_to_dead_letters("refused"):
         pass
 
     assert [letter.id for letter in inbox.letters()] == list(range(1, 13))
@@ -54,12 +54,12 @@ def test_a_burial_whose_answer_got_lost_buries_one_event(inbox: Inbox, stored: S
 
 def test_steps_survive_a_burial_but_attempts_and_the_verdict_do_not(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox, row("a"))
-    lease.record("call", "ticket")
-    lease.record("failed", "refused")
-    lease.later(60, "down", counts=True)
+    lease.save_step("call", "ticket")
+    lease.save_step("failed", "refused")
+    lease.retry_later(60, "down", counts=True)
     stored.end_backoff()
-    claimed(inbox).bury("refused")
-    inbox.revive(inbox.letters()[0])
+    claimed(inbox).move_to_dead_letters("refused")
+    inbox.requeue(inbox.letters()[0])
 
     event = claimed(inbox).event
     assert event.steps == {"call": "ticket"}
@@ -70,7 +70,7 @@ def test_a_revived_event_takes_its_place_by_time(inbox: Inbox, stored: Stored) -
     letter = buried(inbox, row("b", 20))
     inbox.accept([row("a", 10), row("c", 30)])
 
-    assert inbox.revive(letter) is True
+    assert inbox.requeue(letter) is True
     assert stored.queue() == ["a", "b", "c"]
     assert inbox.letters() == []
 
@@ -78,13 +78,13 @@ def test_a_revived_event_takes_its_place_by_time(inbox: Inbox, stored: Stored) -
 def test_a_revived_event_does_not_go_before_a_head_that_was_begun(inbox: Inbox, stored: Stored) -> None:
     letter = buried(inbox, row("a", 10))
     begin(inbox, row("b", 20), row("c", 30))
-    inbox.revive(letter)
+    inbox.requeue(letter)
 
     assert stored.queue() == ["b", "a", "c"]
 
 
 def test_a_revived_event_of_an_idle_thread_is_due_at_once(inbox: Inbox) -> None:
-    inbox.revive(buried(inbox))
+    inbox.requeue(buried(inbox))
 
     assert inbox.sweep(10, 64) == 1
     assert claimed(inbox, "").event.body == b"a"
@@ -94,17 +94,17 @@ def test_a_thread_that_waits_is_not_due_sooner_because_an_event_is_revived(
     inbox: Inbox, stored: Stored
 ) -> None:
     letter = buried(inbox, row("a"), row("b"))
-    claimed(inbox).later(60, "refused", counts=True)
-    inbox.revive(letter)
+    claimed(inbox).retry_later(60, "refused", counts=True)
+    inbox.requeue(letter)
 
     assert 55 < float(stored.due_in() or 0) <= 60
 
 
 def test_an_event_that_is_revived_twice_comes_back_once(inbox: Inbox, stored: Stored) -> None:
     letter = buried(inbox)
-    inbox.revive(letter)
+    inbox.requeue(letter)
 
-    assert inbox.revive(letter) is False
+    assert inbox.requeue(letter) is False
     assert stored.queue() == ["a"]
 
 
@@ -113,5 +113,5 @@ def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: 
 
     assert inbox.drop(letter.id) is True
     assert inbox.drop(letter.id) is False
-    assert inbox.revive(letter) is False
+    assert inbox.requeue(letter) is False
     assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.accept import goes_out, reply_row
+from tasks.inbox.queues import is_public_reply, reply_row
 from tests.conftest import PAYLOADS
 from tests.fakes.helpdesk_webhooks import AT, PERSON, received
 
@@ -35,16 +35,19 @@ def test_every_payload_file_is_read_here() -> None:
 
 @pytest.mark.parametrize(("name", "expected"), GOES_OUT.items())
 def test_only_an_agents_public_comment_on_a_ticket_of_ours_goes_out(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
-    assert goes_out(received(name)) is expected
+    assert is_public_reply(received(name)) is expected
 
 
 def test_a_reply_waits_in_its_persons_queue() -> None:
     row = reply_row(received("comment_of_agent"))
-    assert (row.thread, row.time) == (f"out:{PERSON.page_id}:{PERSON.psid}", int(AT.timestamp() * 1000))
+    assert (row.queue, row.time) == (
+        f"out:{PERSON.account_id}:{PERSON.person_id}",
+        int(AT.timestamp() * 1000),
+    )
 
 
 def test_a_reply_to_somebody_unknown_waits_in_its_tickets_queue() -> None:
-    assert reply_row(received("comment_on_ticket_without_config")).thread == "ticket:42"
+    assert reply_row(received("comment_on_ticket_without_config")).queue == "ticket:42"
 
 
 def test_a_reply_has_another_key_in_its_tickets_queue() -> None:

@@ -8,10 +8,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from clients.errors import Stale
-from tasks.inbox import Inbox
-from tasks.lease import Lease
-from tests.fakes.inbox import PAGE, SIDE, Stored, row
+from clients.errors import LeaseLost
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.lease import Lease
+from tests.fakes.inbox import PAGE, REMOTE, Stored, row
 
 
 @dataclass
@@ -44,8 +44,8 @@ class Expected:
 
 
 @dataclass
-class ExpectedSide:
-    """Whether a side is paused, was away and has not worked since, and by which lease it is tried."""
+class ExpectedRemote:
+    """Whether a remote is paused, was away and has not worked since, and by which lease it is tried."""
 
     paused: bool = False
     untried: bool = False
@@ -53,9 +53,9 @@ class ExpectedSide:
 
 
 THREADS = ["in:1:0", "in:1:1", "out:1:0", "out:1:1"]
-SIDES = {"in": SIDE, "out": PAGE}
+REMOTES = {"in": REMOTE, "out": PAGE}
 threads = st.sampled_from(THREADS)
-sides = st.sampled_from([SIDE, PAGE])
+remotes = st.sampled_from([REMOTE, PAGE])
 names = st.integers(0, 25).map(str)
 numbers = st.integers(0, 3)
 
@@ -70,7 +70,7 @@ class Interleaving(RuleBasedStateMachine):
         self.workers = [Inbox(store), Inbox(store)]
         self.stored = Stored(self.workers[0])
         self.expected: dict[str, Expected] = {thread: Expected() for thread in THREADS}
-        self.sides = {side: ExpectedSide() for side in (SIDE, PAGE)}
+        self.remotes = {remote: ExpectedRemote() for remote in (REMOTE, PAGE)}
         self.leases: list[Lease] = []
         self.accepted, self.done = set[str](), list[str]()
         self.dead: dict[str, tuple[int, int, str]] = {}
@@ -100,57 +100,57 @@ class Interleaving(RuleBasedStateMachine):
         """Claim the thread whose turn it is; there is one if any can be worked on."""
         self.sweep()
         free = {
-            name: self.side_of(name)
+            name: self.remote_of(name)
             for name, one in self.expected.items()
             if one.queue and not one.owner and not one.waits and not self.is_held(name)
         }
         lease = self.workers[worker].claim()
-        assert (lease.thread in free) if lease else not free
+        assert (lease.queue in free) if lease else not free
         self.note_moves()
         if lease:
             self.took(lease)
-            if (side := free[lease.thread]).untried:
-                side.trial, side.paused = lease, True
+            if (remote := free[lease.queue]).untried:
+                remote.trial, remote.paused = lease, True
 
-    def side_of(self, thread: str) -> ExpectedSide:
-        """Return the side that a thread waits for."""
-        return self.sides[self.expected[thread].waits_for or SIDES[thread[:-4]]]
+    def remote_of(self, thread: str) -> ExpectedRemote:
+        """Return the remote that a thread waits for."""
+        return self.remotes[self.expected[thread].waits_for or REMOTES[thread[:-4]]]
 
     def is_held(self, thread: str) -> bool:
-        """Tell whether the side of a thread is paused, or its own one if it waits for another."""
-        return self.side_of(thread).paused or self.sides[SIDES[thread[:-4]]].paused
+        """Tell whether the remote of a thread is paused, or its own one if it waits for another."""
+        return self.remote_of(thread).paused or self.remotes[REMOTES[thread[:-4]]].paused
 
     def took(self, lease: Lease) -> None:
         """Note that a thread was claimed."""
-        model = self.expected[lease.thread]
+        model = self.expected[lease.queue]
         model.owner, model.expired, model.begun = lease, False, True
         self.leases.append(lease)
         self.head_is_right(lease)
 
     def note_moves(self) -> None:
-        """Note who waits for another side no more: because it was claimed, or its own side is paused, too."""
+        """Note who waits for another remote no more: because it was claimed, or its own remote is paused, too."""
         for thread, model in self.expected.items():
             if model.waits_for and "waits_for" not in self.stored.lease(thread):
-                assert self.stored.lease(thread).get("token") or self.sides[SIDES[thread[:-4]]].paused
+                assert self.stored.lease(thread).get("token") or self.remotes[REMOTES[thread[:-4]]].paused
                 model.waits_for = ""
 
     def end_trial(self, lease: Lease, *, worked: bool) -> None:
-        """Note that the thread went on which tries a side, if it is one."""
-        for side in self.sides.values():
-            if side.trial is lease:
-                side.trial, side.paused, side.untried = None, False, side.untried and not worked
+        """Note that the thread went on which tries a remote, if it is one."""
+        for remote in self.remotes.values():
+            if remote.trial is lease:
+                remote.trial, remote.paused, remote.untried = None, False, remote.untried and not worked
 
-    @rule(side=sides)
-    def pause(self, side: str) -> None:
-        """Find a side away."""
-        self.workers[0].pause(side, 90, "it is down")
-        self.sides[side] = ExpectedSide(paused=True, untried=True)
+    @rule(remote=remotes)
+    def pause(self, remote: str) -> None:
+        """Find a remote away."""
+        self.workers[0].pause(remote, 90, "it is down")
+        self.remotes[remote] = ExpectedRemote(paused=True, untried=True)
 
-    @rule(side=sides)
-    def end_pause(self, side: str) -> None:
-        """Let the pause of a side be over, or the lease of who tries it run out."""
-        self.stored.end_pause(side)
-        self.sides[side].paused = False
+    @rule(remote=remotes)
+    def end_pause(self, remote: str) -> None:
+        """Let the pause of a remote be over, or the lease of who tries it run out."""
+        self.stored.end_pause(remote)
+        self.remotes[remote].paused = False
 
     @rule()
     def sweep(self) -> None:
@@ -163,7 +163,7 @@ class Interleaving(RuleBasedStateMachine):
     def head_is_right(self, lease: Lease) -> None:
         """Compare what a lease says with what is known."""
         event = lease.event
-        assert (event.time, event.id, event.body.decode()) == self.expected[lease.thread].queue[0]
+        assert (event.time, event.id, event.body.decode()) == self.expected[lease.queue].queue[0]
         assert lease.event.steps == self.steps.get(event.body.decode(), {})
 
     def pick(self, number: int) -> Lease | None:
@@ -172,7 +172,7 @@ class Interleaving(RuleBasedStateMachine):
 
     def owns(self, lease: Lease) -> bool:
         """Tell whether a lease is good."""
-        return self.expected[lease.thread].owner is lease
+        return self.expected[lease.queue].owner is lease
 
     @rule(number=numbers, repeated=st.booleans())
     def finish(self, *, number: int, repeated: bool) -> None:
@@ -181,11 +181,11 @@ class Interleaving(RuleBasedStateMachine):
             name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._next_step
             if repeated:
                 self.workers[0].finish(lease, "relayed:in", "", announced)
-                self.announce(lease, announced, left=self.expected[lease.thread].queue[1:] if owned else [])
+                self.announce(lease, announced, left=self.expected[lease.queue].queue[1:] if owned else [])
             goes_on = lease.finish()
             self.taken(lease, name, goes_on=goes_on)
             if goes_on:
-                self.announce(lease, announced, left=self.expected[lease.thread].queue)
+                self.announce(lease, announced, left=self.expected[lease.queue].queue)
 
     def announce(self, lease: Lease, announced: tuple[str, str], left: list[tuple[int, int, str]]) -> None:
         """Note the step that the next event got, unless it had taken it before."""
@@ -199,24 +199,24 @@ class Interleaving(RuleBasedStateMachine):
             lease.foresee("call", value)
 
     @rule(number=numbers)
-    def bury(self, number: int) -> None:
+    def move_to_dead_letters(self, number: int) -> None:
         """Bury the event of a lease."""
         if lease := self.pick(number):
             name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._next_step
-            head = self.expected[lease.thread].queue[0] if owned else None
-            goes_on = lease.bury("refused")
+            head = self.expected[lease.queue].queue[0] if owned else None
+            goes_on = lease.move_to_dead_letters("refused")
             self.taken(lease, name, goes_on=goes_on, done=False)
             if goes_on:
-                self.announce(lease, announced, left=self.expected[lease.thread].queue)
+                self.announce(lease, announced, left=self.expected[lease.queue].queue)
             if head:
-                self.dead[lease.thread + " " + name] = head
+                self.dead[lease.queue + " " + name] = head
 
     def taken(self, lease: Lease, name: str, *, goes_on: bool, done: bool = True) -> None:
         """Note that the head of a lease was taken off, if the lease was good."""
         if not self.owns(lease):
             assert not goes_on
             return
-        model = self.expected[lease.thread]
+        model = self.expected[lease.queue]
         self.end_trial(lease, worked=True)
         assert model.take()[2] == name
         if done:
@@ -227,49 +227,49 @@ class Interleaving(RuleBasedStateMachine):
             self.head_is_right(lease)
 
     @rule(data=st.data())
-    def revive(self, data: st.DataObject) -> None:
+    def requeue(self, data: st.DataObject) -> None:
         """Take a letter back into its thread."""
         letters = self.workers[0].letters()
-        assert {f"{letter.thread} {letter.body}" for letter in letters} == set(self.dead)
+        assert {f"{letter.queue} {letter.body}" for letter in letters} == set(self.dead)
         if letters:
             letter = data.draw(st.sampled_from(letters))
-            assert self.workers[0].revive(letter)
-            self.expected[letter.thread].insert(self.dead.pop(f"{letter.thread} {letter.body}"))
+            assert self.workers[0].requeue(letter)
+            self.expected[letter.queue].insert(self.dead.pop(f"{letter.queue} {letter.body}"))
 
     @rule(number=numbers, step=st.sampled_from(["call", "sent:0"]), value=names)
-    def record(self, number: int, step: str, value: str) -> None:
+    def save_step(self, number: int, step: str, value: str) -> None:
         """Record a step; a lease that is lost cannot."""
         if not (lease := self.pick(number)):
             return
         if self.owns(lease):
-            lease.record(step, value)
+            lease.save_step(step, value)
             self.steps.setdefault(lease.event.body.decode(), {})[step] = value
         elif (step, value) == lease._recorded_ahead:
-            lease.record(step, value)  # nothing is written: whoever has the thread now finds it there
+            lease.save_step(step, value)  # nothing is written: whoever has the thread now finds it there
         else:
-            with pytest.raises(Stale):
-                lease.record(step, value)
+            with pytest.raises(LeaseLost):
+                lease.save_step(step, value)
 
     @rule(number=numbers)
-    def later(self, number: int) -> None:
+    def retry_later(self, number: int) -> None:
         """Put the head of a lease off."""
         if lease := self.pick(number):
-            lease.later(60, "refused", counts=True)
+            lease.retry_later(60, "refused", counts=True)
             if self.owns(lease):
                 self.end_trial(lease, worked=False)
-                model = self.expected[lease.thread]
+                model = self.expected[lease.queue]
                 model.owner, model.waits = None, True
 
-    @rule(number=numbers, side=sides)
-    def wait(self, number: int, side: str) -> None:
-        """Put the head of a lease off until a side is back."""
+    @rule(number=numbers, remote=remotes)
+    def wait(self, number: int, remote: str) -> None:
+        """Put the head of a lease off until a remote is back."""
         if lease := self.pick(number):
-            lease.wait(side, "it is down")
+            lease.wait(remote, "it is down")
             if self.owns(lease):
                 self.end_trial(lease, worked=False)
-                model = self.expected[lease.thread]
+                model = self.expected[lease.queue]
                 model.owner, model.expired = None, False
-                model.waits_for = side if side != SIDES[lease.thread[:-4]] else ""
+                model.waits_for = remote if remote != REMOTES[lease.queue[:-4]] else ""
 
     @rule(number=numbers)
     def renew(self, number: int) -> None:
@@ -278,9 +278,9 @@ class Interleaving(RuleBasedStateMachine):
             lease.renew()
             assert bool(lease.deadline) == self.owns(lease)
             if self.owns(lease):
-                self.expected[lease.thread].expired = False
-                for side in self.sides.values():
-                    side.paused = side.paused or side.trial is lease
+                self.expected[lease.queue].expired = False
+                for remote in self.remotes.values():
+                    remote.paused = remote.paused or remote.trial is lease
 
     @rule(number=numbers)
     def release(self, number: int) -> None:
@@ -288,8 +288,8 @@ class Interleaving(RuleBasedStateMachine):
         if lease := self.pick(number):
             lease.release()
             if self.owns(lease):
-                self.expected[lease.thread].let_go()
-                self.expected[lease.thread].queue.sort()
+                self.expected[lease.queue].let_go()
+                self.expected[lease.queue].queue.sort()
 
     @rule(thread=threads)
     def expire(self, thread: str) -> None:
@@ -310,12 +310,12 @@ class Interleaving(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Relay the rest: everything was done once, and nothing is left behind."""
         for letter in self.workers[0].letters():
-            self.workers[0].revive(letter)
+            self.workers[0].requeue(letter)
         for thread in self.expected:
             self.stored.expire(thread)
             self.stored.end_backoff(thread)
-        for side in self.sides:
-            self.stored.end_pause(side)
+        for remote in self.remotes:
+            self.stored.end_pause(remote)
         while lease := self.workers[1].claim() or self.workers[1].claim():
             self.relay_all(lease)
         assert sorted(self.done) == sorted(self.accepted)

@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from clients.errors import Stale
-from tasks.inbox import SEEN_FOR, Inbox
-from tasks.lease import HISTORY_LENGTH, Lease
+from clients.errors import LeaseLost
+from tasks.inbox.inbox import SEEN_FOR, Inbox
+from tasks.inbox.lease import HISTORY_LENGTH, Lease
 from tests.fakes.inbox import THREAD, Stored, begin, buried_with_a_step, claimed, row
 
 
@@ -15,14 +15,14 @@ def test_a_step_that_was_recorded_is_known(inbox: Inbox) -> None:
     lease = begin(inbox)
 
     assert lease.step("call") is None
-    assert lease.record("call", "ticket") == "ticket"
+    assert lease.save_step("call", "ticket") == "ticket"
     assert lease.step("call") == "ticket"
 
 
 def test_steps_survive_a_worker_that_dies(inbox: Inbox, another: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
-    lease.record("call", "ticket")
-    lease.record("upload:0", "zażółć")
+    lease.save_step("call", "ticket")
+    lease.save_step("upload:0", "zażółć")
     stored.expire()
 
     assert claimed(another).event.steps == {"call": "ticket", "upload:0": "zażółć"}
@@ -31,15 +31,15 @@ def test_steps_survive_a_worker_that_dies(inbox: Inbox, another: Inbox, stored: 
 def test_numbered_steps_come_in_the_order_of_their_numbers(inbox: Inbox) -> None:
     lease = begin(inbox)
     for number in (10, 2, 0):
-        lease.record(f"sent:{number}", f"m_{number}")
-    lease.record("sending:1", "5")
+        lease.save_step(f"sent:{number}", f"m_{number}")
+    lease.save_step("sending:1", "5")
 
     assert lease.recorded("sent:") == ["m_0", "m_2", "m_10"]
 
 
 def test_steps_belong_to_one_event(inbox: Inbox) -> None:
     lease = begin(inbox)
-    lease.record("call", "ticket")
+    lease.save_step("call", "ticket")
     lease.finish()
 
     assert lease.step("call") is None
@@ -47,13 +47,13 @@ def test_steps_belong_to_one_event(inbox: Inbox) -> None:
 
 def test_a_step_that_worked_makes_attempts_count_from_there(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
-    lease.later(60, "refused", counts=True)
+    lease.retry_later(60, "refused", counts=True)
     stored.end_backoff()
     lease = claimed(inbox)
     assert lease.attempts == 1
-    lease.achieve("sent:0", "m_1")
+    lease.complete_step("sent:0", "m_1")
     assert lease.step("sent:0") == "m_1"
-    lease.later(60, "refused", counts=True)
+    lease.retry_later(60, "refused", counts=True)
     stored.end_backoff()
 
     assert claimed(inbox).attempts == 1
@@ -70,7 +70,7 @@ def test_a_finished_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) 
 def test_what_is_known_of_the_next_event_comes_with_it(inbox: Inbox, stored: Stored) -> None:
     letter = buried_with_a_step(inbox, "a", 20)
     lease = begin(inbox, row("b", 10), row("c", 30))
-    inbox.revive(letter)
+    inbox.requeue(letter)
     lease.finish()
 
     assert (lease.event.body, lease.step("call")) == (b"a", "ticket")
@@ -113,16 +113,16 @@ def test_recording_a_foreseen_step_asks_the_store_nothing(inbox: Inbox, stored: 
     stored.expire()
     claimed(inbox)
 
-    assert lease.record("call", "comment:42") == "comment:42"
-    with pytest.raises(Stale):
-        lease.record("call", "comment:42")
+    assert lease.save_step("call", "comment:42") == "comment:42"
+    with pytest.raises(LeaseLost):
+        lease.save_step("call", "comment:42")
 
 
 def test_a_step_that_was_not_foreseen_like_this_is_recorded(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
     lease.foresee("call", "comment:42")
     lease.finish()
-    lease.record("call", "ticket")
+    lease.save_step("call", "ticket")
     stored.expire()
 
     assert claimed(inbox).step("call") == "ticket"
@@ -141,7 +141,7 @@ def test_a_step_is_foreseen_for_the_next_event_only(inbox: Inbox, stored: Stored
 def test_a_foreseen_step_overwrites_none_that_was_taken(inbox: Inbox, stored: Stored) -> None:
     letter = buried_with_a_step(inbox, "b", at=20)
     lease = begin(inbox, row("a"), row("c", 30))
-    inbox.revive(letter)
+    inbox.requeue(letter)
     lease.foresee("call", "comment:42")
     lease.finish()
 
@@ -153,8 +153,8 @@ def test_a_foreseen_step_overwrites_none_that_was_taken(inbox: Inbox, stored: St
 @pytest.mark.parametrize(
     "step",
     [
-        lambda lease: lease.record("call", "ticket"),
-        lambda lease: lease.later(60, "refused", counts=True),
+        lambda lease: lease.save_step("call", "ticket"),
+        lambda lease: lease.retry_later(60, "refused", counts=True),
     ],
     ids=["record", "later"],
 )
@@ -166,46 +166,46 @@ def test_of_an_event_that_the_store_forgot_nothing_is_kept(
     inbox.store.delete(f"mc:jobs:{THREAD}")  # it lost its last writes, and gives the id 2 again
     inbox.store.zadd(f"mc:jobs:{THREAD}", {f"{1:016} 5 10 a": -1})
 
-    with suppress(Stale):
+    with suppress(LeaseLost):
         step(lease)
 
     assert "mc:event:2" not in stored.names()
 
 
 def test_a_lease_knows_what_is_cached_of_its_person(inbox: Inbox) -> None:
-    inbox.store.set("mc:link:1:2", "42")
+    inbox.store.set("mc:open_ticket:1:2", "42")
     inbox.accept([row("a")])
-    lease = inbox.claim(cached=("link", "profile"))
+    lease = inbox.claim(cached=("open_ticket", "profile"))
 
     assert lease is not None
-    assert lease.cached("link") == b"42"
+    assert lease.cached("open_ticket") == b"42"
     assert lease.cached("profile") is None
 
 
 def test_what_a_lease_caches_is_there_for_itself_and_for_the_next_one(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
-    lease.cache("link", b"42", 60)
-    assert lease.cached("link") == b"42"
+    lease.cache("open_ticket", b"42", 60)
+    assert lease.cached("open_ticket") == b"42"
     stored.expire()
 
-    later = inbox.claim(cached=("link",))
+    later = inbox.claim(cached=("open_ticket",))
     assert later is not None
-    assert later.cached("link") == b"42"
-    assert 0 < inbox.store.ttl("mc:link:1:2") <= 60
+    assert later.cached("open_ticket") == b"42"
+    assert 0 < inbox.store.ttl("mc:open_ticket:1:2") <= 60
 
 
 def test_what_a_lease_forgets_is_gone_for_all(inbox: Inbox) -> None:
     lease = begin(inbox)
-    lease.cache("link", b"42", 60)
-    lease.forget("link")
+    lease.cache("open_ticket", b"42", 60)
+    lease.forget("open_ticket")
 
-    assert lease.cached("link") is None
-    assert inbox.store.get("mc:link:1:2") is None
+    assert lease.cached("open_ticket") is None
+    assert inbox.store.get("mc:open_ticket:1:2") is None
 
 
 def test_after_the_last_event_a_thread_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox, row("a"))
-    lease.record("call", "ticket")
+    lease.save_step("call", "ticket")
 
     assert lease.finish() is False
     assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}
@@ -215,13 +215,13 @@ def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
     inbox: Inbox, stored: Stored
 ) -> None:
     lease = begin(inbox, row("a"), row("b"), row("c"))
-    lease.record("call", "ticket")
-    lease.later(60, "refused", counts=True)
+    lease.save_step("call", "ticket")
+    lease.retry_later(60, "refused", counts=True)
     stored.end_backoff()
     lease = claimed(inbox)
     lease.finish()
-    lease.bury("refused")
-    inbox.revive(inbox.letters()[0])
+    lease.move_to_dead_letters("refused")
+    inbox.requeue(inbox.letters()[0])
     lease.release()
     while (again := inbox.claim(THREAD)) and again.finish():
         again.release()
@@ -232,7 +232,7 @@ def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
 
 
 def test_the_backoff_of_one_event_does_not_hold_back_the_next(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox).later(60, "refused", counts=True)
+    begin(inbox).retry_later(60, "refused", counts=True)
     stored.end_backoff()
     lease = claimed(inbox)
     lease.finish()
@@ -241,7 +241,7 @@ def test_the_backoff_of_one_event_does_not_hold_back_the_next(inbox: Inbox, stor
 
 
 def test_an_event_that_is_put_off_is_tried_again_later(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox).later(60, "refused", counts=True)
+    begin(inbox).retry_later(60, "refused", counts=True)
 
     assert stored.queue() == ["a", "b"]
     assert 55 < float(stored.due_in() or 0) <= 60
@@ -251,7 +251,7 @@ def test_an_event_that_is_put_off_is_tried_again_later(inbox: Inbox, stored: Sto
 def test_attempts_and_reasons_are_kept(inbox: Inbox, stored: Stored) -> None:
     for reason, counts in (("refused", True), ("down", False), ("refused again", True)):
         inbox.accept([row("a")])
-        claimed(inbox).later(60, reason, counts=counts)
+        claimed(inbox).retry_later(60, reason, counts=counts)
         stored.end_backoff()
 
     event = claimed(inbox).event
@@ -263,7 +263,7 @@ def test_attempts_and_reasons_are_kept(inbox: Inbox, stored: Stored) -> None:
 def test_the_first_and_the_last_failures_are_kept(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a")])
     for number in range(3 * HISTORY_LENGTH):
-        claimed(inbox).later(60, str(number), counts=True)
+        claimed(inbox).retry_later(60, str(number), counts=True)
         stored.end_backoff()
 
     reasons = [entry["reason"] for entry in claimed(inbox).event.history]
@@ -273,14 +273,14 @@ def test_the_first_and_the_last_failures_are_kept(inbox: Inbox, stored: Stored) 
 def test_a_put_off_whose_answer_got_lost_counts_once(inbox: Inbox) -> None:
     lease = begin(inbox)
     for _ in range(2):
-        lease.later(60, "refused", counts=True)
+        lease.retry_later(60, "refused", counts=True)
 
     assert inbox.stats()["postponed"] == 1
 
 
 def test_a_thread_that_was_put_off_is_not_the_workers_any_more(inbox: Inbox) -> None:
     lease = begin(inbox)
-    lease.later(60, "refused", counts=True)
+    lease.retry_later(60, "refused", counts=True)
 
-    with pytest.raises(Stale):
-        lease.record("call", "ticket")
+    with pytest.raises(LeaseLost):
+        lease.save_step("call", "ticket")

@@ -8,10 +8,10 @@ import pytest
 import redis
 
 from sandbox.stack import until
-from tasks import relay
-from tasks.inbox import Inbox
-from tasks.lease import Lease
-from tasks.renewer import Renewer
+from tasks import worker
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.lease import Lease
+from tasks.inbox.renewer import Renewer
 from tests.fakes.conversation import IN, INVOICE, OUT
 from tests.fakes.world import World
 
@@ -69,7 +69,7 @@ def brisk(world: World, monkeypatch: pytest.MonkeyPatch) -> Renewer:
     """Give the renewer of a worker whose leases last for a second."""
     world.configure(worker={"lease": 1})
     made = Renewer()
-    monkeypatch.setattr(relay, "renewed", made.renewed)
+    monkeypatch.setattr(worker, "renewed", made.renewed)
     return made
 
 
@@ -114,7 +114,7 @@ def test_a_call_does_not_go_out_after_the_worker_was_stopped_for_long(
         leases.append(lease)
         yield
 
-    monkeypatch.setattr(relay, "renewed", never_renewed)
+    monkeypatch.setattr(worker, "renewed", never_renewed)
     world.reply("", INVOICE)
     world.desk.hooks["open_attachment"] = lambda: setattr(leases[0], "deadline", time.monotonic() - 1)
     world.work(OUT)

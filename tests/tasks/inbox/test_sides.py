@@ -1,4 +1,4 @@
-"""A side that was away is tried by one thread."""
+"""A remote that was away is tried by one thread."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from sandbox.stack import until
-from tasks.inbox import Inbox
-from tasks.lease import Lease
-from tests.fakes.inbox import SIDE, Stored, claimed, row
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.lease import Lease
+from tests.fakes.inbox import REMOTE, Stored, claimed, row
 
 
 @pytest.fixture
 def back(inbox: Inbox, stored: Stored) -> Inbox:
-    """Give an inbox with nine threads, whose side was paused until now."""
+    """Give an inbox with nine threads, whose remote was paused until now."""
     inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(9)])
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     assert inbox.claim() is None
     stored.end_pause()
     return inbox
@@ -32,10 +32,12 @@ def test_a_side_that_was_away_is_tried_by_one_thread(back: Inbox) -> None:
 def test_a_side_that_is_tried_is_known_as_paused(back: Inbox) -> None:
     claimed(back, "")
 
-    assert back.state().pauses == {SIDE: True}
+    assert back.state().pauses == {REMOTE: True}
 
 
-@pytest.mark.parametrize("end", [Lease.finish, lambda lease: lease.bury("refused")], ids=["done", "dead"])
+@pytest.mark.parametrize(
+    "end", [Lease.finish, lambda lease: lease.move_to_dead_letters("refused")], ids=["done", "dead"]
+)
 def test_when_the_trial_has_worked_all_others_follow(back: Inbox, end: Callable[[Lease], bool]) -> None:
     end(claimed(back, ""))
 
@@ -46,7 +48,7 @@ def test_what_a_trial_does_next_is_no_trial_any_more(inbox: Inbox, back: Inbox) 
     inbox.accept([row(f"{number} again", thread=f"in:1:{number}") for number in range(9)])
     trial = claimed(back, "")
     trial.finish()
-    back.pause(SIDE, 90, "it is down again")
+    back.pause(REMOTE, 90, "it is down again")
     trial.finish()
 
     assert back.claim() is None
@@ -54,28 +56,28 @@ def test_what_a_trial_does_next_is_no_trial_any_more(inbox: Inbox, back: Inbox) 
 
 def test_a_trial_that_fails_for_its_own_fault_leaves_it_to_the_next(back: Inbox) -> None:
     first = claimed(back, "")
-    first.later(60, "refused", counts=True)
+    first.retry_later(60, "refused", counts=True)
     second = claimed(back, "")
 
-    assert second.thread != first.thread
+    assert second.queue != first.queue
     assert back.claim() is None
 
 
 def test_a_trial_that_finds_its_side_away_pauses_it_for_all(back: Inbox) -> None:
     trial = claimed(back, "")
-    back.pause(SIDE, 90, "it is still down")
-    trial.wait(SIDE, "it is still down")
+    back.pause(REMOTE, 90, "it is still down")
+    trial.wait(REMOTE, "it is still down")
 
     assert back.claim() is None
 
 
 def test_a_trial_whose_worker_died_leaves_it_to_the_next(back: Inbox, stored: Stored) -> None:
     first = claimed(back, "")
-    ends: Any = back.store.zscore("mc:pauses", SIDE)
+    ends: Any = back.store.zscore("mc:pauses", REMOTE)
     assert 14 < ends / 1000 - back.now() <= 15
 
     stored.end_pause()
-    assert claimed(back, "").thread != first.thread
+    assert claimed(back, "").queue != first.queue
     assert back.claim() is None
 
 
@@ -93,7 +95,7 @@ def test_a_trial_that_takes_longer_than_a_lease_is_not_overtaken_by_another(
 
 def test_a_trial_that_was_overtaken_by_a_new_pause_does_not_end_it(back: Inbox) -> None:
     trial = claimed(back, "")
-    back.pause(SIDE, 90, "another worker found it down")
+    back.pause(REMOTE, 90, "another worker found it down")
     trial.finish()
 
     assert back.claim() is None
@@ -108,7 +110,7 @@ def test_one_worker_is_enough_to_try_a_side(back: Inbox) -> None:
 
 def test_one_group_is_enough_to_try_a_side(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row(str(number), thread=f"in:{number}:1") for number in range(9)])
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
     stored.end_pause()
     inbox.sweep(500, 64)
@@ -122,7 +124,7 @@ def test_one_group_is_enough_to_try_a_side(inbox: Inbox, stored: Stored) -> None
 def test_what_waited_for_a_side_is_overdue_from_when_it_is_back(back: Inbox, stored: Stored) -> None:
     for number in range(9):
         stored.wait_for(3600, f"in:1:{number}")
-    back.pause(SIDE, 0.001, "it is down")
+    back.pause(REMOTE, 0.001, "it is down")
     until("its pause is over", lambda: back.sweep(500, 64))
 
     assert back.state().overdue < 30

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tasks.inbox import Inbox
-from tests.fakes.inbox import OTHER, SIDE, THREAD, Stored, begin, buried, claimed, row
+from tasks.inbox.inbox import Inbox
+from tests.fakes.inbox import OTHER, REMOTE, THREAD, Stored, begin, buried, claimed, row
 
 
 def test_a_sweep_wants_workers_only_for_threads_that_are_due(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("a")).later(60, "refused", counts=True)
+    begin(inbox, row("a")).retry_later(60, "refused", counts=True)
     assert inbox.sweep(10, 64) == 0
 
     stored.end_backoff()
@@ -15,7 +15,7 @@ def test_a_sweep_wants_workers_only_for_threads_that_are_due(inbox: Inbox, store
 
 
 def test_a_thread_that_was_swept_is_there_for_the_next_claim(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("a")).later(60, "refused", counts=True)
+    begin(inbox, row("a")).retry_later(60, "refused", counts=True)
     stored.end_backoff()
     inbox.sweep(10, 64)
 
@@ -40,7 +40,7 @@ def test_a_thread_whose_worker_died_is_claimed_by_another(
 
 def test_what_is_due_in_the_future_is_not_overdue(inbox: Inbox) -> None:
     assert inbox.state().overdue == 0
-    begin(inbox, row("a")).later(60, "refused", counts=True)
+    begin(inbox, row("a")).retry_later(60, "refused", counts=True)
 
     assert inbox.state().overdue == 0
 
@@ -55,7 +55,7 @@ def test_overdue_is_how_long_a_thread_waits_for_a_worker(inbox: Inbox, stored: S
 def test_what_waits_for_a_side_is_not_overdue(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a")])
     stored.wait_for(5)
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
 
     assert inbox.state().overdue == 0
@@ -65,7 +65,7 @@ def test_what_waits_for_a_side_is_not_overdue(inbox: Inbox, stored: Stored) -> N
 def test_the_age_of_the_oldest_event_counts_whatever_it_waits_for(inbox: Inbox, thread: str) -> None:
     inbox.accept([row("a", thread=thread), row("b", thread=thread)])
     inbox.store.zincrby("mc:oldest", -5000, thread)
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     inbox.pause("page:1", 90, "it is down")
     inbox.claim()
 
@@ -100,7 +100,7 @@ def test_the_state_tells_how_much_there_is_to_do(inbox: Inbox, stored: Stored) -
     inbox.accept([row("c", thread=OTHER)])
 
     state = inbox.state()
-    assert (state.threads, state.dead) == (2, 1)
+    assert (state.queues, state.dead) == (2, 1)
 
 
 def test_installations_with_prefixes_of_their_own_share_a_store(inbox: Inbox, stored: Stored) -> None:
@@ -111,13 +111,13 @@ def test_installations_with_prefixes_of_their_own_share_a_store(inbox: Inbox, st
     lease = claimed(inbox, "")
     lease.finish()
     assert inbox.claim() is None
-    assert other.state().threads == 2
-    assert inbox.state().threads == 0
+    assert other.state().queues == 2
+    assert inbox.state().queues == 0
 
 
 def test_counters_tell_what_became_of_events_by_lane(inbox: Inbox) -> None:
     begin(inbox).finish()
     inbox.accept([row("c", thread="out:1:2")])
-    claimed(inbox, "out:1:2").bury("refused")
+    claimed(inbox, "out:1:2").move_to_dead_letters("refused")
 
     assert inbox.stats() == {"accepted": 3, "relayed:in": 1, "dead:out": 1}

@@ -2,7 +2,7 @@
 
 import time
 
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
 from tests.fakes.inbox import THREAD, Stored, claimed, row, turns, wait
 
 

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from tasks.inbox import Inbox
-from tests.fakes.inbox import PAGE, REPLY, SIDE, THREAD, Stored, begin, claimed, row, turns, wait
+from tasks.inbox.inbox import Inbox
+from tests.fakes.inbox import PAGE, REMOTE, REPLY, THREAD, Stored, begin, claimed, row, turns, wait
 
 
 def wait_for_helpdesk(inbox: Inbox, *people: int) -> None:
     """Have replies wait until the helpdesk is back, which is paused."""
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     for person in people:
         inbox.accept([row(f"reply {person}", thread=f"out:1:{person}")])
-        claimed(inbox, f"out:1:{person}").wait(SIDE, "it is down")
+        claimed(inbox, f"out:1:{person}").wait(REMOTE, "it is down")
 
 
 def test_a_reply_can_wait_until_the_helpdesk_is_back(inbox: Inbox, stored: Stored) -> None:
@@ -21,7 +21,7 @@ def test_a_reply_can_wait_until_the_helpdesk_is_back(inbox: Inbox, stored: Store
     stored.end_pause()
 
     lease = claimed(inbox, "")
-    assert (lease.thread, lease.attempts) == (REPLY, 0)
+    assert (lease.queue, lease.attempts) == (REPLY, 0)
     assert [entry["reason"] for entry in lease.event.history] == ["it is down"]
 
 
@@ -41,7 +41,7 @@ def test_a_reply_that_waits_for_the_helpdesk_holds_no_other_of_its_page(inbox: I
     wait_for_helpdesk(inbox, 2)
     inbox.accept([row("a", thread="out:1:3")])
 
-    assert claimed(inbox, "").thread == "out:1:3"
+    assert claimed(inbox, "").queue == "out:1:3"
 
 
 def test_a_reply_that_waited_for_the_helpdesk_is_its_pages_again(inbox: Inbox, stored: Stored) -> None:
@@ -102,7 +102,7 @@ def is_back(inbox: Inbox, stored: Stored) -> None:
 
 def test_a_group_of_which_nobody_waits_is_not_held(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([row("a")])
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
     stored.end_pause()
     claimed(inbox, THREAD).finish()
@@ -119,7 +119,7 @@ def test_a_reply_whose_page_is_paused_too_waits_for_that_one_then(inbox: Inbox, 
     assert stored.place(REPLY) == "out:1:"
 
     stored.end_pause(PAGE)
-    assert claimed(inbox, "").thread == REPLY
+    assert claimed(inbox, "").queue == REPLY
 
 
 def test_a_late_event_does_not_go_before_a_reply_that_waits(inbox: Inbox, stored: Stored) -> None:
@@ -132,7 +132,7 @@ def test_a_late_event_does_not_go_before_a_reply_that_waits(inbox: Inbox, stored
 def test_a_wait_whose_answer_got_lost_counts_once(inbox: Inbox) -> None:
     lease = begin(inbox)
     for _ in range(2):
-        lease.wait(SIDE, "it is down")
+        lease.wait(REMOTE, "it is down")
 
     assert inbox.stats()["postponed"] == 1
 
@@ -141,7 +141,7 @@ def test_whoever_takes_a_thread_learns_whether_the_helpdesk_is_paused(inbox: Inb
     inbox.accept([row("a", thread=REPLY), row("b", 20, REPLY)])
     lease = claimed(inbox, REPLY)
     assert lease.event.helpdesk_paused is False
-    inbox.pause(SIDE, 90, "it is down")
+    inbox.pause(REMOTE, 90, "it is down")
     lease.finish()
 
     assert lease.event.helpdesk_paused is True

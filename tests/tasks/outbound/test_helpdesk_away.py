@@ -7,9 +7,9 @@ from tests.fakes.world import World
 
 
 def waits_for(world: World, thread: str = OUT) -> bytes | None:
-    """Return the side that a thread waits for, if that is not the one where its events go."""
-    side: bytes | None = world.store.hget(f"mc:lease:{thread}", "waits_for")
-    return side
+    """Return the remote that a thread waits for, if that is not the one where its events go."""
+    remote: bytes | None = world.store.hget(f"mc:lease:{thread}", "waits_for")
+    return remote
 
 
 def test_a_reply_that_finds_the_helpdesk_away_waits_until_it_is_back(world: World) -> None:

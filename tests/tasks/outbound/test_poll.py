@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 
 from clients.errors import Unavailable
 from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
-from tasks import poll
-from tasks.accept import reply_row
 from tasks.clocks import Clocks
-from tasks.inbox import Inbox
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.queues import reply_row
+from tasks.outbound import poll
 from tasks.store import connect
 
 NOW = datetime.now(UTC) - timedelta(minutes=1)

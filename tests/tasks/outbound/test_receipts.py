@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from clients.errors import NotFound
-from tasks import receipts
+from tasks.outbound import receipts
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import OUT, PSID, SENT_AT
 from tests.fakes.failures import away, fault
@@ -41,18 +41,18 @@ def test_a_reply_that_was_read_is_not_shown_as_delivered_any_more(world: World) 
 
 def test_a_receipt_is_no_proof_that_its_page_works(world: World) -> None:
     error = away()
-    error.side = f"page:{PAGE_A}"
+    error.remote = f"page:{PAGE_A}"
     with capture_logs() as logs:
-        world.service.sides.pause(error)
-        world.service.sides._until.clear()
-        world.end_pause(error.side)
+        world.service.remotes.pause(error)
+        world.service.remotes._until.clear()
+        world.end_pause(error.remote)
         world.receive_receipt("delivery", later_moment())
         assert world.work("")
 
     assert not list(world.inbox.waiting())
-    assert world.inbox.reasons() == {error.side: str(error)}
+    assert world.inbox.reasons() == {error.remote: str(error)}
     assert f"sent:{PAGE_A}:" not in world.inbox.last()
-    assert [line["event"] for line in logs if line["event"].startswith("side_")] == ["side_paused"]
+    assert [line["event"] for line in logs if line["event"].startswith("remote_")] == ["remote_paused"]
 
 
 def test_a_receipt_is_about_all_replies_up_to_its_moment(world: World) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from clients.errors import Unauthorized
 from clients.helpdesk import Attachment, Delivery, HelpdeskEvent, Ticket
-from tasks import sides
-from tasks.accept import reply_row
+from tasks import remotes
+from tasks.inbox.queues import reply_row
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import INVOICE, OURS, OUT, PAGE
 from tests.fakes.failures import away, fault
@@ -49,7 +49,7 @@ def test_a_reply_that_is_revived_sends_what_is_missing(world: World) -> None:
     world.reply(TWO_PARTS)
     world.meta.fail("send", None, Refusal(551))
     world.work(OUT)
-    world.inbox.revive(world.inbox.letters()[0])
+    world.inbox.requeue(world.inbox.letters()[0])
     world.work(OUT)
 
     assert [len(text) for text in world.meta.texts()] == [2000, 100]
@@ -74,7 +74,7 @@ def test_a_file_that_meta_forgot_is_uploaded_again(world: World) -> None:
     world.reply("", INVOICE)
     world.meta.fail("send", Refusal(*FILE_UNKNOWN))
     world.work(OUT)
-    world.inbox.revive(world.inbox.letters()[0])
+    world.inbox.requeue(world.inbox.letters()[0])
     world.work(OUT)
 
     assert world.meta.uploads == ["a_0", "a_1"]
@@ -198,11 +198,11 @@ def test_a_file_that_meta_does_not_take_costs_itself_only(world: World, refusal:
     assert "“setup.exe”" in world.desk.tickets["42"].comments[0].body
 
 
-@pytest.mark.parametrize("side", ["helpdesk", "page"])
-def test_a_file_that_cannot_be_moved_for_ever_costs_itself_only(world: World, side: str) -> None:
+@pytest.mark.parametrize("remote", ["helpdesk", "page"])
+def test_a_file_that_cannot_be_moved_for_ever_costs_itself_only(world: World, remote: str) -> None:
     world.configure(worker={"attempts": 3})
     for _ in range(3):
-        if side == "page":
+        if remote == "page":
             world.meta.fail("upload", Refusal(2))
         else:
             world.desk.fail("open_attachment", fault())
@@ -254,7 +254,7 @@ def test_a_wrong_app_secret_pauses_the_page_until_it_is_mended(world: World) -> 
     world.meta.fail("send", wrong)
     world.reply()
     world.work(OUT)
-    assert world.paused(PAGE) > sides.SHORTEST
+    assert world.paused(PAGE) > remotes.SHORTEST
     world.resume(OUT)
 
     assert world.meta.texts() == ["Hello"]

@@ -3,7 +3,7 @@
 import pytest
 
 from clients.helpdesk import SOURCE
-from tasks import outbound
+from tasks.outbound import reply
 from tests.fakes.conversation import OUT, TICKET
 from tests.fakes.failures import away
 from tests.fakes.world import World
@@ -76,7 +76,7 @@ def test_a_reply_that_the_helpdesk_does_not_show_yet_is_looked_for_again(world: 
 def test_a_reply_that_the_helpdesk_never_shows_goes_nowhere(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbound, "SHOWN_WITHIN", 0)
+    monkeypatch.setattr(reply, "SHOWN_WITHIN", 0)
     world.desk.open()
     world.desk.untrue = 1
     world.reply(config=None)

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from clients.events import (
+from clients.channels.meta.events import (
     Attachment,
+    Conversation,
     Echo,
     Event,
     Item,
     Message,
-    Other,
     Receipt,
-    Thread,
+    UnknownEvent,
+    echo_metadata,
     external_id,
-    mark,
     page_ids,
     parse,
 )
@@ -30,8 +30,8 @@ def _echo(mid: str, app_id: str, text: str = "", *attachments: Attachment) -> Ec
     return Echo(mid, time_of(1795383000500), text, attachments, app_id)
 
 
-def _other(kind: str, summary: str = "", at: int = 1795383000000) -> Other:
-    return Other(kind, time_of(at), summary or f"Messenger sent an event of the kind “{kind}”.")
+def _other(kind: str, summary: str = "", at: int = 1795383000000) -> UnknownEvent:
+    return UnknownEvent(kind, time_of(at), summary or f"Messenger sent an event of the kind “{kind}”.")
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class Case:
     kind: str
     time: int
     mid: str | None = None
-    mark: str | None = None
-    thread: Thread | None = THREAD
+    echo_metadata: str | None = None
+    conversation: Conversation | None = THREAD
 
 
 def _written(event: Message, time: int = SENT) -> Case:
     return Case(event, "message", time, event.mid)
 
 
-def _said(event: Echo, mark: str | None = None) -> Case:
-    return Case(event, "message", 1795383000500, event.mid, mark)
+def _said(event: Echo, echo_metadata: str | None = None) -> Case:
+    return Case(event, "message", 1795383000500, event.mid, echo_metadata)
 
 
-def _happened(event: Other, **more: Any) -> Case:
+def _happened(event: UnknownEvent, **more: Any) -> Case:
     return Case(event, event.kind, int(event.time.timestamp() * 1000), **more)
 
 
@@ -165,12 +165,12 @@ CASES = {
     "referral": _happened(_other("referral", "The customer came through the link “campaign_1”.")),
     "lead_in_seconds": _happened(_other("referral", "The customer came through the link “autumn”.")),
     "optin": _happened(_other("optin")),
-    "optin_without_person": _happened(_other("optin"), thread=None),
+    "optin_without_person": _happened(_other("optin"), conversation=None),
     "pass_thread_control": _happened(_other("pass_thread_control")),
     "take_thread_control": _happened(_other("take_thread_control")),
     "request_thread_control": _happened(_other("request_thread_control")),
-    "app_roles": _happened(_other("app_roles"), thread=None),
-    "policy_enforcement": _happened(_other("policy_enforcement"), thread=None),
+    "app_roles": _happened(_other("app_roles"), conversation=None),
+    "policy_enforcement": _happened(_other("policy_enforcement"), conversation=None),
     "account_linking": _happened(_other("account_linking")),
     "response_feedback": _happened(_other("response_feedback")),
     "messaging_feedback": _happened(_other("messaging_feedback", at=1795383000123)),
@@ -183,7 +183,7 @@ WITHOUT_EVENTS = {"dashboard_test", "instagram"}
 
 def _item(name: str) -> Item:
     (entry,) = split(payload(f"messenger/{name}"))
-    assert (entry.page_id, entry.changes) == (THREAD.page_id, 0)
+    assert (entry.page_id, entry.changes) == (THREAD.account_id, 0)
     (item,) = entry.items()
     return item
 
@@ -196,8 +196,8 @@ def test_every_payload_file_is_read_here() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_split_says_of_an_event_what_the_door_needs(name: str) -> None:
     case, item = CASES[name], _item(name)
-    found = (item.thread, item.kind, item.time, item.mid, item.mark)
-    assert found == (case.thread, case.kind, case.time, case.mid, case.mark)
+    found = (item.conversation, item.kind, item.time, item.mid, item.echo_metadata)
+    assert found == (case.conversation, case.kind, case.time, case.mid, case.echo_metadata)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -224,13 +224,13 @@ def test_an_echo_without_an_app_comes_from_the_page_inbox() -> None:
 
 
 def test_the_mark_of_a_part_comes_back_in_its_echo() -> None:
-    assert _item("echo_ours").mark == mark("981", 0)
+    assert _item("echo_ours").echo_metadata == echo_metadata("981", 0)
 
 
 def test_only_an_echo_bears_a_mark() -> None:
     envelope = json.loads(payload("messenger/message_text"))
-    envelope["entry"][0]["messaging"][0]["message"]["metadata"] = mark("981", 0)
-    assert next(split(json.dumps(envelope).encode())[0].items()).mark is None
+    envelope["entry"][0]["messaging"][0]["message"]["metadata"] = echo_metadata("981", 0)
+    assert next(split(json.dumps(envelope).encode())[0].items()).echo_metadata is None
 
 
 def test_a_change_is_counted_and_brings_no_event() -> None:
@@ -316,12 +316,12 @@ def _page_said(is_echo: object = None, **message: object) -> Item:
 def test_what_the_page_is_the_sender_of_is_an_echo_however_it_is_marked(is_echo: object) -> None:
     item = _page_said(is_echo)
     assert isinstance(parse(item.body), Echo)
-    assert item.thread == Thread("1", "2")
+    assert item.conversation == Conversation("1", "2")
 
 
 @pytest.mark.parametrize("is_echo", [True, "true", None])
 def test_the_mark_of_a_part_of_ours_counts_however_its_echo_is_marked(is_echo: object) -> None:
-    assert _page_said(is_echo, metadata="connector:981:0").mark == "connector:981:0"
+    assert _page_said(is_echo, metadata="connector:981:0").echo_metadata == "connector:981:0"
 
 
 def test_a_mid_without_its_prefix_is_the_same_mid() -> None:
@@ -331,12 +331,12 @@ def test_a_mid_without_its_prefix_is_the_same_mid() -> None:
 
 
 @pytest.mark.parametrize("mark", [True, "true"])
-def test_that_a_message_was_deleted_is_another_event_than_the_message(mark: object) -> None:
-    said, deleted = _only({"mid": "m_1", "text": "x"}), _only({"mid": "m_1", "is_deleted": mark})
+def test_that_a_message_was_deleted_is_another_event_than_the_message(echo_metadata: object) -> None:
+    said, deleted = _only({"mid": "m_1", "text": "x"}), _only({"mid": "m_1", "is_deleted": echo_metadata})
     assert said.key != deleted.key
     assert external_id(said.body) != external_id(deleted.body)
     event = parse(deleted.body)
-    assert isinstance(event, Other)
+    assert isinstance(event, UnknownEvent)
     assert event.summary == "The customer deleted a message in Messenger (m_1)."
 
 

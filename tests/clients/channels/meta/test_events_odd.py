@@ -2,7 +2,7 @@
 
 import pytest
 
-from clients.events import external_id, parse
+from clients.channels.meta.events import external_id, parse
 from clients.jsons import NotUnderstood
 from tests.fakes.events import new_message, parsed_message, split, with_message
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.events import external_id, mark, parse
+from clients.channels.meta.events import echo_metadata, external_id, parse
 from clients.jsons import NotUnderstood
 from tests.fakes.events import THREAD, split
 
@@ -17,7 +17,7 @@ WORDS = st.sampled_from(
         *("recipient", "message", "mid", "is_echo", "text", "metadata", "attachments", "type", "image"),
         *("location", "sticker", "fallback", "payload", "url", "sticker_id", "coordinates", "lat", "long"),
         *("title", "delivery", "read", "watermark", "reaction", "postback", "referral", "optin", "product"),
-        *("elements", "connector:981:0", THREAD.page_id, THREAD.psid, "\0", "\ud83d"),
+        *("elements", "connector:981:0", THREAD.account_id, THREAD.person_id, "\0", "\ud83d"),
         *("http://[", "https://l.facebook.com/l.php?u=http%3A%2F%2F%5B", "https://example.com:x/"),
     ]
 )
@@ -100,12 +100,12 @@ def _items(envelope: dict[str, Any]) -> list[tuple[Any, ...]]:
     items = [item for entry in split(json.dumps(envelope).encode(), 1795382000000) for item in entry.items()]
     return [
         (
-            item.thread,
+            item.conversation,
             item.kind,
             item.key,
             item.time,
             item.mid,
-            item.mark,
+            item.echo_metadata,
             parse(item.body),
             external_id(item.body),
         )
@@ -114,8 +114,8 @@ def _items(envelope: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 
 PLAIN: dict[str, Any] = {
-    "sender": {"id": THREAD.psid},
-    "recipient": {"id": THREAD.page_id},
+    "sender": {"id": THREAD.person_id},
+    "recipient": {"id": THREAD.account_id},
     "timestamp": 1795382000000,
     "message": {"mid": "m_1", "text": "Hello"},
 }
@@ -125,7 +125,7 @@ PLAIN: dict[str, Any] = {
     "change",
     [
         {},
-        {"sender": {"id": THREAD.page_id}, "recipient": {"id": THREAD.psid}},
+        {"sender": {"id": THREAD.account_id}, "recipient": {"id": THREAD.person_id}},
         {"sender": {"id": ""}},
         {"sender": {"id": 7}},
         {"sender": {}},
@@ -138,7 +138,7 @@ PLAIN: dict[str, Any] = {
         {"message": {"mid": "m_\ud83d", "text": "\ud83d"}},
         {"message": {"mid": "", "text": "Hello"}},
         {"message": {"mid": 1}},
-        {"message": {"mid": "m_1", "is_echo": True, "metadata": mark("9", 0)}},
+        {"message": {"mid": "m_1", "is_echo": True, "metadata": echo_metadata("9", 0)}},
         {"message": {"mid": "m_1", "is_echo": "yes"}},
         {"message": []},
         {"postback": {"mid": "m_2"}},
@@ -149,7 +149,7 @@ PLAIN: dict[str, Any] = {
 def test_the_short_way_to_read_a_message_reads_the_same_as_the_long_one(
     change: dict[str, Any], time: int | None
 ) -> None:
-    entry = {"id": THREAD.page_id, "time": time, "messaging": [PLAIN | change, PLAIN]}
+    entry = {"id": THREAD.account_id, "time": time, "messaging": [PLAIN | change, PLAIN]}
     envelope = {"object": "page", "entry": [entry]}
 
     assert _items(envelope) == _items(envelope | {"a key": "that Meta does not send"})
@@ -159,13 +159,13 @@ def test_the_short_way_to_read_a_message_reads_the_same_as_the_long_one(
 def test_the_short_way_to_read_items_reads_the_same_as_the_long_one(
     items: list[dict[str, Any]], time: int
 ) -> None:
-    envelope = {"object": "page", "entry": [{"id": THREAD.page_id, "time": time, "messaging": items}]}
+    envelope = {"object": "page", "entry": [{"id": THREAD.account_id, "time": time, "messaging": items}]}
 
     assert _items(envelope) == _items(envelope | {"a key": "that Meta does not send"})
 
 
 def test_a_message_that_is_no_utf_8_is_not_understood() -> None:
-    entry = {"id": THREAD.page_id, "time": 1795382000001, "messaging": [PLAIN]}
+    entry = {"id": THREAD.account_id, "time": 1795382000001, "messaging": [PLAIN]}
     body = json.dumps({"object": "page", "entry": [entry]}).encode()
 
     with pytest.raises(NotUnderstood):
@@ -182,9 +182,15 @@ def test_a_plain_message_is_kept_as_meta_wrote_it() -> None:
 
 @given(LIKELY_ITEMS)
 def test_what_split_gives_can_be_stored(value: dict[str, Any]) -> None:
-    entry = {"id": THREAD.page_id, "messaging": [value]}
+    entry = {"id": THREAD.account_id, "messaging": [value]}
     (item,) = split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()
-    texts = [item.kind, item.key, item.mid or "", item.mark or "", item.thread.psid if item.thread else ""]
+    texts = [
+        item.kind,
+        item.key,
+        item.mid or "",
+        item.echo_metadata or "",
+        item.conversation.person_id if item.conversation else "",
+    ]
     assert all("\0" not in text and text.encode() is not None for text in texts)
     assert item.time >= 0
 
@@ -192,7 +198,7 @@ def test_what_split_gives_can_be_stored(value: dict[str, Any]) -> None:
 @given(LIKELY_ITEMS, st.integers(0, 10**13), st.integers(0, 10**13))
 def test_the_key_does_not_depend_on_when_it_was_delivered(value: dict[str, Any], one: int, two: int) -> None:
     def key(time: int) -> str:
-        entry = {"id": THREAD.page_id, "time": time, "messaging": [value]}
+        entry = {"id": THREAD.account_id, "time": time, "messaging": [value]}
         return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()).key
 
     assert key(one) == key(two)
@@ -201,8 +207,8 @@ def test_the_key_does_not_depend_on_when_it_was_delivered(value: dict[str, Any],
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
 def test_different_reactions_have_different_keys(one: str, two: str) -> None:
     def key(emoji: str) -> str:
-        value = {"sender": {"id": THREAD.psid}, "reaction": {"emoji": emoji}}
-        entry = {"id": THREAD.page_id, "messaging": [value]}
+        value = {"sender": {"id": THREAD.person_id}, "reaction": {"emoji": emoji}}
+        entry = {"id": THREAD.account_id, "messaging": [value]}
         return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()).key
 
     assert (key(one) == key(two)) is (one == two)

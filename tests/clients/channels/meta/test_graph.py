@@ -8,10 +8,10 @@ from io import BytesIO
 import httpx
 import pytest
 
+from clients.channels.meta.graph import Messenger, Profile, appsecret_proof, attachment_kind
 from clients.errors import NotFound
 from clients.http import HttpClient
 from clients.media import File
-from clients.messenger import Messenger, Profile, appsecret_proof, attachment_kind
 from tests.conftest import PAGE_A, SECRET_A
 from tests.fakes.graph import NAMELESS, PROFILELESS, PSID, TOKEN, Site, messenger_at, send_hello
 from tests.fakes.recording import FOLDER, SITES, cassette
@@ -37,25 +37,29 @@ def test_a_ping_is_answered() -> None:
 
 def test_a_text_is_sent() -> None:
     with _recorded("send_text") as messenger:
-        assert messenger.send_text(PSID, "Dzień dobry 😀", mark="connector:981:0").startswith("m_")
+        assert messenger.send_text(PSID, "Dzień dobry 😀", echo_metadata="connector:981:0").startswith("m_")
 
 
 def test_a_text_is_sent_with_the_tag_of_human_agents() -> None:
     with _recorded("send_text_tagged") as messenger:
-        assert messenger.send_text(PSID, "Sorry for the wait", mark="connector:982:0", tag="HUMAN_AGENT")
+        assert messenger.send_text(
+            PSID, "Sorry for the wait", echo_metadata="connector:982:0", tag="HUMAN_AGENT"
+        )
 
 
 def test_a_text_to_somebody_unknown_is_not_sent() -> None:
     with _recorded("send_text_nobody") as messenger, pytest.raises(NotFound) as refusal:
-        messenger.send_text("404", "Hello", mark="connector:983:0")
-    assert refusal.value.side == f"page:{PAGE_A}"
+        messenger.send_text("404", "Hello", echo_metadata="connector:983:0")
+    assert refusal.value.remote == f"page:{PAGE_A}"
 
 
 def test_a_file_is_uploaded_and_sent() -> None:
     with _recorded("upload") as messenger:
         uploaded = messenger.upload("file", _file())
         payload = {"attachment_id": uploaded}
-        assert messenger.send_attachment(PSID, "file", payload, mark="connector:984:0").startswith("m_")
+        assert messenger.send_attachment(PSID, "file", payload, echo_metadata="connector:984:0").startswith(
+            "m_"
+        )
 
 
 def test_a_person_has_a_profile() -> None:
@@ -103,14 +107,14 @@ def test_a_text_is_written_as_the_send_api_wants_it() -> None:
 
 def test_a_tag_changes_the_type_of_the_message() -> None:
     site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    site.messenger.send_text(PSID, "Hello", mark="connector:981:0", tag="HUMAN_AGENT")
+    site.messenger.send_text(PSID, "Hello", echo_metadata="connector:981:0", tag="HUMAN_AGENT")
     sent = json.loads(site.requests[0].content)
     assert (sent["messaging_type"], sent["tag"]) == ("MESSAGE_TAG", "HUMAN_AGENT")
 
 
 def test_an_attachment_is_written_as_the_send_api_wants_it() -> None:
     site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    site.messenger.send_attachment(PSID, "image", {"url": "https://x/a.png"}, mark="connector:981:1")
+    site.messenger.send_attachment(PSID, "image", {"url": "https://x/a.png"}, echo_metadata="connector:981:1")
     assert json.loads(site.requests[0].content)["message"] == {
         "attachment": {"type": "image", "payload": {"url": "https://x/a.png"}},
         "metadata": "connector:981:1",

@@ -8,20 +8,20 @@ from typing import Any
 import httpx
 import pytest
 
+from clients.channels.meta.graph import _ERRORS, Messenger, Profile
 from clients.errors import (
     LONGEST_RETRY_AFTER,
-    Away,
     ClientError,
     FileRefused,
     NotFound,
     OutsideWindow,
     RateLimited,
     RejectedError,
+    ServiceDown,
     Unauthorized,
     Unavailable,
 )
 from clients.media import File
-from clients.messenger import _ERRORS, Messenger, Profile
 from tests.conftest import PAGE_A
 from tests.fakes.graph import PSID, TOKEN, Site, answering, send_hello
 
@@ -100,7 +100,7 @@ def test_every_error_that_is_known_is_tested_here() -> None:
 @pytest.mark.parametrize(("code", "subcode"), SORTS)
 def test_each_error_has_its_sort(code: int, subcode: int | None) -> None:
     failure = _failure(_refusing(code, subcode))
-    assert (type(failure), failure.side) == (SORTS[code, subcode], f"page:{PAGE_A}")
+    assert (type(failure), failure.remote) == (SORTS[code, subcode], f"page:{PAGE_A}")
     assert f"(Facebook error {code}{f'/{subcode}' if subcode else ''})" in str(failure)
 
 
@@ -166,7 +166,7 @@ def test_an_error_that_may_hide_a_success_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("status", "sort"),
-    [(400, RejectedError), (401, Unauthorized), (403, Unavailable), (429, RateLimited), (502, Away)],
+    [(400, RejectedError), (401, Unauthorized), (403, Unavailable), (429, RateLimited), (502, ServiceDown)],
 )
 @pytest.mark.parametrize("body", [None, [], {}, {"error": "no"}, {"error": {}}, {"error": []}])
 def test_without_a_code_the_status_has_to_do(status: int, sort: type[ClientError], body: Any) -> None:
@@ -263,7 +263,7 @@ def test_without_an_answer_the_outcome_is_unknown_once_a_byte_went_out(
 
     failure = _failure(Site(fail).messenger)
     assert isinstance(failure, Unavailable)
-    assert (failure.maybe_done, failure.side) == (maybe_done, f"page:{PAGE_A}")
+    assert (failure.maybe_done, failure.remote) == (maybe_done, f"page:{PAGE_A}")
 
 
 @pytest.mark.parametrize(

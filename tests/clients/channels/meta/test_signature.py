@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clients.signature import InvalidSignature, sign, verify
+from clients.channels.meta.signature import InvalidSignature, sign, verify
 
 # The vector of the fact sheet: Meta signs its own escaped form of the JSON.
 SECRET = "0123456789abcdef0123456789abcdef"

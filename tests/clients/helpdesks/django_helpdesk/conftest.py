@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from clients.django_helpdesk import DjangoHelpdesk
 from clients.helpdesk import Ticket
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.http import HttpClient
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from clients.django_helpdesk import DjangoHelpdesk
-from clients.errors import Away, NotFound, RejectedError, Unauthorized, Unavailable
+from clients.errors import NotFound, RejectedError, ServiceDown, Unauthorized, Unavailable
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.http import HttpClient
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
 from tests.fakes.django_helpdesk import PERSON, SECRET, adapter, new_comment, new_ticket
@@ -46,7 +46,7 @@ def test_a_wrong_token_is_told(desk: Server, http: HttpClient) -> None:
 
 
 def test_a_wrong_address_is_told(desk: Server, http: HttpClient) -> None:
-    with pytest.raises(Away):
+    with pytest.raises(ServiceDown):
         adapter(desk, http, base_url=f"{desk.url}/elsewhere").ping()
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from clients.django_helpdesk import DjangoHelpdesk
 from clients.errors import TicketClosed
 from clients.helpdesk import SYSTEM, Author, NewComment, Ticket
-from clients.text import to_markdown
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
+from clients.text.markdown import to_markdown
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
 from tests.fakes.django_helpdesk import NOW, last_comment, new_comment, new_ticket

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from clients.django_helpdesk import DjangoHelpdesk
 from clients.errors import Unavailable
 from clients.helpdesk import Ticket
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.media import File
-from clients.text import to_markdown
+from clients.text.markdown import to_markdown
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
 from tests.fakes.django_helpdesk import PHOTO, last_comment, new_comment, new_file, new_ticket, polled

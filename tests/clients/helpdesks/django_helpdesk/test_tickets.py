@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clients.django_helpdesk import DjangoHelpdesk
 from clients.errors import TicketClosed
 from clients.helpdesk import SOURCE, Naming, Requester, Ticket
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.http import HttpClient
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.django_helpdesk.host.accounts import AGENT, QUEUES
@@ -38,7 +38,7 @@ def test_the_newest_open_ticket_of_a_sender_is_found(helpdesk: DjangoHelpdesk, t
 def test_a_ticket_is_found_among_more_than_a_page_of_them(
     helpdesk: DjangoHelpdesk, ticket: Ticket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clients.django_helpdesk.PAGE_SIZE", 2)
+    monkeypatch.setattr("clients.helpdesks.django_helpdesk.PAGE_SIZE", 2)
     for number in range(5):
         other = {"source": SOURCE, "page_id": PERSON[0], "sender_id": str(number)}
         helpdesk.create_ticket(new_ticket(f"other{number}", config=other), "key")

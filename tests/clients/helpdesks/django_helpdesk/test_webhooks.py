@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from clients.django_helpdesk import DjangoHelpdesk
 from clients.helpdesk import SOURCE, HelpdeskEvent, InvalidWebhook, Ticket, WebhookNotUnderstood
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.django_helpdesk.host.accounts import AGENT
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
 from sandbox.samples import Sample
 from sandbox.stack import until
 from sandbox.staff import Refused
-from tasks.accept import goes_out
+from tasks.inbox.queues import is_public_reply
 from tests.fakes.django_helpdesk import PERSON, PHOTO, SECRET, Hooks, new_comment, new_ticket, polled
 
 
@@ -41,7 +41,7 @@ def test_an_agents_comment_arrives_with_its_files_and_is_polled_under_the_same_k
     event = _received(helpdesk, hooks)
     assert event
     assert event.comment
-    assert goes_out(event)
+    assert is_public_reply(event)
     assert (event.ticket, event.comment.body, event.comment.body_format) == (
         ticket,
         "It left **today**.",
@@ -58,8 +58,8 @@ def test_what_an_agent_wrote_for_colleagues_does_not_go_out(
     agent.reply(int(ticket.id), "She is angry.", public=False)
     event = _received(helpdesk, hooks)
     assert event
-    assert not goes_out(event)
-    assert not any(map(goes_out, polled(helpdesk)))
+    assert not is_public_reply(event)
+    assert not any(map(is_public_reply, polled(helpdesk)))
 
 
 def test_an_agents_files_come_in_the_order_in_which_they_were_chosen(
@@ -77,7 +77,7 @@ def test_our_own_comment_does_not_come_back(helpdesk: DjangoHelpdesk, ticket: Ti
     helpdesk.add_comment(ticket.id, new_comment("m_2"), "key")
     event = _received(helpdesk, hooks)
     assert event
-    assert not goes_out(event)
+    assert not is_public_reply(event)
     assert polled(helpdesk) == []
 
 
@@ -88,12 +88,12 @@ def test_our_own_comment_that_an_agent_edited_does_not_come_back(
     text = desk.ticket(int(ticket.id))["followup_set"][-1]["comment"]
     edited = {"comment": f"{text}\r\n\r\n(fraud suspected)"}
     desk.http.patch(f"/api/followups/{comment_id}/", json=edited).raise_for_status()
-    assert not any(map(goes_out, polled(helpdesk)))
+    assert not any(map(is_public_reply, polled(helpdesk)))
 
 
 def test_what_an_agent_opened_a_ticket_with_does_not_go_out(helpdesk: DjangoHelpdesk, agent: Agent) -> None:
     agent.create("By hand", "He was rude.", custom_fb_psid=PERSON[1], custom_fb_page_id=PERSON[0])
-    assert not any(map(goes_out, polled(helpdesk)))
+    assert not any(map(is_public_reply, polled(helpdesk)))
 
 
 @pytest.mark.parametrize("person", [PERSON, None])
@@ -106,7 +106,7 @@ def test_a_reply_that_a_merge_brought_goes_out_only_if_it_was_for_the_same_perso
     with suppress(Refused):
         agent.merge(int(ticket.id), other)
     assert desk.ticket(other)["merged_to"] == int(ticket.id)
-    sent = [event.comment.body for event in polled(helpdesk) if event.comment and goes_out(event)]
+    sent = [event.comment.body for event in polled(helpdesk) if event.comment and is_public_reply(event)]
     assert sent == (["Dear Erik, your password is hunter2"] if person else [])
 
 
@@ -125,7 +125,7 @@ def test_a_reply_that_closes_the_ticket_goes_out(
     agent.close(int(ticket.id), "Glad to help!")
     event = _received(helpdesk, hooks)
     assert event
-    assert goes_out(event)
+    assert is_public_reply(event)
     assert [one.key for one in polled(helpdesk)] == [event.key]
 
 
@@ -144,7 +144,7 @@ def test_a_reply_on_a_ticket_with_blanked_fields_still_finds_its_person(
     agent.reply(int(ticket.id), "Hello")
     event = _received(helpdesk, hooks)
     assert event
-    assert goes_out(event)
+    assert is_public_reply(event)
     assert event.ticket == ticket
 
 
@@ -154,7 +154,7 @@ def test_a_reply_on_a_ticket_of_someone_else_does_not_go_out(
     agent.reply(agent.create("By hand", "…"), "Hello")
     event = _received(helpdesk, hooks)
     assert event
-    assert not goes_out(event)
+    assert not is_public_reply(event)
 
 
 def test_a_webhook_about_a_comment_that_does_not_exist_is_not_confirmed(
@@ -186,7 +186,7 @@ def test_what_is_private_in_the_helpdesk_does_not_go_out_though_a_webhook_says_s
     agent.reply(int(ticket.id), "She is angry.", public=False)
     event = _forged(helpdesk, desk, ticket, public=True)
     assert event
-    assert not goes_out(event)
+    assert not is_public_reply(event)
 
 
 def test_a_comment_goes_to_the_person_of_its_own_ticket_whatever_a_webhook_says(
@@ -218,13 +218,13 @@ def test_a_webhook_about_what_a_merge_brought_from_another_person_does_not_go_ou
     assert event
     assert event.comment
     assert "hunter2" in event.comment.body
-    assert not goes_out(event)
+    assert not is_public_reply(event)
 
 
 def test_polling_looks_no_further_back_than_asked(
     helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clients.django_helpdesk.PAGE_SIZE", 2)
+    monkeypatch.setattr("clients.helpdesks.django_helpdesk.PAGE_SIZE", 2)
     for number in range(5):
         agent.reply(int(ticket.id), f"{number}")
     times = [one.time for one in polled(helpdesk)]

@@ -5,9 +5,9 @@ import pytest
 
 from clients.errors import Busy, ClientError, FileRefused, RateLimited, Unauthorized, Unavailable
 from clients.helpdesk import Attachment
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
-from clients.shared import Shares
+from clients.single_flight import TransferLimits
 from tests.conftest import PAGE_A
 from tests.fakes.rest_helpdesk import TOKEN, Counter, Site, answering, helpdesk_at
 
@@ -86,7 +86,7 @@ def test_a_file_in_a_private_network_is_refused_unless_its_host_is_named(server:
     url = f"{server.url}/files/3"
     with HttpClient() as http, pytest.raises(FileRefused, match=r"helpdesk\.file_hosts") as failure:
         _open(helpdesk_at(http), url)
-    assert (server.count, failure.value.side) == (0, "")
+    assert (server.count, failure.value.remote) == (0, "")
     with HttpClient(file_hosts=["127.0.0.1"]) as http:
         assert _open(helpdesk_at(http), url) == b'{"tickets": []}'
 
@@ -112,8 +112,8 @@ def test_the_helpdesks_own_files_may_be_in_a_private_network(server: "Counter") 
 
 
 def test_a_helpdesk_that_hands_out_enough_files_is_left_alone_at_once(server: "Counter") -> None:
-    with HttpClient(shares=Shares(1)) as http:
-        taken = http.shares.of(server.url.removeprefix("http://"))
+    with HttpClient(transfer_limits=TransferLimits(1)) as http:
+        taken = http.transfer_limits.of(server.url.removeprefix("http://"))
         with taken, pytest.raises(Busy):
             _open(helpdesk_at(http, server.url), "/files/3")
     assert server.count == 0
@@ -173,10 +173,10 @@ def test_an_address_that_is_none_of_the_web_is_refused(url: str) -> None:
 def test_a_failure_of_another_service_keeps_its_side() -> None:
     site = Site(lambda _: httpx.Response(200, content=b"bytes"))
     failure = Unavailable("Facebook cannot be reached")
-    failure.side = f"page:{PAGE_A}"
+    failure.remote = f"page:{PAGE_A}"
     with pytest.raises(Unavailable), site.helpdesk.open_attachment(_attachment("/files/3"), 100):
         raise failure
-    assert failure.side == f"page:{PAGE_A}"
+    assert failure.remote == f"page:{PAGE_A}"
 
 
 @pytest.mark.parametrize(
@@ -187,4 +187,4 @@ def test_a_file_on_a_foreign_host_is_not_the_helpdesks_fault(status: int, sort: 
     with pytest.raises(ClientError) as failure:
         _open(helpdesk, "https://files.example.com/3")
     assert type(failure.value) is sort
-    assert failure.value.side == ""
+    assert failure.value.remote == ""

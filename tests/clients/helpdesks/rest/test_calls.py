@@ -9,8 +9,8 @@ import pytest
 
 from clients.errors import NotFound, TicketClosed
 from clients.helpdesk import SYSTEM, Delivery, Naming, NewComment, NewTicket, Requester, Ticket
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
 from tests.conftest import PAGE_A
 from tests.fakes.recording import FOLDER, SITES, cassette
 from tests.fakes.rest_helpdesk import (
@@ -82,7 +82,7 @@ def test_a_ticket_is_read() -> None:
 def test_a_ticket_that_is_not_there_is_not_found() -> None:
     with _recorded("get_ticket_none") as helpdesk, pytest.raises(NotFound) as refusal:
         helpdesk.get_ticket("no/such ticket")
-    assert refusal.value.side == "helpdesk"
+    assert refusal.value.remote == "helpdesk"
 
 
 def test_a_comment_is_added_and_found_by_its_external_id() -> None:

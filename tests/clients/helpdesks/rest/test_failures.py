@@ -10,20 +10,20 @@ import pytest
 
 from clients.errors import (
     LONGEST_RETRY_AFTER,
-    Away,
     ClientError,
     FileRefused,
     NotFound,
     RateLimited,
     RejectedError,
+    ServiceDown,
     TicketClosed,
     Unauthorized,
     Unavailable,
 )
 from clients.helpdesk import Ticket
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import LATE, HttpClient
 from clients.media import File
-from clients.rest_helpdesk import RestHelpdesk
 from tests.conftest import PAGE_A, WEBHOOK_SECRET
 from tests.fakes.rest_helpdesk import TOKEN, Counter, Site, answering, new_comment, new_file, new_ticket
 
@@ -51,15 +51,15 @@ def _get(helpdesk: RestHelpdesk) -> Ticket:
         (425, {}, Unavailable),
         (429, {}, RateLimited),
         (500, {}, Unavailable),
-        (503, {}, Away),
-        (302, {}, Away),
+        (503, {}, ServiceDown),
+        (302, {}, ServiceDown),
     ],
 )
 def test_each_status_has_its_sort(status: int, body: Any, sort: type[ClientError]) -> None:
     with pytest.raises(ClientError) as failure:
         _get(answering(status, body))
     assert type(failure.value) is sort
-    assert failure.value.side == "helpdesk"
+    assert failure.value.remote == "helpdesk"
 
 
 @pytest.mark.parametrize("id_", ["x/tickets", "tickets", "attachments", "../tickets", "tickets?", "/tickets"])
@@ -117,11 +117,11 @@ def test_a_ticket_is_where_the_helpdesk_says(ticket: dict[str, str], address: st
 @pytest.mark.parametrize("status", [404, 405])
 def test_an_api_that_is_not_there_is_an_outage(status: int) -> None:
     helpdesk = answering(status, {})
-    with pytest.raises(Away):
+    with pytest.raises(ServiceDown):
         helpdesk.find_open_ticket(PAGE_A, "1")
-    with pytest.raises(Away):
+    with pytest.raises(ServiceDown):
         helpdesk.create_ticket(new_ticket("m_1"), "key")
-    with pytest.raises(Away):
+    with pytest.raises(ServiceDown):
         helpdesk.upload(new_file(), "key")
 
 
@@ -248,7 +248,7 @@ def test_without_an_answer_the_outcome_is_unknown_once_a_byte_went_out(
 
     with pytest.raises(Unavailable) as failure:
         Site(fail).helpdesk.create_ticket(new_ticket("m_1"), "k")
-    assert (failure.value.maybe_done, failure.value.side) == (maybe_done, "helpdesk")
+    assert (failure.value.maybe_done, failure.value.remote) == (maybe_done, "helpdesk")
 
 
 @pytest.mark.parametrize("error", [httpx.TooManyRedirects, httpx.UnsupportedProtocol])

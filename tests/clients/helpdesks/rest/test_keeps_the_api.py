@@ -19,9 +19,9 @@ from clients.helpdesk import (
     Requester,
     Ticket,
 )
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
-from clients.rest_helpdesk import RestHelpdesk
 from tests.conftest import WEBHOOK_SECRET, payload
 from tests.fakes.helpdesk_webhooks import headers
 from tests.fakes.openapi import check_request, check_response, check_webhook, example

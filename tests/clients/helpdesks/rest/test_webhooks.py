@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.helpdesk import Attachment, Comment, HelpdeskEvent, InvalidWebhook, Ticket, WebhookNotUnderstood
-from tasks.accept import goes_out, person_of, reply_row
+from tasks.inbox.queues import is_public_reply, person_of, reply_row
 from tests.conftest import payload
 from tests.fakes.helpdesk_webhooks import AT, CONFIG, HELPDESK, PERSON, headers, receive, received, signature
 
@@ -223,7 +223,7 @@ def test_an_odd_comment_is_stored_or_not_understood(comment: dict[str, Any]) -> 
     except WebhookNotUnderstood:
         return
     assert event
-    if goes_out(event):
+    if is_public_reply(event):
         assert reply_row(event).time >= 0
 
 
@@ -268,7 +268,7 @@ def test_any_signed_json_is_an_event_or_not_understood(value: Any) -> None:
         event = HELPDESK.receive(body, headers(body), "")
     except WebhookNotUnderstood:
         return
-    if event and goes_out(event):
+    if event and is_public_reply(event):
         reply_row(event)
 
 
