@@ -13,7 +13,7 @@ import pytest
 from sandbox.demo import FOLDER
 from sandbox.samples import photo
 from sandbox.stack import free_port
-from tests.vendor import PAGE, SECRET, TOKEN, Example, example
+from tests.fakes.vendor import PAGE, SECRET, TOKEN, Example, example
 
 Agent = Callable[[str], None]
 

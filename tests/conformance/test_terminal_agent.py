@@ -1,0 +1,162 @@
+"""A person at the terminal does what the checks ask of an agent, and says what they see."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from clients.http import HttpClient
+from clients.rest_helpdesk import RestHelpdesk
+from connector.conformance import person
+from connector.conformance.bench import Bench
+from connector.conformance.checks import CHECKS
+from connector.conformance.hands import Hands
+from connector.conformance.samples import Content
+from connector.conformance.suite import Cannot, NotChecked, judge
+from sandbox.stack import free_port
+from tests.fakes.sandbox_agent import SandboxHands
+from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk, social_media_desk
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    url = f"http://127.0.0.1:{free_port()}/social_media/webhooks/helpdesk"
+    with social_media_desk(tmp_path_factory.mktemp("helpdesk"), url) as desk:
+        yield desk
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Give a function that asks a person for something, answers for them, and returns what they read."""
+
+    def ask(do: Callable[[Hands], object], answer: str = "", url: str = "") -> str:
+        monkeypatch.setattr("click.prompt", lambda *_, **__: answer)
+        with person.Files() as files:
+            do(person.Person(files, lambda _: url))
+        return capsys.readouterr().err
+
+    return ask
+
+
+def test_a_person_gets_the_files_to_add_by_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("click.echo", lambda text, **_: said.append(text))
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "")
+    content = Content("żółw a.txt", "text/plain", "żółw".encode("cp1250"))
+    with person.Files() as files:
+        person.Person(files).reply_as_agent("12", "Hello", files=[content.open()])
+        url = said[0].split()[-1]
+        answer = httpx.get(url, trust_env=False)
+        missing = httpx.get(f"{files.origin}/99/x", trust_env=False)
+    assert "Write a public reply on ticket 12:\n\n    Hello\n" in said[0]
+    assert url.startswith("http://127.0.0.1:")
+    assert url.endswith("/%C5%BC%C3%B3%C5%82w%20a.txt")
+    assert answer.content == content.data
+    assert answer.headers["content-disposition"] == "attachment"
+    assert missing.status_code == 404
+
+
+def test_a_person_gets_a_long_line_to_copy_by_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("click.echo", lambda text, **_: said.append(text))
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "")
+    with person.Files() as files:
+        person.Person(files).reply_as_agent("12", "x" * 80)
+        (url,) = (word.strip(",") for word in said[0].split() if word.startswith("http"))
+        assert httpx.get(url, trust_env=False).text == "x" * 80
+
+
+def test_a_person_is_told_where_the_ticket_is(asked: Callable[..., str]) -> None:
+    told = asked(lambda hands: hands.close_ticket("12"), url="https://acme.example.com/tickets/12")
+    assert "Close ticket 12 (https://acme.example.com/tickets/12)." in told
+
+
+@pytest.mark.parametrize(
+    ("do", "words"),
+    [
+        (lambda hands: hands.close_ticket("12"), "Close ticket 12."),
+        (lambda hands: hands.reopen_ticket("12"), "Open ticket 12 again."),
+        (
+            lambda hands: hands.reply_as_agent("12", "Hello", internal=True),
+            "Write an internal comment on ticket 12:",
+        ),
+        (lambda hands: hands.reply_as_agent("12", ""), "Write a public reply on ticket 12, without any text"),
+        (
+            lambda hands: hands.reply_and_close("12", "Bye"),
+            "Write a public reply on ticket 12, and close it in the same step:\n\n    Bye",
+        ),
+        (
+            lambda hands: hands.merge_ticket("12", "13"),
+            "Merge ticket 12 into ticket 13, so that 13 is the one",
+        ),
+        (
+            lambda hands: hands.forbid_ticket("12"),
+            "Take the right to see ticket 12 from the connector's user",
+        ),
+    ],
+)
+def test_a_person_is_asked_in_plain_words(
+    capsys: pytest.CaptureFixture[str],
+    asked: Callable[..., str],
+    do: Callable[[Hands], None],
+    words: str,
+) -> None:
+    with pytest.raises(NotChecked, match="skipped"):
+        asked(do, "S")
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda hands: hands.reply_and_close("12", "Bye"),
+        lambda hands: hands.merge_ticket("12", "13"),
+        lambda hands: hands.forbid_ticket("12"),
+    ],
+)
+def test_a_person_may_say_that_the_helpdesk_has_no_such_thing(
+    asked: Callable[..., str], do: Callable[[Hands], None]
+) -> None:
+    with pytest.raises(Cannot, match="nothing depends on it"):
+        asked(do, "n")
+
+
+class Looking(SandboxHands):
+    """Agents whom somebody sits beside who is asked what they see."""
+
+    def __init__(self, http: httpx.Client, answer: str) -> None:
+        super().__init__(http)
+        self._answer, self.claims = answer, [""]
+
+    def confirm(self, ticket_id: str, claim: str) -> bool:
+        self.claims.append(claim)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("click.prompt", lambda *_, **__: self._answer)
+            with person.Files() as files:
+                return person.Person(files).confirm(ticket_id, claim)
+
+
+SEEN = {
+    "a ticket is where it was asked for, and in its customer's name",
+    "messages to a merged ticket stand on the one that is left, once",
+    "a customer's empty file does not hold up its message",
+    "a customer's text files keep their encoding",
+    "comments stand in their order",
+    "internal comments stay internal",
+    "a customer's files are there, byte for byte",
+    "a file that is refused is named, and the text is there",
+    "texts are shown as they were typed",
+    "a text of 60,000 characters is shown whole",
+}
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("y", "passed"), ("n", "failed"), ("s", "not checked")])
+def test_a_person_says_what_nothing_else_can_read(desk: Desk, answer: str, outcome: str) -> None:
+    looking = Looking(desk.http, answer)
+    with HttpClient() as http:
+        helpdesk = RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=SECRET)
+        bench = Bench(helpdesk, "7", hands=looking)
+        outcomes = {one.name: judge(one, bench).outcome for one in CHECKS if one.name in SEEN}
+
+    assert outcomes == dict.fromkeys(SEEN, outcome)
+    assert any("{{ ticket.submitter_email }}" in claim for claim in looking.claims) is (answer == "y")

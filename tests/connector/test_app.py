@@ -1,0 +1,45 @@
+"""What the parts of the web application share, and what its log shows."""
+
+import asyncio
+import subprocess
+import sys
+
+import redis
+
+from connector.app import Shared
+from tests.conftest import MakeSettings
+
+
+def test_all_who_ask_at_once_get_the_same_answer() -> None:
+    asked: list[int] = []
+
+    async def ask() -> None:
+        asked.append(1)
+        await asyncio.sleep(0)
+        if len(asked) == 2:
+            raise redis.ConnectionError
+
+    async def story() -> None:
+        shared = Shared(ask)
+        await asyncio.gather(*(shared() for _ in range(10)))
+        answers = await asyncio.gather(*(shared() for _ in range(10)), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [redis.ConnectionError] * 10
+
+    asyncio.run(story())
+    assert len(asked) == 2
+
+
+def test_under_any_server_a_traceback_shows_no_variables(make_settings: MakeSettings, store_url: str) -> None:
+    make_settings(redis_url=store_url)
+    code = """
+from connector import app, intake
+app.app
+try:
+    text = "what a person wrote"
+    raise KeyError
+except KeyError:
+    intake.log.exception("not_stored")
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "KeyError" in run.stderr
+    assert "'what a person wrote'" not in run.stdout + run.stderr

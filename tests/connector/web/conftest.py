@@ -1,0 +1,39 @@
+"""A running web process for the tests of its modules."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeSettings, Valkey, settings_in
+from tests.fakes.web import Doors, doors_at, serving
+
+
+@pytest.fixture(scope="module")
+def url(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a connector that serves all tests but those that need one of their own."""
+    with settings_in(tmp_path_factory.mktemp("doors")) as make, serving(make(redis_url=valkey)) as url:
+        yield url
+
+
+@pytest.fixture
+def doors(url: str, store_url: str) -> Iterator[Doors]:
+    with doors_at(url, store_url) as found:
+        yield found
+
+
+@pytest.fixture
+def own_doors(store_url: str, make_settings: MakeSettings) -> Iterator[Doors]:
+    """Give doors that have told nothing yet."""
+    with serving(make_settings(redis_url=store_url)) as url, doors_at(url, store_url) as doors:
+        yield doors
+
+
+@pytest.fixture
+def own_store(tmp_path: Path) -> Iterator[Valkey]:
+    """Give a store that the test may stop."""
+    folder = tmp_path / "valkey"
+    folder.mkdir()
+    store = Valkey(folder)
+    yield store
+    store.stop()

@@ -1,0 +1,35 @@
+"""What the metrics tell, and to whom."""
+
+import httpx
+import pytest
+
+from tests.conftest import METRICS_TOKEN, SECRET_A, MakeSettings
+from tests.fakes.web import MESSAGE, Doors, entry, envelope, item, serving
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [(f"Bearer {METRICS_TOKEN}", 200), ("Bearer another", 401), (METRICS_TOKEN, 401), ("", 401)],
+)
+def test_the_metrics_are_for_whoever_has_their_token(doors: Doors, authorization: str, status: int) -> None:
+    assert doors.http.get("/metrics", headers={"Authorization": authorization}).status_code == status
+
+
+def test_without_a_token_nobody_sees_the_metrics(store_url: str, make_settings: MakeSettings) -> None:
+    with serving(make_settings(redis_url=store_url, metrics_token="")) as url:
+        answer = httpx.get(f"{url}/metrics", trust_env=False)
+
+    assert answer.status_code == 403
+    assert "metrics_token" in answer.text
+
+
+def test_metrics_tell_what_waits(doors: Doors) -> None:
+    doors.meta(envelope(entry(item("m_1"), item("m_2", psid="8"))))
+    assert doors.counted("threads") == 2
+    assert doors.counted('events_total{outcome="accepted"}') == 2
+    assert doors.counted("dead_letters") == 0
+
+
+def test_metrics_hold_no_secret(doors: Doors) -> None:
+    doors.meta(MESSAGE)
+    assert SECRET_A not in doors.metrics()
