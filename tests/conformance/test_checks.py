@@ -9,20 +9,20 @@ import pytest
 
 from clients.errors import FileRefused, RateLimited, Unavailable
 from clients.helpdesk import Attachment, Helpdesk, HelpdeskEvent, NewComment, NewTicket, Ticket
+from clients.helpdesks.rest import RestHelpdesk, _event
 from clients.http import HttpClient
 from clients.media import File
-from clients.rest_helpdesk import RestHelpdesk, _event
-from connector.conformance import webhooks
-from connector.conformance.bench import Bench
-from connector.conformance.checks import CHECKS
-from connector.conformance.hands import Hands
-from connector.conformance.receiver import Receiver
-from connector.conformance.suite import Cannot, Check, Result, judge
+from conformance import webhooks
+from conformance.agent import HelpdeskAgent
+from conformance.check import Cannot, Check, Result, judge
+from conformance.checks import CHECKS
+from conformance.context import Context
+from conformance.receiver import Receiver
 from tests.fakes.broken import messages, tickets  # noqa: F401 - each says what it breaks
 from tests.fakes.broken.polling import Polls
 from tests.fakes.broken.registry import BROKEN, COUNT, PAGE
 from tests.fakes.broken.replies import changed
-from tests.fakes.sandbox_agent import SandboxHands
+from tests.fakes.sandbox_agent import SandboxAgent
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk
 
 
@@ -141,23 +141,23 @@ def desk(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     desk.stop()
 
 
-Make = Callable[..., Bench]
+Make = Callable[..., Context]
 
 
 @pytest.fixture
 def make(desk: Desk, receiver: Receiver) -> Iterator[Make]:
-    """Give a function that makes a bench with an adapter of a class."""
+    """Give a function that makes a context with an adapter of a class."""
     with HttpClient() as http:
 
-        def make(adapter: type[RestHelpdesk], hands: Hands | None = None) -> Bench:
+        def make(adapter: type[RestHelpdesk], agent: HelpdeskAgent | None = None) -> Context:
             url = f"{desk.url}/api/v1"
-            return Bench(
+            return Context(
                 adapter(http, base_url=url, api_token=TOKEN, webhook_secret=SECRET),
                 "7",
                 "12",
-                hands=hands or SandboxHands(desk.http),
+                agent=agent or SandboxAgent(desk.http),
                 receiver=receiver,
-                stranger=adapter(http, base_url=url, api_token="wrong", webhook_secret=SECRET),
+                wrong_token=adapter(http, base_url=url, api_token="wrong", webhook_secret=SECRET),
                 within=2,
                 page=PAGE,
             )
@@ -169,8 +169,8 @@ def by_name(name: str) -> Check:
     return next(one for one in CHECKS if one.name == name)
 
 
-def judged(bench: Bench, name: str) -> Result:
-    return judge(by_name(name), bench)
+def judged(context: Context, name: str) -> Result:
+    return judge(by_name(name), context)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_an_adapter_that_polls_properly_passes(make: Make, adapter: type[RestHel
     assert judged(make(adapter), name).outcome == "passed"
 
 
-class Apart(SandboxHands):
+class Apart(SandboxAgent):
     """Agents of a helpdesk that merges no tickets."""
 
     def merge_ticket(self, ticket_id: str, into: str) -> None:
@@ -228,8 +228,8 @@ class Apart(SandboxHands):
 
 
 def test_an_adapter_that_only_polls_passes(make: Make, desk: Desk) -> None:
-    bench = make(PollsOnly, Apart(desk.http))
-    outcomes = {one.name: judge(one, bench).outcome for one in CHECKS}
+    context = make(PollsOnly, Apart(desk.http))
+    outcomes = {one.name: judge(one, context).outcome for one in CHECKS}
     assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {
         "agents' comments can be learnt of",
         "a webhook that comes again is known",
@@ -243,8 +243,8 @@ def test_an_adapter_that_only_polls_passes(make: Make, desk: Desk) -> None:
 
 
 def test_an_adapter_that_leaves_the_customer_to_confirm_passes(make: Make) -> None:
-    bench = make(LeavesItToConfirm)
-    outcomes = {one.name: judge(one, bench).outcome for one in CHECKS}
+    context = make(LeavesItToConfirm)
+    outcomes = {one.name: judge(one, context).outcome for one in CHECKS}
     assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {
         "a closed ticket takes an internal comment"
     }
@@ -265,7 +265,7 @@ def test_a_helpdesk_that_refuses_files_as_it_should_passes(
     assert judged(make(adapter), name).outcome == "passed"
 
 
-class Slipping(SandboxHands):
+class Slipping(SandboxAgent):
     """Agents of a helpdesk that drops empty files before anybody sees them."""
 
     def reply_as_agent(
@@ -294,7 +294,7 @@ def test_a_helpdesk_that_answers_too_late_inside_its_webhook_cannot(
 
 
 def test_what_nobody_does_is_not_checked(make: Make) -> None:
-    results = [judge(one, make(RestHelpdesk, Hands())) for one in CHECKS]
+    results = [judge(one, make(RestHelpdesk, HelpdeskAgent())) for one in CHECKS]
     outcomes = {one.check.name: one.outcome for one in results}
     assert "failed" not in outcomes.values()
     assert outcomes["a ping is answered"] == "passed"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.conformance.checks import CHECKS
+from conformance.checks import CHECKS
 from sandbox.stack import free_port
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk, social_media_desk
 
@@ -53,7 +53,7 @@ def vendors_tests(folder: Path, source: str) -> str:
             "-m",
             "pytest",
             "-p",
-            "connector.pytest_plugin",
+            "conformance.pytest_plugin",
             "-W",
             "error",
             "-rfs",
@@ -74,7 +74,7 @@ def test_a_vendor_gets_each_check_as_a_test(desk: Desk, tmp_path: Path) -> None:
     assert f"collected {len(CHECKS)} items" in printed
     assert "FAILED test_own.py::TestOwn::test_conformance[a new ticket says whom it is about]" in printed
     assert "RuntimeError: not written yet" in printed
-    assert "To mend it: This call has to work; see its error." in printed
+    assert "To remedy it: This call has to work; see its error." in printed
     assert "nobody is there to reply as an agent" in printed
     assert "What the helpdesk cannot do, and what happens instead" in printed
     assert "\ncoffee: there is tea\n" in printed
@@ -91,7 +91,7 @@ SOMEBODY_ELSES = """
 import sys
 
 def test_nothing():
-    assert not {"clients", "httpx", "connector.conformance"} & {*sys.modules}
+    assert not {"clients", "httpx", "conformance"} & {*sys.modules}
 """
 
 

@@ -12,22 +12,22 @@ import pytest
 
 import clients.errors
 import clients.helpdesk
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
-from connector.conformance import report, rest
-from connector.conformance.bench import Bench
-from connector.conformance.checks import CHECKS
-from connector.conformance.exchanges import MOST_SHOWN, recorded
-from connector.conformance.hands import Hands
-from connector.conformance.suite import Check, Result, judge
-from tests.fakes.sandbox_helpdesk import SECRET
+from conformance import report, rest
+from conformance.agent import HelpdeskAgent
+from conformance.check import Check, Result, judge
+from conformance.checks import CHECKS
+from conformance.context import Context
+from conformance.exchanges import MOST_SHOWN, recorded
 from tests.fakes.openapi import document
+from tests.fakes.sandbox_helpdesk import SECRET
 
 TOKEN = "a-secret-token"
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
-class Idle(Hands):
+class Idle(HelpdeskAgent):
     """Agents who say that they closed a ticket."""
 
     def close_ticket(self, ticket_id: str) -> None:
@@ -64,9 +64,9 @@ def judged(
     with HttpClient(httpx.MockTransport(answer)) as http:
         url = "https://acme.example.com/api/v1"
         helpdesk = adapter(http, base_url=url, api_token=TOKEN, webhook_secret=SECRET)
-        bench = Bench(helpdesk, "7", hands=Idle(), exchanges=recorded(http))
+        context = Context(helpdesk, "7", agent=Idle(), exchanges=recorded(http))
         (check,) = (one for one in CHECKS if one.name == name)
-        return judge(check, bench)
+        return judge(check, context)
 
 
 def test_a_closed_ticket_that_takes_a_comment_is_told_as_its_operation() -> None:
@@ -88,7 +88,7 @@ def test_an_answer_that_is_none_is_shown_beside_the_one_that_was_expected() -> N
 
 def test_the_author_of_an_adapter_is_told_in_python() -> None:
     said = report.line(judged("a closed ticket takes no message", adapter=Own))
-    assert "To mend it: Raise TicketClosed from add_comment" in said
+    assert "To remedy it: Raise TicketClosed from add_comment" in said
     assert "POST /api/v1/tickets/12/comments → 201" in said
     assert "Expected: " not in said
     broken = judged("a new ticket says whom it is about", lambda _: answered(201, json={}), Own)

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
-from connector.conformance import person
-from connector.conformance.bench import Bench
-from connector.conformance.checks import CHECKS
-from connector.conformance.hands import Hands
-from connector.conformance.samples import Content
-from connector.conformance.suite import Cannot, NotChecked, judge
+from conformance import terminal_agent
+from conformance.agent import HelpdeskAgent
+from conformance.check import Cannot, NotChecked, judge
+from conformance.checks import CHECKS
+from conformance.context import Context
+from conformance.samples import Content
 from sandbox.stack import free_port
-from tests.fakes.sandbox_agent import SandboxHands
+from tests.fakes.sandbox_agent import SandboxAgent
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk, social_media_desk
 
 
@@ -29,10 +29,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Give a function that asks a person for something, answers for them, and returns what they read."""
 
-    def ask(do: Callable[[Hands], object], answer: str = "", url: str = "") -> str:
+    def ask(do: Callable[[HelpdeskAgent], object], answer: str = "", url: str = "") -> str:
         monkeypatch.setattr("click.prompt", lambda *_, **__: answer)
-        with person.Files() as files:
-            do(person.Person(files, lambda _: url))
+        with terminal_agent.Files() as files:
+            do(terminal_agent.TerminalAgent(files, lambda _: url))
         return capsys.readouterr().err
 
     return ask
@@ -43,8 +43,8 @@ def test_a_person_gets_the_files_to_add_by_http(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("click.echo", lambda text, **_: said.append(text))
     monkeypatch.setattr("click.prompt", lambda *_, **__: "")
     content = Content("żółw a.txt", "text/plain", "żółw".encode("cp1250"))
-    with person.Files() as files:
-        person.Person(files).reply_as_agent("12", "Hello", files=[content.open()])
+    with terminal_agent.Files() as files:
+        terminal_agent.TerminalAgent(files).reply_as_agent("12", "Hello", files=[content.open()])
         url = said[0].split()[-1]
         answer = httpx.get(url, trust_env=False)
         missing = httpx.get(f"{files.origin}/99/x", trust_env=False)
@@ -60,37 +60,37 @@ def test_a_person_gets_a_long_line_to_copy_by_http(monkeypatch: pytest.MonkeyPat
     said: list[str] = []
     monkeypatch.setattr("click.echo", lambda text, **_: said.append(text))
     monkeypatch.setattr("click.prompt", lambda *_, **__: "")
-    with person.Files() as files:
-        person.Person(files).reply_as_agent("12", "x" * 80)
+    with terminal_agent.Files() as files:
+        terminal_agent.TerminalAgent(files).reply_as_agent("12", "x" * 80)
         (url,) = (word.strip(",") for word in said[0].split() if word.startswith("http"))
         assert httpx.get(url, trust_env=False).text == "x" * 80
 
 
 def test_a_person_is_told_where_the_ticket_is(asked: Callable[..., str]) -> None:
-    told = asked(lambda hands: hands.close_ticket("12"), url="https://acme.example.com/tickets/12")
+    told = asked(lambda agent: agent.close_ticket("12"), url="https://acme.example.com/tickets/12")
     assert "Close ticket 12 (https://acme.example.com/tickets/12)." in told
 
 
 @pytest.mark.parametrize(
     ("do", "words"),
     [
-        (lambda hands: hands.close_ticket("12"), "Close ticket 12."),
-        (lambda hands: hands.reopen_ticket("12"), "Open ticket 12 again."),
+        (lambda agent: agent.close_ticket("12"), "Close ticket 12."),
+        (lambda agent: agent.reopen_ticket("12"), "Open ticket 12 again."),
         (
-            lambda hands: hands.reply_as_agent("12", "Hello", internal=True),
+            lambda agent: agent.reply_as_agent("12", "Hello", internal=True),
             "Write an internal comment on ticket 12:",
         ),
-        (lambda hands: hands.reply_as_agent("12", ""), "Write a public reply on ticket 12, without any text"),
+        (lambda agent: agent.reply_as_agent("12", ""), "Write a public reply on ticket 12, without any text"),
         (
-            lambda hands: hands.reply_and_close("12", "Bye"),
+            lambda agent: agent.reply_and_close("12", "Bye"),
             "Write a public reply on ticket 12, and close it in the same step:\n\n    Bye",
         ),
         (
-            lambda hands: hands.merge_ticket("12", "13"),
+            lambda agent: agent.merge_ticket("12", "13"),
             "Merge ticket 12 into ticket 13, so that 13 is the one",
         ),
         (
-            lambda hands: hands.forbid_ticket("12"),
+            lambda agent: agent.forbid_ticket("12"),
             "Take the right to see ticket 12 from the connector's user",
         ),
     ],
@@ -98,7 +98,7 @@ def test_a_person_is_told_where_the_ticket_is(asked: Callable[..., str]) -> None
 def test_a_person_is_asked_in_plain_words(
     capsys: pytest.CaptureFixture[str],
     asked: Callable[..., str],
-    do: Callable[[Hands], None],
+    do: Callable[[HelpdeskAgent], None],
     words: str,
 ) -> None:
     with pytest.raises(NotChecked, match="skipped"):
@@ -109,19 +109,19 @@ def test_a_person_is_asked_in_plain_words(
 @pytest.mark.parametrize(
     "do",
     [
-        lambda hands: hands.reply_and_close("12", "Bye"),
-        lambda hands: hands.merge_ticket("12", "13"),
-        lambda hands: hands.forbid_ticket("12"),
+        lambda agent: agent.reply_and_close("12", "Bye"),
+        lambda agent: agent.merge_ticket("12", "13"),
+        lambda agent: agent.forbid_ticket("12"),
     ],
 )
 def test_a_person_may_say_that_the_helpdesk_has_no_such_thing(
-    asked: Callable[..., str], do: Callable[[Hands], None]
+    asked: Callable[..., str], do: Callable[[HelpdeskAgent], None]
 ) -> None:
     with pytest.raises(Cannot, match="nothing depends on it"):
         asked(do, "n")
 
 
-class Looking(SandboxHands):
+class Looking(SandboxAgent):
     """Agents whom somebody sits beside who is asked what they see."""
 
     def __init__(self, http: httpx.Client, answer: str) -> None:
@@ -132,8 +132,8 @@ class Looking(SandboxHands):
         self.claims.append(claim)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("click.prompt", lambda *_, **__: self._answer)
-            with person.Files() as files:
-                return person.Person(files).confirm(ticket_id, claim)
+            with terminal_agent.Files() as files:
+                return terminal_agent.TerminalAgent(files).confirm(ticket_id, claim)
 
 
 SEEN = {
@@ -155,8 +155,8 @@ def test_a_person_says_what_nothing_else_can_read(desk: Desk, answer: str, outco
     looking = Looking(desk.http, answer)
     with HttpClient() as http:
         helpdesk = RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=SECRET)
-        bench = Bench(helpdesk, "7", hands=looking)
-        outcomes = {one.name: judge(one, bench).outcome for one in CHECKS if one.name in SEEN}
+        context = Context(helpdesk, "7", agent=looking)
+        outcomes = {one.name: judge(one, context).outcome for one in CHECKS if one.name in SEEN}
 
     assert outcomes == dict.fromkeys(SEEN, outcome)
     assert any("{{ ticket.submitter_email }}" in claim for claim in looking.claims) is (answer == "y")

@@ -6,7 +6,7 @@ import sys
 
 import redis
 
-from connector.app import Shared
+from connector.app import SingleFlight
 from tests.conftest import MakeSettings
 
 
@@ -20,7 +20,7 @@ def test_all_who_ask_at_once_get_the_same_answer() -> None:
             raise redis.ConnectionError
 
     async def story() -> None:
-        shared = Shared(ask)
+        shared = SingleFlight(ask)
         await asyncio.gather(*(shared() for _ in range(10)))
         answers = await asyncio.gather(*(shared() for _ in range(10)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [redis.ConnectionError] * 10
@@ -32,13 +32,13 @@ def test_all_who_ask_at_once_get_the_same_answer() -> None:
 def test_under_any_server_a_traceback_shows_no_variables(make_settings: MakeSettings, store_url: str) -> None:
     make_settings(redis_url=store_url)
     code = """
-from connector import app, intake
+from connector import app, group_commit
 app.app
 try:
     text = "what a person wrote"
     raise KeyError
 except KeyError:
-    intake.log.exception("not_stored")
+    group_commit.log.exception("not_stored")
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "KeyError" in run.stderr

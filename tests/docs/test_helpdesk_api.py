@@ -15,8 +15,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core import NOT_SET
 from schemathesis.core.transport import Response
 
-from tests.fakes.sandbox_helpdesk import COMMENT, PNG, TICKET, TOKEN, Desk
 from tests.fakes.openapi import document
+from tests.fakes.sandbox_helpdesk import COMMENT, PNG, TICKET, TOKEN, Desk
 
 CONFIG = {
     "generation": {"deterministic": True, "max-examples": 25, "database": "none", "no-shrink": True},

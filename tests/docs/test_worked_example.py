@@ -117,7 +117,7 @@ class TestAcme(HelpdeskConformance):
         return _made(adapter, http, url, "another-token")
 
     @pytest.fixture
-    def hands(self, url: str) -> Iterator[HelpdeskAgent]:
+    def agent(self, url: str) -> Iterator[HelpdeskAgent]:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False) as http:
             yield Staff(http)

@@ -9,7 +9,7 @@ import click.testing
 import pytest
 import structlog
 
-from connector.cli import main
+from connector.cli.main import main
 from connector.settings import get_settings
 
 THREAD = "in:107381679302250:7623554920995436"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from connector.supervisor import Part
+from connector.run.supervisor import Part
 
 MakePart = Callable[..., Part]
 

@@ -8,11 +8,11 @@ import httpx
 
 from clients.helpdesk import Attachment
 from clients.media import File
-from clients.text import to_plain_text
-from connector.conformance.hands import Filed, Hands, Shown
+from clients.text.plain import to_plain_text
+from conformance.agent import Filed, HelpdeskAgent, Shown
 
 
-class SandboxHands(Hands):
+class SandboxAgent(HelpdeskAgent):
     """An agent of the sandbox helpdesk, by its orders."""
 
     def __init__(self, http: httpx.Client) -> None:

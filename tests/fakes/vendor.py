@@ -1,4 +1,4 @@
-"""The example of docs/build-the-helpdesks-side.md as a process, and an agent who works in its page."""
+"""The example of docs/build-the-helpdesks-remote.md as a process, and an agent who works in its page."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,14 +10,14 @@ import httpx
 
 from clients.helpdesk import Attachment
 from clients.media import File
-from clients.text import to_plain_text
-from connector.conformance.hands import Filed, Hands, Shown
-from connector.conformance.suite import Cannot
+from clients.text.plain import to_plain_text
+from conformance.agent import Filed, HelpdeskAgent, Shown
+from conformance.check import Cannot
 from sandbox.stack import Process, free_port, until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "helpdesk_server.py"
-PAGE = ROOT / "docs" / "build-the-helpdesks-side.md"
+PAGE = ROOT / "docs" / "build-the-helpdesks-remote.md"
 TOKEN = "a-token-of-the-example"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -69,7 +69,7 @@ def example(folder: Path, webhook_url: str) -> Iterator[Example]:
         running.stop()
 
 
-class ExampleHands(Hands):
+class ExampleAgent(HelpdeskAgent):
     """An agent who uses the example's page."""
 
     def __init__(self, desk: Example) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import uvicorn
 
-from clients.signature import sign
+from clients.channels.meta.signature import sign
 from connector.app import create_app
 from connector.settings import Settings
 from sandbox.stack import until
 from tasks.store import connect
 from tests.conftest import METRICS_TOKEN, PAGE_A, SECRET_A, payload
-from tests.test_helpdesk_webhooks import headers
+from tests.fakes.helpdesk_webhooks import headers
 
 PSID = "7623554920995436"
 QUEUE = f"in:{PAGE_A}:{PSID}"

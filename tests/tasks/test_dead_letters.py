@@ -3,7 +3,7 @@
 import pytest
 
 from clients.errors import RejectedError
-from tasks.inbound import ticket
+from tasks.inbound import arrival
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import IN, OUT, PAGE, SENT_AT
 from tests.fakes.failures import away, fault, too_long
@@ -153,7 +153,7 @@ def test_what_people_write_to_a_page_that_is_not_connected_waits_until_it_is(wor
 def test_what_people_write_to_a_page_that_is_never_connected_is_a_dead_letter_in_the_end(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ticket, "CONNECTED_WITHIN", 0)
+    monkeypatch.setattr(arrival, "CONNECTED_WITHIN", 0)
     world.receive()
     world.configure(connections=[])
     world.work(IN)

@@ -168,8 +168,8 @@ def test_what_was_relayed_is_told_with_its_ids(world: World) -> None:
         world.work(OUT)
 
     incoming, outgoing = [line for line in logs if line["event"] == "relayed"]
-    assert (incoming["thread"], incoming["mid"], incoming["ticket"]) == (IN, "m_2", "42")
-    assert (outgoing["thread"], outgoing["comment"], outgoing["ticket"]) == (OUT, "981", "42")
+    assert (incoming["queue"], incoming["mid"], incoming["ticket"]) == (IN, "m_2", "42")
+    assert (outgoing["queue"], outgoing["comment"], outgoing["ticket"]) == (OUT, "981", "42")
 
 
 def test_after_a_limit_the_waiting_threads_go_on_one_by_one(world: World) -> None:

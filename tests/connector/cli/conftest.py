@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox, Row, seen_key
 from tasks.store import connect
 from tests.conftest import MakeSettings
 from tests.fakes.commands import THREAD, logs_as_before, run
@@ -34,6 +34,6 @@ def dead(inbox: Inbox, settings_file: Path) -> Inbox:
     inbox.accept([Row(seen_key(str(at)), THREAD, at, json.dumps({"text": "zażółć"})) for at in (1, 2, 3)])
     lease = inbox.claim(THREAD)
     assert lease
-    while lease.bury(f"reason {lease.event.id}"):
+    while lease.move_to_dead_letters(f"reason {lease.event.id}"):
         pass
     return inbox

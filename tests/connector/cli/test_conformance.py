@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
-from connector.conformance import command
-from connector.conformance.bench import Bench
-from connector.conformance.checks import CHECKS
-from connector.conformance.receiver import Receiver
-from connector.conformance.suite import judge
+from conformance.check import judge
+from conformance.checks import CHECKS
+from conformance.context import Context
+from conformance.receiver import Receiver
+from connector.cli import conformance
 from sandbox.stack import free_port
 from tests.conftest import MakeSettings
 from tests.fakes.commands import Run
-from tests.fakes.sandbox_agent import SandboxHands
+from tests.fakes.sandbox_agent import SandboxAgent
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk, social_media_desk
 
 Settle = Callable[..., None]
@@ -77,7 +77,7 @@ def test_the_command_reports_as_json(
     run: Run, settle: Settle, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle()
-    monkeypatch.setattr(command, "Person", lambda *_: SandboxHands(desk.http))
+    monkeypatch.setattr(conformance, "Person", lambda *_: SandboxAgent(desk.http))
     result = run("conformance", "--json", "--desk", "7")
     report = json.loads(result.stdout)
     assert (result.exit_code, report["passed"]) == (0, True)
@@ -107,9 +107,9 @@ def test_a_wrong_webhook_secret_is_told(settle: Settle, desk: Desk, port: int) -
     with HttpClient() as http, Receiver(port=port) as receiver:
         other = "whsec_" + base64.b64encode(b"another secret of 32 bytes .....").decode()
         helpdesk = RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=other)
-        bench = Bench(helpdesk, "7", hands=SandboxHands(desk.http), receiver=receiver, within=2)
+        context = Context(helpdesk, "7", agent=SandboxAgent(desk.http), receiver=receiver, within=2)
         (check,) = (one for one in CHECKS if one.name == "an agent's comment arrives")
-        result = judge(check, bench)
+        result = judge(check, context)
     assert "all were refused; the helpdesk has another webhook_secret" in result.detail
 
 

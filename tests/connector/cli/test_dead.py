@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.stack import free_port
-from tasks.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox, Row, seen_key
 from tests.conftest import MakeSettings
 from tests.fakes.commands import THREAD, Run
 
@@ -156,7 +156,7 @@ def test_a_dead_letter_does_nothing_to_the_terminal(
     )
     lease = inbox.claim(THREAD)
     assert lease
-    lease.bury("because\n\x1b[2J \x9b31m \u202e")
+    lease.move_to_dead_letters("because\n\x1b[2J \x9b31m \u202e")
 
     printed = run("dead", *command).stdout
     assert "because" in printed

@@ -10,7 +10,7 @@ import uvicorn
 import yaml
 from structlog.testing import capture_logs
 
-from connector.cli import _may_reload
+from connector.cli.run import _may_reload
 from connector.settings import PATH_VARIABLE, Settings
 from sandbox.stack import free_port
 from tests.conftest import MakeSettings, connection

@@ -10,12 +10,12 @@ import redis
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
-from connector.cli import main
-from connector.metrics import Counters
-from connector.refusals import Refusals
+from connector.cli.main import main
+from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
-from connector.status import Page, Status, lines_of, status_of
-from tasks.inbox import Inbox, Row, seen_key
+from connector.web.metrics import Counters
+from connector.web.refusals import Refusals
+from tasks.inbox.inbox import Inbox, Row, seen_key
 from tasks.store import connect
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, MakeSettings
 
@@ -35,7 +35,7 @@ def row(name: str, thread: str) -> Row:
     return Row(seen_key(name), thread, 1, "{}")
 
 
-def page_of(status: Status, page_id: str) -> Page:
+def account_of(status: Status, page_id: str) -> Page:
     (page,) = [page for page in status.pages if page.page_id == page_id]
     return page
 
@@ -54,12 +54,12 @@ def test_each_connection_is_shown_even_if_nothing_ever_came(settings: Settings, 
 def test_what_came_and_what_waits_is_shown_by_page(settings: Settings, inbox: Inbox) -> None:
     inbox.accept([row("1", f"in:{PAGE_A}:1"), row("2", f"in:{PAGE_A}:2"), row("3", f"out:{PAGE_A}:1")])
     status = status_of(settings, inbox)
-    page = page_of(status, PAGE_A)
+    page = account_of(status, PAGE_A)
 
     assert page.last_webhook == pytest.approx(status.now, abs=5)
-    assert (page.to_helpdesk.threads, page.to_messenger.threads) == (2, 1)
+    assert (page.to_helpdesk.queues, page.to_messenger.queues) == (2, 1)
     assert page.to_helpdesk.oldest == pytest.approx(status.now, abs=5)
-    assert page_of(status, PAGE_B).to_helpdesk.threads == 0
+    assert account_of(status, PAGE_B).to_helpdesk.queues == 0
 
 
 def test_a_reply_whose_page_is_not_known_yet_waits_for_no_page_in_particular(
@@ -67,18 +67,18 @@ def test_a_reply_whose_page_is_not_known_yet_waits_for_no_page_in_particular(
 ) -> None:
     inbox.accept([row("1", "ticket:42"), row("2", "ticket:desk:43")])
 
-    assert page_of(status_of(settings, inbox), "").to_messenger.threads == 2
+    assert account_of(status_of(settings, inbox), "").to_messenger.queues == 2
 
 
 def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox) -> None:
     inbox.accept([row("1", f"out:{PAGE_A}:1")])
-    assert page_of(status_of(settings, inbox), PAGE_A).last_reply is None
+    assert account_of(status_of(settings, inbox), PAGE_A).last_reply is None
     lease = inbox.claim()
     assert lease
     lease.finish()
     status = status_of(settings, inbox)
 
-    assert page_of(status, PAGE_A).last_reply == pytest.approx(status.now, abs=5)
+    assert account_of(status, PAGE_A).last_reply == pytest.approx(status.now, abs=5)
 
 
 def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None:
@@ -87,23 +87,23 @@ def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None
     status = status_of(settings, inbox)
 
     assert status.helpdesk_paused == "it is down"
-    assert page_of(status, PAGE_A).paused == "the token is refused"
-    assert page_of(status, PAGE_B).paused is None
+    assert account_of(status, PAGE_A).paused == "the token is refused"
+    assert account_of(status, PAGE_B).paused is None
 
 
 def test_a_page_whose_token_is_taken_again_is_shown_as_paused_no_more(
     settings: Settings, inbox: Inbox
 ) -> None:
-    side = f"page:{PAGE_A}"
-    inbox.pause(side, 60, "the token is refused", rate=16)
-    inbox.store.zadd("mc:pauses", {side: 0})
+    remote = f"page:{PAGE_A}"
+    inbox.pause(remote, 60, "the token is refused", rate=16)
+    inbox.store.zadd("mc:pauses", {remote: 0})
     inbox.accept([row("1", f"out:{PAGE_A}:1")])
     lease = inbox.claim()
     assert lease
-    assert page_of(status_of(settings, inbox), PAGE_A).paused == "the token is refused"
+    assert account_of(status_of(settings, inbox), PAGE_A).paused == "the token is refused"
     lease.finish()
 
-    assert page_of(status_of(settings, inbox), PAGE_A).paused is None
+    assert account_of(status_of(settings, inbox), PAGE_A).paused is None
 
 
 def test_dead_letters_are_shown_by_reason(settings: Settings, inbox: Inbox) -> None:
@@ -111,11 +111,11 @@ def test_dead_letters_are_shown_by_reason(settings: Settings, inbox: Inbox) -> N
         inbox.accept([row(name, f"in:{PAGE_A}:{name}")])
         lease = inbox.claim()
         assert lease
-        lease.bury("too long" if name == "1" else "refused")
+        lease.move_to_dead_letters("too long" if name == "1" else "refused")
     status = status_of(settings, inbox)
 
     assert status.dead_letters == 3
-    assert page_of(status, PAGE_A).dead == {"too long": 1, "refused": 2}
+    assert account_of(status, PAGE_A).dead == {"too long": 1, "refused": 2}
 
 
 def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
@@ -129,7 +129,7 @@ def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
         refusals.save(inbox)
     status = status_of(settings, inbox)
 
-    assert page_of(status, PAGE_A).refused == {"wrong_secret": 2}
+    assert account_of(status, PAGE_A).refused == {"wrong_secret": 2}
     assert status.refused == {"helpdesk: clock": 2}
 
 
@@ -144,16 +144,16 @@ def test_refused_webhooks_are_still_counted_when_the_store_is_back(
             refusals.save(inbox)
     refusals.save(inbox)
 
-    assert page_of(status_of(settings, inbox), PAGE_A).refused == {"wrong_secret": 3}
+    assert account_of(status_of(settings, inbox), PAGE_A).refused == {"wrong_secret": 3}
 
 
 def test_a_page_that_is_not_connected_is_shown_with_what_waits_for_it(
     settings: Settings, inbox: Inbox
 ) -> None:
     inbox.accept([row("1", "in:123:1")])
-    page = page_of(status_of(settings, inbox), "123")
+    page = account_of(status_of(settings, inbox), "123")
 
-    assert (page.connection, page.to_helpdesk.threads) == ("unknown", 1)
+    assert (page.connection, page.to_helpdesk.queues) == ("unknown", 1)
 
 
 def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:

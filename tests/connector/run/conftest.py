@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connector.supervisor import Part
+from connector.run.supervisor import Part
 from tests.fakes.parts import MakePart
 
 

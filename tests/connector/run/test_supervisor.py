@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from connector import supervisor
-from connector.embedded import lock_data
-from connector.supervisor import RESTART_DELAYS, Part, Supervisor, store_part, worker_part
+from connector.run import supervisor
+from connector.run.supervisor import RESTART_DELAYS, Part, Supervisor, store_part, worker_part
+from connector.run.valkey import lock_data
 from sandbox.stack import free_port, until
 from tasks.celery import HEARTBEAT_VARIABLE
-from tasks.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox, Row, seen_key
 from tasks.store import connect
 from tests.conftest import MakeSettings
 from tests.fakes.parts import MakePart, ended, pid

@@ -12,16 +12,16 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from connector import embedded
-from connector.embedded import (
+from connector.run import valkey
+from connector.run.supervisor import store_part
+from connector.run.valkey import (
     StoreError,
-    doubts,
+    durability_warnings,
     lock_data,
     wait_for_port,
     wait_until_ready,
     why_not_listening,
 )
-from connector.supervisor import store_part
 from sandbox.stack import free_port
 from tasks.store import connect
 from tests.conftest import MakeSettings, Valkey
@@ -150,7 +150,7 @@ def test_a_port_that_becomes_free_is_waited_for(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_store_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_STARTS_WITHIN", 0)
+    monkeypatch.setattr(valkey, "_STARTS_WITHIN", 0)
 
     with pytest.raises(StoreError, match=r"cannot be reached: .*; valkey\.log in data_dir says why"):
         wait_until_ready(f"redis://127.0.0.1:{free_port()}/0")
@@ -164,7 +164,7 @@ def valkey_of_a_test(tmp_path: Path) -> Iterator[Valkey]:
 
 
 def test_a_store_that_keeps_everything_raises_no_doubts(valkey_of_a_test: Valkey) -> None:
-    assert doubts(valkey_of_a_test.url) == []
+    assert durability_warnings(valkey_of_a_test.url) == []
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_store_that_loses_data_raises_doubts(
     with connect(valkey_of_a_test.url) as connection:
         connection.config_set(setting, value)
 
-    (doubt,) = doubts(valkey_of_a_test.url)
+    (doubt,) = durability_warnings(valkey_of_a_test.url)
     assert advice in doubt
 
 
@@ -185,4 +185,4 @@ def test_a_store_that_does_not_show_its_configuration_raises_no_doubts(valkey_of
     with connect(valkey_of_a_test.url) as connection:
         connection.execute_command("ACL SETUSER default -config")
 
-    assert doubts(valkey_of_a_test.url) == []
+    assert durability_warnings(valkey_of_a_test.url) == []

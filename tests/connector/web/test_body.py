@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.exceptions import HTTPException
 
-from clients.signature import sign
-from connector.bodies import MAX_BODY, Bodies
+from clients.channels.meta.signature import sign
+from connector.web.body import MAX_BODY, BodyReader
 from tests.conftest import SECRET_A
 from tests.fakes.web import HELPDESK, MESSAGE, MESSENGER, Doors, mids
 
@@ -40,13 +40,13 @@ def test_a_body_that_cannot_be_signed_is_refused_before_it_is_sent(
 
 
 def test_a_body_counts_as_held_until_it_is_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector.bodies.MAX_HELD", 150_000)
+    monkeypatch.setattr("connector.web.body.MAX_HELD", 150_000)
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b" " * 100_000}
 
     async def story() -> None:
-        bodies = Bodies()
+        bodies = BodyReader()
         first = await bodies.read({}, receive)
         with pytest.raises(HTTPException) as refusal:
             await bodies.read({}, receive)
@@ -58,7 +58,7 @@ def test_a_body_counts_as_held_until_it_is_done_with(monkeypatch: pytest.MonkeyP
 
 
 def test_what_was_refused_is_held_no_more(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector.bodies.MAX_HELD", 150_000)
+    monkeypatch.setattr("connector.web.body.MAX_HELD", 150_000)
     body = MESSAGE + b" " * 100_000
     assert [doors.meta(body, "wrong") for _ in range(3)] == [403, 403, 403]
     assert [doors.helpdesk(body, signature="v1,wrong") for _ in range(3)] == [401, 401, 401]
@@ -104,7 +104,7 @@ def test_a_client_that_hangs_up_leaves_the_door_open(doors: Doors) -> None:
 def test_a_body_that_takes_too_long_is_given_up(
     doors: Doors, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr("connector.bodies.PATIENCE", 0.05)
+    monkeypatch.setattr("connector.web.body.PATIENCE", 0.05)
     with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0), timeout=10) as client:
         client.sendall(
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n{SIGNED}\r\n{{".encode()

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 import redis
 
-from connector.intake import Intake, StoreAway
-from connector.line import Line
-from tasks.inbox import Row
+from connector.web.group_commit import GroupCommit, StoreUnavailable
+from connector.web.redis_connection import RedisConnection
+from tasks.inbox.inbox import Row
 from tasks.store import Outage, connect
 from tests.conftest import PAGE_A, PAGE_B
 from tests.fakes.web import PSID, QUEUE
 
 
-class Calls(Line):
+class Calls(RedisConnection):
     """A line to the store that counts the calls of the script, and can hold them back, or fail."""
 
     def __init__(self, url: str) -> None:
@@ -54,32 +54,32 @@ async def _let_them_wait() -> None:
 
 
 def _with_intake(
-    store_url: str, scenario: Callable[[Intake, Calls], Any], woken: list[int] | None = None
+    store_url: str, scenario: Callable[[GroupCommit, Calls], Any], woken: list[int] | None = None
 ) -> Calls:
     async def run() -> Calls:
         calls = Calls(store_url)
         wake: Callable[[int], None] = ([] if woken is None else woken).append
-        async with Intake(calls, "mc:", wake, Outage("redis_url")) as intake:
-            await scenario(intake, calls)
+        async with GroupCommit(calls, "mc:", wake, Outage("redis_url")) as group_commit:
+            await scenario(group_commit, calls)
         return calls
 
     return asyncio.run(run())
 
 
 def test_requests_that_wait_go_to_the_store_in_one_call(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
-        await asyncio.gather(*(intake.store([_row(f"e{number}")]) for number in range(50)))
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
+        await asyncio.gather(*(group_commit.store([_row(f"e{number}")]) for number in range(50)))
 
     assert _with_intake(store_url, scenario).sizes == [50]
     assert len(_names(store_url)) == 50
 
 
 def test_requests_that_come_during_a_call_share_the_next_one(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         calls.gate.clear()
-        first = asyncio.create_task(intake.store([_row("e0")]))
+        first = asyncio.create_task(group_commit.store([_row("e0")]))
         await calls.begun.wait()
-        others = [asyncio.create_task(intake.store([_row(f"e{number}")])) for number in range(1, 9)]
+        others = [asyncio.create_task(group_commit.store([_row(f"e{number}")])) for number in range(1, 9)]
         await _let_them_wait()
         calls.gate.set()
         await asyncio.gather(first, *others)
@@ -88,9 +88,9 @@ def test_requests_that_come_during_a_call_share_the_next_one(store_url: str) -> 
 
 
 def test_a_client_that_hangs_up_cancels_nobodys_commit(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         calls.gate.clear()
-        requests = [asyncio.create_task(intake.store([_row(f"e{number}")])) for number in range(3)]
+        requests = [asyncio.create_task(group_commit.store([_row(f"e{number}")])) for number in range(3)]
         await calls.begun.wait()
         requests[1].cancel()
         calls.gate.set()
@@ -102,11 +102,11 @@ def test_a_client_that_hangs_up_cancels_nobodys_commit(store_url: str) -> None:
 
 
 def test_a_request_that_gave_up_before_the_call_is_not_stored(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         calls.gate.clear()
-        first = asyncio.create_task(intake.store([_row("e0")]))
+        first = asyncio.create_task(group_commit.store([_row("e0")]))
         await calls.begun.wait()
-        second, third = (asyncio.create_task(intake.store([_row(name)])) for name in ("e1", "e2"))
+        second, third = (asyncio.create_task(group_commit.store([_row(name)])) for name in ("e1", "e2"))
         await _let_them_wait()
         second.cancel()
         calls.gate.set()
@@ -119,15 +119,15 @@ def test_a_request_that_gave_up_before_the_call_is_not_stored(store_url: str) ->
 def test_a_call_that_takes_too_long_fails_its_requests_and_no_later_one(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.intake.PATIENCE", 0.05)
+    monkeypatch.setattr("connector.web.group_commit.PATIENCE", 0.05)
 
-    async def scenario(intake: Intake, calls: Calls) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         calls.gate.clear()
-        with pytest.raises(StoreAway):
-            await intake.store([_row("e0")])
+        with pytest.raises(StoreUnavailable):
+            await group_commit.store([_row("e0")])
         calls.gate.set()
-        monkeypatch.setattr("connector.intake.PATIENCE", 4.0)
-        await intake.store([_row("e1")])
+        monkeypatch.setattr("connector.web.group_commit.PATIENCE", 4.0)
+        await group_commit.store([_row("e1")])
 
     _with_intake(store_url, scenario)
     assert _names(store_url) == ["e1"]
@@ -138,14 +138,14 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
 ) -> None:
     store = connect(store_url)
 
-    async def scenario(intake: Intake, calls: Calls) -> None:
-        await intake.store([_row("e0")])
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
+        await group_commit.store([_row("e0")])
         store.client_pause(300)  # ms
-        monkeypatch.setattr("connector.intake.PATIENCE", 0.05)
-        with pytest.raises(StoreAway):
-            await intake.store([Row("seen:other", f"in:{PAGE_B}:1", 1, "of another thread")])
-        monkeypatch.setattr("connector.intake.PATIENCE", 4.0)
-        await intake.store([_row("e1")])
+        monkeypatch.setattr("connector.web.group_commit.PATIENCE", 0.05)
+        with pytest.raises(StoreUnavailable):
+            await group_commit.store([Row("seen:other", f"in:{PAGE_B}:1", 1, "of another thread")])
+        monkeypatch.setattr("connector.web.group_commit.PATIENCE", 4.0)
+        await group_commit.store([_row("e1")])
 
     woken: list[int] = []
     _with_intake(store_url, scenario, woken)
@@ -156,11 +156,11 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
 def test_a_store_that_was_started_again_takes_the_same_call(store_url: str) -> None:
     store = connect(store_url)
 
-    async def scenario(intake: Intake, calls: Calls) -> None:
-        await intake.store([_row("e0")])
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
+        await group_commit.store([_row("e0")])
         store.script_flush()
         store.client_kill_filter(_type="normal", skipme=True)
-        await intake.store([_row("e1")])
+        await group_commit.store([_row("e1")])
 
     _with_intake(store_url, scenario)
     store.close()
@@ -168,48 +168,52 @@ def test_a_store_that_was_started_again_takes_the_same_call(store_url: str) -> N
 
 
 def test_one_call_takes_a_thousand_events_at_most(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         batches = [[_row(f"e{batch}.{number}") for number in range(400)] for batch in range(4)]
-        await asyncio.gather(*(intake.store(batch) for batch in batches), intake.store([_row("last")]))
+        await asyncio.gather(
+            *(group_commit.store(batch) for batch in batches), group_commit.store([_row("last")])
+        )
 
     assert _with_intake(store_url, scenario).sizes == [800, 801]
 
 
 def test_a_request_of_more_events_than_a_call_takes_goes_alone(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         many = [_row(f"e{number}") for number in range(1500)]
-        await asyncio.gather(intake.store([_row("first")]), intake.store(many), intake.store([_row("last")]))
+        await asyncio.gather(
+            group_commit.store([_row("first")]), group_commit.store(many), group_commit.store([_row("last")])
+        )
 
     assert _with_intake(store_url, scenario).sizes == [1, 1500, 1]
 
 
 def test_a_failed_call_fails_its_requests_and_no_later_one(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         calls.broken = True
         results = await asyncio.gather(
-            intake.store([_row("e0")]), intake.store([_row("e1")]), return_exceptions=True
+            group_commit.store([_row("e0")]), group_commit.store([_row("e1")]), return_exceptions=True
         )
         calls.broken = False
-        assert [type(result) for result in results] == [StoreAway, StoreAway]
-        await intake.store([_row("e2")])
+        assert [type(result) for result in results] == [StoreUnavailable, StoreUnavailable]
+        await group_commit.store([_row("e2")])
 
     _with_intake(store_url, scenario)
     assert _names(store_url) == ["e2"]
 
 
 def test_a_row_that_cannot_be_written_fails_no_later_request(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is: what counts is the next request
-            await asyncio.wait_for(intake.store([_row("\ud83d")]), 0.5)
-        await asyncio.wait_for(intake.store([_row("e1")]), 2)
+            await asyncio.wait_for(group_commit.store([_row("\ud83d")]), 0.5)
+        await asyncio.wait_for(group_commit.store([_row("e1")]), 2)
 
     _with_intake(store_url, scenario)
 
 
 def test_a_worker_is_woken_only_for_a_thread_that_was_idle(store_url: str) -> None:
-    async def scenario(intake: Intake, calls: Calls) -> None:
-        await intake.store([_row("e0")])
-        await intake.store([_row("e1")])
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
+        await group_commit.store([_row("e0")])
+        await group_commit.store([_row("e1")])
 
     woken: list[int] = []
     _with_intake(store_url, scenario, woken)

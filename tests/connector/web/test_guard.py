@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
-from connector import guard
-from connector.guard import MAX_FIELDS, PIPELINED, GuardedProtocol, Watch
+from connector.web import guard
+from connector.web.guard import MAX_FIELDS, PIPELINED, GuardedProtocol, Watch
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

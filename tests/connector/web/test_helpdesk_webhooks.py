@@ -2,10 +2,10 @@
 
 import pytest
 
-from connector.bodies import MAX_BODY
+from connector.web.body import MAX_BODY
 from tests.conftest import PAGE_A, payload
+from tests.fakes.helpdesk_webhooks import headers, signature
 from tests.fakes.web import HELPDESK, LONG, PSID, REPLY, Doors
-from tests.test_helpdesk_webhooks import headers, signature
 
 OUT = f"out:{PAGE_A}:{PSID}"
 

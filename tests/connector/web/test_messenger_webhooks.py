@@ -8,7 +8,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from clients.signature import sign
+from clients.channels.meta.signature import sign
 from sandbox.stack import until
 from tests.conftest import (
     PAGE_A,
@@ -121,7 +121,7 @@ def test_the_app_of_an_inactive_connection_does_not_speak_for_an_active_page(doo
 def test_of_a_body_that_nobody_signed_no_item_is_read(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
     # Reading a million items takes many seconds, in which the doors would be shut for everybody.
     read: list[Any] = []
-    monkeypatch.setattr("clients.events._item", lambda *item: read.append(item))
+    monkeypatch.setattr("clients.channels.meta.events._item", lambda *item: read.append(item))
     assert doors.meta(envelope(entry(item("m_1"))), "not ours") == 403
     assert read == []
 

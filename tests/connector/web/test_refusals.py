@@ -7,12 +7,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from connector.bodies import MAX_BODY
-from connector.metrics import Counters
-from connector.refusals import Refusals
+from connector.web.body import MAX_BODY
+from connector.web.metrics import Counters
+from connector.web.refusals import Refusals
 from tests.conftest import PAGE_A
+from tests.fakes.helpdesk_webhooks import headers
 from tests.fakes.web import HELPDESK, MESSAGE, MESSENGER, REPLY, Doors, entry, envelope, item
-from tests.test_helpdesk_webhooks import headers
 
 OF_AN_UNKNOWN_PAGE = envelope(entry(item("m_1", page="123"), page="123"))
 HANDSHAKE = {"hub.mode": "subscribe", "hub.verify_token": "a guess"}
@@ -81,7 +81,7 @@ def test_what_is_refused_again_and_again_is_told_once_a_minute_with_its_count(
 
 
 def test_pages_that_somebody_makes_up_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector.refusals.MOST_TOLD", 10)
+    monkeypatch.setattr("connector.web.refusals.MOST_TOLD", 10)
     refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
     with capture_logs() as logs:
         for page in range(100):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from clients.signature import sign
+from clients.channels.meta.signature import sign
 from tests.conftest import SECRET_A, MakeSettings, Valkey
+from tests.fakes.helpdesk_webhooks import headers
 from tests.fakes.web import (
     HELPDESK,
     MESSAGE,
@@ -17,7 +18,6 @@ from tests.fakes.web import (
     mids,
     serving,
 )
-from tests.test_helpdesk_webhooks import headers
 
 
 @pytest.mark.parametrize("path", [f"{MESSENGER}/", f"{HELPDESK}/"])

@@ -7,8 +7,8 @@ from typing import Any
 
 from clients.errors import RejectedError, Unavailable
 from clients.helpdesk import Attachment, Delivery, NewComment, NewTicket, Ticket
+from clients.helpdesks.rest import RestHelpdesk
 from clients.media import File
-from clients.rest_helpdesk import RestHelpdesk
 from tests.fakes.broken.registry import red
 
 

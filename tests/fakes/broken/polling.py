@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from clients.helpdesk import HelpdeskEvent, Ticket
-from clients.rest_helpdesk import RestHelpdesk
+from clients.helpdesks.rest import RestHelpdesk
 from tests.fakes.broken.registry import PAGE, red
 
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable
 
-from clients.rest_helpdesk import RestHelpdesk
+from clients.helpdesks.rest import RestHelpdesk
 
 PAGE = 20
 """How many comments a page of a listing has here."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from clients.errors import Unavailable
 from clients.helpdesk import Attachment, Comment, Helpdesk, HelpdeskEvent
+from clients.helpdesks.rest import RestHelpdesk, _event
 from clients.jsons import decode
 from clients.media import File
-from clients.rest_helpdesk import RestHelpdesk, _event
 from tests.fakes.broken.registry import red
 
 

@@ -8,7 +8,7 @@ import httpx
 
 from clients.errors import ClientError, NotFound, RejectedError, TicketClosed, Unauthorized, Unavailable
 from clients.helpdesk import NewComment, NewTicket, Ticket
-from clients.rest_helpdesk import RestHelpdesk
+from clients.helpdesks.rest import RestHelpdesk
 from tests.fakes.broken.registry import COUNT, red
 
 

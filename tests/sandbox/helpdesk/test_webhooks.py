@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.fakes.sandbox_helpdesk import ANNA, PNG, SECRET, Desk, Receiver, wait_for
 from tests.fakes.openapi import check_webhook
+from tests.fakes.sandbox_helpdesk import ANNA, PNG, SECRET, Desk, Receiver, wait_for
 
 
 def test_a_comment_is_told_with_its_ticket(desk: Desk, receiver: Receiver) -> None:

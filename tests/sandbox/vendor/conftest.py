@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connector.conformance.receiver import Receiver
+from conformance.receiver import Receiver
 from tests.fakes.vendor import Example, example
 
 

@@ -10,15 +10,15 @@ import pytest
 from standardwebhooks import Webhook
 
 from clients.helpdesk import Helpdesk
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
-from connector.conformance.hands import Hands
-from connector.conformance.receiver import Delivered, Receiver
-from connector.conformance.testing import HelpdeskConformance
+from conformance.agent import HelpdeskAgent
+from conformance.receiver import Delivered, Receiver
+from conformance.testing import HelpdeskConformance
 from sandbox.stack import free_port, until
-from tests.fakes.sandbox_helpdesk import COMMENT, TICKET
-from tests.fakes.vendor import SECRET, TOKEN, Example, ExampleHands, example
 from tests.fakes.openapi import check_response, check_webhook
+from tests.fakes.sandbox_helpdesk import COMMENT, TICKET
+from tests.fakes.vendor import SECRET, TOKEN, Example, ExampleAgent, example
 
 
 class TestExample(HelpdeskConformance):
@@ -39,8 +39,8 @@ class TestExample(HelpdeskConformance):
         return RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token="no", webhook_secret=SECRET)
 
     @pytest.fixture
-    def hands(self, desk: Example) -> Hands:
-        return ExampleHands(desk)
+    def agent(self, desk: Example) -> HelpdeskAgent:
+        return ExampleAgent(desk)
 
 
 def ask(desk: Example, method: str, path: str, key: str = "", **options: Any) -> httpx.Response:

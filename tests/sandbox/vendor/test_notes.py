@@ -14,8 +14,8 @@ from clients.helpdesk import Attachment, InvalidWebhook, Naming, Requester, Webh
 from clients.http import HttpClient
 from sandbox.vendor.notes import Notes
 from sandbox.vendor.witness import Witness
-from tests.fakes.vendor import SECRET
 from tests.fakes.openapi import example
+from tests.fakes.vendor import SECRET
 
 
 class Seen:

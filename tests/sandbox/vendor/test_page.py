@@ -11,10 +11,10 @@ import pytest
 from standardwebhooks import Webhook
 
 from clients.helpdesk import InvalidWebhook
+from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from clients.rest_helpdesk import RestHelpdesk
-from tests.fakes.vendor import PAGE, TOKEN, Example
 from tests.fakes.openapi import check_webhook
+from tests.fakes.vendor import PAGE, TOKEN, Example
 
 
 def blocks(language: str) -> list[str]:

@@ -128,7 +128,7 @@ class Interleaving(RuleBasedStateMachine):
         self.head_is_right(lease)
 
     def note_moves(self) -> None:
-        """Note who waits for another remote no more: because it was claimed, or its own remote is paused, too."""
+        """Note who waits no more for another remote: it was claimed, or its own is paused, too."""
         for thread, model in self.expected.items():
             if model.waits_for and "waits_for" not in self.stored.lease(thread):
                 assert self.stored.lease(thread).get("token") or self.remotes[REMOTES[thread[:-4]]].paused
