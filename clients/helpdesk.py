@@ -16,6 +16,8 @@ from clients.errors import Unavailable
 from clients.jsons import MALFORMED, NotUnderstood
 from clients.media import File
 
+WEBHOOK_PATH = "/social_media/webhooks/helpdesk"
+"""Where the connector takes the helpdesk's webhooks."""
 SOURCE = "facebook_messenger"
 """What `config.source` says of a ticket, or a comment, that the connector made."""
 Config = Mapping[str, Any]

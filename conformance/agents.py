@@ -3,14 +3,15 @@
 import time
 from dataclasses import replace
 
-from clients.channels.meta.events import Conversation
+from clients.channel import Conversation
+from clients.channels.meta.events import CHANNEL
 from clients.errors import FileRefused
 from clients.helpdesk import HelpdeskEvent
 from conformance.check import Cannot, check, expect
 from conformance.context import CLOCKS, Answered, Context, names, plain
 from conformance.files import EMPTY, PAPER, PHOTO, TEXT_FILES
 from conformance.samples import a_sender, a_word
-from tasks.inbox.queues import is_public_reply, person_of
+from tasks.outbound.jobs import is_public_reply, person_of
 
 WHOLE_SECOND = 1.1
 """Longer than the step of the coarsest clock, in seconds."""
@@ -69,7 +70,7 @@ def agents_comment_arrives(context: Context) -> None:
     )
     expect(answered.came.key == event.key, f"its key is {answered.came.key}, but {event.key} once confirmed")
     person, sender = person_of(event.ticket), answered.sender
-    expect(person == Conversation(sender.page_id, sender.psid), f"it would go to {person}")
+    expect(person == Conversation(CHANNEL, sender.page_id, sender.psid), f"it would go to {person}")
     expect(TEXT in plain(event), f"it would be sent as {plain(event)!r}")
 
 

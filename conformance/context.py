@@ -32,7 +32,7 @@ from conformance.check import BROKEN, SHOWN, Failed, NotChecked, Result, expect
 from conformance.exchanges import Exchange
 from conformance.receiver import Delivered, Receiver
 from conformance.samples import Content, Sender, a_sender, an_id
-from tasks.inbox.queues import is_public_reply
+from tasks.outbound.jobs import is_public_reply
 
 T = TypeVar("T")
 

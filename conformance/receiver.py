@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clients.helpdesk import WEBHOOK_PATH
 from conformance.serving import Server
-from connector.app import HELPDESK
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Receiver(Server):
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.delivered: list[Delivered] = []
         self.before_answer: Callable[[Delivered], None] = lambda _: None
-        paths = (HELPDESK, HELPDESK + "/{secret}")
+        paths = (WEBHOOK_PATH, WEBHOOK_PATH + "/{secret}")
         super().__init__([Route(path, self._take, methods=["POST"]) for path in paths], host, port)
-        self.url = f"{self.origin}{HELPDESK}"
+        self.url = f"{self.origin}{WEBHOOK_PATH}"
 
     async def _take(self, request: Request) -> Response:
         body = await request.body()

@@ -3,13 +3,14 @@
 import contextlib
 from datetime import UTC, datetime
 
-from clients.channels.meta.events import Conversation
+from clients.channel import Conversation
+from clients.channels.meta.events import CHANNEL
 from clients.errors import ClientError, NotFound, RateLimited, TicketClosed
 from clients.helpdesk import NewTicket
 from conformance.check import Cannot, Failed, check, expect
 from conformance.context import CLOCKS, Context, names
 from conformance.samples import Sender, a_sender, a_word, an_id
-from tasks.inbox.queues import is_public_reply, person_of
+from tasks.outbound.jobs import is_public_reply, person_of
 
 UNKNOWN = ("999999999", "no-such-ticket")
 
@@ -212,7 +213,8 @@ def merged_into_another_persons(context: Context) -> None:
         if event and is_public_reply(event) and names(event, word):
             person = person_of(event.ticket)
             expect(
-                person == Conversation(mine.page_id, mine.psid), f"{said} a reply on it would go to {person}"
+                person == Conversation(CHANNEL, mine.page_id, mine.psid),
+                f"{said} a reply on it would go to {person}",
             )
 
 

@@ -12,7 +12,7 @@ from conformance.check import Cannot, NotChecked, check, expect, wait_for
 from conformance.context import CLOCKS, Context, plain
 from conformance.receiver import Delivered
 from conformance.samples import a_sender, a_word
-from tasks.inbox.queues import is_public_reply, person_of
+from tasks.outbound.jobs import is_public_reply, person_of
 
 PATIENCE = 5.0
 """How long a call may take that is made while a webhook is answered, in seconds."""

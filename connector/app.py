@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from clients.helpdesk import WEBHOOK_PATH
 from clients.http import HttpClient
 from connector import logs
 from connector.settings import Settings, get_settings
@@ -38,7 +39,7 @@ from tasks.store_check import StoreCheck, Unusable
 
 log = structlog.get_logger(__name__)
 
-MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
+MESSENGER = "/social_media/webhooks/facebook"
 
 
 class Application(Starlette):
@@ -119,8 +120,8 @@ def create_app(settings: Settings) -> Starlette:
             Route(MESSENGER, messenger, methods=["POST"]),
             # With a slash at its end, too: a redirect would lose the body.
             *(Route(MESSENGER + end, messenger.handshake, methods=["GET"]) for end in ("", "/")),
-            *(Route(HELPDESK + end, helpdesk.comments, methods=["POST"]) for end in ("", "/")),
-            Route(HELPDESK + "/{secret}", helpdesk.comments, methods=["POST"]),
+            *(Route(WEBHOOK_PATH + end, helpdesk.comments, methods=["POST"]) for end in ("", "/")),
+            Route(WEBHOOK_PATH + "/{secret}", helpdesk.comments, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),

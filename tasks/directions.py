@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tasks.inbound import earlier, ticket
 from tasks.inbox.lease import Lease, direction_of
-from tasks.inbox.queues import UnknownJob
 from tasks.outbound import reply
+from tasks.outbound.jobs import UnknownJob
 from tasks.services import Services
 
 

@@ -20,7 +20,7 @@ from clients.errors import (
 )
 from tasks import directions
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import UnknownJob
+from tasks.outbound.jobs import UnknownJob
 from tasks.remotes import LONGEST, SHORTEST
 from tasks.services import Services
 

@@ -17,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from clients.channel import Conversation
 from clients.channels.meta import events, signature
+from clients.channels.meta.events import CHANNEL
 from clients.helpdesk import (
     Helpdesk,
     HelpdeskEvent,
@@ -32,8 +34,9 @@ from connector.web.body import CLOSE, BodyReader
 from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
+from tasks.inbound.jobs import messenger_row
 from tasks.inbox.inbox import Row
-from tasks.inbox.queues import is_public_reply, messenger_row, reply_row
+from tasks.outbound.jobs import is_public_reply, reply_row
 
 MAX_APPS = 100
 LARGE = 64 * 1024
@@ -169,7 +172,7 @@ class MessengerWebhook:
             if item.conversation:
                 yield messenger_row(item.conversation, item)
             elif item.kind in events.ABOUT_NOBODY:
-                yield messenger_row(events.Conversation(entry.page_id, ""), item)
+                yield messenger_row(Conversation(CHANNEL, entry.page_id, ""), item)
             else:
                 left.add("event_without_person", page=entry.page_id, kind=item.kind)
                 yield None

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from connector.app import HELPDESK
+from clients.helpdesk import WEBHOOK_PATH
 from sandbox.stack import PAGES, Stack
 
 JOURNAL = "calls.jsonl"
@@ -41,7 +41,7 @@ class VendorStack(Stack):
     @property
     def door(self) -> str:
         """Where the helpdesk's webhooks have to go."""
-        return (self._public_url.rstrip("/") or self.url) + HELPDESK
+        return (self._public_url.rstrip("/") or self.url) + WEBHOOK_PATH
 
     def choose_desk(self, port: int) -> dict[str, Any]:
         """Return the connector's settings of the helpdesk."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from structlog.contextvars import bind_contextvars
 
+from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.channels.meta.graph import Profile
 from clients.errors import (
@@ -31,7 +32,7 @@ class Arrival:
     service: Services
     lease: Lease
     event: events.Event
-    conversation: events.Conversation
+    conversation: Conversation
     connection: Connection
     profile: Profile
     left_out: Mapping[int, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from typing import cast
 
 import structlog
 
+from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.errors import (
     ClientError,
@@ -52,7 +53,7 @@ def _given_up(id_: int, reason: str) -> str:
     )
 
 
-def _untold(conversation: events.Conversation) -> str:
+def _untold(conversation: Conversation) -> str:
     """Name what the agents of a sender were not told yet, as the sender had no open ticket."""
     return f"untold:{conversation.account_id}:{conversation.person_id}"
 
@@ -69,7 +70,7 @@ def keep(arrival: Arrival) -> None:
     arrival.service.inbox.note(_context(arrival.conversation), f"{echo.mid} {line}", at, UNTOLD_FOR)
 
 
-def _context(conversation: events.Conversation) -> str:
+def _context(conversation: Conversation) -> str:
     """Name what other apps sent while the person had no open ticket."""
     return f"context:{conversation.account_id}:{conversation.person_id}"
 

@@ -9,7 +9,7 @@ import structlog
 
 from clients.errors import ClientError
 from tasks.celery import app, wake
-from tasks.inbox.queues import is_public_reply, reply_row
+from tasks.outbound.jobs import is_public_reply, reply_row
 from tasks.services import Services, services
 
 log = structlog.get_logger(__name__)

@@ -7,6 +7,7 @@ from typing import cast
 
 import structlog
 
+from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.errors import LeaseLost, RejectedError, Unavailable
 from clients.helpdesk import Delivery
@@ -45,16 +46,14 @@ class Sent:
         return json.dumps([self.comment_id, self.mids])
 
 
-def sent(service: Services, lease: Lease, conversation: events.Conversation, reply: Sent) -> None:
+def sent(service: Services, lease: Lease, conversation: Conversation, reply: Sent) -> None:
     """Show in a comment that it was sent, and wait for its receipts."""
     remember(service, conversation, reply.mids)
     _show(service, lease, reply, "sent")
     _await(service, _awaiting("delivered", conversation), reply)
 
 
-def received(
-    service: Services, lease: Lease, conversation: events.Conversation, receipt: events.Receipt
-) -> None:
+def received(service: Services, lease: Lease, conversation: Conversation, receipt: events.Receipt) -> None:
     """Show in the comments that a receipt is about that they were delivered, or read."""
     for earlier in ["delivered", "read"] if receipt.status == "read" else ["delivered"]:
         key = _awaiting(earlier, conversation)
@@ -81,7 +80,7 @@ def _by_metas_clock(reply: Sent, receipt: events.Receipt) -> Sent:
     return replace(reply, at=min(reply.at, receipt.watermark)) if receipt.watermark else reply
 
 
-def remember(service: Services, conversation: events.Conversation, mids: Collection[str]) -> None:
+def remember(service: Services, conversation: Conversation, mids: Collection[str]) -> None:
     """Keep the mids of what was sent, to know an echo that comes late and without our mark."""
     if mids:
         service.inbox.note(
@@ -89,7 +88,7 @@ def remember(service: Services, conversation: events.Conversation, mids: Collect
         )
 
 
-def our_mids(service: Services, conversation: events.Conversation) -> set[str]:
+def our_mids(service: Services, conversation: Conversation) -> set[str]:
     """Return the mids of all replies that were sent lately."""
     known = cast("list[bytes]", service.inbox.store.zrange(service.inbox.key(_ours(conversation)), 0, -1))
     mids = {events.proper_mid(mid) for member in known for mid in json.loads(member)}
@@ -134,9 +133,9 @@ def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
         log.warning("delivery_not_shown", comment=reply.comment_id, status=status, reason=str(error))
 
 
-def _ours(conversation: events.Conversation) -> str:
+def _ours(conversation: Conversation) -> str:
     return f"ours:{conversation.account_id}:{conversation.person_id}"
 
 
-def _awaiting(status: str, conversation: events.Conversation) -> str:
+def _awaiting(status: str, conversation: Conversation) -> str:
     return f"awaiting:{status}:{conversation.account_id}:{conversation.person_id}"

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 from structlog.contextvars import bind_contextvars
 
+from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.channels.meta.graph import Messenger, SentMessage, attachment_kind
 from clients.cloudfront import signed_url
@@ -33,17 +34,10 @@ from clients.text.split import split_text
 from connector.settings import Connection
 from tasks.celery import wake
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import (
-    Receipt,
-    Reply,
-    conversation_of,
-    decode_job,
-    is_public_reply,
-    person_of,
-    reply_row,
-)
+from tasks.inbox.queues import conversation_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts
+from tasks.outbound.jobs import Receipt, Reply, decode_job, is_public_reply, person_of, reply_row
 from tasks.services import Services, is_up
 
 log = structlog.get_logger(__name__)
@@ -71,7 +65,7 @@ class Outgoing:
     lease: Lease
     ticket_id: str
     comment: Comment
-    conversation: events.Conversation
+    conversation: Conversation
     connection: Connection
     messenger: Messenger
 

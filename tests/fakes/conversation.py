@@ -1,12 +1,13 @@
 """The conversation that most tests are about: who writes to which page, and on which ticket."""
 
-from clients.channels.meta import events
+from clients.channel import Conversation
+from clients.channels.meta.events import CHANNEL
 from clients.helpdesk import SOURCE, Attachment
 from tasks.inbox.queues import inbound_queue, outbound_queue, ticket_queue
 from tests.conftest import PAGE_A
 
 PSID = "7623554920995436"
-PERSON = events.Conversation(PAGE_A, PSID)
+PERSON = Conversation(CHANNEL, PAGE_A, PSID)
 IN, OUT, TICKET = inbound_queue(PERSON), outbound_queue(PERSON), ticket_queue("42")
 PAGE = f"page:{PAGE_A}"
 OURS = {"source": SOURCE, "page_id": PAGE_A, "sender_id": PSID}

@@ -4,10 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from clients.channel import Conversation
 from clients.channels.meta import events
-from clients.channels.meta.events import Attachment, Conversation, Entry, Message, parse
+from clients.channels.meta.events import CHANNEL, Attachment, Entry, Message, parse
 
-THREAD = Conversation("107381679302250", "7623554920995436")
+THREAD = Conversation(CHANNEL, "107381679302250", "7623554920995436")
 SENT = 1795382999900
 
 

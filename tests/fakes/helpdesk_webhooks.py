@@ -6,7 +6,8 @@ import hmac
 import time
 from datetime import UTC, datetime
 
-from clients.channels.meta.events import Conversation
+from clients.channel import Conversation
+from clients.channels.meta.events import CHANNEL
 from clients.helpdesk import HelpdeskEvent
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
@@ -15,7 +16,7 @@ from tests.conftest import WEBHOOK_SECRET, payload
 HELPDESK = RestHelpdesk(
     HttpClient(), base_url="http://127.0.0.1:9", api_token="token", webhook_secret=WEBHOOK_SECRET
 )
-PERSON = Conversation("107381679302250", "7623554920995436")
+PERSON = Conversation(CHANNEL, "107381679302250", "7623554920995436")
 CONFIG = {"source": "facebook_messenger", "page_id": PERSON.account_id, "sender_id": PERSON.person_id}
 AT = datetime(2026, 11, 22, 20, 15, 3, tzinfo=UTC)
 

@@ -14,9 +14,10 @@ from clients.http import HttpClient
 from clients.media import MediaFetcher
 from tasks import worker
 from tasks.clocks import Clocks
+from tasks.inbound.jobs import messenger_row
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import messenger_row, reply_row
 from tasks.installation import Installation
+from tasks.outbound.jobs import reply_row
 from tasks.remotes import Remotes
 from tasks.services import Services
 from tasks.store import connect

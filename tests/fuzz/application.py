@@ -10,7 +10,8 @@ from typing import Any
 from starlette.applications import Starlette
 
 from clients.channels.meta.signature import sign
-from connector.app import HELPDESK, MESSENGER, create_app
+from clients.helpdesk import WEBHOOK_PATH as HELPDESK
+from connector.app import MESSENGER, create_app
 from connector.settings import Settings
 from tests.conftest import SECRET_A, SECRET_B
 from tests.fakes.helpdesk_webhooks import headers

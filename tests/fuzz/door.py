@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, Self
 
-from clients.channels.meta.events import Conversation
-from connector.app import HELPDESK, MESSENGER
+from clients.channel import Conversation
+from clients.channels.meta.events import CHANNEL
+from clients.helpdesk import WEBHOOK_PATH as HELPDESK
+from connector.app import MESSENGER
 from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import account_of, inbound_queue, outbound_queue
@@ -24,7 +26,7 @@ from tests.fuzz.runs import Fault, bounded
 MAX_BODY = 4 * 2**20
 READABLE = 100
 """How deep a body may be nested that has to be read."""
-HONEST = Conversation(PAGE_A, "8000000000000008")
+HONEST = Conversation(CHANNEL, PAGE_A, "8000000000000008")
 HONEST_ITEM = {
     "sender": {"id": HONEST.person_id},
     "recipient": {"id": PAGE_A},

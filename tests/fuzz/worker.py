@@ -16,16 +16,20 @@ from typing import Any, Self, cast
 
 import httpx
 
+from clients.channel import Conversation
 from clients.channels.meta import events
+from clients.channels.meta.events import CHANNEL
 from clients.errors import FileRefused, Unavailable
 from clients.helpdesk import InvalidWebhook, WebhookNotUnderstood
 from clients.http import HttpClient
 from clients.jsons import NotUnderstood
 from clients.media import File, MediaFetcher, safe_filename
 from connector.settings import Settings
+from tasks.inbound.jobs import messenger_row
 from tasks.inbox.inbox import Inbox, Row
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import is_public_reply, messenger_row, outbound_queue, reply_row
+from tasks.inbox.queues import outbound_queue
+from tasks.outbound.jobs import is_public_reply, reply_row
 from tasks.remotes import Remotes
 from tasks.services import build, helpdesk_of
 from tasks.worker import work_on
@@ -37,7 +41,7 @@ from tests.fuzz.records import CONFIDENTIAL, Records
 from tests.fuzz.runs import Fault, bounded
 from tests.fuzz.sides import Planned, Sides
 
-PERSON = events.Conversation(PAGE_A, "7623554920995436")
+PERSON = Conversation(CHANNEL, PAGE_A, "7623554920995436")
 OURS = {"source": "facebook_messenger", "page_id": PERSON.account_id, "sender_id": PERSON.person_id}
 FIRST, SECOND = f"first {CONFIDENTIAL}", f"second {CONFIDENTIAL}"
 ROUNDS = 400

@@ -12,7 +12,7 @@ from clients.channels.meta.graph import Profile
 from clients.helpdesk import SOURCE
 from tasks import directions, outcomes, worker
 from tasks.inbox.inbox import Row
-from tasks.inbox.queues import Reply
+from tasks.outbound.jobs import Reply
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import IN, OUT, PSID, TICKET
 from tests.fakes.world import World

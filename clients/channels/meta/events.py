@@ -18,22 +18,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from clients.channel import Conversation
 from clients.jsons import NotUnderstood, decode
 from clients.text.line import one_line
 
+CHANNEL = "facebook_messenger"
+"""The name of the channel: in queues and caches, and in what helpdesks are told."""
 DELETED = "message_deleted"
 """The kind of event that a message was deleted. It has the mid of the message, and is another event."""
 ECHO_METADATA_PREFIX = "connector:"
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
 _MID_PREFIXES = ("m_", "mid.")
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
-
-
-class Conversation(msgspec.Struct, frozen=True):
-    """One person with one account: a page, for Messenger."""
-
-    account_id: str
-    person_id: str
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -319,7 +315,7 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Item | None:
     ):
         return None
     key = _digest(f"{page_id}\0message\0{mid}".encode(errors="replace"))
-    return Item(Conversation(page_id, psid), "message", key, item.timestamp, bytes(raw), mid)
+    return Item(Conversation(CHANNEL, page_id, psid), "message", key, item.timestamp, bytes(raw), mid)
 
 
 def _entry(entry: dict[str, Any], received: int) -> Entry:
@@ -375,7 +371,7 @@ def _conversation(page_id: str, item: dict[str, Any]) -> Conversation | None:
     for side in ("sender", "recipient"):
         id_ = _text(_dict(item.get(side)).get("id"))
         if id_ and id_ != page_id:
-            return Conversation(page_id, id_)
+            return Conversation(CHANNEL, page_id, id_)
     return None
 
 

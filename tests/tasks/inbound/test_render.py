@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from clients.channel import Conversation
 from clients.channels.meta import events
-from tasks.inbox.queues import messenger_row
+from clients.channels.meta.events import CHANNEL
+from tasks.inbound.jobs import messenger_row
 from tests.conftest import PAGE_A, payload
 from tests.fakes.conversation import PSID, SENT_AT
 from tests.fakes.echoes import receive_unmarked_echo
@@ -85,7 +87,7 @@ def test_that_a_message_was_deleted_is_told_to_the_agents(linked: World) -> None
 def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: World) -> None:
     body = payload("messenger/policy_enforcement")
     (item,) = (item for entry in events.split(body) for item in entry.items())
-    world.inbox.accept([messenger_row(events.Conversation(PAGE_A, ""), item)])
+    world.inbox.accept([messenger_row(Conversation(CHANNEL, PAGE_A, ""), item)])
     world.work(f"in:{PAGE_A}:")
 
     (letter,) = world.inbox.letters()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.inbox.queues import is_public_reply, reply_row
+from tasks.outbound.jobs import is_public_reply, reply_row
 from tests.conftest import PAYLOADS
 from tests.fakes.helpdesk_webhooks import AT, PERSON, received
 

@@ -13,8 +13,8 @@ from clients.errors import Unavailable
 from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
 from tasks.clocks import Clocks
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import reply_row
 from tasks.outbound import poll
+from tasks.outbound.jobs import reply_row
 from tasks.store import connect
 
 NOW = datetime.now(UTC) - timedelta(minutes=1)

@@ -9,7 +9,7 @@ import pytest
 from clients.errors import Unauthorized
 from clients.helpdesk import Attachment, Delivery, HelpdeskEvent, Ticket
 from tasks import remotes
-from tasks.inbox.queues import reply_row
+from tasks.outbound.jobs import reply_row
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import INVOICE, OURS, OUT, PAGE
 from tests.fakes.failures import away, fault

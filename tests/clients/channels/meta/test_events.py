@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from clients.channel import Conversation
 from clients.channels.meta.events import (
+    CHANNEL,
     Attachment,
-    Conversation,
     Echo,
     Event,
     Item,
@@ -316,7 +317,7 @@ def _page_said(is_echo: object = None, **message: object) -> Item:
 def test_what_the_page_is_the_sender_of_is_an_echo_however_it_is_marked(is_echo: object) -> None:
     item = _page_said(is_echo)
     assert isinstance(parse(item.body), Echo)
-    assert item.conversation == Conversation("1", "2")
+    assert item.conversation == Conversation(CHANNEL, "1", "2")
 
 
 @pytest.mark.parametrize("is_echo", [True, "true", None])

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.channels.meta.graph import _ERRORS, Messenger, Profile
+from clients.channels.meta.errors import _ERRORS
+from clients.channels.meta.graph import Messenger, Profile
 from clients.errors import (
     LONGEST_RETRY_AFTER,
     ClientError,

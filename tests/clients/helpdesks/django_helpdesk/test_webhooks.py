@@ -14,7 +14,7 @@ from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
 from sandbox.samples import Sample
 from sandbox.stack import until
 from sandbox.staff import Refused
-from tasks.inbox.queues import is_public_reply
+from tasks.outbound.jobs import is_public_reply
 from tests.fakes.django_helpdesk import PERSON, PHOTO, SECRET, Hooks, new_comment, new_ticket, polled
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.helpdesk import Attachment, Comment, HelpdeskEvent, InvalidWebhook, Ticket, WebhookNotUnderstood
-from tasks.inbox.queues import is_public_reply, person_of, reply_row
+from tasks.outbound.jobs import is_public_reply, person_of, reply_row
 from tests.conftest import payload
 from tests.fakes.helpdesk_webhooks import AT, CONFIG, HELPDESK, PERSON, headers, receive, received, signature
 
