@@ -97,8 +97,8 @@ def retry(ids: tuple[int, ...], *, filters: Filters, every: bool) -> None:
     """Deliver dead letters again: each goes back into its queue, in its place by time."""
     inbox = _inbox()
     # Nobody has to be woken, which would need the settings of Celery: the sweep finds them in a second.
-    revived = [letter for letter in _meant(inbox, ids, filters, every=every) if inbox.requeue(letter)]
-    click.echo(f"{len(revived)} back in their queues.")
+    requeued = [letter for letter in _meant(inbox, ids, filters, every=every) if inbox.requeue(letter)]
+    click.echo(f"{len(requeued)} requeued.")
 
 
 @dead.command()

@@ -13,7 +13,7 @@ from tasks.inbox.inbox import DeadLetter
 
 _AGO = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_HEADER = ("ID", "DIED AT", "THREAD", "REASON")
+_HEADER = ("ID", "DIED AT", "QUEUE", "REASON")
 
 
 def moment(value: str) -> datetime:

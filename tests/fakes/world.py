@@ -33,7 +33,7 @@ STAYS = [
     "seen:",
     "echo:",
     "profile:",
-    "link:",
+    "open_ticket:",
     "awaiting:",
     "ours:",
     "untold:",

@@ -77,7 +77,7 @@ def test_the_command_reports_as_json(
     run: Run, settle: Settle, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle()
-    monkeypatch.setattr(conformance, "Person", lambda *_: SandboxAgent(desk.http))
+    monkeypatch.setattr(conformance, "TerminalAgent", lambda *_: SandboxAgent(desk.http))
     result = run("conformance", "--json", "--desk", "7")
     report = json.loads(result.stdout)
     assert (result.exit_code, report["passed"]) == (0, True)

@@ -44,8 +44,8 @@ def test_dead_letters_are_listed_the_oldest_first(run: Run) -> None:
 def test_a_list_of_dead_letters_begins_with_what_its_columns_are(run: Run) -> None:
     header, first, *_ = run("dead", "list").stdout.splitlines()
 
-    assert header.split() == ["ID", "DIED", "AT", "THREAD", "REASON"]
-    assert header.index("THREAD") == first.index(THREAD)
+    assert header.split() == ["ID", "DIED", "AT", "QUEUE", "REASON"]
+    assert header.index("QUEUE") == first.index(THREAD)
     assert header.index("REASON") == first.index("reason")
 
 
@@ -55,7 +55,7 @@ def test_dead_letters_are_listed_as_json_without_what_people_wrote(run: Run) -> 
 
     assert [letter["id"] for letter in listed] == [1, 2, 3]
     assert first.pop("died_at").startswith("20")
-    assert first == {"id": 1, "page_id": "107381679302250", "thread": THREAD, "reason": "reason 1"}
+    assert first == {"id": 1, "page_id": "107381679302250", "queue": THREAD, "reason": "reason 1"}
 
 
 @pytest.mark.usefixtures("settings_file")
@@ -78,7 +78,7 @@ def mixed(inbox: Inbox, settings_file: Path) -> Inbox:
         ("in:1:8", "", "another version wrote this"),
     ]
     for id_, (thread, died_at, reason) in enumerate(letters, 1):
-        letter = {"thread": thread, "died_at": died_at, "reason": reason}
+        letter = {"queue": thread, "died_at": died_at, "reason": reason}
         inbox.store.hset("mc:dead", str(id_), json.dumps(letter))
     return inbox
 
@@ -172,7 +172,7 @@ def test_a_dead_letter_is_shown_whole(run: Run) -> None:
     del shown["died_at"]
     assert shown == {
         "id": 2,
-        "thread": THREAD,
+        "queue": THREAD,
         "reason": "reason 2",
         "history": [],
         "event": {"text": "zażółć"},
@@ -184,7 +184,7 @@ def test_a_dead_letter_is_shown_whole(run: Run) -> None:
 def test_json_of_dead_letters_says_the_same_though_it_is_safe_for_a_terminal(
     run: Run, inbox: Inbox, settings_file: Path, char: str
 ) -> None:
-    inbox.store.hset("mc:dead", "1", json.dumps({"thread": "in:1:2", "reason": f"because {char}"}))
+    inbox.store.hset("mc:dead", "1", json.dumps({"queue": "in:1:2", "reason": f"because {char}"}))
     printed = run("dead", "list", "--json").stdout
 
     assert char not in printed
@@ -194,7 +194,7 @@ def test_json_of_dead_letters_says_the_same_though_it_is_safe_for_a_terminal(
 def test_a_dead_letter_that_is_tried_again_is_back_in_its_thread(run: Run, dead: Inbox) -> None:
     result = run("dead", "retry", "2")
 
-    assert result.stdout == "1 back in their threads.\n"
+    assert result.stdout == "1 requeued.\n"
     assert ids(dead) == [1, 3]
     assert len(waiting(dead)) == 1
 
@@ -208,7 +208,7 @@ def test_a_dead_letter_that_is_tried_again_is_found_by_the_sweep(run: Run, dead:
 def test_all_dead_letters_may_be_tried_again(run: Run, dead: Inbox) -> None:
     result = run("dead", "retry", "--all")
 
-    assert result.stdout == "3 back in their threads.\n"
+    assert result.stdout == "3 requeued.\n"
     assert ids(dead) == []
     assert len(waiting(dead)) == 3
 

@@ -25,7 +25,7 @@ def test_without_a_token_nobody_sees_the_metrics(store_url: str, make_settings: 
 
 def test_metrics_tell_what_waits(doors: Doors) -> None:
     doors.meta(envelope(entry(item("m_1"), item("m_2", psid="8"))))
-    assert doors.counted("threads") == 2
+    assert doors.counted("queues") == 2
     assert doors.counted('events_total{outcome="accepted"}') == 2
     assert doors.counted("dead_letters") == 0
 

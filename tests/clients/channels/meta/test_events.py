@@ -331,9 +331,9 @@ def test_a_mid_without_its_prefix_is_the_same_mid() -> None:
     assert parse(bare.body) == parse(whole.body)
 
 
-@pytest.mark.parametrize("mark", [True, "true"])
-def test_that_a_message_was_deleted_is_another_event_than_the_message(echo_metadata: object) -> None:
-    said, deleted = _only({"mid": "m_1", "text": "x"}), _only({"mid": "m_1", "is_deleted": echo_metadata})
+@pytest.mark.parametrize("marked", [True, "true"])
+def test_that_a_message_was_deleted_is_another_event_than_the_message(marked: object) -> None:
+    said, deleted = _only({"mid": "m_1", "text": "x"}), _only({"mid": "m_1", "is_deleted": marked})
     assert said.key != deleted.key
     assert external_id(said.body) != external_id(deleted.body)
     event = parse(deleted.body)
