@@ -195,7 +195,7 @@ def answer_that_closes_arrives(context: Context) -> None:
 
 @check(
     "agents' comments have their order",
-    promise="order is shared",
+    promise="order is kept",
     remedy="HelpdeskEvent.time has to be when the comment was written, as exactly as the helpdesk knows.",
     api="created_at of the webhook's comment is when it was written.",
 )

@@ -20,7 +20,7 @@ BROKEN = "This call has to work; see its error."
 Promise = Literal[
     "nothing is lost",
     "nothing is doubled",
-    "order is shared",
+    "order is kept",
     "one open ticket a sender",
     "everything is shown",
     "only what an agent says publicly goes out",

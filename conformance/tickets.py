@@ -182,7 +182,7 @@ def _expect_no_ticket(context: Context, external_id: str) -> None:
 
 
 @check(
-    "odd external ids are shared",
+    "odd external ids are kept",
     promise="nothing is doubled",
     remedy="Quote external ids in addresses, headers and queries; keep them whole, or a digest of them.",
     api="findTickets and findComments find by an external_id of any characters, as it was given.",

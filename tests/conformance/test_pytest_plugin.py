@@ -26,8 +26,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 VENDORS = f"""
 import pytest
-from clients.rest_helpdesk import RestHelpdesk
-from connector.conformance.testing import HelpdeskConformance
+from clients.helpdesks.rest import RestHelpdesk
+from conformance.testing import HelpdeskConformance
 
 class Own(RestHelpdesk):
     cannot = {{"coffee": "there is tea"}}
@@ -81,7 +81,7 @@ def test_a_vendor_gets_each_check_as_a_test(desk: Desk, tmp_path: Path) -> None:
 
 
 WITHOUT_A_HELPDESK = """
-from connector.conformance.testing import HelpdeskConformance
+from conformance.testing import HelpdeskConformance
 
 class TestOwn(HelpdeskConformance):
     pass
@@ -91,7 +91,7 @@ SOMEBODY_ELSES = """
 import sys
 
 def test_nothing():
-    assert not {"clients", "httpx", "conformance"} & {*sys.modules}
+    assert not {"clients", "httpx", "conformance.check"} & {*sys.modules}
 """
 
 
