@@ -85,6 +85,11 @@ def test_an_empty_category_is_none(file: SettingsFile) -> None:
     assert file.load(connections=[page]).connections[0].category_id is None
 
 
+def test_agents_are_told_in_english_unless_a_connection_says_polish(file: SettingsFile) -> None:
+    pages = [connection("1", SECRET_A), connection("2", SECRET_A, language="pl")]
+    assert [one.language for one in file.load(connections=pages).connections] == ["en", "pl"]
+
+
 def test_an_inactive_connection_needs_no_secrets(file: SettingsFile) -> None:
     page = {"page_id": PAGE_A, "desk_id": "7", "active": False}
     assert file.load(connections=[page]).connections[0].active is False

@@ -156,6 +156,11 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
         {"connections": [connection(PAGE_A, SECRET_A), connection(PAGE_A, SECRET_B)]},
         f"page {PAGE_A} has 2 active connections",
     ),
+    (
+        "connections[0].language",
+        {"connections": [connection(PAGE_A, SECRET_A, language="de")]},
+        "must be 'en' or 'pl'",
+    ),
     ("connections", {"connections": "none"}, "connections"),
 ]
 
