@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -134,6 +135,11 @@ class Attachments(Section):
     @model_validator(mode="after")
     def _cloudfront_has_its_key(self) -> Self:
         if self.delivery == "cloudfront":
+            if not find_spec("cryptography"):
+                raise ValueError(
+                    "delivery is cloudfront, which needs one more package; "
+                    "pip install messenger-connector[cloudfront]"
+                )
             if not self.cloudfront.key_pair_id:
                 raise ValueError("delivery is cloudfront, so cloudfront.key_pair_id must be set")
             if not Path(self.cloudfront.private_key_file).is_file():
