@@ -82,6 +82,13 @@ def test_a_setting_that_is_a_path_itself_is_taken_as_it_is(
     assert file.load().attachments.cloudfront.private_key_file == str(secret)
 
 
+def test_an_option_of_an_adapter_is_taken_as_it_is_whatever_its_name(
+    file: SettingsFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONNECTOR_HELPDESK__OPTIONS__KEY_FILE", "/none")
+    assert_one_line(file.faults(), "helpdesk.options: key_file: the adapter has no such option")
+
+
 def test_a_file_is_read_anew_when_the_settings_are(
     file: SettingsFile, secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
