@@ -15,7 +15,7 @@ ON_TWO_CORES := --numprocesses 2 --dist loadfile
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.product $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-helpdesk)  ## Try it: a real conversation, beside sandboxes (ARGS=--once, HELPDESK=django-helpdesk or your API's address)
+demo: .venv/.sandbox $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-helpdesk)  ## Try it: a real conversation, beside sandboxes (ARGS=--once, HELPDESK=django-helpdesk or your API's address)
 	@$(BIN)/python -m $(DEMO) $(ARGS)
 
 test: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules  ## Run all tests, with coverage (ARGS= for pytest)
@@ -52,10 +52,6 @@ clean:  ## Remove what was built and what the demo left
 		{ echo "Python 3.11 or newer is needed; name yours with: make PYTHON=python3.12 …" >&2; exit 1; }
 	@echo "Building .venv (once; about a minute) …"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-
-.venv/.product: .venv/bin/python pyproject.toml
-	@$(PIP) --editable .
-	@touch $@
 
 # A real helpdesk to run against, in build/django-helpdesk.
 .venv/.django-helpdesk: .venv/bin/python pyproject.toml $(wildcard sandbox/django_helpdesk/*.txt sandbox/django_helpdesk/host/*.py)

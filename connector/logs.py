@@ -6,7 +6,7 @@ import sys
 import structlog
 
 # These would log addresses with their queries, or a line for every wake-up.
-_QUIET = ("httpx", "httpcore", "celery", "kombu", "asyncio", "markdown_it", "botocore")
+_QUIET = ("httpx", "httpcore", "celery", "kombu", "asyncio", "markdown_it")
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,

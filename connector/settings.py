@@ -2,7 +2,9 @@
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -21,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -28,7 +31,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadVariable
 
 from clients.helpdesks.registry import check_options, find_adapter
-from connector import faults
+from connector import environment, faults
 from connector.values import (
     AppSecret,
     CaFile,
@@ -132,6 +135,11 @@ class Attachments(Section):
     @model_validator(mode="after")
     def _cloudfront_has_its_key(self) -> Self:
         if self.delivery == "cloudfront":
+            if not find_spec("cryptography"):
+                raise ValueError(
+                    "delivery is cloudfront, which needs one more package; "
+                    "pip install messenger-connector[cloudfront]"
+                )
             if not self.cloudfront.key_pair_id:
                 raise ValueError("delivery is cloudfront, so cloudfront.key_pair_id must be set")
             if not Path(self.cloudfront.private_key_file).is_file():
@@ -169,6 +177,7 @@ class Connection(Section):
     category_id: str | None = None
     active: bool = True
     human_agent: bool = False
+    language: Literal["en", "pl"] = "en"
 
     @field_validator("category_id")
     @classmethod
@@ -189,10 +198,7 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _file_values(settings: type[BaseSettings]) -> dict[str, Any]:
-    """Read the file. Refuse a key that stands twice, if the settings have it: nobody knows which is meant.
-
-    Its list is a numbered map, so that the environment can override one key of one item.
-    """
+    """Read the file. Refuse a key that stands twice, if the settings have it: nobody knows which is meant."""
     path = settings_path()
     loader = _SafeLoader(path.read_text(encoding="utf-8"))
     try:
@@ -206,11 +212,28 @@ def _file_values(settings: type[BaseSettings]) -> dict[str, Any]:
     everything = settings.model_config.get("extra") == "forbid"
     if found := [line for key, line in doubled.items() if everything or key in settings.model_fields]:
         raise SettingsError(found)
-    data = data or {}
-    items = data.get("connections")
-    if isinstance(items, list):
-        data["connections"] = {str(index): item for index, item in enumerate(items)}
-    return data
+    return data or {}
+
+
+def _environment_values(settings: type[BaseSettings], file: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what the environment says. Its connections are those of the file, with what it gives to each."""
+    wrong: list[str] = []
+    given = environment.read(settings, wrong)
+    if wrong:
+        raise SettingsError(wrong)
+    of_pages = {name: one for name, one in given.items() if name.startswith(environment.CONNECTION)}
+    source = EnvSettingsSource(settings)
+    source.env_vars = {
+        f"{PREFIX}{name}".lower(): one.text for name, one in given.items() if name not in of_pages
+    }
+    values = source()
+    listed = values.get("connections", file.get("connections", []))
+    if of_pages and isinstance(listed, list):
+        keys = Connection.model_fields.keys() - {"page_id"}
+        values["connections"] = environment.connections(listed, of_pages, keys, wrong)
+    if wrong:
+        raise SettingsError(wrong)
+    return values
 
 
 class StoreSettings(BaseSettings):
@@ -277,7 +300,9 @@ class StoreSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment override the file."""
-        return env_settings, InitSettingsSource(settings_cls, _file_values(settings_cls))
+        file = _file_values(settings_cls)
+        given = _environment_values(settings_cls, file)
+        return InitSettingsSource(settings_cls, given), InitSettingsSource(settings_cls, file)
 
 
 class Settings(StoreSettings):
@@ -296,13 +321,6 @@ class Settings(StoreSettings):
     attachments: Attachments = Attachments()
     worker: Worker = Worker()
     connections: tuple[Connection, ...] = ()
-
-    @field_validator("connections", mode="before")
-    @classmethod
-    def _numbered_items(cls, value: Any) -> Any:
-        if isinstance(value, dict) and all(str(key).isdigit() for key in value):
-            return [value[key] for key in sorted(value, key=int)]
-        return value
 
     @field_validator("connections")
     @classmethod
@@ -383,10 +401,8 @@ def _load(settings: type[S]) -> S:
 
 
 def unknown_variables() -> list[str]:
-    """Return the environment variables that look like settings and are none: perhaps a slip of the pen."""
-    known = set(Settings.model_fields) | {"settings", "part", "heartbeat"}
-    names = [name for name in os.environ if name.startswith(PREFIX)]
-    return [name for name in names if name.removeprefix(PREFIX).split("__")[0].lower() not in known]
+    """Return the variables of the environment, and files of secrets, that look like settings and are none."""
+    return environment.unknown(Settings)
 
 
 def doubtful(settings: Settings) -> dict[str, str]:
