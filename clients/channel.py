@@ -1,11 +1,318 @@
-"""A channel: what the core asks of one, and the values that go back and forth."""
+"""A channel: what the core asks of one, and the values that go back and forth.
+
+`Channel` reads what a channel sends, without any network; `Account` is one account of it, such as a page, as
+its connection may use it. Whatever only one channel knows stays in its folder under `clients/channels/`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar, Protocol
 
 import msgspec
 
+from clients.http import HttpClient
+from clients.media import File, MediaFetcher
+
 
 class Conversation(msgspec.Struct, frozen=True):
-    """One person with one account of a channel, such as a page of Messenger."""
+    """One person with one account of a channel."""
 
     channel: str
     account_id: str
     person_id: str
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One event of a webhook, with what the endpoint has to know of it; `body` is for `Channel.parse`.
+
+    `key` is the same for every delivery of the same event. `conversation` is None if the event names no
+    person; then `is_notable` tells whether an operator is to see it all the same. `time` is in ms since 1970.
+    `echo_metadata` is set on the echo of a part of a reply that the connector sent itself. A receipt is about
+    replies, so it waits behind them.
+    """
+
+    conversation: Conversation | None
+    kind: str
+    key: str
+    time: int
+    body: bytes
+    message_id: str | None = None
+    echo_metadata: str | None = None
+    is_receipt: bool = False
+    is_notable: bool = False
+
+
+class Entry(Protocol):
+    """What came for one account in one webhook, its events not read yet: whoever sent it may be anybody.
+
+    `changes` counts updates that came with them and are about no conversation.
+    """
+
+    @property
+    def account_id(self) -> str:
+        """Return the account."""
+
+    @property
+    def changes(self) -> int:
+        """Return how many changes came along."""
+
+    def events(self) -> Iterator[Incoming]:
+        """Read the events, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a template: words, perhaps with an address, or what a button says."""
+
+    text: str
+    url: str = ""
+    is_button: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One attachment of a message.
+
+    `kind` is image, video, audio, file or sticker (`is_file`: its account can fetch it), location or link
+    (shown as text), or whatever word the channel used. `title` and `detail` may be empty. `lines` are what a
+    template shows.
+    """
+
+    kind: str
+    url: str = ""
+    title: str = ""
+    detail: str = ""
+    lines: tuple[Line, ...] = ()
+    is_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person wrote to the account."""
+
+    message_id: str
+    time: datetime
+    text: str
+    attachments: tuple[Attachment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What the account said to a person, and the connector did not send: `author` names through what.
+
+    `is_by_agent` tells whether somebody wrote it in the channel's own inbox, and `may_be_ours` whether it
+    could be a reply of the connector's that lost its metadata.
+    """
+
+    message_id: str
+    time: datetime
+    text: str
+    attachments: tuple[Attachment, ...]
+    author: str
+    is_by_agent: bool
+    may_be_ours: bool
+
+
+class Receipt(msgspec.Struct, frozen=True, tag=True):
+    """The messages `message_ids`, and all that the account sent to the person until `until` (ms), arrived.
+
+    `status` says whether they were delivered, or read. Either of the two may be empty.
+    """
+
+    status: str
+    until: int
+    message_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Any other event: `kind` is the channel's word for it, `summary` says in a sentence what came.
+
+    One that does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
+    """
+
+    kind: str
+    time: datetime
+    summary: str
+    opens_ticket: bool = True
+    internal: bool = True
+
+
+Event = Message | Echo | Receipt | Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a channel tells of a person; any of it may be empty."""
+
+    name: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    picture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that was sent: its id, and how long ago, by the channel's own clock."""
+
+    message_id: str
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an account is used with.
+
+    `human_agent` tells whether agents may answer after the channel's reply window has closed, where it allows
+    that.
+    """
+
+    account_id: str
+    access_token: str = field(default="", repr=False)
+    app_secret: str = field(default="", repr=False)
+    verify_token: str = field(default="", repr=False)
+    human_agent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How a channel is reached: its API's address, with the version, and what fetches its files."""
+
+    http: HttpClient
+    api_url: str
+    media: MediaFetcher
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A channel's question whether its webhooks are wanted: it is answered with the challenge."""
+
+    verify_token: str
+    challenge: str
+
+
+class Account(ABC):
+    """One account of a channel. Every method raises `ClientError`; the account is its `remote`."""
+
+    remote: str
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Ask for something small, to learn whether the channel is up and takes the token."""
+
+    def now(self) -> datetime | None:
+        """Return the time by the channel's own clock, or None if it is not known."""
+        return None
+
+    @abstractmethod
+    def profile(self, person_id: str) -> Profile:
+        """Read who a person is."""
+
+    @abstractmethod
+    def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
+        """Fetch a file that a person sent. Raises `FileRefused`, or `Unavailable` without a remote."""
+
+    @abstractmethod
+    def send_text(self, person_id: str, text: str, *, echo_metadata: str) -> str:
+        """Send a text of at most one part and return its message id. Raises `OutsideWindow`.
+
+        `echo_metadata` comes back with the message's echo, or with its receipts.
+        """
+
+    @abstractmethod
+    def send_file(
+        self,
+        person_id: str,
+        kind: str,
+        *,
+        echo_metadata: str,
+        uploaded: str = "",
+        url: str = "",
+    ) -> str:
+        """Send a file that was uploaded, or that stands at an address, and return its message id.
+
+        `kind` is what `Channel.kind_of_file` said. Raises `OutsideWindow` or `FileRefused`.
+        """
+
+    @abstractmethod
+    def upload(self, kind: str, file: File) -> str:
+        """Hand the channel a file and return what names it there."""
+
+    @abstractmethod
+    def find_sent(
+        self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
+    ) -> Sent | None:
+        """Look for a message of the account's that was sent within a time, and is none of the known ones.
+
+        `text` is what it says; None is one with a file. Asked where it is not known whether a message was
+        sent.
+        """
+
+
+class Channel(ABC):
+    """A channel's dialect. Nothing here touches a network, or raises for what anybody may send."""
+
+    name: ClassVar[str]
+    """Its name in queues, caches and metrics, and what helpdesks are told."""
+    title: ClassVar[str]
+    """What people call it."""
+    path: ClassVar[str]
+    """Where its webhooks come in."""
+    key_prefix: ClassVar[str]
+    """What the idempotency keys of its creates begin with."""
+    advice: ClassVar[Mapping[str, str]]
+    """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
+
+    @abstractmethod
+    def handshake(self, query: Mapping[str, str]) -> Handshake | None:
+        """Read the question whether webhooks are wanted; None if it is another one."""
+
+    @abstractmethod
+    def may_receive(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Tell whether a webhook with these headers can be the channel's; else its body is not read."""
+
+    @abstractmethod
+    def is_signed(self, body: bytes, headers: Mapping[bytes, bytes], secret: str) -> bool:
+        """Tell whether a webhook is signed with an app's secret."""
+
+    @abstractmethod
+    def account_ids(self, body: bytes) -> set[str] | None:
+        """Return the accounts that a body names, and read no more of it; None if it cannot be told."""
+
+    @abstractmethod
+    def split(self, body: bytes, received: int) -> Iterable[Entry]:
+        """Take a webhook apart by accounts. Raises `NotUnderstood` if the body is nothing that can be read.
+
+        `received` (ms) is the time of events that have none.
+        """
+
+    @abstractmethod
+    def parse(self, body: bytes) -> Event:
+        """Read one event as `Incoming.body` holds it."""
+
+    @abstractmethod
+    def kind_of(self, body: bytes) -> str:
+        """Return the channel's word for what an event is."""
+
+    @abstractmethod
+    def external_id(self, body: bytes) -> str:
+        """Return what names an event for ever."""
+
+    @abstractmethod
+    def split_text(self, text: str) -> list[str]:
+        """Split a text into parts that can be sent."""
+
+    @abstractmethod
+    def kind_of_file(self, content_type: str, size: int) -> str:
+        """Say as what a file is sent."""
+
+    @abstractmethod
+    def echo_metadata(self, comment_id: str, part: int) -> str:
+        """Return what names a part of a reply, and comes back with it."""
+
+    @abstractmethod
+    def account(self, network: Network, credentials: Credentials) -> Account:
+        """Return an account."""

@@ -179,7 +179,7 @@ class RestClient:
 
     def __init__(self, http: HttpClient, base_url: str, headers: Mapping[str, str], remote: str) -> None:
         self._http = http
-        self._remote = remote
+        self.remote = remote
         self._base_url = base_url.rstrip("/")
         self._host = httpx.URL(base_url).host
         self._headers = {**_HEADERS, **headers}
@@ -245,7 +245,7 @@ class RestClient:
             with _sorted_failures(self.service, self._host, self.if_untrusted):
                 yield
         except ClientError as error:
-            error.remote = self._remote
+            error.remote = self.remote
             raise
 
     def error(self, response: httpx.Response) -> ClientError:

@@ -6,7 +6,7 @@ import hmac
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 import redis
@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from clients.channels.registry import CHANNELS
 from clients.helpdesk import WEBHOOK_PATH
 from clients.http import HttpClient
 from connector import logs
@@ -30,7 +31,7 @@ from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
 from connector.web.redis_connection import RedisConnection
 from connector.web.refusals import Refusals
-from connector.web.webhooks import HelpdeskWebhook, MessengerWebhook
+from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.inbox.inbox import Inbox
 from tasks.services import helpdesk_of, inbox_of
@@ -39,15 +40,13 @@ from tasks.store_check import StoreCheck, Unusable
 
 log = structlog.get_logger(__name__)
 
-MESSENGER = "/social_media/webhooks/facebook"
-
 
 class Application(Starlette):
-    """Starlette with a short way to Meta's door: middleware and routes are a fifth of a webhook's cost."""
+    """Starlette with a short way to the channels: middleware and routes are a fifth of a webhook's cost."""
 
-    def __init__(self, messenger: MessengerWebhook, **options: Any) -> None:
+    def __init__(self, channels: Mapping[str, ChannelWebhook], **options: Any) -> None:
         super().__init__(**options)
-        self._messenger = messenger
+        self._channels = channels
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -55,10 +54,10 @@ class Application(Starlette):
             await send({"type": "websocket.close"})
         elif (
             scope["type"] == "http"
-            and scope["path"] in {MESSENGER, MESSENGER + "/"}
             and scope["method"] == "POST"
+            and (channel := self._channels.get(scope["path"].removesuffix("/")))
         ):
-            await self._messenger(scope, receive, send)
+            await channel(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -73,8 +72,14 @@ def create_app(settings: Settings) -> Starlette:
         RedisConnection(settings.store_url), inbox.prefix, notifier, Outage(settings.store_key)
     )
     body_reader, counters = BodyReader(), Counters(registry)
-    refusals = Refusals(counters, settings.secrets_by_page)
-    messenger = MessengerWebhook(settings, group_commit, body_reader, counters, refusals)
+    pages = {page for connections in settings.by_channel.values() for page in connections.active}
+    refusals = Refusals(counters, pages)
+    channels = {
+        CHANNELS[name].path: ChannelWebhook(
+            CHANNELS[name], connections, group_commit, body_reader, counters, refusals
+        )
+        for name, connections in settings.by_channel.items()
+    }
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
@@ -114,12 +119,15 @@ def create_app(settings: Settings) -> Starlette:
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     return Application(
-        messenger,
+        channels,
         lifespan=lifespan,
         routes=[
-            Route(MESSENGER, messenger, methods=["POST"]),
             # With a slash at its end, too: a redirect would lose the body.
-            *(Route(MESSENGER + end, messenger.handshake, methods=["GET"]) for end in ("", "/")),
+            *(
+                Route(path + end, channel.handshake, methods=["GET"])
+                for path, channel in channels.items()
+                for end in ("", "/")
+            ),
             *(Route(WEBHOOK_PATH + end, helpdesk.comments, methods=["POST"]) for end in ("", "/")),
             Route(WEBHOOK_PATH + "/{secret}", helpdesk.comments, methods=["POST"]),
             Route("/healthz", healthz),

@@ -30,6 +30,9 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadVariable
 
+import tasks.connections
+from clients.channel import Credentials
+from clients.channels.meta.messenger import Messenger
 from clients.helpdesks.registry import check_options, find_adapter
 from connector import environment, faults
 from connector.values import (
@@ -47,6 +50,7 @@ from connector.values import (
     Token,
     is_remote_http,
 )
+from tasks.connections import Connections
 
 PREFIX = "CONNECTOR_"
 PATH_VARIABLE = "CONNECTOR_SETTINGS"
@@ -192,6 +196,25 @@ class Connection(Section):
             raise ValueError(f"{', '.join(missing)} must not be empty while the connection is active")
         return self
 
+    def as_data(self) -> tasks.connections.Connection:
+        """Return the connection as the work knows it."""
+        credentials = Credentials(
+            self.page_id,
+            self.page_access_token.get_secret_value(),
+            self.app_secret.get_secret_value(),
+            self.verify_token.get_secret_value(),
+            human_agent=self.human_agent,
+        )
+        return tasks.connections.Connection(
+            Messenger.name,
+            credentials,
+            self.page_name,
+            self.desk_id,
+            self.category_id,
+            self.active,
+            self.language,
+        )
+
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C takes a quarter of the time, which many connections make felt at every start."""
@@ -331,28 +354,10 @@ class Settings(StoreSettings):
                 raise ValueError(f"page {page_id} has {count} active connections; keep one active")
         return connections
 
-    def connection(self, page_id: str) -> Connection | None:
-        """Return the active connection of a page, if there is one."""
-        return self._active.get(page_id)
-
     @cached_property
-    def secrets_by_page(self) -> dict[str, str]:
-        """Return the app secret of each active connection's page."""
-        return {page: connection.app_secret.get_secret_value() for page, connection in self._active.items()}
-
-    @cached_property
-    def inactive_pages(self) -> frozenset[str]:
-        """Return the pages whose connections are not active."""
-        return frozenset(one.page_id for one in self.connections) - self._active.keys()
-
-    @cached_property
-    def app_secrets(self) -> tuple[str, ...]:
-        """Return the app secrets of all connections, each once."""
-        return tuple(dict.fromkeys(one.app_secret.get_secret_value() for one in self.connections))
-
-    @cached_property
-    def _active(self) -> dict[str, Connection]:
-        return {connection.page_id: connection for connection in self.connections if connection.active}
+    def by_channel(self) -> Mapping[str, Connections]:
+        """Return the connections of each channel."""
+        return {Messenger.name: Connections(one.as_data() for one in self.connections)}
 
 
 S = TypeVar("S", bound=StoreSettings)

@@ -95,16 +95,13 @@ def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
 
 def _is_outage(service: Services, error: RetryableError) -> bool:
     """Tell whether a remote is down, or only this event fails: then the remote answers when it is asked."""
-    page = error.remote.removeprefix("page:") if error.remote.startswith("page:") else None
+    of_account = error.remote != "helpdesk"
     if isinstance(error, RateLimited | ServiceDown | NotConnected) or (
-        page and isinstance(error, Unauthorized)
+        of_account and isinstance(error, Unauthorized)
     ):
         return True
     try:
-        if page:
-            service.messenger(service.connection(page)).ping()
-        else:
-            service.helpdesk.ping()
+        service.ping(error.remote)
     except LeaseLost:
         raise
     except RetryableError:

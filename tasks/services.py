@@ -1,18 +1,20 @@
 """What a task needs to do its work: the settings, the inbox, and a client for each remote."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from clients.channels.meta.graph import Messenger
+from clients.channel import Account, Channel, Network
+from clients.channels.registry import CHANNELS
 from clients.errors import LeaseLost, RejectedError, RetryableError
 from clients.helpdesk import Helpdesk
 from clients.helpdesks.registry import make_adapter
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.single_flight import TransferLimits
-from connector.settings import Connection, Settings, get_settings
+from connector.settings import Settings, get_settings
 from tasks.clocks import Clocks
+from tasks.connections import Connection, Connections
 from tasks.inbox.inbox import Inbox
 from tasks.installation import Installation
 from tasks.remotes import Remotes
@@ -21,34 +23,45 @@ from tasks.store import connect
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The clients of one worker process; all of them may be used from many threads. `http` leads to Meta."""
+    """The clients of one worker process, for use by many threads; `network` leads to the channels."""
 
     settings: Settings
     inbox: Inbox
     helpdesk: Helpdesk
-    media: MediaFetcher
-    http: HttpClient
+    channels: Mapping[str, Channel]
+    connections: Mapping[str, Connections]
+    network: Network
     clocks: Clocks
     installation: Installation
     remotes: Remotes
 
-    def connection(self, page_id: str) -> Connection:
-        """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""
-        connection = self.settings.connection(page_id)
-        if connection is None:
-            raise RejectedError(f"the page {page_id} is not connected, or its connection is not active")
-        return connection
+    def channel(self, name: str) -> Channel:
+        """Return a channel. Raises `RejectedError` if there is none of this name."""
+        if channel := self.channels.get(name):
+            return channel
+        raise RejectedError(f"this version knows no channel {name}")
 
-    def messenger(self, connection: Connection) -> Messenger:
-        """Return the Graph API as a page uses it."""
-        graph = self.settings.graph
-        return Messenger(
-            self.http,
-            f"{graph.base_url}/{graph.version}",
-            page_id=connection.page_id,
-            token=connection.page_access_token.get_secret_value(),
-            app_secret=connection.app_secret.get_secret_value(),
-        )
+    def active_connection(self, channel: str, account_id: str) -> Connection | None:
+        """Return the connection of an account, if there is one and it is active."""
+        return self.connections.get(channel, Connections()).active.get(account_id)
+
+    def connection(self, channel: str, account_id: str) -> Connection:
+        """Return the connection of an account. Raises `RejectedError` if it is not connected any more."""
+        if connection := self.active_connection(channel, account_id):
+            return connection
+        raise RejectedError(f"the page {account_id} is not connected, or its connection is not active")
+
+    def account(self, connection: Connection) -> Account:
+        """Return a connection's account."""
+        return self.channel(connection.channel).account(self.network, connection.credentials)
+
+    def ping(self, remote: str) -> None:
+        """Ask a remote for something small. Raises `ClientError`."""
+        channel, _, account_id = remote.partition(":")
+        if account_id:
+            self.account(self.connection(channel, account_id)).ping()
+        else:
+            self.helpdesk.ping()
 
 
 def is_up(ping: Callable[[], None]) -> bool:
@@ -103,8 +116,13 @@ def build(settings: Settings) -> Services:
         settings=settings,
         inbox=inbox,
         helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
-        media=MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
-        http=http,
+        channels=CHANNELS,
+        connections=settings.by_channel,
+        network=Network(
+            http,
+            f"{settings.graph.base_url}/{settings.graph.version}",
+            MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
+        ),
         clocks=Clocks(inbox, "worker"),
         installation=Installation(settings, inbox),
         remotes=Remotes(inbox),

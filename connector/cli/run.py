@@ -10,9 +10,9 @@ import click
 import structlog
 import uvicorn
 
+from clients.channels.meta.messenger import Messenger
 from clients.helpdesk import WEBHOOK_PATH
 from connector import logs
-from connector.app import MESSENGER
 from connector.cli.common import fail, read_settings, settings_option
 from connector.run.supervisor import (
     PART_VARIABLE,
@@ -77,7 +77,7 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
             pages=sum(c.active for c in settings.connections),
             helpdesk=settings.helpdesk.base_url,
             store=without_secrets(settings.store_url),
-            callback_for_meta=settings.public_url + MESSENGER,
+            callback_for_meta=settings.public_url + Messenger.path,
             callback_for_helpdesk=settings.public_url + WEBHOOK_PATH,
         )
         for doubt in durability_warnings(settings.store_url):

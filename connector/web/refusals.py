@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import redis
 import structlog
 
+from clients.channels.registry import CHANNELS
 from connector.web.metrics import Counters
 from tasks.inbox.inbox import Inbox
 
@@ -21,29 +22,14 @@ UNSIGNED, WRONG_SECRET, CLOCK, TOO_LARGE = "unsigned", "wrong_secret", "clock", 
 UNKNOWN_PAGE, INACTIVE_PAGE, ANOTHER_APP = "unknown_page", "inactive_page", "another_app"
 VERIFY_TOKEN, NOT_UNDERSTOOD, SLOW = "verify_token", "not_understood", "slow"
 
-_ADVICE: Mapping[str, Mapping[str, str]] = {
-    "messenger": {
-        UNSIGNED: "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this address, "
-        "or a proxy drops the header",
-        WRONG_SECRET: "the app_secret in the settings is not that of the Meta app which sends this; "
-        "copy it again: Meta app, Settings, Basic",
-        UNKNOWN_PAGE: "no connection in the settings has this page_id; add one, "
-        "or unsubscribe the page from the app",
-        INACTIVE_PAGE: "its connection has active: false; set it to true, "
-        "or unsubscribe the page from the app",
-        ANOTHER_APP: "it is signed by another page's app; connect the page with that app's app_secret, "
-        "or unsubscribe the page from that app",
-        VERIFY_TOKEN: "no active connection has this verify_token; "
-        "type the one of the settings at Meta, or change it here",
-    },
-    "helpdesk": {
-        UNSIGNED: "it is not signed as helpdesk.adapter expects; look where the helpdesk sends its webhooks",
-        WRONG_SECRET: "it is not signed with helpdesk.webhook_secret; give the helpdesk the same secret",
-        CLOCK: "its timestamp is more than five minutes off; "
-        "compare both machines' clocks with a time server (NTP)",
-        NOT_UNDERSTOOD: "it is signed, but no event of the API; compare it with docs/helpdesk-api.md",
-    },
+_OF_THE_HELPDESK: Mapping[str, str] = {
+    UNSIGNED: "it is not signed as helpdesk.adapter expects; look where the helpdesk sends its webhooks",
+    WRONG_SECRET: "it is not signed with helpdesk.webhook_secret; give the helpdesk the same secret",
+    CLOCK: "its timestamp is more than five minutes off; "
+    "compare both machines' clocks with a time server (NTP)",
+    NOT_UNDERSTOOD: "it is signed, but no event of the API; compare it with docs/helpdesk-api.md",
 }
+_ADVICE = {"helpdesk": _OF_THE_HELPDESK, **{name: channel.advice for name, channel in CHANNELS.items()}}
 Key = tuple[str, str, str]
 
 
@@ -65,17 +51,17 @@ class Refusals:
         self._unsaved[door, page if page in self._pages else "", reason] += count
         self._tell("webhook_refused", (door, page, reason), count, details)
 
-    def leave_out(self, reason: str, page: str = "", count: int = 1, **details: str | int) -> None:
-        """Take down that events of Meta's are not relayed."""
+    def leave_out(self, door: str, reason: str, page: str = "", count: int = 1, **details: str | int) -> None:
+        """Take down that events of a channel are not relayed."""
         self._counters.ignored.labels(reason).inc(count)
-        self._tell("ignored", ("messenger", page, reason), count, details)
+        self._tell("ignored", (door, page, reason), count, details)
 
-    def keep(self, page: str, count: int) -> None:
+    def keep(self, door: str, page: str, count: int) -> None:
         """Take down that events wait until their page is connected."""
         if not count:
             return
         self._counters.kept.inc(count)
-        self._tell("kept_until_connected", ("messenger", page, UNKNOWN_PAGE), count, {})
+        self._tell("kept_until_connected", (door, page, UNKNOWN_PAGE), count, {})
 
     def save(self, inbox: Inbox) -> None:
         """Add what was refused since the last time to what all processes have. Raises `redis.RedisError`."""
@@ -96,6 +82,6 @@ class Refusals:
         if now - self._told.get(key, -TELL_EVERY) < TELL_EVERY:
             return
         self._told[key] = now
-        hint = _ADVICE[door].get(reason)
+        hint = _ADVICE.get(door, {}).get(reason)
         fields = {"door": door, "page": page, "reason": reason, "count": self._untold.pop(key), "hint": hint}
         log.warning(event, **{name: value for name, value in fields.items() if value}, **details)

@@ -1,4 +1,4 @@
-"""The two webhook doors: verify, store, answer. Nothing slow happens here."""
+"""The webhooks of channels and of the helpdesk: verify, store, answer. Nothing slow happens here."""
 
 import asyncio
 import gc
@@ -17,9 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from clients.channel import Conversation
-from clients.channels.meta import events, signature
-from clients.channels.meta.events import CHANNEL
+from clients.channel import Channel, Conversation, Entry
 from clients.helpdesk import (
     Helpdesk,
     HelpdeskEvent,
@@ -28,13 +26,13 @@ from clients.helpdesk import (
     WebhookTimestampOff,
 )
 from clients.jsons import NotUnderstood
-from connector.settings import Connection, Settings
 from connector.web import refusals
 from connector.web.body import CLOSE, BodyReader
 from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
-from tasks.inbound.jobs import messenger_row
+from tasks.connections import Connections
+from tasks.inbound.jobs import incoming_row
 from tasks.inbox.inbox import Row
 from tasks.outbound.jobs import is_public_reply, reply_row
 
@@ -53,13 +51,14 @@ TAKEN, ACCEPTED = Response(), Response(status_code=202)
 
 
 @dataclass(frozen=True)
-class MessengerWebhook:
-    """Takes Meta's webhooks. An ASGI application: Starlette's request and response would cost as much.
+class ChannelWebhook:
+    """Takes a channel's webhooks. An ASGI application: Starlette's request and response would cost as much.
 
     Of each app one large body is read at a time: what is read of one can take thirty times its length.
     """
 
-    settings: Settings
+    channel: Channel
+    connections: Connections
     group_commit: GroupCommit
     body_reader: BodyReader
     counters: Counters
@@ -75,84 +74,74 @@ class MessengerWebhook:
         await answer(scope, receive, send)
 
     async def handshake(self, request: Request) -> Response:
-        """Answer Meta's subscribe handshake.
-
-        https://developers.facebook.com/docs/graph-api/webhooks/getting-started#verification-requests
-        """
-        query = request.query_params
-        if query.get("hub.mode") != "subscribe" or not self._knows(query.get("hub.verify_token", "")):
-            self.refusals.refuse("messenger", refusals.VERIFY_TOKEN)
+        """Answer the channel's question whether its webhooks are wanted."""
+        asked = self.channel.handshake(request.query_params)
+        if asked is None or not self._knows(asked.verify_token):
+            self.refusals.refuse(self.channel.name, refusals.VERIFY_TOKEN)
             raise HTTPException(403)
-        return PlainTextResponse(query.get("hub.challenge", ""))
+        return PlainTextResponse(asked.challenge)
 
     async def _take(self, headers: Mapping[bytes, bytes], receive: Receive) -> Response:
-        header = headers.get(b"x-hub-signature-256", b"").decode("latin-1")
-        if not signature.is_well_formed(header):
-            self.refusals.refuse("messenger", refusals.UNSIGNED)
+        if not self.channel.may_receive(headers):
+            self.refusals.refuse(self.channel.name, refusals.UNSIGNED)
             raise HTTPException(403, headers=CLOSE)
-        body = await _read(self.body_reader, headers, receive, self.refusals, "messenger")
+        body = await _read(self.body_reader, headers, receive, self.refusals, self.channel.name)
         try:
             if len(body) > LARGE:
-                await self._store_large(body, header)
+                await self._store_large(body, headers)
             else:
-                for rows in _parts(self._rows(body, self._signed_with(body, header))):
+                for rows in _parts(self._rows(body, self._signed_with(body, headers))):
                     await _store(rows, self.group_commit, self.counters)
         finally:
             self.body_reader.release(body)
         return TAKEN
 
-    async def _store_large(self, body: bytes, header: str) -> None:
-        secret = await _apart(self._signed_with, body, header)
+    async def _store_large(self, body: bytes, headers: Mapping[bytes, bytes]) -> None:
+        secret = await _apart(self._signed_with, body, headers)
         async with self.turns[secret]:
             parts = _parts(self._rows(body, secret))
             while (rows := await _apart(next, parts, None)) is not None:
                 await _store(rows, self.group_commit, self.counters)
 
     def _knows(self, token: str) -> bool:
-        known = {connection.verify_token.get_secret_value() for connection in self._active()}
+        known = {one.credentials.verify_token for one in self.connections.active.values()}
         return any(hmac.compare_digest(token.encode(), one.encode()) for one in known)
 
-    def _active(self) -> Iterator[Connection]:
-        return (connection for connection in self.settings.connections if connection.active)
-
-    def _signed_with(self, body: bytes, header: str) -> str:
+    def _signed_with(self, body: bytes, headers: Mapping[bytes, bytes]) -> str:
         """Return the secret of the app that signed the body. Raises `HTTPException` if it is none of ours.
 
-        No more of the body is read than which pages it names. Meta sends one app's events in one body. One
-        that names pages of many apps is nobody's, so only the first few secrets are tried: otherwise such a
-        body would be a cheap way to keep the door busy.
+        No more of the body is read than which accounts it names. A channel sends one app's events in one
+        body. One that names accounts of many apps is nobody's, so only the first few secrets are tried:
+        otherwise such a body would be a cheap way to keep this process busy.
         """
-        secrets, pages = self.settings.secrets_by_page, events.page_ids(body) or ()
-        named = {secrets[page]: page for page in pages if page in secrets}
-        # A body about pages that are unknown, or not active, may be signed by any app of ours, active or not.
-        for secret in islice(named or self.settings.app_secrets, MAX_APPS):
-            try:
-                signature.verify(body, header, secret)
-            except signature.InvalidSignature:
-                continue
-            return secret
-        page = next(iter(named.values()), "")
-        self.refusals.refuse(
-            "messenger", refusals.WRONG_SECRET if page or not pages else refusals.UNKNOWN_PAGE, page
-        )
+        secrets, accounts = self.connections.secrets, self.channel.account_ids(body) or ()
+        named = {secrets[account]: account for account in accounts if account in secrets}
+        # A body about accounts that are unknown, or not active, may be signed by any app of ours, active or
+        # not.
+        for secret in islice(named or self.connections.app_secrets, MAX_APPS):
+            if self.channel.is_signed(body, headers, secret):
+                return secret
+        account = next(iter(named.values()), "")
+        reason = refusals.WRONG_SECRET if account or not accounts else refusals.UNKNOWN_PAGE
+        self.refusals.refuse(self.channel.name, reason, account)
         raise HTTPException(403, headers=CLOSE)
 
     def _rows(self, body: bytes, secret: str) -> Iterator[Row | None]:
         """Read a body that was signed with this secret; None stands for what is not stored."""
-        entries, secrets = _entries(body), self.settings.secrets_by_page
-        left = LeftOut()
-        entry: events.Entry | None = None
+        entries, secrets = self._entries(body), self.connections.secrets
+        left = LeftOut(self.channel)
+        entry: Entry | None = None
         for entry in entries or ():
-            page = entry.page_id
-            if secrets.get(page) == secret:
+            account = entry.account_id
+            if secrets.get(account) == secret:
                 yield from self._rows_of(entry, left)
-            elif page in secrets:
-                left.add(refusals.ANOTHER_APP, page=page)
+            elif account in secrets:
+                left.add(refusals.ANOTHER_APP, page=account)
                 yield None
-            elif page in self.settings.inactive_pages:
-                left.add(refusals.INACTIVE_PAGE, page=page)
+            elif account in self.connections.inactive:
+                left.add(refusals.INACTIVE_PAGE, page=account)
                 yield None
-            elif not (page.isascii() and page.isdigit()):  # else it might name another page's queue
+            elif not (account.isascii() and account.isalnum()):  # else it might name another one's queue
                 left.add(refusals.UNKNOWN_PAGE)
                 yield None
             else:
@@ -160,28 +149,36 @@ class MessengerWebhook:
                 for row in self._rows_of(entry, left):
                     kept += row is not None
                     yield row
-                self.refusals.keep(page, kept)
+                self.refusals.keep(self.channel.name, account, kept)
         if entry is None:
             left.add("body_not_understood" if entries is None else "nothing_for_a_page")
         left.tell(self.refusals)
 
-    def _rows_of(self, entry: events.Entry, left: "LeftOut") -> Iterator[Row | None]:
+    def _entries(self, body: bytes) -> Iterable[Entry] | None:
+        try:
+            return self.channel.split(body, int(time.time() * 1000))
+        except NotUnderstood:
+            return None
+
+    def _rows_of(self, entry: Entry, left: "LeftOut") -> Iterator[Row | None]:
+        account = entry.account_id
         if entry.changes:
-            left.add("change", entry.changes, page=entry.page_id)
-        for item in entry.items():
-            if item.conversation:
-                yield messenger_row(item.conversation, item)
-            elif item.kind in events.ABOUT_NOBODY:
-                yield messenger_row(Conversation(CHANNEL, entry.page_id, ""), item)
+            left.add("change", entry.changes, page=account)
+        for event in entry.events():
+            if event.conversation:
+                yield incoming_row(self.channel, event.conversation, event)
+            elif event.is_notable:
+                yield incoming_row(self.channel, Conversation(self.channel.name, account, ""), event)
             else:
-                left.add("event_without_person", page=entry.page_id, kind=item.kind)
+                left.add("event_without_person", page=account, kind=event.kind)
                 yield None
 
 
 class LeftOut:
     """What of a body is not stored, by reason: a line of the log for each, whatever the body holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel.name
         self._counts: dict[str, int] = {}
         self._first: dict[str, Mapping[str, str]] = {}
 
@@ -194,9 +191,9 @@ class LeftOut:
         """Count and tell what was left out, with the ids of the first."""
         for reason, count in self._counts.items():
             if reason == refusals.ANOTHER_APP:
-                refused.refuse("messenger", reason, count=count, **self._first[reason])
+                refused.refuse(self._channel, reason, count=count, **self._first[reason])
             else:
-                refused.leave_out(reason, count=count, **self._first[reason])
+                refused.leave_out(self._channel, reason, count=count, **self._first[reason])
 
 
 @dataclass(frozen=True)
@@ -295,10 +292,3 @@ async def _store(rows: Sequence[Row], group_commit: GroupCommit, counters: Count
     except StoreUnavailable:
         counters.not_stored.inc(len(rows))
         raise HTTPException(503, "The events could not be stored; send them again.") from None
-
-
-def _entries(body: bytes) -> Iterator[events.Entry] | None:
-    try:
-        return events.split(body, int(time.time() * 1000))
-    except NotUnderstood:
-        return None

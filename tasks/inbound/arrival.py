@@ -5,21 +5,19 @@ from dataclasses import dataclass, field, replace
 
 from structlog.contextvars import bind_contextvars
 
-from clients.channel import Conversation
-from clients.channels.meta import events
-from clients.channels.meta.graph import Profile
+from clients.channel import Account, Channel, Conversation, Event, Profile
 from clients.errors import (
     NotConnected,
     Unavailable,
 )
-from connector.settings import Connection
-from tasks.inbound.profiles import display_name, profile_of
+from tasks.connections import Connection
+from tasks.inbound.profiles import profile_of
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import conversation_of
 from tasks.services import Services
 
 CONNECTED_WITHIN = 7 * 24 * 3600
-"""How long what a page's customers write waits for the page to be connected, in seconds."""
+"""How long what an account's customers write waits for the account to be connected, in seconds."""
 NAMELESS = "nameless"
 OPEN_TICKET = "open_ticket"
 """The name under which the open ticket of a sender is cached."""
@@ -31,7 +29,10 @@ class Arrival:
 
     service: Services
     lease: Lease
-    event: events.Event
+    channel: Channel
+    event: Event
+    external_id: str
+    """The id under which the helpdesk can find what was created."""
     conversation: Conversation
     connection: Connection
     profile: Profile
@@ -52,7 +53,7 @@ class Arrival:
 
     def nameless(self) -> "Arrival":
         """Return the same event without names: some helpdesks fail for a character in one of them."""
-        connection = self.connection.model_copy(update={"page_name": ""})
+        connection = replace(self.connection, name="")
         return replace(self, profile=Profile(), connection=connection, variant=NAMELESS)
 
     def without(self, numbers: Sequence[int], reason: str) -> "Arrival":
@@ -63,12 +64,13 @@ class Arrival:
     @property
     def sender_name(self) -> str:
         """Return the name to show."""
-        return display_name(self.profile, self.conversation.person_id)
+        # Without a name, a few digits tell senders apart.
+        return self.profile.name or f"{self.channel.title} user {self.conversation.person_id[-4:]}"
 
     @property
-    def external_id(self) -> str:
-        """Return the id under which the helpdesk can find what was created."""
-        return events.external_id(self.lease.event.body)
+    def account(self) -> Account:
+        """Return the account that the event came to."""
+        return self.service.account(self.connection)
 
     def open_tickets(self) -> Iterator[str]:
         """Yield the ticket that was used last, then the one that the helpdesk finds."""
@@ -82,20 +84,26 @@ class Arrival:
             return
         if found.id == known:
             # It took no comment, and still it is found open: a passing disagreement must not open a second.
-            raise Unavailable("the helpdesk does not agree with itself whether the ticket is open")
+            raise Unavailable("the helpdesk returned contradictory ticket states")
         yield found.id
 
     def key(self, *suffixes: str) -> str:
         """Return the idempotency key of a create; the suffixes tell several creates apart."""
-        return ":".join(filter(None, ("facebook", self.conversation.account_id, self.external_id, *suffixes)))
+        return ":".join(
+            filter(None, (self.channel.key_prefix, self.conversation.account_id, self.external_id, *suffixes))
+        )
 
 
 def arrival_of(service: Services, lease: Lease) -> Arrival:
-    """Read the event at the head. Raises `NotConnected`, or `RejectedError` for a page that stays so."""
+    """Read the event at the head. Raises `NotConnected`, or `RejectedError` for an account that stays so."""
     conversation = conversation_of(lease.queue)
-    if not service.settings.connection(conversation.account_id) and lease.waited() < CONNECTED_WITHIN:
-        raise NotConnected(conversation.account_id)
-    connection = service.connection(conversation.account_id)
+    name, account_id = conversation.channel, conversation.account_id
+    if not service.active_connection(name, account_id) and lease.waited() < CONNECTED_WITHIN:
+        raise NotConnected(account_id)
+    channel, connection, body = service.channel(name), service.connection(name, account_id), lease.event.body
+    external_id = channel.external_id(body)
     profile = profile_of(service, lease, connection, conversation.person_id)
-    bind_contextvars(mid=events.external_id(lease.event.body))
-    return Arrival(service, lease, events.parse(lease.event.body), conversation, connection, profile)
+    bind_contextvars(external_id=external_id)
+    return Arrival(
+        service, lease, channel, channel.parse(body), external_id, conversation, connection, profile
+    )

@@ -4,8 +4,7 @@ from typing import cast
 
 import structlog
 
-from clients.channel import Conversation
-from clients.channels.meta import events
+from clients.channel import Conversation, Echo
 from clients.errors import (
     ClientError,
     NotFound,
@@ -37,7 +36,11 @@ def notify(service: Services, lease: Lease, reason: str) -> None:
     for ticket_id in arrival.open_tickets():
         try:
             notify_once(
-                service, lease, ticket_id, f"dead:{lease.event.id}", _given_up(lease.event.id, reason)
+                service,
+                lease,
+                ticket_id,
+                f"dead:{lease.event.id}",
+                _given_up(arrival.channel.title, lease.event.id, reason),
             )
         except (TicketClosed, NotFound):
             continue
@@ -46,9 +49,9 @@ def notify(service: Services, lease: Lease, reason: str) -> None:
     service.inbox.note(_untold(arrival.conversation), f"{lease.event.id} {reason}", now, UNTOLD_FOR)
 
 
-def _given_up(id_: int, reason: str) -> str:
+def _given_up(title: str, id_: int, reason: str) -> str:
     return (
-        f"A Messenger message could not be added to this ticket: {reason}. Nothing is lost: "
+        f"A {title} message could not be added to this ticket: {reason}. Nothing is lost: "
         f"an administrator finds it with “connector dead show {id_}” and can try it again."
     )
 
@@ -61,13 +64,13 @@ def _untold(conversation: Conversation) -> str:
 def keep(arrival: Arrival) -> None:
     """Keep what another app sent until the person writes; other events say nothing without a ticket."""
     log.info("no_open_ticket", queue=arrival.lease.queue, id=arrival.lease.event.id)
-    if not isinstance(echo := arrival.event, events.Echo):
+    if not isinstance(echo := arrival.event, Echo):
         return
     shown = [one.title or one.kind for one in echo.attachments]
     said = " ".join(filter(None, (one_line(echo.text), *(f"({one_line(one)})" for one in shown))))
     line = f"{echo.time:%Y-%m-%d %H:%M} UTC, {echo_author(echo, arrival.connection)}: {said}"
     at = int(echo.time.timestamp() * 1000)
-    arrival.service.inbox.note(_context(arrival.conversation), f"{echo.mid} {line}", at, UNTOLD_FOR)
+    arrival.service.inbox.note(_context(arrival.conversation), f"{echo.message_id} {line}", at, UNTOLD_FOR)
 
 
 def _context(conversation: Conversation) -> str:
@@ -82,7 +85,7 @@ def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
     for member in cast("list[bytes]", service.inbox.store.zrange(key, 0, -1)):
         id_, _, reason = member.decode().partition(" ")
         if service.inbox.letter(int(id_)):
-            _notify(arrival, ticket_id, f"dead:{id_}", _given_up(int(id_), reason))
+            _notify(arrival, ticket_id, f"dead:{id_}", _given_up(arrival.channel.title, int(id_), reason))
         service.inbox.store.zrem(key, member)
 
 
@@ -90,7 +93,7 @@ def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
     store, key = arrival.service.inbox.store, arrival.service.inbox.key(_context(arrival.conversation))
     if kept := cast("list[bytes]", store.zrange(key, 0, -1)):
         lines = [member.decode().partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
-        note = "Before that, other apps of the page sent this in Messenger:\n\n" + "\n\n".join(lines)
+        note = f"Before that, other apps sent this in {arrival.channel.title}:\n\n" + "\n\n".join(lines)
         _notify(arrival, ticket_id, f"context:{arrival.external_id}", note)
         store.zrem(key, *kept)
 

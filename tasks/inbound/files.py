@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import msgspec
 
-from clients.channels.meta import events
+from clients import channel
 from clients.errors import (
     FileRefused,
     RejectedError,
@@ -20,18 +20,17 @@ from tasks.inbound.arrival import Arrival
 from tasks.services import is_up
 
 FETCH_ATTEMPTS = 6
-"""How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
+"""How often a message waits for a file that the channel's host does not hand out: about half a minute."""
 FILE_WAIT = 60.0
 """How long a host of files may have a message wait between two tries, in seconds, whatever it asks for."""
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
 ACTIVE_TYPES = frozenset(
     {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
 )
-FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
 
 
 def show(
-    arrival: Arrival, number: int, attachment: events.Attachment, files: ExitStack
+    arrival: Arrival, number: int, attachment: channel.Attachment, files: ExitStack
 ) -> tuple[str, Attachment | File | None]:
     """Return the markdown that shows a file, and the file, in the helpdesk or on its way there.
 
@@ -67,16 +66,16 @@ def _type(file: Attachment | File) -> str:
 
 
 def _uploaded(
-    arrival: Arrival, number: int, attachment: events.Attachment, files: ExitStack
+    arrival: Arrival, number: int, attachment: channel.Attachment, files: ExitStack
 ) -> Attachment | File:
-    """Move a file from Meta's media host to the helpdesk, once, or keep it open for its comment."""
+    """Move a file from the channel to the helpdesk, once, or keep it open for its comment."""
     if reason := arrival.left_out.get(number):
         raise FileRefused(reason)
     step = f"upload:{number}"
     if done := _uploaded_before(arrival.lease.step(step)):
         return done
     with ExitStack() as opened:
-        file = opened.enter_context(arrival.service.media.fetch(attachment.url, attachment.kind))
+        file = opened.enter_context(arrival.account.fetch(attachment))
         uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
         if uploaded is None and arrival.was_tried:
             raise FileRefused("the helpdesk took no message with it")
@@ -95,9 +94,8 @@ def _uploaded_before(recorded: str | None) -> Attachment | None:
         return None
 
 
-def _missing(attachment: events.Attachment, reason: str) -> str:
-    article = "an" if attachment.kind[0] in "aeiou" else "a"
-    address = f" {link('Its address at Meta', attachment.url)}" if attachment.url else ""
-    return (
-        f"({article.capitalize()} {attachment.kind} came that is not here: {to_markdown(reason)}.{address})"
-    )
+def _missing(attachment: channel.Attachment, reason: str) -> str:
+    address = f" {link('Its address', attachment.url)}" if attachment.url else ""
+    kind = attachment.kind
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"(The customer sent {article} {kind} that is not here: {to_markdown(reason)}.{address})"

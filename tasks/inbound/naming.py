@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import structlog
 
-from clients.channels.meta.graph import Profile
+from clients.channel import Profile
 from clients.errors import (
     ClientError,
     LeaseLost,
@@ -44,7 +44,7 @@ def fix_name(arrival: Arrival) -> None:
     naming = Naming(title_of(unknown), title_of(arrival), requester_of(arrival), config_of(arrival))
     try:
         if not arrival.service.helpdesk.name_requester(ticket_id, naming):
-            note = f"The sender of this ticket is {arrival.profile.name}; Facebook did not tell it before."
+            note = f"The sender of this ticket is {arrival.profile.name}; the name was not known before."
             notify_once(arrival.service, arrival.lease, ticket_id, f"named:{arrival.external_id}", note)
     except LeaseLost:
         raise
@@ -56,7 +56,7 @@ def fix_name(arrival: Arrival) -> None:
 
 def title_of(arrival: Arrival) -> str:
     """Return what the sender's ticket is called."""
-    return f"Messenger: {arrival.sender_name}"[:LONGEST_TITLE]
+    return f"{arrival.channel.title}: {arrival.sender_name}"[:LONGEST_TITLE]
 
 
 def requester_of(arrival: Arrival) -> Requester:
@@ -67,9 +67,9 @@ def requester_of(arrival: Arrival) -> Requester:
 def config_of(arrival: Arrival) -> Config:
     """Return what is known of the sender."""
     profile, connection = arrival.profile, arrival.connection
-    ids = {"source": SOURCE, "page_id": connection.page_id, "sender_id": arrival.conversation.person_id}
+    ids = {"source": SOURCE, "page_id": connection.account_id, "sender_id": arrival.conversation.person_id}
     known = {
-        "page_name": connection.page_name,
+        "page_name": connection.name,
         "sender_name": profile.name,
         "sender_first_name": profile.first_name,
         "sender_last_name": profile.last_name,

@@ -1,11 +1,11 @@
-"""Who a sender is: read once from Meta and kept for a while. A message never waits for a name."""
+"""Who a sender is: read once from the channel and kept for a while. A message never waits for a name."""
 
 import msgspec
 import structlog
 
-from clients.channels.meta.graph import Profile
+from clients.channel import Profile
 from clients.errors import ClientError, LeaseLost, Unauthorized
-from connector.settings import Connection
+from tasks.connections import Connection
 from tasks.inbox.lease import Lease
 from tasks.services import Services
 
@@ -17,18 +17,18 @@ NAMELESS_FOR = 600
 """How long it takes until a sender without a name is asked for again, in seconds."""
 
 
-def profile_of(service: Services, lease: Lease, connection: Connection, psid: str) -> Profile:
-    """Return what is known of a sender; an empty profile if Meta tells nothing."""
+def profile_of(service: Services, lease: Lease, connection: Connection, person_id: str) -> Profile:
+    """Return what is known of a sender; an empty profile if the channel tells nothing."""
     if known := _known(lease):
         return known
     try:
-        profile = service.messenger(connection).profile(psid)
+        profile = service.account(connection).profile(person_id)
     except LeaseLost:
         raise
     except ClientError as error:
         if isinstance(error, Unauthorized):  # replies would meet the same
             service.remotes.pause(error)
-        log.warning("profile_not_read", page=connection.page_id, reason=str(error))
+        log.warning("profile_not_read", account=connection.account_id, reason=str(error))
         profile = Profile()
     lease.cache(CACHE, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
     return profile
@@ -40,8 +40,3 @@ def _known(lease: Lease) -> Profile | None:
         return msgspec.json.decode(lease.cached(CACHE) or b"", type=Profile)
     except msgspec.MsgspecError:
         return None
-
-
-def display_name(profile: Profile, psid: str) -> str:
-    """Return the name to show. Without one, a few digits tell nameless senders apart."""
-    return profile.name or f"Messenger user {psid[-4:]}"

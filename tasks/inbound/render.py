@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from clients.channels.meta import events
+from clients import channel
+from clients.channel import Echo, Event, Message, Notice, Receipt
 from clients.errors import (
     RejectedError,
 )
@@ -15,50 +16,35 @@ from clients.helpdesk import (
     NewComment,
 )
 from clients.media import File
-from clients.text.line import one_line
 from clients.text.markdown import preview, to_markdown
-from connector.settings import Connection
+from tasks.connections import Connection
 from tasks.inbound.arrival import Arrival
-from tasks.inbound.files import FETCHED, show
-
-OPENS_NO_TICKET = frozenset(
-    {
-        "reaction",
-        events.DELETED,
-        "pass_thread_control",
-        "take_thread_control",
-        "request_thread_control",
-        "app_roles",
-    }
-)
-"""Kinds of events that are worth a comment on an open ticket, and not a ticket of their own."""
+from tasks.inbound.files import show
 
 
-def opens_no_ticket(event: events.Event) -> bool:
+def opens_no_ticket(event: Event) -> bool:
     """Tell whether an event is worth no ticket of its own; what another app sends may be a broadcast."""
-    if isinstance(event, events.Echo):
-        return not event.from_page_inbox
-    return isinstance(event, events.UnknownEvent) and event.kind in OPENS_NO_TICKET
+    if isinstance(event, Echo):
+        return not event.is_by_agent
+    return isinstance(event, Notice) and not event.opens_ticket
 
 
 def compose(arrival: Arrival, files: ExitStack) -> NewComment:
     """Write the comment that shows an event. Its open files are closed by `files`."""
     match arrival.event:
-        case events.Message() as message:
+        case Message() as message:
             customer = Author("customer", arrival.sender_name, arrival.conversation.person_id)
             return _message(arrival, message, customer, files)
-        case events.Echo() as echo:
+        case Echo() as echo:
             return _message(arrival, echo, Author("agent", echo_author(echo, arrival.connection)), files)
-        case events.UnknownEvent() as other:
-            body = to_markdown(other.summary)
-            return NewComment(body, arrival.external_id, SYSTEM, other.time, internal=True)
-        case events.Receipt():
+        case Notice() as notice:
+            body = to_markdown(notice.summary)
+            return NewComment(body, arrival.external_id, SYSTEM, notice.time, internal=notice.internal)
+        case Receipt():
             raise RejectedError("a receipt says nothing that belongs on the ticket")
 
 
-def _message(
-    arrival: Arrival, message: events.Message | events.Echo, author: Author, files: ExitStack
-) -> NewComment:
+def _message(arrival: Arrival, message: Message | Echo, author: Author, files: ExitStack) -> NewComment:
     shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments)]
     paragraphs = [to_markdown(message.text), *(markdown for markdown, _ in shown)]
     return NewComment(
@@ -73,9 +59,9 @@ def _message(
 
 
 def _shown(
-    arrival: Arrival, number: int, attachment: events.Attachment, files: ExitStack
+    arrival: Arrival, number: int, attachment: channel.Attachment, files: ExitStack
 ) -> tuple[str, Attachment | File | None]:
-    if attachment.kind in FETCHED:
+    if attachment.is_file:
         return show(arrival, number, attachment, files)
     return _described(attachment), None
 
@@ -87,13 +73,12 @@ def first_body(comment: NewComment) -> str:
     return f"{to_markdown(comment.author.name)}:\n\n{comment.body}"
 
 
-def echo_author(echo: events.Echo, connection: Connection) -> str:
+def echo_author(echo: Echo, connection: Connection) -> str:
     """Name who wrote for the page."""
-    page = connection.page_name or "The page"
-    return f"{page} (Meta inbox)" if echo.from_page_inbox else f"{page} (app {one_line(echo.app_id)})"
+    return f"{connection.name or 'The page'} ({echo.author})"
 
 
-def _described(attachment: events.Attachment) -> str:
+def _described(attachment: channel.Attachment) -> str:
     match attachment.kind:
         case "location":
             place = attachment.title or "Location"
@@ -104,11 +89,13 @@ def _described(attachment: events.Attachment) -> str:
         case "link":
             return preview(attachment.title or attachment.url, attachment.url)
     detail = attachment.title or attachment.detail
-    words = f"Messenger sent an attachment of the kind “{attachment.kind}”{': ' + detail if detail else ''}."
+    words = (
+        f"The customer sent an attachment of the kind “{attachment.kind}”{': ' + detail if detail else ''}."
+    )
     return f"({to_markdown(words)})"
 
 
-def _template(lines: Sequence[events.Line]) -> str:
+def _template(lines: Sequence[channel.Line]) -> str:
     """Show a template: its words as paragraphs, its buttons as a list."""
     shown = ""
     for line in lines:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from clients.channels.meta import events
+from clients.channel import Echo, Event, Message
 from clients.errors import (
     FileRefused,
     NotFound,
@@ -20,7 +20,6 @@ from clients.helpdesk import (
 )
 from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
-from tasks.inbound.files import FETCHED
 from tasks.inbound.naming import config_of, fix_name, note_whether_named, requester_of, title_of
 from tasks.inbound.render import compose, first_body, opens_no_ticket
 from tasks.inbox.lease import Lease
@@ -38,9 +37,13 @@ ECHO_KNOWN_WITHIN = 10.0
 
 def relay(service: Services, lease: Lease) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
-    if not conversation_of(lease.queue).person_id:
-        kind = events.kind_of(lease.event.body)
-        raise RejectedError(f"it names no person, so no ticket can show it; Messenger calls it “{kind}”")
+    conversation = conversation_of(lease.queue)
+    if not conversation.person_id:
+        channel = service.channel(conversation.channel)
+        kind = channel.kind_of(lease.event.body)
+        raise RejectedError(
+            f"it names no person, so no ticket can show it; {channel.title} calls it “{kind}”"
+        )
     arrival = arrival_of(service, lease)
     if _is_our_own(arrival):
         return
@@ -60,20 +63,20 @@ def relay(service: Services, lease: Lease) -> None:
 
 
 def _is_our_own(arrival: Arrival) -> bool:
-    """Tell whether an echo without our mark is of a reply of ours all the same.
+    """Tell whether an echo without our metadata is of a reply of ours all the same.
 
-    Raises `OutcomeUnknown` while a part is under way of whose mid nobody knows yet.
+    Raises `OutcomeUnknown` while a part is under way of whose message id nobody knows yet.
     """
     event, service, lease = arrival.event, arrival.service, arrival.lease
-    if not isinstance(event, events.Echo):
+    if not isinstance(event, Echo):
         return False
     steps = service.inbox.steps(outbound_queue(arrival.conversation))
-    if event.mid in receipts.mids_of(steps) | receipts.our_mids(service, arrival.conversation):
+    if event.message_id in receipts.ids_of(steps) | receipts.our_ids(service, arrival.conversation):
         return True
     wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
     if (
         receipts.is_under_way(steps)
-        and event.app_id not in events.PAGE_INBOX_APP_IDS
+        and event.may_be_ours
         and service.inbox.now() < lease.event.accepted / 1000 + wait
     ):
         raise OutcomeUnknown("it is not known yet whether it is the echo of a reply that is being sent")
@@ -98,11 +101,11 @@ def _put(arrival: Arrival) -> None:
     raise refusal
 
 
-def _ways(event: events.Event) -> Iterator[Sequence[int]]:
+def _ways(event: Event) -> Iterator[Sequence[int]]:
     """Yield which files are left out, by number, as long as one of the others is refused."""
     yield ()
-    attachments = event.attachments if isinstance(event, events.Message | events.Echo) else ()
-    numbers = [number for number, one in enumerate(attachments) if one.kind in FETCHED]
+    attachments = event.attachments if isinstance(event, Message | Echo) else ()
+    numbers = [number for number, one in enumerate(attachments) if one.is_file]
     if len(numbers) > 1:
         yield from ([number] for number in numbers)
     if numbers:

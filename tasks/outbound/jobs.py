@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from clients.channel import Conversation
+from clients.channel import Conversation, Receipt
 from clients.channels.meta.events import CHANNEL
 from clients.errors import RetryableError
 from clients.helpdesk import SOURCE, HelpdeskEvent, Ticket
@@ -17,17 +17,9 @@ class UnknownJob(RetryableError):
 
 
 class Reply(msgspec.Struct, tag=True):
-    """An agent's comment on its way to Messenger."""
+    """An agent's comment on its way to a person."""
 
     event: HelpdeskEvent
-
-
-class Receipt(msgspec.Struct, tag=True):
-    """What Meta says of the replies before it: those of `mids`, and all until `watermark` (ms), arrived."""
-
-    status: str
-    watermark: int
-    mids: tuple[str, ...] = ()
 
 
 def decode_job(body: bytes) -> Reply | Receipt:
@@ -39,9 +31,9 @@ def decode_job(body: bytes) -> Reply | Receipt:
 
 
 def is_public_reply(event: HelpdeskEvent) -> bool:
-    """Tell whether a comment may go to Messenger; what is not said outright counts as no.
+    """Tell whether a comment may go out; what is not said outright counts as no.
 
-    What an agent wrote in Meta's own inbox was put on the ticket by the connector: it never goes back.
+    What an agent wrote in the channel's own inbox was put on the ticket by the connector: it never goes back.
     """
     comment = event.comment
     return (

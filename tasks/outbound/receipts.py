@@ -1,4 +1,4 @@
-"""What became of a reply after it was sent: Meta tells up to which moment all was delivered, and read."""
+"""What became of a reply after it was sent: the channel tells what was delivered, and read."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -7,8 +7,7 @@ from typing import cast
 
 import structlog
 
-from clients.channel import Conversation
-from clients.channels.meta import events
+from clients.channel import Conversation, Receipt
 from clients.errors import LeaseLost, RejectedError, Unavailable
 from clients.helpdesk import Delivery
 from tasks.inbox.lease import Lease
@@ -24,36 +23,31 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A reply that was sent: its comment, its mids, and when its last part was (ms, by Meta's clock)."""
+    """A reply that was sent: its comment, message ids, and time (ms, by the channel's clock)."""
 
     comment_id: str
-    mids: list[str]
+    message_ids: list[str]
     at: int
 
     @property
-    def ids(self) -> set[str]:
-        """Return the mids as receipts and echoes name them."""
-        return {events.proper_mid(mid) for mid in self.mids}
-
-    @property
     def last(self) -> str:
-        """Return the mid of the last part."""
-        return events.proper_mid(self.mids[-1]) if self.mids else ""
+        """Return the id of the last part."""
+        return self.message_ids[-1] if self.message_ids else ""
 
     @property
     def member(self) -> str:
         """Return the reply as the store keeps it."""
-        return json.dumps([self.comment_id, self.mids])
+        return json.dumps([self.comment_id, self.message_ids])
 
 
 def sent(service: Services, lease: Lease, conversation: Conversation, reply: Sent) -> None:
     """Show in a comment that it was sent, and wait for its receipts."""
-    remember(service, conversation, reply.mids)
+    remember(service, conversation, reply.message_ids)
     _show(service, lease, reply, "sent")
     _await(service, _awaiting("delivered", conversation), reply)
 
 
-def received(service: Services, lease: Lease, conversation: Conversation, receipt: events.Receipt) -> None:
+def received(service: Services, lease: Lease, conversation: Conversation, receipt: Receipt) -> None:
     """Show in the comments that a receipt is about that they were delivered, or read."""
     for earlier in ["delivered", "read"] if receipt.status == "read" else ["delivered"]:
         key = _awaiting(earlier, conversation)
@@ -62,47 +56,47 @@ def received(service: Services, lease: Lease, conversation: Conversation, receip
                 continue
             _show(service, lease, reply, receipt.status)
             if receipt.status == "delivered":
-                _await(service, _awaiting("read", conversation), _by_metas_clock(reply, receipt))
+                _await(service, _awaiting("read", conversation), _by_the_channels_clock(reply, receipt))
             service.inbox.store.zrem(service.inbox.key(key), reply.member)
 
 
-def _is_about(receipt: events.Receipt, reply: Sent) -> bool:
-    """Tell whether all of a reply arrived: the receipt names its last mid, or it was sent until then.
+def _is_about(receipt: Receipt, reply: Sent) -> bool:
+    """Tell whether all of a reply arrived: the receipt names its last part, or it was sent until then.
 
     What the receipt names counts before any time: if it names a part, but not the last, not all is there.
     """
-    named = reply.ids & set(receipt.mids)
-    return reply.last in named if named else reply.at <= receipt.watermark
+    named = set(reply.message_ids) & set(receipt.message_ids)
+    return reply.last in named if named else reply.at <= receipt.until
 
 
-def _by_metas_clock(reply: Sent, receipt: events.Receipt) -> Sent:
+def _by_the_channels_clock(reply: Sent, receipt: Receipt) -> Sent:
     """Return a reply with the time by which its receipt tells that it was sent, if that is earlier."""
-    return replace(reply, at=min(reply.at, receipt.watermark)) if receipt.watermark else reply
+    return replace(reply, at=min(reply.at, receipt.until)) if receipt.until else reply
 
 
-def remember(service: Services, conversation: Conversation, mids: Collection[str]) -> None:
-    """Keep the mids of what was sent, to know an echo that comes late and without our mark."""
-    if mids:
+def remember(service: Services, conversation: Conversation, message_ids: Collection[str]) -> None:
+    """Keep the ids of what was sent, to know an echo that comes late and without our metadata."""
+    if message_ids:
         service.inbox.note(
-            _ours(conversation), json.dumps(list(mids)), int(service.clocks.now() * 1000), KEPT_FOR
+            _ours(conversation), json.dumps(list(message_ids)), int(service.clocks.now() * 1000), KEPT_FOR
         )
 
 
-def our_mids(service: Services, conversation: Conversation) -> set[str]:
-    """Return the mids of all replies that were sent lately."""
+def our_ids(service: Services, conversation: Conversation) -> set[str]:
+    """Return the ids of all replies that were sent lately."""
     known = cast("list[bytes]", service.inbox.store.zrange(service.inbox.key(_ours(conversation)), 0, -1))
-    mids = {events.proper_mid(mid) for member in known for mid in json.loads(member)}
+    ids = {id_ for member in known for id_ in json.loads(member)}
     keys = (_awaiting(status, conversation) for status in ("delivered", "read"))
-    return mids.union(*(reply.ids for key in keys for reply in _waiting(service, key)))
+    return ids.union(*(set(reply.message_ids) for key in keys for reply in _waiting(service, key)))
 
 
-def mids_of(steps: Mapping[str, str]) -> set[str]:
-    """Return the mids of the parts of a reply that were sent so far."""
-    return {events.proper_mid(mid) for name, mid in steps.items() if name.startswith("sent:")}
+def ids_of(steps: Mapping[str, str]) -> set[str]:
+    """Return the ids of the parts of a reply that were sent so far."""
+    return {id_ for name, id_ in steps.items() if name.startswith("sent:")}
 
 
 def is_under_way(steps: Mapping[str, str]) -> bool:
-    """Tell whether a part of a reply may have been sent whose mid is not known yet."""
+    """Tell whether a part of a reply may have been sent whose id is not known yet."""
     begun = {
         name.removeprefix("sending:") for name, at in steps.items() if name.startswith("sending:") and at
     }
@@ -112,8 +106,8 @@ def is_under_way(steps: Mapping[str, str]) -> bool:
 def _waiting(service: Services, key: str) -> Iterator[Sent]:
     found = service.inbox.store.zrange(service.inbox.key(key), 0, -1, withscores=True)
     for member, sent_at in cast("list[tuple[bytes, float]]", found):
-        comment_id, mids = json.loads(member)
-        yield Sent(comment_id, mids, int(sent_at))
+        comment_id, message_ids = json.loads(member)
+        yield Sent(comment_id, message_ids, int(sent_at))
 
 
 def _await(service: Services, key: str, reply: Sent) -> None:
@@ -124,7 +118,7 @@ def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
     """Merge the status into the comment. If that is not taken, the reply was sent all the same."""
     lease.need_helpdesk()
     try:
-        service.helpdesk.show_delivery(reply.comment_id, Delivery(status, reply.mids))
+        service.helpdesk.show_delivery(reply.comment_id, Delivery(status, reply.message_ids))
     except LeaseLost:
         raise
     except (RejectedError, Unavailable) as error:

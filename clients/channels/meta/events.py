@@ -1,7 +1,7 @@
 """What Meta's webhooks say, as plain values.
 
 `split` takes an envelope apart at the door; `parse` reads one item later, in a task. Neither raises for
-anything Meta, or anybody, may send: what is not known becomes `UnknownEvent`, which shows that it came.
+anything Meta, or anybody, may send: what is not known becomes a `Notice`, which shows that it came.
 
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events
 """
@@ -9,7 +9,7 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from clients.channel import Conversation
+from clients.channel import Attachment, Conversation, Echo, Event, Incoming, Line, Message, Notice, Receipt
 from clients.jsons import NotUnderstood, decode
 from clients.text.line import one_line
 
@@ -32,119 +32,28 @@ _MID_PREFIXES = ("m_", "mid.")
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
 
 
-class Item(msgspec.Struct, frozen=True):
-    """One element of `messaging[]` or `standby[]`, with what the door has to know of it.
-
-    `key` is the same for every delivery of the same event. `conversation` is None if the event is about the
-    page and no person. `time` is in milliseconds since 1970. `echo_metadata` is set on the echo of a part
-    that the connector sent itself.
-    """
-
-    conversation: Conversation | None
-    kind: str
-    key: str
-    time: int
-    body: bytes
-    mid: str | None = None
-    echo_metadata: str | None = None
-
-
 class Entry(msgspec.Struct, frozen=True):
     """What came for one page at a time (ms), its items not read yet: whoever sent it may not be Meta.
 
     `raw` holds JSON, or values of any kind. `changes` counts updates of fields that are not about messages.
     """
 
-    page_id: str
+    account_id: str
     time: int
     raw: Sequence[Any]
     changes: int
 
-    def items(self) -> Iterator[Item]:
+    def events(self) -> Iterator[Incoming]:
         """Read the items, one after the other."""
         for raw in self.raw:
-            if isinstance(raw, msgspec.Raw) and (plain := _plain_item(self.page_id, raw)):
+            if isinstance(raw, msgspec.Raw) and (plain := _plain_item(self.account_id, raw)):
                 yield plain
                 continue
             # What is nested too deep to be read, or written again, is nothing that Meta sends.
             with suppress(RecursionError, NotUnderstood):
                 item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw
                 if isinstance(item, dict):
-                    yield _item(self.page_id, item, self.time)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of a template: words, perhaps with an address, or what a button says."""
-
-    text: str
-    url: str = ""
-    is_button: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """One attachment of a message.
-
-    `kind` is image, video, audio, file or sticker (fetched from `url`), location or link (shown as text),
-    or whatever word Meta used. `title` and `detail` may be empty. `lines` are what a template shows.
-    """
-
-    kind: str
-    url: str = ""
-    title: str = ""
-    detail: str = ""
-    lines: tuple[Line, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What a person wrote to the page."""
-
-    mid: str
-    time: datetime
-    text: str
-    attachments: tuple[Attachment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """What the page said to a person, through Meta's own inbox or another app."""
-
-    mid: str
-    time: datetime
-    text: str
-    attachments: tuple[Attachment, ...]
-    app_id: str
-
-    @property
-    def from_page_inbox(self) -> bool:
-        """Tell whether a person wrote it in Meta's inbox; Meta leaves the app id out there at times."""
-        return not self.app_id or self.app_id in PAGE_INBOX_APP_IDS
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The messages `mids`, and all that the page sent to the person until `watermark` (ms), arrived.
-
-    `status` says whether they were delivered, or read. Meta may leave the mids out.
-    """
-
-    status: str
-    watermark: int
-    mids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownEvent:
-    """Any other event: `kind` is Meta's word for it, `summary` says in a sentence what came."""
-
-    kind: str
-    time: datetime
-    summary: str
-
-
-Event = Message | Echo | Receipt | UnknownEvent
+                    yield _item(self.account_id, item, self.time)
 
 
 def echo_metadata(comment_id: str, part: int) -> str:
@@ -193,26 +102,10 @@ def split(body: bytes, received: int = 0) -> Iterator[Entry]:
 
 
 def parse(body: bytes) -> Event:
-    """Read one item as `Item.body` holds it."""
+    """Read one item as `Incoming.body` holds it."""
     item = _dict(decode(body))
-    if _kind(item) == DELETED:
-        return UnknownEvent(DELETED, _time(item), _deletion(_dict(item["message"])))
-    match item:
-        case {"message": dict() as message} if _is_echo(message):
-            return _echo(item, message)
-        case {"message": dict() as message}:
-            return _message(item, message)
-        case {"delivery": {"watermark": _} | {"mids": _} as receipt}:
-            return _receipt("delivered", receipt)
-        case {"read": {"watermark": _} | {"mids": _} as receipt}:
-            return _receipt("read", receipt)
     kind = _kind(item)
-    return UnknownEvent(kind, _time(item), _summary(kind, item.get(kind)))
-
-
-def _receipt(status: str, receipt: dict[str, Any]) -> Receipt:
-    mids = (proper_mid(_text(mid)) for mid in _list(receipt.get("mids")))
-    return Receipt(status, _milliseconds(receipt.get("watermark")), tuple(filter(None, mids)))
+    return _row(kind).read(item, kind)
 
 
 def _is_echo(message: dict[str, Any]) -> bool:
@@ -239,20 +132,25 @@ def external_id(body: bytes) -> str:
     """Return what names an item for ever: its mid, or else a digest of all it says."""
     item = _dict(decode(body))
     kind = _kind(item)
-    mid = _mid(kind, _content(kind, item))
+    mid = _own_mid(item, kind)
     if kind == DELETED and mid:
         return f"{DELETED}:{mid}"
     return mid or f"event:{_digest(_dump(item))}"
 
 
-def _content(kind: str, item: dict[str, Any]) -> dict[str, Any]:
+def _content(item: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return what an item holds under its kind."""
     return _dict(item.get("message" if kind == DELETED else kind))
 
 
-def _mid(kind: str, content: dict[str, Any]) -> str:
+def _own_mid(item: dict[str, Any], kind: str) -> str:
     """Return the mid that is the event's own; reactions and edits name the mid of another."""
-    return proper_mid(_text(content.get("mid"))) if kind in {"message", "postback", DELETED} else ""
+    return proper_mid(_text(_content(item, kind).get("mid"))) if _row(kind).has_mid else ""
+
+
+def _key(page_id: str, kind: str, mid: str, item: bytes = b"") -> str:
+    """Return what is the same for every delivery of an event: its mid, or all it says."""
+    return _digest(f"{page_id}\0{kind}\0{mid}".encode(errors="replace") + (b"" if mid else item))
 
 
 class _PlainEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -299,7 +197,7 @@ def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
     )
 
 
-def _plain_item(page_id: str, raw: msgspec.Raw) -> Item | None:
+def _plain_item(page_id: str, raw: msgspec.Raw) -> Incoming | None:
     """Read what a person wrote, in a third of the time; None for any other item."""
     try:
         item = _plain(raw)
@@ -314,8 +212,8 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Item | None:
         or not _EARLIEST <= item.timestamp <= _LATEST
     ):
         return None
-    key = _digest(f"{page_id}\0message\0{mid}".encode(errors="replace"))
-    return Item(Conversation(CHANNEL, page_id, psid), "message", key, item.timestamp, bytes(raw), mid)
+    conversation = Conversation(CHANNEL, page_id, psid)
+    return Incoming(conversation, "message", _key(page_id, "message", mid), item.timestamp, bytes(raw), mid)
 
 
 def _entry(entry: dict[str, Any], received: int) -> Entry:
@@ -325,29 +223,26 @@ def _entry(entry: dict[str, Any], received: int) -> Entry:
     return Entry(page_id, time, raw, len(_list(entry.get("changes"))))
 
 
-def _item(page_id: str, item: dict[str, Any], sent: int) -> Item:
+def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
     kind = _kind(item)
-    content = _content(kind, item)
-    mid = _mid(kind, content)
-    if (
-        kind in {"message", DELETED}
-        and content
-        and page_id
-        and _text(_dict(item.get("sender")).get("id")) == page_id
-    ):
+    content = _content(item, kind)
+    if "message" in item and content and page_id and _text(_dict(item.get("sender")).get("id")) == page_id:
         # What the page is the sender of is never by the customer, whatever else it says.
         content = content | {"is_echo": True}
         item = item | {"message": content}
     metadata = _text(content.get("metadata")) if kind == "message" and _is_echo(content) else ""
     time = _milliseconds(item.get("timestamp")) or sent
-    return Item(
+    mid, row = _own_mid(item, kind), _row(kind)
+    return Incoming(
         conversation=_conversation(page_id, item),
         kind=kind,
-        key=_digest(f"{page_id}\0{kind}\0{mid}".encode(errors="replace") + (b"" if mid else _dump(item))),
+        key=_key(page_id, kind, mid, _dump(item)),
         time=time,
         body=_dump(item | {"timestamp": time}),
-        mid=mid or None,
+        message_id=mid or None,
         echo_metadata=metadata if metadata.startswith(ECHO_METADATA_PREFIX) else None,
+        is_receipt=row.is_receipt,
+        is_notable=row.is_notable,
     )
 
 
@@ -375,11 +270,6 @@ def _conversation(page_id: str, item: dict[str, Any]) -> Conversation | None:
     return None
 
 
-_KINDS = ("message", "message_edit", "reaction", "delivery", "read", "postback", "referral", "optin")
-ABOUT_NOBODY = frozenset(
-    {"message", "postback", "referral", "optin", "order", "form", "messaging_feedback", "policy_enforcement"}
-)
-"""Kinds of events that an operator is to see though they name no person, such as an opt-in on a web page."""
 _ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "lead"})
 
 
@@ -387,24 +277,9 @@ def _kind(item: dict[str, Any]) -> str:
     """Name the event by the key that holds it, as Meta's list of webhook events does."""
     if _is_true(_dict(item.get("message")).get("is_deleted")):
         return DELETED
-    for kind in _KINDS:
-        if kind in item:
-            return kind
+    if known := next((kind for kind in _ROWS if kind in item), None):
+        return known
     return next((_text(key) for key in sorted(item) if key not in _ENVELOPE_KEYS), "unknown")
-
-
-def _message(item: dict[str, Any], message: dict[str, Any]) -> Message:
-    return Message(
-        mid=proper_mid(_text(message.get("mid"))),
-        time=_time(item),
-        text=_text(message.get("text")),
-        attachments=tuple(_attachments(message)),
-    )
-
-
-def _echo(item: dict[str, Any], message: dict[str, Any]) -> Echo:
-    said = _message(item, message)
-    return Echo(said.mid, said.time, said.text, said.attachments, _text(message.get("app_id")))
 
 
 _FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
@@ -438,7 +313,7 @@ def _attachment(attachment: dict[str, Any], said: str) -> Attachment:
     if lines := _template(payload, title, said):
         return Attachment("template", lines=lines)
     if kind in _FETCHED:
-        return Attachment("sticker" if _is_sticker(attachment) else kind, url, title)
+        return Attachment("sticker" if _is_sticker(attachment) else kind, url, title, is_file=True)
     if kind == "location":
         return _location(_dict(payload.get("coordinates")), title)
     return Attachment("link" if url else kind, url, title, _product_titles(payload))
@@ -525,23 +400,109 @@ def _address(value: Any) -> str:
         return ""
 
 
-_SUMMARIES = {
-    "message_edit": ("text", "The customer edited a message. It now reads:\n\n{}"),
-    "reaction": ("emoji", "The customer reacted with {} to a message."),
-    "postback": ("title", "The customer pressed the button “{}”."),
-    "referral": ("ref", "The customer came through the link “{}”."),
-}
+@dataclass(frozen=True)
+class _Row:
+    """A kind of event: how it is read, and what becomes of it.
+
+    `has_mid` tells whether the mid in it is its own. One that does not `opens_ticket` is shown on an open
+    ticket only, an `internal` one to agents only. `is_notable` is one that an operator is to see even if it
+    names no person, such as an opt-in on a web page.
+    """
+
+    read: Callable[[dict[str, Any], str], Event]
+    has_mid: bool = False
+    opens_ticket: bool = True
+    internal: bool = True
+    is_receipt: bool = False
+    is_notable: bool = False
 
 
-def _summary(kind: str, content: Any) -> str:
-    field, sentence = _SUMMARIES.get(kind, ("", ""))
-    detail = _text(_dict(content).get(field)) if field else ""
-    return sentence.format(detail) if detail else f"Messenger sent an event of the kind “{kind}”."
+def _message(item: dict[str, Any], kind: str) -> Message | Echo:
+    message = _content(item, kind)
+    mid, time = proper_mid(_text(message.get("mid"))), _time(item)
+    text, attachments = _text(message.get("text")), tuple(_attachments(message))
+    if not _is_echo(message):
+        return Message(mid, time, text, attachments)
+    app_id = _text(message.get("app_id"))
+    in_inbox = app_id in PAGE_INBOX_APP_IDS
+    is_by_agent = in_inbox or not app_id  # Meta leaves the app id of its own inbox out at times
+    author = "Meta inbox" if is_by_agent else f"app {one_line(app_id)}"
+    return Echo(mid, time, text, attachments, author, is_by_agent=is_by_agent, may_be_ours=not in_inbox)
 
 
-def _deletion(message: dict[str, Any]) -> str:
+def _receipt(status: str) -> Callable[[dict[str, Any], str], Event]:
+    """Return a reader of receipts. One that names neither mids nor a watermark is no receipt."""
+
+    def read(item: dict[str, Any], kind: str) -> Event:
+        receipt = _content(item, kind)
+        if not {"watermark", "mids"} & receipt.keys():
+            return _notice()(item, kind)
+        mids = (proper_mid(_text(mid)) for mid in _list(receipt.get("mids")))
+        return Receipt(status, _milliseconds(receipt.get("watermark")), tuple(filter(None, mids)))
+
+    return read
+
+
+def _notice(field: str = "", sentence: str = "") -> Callable[[dict[str, Any], str], Event]:
+    """Return a reader that says what came in a sentence, with one field of it."""
+
+    def read(item: dict[str, Any], kind: str) -> Event:
+        detail = _text(_content(item, kind).get(field)) if field else ""
+        summary = sentence.format(detail) if detail else f"Messenger sent an event of the kind “{kind}”."
+        row = _row(kind)
+        return Notice(kind, _time(item), summary, opens_ticket=row.opens_ticket, internal=row.internal)
+
+    return read
+
+
+def _deletion(item: dict[str, Any], kind: str) -> Event:
+    message = _content(item, kind)
     who = "The page" if _is_echo(message) else "The customer"
-    return f"{who} deleted a message in Messenger ({proper_mid(_text(message.get('mid')))})."
+    mid = proper_mid(_text(message.get("mid")))
+    summary = f"{who} deleted a message in Messenger ({mid})."
+    return Notice(kind, _time(item), summary, opens_ticket=False)
+
+
+# Every kind of event, by the key that holds it; an item with several of them is what comes first here. A
+# row's page is
+# https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/reference/<page>
+_ROWS: dict[str, _Row] = {
+    # messages, message-echoes
+    "message": _Row(_message, has_mid=True, internal=False, is_notable=True),
+    # message-edits
+    "message_edit": _Row(_notice("text", "The customer edited a message. It now reads:\n\n{}")),
+    # message-reactions
+    "reaction": _Row(_notice("emoji", "The customer reacted with {} to a message."), opens_ticket=False),
+    # message-deliveries
+    "delivery": _Row(_receipt("delivered"), is_receipt=True),
+    # message-reads
+    "read": _Row(_receipt("read"), is_receipt=True),
+    # messaging_postbacks
+    "postback": _Row(
+        _notice("title", "The customer pressed the button “{}”."), has_mid=True, is_notable=True
+    ),
+    # messaging_referrals
+    "referral": _Row(_notice("ref", "The customer came through the link “{}”."), is_notable=True),
+    # messaging_optins
+    "optin": _Row(_notice(), is_notable=True),
+    # messaging_handovers
+    "pass_thread_control": _Row(_notice(), opens_ticket=False),
+    "take_thread_control": _Row(_notice(), opens_ticket=False),
+    "request_thread_control": _Row(_notice(), opens_ticket=False),
+    "app_roles": _Row(_notice(), opens_ticket=False),
+    # messaging_feedback, messaging_policy_enforcement, and what orders and forms bring
+    "messaging_feedback": _Row(_notice(), is_notable=True),
+    "policy_enforcement": _Row(_notice(), is_notable=True),
+    "order": _Row(_notice(), is_notable=True),
+    "form": _Row(_notice(), is_notable=True),
+    # messages: one that was deleted. It has the mid of the message, and is another event.
+    DELETED: _Row(_deletion, has_mid=True, opens_ticket=False),
+}
+_UNKNOWN = _Row(_notice())
+
+
+def _row(kind: str) -> _Row:
+    return _ROWS.get(kind, _UNKNOWN)
 
 
 def _time(item: dict[str, Any]) -> datetime:

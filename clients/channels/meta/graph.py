@@ -7,50 +7,35 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
+from clients.channel import Account, Attachment, Profile, Sent
 from clients.channels.meta.errors import BAD_PROOF, is_known, lookup
+from clients.channels.meta.events import CHANNEL, proper_mid
 from clients.errors import (
     ClientError,
+    OutsideWindow,
     RateLimited,
     RejectedError,
     Unavailable,
 )
 from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
-from clients.media import File, canonical_type, safe_filename
+from clients.media import File, MediaFetcher, canonical_type, safe_filename
 from clients.text.line import one_line
 
-TEXT_LIMIT = 2000
 _OF_THE_WEB = re.compile(r"https?://[\w.-][^\s\x00-\x1f\x7f<>\"'`\\]*", re.IGNORECASE)
 _IMAGE_LIMIT = 8 * 1024 * 1024
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif"})
 _PROFILE_TIMEOUT = httpx.Timeout(5.0)
+_ROUNDING = timedelta(seconds=2)
+"""How much older a message may look than it is: Meta tells its times in whole seconds."""
 _UPLOAD_TIMEOUT = httpx.Timeout(connect=3.0, read=90.0, write=30.0, pool=5.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What Meta tells of a person; any of it may be empty."""
-
-    name: str = ""
-    first_name: str = ""
-    last_name: str = ""
-    picture: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SentMessage:
-    """A message of the page as its conversation shows it; `age`, by Meta's own clock, is exact to seconds."""
-
-    mid: str
-    age: timedelta
-    text: str
-    has_attachment: bool
 
 
 def attachment_kind(content_type: str, size: int) -> str:
@@ -66,30 +51,38 @@ def appsecret_proof(token: str, app_secret: str) -> str:
     return hmac.new(app_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
-class Messenger(RestClient):
-    """The Graph API as one page uses it. Every method raises `ClientError`."""
+class Page(RestClient, Account):
+    """The Graph API as one page uses it."""
 
     service = "Facebook"
 
-    def __init__(self, http: HttpClient, url: str, *, page_id: str, token: str, app_secret: str) -> None:
+    def __init__(  # noqa: PLR0913 - each is told by the settings
+        self,
+        http: HttpClient,
+        url: str,
+        *,
+        page_id: str,
+        token: str,
+        app_secret: str,
+        media: MediaFetcher,
+        human_agent: bool = False,
+    ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
-        super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"page:{page_id}")
-        self._page_id = page_id
+        super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
+        self._page_id, self._media, self._human_agent = page_id, media, human_agent
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
 
-    def send_text(self, psid: str, text: str, *, echo_metadata: str, tag: str | None = None) -> str:
-        """Send a text of at most `TEXT_LIMIT` UTF-16 units and return its mid."""
-        return self._send_message(psid, {"text": text}, echo_metadata=echo_metadata, tag=tag)
+    def send_text(self, person_id: str, text: str, *, echo_metadata: str) -> str:
+        """Send a text of at most 2,000 UTF-16 units and return its mid."""
+        return self._send_message(person_id, {"text": text, "metadata": echo_metadata})
 
-    def send_attachment(
-        self, psid: str, kind: str, payload: dict[str, str], *, echo_metadata: str, tag: str | None = None
+    def send_file(
+        self, person_id: str, kind: str, *, echo_metadata: str, uploaded: str = "", url: str = ""
     ) -> str:
-        """Send an image or a file and return its mid.
-
-        `payload` is `{"attachment_id": …}` as `upload` returned it, or `{"url": …}` for Meta to fetch.
-        """
-        attachment = {"type": kind, "payload": payload}
-        return self._send_message(psid, {"attachment": attachment}, echo_metadata=echo_metadata, tag=tag)
+        """Send an image or a file that `upload` took, or that Meta fetches, and return its mid."""
+        payload = {"attachment_id": uploaded} if uploaded else {"url": url}
+        message = {"attachment": {"type": kind, "payload": payload}, "metadata": echo_metadata}
+        return self._send_message(person_id, message)
 
     def upload(self, kind: str, file: File) -> str:
         """Hand Meta a file and return its `attachment_id`, which lives for 90 days."""
@@ -107,31 +100,41 @@ class Messenger(RestClient):
         """Ask for something small, to learn whether Facebook is up and takes the token."""
         self._get(f"/{segment(self._page_id)}", {"fields": "id"})
 
-    def profile(self, psid: str) -> Profile:
+    def profile(self, person_id: str) -> Profile:
         """Read a person's name and picture; where the profile has no name, the conversation may.
 
         `name` is written as the person's language does; first and last name make one only where it is empty.
         """
         fields = {"fields": "first_name,last_name,name,profile_pic"}
-        answer = self._get(f"/{segment(psid)}", fields)
+        answer = self._get(f"/{segment(person_id)}", fields)
         first, last = _name(answer, "first_name"), _name(answer, "last_name")
-        name = _name(answer, "name") or f"{first} {last}".strip() or self._participant_name(psid)
+        name = _name(answer, "name") or f"{first} {last}".strip() or self._participant_name(person_id)
         picture = _string(answer, "profile_pic")
         return Profile(name, first, last, picture if _OF_THE_WEB.fullmatch(picture) else "")
 
-    def sent_messages(self, psid: str) -> list[SentMessage]:
-        """Read what the page sent among the last 20 messages, the oldest first; Meta shows no more of them.
+    def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
+        """Fetch a file of a message from Meta's media hosts, whose addresses are signed and expire."""
+        return self._media.fetch(attachment.url, attachment.kind)
 
+    def find_sent(
+        self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
+    ) -> Sent | None:
+        """Look for a message among the last 20 of a conversation; Meta shows no more of them.
+
+        It gives files names and sizes of its own, so any file is taken for the one that is looked for.
         https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversations
         """
-        conversation = _string(self._conversation(psid, "id"), "id")
+        conversation = _string(self._conversation(person_id, "id"), "id")
         query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
         messages = _found(self._get(f"/{segment(conversation)}/messages", query)) if conversation else []
-        ours = [one for one in messages if _string(one.get("from"), "id") == self._page_id]
-        try:
-            return [_sent_message(one, self.now() or datetime.now(UTC)) for one in reversed(ours)]
-        except ValueError:
-            raise Unavailable("Facebook's answer has no proper messages") from None
+        now = self.now() or datetime.now(UTC)
+        for message in reversed(messages):  # the oldest first
+            if _string(message.get("from"), "id") != self._page_id or not _is(message, text):
+                continue
+            sent = Sent(proper_mid(_string(message, "id")), now - _created(message))
+            if sent.age <= within + _ROUNDING and sent.message_id not in known:
+                return sent
+        return None
 
     def now(self) -> datetime | None:
         """Return the time by Meta's own clock, as its last answer told it."""
@@ -148,15 +151,19 @@ class Messenger(RestClient):
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
         return next(iter(_found(self._get(f"/{segment(self._page_id)}/conversations", query))), {})
 
-    def _send_message(
-        self, psid: str, message: dict[str, Any], *, echo_metadata: str, tag: str | None
-    ) -> str:
-        request: dict[str, Any] = {
-            "recipient": {"id": psid},
-            "message": message | {"metadata": echo_metadata},
-        }
-        request |= {"messaging_type": "MESSAGE_TAG", "tag": tag} if tag else {"messaging_type": "RESPONSE"}
-        return _required(self._post(f"/{segment(self._page_id)}/messages", json=request), "message_id")
+    def _send_message(self, psid: str, message: dict[str, Any]) -> str:
+        """Send a message: after Meta's reply window with the tag for human agents, where allowed."""
+        request = {"recipient": {"id": psid}, "message": message}
+        try:
+            return self._send(request | {"messaging_type": "RESPONSE"})
+        except OutsideWindow:
+            if not self._human_agent:
+                raise
+            return self._send(request | {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"})
+
+    def _send(self, request: dict[str, Any]) -> str:
+        path = f"/{segment(self._page_id)}/messages"
+        return proper_mid(_required(self._post(path, json=request), "message_id"))
 
     def _get(self, path: str, query: dict[str, str]) -> Any:
         return self.call("GET", path, params=query | self._proof, timeout=_PROFILE_TIMEOUT)
@@ -182,13 +189,18 @@ class Messenger(RestClient):
         return kind(reason)
 
 
-def _sent_message(value: Any, now: datetime) -> SentMessage:
-    return SentMessage(
-        mid=_string(value, "id"),
-        age=now - datetime.strptime(_string(value, "created_time"), "%Y-%m-%dT%H:%M:%S%z"),
-        text=_string(value, "message"),
-        has_attachment=bool(_items(value.get("attachments"))),
-    )
+def _is(message: dict[str, Any], text: str | None) -> bool:
+    """Tell whether a message of a conversation says this, or has a file."""
+    if text is None:
+        return bool(_items(message.get("attachments")))
+    return _string(message, "message").split() == text.split()
+
+
+def _created(message: dict[str, Any]) -> datetime:
+    try:
+        return datetime.strptime(_string(message, "created_time"), "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        raise Unavailable("Facebook's answer has no proper messages") from None
 
 
 def _required(answer: Any, key: str) -> str:
