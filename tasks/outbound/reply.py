@@ -130,12 +130,8 @@ def send_reply(reply: Outgoing) -> None:
 
 
 def _parts(reply: Outgoing) -> list[Part]:
-    """Return the parts, in the order they are sent: the text, then the files."""
-    text = compose(reply.comment, reply.service.settings.helpdesk.base_url)
-    contents: list[str | Attachment] = [
-        *filter(is_visible, reply.channel.split_text(text)),
-        *reply.comment.attachments,
-    ]
+    """Return the parts, in the order they are sent."""
+    contents = compose(reply.channel, reply.comment, reply.service.settings.helpdesk.base_url)
     if not contents:
         raise RejectedError(f"there is nothing in it that {reply.channel.title} can show")
     if len(contents) > MOST_PARTS:
@@ -146,8 +142,8 @@ def _parts(reply: Outgoing) -> list[Part]:
     return [Part(reply, number, content) for number, content in enumerate(contents)]
 
 
-def compose(comment: Comment, base_url: str) -> str:
-    """Return what a comment says, as plain text.
+def compose(channel: Channel, comment: Comment, base_url: str) -> list[str | Attachment]:
+    """Return what a comment is sent as: its text in parts, then its files.
 
     `base_url` is the helpdesk's. Where its files are is not for the person, who gets the files themselves.
     """
@@ -159,7 +155,8 @@ def compose(comment: Comment, base_url: str) -> str:
         whole = _whole(address, base_url)
         return whole in names or (tag == "img" and _origin(whole) == _origin(base_url))
 
-    return _named(to_plain_text(comment.body, comment.body_format, is_internal), names)
+    text = _named(to_plain_text(comment.body, comment.body_format, is_internal), names)
+    return [*filter(is_visible, channel.split_text(text)), *comment.attachments]
 
 
 def _named(text: str, names: Mapping[str, str]) -> str:

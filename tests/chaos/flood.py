@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 import psutil
 
+from clients.channels.meta.messenger import Messenger
 from clients.channels.meta.signature import sign
-from connector.app import MESSENGER
 from connector.web.body import MAX_BODY
 from connector.web.guard import MAX_CONNECTIONS, raise_file_limit
 from tests.chaos.loops import Loop
@@ -102,7 +102,7 @@ class Flood:
         self._bring(body, sign(body, self._page.app_secret))
 
     def _bring(self, body: bytes, signature: str) -> None:
-        answer = self._http.post(MESSENGER, content=body, headers={"X-Hub-Signature-256": signature})
+        answer = self._http.post(Messenger.path, content=body, headers={"X-Hub-Signature-256": signature})
         self.brought[str(answer.status_code)] += 1
 
     def _silence(self) -> None:
@@ -111,7 +111,7 @@ class Flood:
             for _ in range(SILENT):
                 address = ("127.0.0.1", self._system.port)
                 client = held.enter_context(socket.create_connection(address, timeout=5))
-                client.sendall(f"POST {MESSENGER} HTTP/1.1\r\nHost: x\r\n".encode())
+                client.sendall(f"POST {Messenger.path} HTTP/1.1\r\nHost: x\r\n".encode())
                 self.brought["silence"] += 1
             self._system.closing.wait(self._random.uniform(1, 3))  # for how long they are held
 

@@ -5,13 +5,13 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import httpx
 import pytest
 
-from clients.channels.meta.graph import Messenger
+from clients.channels.meta.graph import Page
 from clients.errors import RejectedError, Unavailable
 from clients.helpdesk import (
     Author,
@@ -70,7 +70,7 @@ def _new_ticket(id_: str) -> NewTicket:
 
 
 def _naming(id_: str) -> Naming:
-    return Naming(id_, "Messenger: Anna", Requester("Anna", id_), {"page_id": id_, "sender_id": id_})
+    return Naming(id_, "Page: Anna", Requester("Anna", id_), {"page_id": id_, "sender_id": id_})
 
 
 def _new_comment(id_: str) -> NewComment:
@@ -101,11 +101,11 @@ OF_A_HELPDESK: dict[str, Call] = {
 }
 OF_MESSENGER: dict[str, Call] = {
     "send_text": lambda page, id_: page.send_text(id_, "Hi", echo_metadata=id_),
-    "send_attachment": lambda page, id_: page.send_attachment(id_, "file", {"url": id_}, echo_metadata=id_),
+    "send_file": lambda page, id_: page.send_file(id_, "file", url=id_, echo_metadata=id_),
     "upload": lambda page, _: page.upload("file", _file()),
     "ping": lambda page, _: page.ping(),
     "profile": lambda page, id_: page.profile(id_),
-    "sent_messages": lambda page, id_: page.sent_messages(id_),
+    "find_sent": lambda page, id_: page.find_sent(id_, "Hi", timedelta(days=1), ()),
 }
 CALLS: list[tuple[str, str]] = [
     *(("rest", name) for name in OF_A_HELPDESK),
@@ -132,7 +132,9 @@ def _sent(client: str, call: str, id_: str) -> list[httpx.Request]:
 
     with HttpClient(httpx.MockTransport(keep)) as http, suppress(Unavailable):
         if client == "messenger":
-            OF_MESSENGER[call](Messenger(http, SITE, page_id=id_, token="t", app_secret="s"), id_)
+            OF_MESSENGER[call](
+                Page(http, SITE, page_id=id_, token="t", app_secret="s", media=MediaFetcher(http, [], 0)), id_
+            )
         else:
             adapter = RestHelpdesk if client == "rest" else DjangoHelpdesk
             desk = adapter(http, base_url=SITE, api_token="t", webhook_secret=WEBHOOK_SECRET)
@@ -158,7 +160,7 @@ def test_what_is_no_id_reaches_no_other_path(client: str, call: str, id_: str) -
 def test_every_method_that_calls_is_tested_here() -> None:
     others = {"call", "error", "failures", "now", "remote_now", "open_attachment", "receive", "may_receive"}
     others |= {"asked_for", "send"}
-    for class_, calls in ((Helpdesk, OF_A_HELPDESK), (Messenger, OF_MESSENGER)):
+    for class_, calls in ((Helpdesk, OF_A_HELPDESK), (Page, OF_MESSENGER)):
         methods = {name for name in dir(class_) if callable(getattr(class_, name)) and name[0] != "_"}
         assert methods - others - {"check_secret", "clock"} == calls.keys()
 

@@ -15,7 +15,7 @@ import pytest
 
 from clients import http as http_module
 from clients import media, transport
-from clients.channels.meta.graph import Messenger
+from clients.channels.meta.graph import Page
 from clients.errors import FileRefused, Unavailable
 from clients.helpdesk import Attachment
 from clients.helpdesks.rest import RestHelpdesk
@@ -145,8 +145,8 @@ def _desk(http: HttpClient, url: str) -> RestHelpdesk:
     return RestHelpdesk(http, base_url=url, api_token="token", webhook_secret=WEBHOOK_SECRET)
 
 
-def _page(http: HttpClient, url: str) -> Messenger:
-    return Messenger(http, url, page_id="1", token="token", app_secret="secret")
+def _page(http: HttpClient, url: str) -> Page:
+    return Page(http, url, page_id="1", token="token", app_secret="secret", media=MediaFetcher(http, [], 0))
 
 
 def _large_file() -> File:

@@ -16,7 +16,8 @@ import pytest
 import trustme
 
 from clients import http as http_module
-from clients.channels.meta.graph import Messenger
+from clients.channels.meta.events import CHANNEL
+from clients.channels.meta.graph import Page
 from clients.errors import FileRefused, ServiceDown, Unavailable
 from clients.helpdesk import Attachment
 from clients.helpdesks.rest import RestHelpdesk
@@ -126,8 +127,10 @@ def _desk(http: HttpClient, url: str) -> RestHelpdesk:
     return RestHelpdesk(http, base_url=url, api_token="desk-token", webhook_secret=WEBHOOK_SECRET)
 
 
-def _page(http: HttpClient, url: str) -> Messenger:
-    return Messenger(http, url, page_id="1", token="page-token", app_secret="secret")
+def _page(http: HttpClient, url: str) -> Page:
+    return Page(
+        http, url, page_id="1", token="page-token", app_secret="secret", media=MediaFetcher(http, [], 0)
+    )
 
 
 def _no_way(url: str, call: Callable[[HttpClient, str], object] | None = None, **options: Any) -> str:
@@ -420,7 +423,7 @@ def test_each_side_has_the_way_that_the_settings_name(
         )
     )
     service.helpdesk.ping()
-    service.messenger(service.connection(PAGE_A)).send_text("1", "x", echo_metadata="m")
+    service.account(service.connection(CHANNEL, PAGE_A)).send_text("1", "x", echo_metadata="m")
 
     assert [head.split()[1] for head in plain_proxy.heads] == [b"http://desk.test/tickets?external_id=ping"]
 
@@ -435,7 +438,7 @@ def test_metas_side_has_a_proxy_of_its_own(
         )
     )
     service.helpdesk.ping()
-    service.messenger(service.connection(PAGE_A)).send_text("1", "x", echo_metadata="m")
+    service.account(service.connection(CHANNEL, PAGE_A)).send_text("1", "x", echo_metadata="m")
 
     assert [head.split()[1].split(b"?")[0] for head in plain_proxy.heads] == [
         f"http://graph.test/v26.0/{PAGE_A}/messages".encode()

@@ -47,10 +47,10 @@ def test_a_slash_at_the_end_of_an_address_is_dropped(file: SettingsFile) -> None
 
 def test_an_inactive_connection_is_not_found(make_settings: MakeSettings) -> None:
     settings = make_settings()
-    found = settings.connection(PAGE_A)
+    found = settings.by_channel["facebook_messenger"].active.get(PAGE_A)
     assert found
-    assert found.page_id == PAGE_A
-    assert settings.connection(PAGE_OFF) is None
+    assert found.account_id == PAGE_A
+    assert settings.by_channel["facebook_messenger"].active.get(PAGE_OFF) is None
 
 
 # --- What the file may say. -----------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_an_inactive_connection_needs_no_secrets(file: SettingsFile) -> None:
 
 def test_a_page_may_have_an_inactive_connection_beside_its_active_one(file: SettingsFile) -> None:
     pages = [connection(PAGE_A, SECRET_A, active=False), connection(PAGE_A, SECRET_A)]
-    found = file.load(connections=pages).connection(PAGE_A)
+    found = file.load(connections=pages).by_channel["facebook_messenger"].active.get(PAGE_A)
     assert found
     assert found.active
 

@@ -73,11 +73,11 @@ def test_the_order_of_the_list_never_hands_a_page_what_is_anothers(
             monkeypatch.setenv(f"CONNECTOR_CONNECTIONS__{page}__{key}", secret)
     settings = file.load(connections=[{"page_id": page, "desk_id": "7"} for page in order])
     for page in order:
-        found = settings.connection(page)
+        found = settings.by_channel["facebook_messenger"].active.get(page)
         assert found
-        assert found.page_access_token.get_secret_value() == f"PAGE_ACCESS_TOKEN of {page}"
-        assert found.app_secret.get_secret_value() == f"{page:0>32}"
-        assert found.verify_token.get_secret_value() == f"VERIFY_TOKEN of {page}"
+        assert found.credentials.access_token == f"PAGE_ACCESS_TOKEN of {page}"
+        assert found.credentials.app_secret == f"{page:0>32}"
+        assert found.credentials.verify_token == f"VERIFY_TOKEN of {page}"
 
 
 @pytest.mark.parametrize("written", [int(PAGE_A), f" {PAGE_A} "])
@@ -101,7 +101,7 @@ def test_the_environment_can_switch_a_connection_off(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{OF_PAGE_A}__ACTIVE", "false")
-    assert make_settings().connection(PAGE_A) is None
+    assert make_settings().by_channel["facebook_messenger"].active.get(PAGE_A) is None
 
 
 def test_the_environment_overrides_a_connection_of_its_own_list(
@@ -119,7 +119,7 @@ def test_the_environment_can_add_a_page_if_it_gives_all_that_a_page_needs(
     _give(monkeypatch, PAGE_A, desk_id="7", page_access_token="t", app_secret=SECRET_A, verify_token="v")
     settings = file.load(connections=[connection(PAGE_B, SECRET_B)])
     assert [one.page_id for one in settings.connections] == [PAGE_B, PAGE_A]
-    assert settings.secrets_by_page == {PAGE_A: SECRET_A, PAGE_B: SECRET_B}
+    assert settings.by_channel["facebook_messenger"].secrets == {PAGE_A: SECRET_A, PAGE_B: SECRET_B}
 
 
 def test_a_page_that_is_not_listed_and_lacks_something_is_one_line_that_says_what(

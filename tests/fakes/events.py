@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clients.channel import Conversation
+from clients.channel import Attachment, Conversation, Message
 from clients.channels.meta import events
-from clients.channels.meta.events import CHANNEL, Attachment, Entry, Message, parse
+from clients.channels.meta.events import CHANNEL, Entry, parse
 
 THREAD = Conversation(CHANNEL, "107381679302250", "7623554920995436")
 SENT = 1795382999900
@@ -33,6 +33,6 @@ def with_message(message: str, **item: Any) -> bytes:
 
 
 def parsed_message(message: str) -> Message:
-    event = parse(next(split(with_message(message))[0].items()).body)
+    event = parse(next(split(with_message(message))[0].events()).body)
     assert isinstance(event, Message)
     return event

@@ -5,17 +5,28 @@ from typing import Any
 
 import httpx
 
-from clients.channels.meta.graph import Messenger
+from clients.channels.meta.graph import Page
 from clients.http import HttpClient
+from clients.media import MediaFetcher
 from tests.conftest import PAGE_A, SECRET_A
 from tests.fakes.recording import META
 
 TOKEN = "EAApage-token-that-nobody-may-see"
 PSID, NAMELESS, PROFILELESS = "7623554920995436", "7623554920995437", "7623554920995438"
+SILENT = "7623554920995439"
+"""Who wrote last more than a day ago."""
 
 
-def messenger_at(http: HttpClient, site: str = META) -> Messenger:
-    return Messenger(http, f"{site}/v26.0", page_id=PAGE_A, token=TOKEN, app_secret=SECRET_A)
+def messenger_at(http: HttpClient, site: str = META) -> Page:
+    return Page(
+        http,
+        f"{site}/v26.0",
+        page_id=PAGE_A,
+        token=TOKEN,
+        app_secret=SECRET_A,
+        media=MediaFetcher(http, [], 0),
+        human_agent=True,
+    )
 
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -34,10 +45,10 @@ class Site:
         self.messenger = messenger_at(HttpClient(httpx.MockTransport(keep)))
 
 
-def answering(status: int, body: Any = None, **headers: str) -> Messenger:
+def answering(status: int, body: Any = None, **headers: str) -> Page:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Site(lambda _: httpx.Response(status, json=body, headers=named)).messenger
 
 
-def send_hello(messenger: Messenger) -> str:
+def send_hello(messenger: Page) -> str:
     return messenger.send_text(PSID, "Hello", echo_metadata="connector:981:0")

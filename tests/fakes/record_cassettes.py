@@ -13,7 +13,7 @@ from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
 
 from sandbox.stack import Process, free_port, until
 from tests.conftest import PAGE_A, SECRET_A, WEBHOOK_SECRET
-from tests.fakes.graph import NAMELESS, PROFILELESS, PSID
+from tests.fakes.graph import NAMELESS, PROFILELESS, PSID, SILENT
 from tests.fakes.graph import TOKEN as PAGE_TOKEN
 from tests.fakes.recording import FOLDER, SITES
 from tests.fakes.rest_helpdesk import TOKEN as HELPDESK_TOKEN
@@ -50,10 +50,11 @@ def _prepare_meta(url: str) -> None:
         {"app_secret": SECRET_A, "require_proof": True, "human_agent": True},
     )
     _order("PUT", page, {"name": "Sugester", "access_token": PAGE_TOKEN, "app_id": APP})
-    for psid, profile in ((PSID, "full"), (NAMELESS, "empty"), (PROFILELESS, "none")):
+    for psid, profile in ((PSID, "full"), (NAMELESS, "empty"), (PROFILELESS, "none"), (SILENT, "full")):
         person = {"first_name": "Anna", "last_name": "Nowak", "profile": profile}
         _order("PUT", f"{page}/people/{psid}", person)
         _order("POST", f"{page}/people/{psid}/messages", {"text": "Dzień dobry"})
+    _order("POST", f"{page}/people/{SILENT}/age", {"hours": 30})
 
 
 def _prepare_helpdesk(url: str) -> None:

@@ -8,13 +8,16 @@ from typing import Any, cast
 
 import httpx
 
+from clients.channel import Channel, Network
 from clients.channels.meta import events
+from clients.channels.meta.messenger import Messenger
+from clients.channels.registry import CHANNELS
 from clients.helpdesk import Attachment, Comment, HelpdeskEvent, Ticket
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from tasks import worker
 from tasks.clocks import Clocks
-from tasks.inbound.jobs import messenger_row
+from tasks.inbound.jobs import incoming_row
 from tasks.inbox.inbox import Inbox
 from tasks.installation import Installation
 from tasks.outbound.jobs import reply_row
@@ -69,6 +72,7 @@ class World:
         self.fused = cast("FusedStore", FusedStore.from_url(url))
         self.fused.fuse = self.fuse
         self._http = HttpClient(httpx.MockTransport(self.meta))
+        self.channels: dict[str, Channel] = dict(CHANNELS)
         self.configure()
 
     def configure(self, **changes: Any) -> None:
@@ -79,8 +83,9 @@ class World:
             settings,
             inbox,
             self.desk,
-            cast("MediaFetcher", self.media),
-            self._http,
+            self.channels,
+            settings.by_channel,
+            Network(self._http, "https://graph.facebook.com/v26.0", cast("MediaFetcher", self.media)),
             Clocks(self.inbox, "worker"),
             Installation(settings, self.inbox),
             Remotes(self.inbox),
@@ -109,8 +114,10 @@ class World:
 
     def receive_body(self, body: bytes) -> None:
         """Accept a body of Meta's webhook."""
-        items = [item for entry in events.split(body) for item in entry.items()]
-        self.inbox.accept([messenger_row(item.conversation, item) for item in items if item.conversation])
+        items = [item for entry in events.split(body) for item in entry.events()]
+        self.inbox.accept(
+            [incoming_row(Messenger(), item.conversation, item) for item in items if item.conversation]
+        )
 
     def receive_receipt(self, status: str, watermark: int) -> None:
         """Accept a receipt of Meta."""

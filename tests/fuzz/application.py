@@ -9,9 +9,10 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from clients.channels.meta.messenger import Messenger
 from clients.channels.meta.signature import sign
 from clients.helpdesk import WEBHOOK_PATH as HELPDESK
-from connector.app import MESSENGER, create_app
+from connector.app import create_app
 from connector.settings import Settings
 from tests.conftest import SECRET_A, SECRET_B
 from tests.fakes.helpdesk_webhooks import headers
@@ -30,7 +31,7 @@ def _desk(body: bytes, change: Callable[[str], str]) -> Headers:
 
 
 SIGNATURES: Mapping[str, Mapping[str, Callable[[bytes], Headers]]] = {
-    MESSENGER: {
+    Messenger.path: {
         RIGHT: lambda body: _meta(sign(body, SECRET_A)),
         ANOTHER_APP: lambda body: _meta(sign(body, SECRET_B)),
         "by nobody": lambda body: _meta(sign(body, "0" * 32)),

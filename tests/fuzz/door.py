@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from clients.channel import Conversation
 from clients.channels.meta.events import CHANNEL
+from clients.channels.meta.messenger import Messenger
 from clients.helpdesk import WEBHOOK_PATH as HELPDESK
-from connector.app import MESSENGER
 from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import account_of, inbound_queue, outbound_queue
@@ -85,9 +85,9 @@ class Door:
     def make(self, random: Random) -> Request:
         """Make a request."""
         mutator, wild = Mutator(random), Mutator(random, deep=True)
-        door = MESSENGER if random.random() < 0.7 else HELPDESK
+        door = Messenger.path if random.random() < 0.7 else HELPDESK
         chance = random.random()
-        tree = self._envelope(random, mutator) if door == MESSENGER else self._webhook(random, mutator)
+        tree = self._envelope(random, mutator) if door == Messenger.path else self._webhook(random, mutator)
         if 0.55 < chance < 0.75:
             tree = wild.tree(tree, random.randint(1, 3))
         body = write(tree)
@@ -143,7 +143,7 @@ class Door:
             raise Fault(f"answered {statuses}")
         if sample.signed != RIGHT:
             self._check_refused(sample, statuses)
-        elif sample.door == MESSENGER:
+        elif sample.door == Messenger.path:
             _check_messenger(self.inbox, sample.body, statuses)
         else:
             _check_helpdesk(self.inbox, sample.body, statuses)
@@ -167,7 +167,7 @@ class Door:
 
     def load(self, data: bytes) -> Iterator[Request]:
         """Read a body, to be brought to both doors, signed in all ways."""
-        for door in (MESSENGER, HELPDESK):
+        for door in (Messenger.path, HELPDESK):
             for signed in SIGNATURES[door]:
                 yield Request(door, data, signed)
 

@@ -16,16 +16,17 @@ from typing import Any, Self, cast
 
 import httpx
 
-from clients.channel import Conversation
+from clients.channel import Conversation, Incoming
 from clients.channels.meta import events
 from clients.channels.meta.events import CHANNEL
+from clients.channels.meta.messenger import Messenger
 from clients.errors import FileRefused, Unavailable
 from clients.helpdesk import InvalidWebhook, WebhookNotUnderstood
 from clients.http import HttpClient
 from clients.jsons import NotUnderstood
 from clients.media import File, MediaFetcher, safe_filename
 from connector.settings import Settings
-from tasks.inbound.jobs import messenger_row
+from tasks.inbound.jobs import incoming_row
 from tasks.inbox.inbox import Inbox, Row
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import outbound_queue
@@ -115,7 +116,7 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._inbox.store.close()
-        self._services.http.close()
+        self._services.network.http.close()
 
     def make(self, random: Random) -> Story:
         """Make a story."""
@@ -139,13 +140,12 @@ class Worker:
         sides.desk.open(OURS if sample.has_ticket else {})
         with HttpClient(httpx.MockTransport(sides)) as http, bounded("relaying"):
             helpdesk = helpdesk_of(self._settings, http)
-            media = cast("MediaFetcher", Media(self._services.media))
+            media = cast("MediaFetcher", Media(self._services.network.media))
             service = replace(
                 self._services,
                 inbox=self._inbox,
-                http=http,
                 helpdesk=helpdesk,
-                media=media,
+                network=replace(self._services.network, http=http, media=media),
                 remotes=Remotes(self._inbox),
             )
             rows = [*_messages(sample.messenger), *_replies(helpdesk, sample.helpdesk)]
@@ -214,13 +214,13 @@ def _messages(bodies: Sequence[bytes]) -> Iterator[Row]:
             entries = events.split(body, 1795383000123)
         except NotUnderstood:
             continue
-        items = (item for entry in entries if entry.page_id == PAGE_A for item in _items(entry))
-        yield from (messenger_row(item.conversation, item) for item in items if item.conversation)
+        items = (item for entry in entries if entry.account_id == PAGE_A for item in _items(entry))
+        yield from (incoming_row(Messenger(), item.conversation, item) for item in items if item.conversation)
 
 
-def _items(entry: Any) -> Iterable[events.Item]:
+def _items(entry: Any) -> Iterable[Incoming]:
     """Return an entry's items, which are an attribute or, in a newer version, a method's answer."""
-    return cast("Iterable[events.Item]", entry.items() if callable(entry.items) else entry.items)
+    return cast("Iterable[Incoming]", entry.events() if callable(entry.items) else entry.items)
 
 
 def _replies(helpdesk: Any, bodies: Sequence[bytes]) -> Iterator[Row]:

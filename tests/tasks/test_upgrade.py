@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from clients.channels.meta.graph import Profile
+from clients.channel import Profile
 from clients.helpdesk import SOURCE
 from tasks import directions, outcomes, worker
 from tasks.inbox.inbox import Row

@@ -85,6 +85,6 @@ def test_pages_that_somebody_makes_up_fill_no_memory(monkeypatch: pytest.MonkeyP
     refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
     with capture_logs() as logs:
         for page in range(100):
-            refusals.keep(str(page), 1)
+            refusals.keep("facebook_messenger", str(page), 1)
 
     assert len(logs) == 11

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from clients.channels.meta.messenger import Messenger
 from clients.helpdesk import Attachment, Comment, Delivery
 from tasks.outbound import reply
 from tests.fakes.conversation import INVOICE, OUT, PAGE, SENT_AT
@@ -108,12 +109,14 @@ def test_what_cannot_be_seen_is_no_part(world: World, body: str, body_format: st
         body = re.sub("<.*?>", "", body)
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
     comment = Comment("1", body, body_format, "agent", False, (INVOICE,), {}, at)
-    assert reply.compose(comment, "https://desk.example.com/api") == [INVOICE]
+    assert reply.compose(Messenger(), comment, "https://desk.example.com/api") == [INVOICE]
 
 
 def test_a_joiner_inside_an_emoji_stays(world: World) -> None:
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-    assert reply.compose(Comment("1", "👩‍👩‍👧", "text", "agent", False, (), {}, at), "") == ["👩‍👩‍👧"]
+    assert reply.compose(Messenger(), Comment("1", "👩‍👩‍👧", "text", "agent", False, (), {}, at), "") == [
+        "👩‍👩‍👧"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -175,4 +178,4 @@ def test_where_the_helpdesk_keeps_its_files_is_not_for_the_customer(
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
     for shot in (SHOT, dataclasses.replace(SHOT, url="/files/77")):
         comment = Comment("1", body, body_format, "agent", False, (shot,), {}, at)
-        assert reply.compose(comment, "https://desk.example.com/api/v1") == [text, shot]
+        assert reply.compose(Messenger(), comment, "https://desk.example.com/api/v1") == [text, shot]

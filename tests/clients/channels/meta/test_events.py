@@ -6,16 +6,10 @@ from typing import Any
 
 import pytest
 
-from clients.channel import Conversation
+from clients.channel import Attachment, Conversation, Echo, Event, Incoming, Message, Notice, Receipt
 from clients.channels.meta.events import (
     CHANNEL,
-    Attachment,
-    Echo,
-    Event,
-    Item,
-    Message,
-    Receipt,
-    UnknownEvent,
+    PAGE_INBOX_APP_IDS,
     echo_metadata,
     external_id,
     page_ids,
@@ -26,13 +20,23 @@ from tests.fakes.events import SENT, THREAD, new_message, split, time_of
 
 STICKER = "https://scontent.xx.fbcdn.net/v/t39.1997-6/4_n.png"
 
+OPENS_NO_TICKET = {
+    *("reaction", "message_deleted", "app_roles"),
+    *("pass_thread_control", "take_thread_control", "request_thread_control"),
+}
+
 
 def _echo(mid: str, app_id: str, text: str = "", *attachments: Attachment) -> Echo:
-    return Echo(mid, time_of(1795383000500), text, attachments, app_id)
+    in_inbox = app_id in PAGE_INBOX_APP_IDS
+    author = f"app {app_id}" if app_id and not in_inbox else "Meta inbox"
+    by_agent = author == "Meta inbox"
+    at = time_of(1795383000500)
+    return Echo(mid, at, text, attachments, author, is_by_agent=by_agent, may_be_ours=not in_inbox)
 
 
-def _other(kind: str, summary: str = "", at: int = 1795383000000) -> UnknownEvent:
-    return UnknownEvent(kind, time_of(at), summary or f"Messenger sent an event of the kind “{kind}”.")
+def _other(kind: str, summary: str = "", at: int = 1795383000000) -> Notice:
+    words = summary or f"Messenger sent an event of the kind “{kind}”."
+    return Notice(kind, time_of(at), words, opens_ticket=kind not in OPENS_NO_TICKET)
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,14 @@ class Case:
 
 
 def _written(event: Message, time: int = SENT) -> Case:
-    return Case(event, "message", time, event.mid)
+    return Case(event, "message", time, event.message_id)
 
 
 def _said(event: Echo, echo_metadata: str | None = None) -> Case:
-    return Case(event, "message", 1795383000500, event.mid, echo_metadata)
+    return Case(event, "message", 1795383000500, event.message_id, echo_metadata)
 
 
-def _happened(event: UnknownEvent, **more: Any) -> Case:
+def _happened(event: Notice, **more: Any) -> Case:
     return Case(event, event.kind, int(event.time.timestamp() * 1000), **more)
 
 
@@ -67,34 +71,56 @@ CASES = {
         new_message(
             "m_images",
             "",
-            Attachment("image", "https://scontent.xx.fbcdn.net/v/t1.15752-9/1_n.jpg?oh=03_x&oe=69A00000"),
-            Attachment("image", "https://scontent.xx.fbcdn.net/v/t1.15752-9/2_n.jpg?oh=03_y&oe=69A00000"),
+            Attachment(
+                "image",
+                "https://scontent.xx.fbcdn.net/v/t1.15752-9/1_n.jpg?oh=03_x&oe=69A00000",
+                is_file=True,
+            ),
+            Attachment(
+                "image",
+                "https://scontent.xx.fbcdn.net/v/t1.15752-9/2_n.jpg?oh=03_y&oe=69A00000",
+                is_file=True,
+            ),
         )
     ),
     "message_video": _written(
         new_message(
-            "m_video", "", Attachment("video", "https://video.xx.fbcdn.net/v/t42/5_n.mp4?oe=69A00000")
+            "m_video",
+            "",
+            Attachment("video", "https://video.xx.fbcdn.net/v/t42/5_n.mp4?oe=69A00000", is_file=True),
         )
     ),
     "message_audio": _written(
         new_message(
             "m_audio",
             "",
-            Attachment("audio", "https://cdn.fbsbx.com/v/t59.3654-21/audioclip-1795382999.mp4?oe=69A00000"),
+            Attachment(
+                "audio",
+                "https://cdn.fbsbx.com/v/t59.3654-21/audioclip-1795382999.mp4?oe=69A00000",
+                is_file=True,
+            ),
         )
     ),
     "message_file": _written(
         new_message(
             "m_file",
             "",
-            Attachment("file", "https://cdn.fbsbx.com/v/t59.2708-21/3_n.pdf/invoice.pdf?oe=69A00000&dl=1"),
+            Attachment(
+                "file",
+                "https://cdn.fbsbx.com/v/t59.2708-21/3_n.pdf/invoice.pdf?oe=69A00000&dl=1",
+                is_file=True,
+            ),
         )
     ),
-    "message_sticker": _written(new_message("m_sticker", "", Attachment("sticker", STICKER))),
-    "message_sticker_as_image": _written(new_message("m_sticker_image", "", Attachment("sticker", STICKER))),
-    "message_sticker_and_image": _written(new_message("m_sticker_pair", "", Attachment("sticker", STICKER))),
+    "message_sticker": _written(new_message("m_sticker", "", Attachment("sticker", STICKER, is_file=True))),
+    "message_sticker_as_image": _written(
+        new_message("m_sticker_image", "", Attachment("sticker", STICKER, is_file=True))
+    ),
+    "message_sticker_and_image": _written(
+        new_message("m_sticker_pair", "", Attachment("sticker", STICKER, is_file=True))
+    ),
     "message_sticker_and_image_of_one_address": _written(
-        new_message("m_sticker_url", "", Attachment("sticker", STICKER))
+        new_message("m_sticker_url", "", Attachment("sticker", STICKER, is_file=True))
     ),
     "message_fallback": _written(
         new_message(
@@ -136,7 +162,7 @@ CASES = {
             "m_inbox",
             "26390203743090",
             "We have it in blue",
-            Attachment("image", "https://scontent.xx.fbcdn.net/e.jpg"),
+            Attachment("image", "https://scontent.xx.fbcdn.net/e.jpg", is_file=True),
         )
     ),
     "echo_page_inbox_other_id": _said(_echo("m_inbox_2", "263902037430900", "Good morning")),
@@ -182,10 +208,10 @@ CASES = {
 WITHOUT_EVENTS = {"dashboard_test", "instagram"}
 
 
-def _item(name: str) -> Item:
+def _item(name: str) -> Incoming:
     (entry,) = split(payload(f"messenger/{name}"))
-    assert (entry.page_id, entry.changes) == (THREAD.account_id, 0)
-    (item,) = entry.items()
+    assert (entry.account_id, entry.changes) == (THREAD.account_id, 0)
+    (item,) = entry.events()
     return item
 
 
@@ -197,7 +223,7 @@ def test_every_payload_file_is_read_here() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_split_says_of_an_event_what_the_door_needs(name: str) -> None:
     case, item = CASES[name], _item(name)
-    found = (item.conversation, item.kind, item.time, item.mid, item.echo_metadata)
+    found = (item.conversation, item.kind, item.time, item.message_id, item.echo_metadata)
     assert found == (case.conversation, case.kind, case.time, case.mid, case.echo_metadata)
 
 
@@ -217,11 +243,11 @@ def test_every_event_has_a_key_of_its_own() -> None:
 def test_an_echo_tells_whether_it_comes_from_the_page_inbox(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
     echo = CASES[name].event
     assert isinstance(echo, Echo)
-    assert echo.from_page_inbox is expected
+    assert echo.is_by_agent is expected
 
 
 def test_an_echo_without_an_app_comes_from_the_page_inbox() -> None:
-    assert _echo("m", "").from_page_inbox
+    assert _echo("m", "").is_by_agent
 
 
 def test_the_mark_of_a_part_comes_back_in_its_echo() -> None:
@@ -231,12 +257,12 @@ def test_the_mark_of_a_part_comes_back_in_its_echo() -> None:
 def test_only_an_echo_bears_a_mark() -> None:
     envelope = json.loads(payload("messenger/message_text"))
     envelope["entry"][0]["messaging"][0]["message"]["metadata"] = echo_metadata("981", 0)
-    assert next(split(json.dumps(envelope).encode())[0].items()).echo_metadata is None
+    assert next(split(json.dumps(envelope).encode())[0].events()).echo_metadata is None
 
 
 def test_a_change_is_counted_and_brings_no_event() -> None:
     (entry,) = split(payload("messenger/dashboard_test"))
-    assert (entry.page_id, [*entry.items()], entry.changes) == ("0", [], 1)
+    assert (entry.account_id, [*entry.events()], entry.changes) == ("0", [], 1)
 
 
 def test_another_object_has_no_entries() -> None:
@@ -249,7 +275,7 @@ def test_one_body_may_hold_several_entries_with_several_events_each() -> None:
     standby = json.loads(payload("messenger/standby_text"))["entry"][0]["standby"]
     several = text | {"messaging": [*text["messaging"], echo], "standby": standby}
     body = json.dumps({"object": "page", "entry": [text, several]}).encode()
-    assert [[item.mid for item in entry.items()] for entry in split(body)] == [
+    assert [[item.message_id for item in entry.events()] for entry in split(body)] == [
         ["m_text"],
         ["m_text", "m_ours", "m_standby"],
     ]
@@ -259,7 +285,7 @@ def test_one_body_may_hold_several_entries_with_several_events_each() -> None:
 def test_a_redelivery_has_the_same_key(name: str) -> None:
     envelope = json.loads(payload(f"messenger/{name}"))
     envelope["entry"][0]["time"] += 60_000
-    again = next(split(json.dumps(envelope, indent=1).encode())[0].items())
+    again = next(split(json.dumps(envelope, indent=1).encode())[0].events())
     assert again.key == _item(name).key
 
 
@@ -267,18 +293,18 @@ def test_a_redelivery_has_the_same_key(name: str) -> None:
 def test_a_redelivery_of_an_event_without_a_time_has_the_same_key(name: str) -> None:
     envelope = json.loads(payload(f"messenger/{name}"))
     envelope["entry"][0]["time"] += 60_000
-    assert next(split(json.dumps(envelope).encode())[0].items()).key == _item(name).key
+    assert next(split(json.dumps(envelope).encode())[0].events()).key == _item(name).key
 
 
 def test_a_message_in_standby_has_the_key_that_it_has_in_messaging() -> None:
     moved = payload("messenger/standby_text").replace(b'"standby"', b'"messaging"')
-    assert next(split(moved)[0].items()).key == _item("standby_text").key
+    assert next(split(moved)[0].events()).key == _item("standby_text").key
 
 
 @pytest.mark.parametrize("name", ["reaction", "message_text"])
 def test_the_same_event_of_another_page_has_another_key(name: str) -> None:
     moved = payload(f"messenger/{name}").replace(b"107381679302250", b"204496721830011")
-    assert next(split(moved)[0].items()).key != _item(name).key
+    assert next(split(moved)[0].events()).key != _item(name).key
 
 
 @pytest.mark.parametrize(
@@ -293,7 +319,7 @@ def test_the_same_event_of_another_page_has_another_key(name: str) -> None:
 )
 def test_events_that_differ_have_different_keys(name: str, before: bytes, after: bytes) -> None:
     changed = payload(f"messenger/{name}").replace(before, after)
-    assert next(split(changed)[0].items()).key != _item(name).key
+    assert next(split(changed)[0].events()).key != _item(name).key
 
 
 def test_the_pages_of_a_body_are_named_without_reading_its_items() -> None:
@@ -304,12 +330,12 @@ def test_of_more_objects_than_a_webhook_has_nothing_is_read() -> None:
     assert page_ids(b'{"entry":[' + b"{}," * 100_000 + b"{}]}") is None
 
 
-def _page_said(is_echo: object = None, **message: object) -> Item:
+def _page_said(is_echo: object = None, **message: object) -> Incoming:
     said = {"mid": "m_1", "text": "od strony"} | message
     said |= {} if is_echo is None else {"is_echo": is_echo}
     item = {"sender": {"id": "1"}, "recipient": {"id": "2"}, "timestamp": 1795383000123, "message": said}
     body = {"object": "page", "entry": [{"id": "1", "time": 1795383000123, "messaging": [item]}]}
-    ((found,),) = (list(entry.items()) for entry in split(json.dumps(body).encode()))
+    ((found,),) = (list(entry.events()) for entry in split(json.dumps(body).encode()))
     return found
 
 
@@ -327,7 +353,7 @@ def test_the_mark_of_a_part_of_ours_counts_however_its_echo_is_marked(is_echo: o
 
 def test_a_mid_without_its_prefix_is_the_same_mid() -> None:
     bare, whole = _page_said(mid="AbC"), _page_said(mid="m_AbC")
-    assert (bare.key, bare.mid) == (whole.key, whole.mid)
+    assert (bare.key, bare.message_id) == (whole.key, whole.message_id)
     assert parse(bare.body) == parse(whole.body)
 
 
@@ -337,11 +363,11 @@ def test_that_a_message_was_deleted_is_another_event_than_the_message(marked: ob
     assert said.key != deleted.key
     assert external_id(said.body) != external_id(deleted.body)
     event = parse(deleted.body)
-    assert isinstance(event, UnknownEvent)
+    assert isinstance(event, Notice)
     assert event.summary == "The customer deleted a message in Messenger (m_1)."
 
 
-def _only(message: dict[str, object]) -> Item:
+def _only(message: dict[str, object]) -> Incoming:
     item = {"sender": {"id": "2"}, "recipient": {"id": "1"}, "timestamp": 1795383000123, "message": message}
     body = {"object": "page", "entry": [{"id": "1", "time": 1795383000123, "messaging": [item]}]}
-    return next(split(json.dumps(body).encode())[0].items())
+    return next(split(json.dumps(body).encode())[0].events())

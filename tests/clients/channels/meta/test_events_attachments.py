@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clients.channels.meta.events import Attachment, Line
+from clients.channel import Attachment, Line
 from tests.fakes.events import parsed_message
 
 

@@ -69,7 +69,7 @@ ENVELOPES = st.fixed_dictionaries(
 
 def _read(body: bytes) -> None:
     for entry in split(body):
-        for item in entry.items():
+        for item in entry.events():
             parse(item.body)
 
 
@@ -97,14 +97,14 @@ def test_any_bytes_are_read_or_not_understood(body: bytes) -> None:
 
 def _items(envelope: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Read an envelope: of each item what the door takes from it, and what its body says."""
-    items = [item for entry in split(json.dumps(envelope).encode(), 1795382000000) for item in entry.items()]
+    items = [item for entry in split(json.dumps(envelope).encode(), 1795382000000) for item in entry.events()]
     return [
         (
             item.conversation,
             item.kind,
             item.key,
             item.time,
-            item.mid,
+            item.message_id,
             item.echo_metadata,
             parse(item.body),
             external_id(item.body),
@@ -175,7 +175,7 @@ def test_a_message_that_is_no_utf_8_is_not_understood() -> None:
 def test_a_plain_message_is_kept_as_meta_wrote_it() -> None:
     said = rb'{"sender":{"id":"7"},"recipient":{"id":"1"},"timestamp":1795382000000,'
     said += rb'"message":{"text":"\u00e9 \ud83d\ude00","mid":"m_1"}}'
-    (item,) = split(b'{"object":"page","entry":[{"id":"1","time":1,"messaging":[%s]}]}' % said)[0].items()
+    (item,) = split(b'{"object":"page","entry":[{"id":"1","time":1,"messaging":[%s]}]}' % said)[0].events()
 
     assert item.body == said
 
@@ -183,11 +183,11 @@ def test_a_plain_message_is_kept_as_meta_wrote_it() -> None:
 @given(LIKELY_ITEMS)
 def test_what_split_gives_can_be_stored(value: dict[str, Any]) -> None:
     entry = {"id": THREAD.account_id, "messaging": [value]}
-    (item,) = split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()
+    (item,) = split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].events()
     texts = [
         item.kind,
         item.key,
-        item.mid or "",
+        item.message_id or "",
         item.echo_metadata or "",
         item.conversation.person_id if item.conversation else "",
     ]
@@ -199,7 +199,7 @@ def test_what_split_gives_can_be_stored(value: dict[str, Any]) -> None:
 def test_the_key_does_not_depend_on_when_it_was_delivered(value: dict[str, Any], one: int, two: int) -> None:
     def key(time: int) -> str:
         entry = {"id": THREAD.account_id, "time": time, "messaging": [value]}
-        return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()).key
+        return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].events()).key
 
     assert key(one) == key(two)
 
@@ -209,6 +209,6 @@ def test_different_reactions_have_different_keys(one: str, two: str) -> None:
     def key(emoji: str) -> str:
         value = {"sender": {"id": THREAD.person_id}, "reaction": {"emoji": emoji}}
         entry = {"id": THREAD.account_id, "messaging": [value]}
-        return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].items()).key
+        return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].events()).key
 
     assert (key(one) == key(two)) is (one == two)

@@ -8,19 +8,20 @@ from io import BytesIO
 import httpx
 import pytest
 
-from clients.channels.meta.graph import Messenger, Profile, appsecret_proof, attachment_kind
+from clients.channel import Profile
+from clients.channels.meta.graph import Page, appsecret_proof, attachment_kind
 from clients.errors import NotFound
 from clients.http import HttpClient
 from clients.media import File
 from tests.conftest import PAGE_A, SECRET_A
-from tests.fakes.graph import NAMELESS, PROFILELESS, PSID, TOKEN, Site, messenger_at, send_hello
+from tests.fakes.graph import NAMELESS, PROFILELESS, PSID, SILENT, TOKEN, Site, messenger_at, send_hello
 from tests.fakes.recording import FOLDER, SITES, cassette
 
 PDF = b"%PDF-1.4 invoice"
 
 
 @contextmanager
-def _recorded(name: str) -> Iterator[Messenger]:
+def _recorded(name: str) -> Iterator[Page]:
     """Give a Graph API that answers from a cassette."""
     with cassette(f"messenger/{name}"), HttpClient() as http:
         yield messenger_at(http, SITES.meta)
@@ -40,11 +41,10 @@ def test_a_text_is_sent() -> None:
         assert messenger.send_text(PSID, "Dzień dobry 😀", echo_metadata="connector:981:0").startswith("m_")
 
 
-def test_a_text_is_sent_with_the_tag_of_human_agents() -> None:
+def test_a_text_is_sent_after_the_reply_window_with_the_tag_for_human_agents() -> None:
     with _recorded("send_text_tagged") as messenger:
-        assert messenger.send_text(
-            PSID, "Sorry for the wait", echo_metadata="connector:982:0", tag="HUMAN_AGENT"
-        )
+        sent = messenger.send_text(SILENT, "Sorry for the wait", echo_metadata="connector:982:0")
+        assert sent.startswith("m_")
 
 
 def test_a_text_to_somebody_unknown_is_not_sent() -> None:
@@ -56,10 +56,8 @@ def test_a_text_to_somebody_unknown_is_not_sent() -> None:
 def test_a_file_is_uploaded_and_sent() -> None:
     with _recorded("upload") as messenger:
         uploaded = messenger.upload("file", _file())
-        payload = {"attachment_id": uploaded}
-        assert messenger.send_attachment(PSID, "file", payload, echo_metadata="connector:984:0").startswith(
-            "m_"
-        )
+        sent = messenger.send_file(PSID, "file", uploaded=uploaded, echo_metadata="connector:984:0")
+        assert sent.startswith("m_")
 
 
 def test_a_person_has_a_profile() -> None:
@@ -105,16 +103,21 @@ def test_a_text_is_written_as_the_send_api_wants_it() -> None:
     }
 
 
-def test_a_tag_changes_the_type_of_the_message() -> None:
-    site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    site.messenger.send_text(PSID, "Hello", echo_metadata="connector:981:0", tag="HUMAN_AGENT")
-    sent = json.loads(site.requests[0].content)
+def test_after_the_window_a_message_is_sent_with_the_tag_for_human_agents() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if json.loads(request.content)["messaging_type"] == "RESPONSE":
+            return httpx.Response(400, json={"error": {"code": 10, "error_subcode": 2018278}})
+        return httpx.Response(200, json={"message_id": "m_1"})
+
+    site = Site(answer)
+    assert send_hello(site.messenger) == "m_1"
+    sent = json.loads(site.requests[1].content)
     assert (sent["messaging_type"], sent["tag"]) == ("MESSAGE_TAG", "HUMAN_AGENT")
 
 
 def test_an_attachment_is_written_as_the_send_api_wants_it() -> None:
     site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    site.messenger.send_attachment(PSID, "image", {"url": "https://x/a.png"}, echo_metadata="connector:981:1")
+    site.messenger.send_file(PSID, "image", url="https://x/a.png", echo_metadata="connector:981:1")
     assert json.loads(site.requests[0].content)["message"] == {
         "attachment": {"type": "image", "payload": {"url": "https://x/a.png"}},
         "metadata": "connector:981:1",

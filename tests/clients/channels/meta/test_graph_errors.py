@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from clients.channel import Profile
 from clients.channels.meta.errors import _ERRORS
-from clients.channels.meta.graph import Messenger, Profile
+from clients.channels.meta.graph import Page
 from clients.errors import (
     LONGEST_RETRY_AFTER,
     ClientError,
@@ -27,16 +28,16 @@ from tests.conftest import PAGE_A
 from tests.fakes.graph import PSID, TOKEN, Site, answering, send_hello
 
 
-def _saying(status: int, content: bytes) -> Messenger:
+def _saying(status: int, content: bytes) -> Page:
     return Site(lambda _: httpx.Response(status, content=content)).messenger
 
 
-def _refusing(code: Any, subcode: Any = None, status: int = 400, **more: Any) -> Messenger:
+def _refusing(code: Any, subcode: Any = None, status: int = 400, **more: Any) -> Page:
     error = {"message": "translated", "type": "OAuthException", "code": code, "fbtrace_id": "A1"} | more
     return answering(status, {"error": error | ({"error_subcode": subcode} if subcode else {})})
 
 
-def _failure(messenger: Messenger) -> ClientError:
+def _failure(messenger: Page) -> ClientError:
     with pytest.raises(ClientError) as failure:
         send_hello(messenger)
     return failure.value
