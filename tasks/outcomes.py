@@ -20,6 +20,7 @@ from clients.errors import (
 )
 from tasks import directions
 from tasks.inbox.lease import Lease
+from tasks.inbox.queues import account_id_of
 from tasks.outbound.jobs import UnknownJob
 from tasks.remotes import LONGEST, SHORTEST
 from tasks.services import Services
@@ -95,7 +96,7 @@ def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
 
 def _is_outage(service: Services, error: RetryableError) -> bool:
     """Tell whether a remote is down, or only this event fails: then the remote answers when it is asked."""
-    page = error.remote.removeprefix("page:") if error.remote.startswith("page:") else None
+    page = account_id_of(error.remote)
     if isinstance(error, RateLimited | ServiceDown | NotConnected) or (
         page and isinstance(error, Unauthorized)
     ):

@@ -94,7 +94,7 @@ def arrival_of(service: Services, lease: Lease) -> Arrival:
     """Read the event at the head. Raises `NotConnected`, or `RejectedError` for a page that stays so."""
     conversation = conversation_of(lease.queue)
     if not service.settings.connection(conversation.account_id) and lease.waited() < CONNECTED_WITHIN:
-        raise NotConnected(conversation.account_id)
+        raise NotConnected(conversation.channel, conversation.account_id)
     connection = service.connection(conversation.account_id)
     profile = profile_of(service, lease, connection, conversation.person_id)
     bind_contextvars(mid=events.external_id(lease.event.body))

@@ -18,9 +18,7 @@ def messenger_row(conversation: Conversation, item: events.Item) -> Row:
     are about replies, so they queue up with them.
     """
     if item.echo_metadata and item.mid:
-        return Row(
-            echo_key(conversation.account_id, item.echo_metadata), "", item.time, f"{item.mid} {item.time}"
-        )
+        return Row(echo_key(conversation, item.echo_metadata), "", item.time, f"{item.mid} {item.time}")
     if item.kind in _RECEIPTS:
         return Row(seen_key(item.key), outbound_queue(conversation), item.time, _receipt(item))
     return Row(seen_key(item.key), inbound_queue(conversation), item.time, item.body.decode())

@@ -92,7 +92,7 @@ def find_person(service: Services, lease: Lease) -> None:
         return
     if person_of(confirmed.ticket) is None or not is_public_reply(confirmed):
         return
-    wake(service.inbox.accept([reply_row(confirmed, known=lease.event.body)]))
+    wake(service.inbox.accept([reply_row(confirmed)]))
 
 
 def notify(service: Services, lease: Lease, reason: str) -> None:
@@ -219,7 +219,7 @@ def _earlier_try(reply: Outgoing, number: int, part: Part, echo_metadata: str) -
     step = f"sending:{number}"
     if not reply.lease.step(step):
         return None
-    if echo := reply.service.inbox.echo(reply.conversation.account_id, echo_metadata):
+    if echo := reply.service.inbox.echo(reply.conversation, echo_metadata):
         mid, at = echo
         reply.lease.save_step("at", at)
         return mid

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from clients.channels.meta.errors import BAD_PROOF, is_known, lookup
+from clients.channels.meta.events import CHANNEL
 from clients.errors import (
     ClientError,
     RateLimited,
@@ -73,7 +74,7 @@ class Messenger(RestClient):
 
     def __init__(self, http: HttpClient, url: str, *, page_id: str, token: str, app_secret: str) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
-        super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"page:{page_id}")
+        super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
         self._page_id = page_id
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
 
