@@ -15,6 +15,7 @@ from celery import Celery
 from benchmarks.bodies import PAGE_ID, SECRET, Bodies, psid
 from benchmarks.plain_tasks import PLAIN
 from benchmarks.product import QUEUES, WEBHOOK_SECRET, Product
+from clients.channels.meta.events import CHANNEL
 from sandbox.helpdesk.webhooks import sign
 from sandbox.meta.webhooks import signed_headers
 from sandbox.stack import until
@@ -135,8 +136,8 @@ def know(store: redis.Redis, senders: int) -> None:
     profile = msgspec.json.encode({"name": "Anna Nowak", "first_name": "Anna", "last_name": "Nowak"})
     with store.pipeline(transaction=False) as pipeline:
         for number in range(senders):
-            pipeline.set(f"mc:link:{PAGE_ID}:{psid(number)}", str(number), ex=86400)
-            pipeline.set(f"mc:profile:{PAGE_ID}:{psid(number)}", profile, ex=86400)
+            pipeline.set(f"mc:open_ticket:{CHANNEL}:{PAGE_ID}:{psid(number)}", str(number), ex=86400)
+            pipeline.set(f"mc:profile:{CHANNEL}:{PAGE_ID}:{psid(number)}", profile, ex=86400)
             if number % 1000 == 999:
                 pipeline.execute()
         pipeline.execute()

@@ -27,7 +27,7 @@ LONGEST_RETRY_AFTER = 3600.0
 class ClientError(Exception):
     """A call to the outside did not work; `str()` says why in words an agent can read.
 
-    `remote` names who did not do it: `helpdesk`, `page:<page_id>`, or nobody in particular.
+    `remote` names who did not do it: `helpdesk`, `<channel>:<account>`, or nobody in particular.
     """
 
     remote = ""
@@ -87,9 +87,9 @@ class Paused(RetryableError):
 class NotConnected(RetryableError):
     """The page has no active connection: what came from it waits until it has one."""
 
-    def __init__(self, page_id: str) -> None:
-        super().__init__(f"the page {page_id} has no active connection", retry_after=30)
-        self.remote = f"page:{page_id}"
+    def __init__(self, channel: str, account_id: str) -> None:
+        super().__init__(f"the page {account_id} has no active connection", retry_after=30)
+        self.remote = f"{channel}:{account_id}"
 
 
 class LeaseLost(RetryableError):

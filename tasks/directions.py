@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.inbound import earlier, ticket
-from tasks.inbox.lease import Lease, direction_of
+from tasks.inbox.lease import Lease
+from tasks.inbox.queues import direction_of
 from tasks.outbound import reply
 from tasks.outbound.jobs import UnknownJob
 from tasks.services import Services

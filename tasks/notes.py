@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from clients.helpdesk import SYSTEM, NewComment
 from clients.text.markdown import to_markdown
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import account_of
+from tasks.inbox.queues import account_id_of, account_of
 from tasks.services import Services
 
 
@@ -22,4 +22,5 @@ def notify_once(service: Services, lease: Lease, ticket_id: str, external_id: st
         datetime.fromtimestamp(service.inbox.now(), UTC),
         internal=True,
     )
-    service.helpdesk.add_comment(ticket_id, comment, f"facebook:{account_of(lease.queue)}:{external_id}")
+    account_id = account_id_of(account_of(lease.queue))
+    service.helpdesk.add_comment(ticket_id, comment, f"facebook:{account_id}:{external_id}")

@@ -11,11 +11,13 @@ import redis
 from celery import signals
 from redis.exceptions import MasterDownError
 
+from clients.channel import Conversation
 from connector.settings import Settings, get_settings
 from tasks.broker import transport_options
 from tasks.celery import app
 from tasks.inbox.inbox import Inbox, Row, seen_key
 from tasks.inbox.lease import Lease
+from tasks.inbox.queues import HELPDESK, inbound_queue
 from tasks.installation import MARKED_FOR, Installation, advice
 from tasks.store import Outage, connect, has_untrusted_certificate, reason_of
 
@@ -29,6 +31,7 @@ _PASS = (
 _CODES_THAT_PASS = ("NOREPLICAS", "MISCONF", "UNBLOCKED")
 
 
+_NOBODY = Conversation("trial", "1", "2")
 _LEFT = ("ids", "oldest", "seen:trial", "stats", "last", "room", "probe", "notes", "pauses", "pause:helpdesk")
 """What a trial leaves in the store."""
 
@@ -88,7 +91,7 @@ def try_inbox(settings: Settings) -> None:
         inbox = Inbox(store, prefix=f"{settings.key_prefix}mc:trial:{secrets.token_hex(4)}:")
         left = [*_LEFT]
         try:
-            inbox.accept([Row(seen_key("trial"), "in:1:2", 0, "{}")])
+            inbox.accept([Row(seen_key("trial"), inbound_queue(_NOBODY), 0, "{}")])
             lease = cast("Lease", inbox.claim())
             left.append(f"taken:{lease.token}")
             _relay(inbox, lease)
@@ -102,9 +105,9 @@ def _relay(inbox: Inbox, lease: Lease) -> None:
     lease.renew()
     lease.cache("link", b"", 1)
     lease.forget("link")
-    inbox.pause("helpdesk", 0, "trial", rate=1)
+    inbox.pause(HELPDESK, 0, "trial", rate=1)
     inbox.note("notes", "trial", 0, 1)
-    inbox.echo("1", "mark")
+    inbox.echo(_NOBODY, "mark")
     inbox.sweep(1, 1)
     lease.finish()
     inbox.letters()

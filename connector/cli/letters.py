@@ -10,6 +10,7 @@ import click
 
 from clients.text.line import is_misleading, one_line
 from tasks.inbox.inbox import DeadLetter
+from tasks.inbox.queues import account_id_of, account_of
 
 _AGO = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -63,9 +64,8 @@ class Filters:
 
 
 def _page_of(letter: DeadLetter) -> str:
-    """Return the page of a letter's queue, `in:<page>:<psid>`; nothing for that of a bare ticket."""
-    direction, _, rest = letter.queue.partition(":")
-    return rest.partition(":")[0] if direction in {"in", "out"} else ""
+    """Return the page that a letter is of; nothing for a reply whose ticket is not known to be of one."""
+    return account_id_of(account_of(letter.queue))
 
 
 def table(letters: list[DeadLetter]) -> str:

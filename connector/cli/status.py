@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from clients.channels.meta.events import CHANNEL
 from clients.text.line import one_line
 from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.lease import direction_of
-from tasks.inbox.queues import account_of
+from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
@@ -64,36 +64,36 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
     """Read the store. Raises `redis.RedisError`."""
     pages: defaultdict[str, Page] = defaultdict(lambda: Page(""))
     for one in settings.connections:
-        page = pages[one.page_id]
-        page.page_id, page.name = one.page_id, one.page_name
+        page = pages[account_remote(CHANNEL, one.page_id)]
+        page.name = one.page_name
         page.connection = "active" if one.active or page.connection == "active" else "inactive"
     for name, at in inbox.last().items():
-        way, page_id, _ = name.split(":", 2)
+        way, account = direction_of(name), account_of(name)
         if way == "in":
-            pages[page_id].last_webhook = at
+            pages[account].last_webhook = at
         elif way == "sent":
-            pages[page_id].last_reply = at
+            pages[account].last_reply = at
     for queue, at in inbox.waiting():
         page = pages[account_of(queue)]
         (page.to_helpdesk if direction_of(queue) == "in" else page.to_messenger).add(at)
     letters = inbox.letters()
-    for page_id, reason in ((account_of(letter.queue), letter.reason) for letter in letters):
-        dead = pages[page_id].dead
+    for account, reason in ((account_of(letter.queue), letter.reason) for letter in letters):
+        dead = pages[account].dead
         dead[reason] = dead.get(reason, 0) + 1
     anybody = Counter[str]()
     for name, (count, _) in inbox.refusals().items():
         door, page_id, reason = name.split(" ")
         if page_id:
-            pages[page_id].refused[reason] = count
+            pages[account_remote(CHANNEL, page_id)].refused[reason] = count
         else:
             anybody[f"{door}: {reason}"] += count
     reasons = inbox.reasons()
-    for page_id, page in pages.items():
-        page.page_id, page.paused = page_id, reasons.get(f"page:{page_id}")
+    for account, page in pages.items():
+        page.page_id, page.paused = account_id_of(account), reasons.get(account)
     return Status(
         now=inbox.now(),
         helpdesk=settings.helpdesk.base_url,
-        helpdesk_paused=reasons.get("helpdesk"),
+        helpdesk_paused=reasons.get(HELPDESK),
         dead_letters=len(letters),
         pages=sorted(pages.values(), key=lambda page: (page.connection != "active", page.page_id)),
         refused=dict(anybody),

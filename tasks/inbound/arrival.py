@@ -99,7 +99,7 @@ def arrival_of(service: Services, lease: Lease) -> Arrival:
     conversation = conversation_of(lease.queue)
     name, account_id = conversation.channel, conversation.account_id
     if not service.active_connection(name, account_id) and lease.waited() < CONNECTED_WITHIN:
-        raise NotConnected(account_id)
+        raise NotConnected(name, account_id)
     channel, connection, body = service.channel(name), service.connection(name, account_id), lease.event.body
     external_id = channel.external_id(body)
     profile = profile_of(service, lease, connection, conversation.person_id)

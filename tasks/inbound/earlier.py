@@ -16,7 +16,7 @@ from clients.text.line import one_line
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.render import echo_author
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import conversation_of
+from tasks.inbox.queues import conversation_of, person_key
 from tasks.notes import notify_once
 from tasks.services import Services
 
@@ -58,7 +58,7 @@ def _given_up(title: str, id_: int, reason: str) -> str:
 
 def _untold(conversation: Conversation) -> str:
     """Name what the agents of a sender were not told yet, as the sender had no open ticket."""
-    return f"untold:{conversation.account_id}:{conversation.person_id}"
+    return person_key("untold", conversation)
 
 
 def keep(arrival: Arrival) -> None:
@@ -75,7 +75,7 @@ def keep(arrival: Arrival) -> None:
 
 def _context(conversation: Conversation) -> str:
     """Name what other apps sent while the person had no open ticket."""
-    return f"context:{conversation.account_id}:{conversation.person_id}"
+    return person_key("context", conversation)
 
 
 def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:

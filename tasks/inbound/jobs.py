@@ -14,12 +14,8 @@ def incoming_row(channel: Channel, conversation: Conversation, item: Incoming) -
     Receipts are about replies, so they queue up with them.
     """
     if item.echo_metadata and item.message_id:
-        return Row(
-            echo_key(conversation.account_id, item.echo_metadata),
-            "",
-            item.time,
-            f"{item.message_id} {item.time}",
-        )
+        body = f"{item.message_id} {item.time}"
+        return Row(echo_key(conversation, item.echo_metadata), "", item.time, body)
     if item.is_receipt:
         return Row(seen_key(item.key), outbound_queue(conversation), item.time, _receipt(channel, item))
     return Row(seen_key(item.key), inbound_queue(conversation), item.time, item.body.decode())

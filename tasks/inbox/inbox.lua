@@ -1,30 +1,30 @@
--- The inbox: every change of a queue's queue is one call of this script, so no crash can come in between.
+-- The inbox: every change of a queue is one call of this script, so no crash can come in between.
 --
 -- ARGV: prefix of all keys, name of the function, its arguments. Behind the prefix:
 --
 --   jobs:<queue>    zset    "<id> <accepted> <time> <body>" by time; what was begun comes before all others
---   lease:<queue>   hash    token, until (who works on the queue), tries (the side that is tried by it);
---                            not_before (backoff of its head); waits_for (the side that its work needs next)
+--   lease:<queue>   hash    token, until (who works on the queue), tries (the remote that is tried by it);
+--                            not_before (backoff of its head); waits_for (the remote that its work needs next)
 --   event:<id>       hash    what is known of a begun event: attempts, history, and the steps that were taken
 --   oldest           zset    queue -> when the oldest of its events was accepted; every queue that has work is
 --                            in here, and in one of the next two:
 --   later            zset    queue -> when to look at it again: its lease has run out, or its backoff is over
---   ready:<group>    zset    queue -> since when it waits for a worker; a group is one direction of one page,
---                            <side>+<group> those of it that wait for another side than that direction's
+--   ready:<group>    zset    queue -> since when it waits for a worker; a group is one direction of one account,
+--                            <remote>+<group> those of it that wait for another remote than that direction's
 --   fresh:<group>    list    the last of them that came, the newest first; a hint
 --   ready            zset    group -> how much of it is worked on, then when it last had its turn
 --   running          hash    group -> how many of its queues are worked on, whatever they waited for
 --   taken:<token>    string  queue that was claimed with a token, for a call whose answer got lost
 --   seen:<key>       string  the event was accepted (dedup)
 --   echo:<mark>      string  mid of the part that came back as an echo
---   pauses           zset    side -> until when nothing is sent to it
---   pause:<side>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
+--   pauses           zset    remote -> until when nothing is sent to it
+--   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
 --                            that second began (since), and how many did (gone); with the rate 0 one queue is
 --                            tried first (trial: its token), and all follow when an event of it is done
---   held:<side>      set     groups that wait for a side that is paused; held: the sides that hold some
+--   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
 --   dead             hash    id -> an event that could not be delivered, with its history
 --   stats            hash    counters for /metrics
---   last             hash    in:<page>:, out:<page>: -> when an event of it was accepted, sent:<page>: -> when a
+--   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
 --   refused          hash    "<door> <page> <reason>" -> how many webhooks were refused, and when the last one was
 --   room             string  whether there is room for more events, looked up now and then
@@ -42,7 +42,7 @@ local TURN = 10 ^ 13    -- more than any time in ms: among groups, fewer running
 local FRESHEST = 100    -- how many of the last that came are remembered as such
 local ROOM_FOR = 500    -- ms that the answer holds whether there is room
 local FULL_AT = 0.9     -- of maxmemory: what is left is for finishing what was accepted
-local SPEED_UP = 1.25   -- a side that asked to slow down gets so many times more queues each second
+local SPEED_UP = 1.25   -- a remote that asked to slow down gets so many times more queues each second
 local FULL_SPEED = 200  -- queues a second that need no more care
 
 local function jobs_of(queue) return P .. 'jobs:' .. queue end
@@ -52,29 +52,32 @@ local function owns(queue, token) return redis.call('HGET', lease_of(queue), 'to
 local function head_of(queue) return redis.call('ZRANGE', jobs_of(queue), 0, 0)[1] end
 local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 
--- A queue's name is `in:<page>:<psid>`, `out:<page>:<psid>` or `ticket:<id>`.
-local function group_of(queue) return string.match(queue, '^%a+:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
+-- A queue's name is `in:<conversation>`, `out:<conversation>` or `ticket:<id>`; a conversation is
+-- `<channel>:<account>:<person>`. Its group is all but the person: one direction of one account.
+local function group_of(queue) return string.match(queue, '^%l+:[^:]*:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
+local function conversation_of(queue) return string.match(queue, '^[^:]*:(.*)$') end
 
--- The side that a group waits for, and the group whose share of the workers it has.
+-- The remote that a group waits for (`helpdesk`, or `<channel>:<account>`), and the group whose share of the
+-- workers it has.
 local function parts_of(group)
-  local side, own = string.match(group, '^(helpdesk)%+(.*)$')
-  if not side then side, own = string.match(group, '^(page:[^+]*)%+(.*)$') end
-  if side then return side, own end
-  local page = string.match(group, '^out:([^:]*):')
-  return page and 'page:' .. page or 'helpdesk', group
+  local account = string.match(group, '^out:(.*):$')
+  if account then return account, group end
+  local remote, own = string.match(group, '^(.-)%+(%l+:.*)$')
+  if not remote or string.match(group, '^in:') then return 'helpdesk', group end
+  return remote, own
 end
-local function side_of(group) return (parts_of(group)) end
+local function remote_of(group) return (parts_of(group)) end
 
 -- The group in which a queue waits.
 local function place_of(queue)
-  local side = redis.call('HGET', lease_of(queue), 'waits_for')
-  return (side and side .. '+' or '') .. group_of(queue)
+  local remote = redis.call('HGET', lease_of(queue), 'waits_for')
+  return (remote and remote .. '+' or '') .. group_of(queue)
 end
 
-local function is_paused(side) return tonumber(redis.call('ZSCORE', P .. 'pauses', side) or 0) > now end
+local function is_paused(remote) return tonumber(redis.call('ZSCORE', P .. 'pauses', remote) or 0) > now end
 
--- Whether a side was away, and nothing has worked since.
-local function is_untried(side) return redis.call('HGET', P .. 'pause:' .. side, 'rate') == '0' end
+-- Whether a remote was away, and nothing has worked since.
+local function is_untried(remote) return redis.call('HGET', P .. 'pause:' .. remote, 'rate') == '0' end
 
 -- A store that lost its last writes does not know, or no more, what a worker is at, and gives its id again.
 local function is_at(queue, token, id)
@@ -89,26 +92,10 @@ local function insert(queue, id, accepted, time, body)
   redis.call('ZADD', jobs_of(queue), time, event)
 end
 
--- What 0.1.0 left: a list, whose head was begun if the queue has a lease.
-local function adopt(queue)
-  local list = P .. 'queue:' .. queue
-  if redis.call('EXISTS', list) == 0 then return end
-  local last = redis.call('EXISTS', lease_of(queue)) == 1 and BEGUN or 0
-  for _, row in ipairs(redis.call('LRANGE', list, 0, -1)) do
-    local id, time, body = string.match(row, '^(%d+) (%d+) (.*)$')
-    if not id then id, time, body = redis.call('INCR', P .. 'ids'), now, row end
-    local event = string.format('%016d %d %d ', id, math.min(time, now), time) .. body
-    if last ~= BEGUN then last = math.max(last, tonumber(time)) end
-    redis.call('ZADD', jobs_of(queue), last, event)
-    if last == BEGUN then last = 0 end
-  end
-  redis.call('DEL', list)
-end
-
--- Have a group's turn come, unless its side is paused.
+-- Have a group's turn come, unless its remote is paused.
 local function offer(group)
-  local side, own = parts_of(group)
-  if redis.call('SISMEMBER', P .. 'held:' .. side, group) == 1 then return false end
+  local remote, own = parts_of(group)
+  if redis.call('SISMEMBER', P .. 'held:' .. remote, group) == 1 then return false end
   local running = redis.call('HGET', P .. 'running', own) or 0
   redis.call('ZADD', P .. 'ready', 'NX', running * TURN + now, group)
   return true
@@ -127,7 +114,7 @@ local function dequeue(queue)
   redis.call('ZREM', P .. 'ready:' .. group, queue)
   if redis.call('EXISTS', P .. 'ready:' .. group) == 0 then
     redis.call('ZREM', P .. 'ready', group)
-    redis.call('SREM', P .. 'held:' .. side_of(group), group)
+    redis.call('SREM', P .. 'held:' .. remote_of(group), group)
     redis.call('DEL', P .. 'fresh:' .. group)
   end
 end
@@ -149,13 +136,13 @@ local function had_turn(group)
 end
 
 -- End the work on a queue; what is known of its head's backoff stays.
-local function let_go(queue)
+local function release(queue)
   if redis.call('HDEL', lease_of(queue), 'token', 'until', 'tries') > 0 then run(group_of(queue), -1) end
   redis.call('ZREM', P .. 'later', queue)
 end
 
 local function forget(queue)
-  let_go(queue)
+  release(queue)
   dequeue(queue)
   redis.call('DEL', lease_of(queue))
   redis.call('ZREM', P .. 'oldest', queue)
@@ -172,19 +159,14 @@ local function head_or_forget(queue, ...)
   redis.call('ZADD', jobs_of(queue), BEGUN, head)
   redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), queue)
   local cached = {}
-  for i, name in ipairs({...}) do cached[i] = redis.call('GET', P .. name .. string.match(queue, ':.*')) end
+  for i, name in ipairs({...}) do cached[i] = redis.call('GET', P .. name .. ':' .. conversation_of(queue)) end
   return {queue, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0}
 end
 
--- Have those wait for a worker that were put off until now, or whose worker died, and whose side is back.
+-- Have those wait for a worker that were put off until now, or whose worker died, and whose remote is back.
 local function promote(limit)
-  for _, queue in ipairs(redis.call('ZRANGE', P .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
-    redis.call('ZREM', P .. 'due', queue)  -- by 0.1.0
-    redis.call('ZADD', P .. 'later', now, queue)
-  end
   for _, queue in ipairs(redis.call('ZRANGE', P .. 'later', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
-    adopt(queue)
-    let_go(queue)
+    release(queue)
     local head = head_of(queue)
     if head then
       redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), queue)
@@ -193,36 +175,36 @@ local function promote(limit)
       forget(queue)
     end
   end
-  for _, side in ipairs(redis.call('SMEMBERS', P .. 'held')) do
-    if not is_paused(side) then
-      local groups = redis.call('SPOP', P .. 'held:' .. side, is_untried(side) and 1 or limit)
+  for _, remote in ipairs(redis.call('SMEMBERS', P .. 'held')) do
+    if not is_paused(remote) then
+      local groups = redis.call('SPOP', P .. 'held:' .. remote, is_untried(remote) and 1 or limit)
       for _, group in ipairs(groups) do offer(group) end
-      if redis.call('EXISTS', P .. 'held:' .. side) == 0 then redis.call('SREM', P .. 'held', side) end
+      if redis.call('EXISTS', P .. 'held:' .. remote) == 0 then redis.call('SREM', P .. 'held', remote) end
     end
   end
 end
 
--- Hold a group back while its side is paused. Return whether it is.
+-- Hold a group back while its remote is paused. Return whether it is.
 local function hold(group)
-  local side = side_of(group)
-  if not is_paused(side) then return false end
+  local remote = remote_of(group)
+  if not is_paused(remote) then return false end
   redis.call('ZREM', P .. 'ready', group)
-  redis.call('SADD', P .. 'held:' .. side, group)
-  redis.call('SADD', P .. 'held', side)
+  redis.call('SADD', P .. 'held:' .. remote, group)
+  redis.call('SADD', P .. 'held', remote)
   return true
 end
 
--- A side that asked to slow down gets a few queues a second at first, then more and more. One that was away gets a
+-- A remote that asked to slow down gets a few queues a second at first, then more and more. One that was away gets a
 -- single queue: until that one has worked, or its lease runs out, the pause goes on.
-local function pace(side, queue, token, lease)
-  local pause = P .. 'pause:' .. side
+local function pace(remote, queue, token, lease)
+  local pause = P .. 'pause:' .. remote
   local known = redis.call('HMGET', pause, 'rate', 'since', 'gone')
   local rate, since, gone = tonumber(known[1]), tonumber(known[2] or now), tonumber(known[3] or 0)
   if not rate then return end
   if rate == 0 then
     redis.call('HSET', pause, 'trial', token)
-    redis.call('HSET', lease_of(queue), 'tries', side)
-    redis.call('ZADD', P .. 'pauses', now + lease, side)
+    redis.call('HSET', lease_of(queue), 'tries', remote)
+    redis.call('ZADD', P .. 'pauses', now + lease, remote)
     return
   end
   if rate > FULL_SPEED then
@@ -231,22 +213,22 @@ local function pace(side, queue, token, lease)
   end
   if now - since >= 1000 then rate, since, gone = rate * SPEED_UP, now, 0 end
   redis.call('HSET', pause, 'rate', tostring(rate), 'since', since, 'gone', gone + 1)
-  if gone + 1 >= rate then redis.call('ZADD', P .. 'pauses', since + 1000, side) end
+  if gone + 1 >= rate then redis.call('ZADD', P .. 'pauses', since + 1000, remote) end
 end
 
--- End the trial of a side, if a queue is one. If it worked all others follow, else the next one is tried.
+-- End the trial of a remote, if a queue is one. If it worked all others follow, else the next one is tried.
 local function end_trial(queue, token, worked)
-  local side = redis.call('HGET', lease_of(queue), 'tries')
-  local pause = side and P .. 'pause:' .. side
-  if not side or redis.call('HGET', pause, 'trial') ~= token then return end
+  local remote = redis.call('HGET', lease_of(queue), 'tries')
+  local pause = remote and P .. 'pause:' .. remote
+  if not remote or redis.call('HGET', pause, 'trial') ~= token then return end
   redis.call('HDEL', lease_of(queue), 'tries')
   if worked then redis.call('DEL', pause) else redis.call('HDEL', pause, 'trial') end
-  redis.call('ZADD', P .. 'pauses', now, side)
+  redis.call('ZADD', P .. 'pauses', now, remote)
 end
 
--- Forget why a side was paused that works again, though not at full speed yet.
-local function works(side)
-  if not is_paused(side) and not is_untried(side) then redis.call('HDEL', P .. 'pause:' .. side, 'reason') end
+-- Forget why a remote was paused that works again, though not at full speed yet.
+local function works(remote)
+  if not is_paused(remote) and not is_untried(remote) then redis.call('HDEL', P .. 'pause:' .. remote, 'reason') end
 end
 
 -- Take the lease of a queue; nothing if it is taken, or if its head waits.
@@ -260,14 +242,13 @@ local function grant(queue, token, lease, ...)
     end
     if not state[1] then run(group_of(queue), 1) end
   end
-  adopt(queue)
   redis.call('HSET', lease_of(queue), 'token', token, 'until', now + lease)
   redis.call('ZADD', P .. 'later', now + lease, queue)
   redis.call('SET', P .. 'taken:' .. token, queue, 'PX', lease)
   return head_or_forget(queue, ...)
 end
 
--- Take a queue out of the group in which it waits. If its own side is paused, too, it waits for that one then.
+-- Take a queue out of the group in which it waits. If its own remote is paused, too, it waits for that one then.
 local function take(queue, token, lease, ...)
   dequeue(queue)
   if not hold(group_of(queue)) then return grant(queue, token, lease, ...) end
@@ -331,7 +312,7 @@ function inbox.accept(ttl, packed)
       redis.call('LTRIM', P .. 'fresh:' .. group, 0, FRESHEST - 1)
       if offer(group) then ready = ready + queues end
     end
-    -- A ticket's page is not known yet.
+    -- A ticket's account is not known yet.
     if not string.match(group, '^ticket:') then redis.call('HSET', P .. 'last', group, now) end
   end
   return ready
@@ -339,7 +320,7 @@ end
 
 -- claim(token, lease, newest, queue, cache…) -> {queue, event, its record, what is cached, helpdesk paused} | {}
 -- Without a queue it is the turn of the group that has the fewest queues worked on, then of the one that had no
--- turn for longest: no page, and no direction, takes more than its share while others wait. In a group the newest
+-- turn for longest: no account, and no direction, takes more than its share while others wait. In a group the newest
 -- and the longest waiting take turns, as the worker says: who writes now does not wait behind yesterday.
 function inbox.claim(token, lease, newest, queue, ...)
   if queue ~= '' then
@@ -358,7 +339,7 @@ function inbox.claim(token, lease, newest, queue, ...)
         local answer = take(queue, token, lease, ...)
         if answer[1] then
           had_turn(group)
-          pace(side_of(group), queue, token, lease)
+          pace(remote_of(group), queue, token, lease)
           return answer
         end
       else
@@ -374,15 +355,15 @@ function inbox.renew(queue, token, lease)
   if not owns(queue, token) then return 0 end
   redis.call('HSET', lease_of(queue), 'until', now + lease)
   redis.call('ZADD', P .. 'later', now + lease, queue)
-  local side = redis.call('HGET', lease_of(queue), 'tries')
-  if side and redis.call('HGET', P .. 'pause:' .. side, 'trial') == token then  -- else another would be tried
-    redis.call('ZADD', P .. 'pauses', now + lease, side)
+  local remote = redis.call('HGET', lease_of(queue), 'tries')
+  if remote and redis.call('HGET', P .. 'pause:' .. remote, 'trial') == token then  -- else another would be tried
+    redis.call('ZADD', P .. 'pauses', now + lease, remote)
   end
   return 1
 end
 
--- record(queue, token, id, step, value) -> the value | false; the value NOW is the store's time
-function inbox.record(queue, token, id, step, value)
+-- save_step(queue, token, id, step, value) -> the value | false; the value NOW is the store's time
+function inbox.save_step(queue, token, id, step, value)
   if not is_at(queue, token, id) then return false end
   if value == 'NOW' then value = string.format('%d', now) end
   redis.call('HSET', P .. 'event:' .. id, step, value)
@@ -392,7 +373,7 @@ end
 -- finish(queue, token, id, counter, letter, step, value) -> as claim, without what is cached
 -- The event is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
 -- next event, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt)
--- or dead:<lane>.
+-- or dead:<direction>.
 function inbox.finish(queue, token, id, counter, letter, step, value)
   if not owns(queue, token) then return {} end
   if is_at(queue, token, id) then
@@ -402,12 +383,12 @@ function inbox.finish(queue, token, id, counter, letter, step, value)
     local accepted, oldest = string.match(head, '^%d+ (%d+)'), redis.call('ZSCORE', P .. 'oldest', queue)
     if tonumber(accepted) <= tonumber(oldest or 0) then redis.call('ZREM', P .. 'oldest', queue) end
     redis.call('HDEL', lease_of(queue), 'not_before')
-    -- A receipt asks its page for nothing, so it does not tell whether that works.
+    -- A receipt asks its account for nothing, so it does not tell whether that works.
     end_trial(queue, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(queue), 'tries') == 'helpdesk')
     count(counter)
     if letter == '' then
       redis.call('DEL', record_of(head))
-      if counter ~= 'shown:out' then works(side_of(group_of(queue))) end
+      if counter ~= 'shown:out' then works(remote_of(group_of(queue))) end
       if counter == 'relayed:out' then
         redis.call('HSET', P .. 'last', string.gsub(group_of(queue), '^out:', 'sent:'), now)
       end
@@ -425,12 +406,12 @@ end
 local function put_off(queue, token, id, attempts, history)
   redis.call('HSET', P .. 'event:' .. id, 'attempts', attempts, 'history', history)
   end_trial(queue, token, false)
-  let_go(queue)
+  release(queue)
   count('postponed')
 end
 
--- later(queue, token, id, delay, attempts, history) -> 1 | 0: try the head again after a while
-function inbox.later(queue, token, id, delay, attempts, history)
+-- retry_later(queue, token, id, delay, attempts, history) -> 1 | 0: try the head again after a while
+function inbox.retry_later(queue, token, id, delay, attempts, history)
   if not is_at(queue, token, id) then return 0 end
   put_off(queue, token, id, attempts, history)
   redis.call('HSET', lease_of(queue), 'not_before', now + delay)
@@ -438,11 +419,11 @@ function inbox.later(queue, token, id, delay, attempts, history)
   return 1
 end
 
--- wait(queue, token, id, side, attempts, history) -> 1 | 0: try the head again when a side is back
-function inbox.wait(queue, token, id, side, attempts, history)
+-- wait(queue, token, id, remote, attempts, history) -> 1 | 0: try the head again when a remote is back
+function inbox.wait(queue, token, id, remote, attempts, history)
   if not is_at(queue, token, id) then return 0 end
   put_off(queue, token, id, attempts, history)
-  if side ~= side_of(group_of(queue)) then redis.call('HSET', lease_of(queue), 'waits_for', side) end
+  if remote ~= remote_of(group_of(queue)) then redis.call('HSET', lease_of(queue), 'waits_for', remote) end
   enqueue(queue)
   return 1
 end
@@ -450,7 +431,7 @@ end
 -- release(queue, token) -> 1 | 0: let go of a queue that has more work; others have their turn first
 function inbox.release(queue, token)
   if not owns(queue, token) then return 0 end
-  let_go(queue)
+  release(queue)
   redis.call('DEL', lease_of(queue))
   local head = head_of(queue)
   redis.call('ZADD', jobs_of(queue), string.match(head, '^%d+ %d+ (%d+)'), head)
@@ -464,19 +445,19 @@ function inbox.sweep(limit, enough)
   local ready = 0
   for _, group in ipairs(redis.call('ZRANGE', P .. 'ready', 0, enough - 1)) do
     if not hold(group) then
-      ready = ready + (is_untried(side_of(group)) and 1 or redis.call('ZCARD', P .. 'ready:' .. group))
+      ready = ready + (is_untried(remote_of(group)) and 1 or redis.call('ZCARD', P .. 'ready:' .. group))
     end
     if ready >= tonumber(enough) then break end
   end
   return math.min(ready, enough)
 end
 
--- pause(side, duration, rate, reason): send nothing to a side for a while, and then so many queues a second, or
+-- pause(remote, duration, rate, reason): send nothing to a remote for a while, and then so many queues a second, or
 -- with the rate 0 one, and all when that one has worked
-function inbox.pause(side, duration, rate, reason)
-  redis.call('DEL', P .. 'pause:' .. side)
-  redis.call('HSET', P .. 'pause:' .. side, 'reason', reason, 'rate', rate)
-  redis.call('ZADD', P .. 'pauses', now + duration, side)
+function inbox.pause(remote, duration, rate, reason)
+  redis.call('DEL', P .. 'pause:' .. remote)
+  redis.call('HSET', P .. 'pause:' .. remote, 'reason', reason, 'rate', rate)
+  redis.call('ZADD', P .. 'pauses', now + duration, remote)
 end
 
 -- refuse(name, count): add to how many webhooks were refused
@@ -492,7 +473,7 @@ function inbox.note(name, member, at, ttl)
   redis.call('PEXPIRE', P .. name, ttl)
 end
 
--- requeue(id, queue, time, body) -> 1 | 0: take a letter back into its queue's queue
+-- requeue(id, queue, time, body) -> 1 | 0: take a letter back into its queue
 function inbox.requeue(id, queue, time, body)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
   insert(queue, id, now, time, body)
@@ -508,13 +489,13 @@ function inbox.drop(id)
 end
 
 -- state() -> {queues with work, age of the oldest event (ms), how long one waits for a worker (ms), dead letters,
---             side, how long its pause still lasts (ms; negative: since it ended), …}
+--             remote, how long its pause still lasts (ms; negative: since it ended), …}
 function inbox.state()
   local oldest = redis.call('ZRANGE', P .. 'oldest', 0, 0, 'WITHSCORES')[2] or now
   local due = {redis.call('ZRANGE', P .. 'later', 0, 0, 'WITHSCORES')[2] or now}
   for i, group in ipairs(redis.call('ZRANGE', P .. 'ready', 0, 999)) do
     local since = redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0, 'WITHSCORES')[2] or now
-    due[i + 1] = math.max(since, redis.call('ZSCORE', P .. 'pauses', side_of(group)) or 0)
+    due[i + 1] = math.max(since, redis.call('ZSCORE', P .. 'pauses', remote_of(group)) or 0)
   end
   local first = now
   for _, at in ipairs(due) do first = math.min(first, at) end

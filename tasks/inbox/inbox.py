@@ -11,7 +11,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 import redis
 
+from clients.channel import Conversation
 from tasks.inbox.lease import NO_STEP, Event, Lease
+from tasks.inbox.queues import account_remote
 
 T = TypeVar("T")
 
@@ -118,7 +120,7 @@ class Inbox:
 
     def save_step(self, lease: Lease, name: str, value: str) -> str:
         """Record a step and return its value; `NOW` is the store's time. Raises `LeaseLost`."""
-        recorded = self._run("record", lease.queue, lease.token, lease.event.id, f"step:{name}", value)
+        recorded = self._run("save_step", lease.queue, lease.token, lease.event.id, f"step:{name}", value)
         if recorded is None:
             lease.deadline = 0.0
             lease.check()
@@ -138,7 +140,7 @@ class Inbox:
 
     def retry_later(self, lease: Lease, delay: float, attempts: int, history: str) -> None:
         """Put a queue off."""
-        self._run("later", lease.queue, lease.token, lease.event.id, _ms(delay), attempts, history)
+        self._run("retry_later", lease.queue, lease.token, lease.event.id, _ms(delay), attempts, history)
 
     def wait(self, lease: Lease, remote: str, attempts: int, history: str) -> None:
         """Put a queue off until a remote is back."""
@@ -169,8 +171,8 @@ class Inbox:
     def last(self) -> dict[str, float]:
         """Return when something last happened, in seconds since 1970.
 
-        The names are `in:<page>:` (a customer's event was accepted), `out:<page>:` (an agent's), and
-        `sent:<page>:` (a reply was sent).
+        The names are `in:<channel>:<account>:` (a customer's event was accepted), `out:…` (an agent's), and
+        `sent:…` (a reply was sent).
         """
         found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("last")))
         return {name.decode(): int(at) / 1000 for name, at in found.items()}
@@ -210,7 +212,7 @@ class Inbox:
         return seconds + microseconds / 1e6
 
     def pause(self, remote: str, seconds: float, reason: str, rate: float = 0) -> None:
-        """Send nothing to a remote for a while: `helpdesk`, or `page:<page_id>`.
+        """Send nothing to a remote for a while: `helpdesk`, or `<channel>:<account>`.
 
         With a `rate` only so many queues a second go on afterwards, and soon more; else a single one is
         tried, and all others follow when it has worked.
@@ -221,12 +223,12 @@ class Inbox:
         """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
         self._run("note", name, member, at, _ms(seconds))
 
-    def echo(self, page_id: str, echo_metadata: str) -> tuple[str, str] | None:
+    def echo(self, conversation: Conversation, echo_metadata: str) -> tuple[str, str] | None:
         """Return the mid of a part that came back as an echo, and its time (ms) if it is known."""
-        left = cast("bytes | None", self.store.get(self.key(echo_key(page_id, echo_metadata))))
+        left = cast("bytes | None", self.store.get(self.key(echo_key(conversation, echo_metadata))))
         if not left:
             return None
-        mid, _, time_ = left.decode().partition(" ")  # 0.1.0 left the mid only
+        mid, _, time_ = left.decode().partition(" ")
         return mid, time_
 
     def steps(self, queue: str) -> dict[str, str]:
@@ -274,9 +276,9 @@ def seen_key(key: str) -> str:
     return f"seen:{key}"
 
 
-def echo_key(page_id: str, echo_metadata: str) -> str:
+def echo_key(conversation: Conversation, echo_metadata: str) -> str:
     """Name the record that a part of a reply came back as an echo."""
-    return f"echo:{page_id}:{echo_metadata}"
+    return f"echo:{account_remote(conversation.channel, conversation.account_id)}:{echo_metadata}"
 
 
 def _event(answer: Sequence[Any]) -> Event:

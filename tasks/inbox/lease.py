@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from clients.errors import LeaseLost, Paused
+from tasks.inbox.queues import HELPDESK, conversation_of, direction_of, person_key
 
 if TYPE_CHECKING:  # the inbox makes leases
     from tasks.inbox.inbox import Inbox
@@ -65,7 +66,7 @@ class Lease:
     def need_helpdesk(self) -> None:
         """Raise `Paused` if the helpdesk is left alone: a reply comes as far as it can, then it waits."""
         if self.event.helpdesk_paused:
-            raise Paused("helpdesk")
+            raise Paused(HELPDESK)
 
     def renew(self) -> None:
         """Keep the lease for another term. Once it is lost it stays lost."""
@@ -149,7 +150,7 @@ class Lease:
         self._cached.pop(name, None)
 
     def _cache_key(self, name: str) -> str:
-        return self._inbox.key(f"{name}:{self.queue.partition(':')[2]}")
+        return self._inbox.key(person_key(name, conversation_of(self.queue)))
 
     def retry_later(self, delay: float, reason: str, *, counts: bool) -> None:
         """Let go of the queue and try its head again in `delay` seconds; `counts` burns an attempt."""
@@ -181,11 +182,6 @@ class Lease:
         self._recorded_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
         self._next_step = NO_STEP
         self.asks_page = True
-
-
-def direction_of(queue: str) -> str:
-    """Return the first part of a queue's name: which way its events go."""
-    return queue.partition(":")[0]
 
 
 def _now() -> str:

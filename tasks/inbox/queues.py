@@ -1,16 +1,25 @@
-"""The names of queues: they are built and read here only."""
+"""The names of queues: no other Python builds or reads one.
+
+`in:<channel>:<account>:<person>` holds what a person wrote, `out:<channel>:<account>:<person>` what goes to
+them, and `ticket:<id>` replies whose person is not known before the ticket was read.
+
+A remote is `helpdesk`, or an account: `<channel>:<account>`.
+"""
 
 from clients.channel import Conversation
+
+HELPDESK = "helpdesk"
+"""The name of the helpdesk among the remotes."""
 
 
 def inbound_queue(conversation: Conversation) -> str:
     """Name the queue of what a person wrote."""
-    return f"in:{conversation.account_id}:{conversation.person_id}"
+    return person_key("in", conversation)
 
 
 def outbound_queue(conversation: Conversation) -> str:
     """Name the queue of what goes to a person."""
-    return f"out:{conversation.account_id}:{conversation.person_id}"
+    return person_key("out", conversation)
 
 
 def ticket_queue(ticket_id: str) -> str:
@@ -18,17 +27,38 @@ def ticket_queue(ticket_id: str) -> str:
     return f"ticket:{ticket_id}"
 
 
-def conversation_of(name: str) -> Conversation:
+def person_key(name: str, conversation: Conversation) -> str:
+    """Name what is kept of a person: `<name>:<channel>:<account>:<person>`."""
+    return f"{name}:{conversation.channel}:{conversation.account_id}:{conversation.person_id}"
+
+
+def direction_of(queue: str) -> str:
+    """Return which way a queue's jobs go: `in`, `out` or `ticket`."""
+    return queue.partition(":")[0]
+
+
+def conversation_of(queue: str) -> Conversation:
     """Return the conversation that a queue's name holds."""
-    _, account_id, person_id = name.split(":", 2)
-    return Conversation("facebook_messenger", account_id, person_id)
+    _, channel, account_id, person_id = queue.split(":", 3)
+    return Conversation(channel, account_id, person_id)
 
 
-def account_of(name: str) -> str:
-    """Return the page that a queue's name holds; empty for a ticket's queue."""
-    return "" if name.startswith("ticket:") else conversation_of(name).account_id
+def account_remote(channel: str, account_id: str) -> str:
+    """Name an account as a remote."""
+    return f"{channel}:{account_id}"
 
 
-def remote_of(name: str) -> str:
-    """Return the remote that a queue's events go to: the helpdesk, or a page."""
-    return f"page:{account_of(name)}" if name.startswith("out:") else "helpdesk"
+def account_of(queue: str) -> str:
+    """Return the account in the name of a queue, or of its group, as a remote; empty for a ticket's."""
+    direction, *names = queue.split(":", 3)
+    return account_remote(*names[:2]) if direction != "ticket" and len(names) > 1 else ""
+
+
+def remote_of(queue: str) -> str:
+    """Return the remote that a queue's jobs go to: the helpdesk, or an account."""
+    return account_of(queue) if direction_of(queue) == "out" else HELPDESK
+
+
+def account_id_of(remote: str) -> str:
+    """Return the id of the account that a remote is; empty for the helpdesk."""
+    return remote.partition(":")[2]

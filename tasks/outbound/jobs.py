@@ -1,7 +1,5 @@
 """What the queues of what goes out hold: agents' replies, and receipts of those before them."""
 
-from typing import Any
-
 import msgspec
 
 from clients.channel import Conversation, Receipt
@@ -54,21 +52,10 @@ def person_of(ticket: Ticket) -> Conversation | None:
     return Conversation(CHANNEL, str(page_id), str(psid))
 
 
-def reply_row(event: HelpdeskEvent, known: bytes = b"{}") -> Row:
-    """Return the row for a comment that goes out.
-
-    `known` is the row that it was before: fields that another version put there are kept.
-    """
+def reply_row(event: HelpdeskEvent) -> Row:
+    """Return the row for a comment that goes out."""
     person = person_of(event.ticket)
     name = outbound_queue(person) if person else ticket_queue(event.ticket.id)
     prefix = "" if person else "ticket:"
     time = max(0, int(event.time.timestamp() * 1000))
-    body = _merged(msgspec.json.decode(known), msgspec.to_builtins(Reply(event)))
-    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(body).decode())
-
-
-def _merged(known: Any, new: Any) -> Any:
-    """Return the new value, with what only the known one has."""
-    if not (isinstance(known, dict) and isinstance(new, dict)):
-        return new
-    return known | {key: _merged(known.get(key), value) for key, value in new.items()}
+    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(Reply(event)).decode())

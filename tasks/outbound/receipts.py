@@ -11,6 +11,7 @@ from clients.channel import Conversation, Receipt
 from clients.errors import LeaseLost, RejectedError, Unavailable
 from clients.helpdesk import Delivery
 from tasks.inbox.lease import Lease
+from tasks.inbox.queues import person_key
 from tasks.services import Services
 
 log = structlog.get_logger(__name__)
@@ -128,8 +129,8 @@ def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
 
 
 def _ours(conversation: Conversation) -> str:
-    return f"ours:{conversation.account_id}:{conversation.person_id}"
+    return person_key("ours", conversation)
 
 
 def _awaiting(status: str, conversation: Conversation) -> str:
-    return f"awaiting:{status}:{conversation.account_id}:{conversation.person_id}"
+    return person_key(f"awaiting:{status}", conversation)

@@ -196,7 +196,7 @@ def _sent_before(part: Part) -> str | None:
     reply = part.reply
     if not reply.lease.step(part.sending):
         return None
-    if echo := reply.service.inbox.echo(reply.conversation.account_id, part.echo_metadata):
+    if echo := reply.service.inbox.echo(reply.conversation, part.echo_metadata):
         message_id, at = echo
         reply.lease.save_step("at", at)
         return message_id
@@ -349,7 +349,7 @@ def find_person(service: Services, lease: Lease) -> None:
         return
     if person_of(confirmed.ticket) is None or not is_public_reply(confirmed):
         return
-    wake(service.inbox.accept([reply_row(confirmed, known=lease.event.body)]))
+    wake(service.inbox.accept([reply_row(confirmed)]))
 
 
 def notify(service: Services, lease: Lease, reason: str) -> None:

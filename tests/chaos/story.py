@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clients.channels.meta.events import CHANNEL
 from tests.chaos.ledger import Wrong
 from tests.chaos.records import read_journal, seconds
 from tests.chaos.system import System
@@ -93,6 +94,6 @@ def _havoc(folder: Path) -> Iterator[Step]:
 
 def _store(system: System, psid: str) -> Iterator[str]:
     for direction in ("in", "out"):
-        thread = f"{direction}:{system.pages[0].page_id}:{psid}"
-        queue = [str(event)[:160] for event in system.redis.zrange(f"mc:jobs:{thread}", 0, -1)]
-        yield f"the store has of {thread}: {queue}, lease {system.redis.hgetall(f'mc:lease:{thread}')}"
+        queue = f"{direction}:{CHANNEL}:{system.pages[0].page_id}:{psid}"
+        jobs = [str(job)[:160] for job in system.redis.zrange(f"mc:jobs:{queue}", 0, -1)]
+        yield f"the store has of {queue}: {jobs}, lease {system.redis.hgetall(f'mc:lease:{queue}')}"

@@ -15,6 +15,7 @@ import pytest
 
 from clients import http as http_module
 from clients import media, transport
+from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import FileRefused, Unavailable
 from clients.helpdesk import Attachment
@@ -162,7 +163,7 @@ def test_a_call_ends_in_time_though_the_answer_drips(what: str) -> None:
     in_time = pytest.raises(Unavailable, match="did not answer in time")
     with _server(DRIPS[what]) as url, HttpClient() as http, _in_time(), in_time as failure:
         _page(http, url).send_text("1", "Hello", echo_metadata="m")
-    assert (failure.value.maybe_done, failure.value.remote) == (True, "page:1")
+    assert (failure.value.maybe_done, failure.value.remote) == (True, f"{CHANNEL}:1")
 
 
 UPLOADS: dict[str, Callable[[HttpClient, str], object]] = {

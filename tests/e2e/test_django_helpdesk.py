@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
+from clients.channels.meta.events import CHANNEL
 from sandbox.django_helpdesk.agent import Comment
 from sandbox.django_helpdesk.host.accounts import AGENT
 from sandbox.django_helpdesk.stack import DjangoStack
@@ -126,7 +127,7 @@ def test_an_owner_who_is_assigned_makes_no_second_ticket(stack: DjangoStack, psi
     comments(stack, psid, 1)
     (ticket,) = tickets_of(stack, psid)
     stack.agent.assign(ticket["id"], AGENT)  # this form blanks the custom fields
-    link = f"mc:open_ticket:{stack.pages[0].page_id}:{psid}"
+    link = f"mc:open_ticket:{CHANNEL}:{stack.pages[0].page_id}:{psid}"
     assert store_of(stack, lambda store: store.delete(link))
     stack.write(psid, text="two")
 

@@ -12,7 +12,7 @@ import structlog
 from connector.cli.main import main
 from connector.settings import get_settings
 
-THREAD = "in:107381679302250:7623554920995436"
+THREAD = "in:facebook_messenger:107381679302250:7623554920995436"
 
 Run = Callable[..., click.testing.Result]
 

@@ -9,7 +9,7 @@ from tests.conftest import PAGE_A
 PSID = "7623554920995436"
 PERSON = Conversation(CHANNEL, PAGE_A, PSID)
 IN, OUT, TICKET = inbound_queue(PERSON), outbound_queue(PERSON), ticket_queue("42")
-PAGE = f"page:{PAGE_A}"
+PAGE = f"{CHANNEL}:{PAGE_A}"
 OURS = {"source": SOURCE, "page_id": PAGE_A, "sender_id": PSID}
 SENT_AT = 1795382999900
 PHOTO = {"type": "image", "payload": {"url": "https://cdn.fbsbx.com/photo.jpg?oe=1"}}

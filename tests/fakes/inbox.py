@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from clients.channel import Conversation
 from tasks.inbox.inbox import DeadLetter, Inbox, Row, seen_key
 from tasks.inbox.lease import Lease
 
-THREAD, OTHER = "in:1:2", "in:1:3"
+PERSON = Conversation("chat", "1", "2")
+THREAD, OTHER = "in:chat:1:2", "in:chat:1:3"
 REMOTE = "helpdesk"
-REPLY, PAGE = "out:1:2", "page:1"
+REPLY, PAGE = "out:chat:1:2", "chat:1"
 
 
 def row(name: str, at: int = 10, thread: str = THREAD) -> Row:
@@ -121,5 +123,5 @@ def turns(inbox: Inbox, count: int) -> list[str]:
 def wait(inbox: Inbox, page: str, *people: int, direction: str = "in") -> None:
     """Have people wait for a worker, one after the other."""
     for person in people:
-        name = f"{direction}:{page}:{person}"
+        name = f"{direction}:chat:{page}:{person}"
         inbox.accept([row(name, thread=name)])

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.signature import sign
 from connector.app import create_app
 from connector.settings import Settings
@@ -19,7 +20,7 @@ from tests.conftest import METRICS_TOKEN, PAGE_A, SECRET_A, payload
 from tests.fakes.helpdesk_webhooks import headers
 
 PSID = "7623554920995436"
-QUEUE = f"in:{PAGE_A}:{PSID}"
+QUEUE = f"in:{CHANNEL}:{PAGE_A}:{PSID}"
 MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks/helpdesk"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import redis
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import LeaseLost
 from clients.helpdesk import Delivery
 from tests.conftest import PAGE_A
@@ -48,7 +49,7 @@ def test_wherever_a_worker_dies_a_message_is_one_comment_with_one_file(
         world.desk.knows_keys = knows_keys
         world.desk.open("41").closed = True
         world.desk.open("42")
-        world.store.set(f"mc:open_ticket:{PAGE_A}:{PSID}", "41")
+        world.store.set(f"mc:open_ticket:{CHANNEL}:{PAGE_A}:{PSID}", "41")
         return _two_messages(world)
 
     for world in every_crash(worlds, prepare):

@@ -257,7 +257,7 @@ def test_a_fault_of_a_page_that_is_down_pauses_that_page_only(world: World) -> N
 
 def test_a_page_that_was_disconnected_is_not_down(world: World) -> None:
     error = fault()
-    error.remote = "page:1"
+    error.remote = "chat:1"
 
     assert outcomes._is_outage(world.service, error) is False
 

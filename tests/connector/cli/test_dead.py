@@ -71,11 +71,11 @@ def at(hour: int) -> str:
 def mixed(inbox: Inbox, settings_file: Path) -> Inbox:
     """Give an inbox with five dead letters of different pages, times and reasons; their ids are 1 to 5."""
     letters: list[tuple[str, str, str]] = [
-        ("in:1:7", at(8), "the helpdesk answered 422"),
-        ("out:1:7", at(9), "Facebook does not accept the token"),
-        ("in:2:7", at(10), "the helpdesk answered 413"),
+        ("in:chat:1:7", at(8), "the helpdesk answered 422"),
+        ("out:chat:1:7", at(9), "Facebook does not accept the token"),
+        ("in:chat:2:7", at(10), "the helpdesk answered 413"),
         ("ticket:1", at(11), "the ticket is not known"),
-        ("in:1:8", "", "another version wrote this"),
+        ("in:chat:1:8", "", "another version wrote this"),
     ]
     for id_, (thread, died_at, reason) in enumerate(letters, 1):
         letter = {"queue": thread, "died_at": died_at, "reason": reason}
@@ -184,7 +184,7 @@ def test_a_dead_letter_is_shown_whole(run: Run) -> None:
 def test_json_of_dead_letters_says_the_same_though_it_is_safe_for_a_terminal(
     run: Run, inbox: Inbox, settings_file: Path, char: str
 ) -> None:
-    inbox.store.hset("mc:dead", "1", json.dumps({"queue": "in:1:2", "reason": f"because {char}"}))
+    inbox.store.hset("mc:dead", "1", json.dumps({"queue": "in:chat:1:2", "reason": f"because {char}"}))
     printed = run("dead", "list", "--json").stdout
 
     assert char not in printed

@@ -10,6 +10,7 @@ import redis
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
+from clients.channels.meta.events import CHANNEL
 from connector.cli.main import main
 from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
@@ -52,7 +53,13 @@ def test_each_connection_is_shown_even_if_nothing_ever_came(settings: Settings, 
 
 
 def test_what_came_and_what_waits_is_shown_by_page(settings: Settings, inbox: Inbox) -> None:
-    inbox.accept([row("1", f"in:{PAGE_A}:1"), row("2", f"in:{PAGE_A}:2"), row("3", f"out:{PAGE_A}:1")])
+    inbox.accept(
+        [
+            row("1", f"in:{CHANNEL}:{PAGE_A}:1"),
+            row("2", f"in:{CHANNEL}:{PAGE_A}:2"),
+            row("3", f"out:{CHANNEL}:{PAGE_A}:1"),
+        ]
+    )
     status = status_of(settings, inbox)
     page = account_of(status, PAGE_A)
 
@@ -71,7 +78,7 @@ def test_a_reply_whose_page_is_not_known_yet_waits_for_no_page_in_particular(
 
 
 def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox) -> None:
-    inbox.accept([row("1", f"out:{PAGE_A}:1")])
+    inbox.accept([row("1", f"out:{CHANNEL}:{PAGE_A}:1")])
     assert account_of(status_of(settings, inbox), PAGE_A).last_reply is None
     lease = inbox.claim()
     assert lease
@@ -83,7 +90,7 @@ def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox)
 
 def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None:
     inbox.pause("helpdesk", 60, "it is down")
-    inbox.pause(f"page:{PAGE_A}", 60, "the token is refused")
+    inbox.pause(f"{CHANNEL}:{PAGE_A}", 60, "the token is refused")
     status = status_of(settings, inbox)
 
     assert status.helpdesk_paused == "it is down"
@@ -94,10 +101,10 @@ def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None
 def test_a_page_whose_token_is_taken_again_is_shown_as_paused_no_more(
     settings: Settings, inbox: Inbox
 ) -> None:
-    remote = f"page:{PAGE_A}"
+    remote = f"{CHANNEL}:{PAGE_A}"
     inbox.pause(remote, 60, "the token is refused", rate=16)
     inbox.store.zadd("mc:pauses", {remote: 0})
-    inbox.accept([row("1", f"out:{PAGE_A}:1")])
+    inbox.accept([row("1", f"out:{CHANNEL}:{PAGE_A}:1")])
     lease = inbox.claim()
     assert lease
     assert account_of(status_of(settings, inbox), PAGE_A).paused == "the token is refused"
@@ -108,7 +115,7 @@ def test_a_page_whose_token_is_taken_again_is_shown_as_paused_no_more(
 
 def test_dead_letters_are_shown_by_reason(settings: Settings, inbox: Inbox) -> None:
     for name in ("1", "2", "3"):
-        inbox.accept([row(name, f"in:{PAGE_A}:{name}")])
+        inbox.accept([row(name, f"in:{CHANNEL}:{PAGE_A}:{name}")])
         lease = inbox.claim()
         assert lease
         lease.move_to_dead_letters("too long" if name == "1" else "refused")
@@ -150,14 +157,14 @@ def test_refused_webhooks_are_still_counted_when_the_store_is_back(
 def test_a_page_that_is_not_connected_is_shown_with_what_waits_for_it(
     settings: Settings, inbox: Inbox
 ) -> None:
-    inbox.accept([row("1", "in:123:1")])
+    inbox.accept([row("1", f"in:{CHANNEL}:123:1")])
     page = account_of(status_of(settings, inbox), "123")
 
     assert (page.connection, page.to_helpdesk.queues) == ("unknown", 1)
 
 
 def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:
-    inbox.accept([row("1", f"in:{PAGE_A}:1")])
+    inbox.accept([row("1", f"in:{CHANNEL}:{PAGE_A}:1")])
     inbox.pause("helpdesk", 60, "it is down")
     screen = "\n".join(lines_of(status_of(settings, inbox)))
 

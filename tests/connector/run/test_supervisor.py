@@ -198,8 +198,8 @@ def be_idle(worker: Part, seconds: float) -> None:
 def work_is_due(store_url: str) -> None:
     """Let work be due since long ago."""
     with connect(store_url) as connection:
-        Inbox(connection).accept([Row(seen_key("a"), "in:1:2", 1, "a")])
-        connection.zadd("mc:ready:in:1:", {"in:1:2": 1})
+        Inbox(connection).accept([Row(seen_key("a"), "in:chat:1:2", 1, "a")])
+        connection.zadd("mc:ready:in:chat:1:", {"in:chat:1:2": 1})
 
 
 @pytest.mark.usefixtures("work_is_due")

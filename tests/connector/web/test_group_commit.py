@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import redis
 
+from clients.channels.meta.events import CHANNEL
 from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.redis_connection import RedisConnection
 from tasks.inbox.inbox import Row
@@ -37,7 +38,7 @@ class Calls(RedisConnection):
 
 
 def _row(name: str) -> Row:
-    return Row(f"seen:{name}", f"in:{PAGE_A}:{PSID}", 1, name)
+    return Row(f"seen:{name}", f"in:{CHANNEL}:{PAGE_A}:{PSID}", 1, name)
 
 
 def _names(store_url: str) -> list[str]:
@@ -143,7 +144,7 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
         store.client_pause(300)  # ms
         monkeypatch.setattr("connector.web.group_commit.PATIENCE", 0.05)
         with pytest.raises(StoreUnavailable):
-            await group_commit.store([Row("seen:other", f"in:{PAGE_B}:1", 1, "of another thread")])
+            await group_commit.store([Row("seen:other", f"in:{CHANNEL}:{PAGE_B}:1", 1, "of another thread")])
         monkeypatch.setattr("connector.web.group_commit.PATIENCE", 4.0)
         await group_commit.store([_row("e1")])
 

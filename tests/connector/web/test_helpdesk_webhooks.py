@@ -2,12 +2,13 @@
 
 import pytest
 
+from clients.channels.meta.events import CHANNEL
 from connector.web.body import MAX_BODY
 from tests.conftest import PAGE_A, payload
 from tests.fakes.helpdesk_webhooks import headers, signature
 from tests.fakes.web import HELPDESK, LONG, PSID, REPLY, Doors
 
-OUT = f"out:{PAGE_A}:{PSID}"
+OUT = f"out:{CHANNEL}:{PAGE_A}:{PSID}"
 
 
 def test_an_agents_comment_is_stored_in_its_persons_queue(doors: Doors) -> None:
@@ -62,7 +63,7 @@ def test_a_number_too_long_for_python_costs_no_comment(doors: Doors, key: str) -
     assert LONG in body
 
     assert doors.helpdesk(body.encode()) == 202
-    assert len(doors.queue(f"out:{PAGE_A}:{PSID}")) == 1
+    assert len(doors.queue(f"out:{CHANNEL}:{PAGE_A}:{PSID}")) == 1
 
 
 def test_a_large_webhook_of_the_helpdesk_is_refused(doors: Doors) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.signature import sign
 from sandbox.stack import until
 from tests.conftest import (
@@ -104,7 +105,7 @@ def test_among_pages_only_those_of_the_app_that_signed_are_kept(doors: Doors) ->
 
 def test_each_page_is_heard_through_its_own_app(doors: Doors) -> None:
     assert doors.meta(envelope(entry(item("m_b", page=PAGE_B), page=PAGE_B)), SECRET_B) == 200
-    assert doors.queues() == {f"in:{PAGE_B}:{PSID}"}
+    assert doors.queues() == {f"in:{CHANNEL}:{PAGE_B}:{PSID}"}
 
 
 def test_what_the_app_of_an_inactive_connection_signs_is_taken_and_ignored(doors: Doors) -> None:
@@ -132,7 +133,7 @@ def test_two_pages_of_one_app_are_heard_in_one_body(store_url: str, make_setting
     with serving(settings) as url, doors_at(url, store_url) as doors:
         body = envelope(entry(item("m_a")), entry(item("m_b", page=PAGE_B), page=PAGE_B))
         assert doors.meta(body, SECRET_A) == 200
-        assert doors.queues() == {QUEUE, f"in:{PAGE_B}:{PSID}"}
+        assert doors.queues() == {QUEUE, f"in:{CHANNEL}:{PAGE_B}:{PSID}"}
 
 
 # --- What is none of ours is answered 200, and counted. ---------------------------------------------------
@@ -162,7 +163,7 @@ def test_what_is_no_page_id_names_no_queue(doors: Doors, page: str) -> None:
 
 def test_what_is_signed_and_of_a_page_that_is_not_connected_waits_for_that(doors: Doors) -> None:
     assert doors.meta(envelope(entry(item("m_1", page="123"), page="123"))) == 200
-    assert mids(doors.queue(f"in:123:{PSID}")) == ["m_1"]
+    assert mids(doors.queue(f"in:{CHANNEL}:123:{PSID}")) == ["m_1"]
     assert doors.counted("events_kept_total") == 1
 
 
@@ -170,7 +171,7 @@ def test_what_is_signed_and_of_a_page_that_is_not_connected_waits_for_that(doors
 def test_what_is_about_no_person_waits_for_an_operator(doors: Doors, name: str) -> None:
     assert doors.meta(payload(f"messenger/{name}")) == 200
     assert doors.meta(payload(f"messenger/{name}")) == 200
-    assert doors.queues() == {f"in:{PAGE_A}:"}
+    assert doors.queues() == {f"in:{CHANNEL}:{PAGE_A}:"}
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_events_of_one_body_wait_in_the_order_of_their_times(doors: Doors) -> No
 
 def test_each_person_has_a_queue(doors: Doors) -> None:
     assert doors.meta(envelope(entry(item("m_1"), item("m_2", psid="8")))) == 200
-    assert doors.queues() == {QUEUE, f"in:{PAGE_A}:8"}
+    assert doors.queues() == {QUEUE, f"in:{CHANNEL}:{PAGE_A}:8"}
 
 
 def test_events_in_standby_are_stored(doors: Doors) -> None:
@@ -270,8 +271,8 @@ def test_events_in_standby_are_stored(doors: Doors) -> None:
 
 def test_our_own_echo_leaves_only_its_mid_and_its_time(doors: Doors) -> None:
     assert doors.meta(payload("messenger/echo_ours")) == 200
-    assert doors.stored() == {f"mc:echo:{PAGE_A}:connector:981:0"}
-    assert doors.store.get(f"mc:echo:{PAGE_A}:connector:981:0") == b"m_ours 1795383000500"
+    assert doors.stored() == {f"mc:echo:{CHANNEL}:{PAGE_A}:connector:981:0"}
+    assert doors.store.get(f"mc:echo:{CHANNEL}:{PAGE_A}:connector:981:0") == b"m_ours 1795383000500"
 
 
 def test_an_echo_of_the_page_inbox_waits_beside_what_the_person_wrote(doors: Doors) -> None:
@@ -282,7 +283,7 @@ def test_an_echo_of_the_page_inbox_waits_beside_what_the_person_wrote(doors: Doo
 @pytest.mark.parametrize("name", ["read", "delivery"])
 def test_receipts_wait_beside_the_replies(doors: Doors, name: str) -> None:
     assert doors.meta(payload(f"messenger/{name}")) == 200
-    assert doors.queues() == {f"out:{PAGE_A}:{PSID}"}
+    assert doors.queues() == {f"out:{CHANNEL}:{PAGE_A}:{PSID}"}
 
 
 def test_an_event_wakes_a_worker(doors: Doors) -> None:

@@ -2,6 +2,7 @@
 
 import httpx
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import LeaseLost, RejectedError
 from clients.helpdesk import NewTicket
 from tests.conftest import PAGE_A
@@ -18,7 +19,7 @@ def test_a_worker_that_lost_its_lease_leaves_no_nameless_profile(world: World) -
     world.meta.hooks["person"] = lose
     world.work()
 
-    assert world.store.get(f"mc:profile:{PAGE_A}:{PSID}") is None
+    assert world.store.get(f"mc:profile:{CHANNEL}:{PAGE_A}:{PSID}") is None
     assert world.desk.calls == []
 
 
@@ -28,7 +29,7 @@ def test_a_profile_is_read_once_a_day(world: World) -> None:
     world.work()
 
     assert world.meta.calls == ["person"]
-    assert 0 <= 24 * 3600 - world.store.ttl(f"mc:profile:{PAGE_A}:{PSID}") < 60
+    assert 0 <= 24 * 3600 - world.store.ttl(f"mc:profile:{CHANNEL}:{PAGE_A}:{PSID}") < 60
 
 
 def test_a_sender_without_a_name_is_asked_for_again_soon(world: World) -> None:
@@ -38,14 +39,14 @@ def test_a_sender_without_a_name_is_asked_for_again_soon(world: World) -> None:
 
     assert world.desk.tickets["t1"].new
     assert world.desk.tickets["t1"].new.title == "Messenger: Messenger user 5436"
-    assert 0 < world.store.ttl(f"mc:profile:{PAGE_A}:{PSID}") <= 600
+    assert 0 < world.store.ttl(f"mc:profile:{CHANNEL}:{PAGE_A}:{PSID}") <= 600
 
 
 def _nameless_ticket(world: World) -> None:
     world.meta.profile = {}
     world.receive("m_1")
     world.work()
-    world.store.delete(f"mc:profile:{PAGE_A}:{PSID}")  # ten minutes later
+    world.store.delete(f"mc:profile:{CHANNEL}:{PAGE_A}:{PSID}")  # ten minutes later
     world.meta.profile = {"name": "Anna Nowak", "first_name": "Anna", "last_name": "Nowak"}
 
 

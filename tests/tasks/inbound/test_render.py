@@ -89,7 +89,7 @@ def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: Wo
     body = payload("messenger/policy_enforcement")
     (item,) = (item for entry in events.split(body) for item in entry.events())
     world.inbox.accept([incoming_row(Messenger(), Conversation(CHANNEL, PAGE_A, ""), item)])
-    world.work(f"in:{PAGE_A}:")
+    world.work(f"in:{CHANNEL}:{PAGE_A}:")
 
     (letter,) = world.inbox.letters()
     assert "“policy_enforcement”" in letter.reason

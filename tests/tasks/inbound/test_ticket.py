@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import TicketClosed
 from clients.helpdesk import SOURCE
 from tests.conftest import PAGE_A, payload
@@ -59,7 +60,7 @@ def test_a_link_is_remembered_for_a_day(world: World) -> None:
     world.receive()
     world.work()
 
-    assert 0 <= 24 * 3600 - world.store.ttl(f"mc:open_ticket:{PAGE_A}:{PSID}") < 60
+    assert 0 <= 24 * 3600 - world.store.ttl(f"mc:open_ticket:{CHANNEL}:{PAGE_A}:{PSID}") < 60
 
 
 def test_an_open_ticket_that_is_not_remembered_is_searched(world: World) -> None:
@@ -79,7 +80,7 @@ def test_a_message_for_a_closed_ticket_goes_to_the_open_one(linked: World) -> No
 
     assert [comment.external_id for comment in linked.desk.tickets["42"].comments] == ["m_1"]
     assert linked.desk.keys == [f"facebook:{PAGE_A}:m_1", f"facebook:{PAGE_A}:m_1:after:t1"]
-    assert linked.store.get(f"mc:open_ticket:{PAGE_A}:{PSID}") == b"42"
+    assert linked.store.get(f"mc:open_ticket:{CHANNEL}:{PAGE_A}:{PSID}") == b"42"
 
 
 def test_a_message_for_a_closed_ticket_opens_a_new_one_if_none_is_open(linked: World) -> None:
@@ -89,7 +90,7 @@ def test_a_message_for_a_closed_ticket_opens_a_new_one_if_none_is_open(linked: W
 
     assert linked.desk.calls == ["add_comment", "find_open_ticket", "create_ticket"]
     assert linked.desk.keys == [f"facebook:{PAGE_A}:m_1", f"facebook:{PAGE_A}:m_1:after:t1"]
-    assert linked.store.get(f"mc:open_ticket:{PAGE_A}:{PSID}") == b"t2"
+    assert linked.store.get(f"mc:open_ticket:{CHANNEL}:{PAGE_A}:{PSID}") == b"t2"
 
 
 def test_a_message_for_a_ticket_that_is_gone_opens_a_new_one(linked: World) -> None:
@@ -155,7 +156,7 @@ def test_a_ticket_of_unknown_outcome_is_looked_up_before_it_is_repeated(world: W
 
     assert list(world.desk.tickets) == ["t1"]
     assert world.desk.calls[-1] == "ticket_by_external_id"
-    assert world.store.get(f"mc:open_ticket:{PAGE_A}:{PSID}") == b"t1"
+    assert world.store.get(f"mc:open_ticket:{CHANNEL}:{PAGE_A}:{PSID}") == b"t1"
 
 
 def test_a_ticket_that_did_not_arrive_is_created_again(world: World) -> None:

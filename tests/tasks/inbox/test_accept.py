@@ -9,7 +9,7 @@ import redis
 
 from sandbox.stack import until
 from tasks.inbox.inbox import SEEN_FOR, Inbox, Row, echo_key, seen_key
-from tests.fakes.inbox import OTHER, REMOTE, THREAD, Stored, begin, claimed, row
+from tests.fakes.inbox import OTHER, PERSON, REMOTE, THREAD, Stored, begin, claimed, row
 
 
 def test_an_event_that_stands_twice_in_one_call_is_accepted_once(inbox: Inbox, stored: Stored) -> None:
@@ -133,15 +133,15 @@ def test_a_thread_that_waits_is_not_due_sooner_because_more_comes(inbox: Inbox, 
 
 
 def test_a_row_without_a_thread_leaves_only_its_body(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([Row(echo_key("1", "connector:9:0"), "", 10, "m_1")])
+    inbox.accept([Row(echo_key(PERSON, "connector:9:0"), "", 10, "m_1")])
 
-    assert inbox.echo("1", "connector:9:0") == ("m_1", "")
-    assert stored.names() == {"mc:echo:1:connector:9:0"}
-    assert inbox.store.pttl("mc:echo:1:connector:9:0") > 0
+    assert inbox.echo(PERSON, "connector:9:0") == ("m_1", "")
+    assert stored.names() == {"mc:echo:chat:1:connector:9:0"}
+    assert inbox.store.pttl("mc:echo:chat:1:connector:9:0") > 0
 
 
 def test_an_echo_that_did_not_come_is_none(inbox: Inbox) -> None:
-    assert inbox.echo("1", "connector:9:0") is None
+    assert inbox.echo(PERSON, "connector:9:0") is None
 
 
 def test_an_accept_whose_answer_got_lost_may_be_repeated(inbox: Inbox, stored: Stored) -> None:

@@ -97,7 +97,7 @@ def test_a_sweep_wants_no_worker_for_a_side_that_is_paused(inbox: Inbox, stored:
 
 
 def test_what_waits_for_a_paused_side_is_not_written_again_and_again(inbox: Inbox) -> None:
-    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(100)])
+    inbox.accept([row(str(number), thread=f"in:chat:1:{number}") for number in range(100)])
     inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
     store: Any = inbox.store
@@ -110,7 +110,7 @@ def test_what_waits_for_a_paused_side_is_not_written_again_and_again(inbox: Inbo
 
 
 def test_a_side_that_asked_to_slow_down_gets_a_few_threads_a_second(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(9)])
+    inbox.accept([row(str(number), thread=f"in:chat:1:{number}") for number in range(9)])
     inbox.pause(REMOTE, 90, "it asks to slow down", rate=4)
     stored.end_pause()
     taken = [inbox.claim() for _ in range(6)]
@@ -119,7 +119,7 @@ def test_a_side_that_asked_to_slow_down_gets_a_few_threads_a_second(inbox: Inbox
 
 
 def test_a_side_that_asked_to_slow_down_gets_more_threads_each_second(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(20)])
+    inbox.accept([row(str(number), thread=f"in:chat:1:{number}") for number in range(20)])
     inbox.pause(REMOTE, 90, "it asks to slow down", rate=4)
     for expected in (5, 7, 8):
         stored.end_pause()
@@ -141,15 +141,15 @@ def test_a_claim_of_an_empty_queue_leaves_no_lease_while_its_side_is_paused(
 
 def test_a_paused_side_is_known_as_paused(inbox: Inbox) -> None:
     inbox.pause(REMOTE, 90, "it is down")
-    inbox.pause("page:1", 1, "it was down")
-    inbox.store.zadd("mc:pauses", {"page:1": 0})
+    inbox.pause("chat:1", 1, "it was down")
+    inbox.store.zadd("mc:pauses", {"chat:1": 0})
 
-    assert inbox.state().pauses == {REMOTE: True, "page:1": False}
+    assert inbox.state().pauses == {REMOTE: True, "chat:1": False}
 
 
 def test_a_pause_holds_no_other_remote_back(inbox: Inbox) -> None:
     inbox.accept([row("a")])
-    inbox.pause("page:1", 90, "it is down")
+    inbox.pause("chat:1", 90, "it is down")
 
     assert claimed(inbox).event.body == b"a"
 

@@ -41,7 +41,7 @@ def test_only_an_agents_public_comment_on_a_ticket_of_ours_goes_out(name: str, e
 def test_a_reply_waits_in_its_persons_queue() -> None:
     row = reply_row(received("comment_of_agent"))
     assert (row.queue, row.time) == (
-        f"out:{PERSON.account_id}:{PERSON.person_id}",
+        f"out:{PERSON.channel}:{PERSON.account_id}:{PERSON.person_id}",
         int(AT.timestamp() * 1000),
     )
 

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from clients.errors import LeaseLost
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.lease import Lease
+from tasks.inbox.queues import direction_of
 from tests.fakes.inbox import PAGE, REMOTE, Stored, row
 
 
@@ -52,7 +53,7 @@ class ExpectedRemote:
     trial: Lease | None = None
 
 
-THREADS = ["in:1:0", "in:1:1", "out:1:0", "out:1:1"]
+THREADS = ["in:chat:1:0", "in:chat:1:1", "out:chat:1:0", "out:chat:1:1"]
 REMOTES = {"in": REMOTE, "out": PAGE}
 threads = st.sampled_from(THREADS)
 remotes = st.sampled_from([REMOTE, PAGE])
@@ -114,11 +115,11 @@ class Interleaving(RuleBasedStateMachine):
 
     def remote_of(self, thread: str) -> ExpectedRemote:
         """Return the remote that a thread waits for."""
-        return self.remotes[self.expected[thread].waits_for or REMOTES[thread[:-4]]]
+        return self.remotes[self.expected[thread].waits_for or REMOTES[direction_of(thread)]]
 
     def is_held(self, thread: str) -> bool:
         """Tell whether the remote of a thread is paused, or its own one if it waits for another."""
-        return self.remote_of(thread).paused or self.remotes[REMOTES[thread[:-4]]].paused
+        return self.remote_of(thread).paused or self.remotes[REMOTES[direction_of(thread)]].paused
 
     def took(self, lease: Lease) -> None:
         """Note that a thread was claimed."""
@@ -131,7 +132,10 @@ class Interleaving(RuleBasedStateMachine):
         """Note who waits no more for another remote: it was claimed, or its own is paused, too."""
         for thread, model in self.expected.items():
             if model.waits_for and "waits_for" not in self.stored.lease(thread):
-                assert self.stored.lease(thread).get("token") or self.remotes[REMOTES[thread[:-4]]].paused
+                assert (
+                    self.stored.lease(thread).get("token")
+                    or self.remotes[REMOTES[direction_of(thread)]].paused
+                )
                 model.waits_for = ""
 
     def end_trial(self, lease: Lease, *, worked: bool) -> None:
@@ -269,7 +273,7 @@ class Interleaving(RuleBasedStateMachine):
                 self.end_trial(lease, worked=False)
                 model = self.expected[lease.queue]
                 model.owner, model.expired = None, False
-                model.waits_for = remote if remote != REMOTES[lease.queue[:-4]] else ""
+                model.waits_for = remote if remote != REMOTES[direction_of(lease.queue)] else ""
 
     @rule(number=numbers)
     def renew(self, number: int) -> None:

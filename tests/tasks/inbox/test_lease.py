@@ -173,7 +173,7 @@ def test_of_an_event_that_the_store_forgot_nothing_is_kept(
 
 
 def test_a_lease_knows_what_is_cached_of_its_person(inbox: Inbox) -> None:
-    inbox.store.set("mc:open_ticket:1:2", "42")
+    inbox.store.set("mc:open_ticket:chat:1:2", "42")
     inbox.accept([row("a")])
     lease = inbox.claim(cached=("open_ticket", "profile"))
 
@@ -191,7 +191,7 @@ def test_what_a_lease_caches_is_there_for_itself_and_for_the_next_one(inbox: Inb
     later = inbox.claim(cached=("open_ticket",))
     assert later is not None
     assert later.cached("open_ticket") == b"42"
-    assert 0 < inbox.store.ttl("mc:open_ticket:1:2") <= 60
+    assert 0 < inbox.store.ttl("mc:open_ticket:chat:1:2") <= 60
 
 
 def test_what_a_lease_forgets_is_gone_for_all(inbox: Inbox) -> None:
@@ -200,7 +200,7 @@ def test_what_a_lease_forgets_is_gone_for_all(inbox: Inbox) -> None:
     lease.forget("open_ticket")
 
     assert lease.cached("open_ticket") is None
-    assert inbox.store.get("mc:open_ticket:1:2") is None
+    assert inbox.store.get("mc:open_ticket:chat:1:2") is None
 
 
 def test_after_the_last_event_a_thread_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:

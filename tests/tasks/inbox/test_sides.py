@@ -14,7 +14,7 @@ from tests.fakes.inbox import REMOTE, Stored, claimed, row
 @pytest.fixture
 def back(inbox: Inbox, stored: Stored) -> Inbox:
     """Give an inbox with nine threads, whose remote was paused until now."""
-    inbox.accept([row(str(number), thread=f"in:1:{number}") for number in range(9)])
+    inbox.accept([row(str(number), thread=f"in:chat:1:{number}") for number in range(9)])
     inbox.pause(REMOTE, 90, "it is down")
     assert inbox.claim() is None
     stored.end_pause()
@@ -26,7 +26,7 @@ def test_a_side_that_was_away_is_tried_by_one_thread(back: Inbox) -> None:
 
     assert trial is not None
     assert [back.claim() for _ in range(9)] == [None] * 9
-    assert back.claim("in:1:8") is None
+    assert back.claim("in:chat:1:8") is None
 
 
 def test_a_side_that_is_tried_is_known_as_paused(back: Inbox) -> None:
@@ -45,7 +45,7 @@ def test_when_the_trial_has_worked_all_others_follow(back: Inbox, end: Callable[
 
 
 def test_what_a_trial_does_next_is_no_trial_any_more(inbox: Inbox, back: Inbox) -> None:
-    inbox.accept([row(f"{number} again", thread=f"in:1:{number}") for number in range(9)])
+    inbox.accept([row(f"{number} again", thread=f"in:chat:1:{number}") for number in range(9)])
     trial = claimed(back, "")
     trial.finish()
     back.pause(REMOTE, 90, "it is down again")
@@ -109,7 +109,7 @@ def test_one_worker_is_enough_to_try_a_side(back: Inbox) -> None:
 
 
 def test_one_group_is_enough_to_try_a_side(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row(str(number), thread=f"in:{number}:1") for number in range(9)])
+    inbox.accept([row(str(number), thread=f"in:chat:{number}:1") for number in range(9)])
     inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
     stored.end_pause()
@@ -123,7 +123,7 @@ def test_one_group_is_enough_to_try_a_side(inbox: Inbox, stored: Stored) -> None
 
 def test_what_waited_for_a_side_is_overdue_from_when_it_is_back(back: Inbox, stored: Stored) -> None:
     for number in range(9):
-        stored.wait_for(3600, f"in:1:{number}")
+        stored.wait_for(3600, f"in:chat:1:{number}")
     back.pause(REMOTE, 0.001, "it is down")
     until("its pause is over", lambda: back.sweep(500, 64))
 

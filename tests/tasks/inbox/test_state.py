@@ -23,7 +23,7 @@ def test_a_thread_that_was_swept_is_there_for_the_next_claim(inbox: Inbox, store
 
 
 def test_a_sweep_tells_no_more_than_is_enough(inbox: Inbox) -> None:
-    inbox.accept([row(str(number), thread=f"in:{number}:2") for number in range(9)])
+    inbox.accept([row(str(number), thread=f"in:chat:{number}:2") for number in range(9)])
 
     assert inbox.sweep(10, 5) == 5
 
@@ -61,12 +61,12 @@ def test_what_waits_for_a_side_is_not_overdue(inbox: Inbox, stored: Stored) -> N
     assert inbox.state().overdue == 0
 
 
-@pytest.mark.parametrize("thread", [THREAD, "out:1:2", "ticket:7", "fax:1:2", "what"])
+@pytest.mark.parametrize("thread", [THREAD, "out:chat:1:2", "ticket:7", "fax:1:2", "what"])
 def test_the_age_of_the_oldest_event_counts_whatever_it_waits_for(inbox: Inbox, thread: str) -> None:
     inbox.accept([row("a", thread=thread), row("b", thread=thread)])
     inbox.store.zincrby("mc:oldest", -5000, thread)
     inbox.pause(REMOTE, 90, "it is down")
-    inbox.pause("page:1", 90, "it is down")
+    inbox.pause("chat:1", 90, "it is down")
     inbox.claim()
 
     assert 5 <= inbox.state().oldest < 30
@@ -117,7 +117,7 @@ def test_installations_with_prefixes_of_their_own_share_a_store(inbox: Inbox, st
 
 def test_counters_tell_what_became_of_events_by_lane(inbox: Inbox) -> None:
     begin(inbox).finish()
-    inbox.accept([row("c", thread="out:1:2")])
-    claimed(inbox, "out:1:2").move_to_dead_letters("refused")
+    inbox.accept([row("c", thread="out:chat:1:2")])
+    claimed(inbox, "out:chat:1:2").move_to_dead_letters("refused")
 
     assert inbox.stats() == {"accepted": 3, "relayed:in": 1, "dead:out": 1}

@@ -10,7 +10,7 @@ def test_a_page_does_not_wait_behind_the_many_of_another(inbox: Inbox) -> None:
     wait(inbox, "1", *range(50))
     wait(inbox, "2", 1)
 
-    assert "in:2:1" in turns(inbox, 2)
+    assert "in:chat:2:1" in turns(inbox, 2)
 
 
 def test_pages_that_wait_get_as_many_workers_each(inbox: Inbox) -> None:
@@ -18,15 +18,15 @@ def test_pages_that_wait_get_as_many_workers_each(inbox: Inbox) -> None:
     turns(inbox, 8)
     wait(inbox, "2", *range(50))
 
-    assert all(thread.startswith("in:2:") for thread in turns(inbox, 8))
-    assert {thread[:5] for thread in turns(inbox, 2)} == {"in:1:", "in:2:"}
+    assert all(thread.startswith("in:chat:2:") for thread in turns(inbox, 8))
+    assert {thread[:10] for thread in turns(inbox, 2)} == {"in:chat:1:", "in:chat:2:"}
 
 
 def test_a_direction_does_not_wait_behind_the_other(inbox: Inbox) -> None:
     wait(inbox, "1", *range(50))
     wait(inbox, "1", 1, direction="out")
 
-    assert "out:1:1" in turns(inbox, 2)
+    assert "out:chat:1:1" in turns(inbox, 2)
 
 
 def test_a_group_whose_work_is_done_has_its_share_again(inbox: Inbox) -> None:
@@ -37,7 +37,7 @@ def test_a_group_whose_work_is_done_has_its_share_again(inbox: Inbox) -> None:
     for lease in leases:
         lease.finish()
 
-    assert [thread[:5] for thread in turns(inbox, 2)] == ["in:1:", "in:1:"]
+    assert [thread[:10] for thread in turns(inbox, 2)] == ["in:chat:1:", "in:chat:1:"]
 
 
 def test_a_group_whose_workers_died_has_its_share_again(inbox: Inbox, stored: Stored) -> None:
@@ -48,7 +48,7 @@ def test_a_group_whose_workers_died_has_its_share_again(inbox: Inbox, stored: St
     for thread in dead:
         stored.expire(thread)
 
-    assert [thread[:5] for thread in turns(inbox, 2)] == ["in:1:", "in:1:"]
+    assert [thread[:10] for thread in turns(inbox, 2)] == ["in:chat:1:", "in:chat:1:"]
 
 
 def choose(inbox: Inbox, *, newest: bool) -> str:
@@ -60,16 +60,16 @@ def choose(inbox: Inbox, *, newest: bool) -> str:
 def test_who_writes_now_does_not_wait_behind_a_backlog(inbox: Inbox) -> None:
     wait(inbox, "1", *range(50))
 
-    assert choose(inbox, newest=True) == "in:1:49"
-    assert choose(inbox, newest=True) == "in:1:48"
+    assert choose(inbox, newest=True) == "in:chat:1:49"
+    assert choose(inbox, newest=True) == "in:chat:1:48"
 
 
 def test_who_waits_longest_does_not_wait_behind_who_writes_now(inbox: Inbox) -> None:
     wait(inbox, "1", *range(50))
 
-    assert choose(inbox, newest=False) == "in:1:0"
-    assert choose(inbox, newest=True) == "in:1:49"
-    assert choose(inbox, newest=False) == "in:1:1"
+    assert choose(inbox, newest=False) == "in:chat:1:0"
+    assert choose(inbox, newest=True) == "in:chat:1:49"
+    assert choose(inbox, newest=False) == "in:chat:1:1"
 
 
 def test_a_worker_takes_the_newest_about_every_second_time(inbox: Inbox) -> None:
@@ -84,17 +84,17 @@ def test_a_thread_whose_turn_is_over_goes_behind_those_that_wait(inbox: Inbox, s
     inbox.accept([row("a"), row("b")])
     lease = claimed(inbox)
     wait(inbox, "1", 5, 6)
-    stored.wait_for(1, "in:1:5")
+    stored.wait_for(1, "in:chat:1:5")
     lease.finish()
     lease.release()
 
-    assert choose(inbox, newest=True) == "in:1:6"
-    assert choose(inbox, newest=False) == "in:1:5"
+    assert choose(inbox, newest=True) == "in:chat:1:6"
+    assert choose(inbox, newest=False) == "in:chat:1:5"
     assert choose(inbox, newest=True) == THREAD
 
 
 def test_what_is_remembered_of_the_newest_does_not_grow(inbox: Inbox) -> None:
     wait(inbox, "1", *range(500))
 
-    assert inbox.store.llen("mc:fresh:in:1:") <= 200
+    assert inbox.store.llen("mc:fresh:in:chat:1:") <= 200
     assert inbox.claim() is not None

@@ -10,8 +10,8 @@ def wait_for_helpdesk(inbox: Inbox, *people: int) -> None:
     """Have replies wait until the helpdesk is back, which is paused."""
     inbox.pause(REMOTE, 90, "it is down")
     for person in people:
-        inbox.accept([row(f"reply {person}", thread=f"out:1:{person}")])
-        claimed(inbox, f"out:1:{person}").wait(REMOTE, "it is down")
+        inbox.accept([row(f"reply {person}", thread=f"out:chat:1:{person}")])
+        claimed(inbox, f"out:chat:1:{person}").wait(REMOTE, "it is down")
 
 
 def test_a_reply_can_wait_until_the_helpdesk_is_back(inbox: Inbox, stored: Stored) -> None:
@@ -39,9 +39,9 @@ def test_replies_that_wait_for_the_helpdesk_cost_nothing(inbox: Inbox) -> None:
 
 def test_a_reply_that_waits_for_the_helpdesk_holds_no_other_of_its_page(inbox: Inbox) -> None:
     wait_for_helpdesk(inbox, 2)
-    inbox.accept([row("a", thread="out:1:3")])
+    inbox.accept([row("a", thread="out:chat:1:3")])
 
-    assert claimed(inbox, "").queue == "out:1:3"
+    assert claimed(inbox, "").queue == "out:chat:1:3"
 
 
 def test_a_reply_that_waited_for_the_helpdesk_is_its_pages_again(inbox: Inbox, stored: Stored) -> None:
@@ -53,7 +53,7 @@ def test_a_reply_that_waited_for_the_helpdesk_is_its_pages_again(inbox: Inbox, s
     lease.finish()
     lease.release()
 
-    assert stored.place(REPLY) == "out:1:"
+    assert stored.place(REPLY) == "out:chat:1:"
     assert claimed(inbox, "").event.body == b"next"
 
 
@@ -77,7 +77,7 @@ def test_a_page_has_no_larger_share_because_replies_of_it_wait_for_the_helpdesk(
     is_back(inbox, stored)
 
     taken = turns(inbox, 12)
-    people = [int(thread.rpartition(":")[2]) for thread in taken if thread.startswith("out:1:")]
+    people = [int(thread.rpartition(":")[2]) for thread in taken if thread.startswith("out:chat:1:")]
     assert len(people) == 6
     assert 2 <= len([person for person in people if person < 20]) <= 4
 
@@ -91,7 +91,7 @@ def test_a_page_that_has_its_share_has_no_more_of_it_when_the_helpdesk_is_back(
     wait(inbox, "2", *range(20), direction="out")
     is_back(inbox, stored)
 
-    assert all(thread.startswith("out:2:") for thread in turns(inbox, 6))
+    assert all(thread.startswith("out:chat:2:") for thread in turns(inbox, 6))
 
 
 def is_back(inbox: Inbox, stored: Stored) -> None:
@@ -116,7 +116,7 @@ def test_a_reply_whose_page_is_paused_too_waits_for_that_one_then(inbox: Inbox, 
     inbox.pause(PAGE, 90, "its token is refused")
     stored.end_pause()
     assert inbox.claim() is None
-    assert stored.place(REPLY) == "out:1:"
+    assert stored.place(REPLY) == "out:chat:1:"
 
     stored.end_pause(PAGE)
     assert claimed(inbox, "").queue == REPLY

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import Unavailable
 from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
 from tasks.clocks import Clocks
@@ -19,7 +20,7 @@ from tasks.store import connect
 
 NOW = datetime.now(UTC) - timedelta(minutes=1)
 OURS = Ticket("42", closed=False, config={"source": SOURCE, "page_id": "1", "sender_id": "7"})
-THREAD = "out:1:7"
+THREAD = f"out:{CHANNEL}:1:7"
 
 
 def _event(id_: str, **changes: Any) -> HelpdeskEvent:

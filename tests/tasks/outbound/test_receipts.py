@@ -5,6 +5,7 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import NotFound
 from tasks.outbound import receipts
 from tests.conftest import PAGE_A
@@ -41,7 +42,7 @@ def test_a_reply_that_was_read_is_not_shown_as_delivered_any_more(world: World) 
 
 def test_a_receipt_is_no_proof_that_its_page_works(world: World) -> None:
     error = away()
-    error.remote = f"page:{PAGE_A}"
+    error.remote = f"{CHANNEL}:{PAGE_A}"
     with capture_logs() as logs:
         world.service.remotes.pause(error)
         world.service.remotes._until.clear()
@@ -51,7 +52,7 @@ def test_a_receipt_is_no_proof_that_its_page_works(world: World) -> None:
 
     assert not list(world.inbox.waiting())
     assert world.inbox.reasons() == {error.remote: str(error)}
-    assert f"sent:{PAGE_A}:" not in world.inbox.last()
+    assert f"sent:{CHANNEL}:{PAGE_A}:" not in world.inbox.last()
     assert [line["event"] for line in logs if line["event"].startswith("remote_")] == ["remote_paused"]
 
 
@@ -59,7 +60,7 @@ def test_a_receipt_is_about_all_replies_up_to_its_moment(world: World) -> None:
     for id_ in ("1", "2", "3"):
         world.reply(id_=id_)
         world.work(OUT)
-    key = f"mc:awaiting:delivered:{PAGE_A}:{PSID}"
+    key = f"mc:awaiting:delivered:{CHANNEL}:{PAGE_A}:{PSID}"
     for score, member in enumerate(world.store.zrange(key, 0, -1)):
         world.store.zadd(key, {member: 1000 + score})
     world.receive_receipt("delivery", 1_000_000_001_001)
@@ -123,7 +124,7 @@ def test_what_waits_for_a_receipt_is_forgotten_in_the_end(world: World) -> None:
     world.reply()
     world.work(OUT)
 
-    assert 0 < world.store.ttl(f"mc:awaiting:delivered:{PAGE_A}:{PSID}") <= 7 * 24 * 3600
+    assert 0 < world.store.ttl(f"mc:awaiting:delivered:{CHANNEL}:{PAGE_A}:{PSID}") <= 7 * 24 * 3600
 
 
 def _receipt(world: World, watermark: int, *mids: str, status: str = "delivery") -> None:
@@ -167,8 +168,3 @@ def test_a_part_that_its_echo_told_of_is_dated_by_the_echo(world: World) -> None
     assert status_of(world) == "sent"
     _receipt(world, SENT_AT)
     assert status_of(world) == "delivered"
-
-
-def test_an_echo_that_010_left_tells_its_mid(world: World) -> None:
-    world.store.set(f"mc:echo:{PAGE_A}:connector:981:0", "m_ours_0")
-    assert world.inbox.echo(PAGE_A, "connector:981:0") == ("m_ours_0", "")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import Unauthorized
 from clients.helpdesk import Attachment, Delivery, HelpdeskEvent, Ticket
 from tasks import remotes
@@ -122,7 +123,7 @@ def test_after_a_refused_token_several_replies_are_tried_so_that_their_agents_ar
     world.meta.fail("send", Refusal(190))
     world.work(OUT)
 
-    assert world.store.hget(f"mc:pause:page:{PAGE_A}", "rate") == b"16"
+    assert world.store.hget(f"mc:pause:{CHANNEL}:{PAGE_A}", "rate") == b"16"
 
 
 def test_a_reply_on_a_closed_ticket_waits_for_the_token_too(world: World) -> None:

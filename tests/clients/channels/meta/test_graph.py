@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from clients.channel import Profile
+from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page, appsecret_proof, attachment_kind
 from clients.errors import NotFound
 from clients.http import HttpClient
@@ -50,7 +51,7 @@ def test_a_text_is_sent_after_the_reply_window_with_the_tag_for_human_agents() -
 def test_a_text_to_somebody_unknown_is_not_sent() -> None:
     with _recorded("send_text_nobody") as messenger, pytest.raises(NotFound) as refusal:
         messenger.send_text("404", "Hello", echo_metadata="connector:983:0")
-    assert refusal.value.remote == f"page:{PAGE_A}"
+    assert refusal.value.remote == f"{CHANNEL}:{PAGE_A}"
 
 
 def test_a_file_is_uploaded_and_sent() -> None:

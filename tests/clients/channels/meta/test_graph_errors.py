@@ -10,6 +10,7 @@ import pytest
 
 from clients.channel import Profile
 from clients.channels.meta.errors import _ERRORS
+from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import (
     LONGEST_RETRY_AFTER,
@@ -102,7 +103,7 @@ def test_every_error_that_is_known_is_tested_here() -> None:
 @pytest.mark.parametrize(("code", "subcode"), SORTS)
 def test_each_error_has_its_sort(code: int, subcode: int | None) -> None:
     failure = _failure(_refusing(code, subcode))
-    assert (type(failure), failure.remote) == (SORTS[code, subcode], f"page:{PAGE_A}")
+    assert (type(failure), failure.remote) == (SORTS[code, subcode], f"{CHANNEL}:{PAGE_A}")
     assert f"(Facebook error {code}{f'/{subcode}' if subcode else ''})" in str(failure)
 
 
@@ -265,7 +266,7 @@ def test_without_an_answer_the_outcome_is_unknown_once_a_byte_went_out(
 
     failure = _failure(Site(fail).messenger)
     assert isinstance(failure, Unavailable)
-    assert (failure.maybe_done, failure.remote) == (maybe_done, f"page:{PAGE_A}")
+    assert (failure.maybe_done, failure.remote) == (maybe_done, f"{CHANNEL}:{PAGE_A}")
 
 
 @pytest.mark.parametrize(

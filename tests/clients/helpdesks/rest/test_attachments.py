@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import Busy, ClientError, FileRefused, RateLimited, Unauthorized, Unavailable
 from clients.helpdesk import Attachment
 from clients.helpdesks.rest import RestHelpdesk
@@ -173,10 +174,10 @@ def test_an_address_that_is_none_of_the_web_is_refused(url: str) -> None:
 def test_a_failure_of_another_service_keeps_its_side() -> None:
     site = Site(lambda _: httpx.Response(200, content=b"bytes"))
     failure = Unavailable("Facebook cannot be reached")
-    failure.remote = f"page:{PAGE_A}"
+    failure.remote = f"{CHANNEL}:{PAGE_A}"
     with pytest.raises(Unavailable), site.helpdesk.open_attachment(_attachment("/files/3"), 100):
         raise failure
-    assert failure.remote == f"page:{PAGE_A}"
+    assert failure.remote == f"{CHANNEL}:{PAGE_A}"
 
 
 @pytest.mark.parametrize(
