@@ -1,0 +1,166 @@
+"""A second channel, which differs from Messenger where real ones do: as WhatsApp's, its receipts name each message and
+bring back what was sent along, files have ids and want the token, and nobody can look up what was sent."""
+
+import hmac
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any, ClassVar
+
+from clients.channel import (
+    Account,
+    Attachment,
+    Channel,
+    Conversation,
+    Credentials,
+    Entry,
+    Event,
+    Handshake,
+    Incoming,
+    Message,
+    Network,
+    Notice,
+    Profile,
+    Receipt,
+    Sent,
+)
+from clients.jsons import decode
+from clients.media import File
+
+
+@dataclass(frozen=True)
+class Phone:
+    """What came for one number."""
+
+    account_id: str
+    raw: list[dict[str, Any]]
+    changes: int = 0
+
+    def events(self) -> Iterator[Incoming]:
+        """Read the events."""
+        for one in self.raw:
+            kind, id_ = ("status" if "status" in one else "message"), f"{one['id']}:{one.get('status', '')}"
+            yield Incoming(
+                conversation=Conversation("toy", self.account_id, one["person"]),
+                kind=kind,
+                key=f"{self.account_id}:{id_}",
+                time=one["at"],
+                body=repr(one).replace("'", '"').encode(),
+                message_id=one["id"],
+                echo_metadata=one.get("opaque") if one.get("status") == "sent" else None,
+                is_receipt=kind == "status",
+            )
+
+
+@dataclass
+class Line(Account):
+    """One number; it keeps what was sent."""
+
+    credentials: Credentials
+    remote: str = field(init=False)
+    sent: ClassVar[list[tuple[str, str]]] = []
+
+    def __post_init__(self) -> None:
+        self.remote = f"toy:{self.credentials.account_id}"
+
+    def ping(self) -> None:
+        """Answer."""
+
+    def profile(self, person_id: str) -> Profile:
+        """Know the name that came along with messages."""
+        return Profile(name=f"Person {person_id}")
+
+    @contextmanager
+    def fetch(self, attachment: Attachment) -> Iterator[File]:
+        """Fetch a file by its id, with the token."""
+        assert self.credentials.access_token
+        yield File(f"{attachment.url}.ogg", "audio/ogg", 3, BytesIO(b"ogg"))
+
+    def send_text(self, person_id: str, text: str, *, echo_metadata: str) -> str:
+        """Send a text."""
+        self.sent.append((text, echo_metadata))
+        return f"wamid.{len(self.sent)}"
+
+    def send_file(
+        self, person_id: str, kind: str, *, echo_metadata: str, uploaded: str = "", url: str = ""
+    ) -> str:
+        """Send a file."""
+        return self.send_text(person_id, f"{kind} {uploaded or url}", echo_metadata=echo_metadata)
+
+    def upload(self, kind: str, file: File) -> str:
+        """Take a file."""
+        return f"media.{file.filename}"
+
+    def find_sent(
+        self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
+    ) -> Sent | None:
+        """Know nothing of what was sent."""
+        return None
+
+
+class Toy(Channel):
+    """The channel."""
+
+    name = "toy"
+    title = "Toy"
+    path = "/social_media/webhooks/toy"
+    key_prefix = "toy"
+    advice: ClassVar[Mapping[str, str]] = {}
+
+    def handshake(self, query: Mapping[str, str]) -> Handshake | None:
+        """Read the question."""
+        return Handshake(query["token"], query["word"]) if "word" in query else None
+
+    def may_receive(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Look for the signature."""
+        return b"x-toy" in headers
+
+    def is_signed(self, body: bytes, headers: Mapping[bytes, bytes], secret: str) -> bool:
+        """Check the signature."""
+        return hmac.compare_digest(
+            headers[b"x-toy"], hmac.digest(secret.encode(), body, "sha256").hex().encode()
+        )
+
+    def account_ids(self, body: bytes) -> set[str] | None:
+        """Return the numbers."""
+        return {one["number"] for one in decode(body)}
+
+    def split(self, body: bytes, received: int) -> list[Entry]:
+        """Take a body apart."""
+        return [Phone(one["number"], one["events"]) for one in decode(body)]
+
+    def parse(self, body: bytes) -> Event:
+        """Read an event."""
+        one = decode(body)
+        if "status" in one:
+            return Receipt(one["status"], 0, (one["id"],))
+        if "text" not in one and "voice" not in one:
+            return Notice("unknown", datetime.fromtimestamp(one["at"] / 1000, UTC), "Toy sent something new.")
+        files = (Attachment("audio", one["voice"], is_file=True),) if "voice" in one else ()
+        return Message(one["id"], datetime.fromtimestamp(one["at"] / 1000, UTC), one.get("text", ""), files)
+
+    def kind_of(self, body: bytes) -> str:
+        """Return what it is."""
+        return "status" if "status" in decode(body) else "message"
+
+    def external_id(self, body: bytes) -> str:
+        """Return its id."""
+        return str(decode(body)["id"])
+
+    def split_text(self, text: str) -> list[str]:
+        """Take ten characters at a time."""
+        return [text[at : at + 10] for at in range(0, len(text), 10)]
+
+    def kind_of_file(self, content_type: str, size: int) -> str:
+        """Send all as documents."""
+        return "document"
+
+    def echo_metadata(self, comment_id: str, part: int) -> str:
+        """Return what comes back with the statuses."""
+        return f"toy-{comment_id}-{part}"
+
+    def account(self, network: Network, credentials: Credentials) -> Account:
+        """Return a number."""
+        return Line(credentials)
