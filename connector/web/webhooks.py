@@ -141,7 +141,7 @@ class ChannelWebhook:
             elif account in self.connections.inactive:
                 left.add(refusals.INACTIVE_PAGE, page=account)
                 yield None
-            elif not (account.isascii() and account.isalnum()):  # else it might name another one's queue
+            elif not (account.isascii() and account.isdigit()):  # else it might name another one's queue
                 left.add(refusals.UNKNOWN_PAGE)
                 yield None
             else:

@@ -159,7 +159,7 @@ def test_what_is_no_id_reaches_no_other_path(client: str, call: str, id_: str) -
 
 def test_every_method_that_calls_is_tested_here() -> None:
     others = {"call", "error", "failures", "now", "remote_now", "open_attachment", "receive", "may_receive"}
-    others |= {"asked_for", "send"}
+    others |= {"asked_for", "send", "fetch"}
     for class_, calls in ((Helpdesk, OF_A_HELPDESK), (Page, OF_MESSENGER)):
         methods = {name for name in dir(class_) if callable(getattr(class_, name)) and name[0] != "_"}
         assert methods - others - {"check_secret", "clock"} == calls.keys()

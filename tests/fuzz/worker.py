@@ -7,7 +7,7 @@ such a letter.
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 
 import httpx
 
-from clients.channel import Conversation, Incoming
+from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.messenger import Messenger
@@ -214,13 +214,8 @@ def _messages(bodies: Sequence[bytes]) -> Iterator[Row]:
             entries = events.split(body, 1795383000123)
         except NotUnderstood:
             continue
-        items = (item for entry in entries if entry.account_id == PAGE_A for item in _items(entry))
+        items = (item for entry in entries if entry.account_id == PAGE_A for item in entry.events())
         yield from (incoming_row(Messenger(), item.conversation, item) for item in items if item.conversation)
-
-
-def _items(entry: Any) -> Iterable[Incoming]:
-    """Return an entry's items, which are an attribute or, in a newer version, a method's answer."""
-    return cast("Iterable[Incoming]", entry.events() if callable(entry.items) else entry.items)
 
 
 def _replies(helpdesk: Any, bodies: Sequence[bytes]) -> Iterator[Row]:

@@ -168,7 +168,7 @@ def test_what_was_relayed_is_told_with_its_ids(world: World) -> None:
         world.work(OUT)
 
     incoming, outgoing = [line for line in logs if line["event"] == "relayed"]
-    assert (incoming["queue"], incoming["mid"], incoming["ticket"]) == (IN, "m_2", "42")
+    assert (incoming["queue"], incoming["external_id"], incoming["ticket"]) == (IN, "m_2", "42")
     assert (outgoing["queue"], outgoing["comment"], outgoing["ticket"]) == (OUT, "981", "42")
 
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from clients.channels.meta.events import CHANNEL
 from clients.channel import Profile
+from clients.channels.meta.events import CHANNEL
 from tasks import directions, outcomes
 from tasks.inbox.inbox import Row
 from tests.conftest import PAGE_A

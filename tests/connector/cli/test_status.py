@@ -130,7 +130,7 @@ def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
 ) -> None:
     for _ in range(2):
         refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
-        refusals.refuse("messenger", "wrong_secret", PAGE_A)
+        refusals.refuse("facebook_messenger", "wrong_secret", PAGE_A)
         refusals.refuse("helpdesk", "clock")
         refusals.save(inbox)
         refusals.save(inbox)
@@ -144,7 +144,7 @@ def test_refused_webhooks_are_still_counted_when_the_store_is_back(
     settings: Settings, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
-    refusals.refuse("messenger", "wrong_secret", PAGE_A, count=3)
+    refusals.refuse("facebook_messenger", "wrong_secret", PAGE_A, count=3)
     with monkeypatch.context() as away:
         away.setattr(inbox.store, "evalsha", Mock(side_effect=redis.ConnectionError))
         with pytest.raises(redis.ConnectionError):

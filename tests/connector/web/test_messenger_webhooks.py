@@ -88,7 +88,7 @@ def test_a_missing_signature_is_refused_and_nothing_is_stored(doors: Doors) -> N
 
 def test_a_refused_webhook_is_counted(doors: Doors) -> None:
     doors.meta(MESSAGE, "wrong")
-    assert doors.refused("messenger", "wrong_secret", PAGE_A) == 1
+    assert doors.refused("facebook_messenger", "wrong_secret", PAGE_A) == 1
 
 
 def test_an_event_signed_by_another_pages_app_is_refused(doors: Doors) -> None:
@@ -100,7 +100,7 @@ def test_among_pages_only_those_of_the_app_that_signed_are_kept(doors: Doors) ->
     body = envelope(entry(item("m_a")), entry(item("m_b", page=PAGE_B), page=PAGE_B))
     assert doors.meta(body, SECRET_A) == 200
     assert doors.queues() == {QUEUE}
-    assert doors.refused("messenger", "another_app", PAGE_B) == 1
+    assert doors.refused("facebook_messenger", "another_app", PAGE_B) == 1
 
 
 def test_each_page_is_heard_through_its_own_app(doors: Doors) -> None:
@@ -203,7 +203,7 @@ def test_what_is_left_out_of_a_body_is_logged_once_for_each_reason(own_doors: Do
         ("webhook_refused", PAGE_B, 3),
     ]
     assert doors.counted('events_ignored_total{reason="change"}') == 5
-    assert doors.refused("messenger", "another_app", PAGE_B) == 3
+    assert doors.refused("facebook_messenger", "another_app", PAGE_B) == 3
 
 
 def test_a_signed_body_of_too_many_objects_to_look_at_before_is_taken(doors: Doors) -> None:

@@ -21,17 +21,17 @@ HANDSHAKE = {"hub.mode": "subscribe", "hub.verify_token": "a guess"}
 @pytest.mark.parametrize(
     ("ask", "told", "advice"),
     [
-        (lambda doors: doors.meta(MESSAGE, "wrong"), f"messenger {PAGE_A} wrong_secret", "app_secret"),
-        (lambda doors: doors.meta(OF_AN_UNKNOWN_PAGE, "wrong"), "messenger  unknown_page", "this page_id"),
+        (lambda doors: doors.meta(MESSAGE, "wrong"), f"facebook_messenger {PAGE_A} wrong_secret", "app_secret"),
+        (lambda doors: doors.meta(OF_AN_UNKNOWN_PAGE, "wrong"), "facebook_messenger  unknown_page", "this page_id"),
         (
             lambda doors: doors.http.post(MESSENGER, content=MESSAGE).status_code,
-            "messenger  unsigned",
+            "facebook_messenger  unsigned",
             "X-Hub-Signature-256",
         ),
-        (lambda doors: doors.meta(b" " * (MAX_BODY + 1)), "messenger  too_large", ""),
+        (lambda doors: doors.meta(b" " * (MAX_BODY + 1)), "facebook_messenger  too_large", ""),
         (
             lambda doors: doors.http.get(MESSENGER, params=HANDSHAKE).status_code,
-            "messenger  verify_token",
+            "facebook_messenger  verify_token",
             "verify_token",
         ),
         (
@@ -75,7 +75,7 @@ def test_what_is_refused_again_and_again_is_told_once_a_minute_with_its_count(
     with capture_logs() as logs:
         for second in range(90):
             monkeypatch.setattr(time, "monotonic", lambda second=second: 1e6 + second)
-            refusals.refuse("messenger", "wrong_secret", PAGE_A)
+            refusals.refuse("facebook_messenger", "wrong_secret", PAGE_A)
 
     assert [line["count"] for line in logs] == [1, 60]
 
