@@ -34,16 +34,16 @@ from connector.web.body import CLOSE, BodyReader
 from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
-from tasks.inbound.jobs import messenger_row
-from tasks.inbox.inbox import Row
-from tasks.outbound.jobs import is_public_reply, reply_row
+from tasks.inbound.jobs import messenger_job
+from tasks.inbox.job import Job, PartEcho
+from tasks.outbound.jobs import is_public_reply, reply_job
 
 MAX_APPS = 100
 LARGE = 64 * 1024
 """From which size on, in bytes, a body is not worked on between others."""
 PART_WITHIN = 0.01
 """How long a body is read at a time, in seconds."""
-ROWS_AT_ONCE, BYTES_AT_ONCE = 250, 256 * 1024
+JOBS_AT_ONCE, BYTES_AT_ONCE = 250, 256 * 1024
 """How much of one body is stored at a time."""
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,8 +95,8 @@ class MessengerWebhook:
             if len(body) > LARGE:
                 await self._store_large(body, header)
             else:
-                for rows in _parts(self._rows(body, self._signed_with(body, header))):
-                    await _store(rows, self.group_commit, self.counters)
+                for jobs in _parts(self._jobs(body, self._signed_with(body, header))):
+                    await _store(jobs, self.group_commit, self.counters)
         finally:
             self.body_reader.release(body)
         return TAKEN
@@ -104,9 +104,9 @@ class MessengerWebhook:
     async def _store_large(self, body: bytes, header: str) -> None:
         secret = await _apart(self._signed_with, body, header)
         async with self.turns[secret]:
-            parts = _parts(self._rows(body, secret))
-            while (rows := await _apart(next, parts, None)) is not None:
-                await _store(rows, self.group_commit, self.counters)
+            parts = _parts(self._jobs(body, secret))
+            while (jobs := await _apart(next, parts, None)) is not None:
+                await _store(jobs, self.group_commit, self.counters)
 
     def _knows(self, token: str) -> bool:
         known = {connection.verify_token.get_secret_value() for connection in self._active()}
@@ -137,7 +137,7 @@ class MessengerWebhook:
         )
         raise HTTPException(403, headers=CLOSE)
 
-    def _rows(self, body: bytes, secret: str) -> Iterator[Row | None]:
+    def _jobs(self, body: bytes, secret: str) -> Iterator[Job | PartEcho | None]:
         """Read a body that was signed with this secret; None stands for what is not stored."""
         entries, secrets = _entries(body), self.settings.secrets_by_page
         left = LeftOut()
@@ -145,7 +145,7 @@ class MessengerWebhook:
         for entry in entries or ():
             page = entry.page_id
             if secrets.get(page) == secret:
-                yield from self._rows_of(entry, left)
+                yield from self._jobs_of(entry, left)
             elif page in secrets:
                 left.add(refusals.ANOTHER_APP, page=page)
                 yield None
@@ -157,22 +157,22 @@ class MessengerWebhook:
                 yield None
             else:
                 kept = 0
-                for row in self._rows_of(entry, left):
-                    kept += row is not None
-                    yield row
+                for job in self._jobs_of(entry, left):
+                    kept += job is not None
+                    yield job
                 self.refusals.keep(page, kept)
         if entry is None:
             left.add("body_not_understood" if entries is None else "nothing_for_a_page")
         left.tell(self.refusals)
 
-    def _rows_of(self, entry: events.Entry, left: "LeftOut") -> Iterator[Row | None]:
+    def _jobs_of(self, entry: events.Entry, left: "LeftOut") -> Iterator[Job | PartEcho | None]:
         if entry.changes:
             left.add("change", entry.changes, page=entry.page_id)
         for item in entry.items():
             if item.conversation:
-                yield messenger_row(item.conversation, item)
+                yield messenger_job(item.conversation, item)
             elif item.kind in events.ABOUT_NOBODY:
-                yield messenger_row(Conversation(CHANNEL, entry.page_id, ""), item)
+                yield messenger_job(Conversation(CHANNEL, entry.page_id, ""), item)
             else:
                 left.add("event_without_person", page=entry.page_id, kind=item.kind)
                 yield None
@@ -220,8 +220,8 @@ class HelpdeskWebhook:
             event = await self._read(body, request.headers, secret)
         finally:
             self.body_reader.release(body)
-        rows = [reply_row(event)] if event and is_public_reply(event) else []
-        await _store(rows, self.group_commit, self.counters)
+        jobs = [reply_job(event)] if event and is_public_reply(event) else []
+        await _store(jobs, self.group_commit, self.counters)
         return ACCEPTED
 
     async def _read(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
@@ -272,28 +272,28 @@ def _without_collections(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         gc.enable()
 
 
-def _parts(rows: Iterable[Row | None]) -> Iterator[list[Row]]:
-    """Yield rows in parts that are read and stored one by one: what others bring comes in between."""
-    part: list[Row] = []
+def _parts(jobs: Iterable[Job | PartEcho | None]) -> Iterator[list[Job | PartEcho]]:
+    """Yield jobs in parts that are read and stored one by one: what others bring comes in between."""
+    part: list[Job | PartEcho] = []
     size, until = 0, time.monotonic() + PART_WITHIN
-    for row in rows:
-        if row:
-            part.append(row)
-            size += len(row.body)
-        if len(part) >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE or time.monotonic() > until:
+    for job in jobs:
+        if job:
+            part.append(job)
+            size += len(job.body) if isinstance(job, Job) else 0
+        if len(part) >= JOBS_AT_ONCE or size >= BYTES_AT_ONCE or time.monotonic() > until:
             yield part
             part, size, until = [], 0, time.monotonic() + PART_WITHIN
     yield part
 
 
-async def _store(rows: Sequence[Row], group_commit: GroupCommit, counters: Counters) -> None:
-    if not rows:
+async def _store(jobs: Sequence[Job | PartEcho], group_commit: GroupCommit, counters: Counters) -> None:
+    if not jobs:
         await asyncio.sleep(0)  # others' turn
         return
     try:
-        await group_commit.store(rows)
+        await group_commit.store(jobs)
     except StoreUnavailable:
-        counters.not_stored.inc(len(rows))
+        counters.not_stored.inc(len(jobs))
         raise HTTPException(503, "The events could not be stored; send them again.") from None
 
 

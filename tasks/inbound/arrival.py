@@ -68,7 +68,7 @@ class Arrival:
     @property
     def external_id(self) -> str:
         """Return the id under which the helpdesk can find what was created."""
-        return events.external_id(self.lease.event.body)
+        return events.external_id(self.lease.job.body)
 
     def open_tickets(self) -> Iterator[str]:
         """Yield the ticket that was used last, then the one that the helpdesk finds."""
@@ -97,5 +97,5 @@ def arrival_of(service: Services, lease: Lease) -> Arrival:
         raise NotConnected(conversation.channel, conversation.account_id)
     connection = service.connection(conversation.account_id)
     profile = profile_of(service, lease, connection, conversation.person_id)
-    bind_contextvars(mid=events.external_id(lease.event.body))
-    return Arrival(service, lease, events.parse(lease.event.body), conversation, connection, profile)
+    bind_contextvars(mid=events.external_id(lease.job.body))
+    return Arrival(service, lease, events.parse(lease.job.body), conversation, connection, profile)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 import structlog
 
@@ -11,6 +10,7 @@ from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.errors import LeaseLost, RejectedError, Unavailable
 from clients.helpdesk import Delivery
+from tasks.inbox.job import sent_mids
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import person_key
 from tasks.services import Services
@@ -64,7 +64,7 @@ def received(service: Services, lease: Lease, conversation: Conversation, receip
             _show(service, lease, reply, receipt.status)
             if receipt.status == "delivered":
                 _await(service, _awaiting("read", conversation), _by_metas_clock(reply, receipt))
-            service.inbox.store.zrem(service.inbox.key(key), reply.member)
+            service.inbox.forget_noted(key, reply.member)
 
 
 def _is_about(receipt: events.Receipt, reply: Sent) -> bool:
@@ -91,30 +91,21 @@ def remember(service: Services, conversation: Conversation, mids: Collection[str
 
 def our_mids(service: Services, conversation: Conversation) -> set[str]:
     """Return the mids of all replies that were sent lately."""
-    known = cast("list[bytes]", service.inbox.store.zrange(service.inbox.key(_ours(conversation)), 0, -1))
-    mids = {events.proper_mid(mid) for member in known for mid in json.loads(member)}
+    known = service.inbox.noted(_ours(conversation))
+    mids = {events.proper_mid(mid) for member, _ in known for mid in json.loads(member)}
     keys = (_awaiting(status, conversation) for status in ("delivered", "read"))
     return mids.union(*(reply.ids for key in keys for reply in _waiting(service, key)))
 
 
 def mids_of(steps: Mapping[str, str]) -> set[str]:
     """Return the mids of the parts of a reply that were sent so far."""
-    return {events.proper_mid(mid) for name, mid in steps.items() if name.startswith("sent:")}
-
-
-def is_under_way(steps: Mapping[str, str]) -> bool:
-    """Tell whether a part of a reply may have been sent whose mid is not known yet."""
-    begun = {
-        name.removeprefix("sending:") for name, at in steps.items() if name.startswith("sending:") and at
-    }
-    return any(f"sent:{number}" not in steps for number in begun)
+    return {events.proper_mid(mid) for mid in sent_mids(steps)}
 
 
 def _waiting(service: Services, key: str) -> Iterator[Sent]:
-    found = service.inbox.store.zrange(service.inbox.key(key), 0, -1, withscores=True)
-    for member, sent_at in cast("list[tuple[bytes, float]]", found):
+    for member, sent_at in service.inbox.noted(key):
         comment_id, mids = json.loads(member)
-        yield Sent(comment_id, mids, int(sent_at))
+        yield Sent(comment_id, mids, sent_at)
 
 
 def _await(service: Services, key: str, reply: Sent) -> None:

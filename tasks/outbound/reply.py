@@ -33,11 +33,12 @@ from clients.text.plain import is_visible, to_plain_text
 from clients.text.split import split_text
 from connector.settings import Connection
 from tasks.celery import wake
+from tasks.inbox.job import Step, sent_mids
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import conversation_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts
-from tasks.outbound.jobs import Receipt, Reply, decode_job, is_public_reply, person_of, reply_row
+from tasks.outbound.jobs import Receipt, Reply, decode_job, is_public_reply, person_of, reply_job
 from tasks.services import Services, is_up
 
 log = structlog.get_logger(__name__)
@@ -72,9 +73,9 @@ class Outgoing:
 
 def relay(service: Services, lease: Lease) -> None:
     """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
-    match decode_job(lease.event.body):
+    match decode_job(lease.job.body):
         case Receipt(status=status, watermark=watermark, mids=mids):
-            lease.asks_page = False
+            lease.asks_account = False
             receipt = events.Receipt(status, watermark, mids)
             receipts.received(service, lease, conversation_of(lease.queue), receipt)
         case Reply() as reply:
@@ -83,21 +84,21 @@ def relay(service: Services, lease: Lease) -> None:
 
 def find_person(service: Services, lease: Lease) -> None:
     """Ask the helpdesk what a webhook left out, or only claimed, and queue the reply for its person."""
-    event = cast("Reply", decode_job(lease.event.body)).event
+    event = cast("Reply", decode_job(lease.job.body)).event
     confirmed = service.helpdesk.confirm(event)
     if confirmed is None:
-        if service.inbox.now() < lease.event.accepted / 1000 + SHOWN_WITHIN:
+        if service.inbox.now() < lease.job.accepted / 1000 + SHOWN_WITHIN:
             raise OutcomeUnknown("the helpdesk does not show the comment yet", retry_after=ECHO_POLL)
         log.warning("webhook_not_true", ticket=event.ticket.id, key=event.key)
         return
     if person_of(confirmed.ticket) is None or not is_public_reply(confirmed):
         return
-    wake(service.inbox.accept([reply_row(confirmed)]))
+    wake(service.inbox.accept([reply_job(confirmed)]))
 
 
 def notify(service: Services, lease: Lease, reason: str) -> None:
     """Tell the agent that a reply did not arrive: in the comment's `config`, and in an internal comment."""
-    decoded = decode_job(lease.event.body)
+    decoded = decode_job(lease.job.body)
     if not isinstance(decoded, Reply) or decoded.event.comment is None:
         return
     comment = decoded.event.comment
@@ -107,7 +108,7 @@ def notify(service: Services, lease: Lease, reason: str) -> None:
     arrived = "Some of it did arrive. " if mids else ""
     note = (
         f"Your reply was not delivered to Messenger: {reason}. {arrived}Once the cause is mended, "
-        f"an administrator can send what is missing with “connector dead retry {lease.event.id}”."
+        f"an administrator can send what is missing with “connector dead retry {lease.job.id}”."
     )
     try:
         notify_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
@@ -190,11 +191,11 @@ def _origin(url: str) -> tuple[str, str]:
 
 def _send_part(reply: Outgoing, number: int, part: Part) -> None:
     """Send a part, unless it was sent, and record its mid before the next."""
-    if reply.lease.step(f"sent:{number}"):
+    if reply.lease.step(Step.sent(number)):
         return
     echo_metadata = events.echo_metadata(reply.comment.id, number)
     if mid := _earlier_try(reply, number, part, echo_metadata):
-        reply.lease.complete_step(f"sent:{number}", mid)
+        reply.lease.complete_step(Step.sent(number), mid)
         return
     if isinstance(part, str):
         text = part
@@ -207,7 +208,7 @@ def _send_part(reply: Outgoing, number: int, part: Part) -> None:
         )
     else:
         mid = _send_file(reply, number, part, echo_metadata)
-    reply.lease.complete_step(f"sent:{number}", mid)
+    reply.lease.complete_step(Step.sent(number), mid)
 
 
 def _earlier_try(reply: Outgoing, number: int, part: Part, echo_metadata: str) -> str | None:
@@ -216,13 +217,12 @@ def _earlier_try(reply: Outgoing, number: int, part: Part, echo_metadata: str) -
     Meta has no idempotency key. The echo tells, which may take a while: `OutcomeUnknown` is raised meanwhile.
     Where none comes, as the page is not subscribed to echoes or our door was shut, the conversation tells.
     """
-    step = f"sending:{number}"
+    step = Step.sending(number)
     if not reply.lease.step(step):
         return None
-    if echo := reply.service.inbox.echo(reply.conversation, echo_metadata):
-        mid, at = echo
-        reply.lease.save_step("at", at)
-        return mid
+    if echo := reply.service.inbox.part_echo(reply.conversation, echo_metadata):
+        reply.lease.save_step(Step.sent_at(), str(echo.time))
+        return echo.mid
     age = reply.lease.age(step)
     if age < reply.service.settings.worker.echo_wait:
         raise OutcomeUnknown("it is not known yet whether the message was sent", retry_after=ECHO_POLL)
@@ -262,17 +262,17 @@ def _is_part(message: SentMessage, part: Part) -> bool:
 
 def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> str:
     """Send with a record around the call; outside the window with the tag for human agents, where allowed."""
-    step = f"sending:{number}"
+    step = Step.sending(number)
     reply.lease.save_time(step)
     began = time.monotonic()
     try:
         mid = _with_tag_if_needed(reply, send)
     except Unavailable as error:
         if not error.maybe_done:
-            reply.lease.save_step(step, "")
+            reply.lease.undo_step(step)
         raise
     except (RejectedError, Unauthorized, RateLimited):
-        reply.lease.save_step(step, "")
+        reply.lease.undo_step(step)
         raise
     _note_time(reply, timedelta(seconds=time.monotonic() - began))
     reply.service.clocks.measure("facebook", reply.messenger.now())
@@ -282,7 +282,7 @@ def _call(reply: Outgoing, number: int, send: Callable[[str | None], str]) -> st
 def _note_time(reply: Outgoing, age: timedelta) -> None:
     """Record when a part was sent, by Meta's clock: its receipts go by that."""
     if told := reply.messenger.now():
-        reply.lease.save_step("at", str(int((told - age).timestamp() * 1000)))
+        reply.lease.save_step(Step.sent_at(), str(int((told - age).timestamp() * 1000)))
 
 
 def _with_tag_if_needed(reply: Outgoing, send: Callable[[str | None], str]) -> str:
@@ -306,7 +306,7 @@ def _send_file(reply: Outgoing, number: int, file: Attachment, echo_metadata: st
             ),
         )
     except FileRefused:
-        reply.lease.save_step(f"upload:{number}", "")
+        reply.lease.undo_step(Step.upload(number))
         raise
 
 
@@ -320,7 +320,7 @@ def _payload(reply: Outgoing, number: int, kind: str, file: Attachment) -> dict[
         return {
             "url": signed_url(_address(reply, file), key.key_pair_id, key.private_key_file, key.expires_in)
         }
-    uploaded = reply.lease.step(f"upload:{number}") or _upload(reply, number, kind, file)
+    uploaded = reply.lease.step(Step.upload(number)) or _upload(reply, number, kind, file)
     return {"attachment_id": uploaded}
 
 
@@ -342,7 +342,7 @@ def _upload(reply: Outgoing, number: int, kind: str, file: Attachment) -> str:
         if not _is_final(reply, error):
             raise
         raise FileRefused(str(error)) from error
-    return reply.lease.complete_step(f"upload:{number}", uploaded)
+    return reply.lease.complete_step(Step.upload(number), uploaded)
 
 
 def _is_final(reply: Outgoing, error: Unavailable) -> bool:
@@ -363,14 +363,14 @@ def _tell_waiting(reply: Outgoing, reason: str) -> None:
 
 
 def _sent_mids(lease: Lease) -> list[str]:
-    return lease.recorded("sent:")
+    return sent_mids(lease.steps)
 
 
 def _note_sent(reply: Outgoing) -> None:
     """Show in the comment that it was sent, and remember it for Meta's receipts."""
     mids = _sent_mids(reply.lease)
     # By Meta's clock: its receipts go by it. Ours, where Meta told no time at all.
-    sent_at = int(reply.lease.step("at") or reply.lease.step(f"sending:{len(mids) - 1}") or 0)
+    sent_at = int(reply.lease.step(Step.sent_at()) or reply.lease.step(Step.sending(len(mids) - 1)) or 0)
     receipts.sent(
         reply.service, reply.lease, reply.conversation, receipts.Sent(reply.comment.id, mids, sent_at)
     )
