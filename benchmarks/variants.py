@@ -13,7 +13,9 @@ from connector import app
 from connector.cli.run import web
 from connector.settings import get_settings
 from connector.web.group_commit import GroupCommit, StoreUnavailable
-from tasks.inbox.inbox import ACCEPT_SCRIPT, Row, accept_arguments
+from tasks.inbox.inbox import accept_arguments
+from tasks.inbox.job import Job, PartEcho
+from tasks.inbox.script import ACCEPT_SCRIPT
 
 
 class AtOnce(GroupCommit):
@@ -28,10 +30,10 @@ class EachByItself(GroupCommit):
 
     _script = Redis.from_url(get_settings().store_url).register_script(ACCEPT_SCRIPT)
 
-    async def store(self, rows: Sequence[Row]) -> None:
+    async def store(self, jobs: Sequence[Job | PartEcho]) -> None:
         """Return once the rows are stored."""
         try:
-            ready = await self._script(args=accept_arguments(rows, self._prefix))
+            ready = await self._script(args=[self._prefix, "accept", *accept_arguments(jobs)])
         except redis.RedisError:
             raise StoreUnavailable from None
         if ready:

@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from threading import Lock
-from typing import cast
 
 import msgspec
 import redis
@@ -65,9 +64,8 @@ class Clocks:
             return True
 
     def _note(self, name: str, ahead: float) -> None:
-        entry = msgspec.json.encode([round(ahead, 1), self._inbox.now()])
         with suppress(redis.OutOfMemoryError):
-            self._inbox.store.hset(self._inbox.key("clocks"), name, cast("str", entry))
+            self._inbox.note_clock(name, msgspec.json.encode([round(ahead, 1), self._inbox.now()]))
         now = time.monotonic()
         if abs(ahead) <= TOLERATED:
             if self._told.pop(name, None) is not None:
@@ -81,6 +79,5 @@ class Clocks:
 def differences(inbox: Inbox) -> dict[str, float]:
     """Return by how many seconds each clock that was measured lately is ahead of the store's."""
     now = inbox.now()
-    found = cast("dict[bytes, bytes]", inbox.store.hgetall(inbox.key("clocks")))
-    measured = {name.decode(): msgspec.json.decode(value) for name, value in found.items()}
+    measured = {name: msgspec.json.decode(value) for name, value in inbox.clocks().items()}
     return {name: ahead for name, (ahead, at) in measured.items() if now - at < KEPT_FOR}

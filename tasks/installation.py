@@ -1,7 +1,6 @@
 """Whose store this is: two installations on one database would take each other's events."""
 
 import time
-from typing import cast
 
 import redis
 import structlog
@@ -33,13 +32,8 @@ class Installation:
 
         Raises `redis.RedisError`.
         """
-        key, store = self._inbox.key("installation"), self._inbox.store
-        if store.set(key, self._name, nx=not self._is_sure, px=int(MARKED_FOR * 1000)):
-            return None
-        found = (cast("bytes | None", store.get(key)) or b"").decode()
-        if found == self._name:
-            store.pexpire(key, int(MARKED_FOR * 1000))
-        return found if found not in {"", self._name} else None
+        holder = self._inbox.mark_installation(self._name, MARKED_FOR, is_sure=self._is_sure)
+        return holder if holder != self._name else None
 
     def keep(self) -> None:
         """Keep the mark while the installation runs, and tell the log of another one now and then."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from clients.helpdesk import SYSTEM, NewComment
 from clients.text.markdown import to_markdown
+from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import account_id_of, account_of
 from tasks.services import Services
@@ -11,7 +12,7 @@ from tasks.services import Services
 
 def notify_once(service: Services, lease: Lease, ticket_id: str, external_id: str, note: str) -> None:
     """Add an internal comment that neither a crash nor another try doubles. Raises `ClientError`."""
-    step = f"told:{external_id}"
+    step = Step.told(external_id)
     if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, external_id):
         return
     lease.save_step(step, "called")

@@ -19,6 +19,7 @@ from clients.errors import (
     Unauthorized,
 )
 from tasks import directions
+from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
 from tasks.outbound.jobs import UnknownJob
 from tasks.remotes import LONGEST, SHORTEST
@@ -56,14 +57,14 @@ def try_again(service: Services, lease: Lease, reason: str, *, attempts: int, le
         return give_up(service, lease, f"{reason} (tried {burnt} times)")
     backoff = min(service.settings.worker.retry_max, 2.0**lease.attempts)
     delay = max(least, backoff * random.uniform(0.5, 1))  # noqa: S311 - only jitter
-    log.warning("put_off", queue=lease.queue, id=lease.event.id, seconds=round(delay, 1), reason=reason)
+    log.warning("put_off", queue=lease.queue, id=lease.job.id, seconds=round(delay, 1), reason=reason)
     lease.retry_later(delay, reason, counts=True)
     return False
 
 
 def give_up(service: Services, lease: Lease, reason: str) -> bool:
     """Tell the agent, then move the event to the dead letters and go on with the next."""
-    lease.save_step("failed", reason)
+    lease.save_step(Step.failed(), reason)
     try:
         directions.of(lease).notify(service, lease, reason)
     except UnknownJob as error:
@@ -73,16 +74,16 @@ def give_up(service: Services, lease: Lease, reason: str) -> bool:
     except ClientError as error:
         if isinstance(error, RetryableError) and error.remote and _is_outage(service, error):
             return _pause(service, lease, error)
-        log.warning("agent_not_told", queue=lease.queue, id=lease.event.id, reason=str(error))
+        log.warning("agent_not_told", queue=lease.queue, id=lease.job.id, reason=str(error))
     except Exception:
-        log.exception("agent_not_told", queue=lease.queue, id=lease.event.id)
-    log.error("dead_letter", queue=lease.queue, id=lease.event.id, reason=reason)
+        log.exception("agent_not_told", queue=lease.queue, id=lease.job.id)
+    log.error("dead_letter", queue=lease.queue, id=lease.job.id, reason=reason)
     return lease.move_to_dead_letters(reason)
 
 
 def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
     """Leave an event to a process that knows it, such as a newer one during an upgrade, for however long."""
-    log.error("not_understood", queue=lease.queue, id=lease.event.id, reason=str(error), waits=UNKNOWN_DELAY)
+    log.error("not_understood", queue=lease.queue, id=lease.job.id, reason=str(error), waits=UNKNOWN_DELAY)
     lease.retry_later(UNKNOWN_DELAY, str(error), counts=False)
     return False
 

@@ -15,7 +15,8 @@ from clients.channel import Conversation
 from connector.settings import Settings, get_settings
 from tasks.broker import transport_options
 from tasks.celery import app
-from tasks.inbox.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job, Step
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import HELPDESK, inbound_queue
 from tasks.installation import MARKED_FOR, Installation, advice
@@ -32,7 +33,19 @@ _CODES_THAT_PASS = ("NOREPLICAS", "MISCONF", "UNBLOCKED")
 
 
 _NOBODY = Conversation("trial", "1", "2")
-_LEFT = ("ids", "oldest", "seen:trial", "stats", "last", "room", "probe", "notes", "pauses", "pause:helpdesk")
+_LEFT = (
+    "ids",
+    "oldest",
+    "seen:trial",
+    "stats",
+    "last",
+    "room",
+    "probe",
+    "value",
+    "notes",
+    "pauses",
+    "pause:helpdesk",
+)
 """What a trial leaves in the store."""
 
 
@@ -91,7 +104,7 @@ def try_inbox(settings: Settings) -> None:
         inbox = Inbox(store, prefix=f"{settings.key_prefix}mc:trial:{secrets.token_hex(4)}:")
         left = [*_LEFT]
         try:
-            inbox.accept([Row(seen_key("trial"), inbound_queue(_NOBODY), 0, "{}")])
+            inbox.accept([Job(key="trial", queue=inbound_queue(_NOBODY), time=0, body=b"{}")])
             lease = cast("Lease", inbox.claim())
             left.append(f"taken:{lease.token}")
             _relay(inbox, lease)
@@ -101,16 +114,21 @@ def try_inbox(settings: Settings) -> None:
 
 
 def _relay(inbox: Inbox, lease: Lease) -> None:
-    lease.save_time("trial")
+    lease.save_time(Step.call())
+    lease.undo_step(Step.call())
     lease.renew()
     lease.cache("link", b"", 1)
     lease.forget("link")
     inbox.pause(HELPDESK, 0, "trial", rate=1)
+    inbox.put("value", "trial")
+    inbox.get("value")
     inbox.note("notes", "trial", 0, 1)
-    inbox.echo(_NOBODY, "mark")
+    inbox.noted("notes")
+    inbox.forget_noted("notes", "trial")
+    inbox.part_echo(_NOBODY, "trial")
     inbox.sweep(1, 1)
     lease.finish()
-    inbox.letters()
+    inbox.dead_letters.all()
     inbox.state()
     inbox.stats()
     inbox.has_room()

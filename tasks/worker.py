@@ -15,6 +15,7 @@ from clients.http import guarded
 from tasks import directions, outcomes
 from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.inbound import arrival, naming, profiles
+from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import remote_of
 from tasks.inbox.renewer import renewed
@@ -72,7 +73,7 @@ def work_on(service: Services, queue: str = "") -> bool:
             _take_turn(service, lease)
     except (LeaseLost, redis.RedisError) as error:
         # Whoever has the queue next finds in the inbox how far this got.
-        log.warning("lease_lost", queue=lease.queue, id=lease.event.id, error=type(error).__name__)
+        log.warning("lease_lost", queue=lease.queue, id=lease.job.id, error=type(error).__name__)
     return True
 
 
@@ -86,7 +87,7 @@ def _take_turn(service: Services, lease: Lease) -> None:
 
 def relay_head(service: Services, lease: Lease) -> bool:
     """Relay the event at the head. Return whether the lease goes on with a next one."""
-    if reason := lease.step("failed"):
+    if reason := lease.step(Step.failed()):
         return outcomes.give_up(service, lease, reason)
     clear_contextvars()
     try:
@@ -98,14 +99,14 @@ def relay_head(service: Services, lease: Lease) -> bool:
     except RejectedError as error:
         return outcomes.give_up(service, lease, str(error))
     except OSError as error:  # no room on the disk, no more file handles: not the event's fault
-        log.exception("relay_failed", queue=lease.queue, id=lease.event.id)
+        log.exception("relay_failed", queue=lease.queue, id=lease.job.id)
         reason = f"the connector's machine has a fault ({error.strerror or type(error).__name__})"
         return outcomes.try_again(service, lease, reason, attempts=service.settings.worker.attempts)
     except Exception as error:
-        log.exception("relay_failed", queue=lease.queue, id=lease.event.id)
+        log.exception("relay_failed", queue=lease.queue, id=lease.job.id)
         reason = f"the connector stumbled over it ({type(error).__name__}); its log has the details"
         return outcomes.try_again(service, lease, reason, attempts=UNEXPECTED_ATTEMPTS)
-    log.info("relayed", queue=lease.queue, id=lease.event.id)
-    if lease.asks_page:
+    log.info("relayed", queue=lease.queue, id=lease.job.id)
+    if lease.asks_account:
         service.remotes.works(remote_of(lease.queue))
     return lease.finish()

@@ -10,7 +10,7 @@ from connector.cli import letters
 from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
 from connector.cli.letters import Filters, moment
 from connector.settings import load_store_settings
-from tasks.inbox.inbox import DeadLetter, Inbox
+from tasks.inbox.dead_letters import DeadLetter, DeadLetters
 
 
 @click.group()
@@ -38,27 +38,27 @@ def filters(command: Command) -> Command:
     return functools.reduce(lambda inner, option: option(inner), reversed(options), cast("Command", filtered))
 
 
-def _inbox() -> Inbox:
-    return reachable_inbox(read_settings("dead", load_store_settings))
+def _dead_letters() -> DeadLetters:
+    return reachable_inbox(read_settings("dead", load_store_settings)).dead_letters
 
 
-def _named(inbox: Inbox, ids: tuple[int, ...]) -> list[DeadLetter]:
-    found = [(id_, inbox.letter(id_)) for id_ in ids]
+def _named(there: DeadLetters, ids: tuple[int, ...]) -> list[DeadLetter]:
+    found = [(id_, there.get(id_)) for id_ in ids]
     for id_ in (id_ for id_, letter in found if letter is None):
         fail(f"There is no dead letter {id_}; “connector dead list” shows those there are.")
     return [letter for _, letter in found if letter]
 
 
-def _meant(inbox: Inbox, ids: tuple[int, ...], filters: Filters, *, every: bool) -> list[DeadLetter]:
+def _meant(there: DeadLetters, ids: tuple[int, ...], filters: Filters, *, every: bool) -> list[DeadLetter]:
     if every and ids:
         fail("Name ids or use --all, not both.")
     if every:
-        return list(filter(filters.match, inbox.letters()))
+        return list(filter(filters.match, there.all()))
     if filters != Filters():
         fail("Filters choose among all: add --all.")
     if not ids:
         fail("Name the ids, or use --all.")
-    return _named(inbox, ids)
+    return _named(there, ids)
 
 
 @dead.command("list")
@@ -67,7 +67,7 @@ def _meant(inbox: Inbox, ids: tuple[int, ...], filters: Filters, *, every: bool)
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def list_letters(*, filters: Filters, as_json: bool) -> None:
     """List the dead letters, the oldest first."""
-    there = _inbox().letters()
+    there = _dead_letters().all()
     found = list(filter(filters.match, there))
     if as_json:
         click.echo(letters.as_json([letters.summary(letter) for letter in found]))
@@ -84,7 +84,7 @@ def list_letters(*, filters: Filters, as_json: bool) -> None:
 @settings_option
 def show(id_: int) -> None:
     """Show one dead letter whole, as JSON: its event, why it failed, and its history."""
-    (letter,) = _named(_inbox(), (id_,))
+    (letter,) = _named(_dead_letters(), (id_,))
     click.echo(letters.as_json(letters.whole(letter)))
 
 
@@ -95,9 +95,9 @@ def show(id_: int) -> None:
 @settings_option
 def retry(ids: tuple[int, ...], *, filters: Filters, every: bool) -> None:
     """Deliver dead letters again: each goes back into its queue, in its place by time."""
-    inbox = _inbox()
+    there = _dead_letters()
     # Nobody has to be woken, which would need the settings of Celery: the sweep finds them in a second.
-    requeued = [letter for letter in _meant(inbox, ids, filters, every=every) if inbox.requeue(letter)]
+    requeued = [letter for letter in _meant(there, ids, filters, every=every) if there.requeue(letter)]
     click.echo(f"{len(requeued)} requeued.")
 
 
@@ -109,8 +109,8 @@ def retry(ids: tuple[int, ...], *, filters: Filters, every: bool) -> None:
 @settings_option
 def drop(ids: tuple[int, ...], *, filters: Filters, every: bool, yes: bool) -> None:
     """Throw dead letters away, for good."""
-    inbox = _inbox()
-    meant = _meant(inbox, ids, filters, every=every)
+    there = _dead_letters()
+    meant = _meant(there, ids, filters, every=every)
     if every and meant and not yes:
         click.confirm(f"Throw {len(meant)} dead letters away, for good?", abort=True, err=True)
-    click.echo(f"{sum(inbox.drop(letter.id) for letter in meant)} dropped.")
+    click.echo(f"{sum(there.drop(letter.job.id) for letter in meant)} dropped.")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from clients.text.line import is_misleading, one_line
-from tasks.inbox.inbox import DeadLetter
+from tasks.inbox.dead_letters import DeadLetter
 from tasks.inbox.queues import account_id_of, account_of
 
 _AGO = re.compile(r"(\d{1,6})([mhd])")
@@ -65,14 +65,14 @@ class Filters:
 
 def _page_of(letter: DeadLetter) -> str:
     """Return the page that a letter is of; nothing for a reply whose ticket is not known to be of one."""
-    return account_id_of(account_of(letter.queue))
+    return account_id_of(account_of(letter.job.queue))
 
 
 def table(letters: list[DeadLetter]) -> str:
     """Show letters as lines below a header, safe for a terminal."""
     rows = [
         _HEADER,
-        *((str(one.id), *map(one_line, (one.died_at, one.queue, one.reason))) for one in letters),
+        *((str(one.job.id), *map(one_line, (one.died_at, one.job.queue, one.reason))) for one in letters),
     ]
     id_, died, queue = (max(len(row[column]) for row in rows) for column in range(3))
     return "\n".join(f"{row[0]:>{id_}}  {row[1]:{died}}  {row[2]:{queue}}  {row[3]}" for row in rows)
@@ -81,10 +81,10 @@ def table(letters: list[DeadLetter]) -> str:
 def summary(letter: DeadLetter) -> dict[str, Any]:
     """Return what a list tells of a letter: nothing that the customer or the agent wrote."""
     return {
-        "id": letter.id,
+        "id": letter.job.id,
         "died_at": letter.died_at,
         "page_id": _page_of(letter) or None,
-        "queue": letter.queue,
+        "queue": letter.job.queue,
         "reason": letter.reason,
     }
 
@@ -92,21 +92,21 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
 def whole(letter: DeadLetter) -> dict[str, Any]:
     """Return all that is kept of a letter."""
     return {
-        "id": letter.id,
-        "queue": letter.queue,
+        "id": letter.job.id,
+        "queue": letter.job.queue,
         "died_at": letter.died_at,
         "reason": letter.reason,
-        "history": letter.history,
-        "event": _read(letter.body),
+        "history": letter.job.history,
+        "event": _read(letter.job.body),
     }
 
 
-def _read(body: str) -> Any:
+def _read(body: bytes) -> Any:
     """Return what a letter holds; as text, if it is no JSON."""
     try:
         return json.loads(body)
     except ValueError:
-        return body
+        return body.decode()
 
 
 def as_json(value: Any) -> str:

@@ -76,8 +76,8 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
     for queue, at in inbox.waiting():
         page = pages[account_of(queue)]
         (page.to_helpdesk if direction_of(queue) == "in" else page.to_messenger).add(at)
-    letters = inbox.letters()
-    for account, reason in ((account_of(letter.queue), letter.reason) for letter in letters):
+    letters = inbox.dead_letters.all()
+    for account, reason in ((account_of(letter.job.queue), letter.reason) for letter in letters):
         dead = pages[account].dead
         dead[reason] = dead.get(reason, 0) + 1
     anybody = Counter[str]()

@@ -8,17 +8,19 @@ import redis
 import structlog
 
 from connector.web.redis_connection import RedisConnection
-from tasks.inbox.inbox import ACCEPT_SCRIPT, ACCEPT_SHA, Row, accept_arguments
+from tasks.inbox.inbox import accept_arguments
+from tasks.inbox.job import Job, PartEcho
+from tasks.inbox.script import ACCEPT_SCRIPT, ACCEPT_SHA
 from tasks.store import Outage
 
 log = structlog.get_logger(__name__)
 
-ROWS_AT_ONCE = 1000
+JOBS_AT_ONCE = 1000
 """How many events one call stores at most; the store does nothing else meanwhile."""
 PATIENCE = 2.0
 """How long one call may take, in seconds. A request waits for two at most, and Meta five seconds for it."""
 
-Waiting = tuple[Sequence[Row], asyncio.Future[None]]
+Waiting = tuple[Sequence[Job | PartEcho], asyncio.Future[None]]
 
 
 class StoreUnavailable(Exception):
@@ -50,10 +52,10 @@ class GroupCommit:
         await asyncio.gather(self._task, return_exceptions=True)
         await self._redis.close()
 
-    async def store(self, rows: Sequence[Row]) -> None:
-        """Return once the rows are stored. Raises `StoreUnavailable`; they may be stored all the same."""
+    async def store(self, jobs: Sequence[Job | PartEcho]) -> None:
+        """Return once the jobs are stored. Raises `StoreUnavailable`; they may be stored all the same."""
         stored = asyncio.get_running_loop().create_future()
-        self._waiting.append((rows, stored))
+        self._waiting.append((jobs, stored))
         self._arrived.set()
         await stored
 
@@ -73,27 +75,27 @@ class GroupCommit:
 
     def _next_batch(self) -> list[Waiting]:
         """Take the requests that still wait, up to a limit of events, and always one."""
-        self._waiting = [(rows, stored) for rows, stored in self._waiting if not stored.done()]
+        self._waiting = [(jobs, stored) for jobs, stored in self._waiting if not stored.done()]
         count = size = 0
-        for rows, _ in self._waiting:
-            if count and size + len(rows) > ROWS_AT_ONCE:
+        for jobs, _ in self._waiting:
+            if count and size + len(jobs) > JOBS_AT_ONCE:
                 break
-            count, size = count + 1, size + len(rows)
+            count, size = count + 1, size + len(jobs)
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
     async def _commit(self, batch: Sequence[Waiting]) -> None:
-        rows = [row for rows, _ in batch for row in rows]
+        jobs = [job for jobs, _ in batch for job in jobs]
         try:
             async with asyncio.timeout(PATIENCE):
-                ready = await _accept(self._redis, accept_arguments(rows, self._prefix))
+                ready = await _accept(self._redis, [self._prefix, "accept", *accept_arguments(jobs)])
         except (redis.RedisError, OSError) as error:
             self._outage.note(error)
             _settle(batch, StoreUnavailable())
             return
         except Exception:
             # This task has to live on: without it nothing would be stored any more.
-            log.exception("not_stored", events=len(rows))
+            log.exception("not_stored", events=len(jobs))
             _settle(batch, StoreUnavailable())
             return
         self._outage.note(None)

@@ -32,16 +32,16 @@ from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
 from tasks.connections import Connections
-from tasks.inbound.jobs import incoming_row
-from tasks.inbox.inbox import Row
-from tasks.outbound.jobs import is_public_reply, reply_row
+from tasks.inbound.jobs import incoming_job
+from tasks.inbox.job import Job, PartEcho
+from tasks.outbound.jobs import is_public_reply, reply_job
 
 MAX_APPS = 100
 LARGE = 64 * 1024
 """From which size on, in bytes, a body is not worked on between others."""
 PART_WITHIN = 0.01
 """How long a body is read at a time, in seconds."""
-ROWS_AT_ONCE, BYTES_AT_ONCE = 250, 256 * 1024
+JOBS_AT_ONCE, BYTES_AT_ONCE = 250, 256 * 1024
 """How much of one body is stored at a time."""
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,8 +90,8 @@ class ChannelWebhook:
             if len(body) > LARGE:
                 await self._store_large(body, headers)
             else:
-                for rows in _parts(self._rows(body, self._signed_with(body, headers))):
-                    await _store(rows, self.group_commit, self.counters)
+                for jobs in _parts(self._jobs(body, self._signed_with(body, headers))):
+                    await _store(jobs, self.group_commit, self.counters)
         finally:
             self.body_reader.release(body)
         return TAKEN
@@ -99,9 +99,9 @@ class ChannelWebhook:
     async def _store_large(self, body: bytes, headers: Mapping[bytes, bytes]) -> None:
         secret = await _apart(self._signed_with, body, headers)
         async with self.turns[secret]:
-            parts = _parts(self._rows(body, secret))
-            while (rows := await _apart(next, parts, None)) is not None:
-                await _store(rows, self.group_commit, self.counters)
+            parts = _parts(self._jobs(body, secret))
+            while (jobs := await _apart(next, parts, None)) is not None:
+                await _store(jobs, self.group_commit, self.counters)
 
     def _knows(self, token: str) -> bool:
         known = {one.credentials.verify_token for one in self.connections.active.values()}
@@ -126,7 +126,7 @@ class ChannelWebhook:
         self.refusals.refuse(self.channel.name, reason, account)
         raise HTTPException(403, headers=CLOSE)
 
-    def _rows(self, body: bytes, secret: str) -> Iterator[Row | None]:
+    def _jobs(self, body: bytes, secret: str) -> Iterator[Job | PartEcho | None]:
         """Read a body that was signed with this secret; None stands for what is not stored."""
         entries, secrets = self._entries(body), self.connections.secrets
         left = LeftOut(self.channel)
@@ -134,7 +134,7 @@ class ChannelWebhook:
         for entry in entries or ():
             account = entry.account_id
             if secrets.get(account) == secret:
-                yield from self._rows_of(entry, left)
+                yield from self._jobs_of(entry, left)
             elif account in secrets:
                 left.add(refusals.ANOTHER_APP, page=account)
                 yield None
@@ -146,9 +146,9 @@ class ChannelWebhook:
                 yield None
             else:
                 kept = 0
-                for row in self._rows_of(entry, left):
-                    kept += row is not None
-                    yield row
+                for job in self._jobs_of(entry, left):
+                    kept += job is not None
+                    yield job
                 self.refusals.keep(self.channel.name, account, kept)
         if entry is None:
             left.add("body_not_understood" if entries is None else "nothing_for_a_page")
@@ -160,15 +160,15 @@ class ChannelWebhook:
         except NotUnderstood:
             return None
 
-    def _rows_of(self, entry: Entry, left: "LeftOut") -> Iterator[Row | None]:
+    def _jobs_of(self, entry: Entry, left: "LeftOut") -> Iterator[Job | PartEcho | None]:
         account = entry.account_id
         if entry.changes:
             left.add("change", entry.changes, page=account)
         for event in entry.events():
             if event.conversation:
-                yield incoming_row(self.channel, event.conversation, event)
+                yield incoming_job(self.channel, event.conversation, event)
             elif event.is_notable:
-                yield incoming_row(self.channel, Conversation(self.channel.name, account, ""), event)
+                yield incoming_job(self.channel, Conversation(self.channel.name, account, ""), event)
             else:
                 left.add("event_without_person", page=account, kind=event.kind)
                 yield None
@@ -217,8 +217,8 @@ class HelpdeskWebhook:
             event = await self._read(body, request.headers, secret)
         finally:
             self.body_reader.release(body)
-        rows = [reply_row(event)] if event and is_public_reply(event) else []
-        await _store(rows, self.group_commit, self.counters)
+        jobs = [reply_job(event)] if event and is_public_reply(event) else []
+        await _store(jobs, self.group_commit, self.counters)
         return ACCEPTED
 
     async def _read(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
@@ -269,26 +269,26 @@ def _without_collections(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         gc.enable()
 
 
-def _parts(rows: Iterable[Row | None]) -> Iterator[list[Row]]:
-    """Yield rows in parts that are read and stored one by one: what others bring comes in between."""
-    part: list[Row] = []
+def _parts(jobs: Iterable[Job | PartEcho | None]) -> Iterator[list[Job | PartEcho]]:
+    """Yield jobs in parts that are read and stored one by one: what others bring comes in between."""
+    part: list[Job | PartEcho] = []
     size, until = 0, time.monotonic() + PART_WITHIN
-    for row in rows:
-        if row:
-            part.append(row)
-            size += len(row.body)
-        if len(part) >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE or time.monotonic() > until:
+    for job in jobs:
+        if job:
+            part.append(job)
+            size += len(job.body) if isinstance(job, Job) else 0
+        if len(part) >= JOBS_AT_ONCE or size >= BYTES_AT_ONCE or time.monotonic() > until:
             yield part
             part, size, until = [], 0, time.monotonic() + PART_WITHIN
     yield part
 
 
-async def _store(rows: Sequence[Row], group_commit: GroupCommit, counters: Counters) -> None:
-    if not rows:
+async def _store(jobs: Sequence[Job | PartEcho], group_commit: GroupCommit, counters: Counters) -> None:
+    if not jobs:
         await asyncio.sleep(0)  # others' turn
         return
     try:
-        await group_commit.store(rows)
+        await group_commit.store(jobs)
     except StoreUnavailable:
-        counters.not_stored.inc(len(rows))
+        counters.not_stored.inc(len(jobs))
         raise HTTPException(503, "The events could not be stored; send them again.") from None

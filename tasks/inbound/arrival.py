@@ -100,7 +100,7 @@ def arrival_of(service: Services, lease: Lease) -> Arrival:
     name, account_id = conversation.channel, conversation.account_id
     if not service.active_connection(name, account_id) and lease.waited() < CONNECTED_WITHIN:
         raise NotConnected(name, account_id)
-    channel, connection, body = service.channel(name), service.connection(name, account_id), lease.event.body
+    channel, connection, body = service.channel(name), service.connection(name, account_id), lease.job.body
     external_id = channel.external_id(body)
     profile = profile_of(service, lease, connection, conversation.person_id)
     bind_contextvars(external_id=external_id)

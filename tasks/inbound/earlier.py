@@ -1,7 +1,5 @@
 """What the agents of a sender's next ticket have to be told of the time before it."""
 
-from typing import cast
-
 import structlog
 
 from clients.channel import Conversation, Echo
@@ -39,14 +37,14 @@ def notify(service: Services, lease: Lease, reason: str) -> None:
                 service,
                 lease,
                 ticket_id,
-                f"dead:{lease.event.id}",
-                _given_up(arrival.channel.title, lease.event.id, reason),
+                f"dead:{lease.job.id}",
+                _given_up(arrival.channel.title, lease.job.id, reason),
             )
         except (TicketClosed, NotFound):
             continue
         return
     now = int(service.inbox.now() * 1000)
-    service.inbox.note(_untold(arrival.conversation), f"{lease.event.id} {reason}", now, UNTOLD_FOR)
+    service.inbox.note(_untold(arrival.conversation), f"{lease.job.id} {reason}", now, UNTOLD_FOR)
 
 
 def _given_up(title: str, id_: int, reason: str) -> str:
@@ -63,7 +61,7 @@ def _untold(conversation: Conversation) -> str:
 
 def keep(arrival: Arrival) -> None:
     """Keep what another app sent until the person writes; other events say nothing without a ticket."""
-    log.info("no_open_ticket", queue=arrival.lease.queue, id=arrival.lease.event.id)
+    log.info("no_open_ticket", queue=arrival.lease.queue, id=arrival.lease.job.id)
     if not isinstance(echo := arrival.event, Echo):
         return
     shown = [one.title or one.kind for one in echo.attachments]
@@ -81,21 +79,21 @@ def _context(conversation: Conversation) -> str:
 def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
     """Tell the agents of a new ticket what came, or was given up, before there was one."""
     _notify_of_context(arrival, ticket_id)
-    service, key = arrival.service, arrival.service.inbox.key(_untold(arrival.conversation))
-    for member in cast("list[bytes]", service.inbox.store.zrange(key, 0, -1)):
-        id_, _, reason = member.decode().partition(" ")
-        if service.inbox.letter(int(id_)):
+    inbox, untold = arrival.service.inbox, _untold(arrival.conversation)
+    for member, _ in inbox.noted(untold):
+        id_, _, reason = member.partition(" ")
+        if inbox.dead_letters.get(int(id_)):
             _notify(arrival, ticket_id, f"dead:{id_}", _given_up(arrival.channel.title, int(id_), reason))
-        service.inbox.store.zrem(key, member)
+        inbox.forget_noted(untold, member)
 
 
 def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
-    store, key = arrival.service.inbox.store, arrival.service.inbox.key(_context(arrival.conversation))
-    if kept := cast("list[bytes]", store.zrange(key, 0, -1)):
-        lines = [member.decode().partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
+    inbox, context = arrival.service.inbox, _context(arrival.conversation)
+    if kept := [member for member, _ in inbox.noted(context)]:
+        lines = [member.partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
         note = f"Before that, other apps sent this in {arrival.channel.title}:\n\n" + "\n\n".join(lines)
         _notify(arrival, ticket_id, f"context:{arrival.external_id}", note)
-        store.zrem(key, *kept)
+        inbox.forget_noted(context, *kept)
 
 
 def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> None:

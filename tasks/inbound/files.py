@@ -17,6 +17,7 @@ from clients.helpdesk import (
 from clients.media import File
 from clients.text.markdown import image, link, to_markdown
 from tasks.inbound.arrival import Arrival
+from tasks.inbox.job import Step
 from tasks.services import is_up
 
 FETCH_ATTEMPTS = 6
@@ -71,7 +72,7 @@ def _uploaded(
     """Move a file from the channel to the helpdesk, once, or keep it open for its comment."""
     if reason := arrival.left_out.get(number):
         raise FileRefused(reason)
-    step = f"upload:{number}"
+    step = Step.upload(number)
     if done := _uploaded_before(arrival.lease.step(step)):
         return done
     with ExitStack() as opened:

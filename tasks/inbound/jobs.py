@@ -1,27 +1,32 @@
-"""From an item of a channel's webhook to the job that the inbox takes."""
+"""From an event of a channel's webhook to the job that the inbox takes."""
 
 import msgspec
 
 from clients.channel import Channel, Conversation, Incoming, Receipt
-from tasks.inbox.inbox import Row, echo_key, seen_key
+from tasks.inbox.job import Job, PartEcho
 from tasks.inbox.queues import inbound_queue, outbound_queue
 
 
-def incoming_row(channel: Channel, conversation: Conversation, item: Incoming) -> Row:
-    """Return the row for an event of a channel's webhook.
+def incoming_job(channel: Channel, conversation: Conversation, event: Incoming) -> Job | PartEcho:
+    """Return the job for an event of a channel's webhook.
 
     The echo of our own part only leaves its message id and its time, for the reply that may wait for it.
     Receipts are about replies, so they queue up with them.
     """
-    if item.echo_metadata and item.message_id:
-        body = f"{item.message_id} {item.time}"
-        return Row(echo_key(conversation, item.echo_metadata), "", item.time, body)
-    if item.is_receipt:
-        return Row(seen_key(item.key), outbound_queue(conversation), item.time, _receipt(channel, item))
-    return Row(seen_key(item.key), inbound_queue(conversation), item.time, item.body.decode())
+    if event.echo_metadata and event.message_id:
+        return PartEcho(
+            channel=conversation.channel,
+            account_id=conversation.account_id,
+            echo_metadata=event.echo_metadata,
+            message_id=event.message_id,
+            time=event.time,
+        )
+    if event.is_receipt:
+        queue, body = outbound_queue(conversation), _receipt(channel, event)
+        return Job(key=event.key, queue=queue, time=event.time, body=body)
+    return Job(key=event.key, queue=inbound_queue(conversation), time=event.time, body=event.body)
 
 
-def _receipt(channel: Channel, item: Incoming) -> str:
-    event = channel.parse(item.body)
-    receipt = event if isinstance(event, Receipt) else Receipt("", 0)
-    return msgspec.json.encode(receipt).decode()
+def _receipt(channel: Channel, event: Incoming) -> bytes:
+    read = channel.parse(event.body)
+    return msgspec.json.encode(read if isinstance(read, Receipt) else Receipt("", 0))

@@ -22,6 +22,7 @@ from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.naming import config_of, fix_name, note_whether_named, requester_of, title_of
 from tasks.inbound.render import compose, first_body, opens_no_ticket
+from tasks.inbox.job import Step, is_part_under_way, sent_ids
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import conversation_of, outbound_queue
 from tasks.outbound import receipts
@@ -40,7 +41,7 @@ def relay(service: Services, lease: Lease) -> None:
     conversation = conversation_of(lease.queue)
     if not conversation.person_id:
         channel = service.channel(conversation.channel)
-        kind = channel.kind_of(lease.event.body)
+        kind = channel.kind_of(lease.job.body)
         raise RejectedError(
             f"it names no person, so no ticket can show it; {channel.title} calls it “{kind}”"
         )
@@ -56,7 +57,7 @@ def relay(service: Services, lease: Lease) -> None:
     try:
         _put(arrival)
     except RejectedError:
-        log.info("refused_with_names", queue=lease.queue, id=lease.event.id)
+        log.info("refused_with_names", queue=lease.queue, id=lease.job.id)
         _put(arrival.nameless())
     else:
         fix_name(arrival)
@@ -71,13 +72,13 @@ def _is_our_own(arrival: Arrival) -> bool:
     if not isinstance(event, Echo):
         return False
     steps = service.inbox.steps(outbound_queue(arrival.conversation))
-    if event.message_id in receipts.ids_of(steps) | receipts.our_ids(service, arrival.conversation):
+    if event.message_id in {*sent_ids(steps)} | receipts.our_ids(service, arrival.conversation):
         return True
     wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
     if (
-        receipts.is_under_way(steps)
+        is_part_under_way(steps)
         and event.may_be_ours
-        and service.inbox.now() < lease.event.accepted / 1000 + wait
+        and service.inbox.now() < lease.job.accepted / 1000 + wait
     ):
         raise OutcomeUnknown("it is not known yet whether it is the echo of a reply that is being sent")
     return False
@@ -118,7 +119,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         return
     helpdesk, lease, suffix = arrival.service.helpdesk, arrival.lease, ""
     for ticket_id in arrival.open_tickets():
-        lease.save_step("call", f"comment:{ticket_id}")
+        lease.save_step(Step.call(), f"comment:{ticket_id}")
         try:
             helpdesk.add_comment(ticket_id, comment, arrival.key(arrival.variant, suffix))
         except (TicketClosed, NotFound):
@@ -130,7 +131,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
     if opens_no_ticket(arrival.event):
         keep(arrival)
         return
-    lease.save_step("call", "ticket")
+    lease.save_step(Step.call(), "ticket")
     note_whether_named(arrival)
     key = arrival.key(arrival.variant, suffix)
     _opened(arrival, helpdesk.create_ticket(_ticket(arrival, comment), key).id)
@@ -138,7 +139,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
 
 def _is_there(arrival: Arrival) -> bool:
     """Look whether a call whose outcome is not known has worked."""
-    what, _, ticket_id = (arrival.lease.step("call") or "").partition(":")
+    what, _, ticket_id = (arrival.lease.step(Step.call()) or "").partition(":")
     helpdesk = arrival.service.helpdesk
     if what == "comment":
         return _has_comment(arrival, ticket_id)
@@ -164,7 +165,7 @@ def _opened(arrival: Arrival, ticket_id: str) -> None:
 def _remember(arrival: Arrival, ticket_id: str) -> None:
     """Keep where the sender's messages go; the next one will probably go there, too."""
     arrival.lease.cache(OPEN_TICKET, ticket_id.encode(), REMEMBERED_FOR)
-    arrival.lease.foresee("call", f"comment:{ticket_id}")
+    arrival.lease.foresee(Step.call(), f"comment:{ticket_id}")
     bind_contextvars(ticket=ticket_id)
 
 

@@ -1,1 +1,1 @@
-"""The inbox: every accepted event, in its queue's order, until it is done."""
+"""The inbox: every accepted job, in its queue's order, until it is done."""

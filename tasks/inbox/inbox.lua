@@ -5,8 +5,8 @@
 --   jobs:<queue>    zset    "<id> <accepted> <time> <body>" by time; what was begun comes before all others
 --   lease:<queue>   hash    token, until (who works on the queue), tries (the remote that is tried by it);
 --                            not_before (backoff of its head); waits_for (the remote that its work needs next)
---   event:<id>       hash    what is known of a begun event: attempts, history, and the steps that were taken
---   oldest           zset    queue -> when the oldest of its events was accepted; every queue that has work is
+--   job:<id>         hash    what is known of a begun job: attempts, history, and the steps that were taken
+--   oldest           zset    queue -> when the oldest of its jobs was accepted; every queue that has work is
 --                            in here, and in one of the next two:
 --   later            zset    queue -> when to look at it again: its lease has run out, or its backoff is over
 --   ready:<group>    zset    queue -> since when it waits for a worker; a group is one direction of one account,
@@ -15,19 +15,20 @@
 --   ready            zset    group -> how much of it is worked on, then when it last had its turn
 --   running          hash    group -> how many of its queues are worked on, whatever they waited for
 --   taken:<token>    string  queue that was claimed with a token, for a call whose answer got lost
---   seen:<key>       string  the event was accepted (dedup)
---   echo:<mark>      string  mid of the part that came back as an echo
+--   seen:<key>       string  the job was accepted (dedup)
+--   echo:<part>      string  mid of the part of a reply that came back as an echo, and when it was sent; a part
+--                            is <channel>:<account>:<what it was sent with>
 --   pauses           zset    remote -> until when nothing is sent to it
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
 --                            that second began (since), and how many did (gone); with the rate 0 one queue is
---                            tried first (trial: its token), and all follow when an event of it is done
+--                            tried first (trial: its token), and all follow when a job of it is done
 --   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
---   dead             hash    id -> an event that could not be delivered, with its history
+--   dead             hash    id -> a job that could not be delivered, with its history
 --   stats            hash    counters for /metrics
 --   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
 --   refused          hash    "<door> <page> <reason>" -> how many webhooks were refused, and when the last one was
---   room             string  whether there is room for more events, looked up now and then
+--   room             string  whether there is room for more jobs, looked up now and then
 --
 -- The clock is the store's own, in milliseconds. Every function may be repeated with the same arguments
 -- without harm, because redis-py repeats a call whose answer it did not get. A worker names its lease by a
@@ -37,7 +38,7 @@ local P = ARGV[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local BEGUN = -1        -- the score of a head that was begun: no other event goes before it
+local BEGUN = -1        -- the score of a head that was begun: no other job goes before it
 local TURN = 10 ^ 13    -- more than any time in ms: among groups, fewer running queues weigh more than time
 local FRESHEST = 100    -- how many of the last that came are remembered as such
 local ROOM_FOR = 500    -- ms that the answer holds whether there is room
@@ -47,7 +48,7 @@ local FULL_SPEED = 200  -- queues a second that need no more care
 
 local function jobs_of(queue) return P .. 'jobs:' .. queue end
 local function lease_of(queue) return P .. 'lease:' .. queue end
-local function record_of(event) return P .. 'event:' .. string.format('%d', string.match(event, '^%d+')) end
+local function record_of(entry) return P .. 'job:' .. string.format('%d', string.match(entry, '^%d+')) end
 local function owns(queue, token) return redis.call('HGET', lease_of(queue), 'token') == token end
 local function head_of(queue) return redis.call('ZRANGE', jobs_of(queue), 0, 0)[1] end
 local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
@@ -85,11 +86,11 @@ local function is_at(queue, token, id)
   return head and tonumber(string.match(head, '^%d+')) == tonumber(id)
 end
 
--- Put an event in its place by the time it was sent at. Meta's own retries, and a dead letter that is tried
--- again, come late: they go before what was sent after them, but never before an event that was begun.
+-- Put a job in its place by the time it was sent at. Meta's own retries, and a dead letter that is tried
+-- again, come late: they go before what was sent after them, but never before a job that was begun.
 local function insert(queue, id, accepted, time, body)
-  local event = string.format('%016d %d %d ', id, accepted, time) .. body
-  redis.call('ZADD', jobs_of(queue), time, event)
+  local entry = string.format('%016d %d %d ', id, accepted, time) .. body
+  redis.call('ZADD', jobs_of(queue), time, entry)
 end
 
 -- Have a group's turn come, unless its remote is paused.
@@ -266,7 +267,7 @@ local function choose(group, newest)
   return redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0)[1]
 end
 
--- Whether the store can take more events and still finish those that it has.
+-- Whether the store can take more jobs and still finish those that it has.
 local function has_room()
   local known = redis.call('GET', P .. 'room')
   if known then return known == '1' end
@@ -280,19 +281,18 @@ end
 
 local inbox = {}
 
--- accept(ttl, rows) -> how many queues now want a worker
--- Rows are packed (MessagePack): key, queue, time, body, key, queue, … A row without a queue only leaves its body
--- under its key: the mid of an echo.
-function inbox.accept(ttl, packed)
+-- accept(ttl, jobs, echoes) -> how many queues now want a worker
+-- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; part, mid and time, part, … of echoes.
+function inbox.accept(ttl, packed_jobs, packed_echoes)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
-  local rows, new, ready = cmsgpack.unpack(packed), 0, 0
+  local echoes = cmsgpack.unpack(packed_echoes)
+  for i = 1, #echoes, 2 do redis.call('SET', P .. 'echo:' .. echoes[i], echoes[i + 1], 'PX', ttl) end
+  local jobs, new, ready = cmsgpack.unpack(packed_jobs), 0, 0
   local last_id = redis.call('GET', P .. 'ids') or 0
   local woken = {}  -- group -> how many of its queues had no work before
-  for i = 1, #rows, 4 do
-    local key, queue, time, body = P .. rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
-    if queue == '' then
-      redis.call('SET', key, body, 'PX', ttl)
-    elseif redis.call('SET', key, '', 'NX', 'PX', ttl) then
+  for i = 1, #jobs, 4 do
+    local key, queue, time, body = jobs[i], jobs[i + 1], jobs[i + 2], jobs[i + 3]
+    if redis.call('SET', P .. 'seen:' .. key, '', 'NX', 'PX', ttl) then
       local group = group_of(queue)
       new, woken[group] = new + 1, woken[group] or 0
       insert(queue, last_id + new, now, time, body)
@@ -318,7 +318,7 @@ function inbox.accept(ttl, packed)
   return ready
 end
 
--- claim(token, lease, newest, queue, cache…) -> {queue, event, its record, what is cached, helpdesk paused} | {}
+-- claim(token, lease, newest, queue, cache…) -> {queue, job, its record, what is cached, helpdesk paused} | {}
 -- Without a queue it is the turn of the group that has the fewest queues worked on, then of the one that had no
 -- turn for longest: no account, and no direction, takes more than its share while others wait. In a group the newest
 -- and the longest waiting take turns, as the worker says: who writes now does not wait behind yesterday.
@@ -366,20 +366,27 @@ end
 function inbox.save_step(queue, token, id, step, value)
   if not is_at(queue, token, id) then return false end
   if value == 'NOW' then value = string.format('%d', now) end
-  redis.call('HSET', P .. 'event:' .. id, step, value)
+  redis.call('HSET', P .. 'job:' .. id, step, value)
   return value
 end
 
+-- undo_step(queue, token, id, step) -> '' | false: take back a step that did not work for sure
+function inbox.undo_step(queue, token, id, step)
+  if not is_at(queue, token, id) then return false end
+  redis.call('HDEL', P .. 'job:' .. id, step)
+  return ''
+end
+
 -- finish(queue, token, id, counter, letter, step, value) -> as claim, without what is cached
--- The event is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
--- next event, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt)
+-- The job is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
+-- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt)
 -- or dead:<direction>.
 function inbox.finish(queue, token, id, counter, letter, step, value)
   if not owns(queue, token) then return {} end
   if is_at(queue, token, id) then
     local head = head_of(queue)
     redis.call('ZREM', jobs_of(queue), head)
-    -- An event that came late goes before older ones: those are still to be done.
+    -- A job that came late goes before older ones: those are still to be done.
     local accepted, oldest = string.match(head, '^%d+ (%d+)'), redis.call('ZSCORE', P .. 'oldest', queue)
     if tonumber(accepted) <= tonumber(oldest or 0) then redis.call('ZREM', P .. 'oldest', queue) end
     redis.call('HDEL', lease_of(queue), 'not_before')
@@ -404,7 +411,7 @@ end
 
 -- Let go of a queue whose head did not get on.
 local function put_off(queue, token, id, attempts, history)
-  redis.call('HSET', P .. 'event:' .. id, 'attempts', attempts, 'history', history)
+  redis.call('HSET', P .. 'job:' .. id, 'attempts', attempts, 'history', history)
   end_trial(queue, token, false)
   release(queue)
   count('postponed')
@@ -466,11 +473,36 @@ function inbox.refuse(name, count)
   redis.call('HSET', P .. 'refused', name, string.format('%d %d', before + count, now))
 end
 
+-- put(name, value, ttl, how) -> 1 | 0: keep a value for so long (ms), or with 0 for ever; NX: unless there is one
+function inbox.put(name, value, ttl, how)
+  local options = {}
+  if ttl ~= '0' then options = {'PX', ttl} end
+  if how ~= '' then options[#options + 1] = how end
+  return redis.call('SET', P .. name, value, unpack(options)) and 1 or 0
+end
+
+-- delete(name): keep a value no longer
+function inbox.delete(name) redis.call('DEL', P .. name) end
+
 -- note(name, member, at, ttl): keep a member for so long (ms), among others that are as old as that at most
 function inbox.note(name, member, at, ttl)
   redis.call('ZADD', P .. name, at, member)
   redis.call('ZREMRANGEBYSCORE', P .. name, '-inf', at - ttl)
   redis.call('PEXPIRE', P .. name, ttl)
+end
+
+-- forget_noted(name, member…): keep members no longer
+function inbox.forget_noted(name, ...) redis.call('ZREM', P .. name, ...) end
+
+-- note_clock(name, measurement)
+function inbox.note_clock(name, measurement) redis.call('HSET', P .. 'clocks', name, measurement) end
+
+-- mark_installation(name, ttl, is_sure) -> the name of the installation whose store it is
+function inbox.mark_installation(name, ttl, is_sure)
+  local holder = redis.call('GET', P .. 'installation')
+  if holder and holder ~= name and is_sure == '' then return holder end
+  redis.call('SET', P .. 'installation', name, 'PX', ttl)
+  return name
 end
 
 -- requeue(id, queue, time, body) -> 1 | 0: take a letter back into its queue
@@ -484,11 +516,11 @@ end
 -- drop(id) -> 1 | 0: throw a letter away
 function inbox.drop(id)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
-  redis.call('DEL', P .. 'event:' .. id)
+  redis.call('DEL', P .. 'job:' .. id)
   return 1
 end
 
--- state() -> {queues with work, age of the oldest event (ms), how long one waits for a worker (ms), dead letters,
+-- state() -> {queues with work, age of the oldest job (ms), how long one waits for a worker (ms), dead letters,
 --             remote, how long its pause still lasts (ms; negative: since it ended), …}
 function inbox.state()
   local oldest = redis.call('ZRANGE', P .. 'oldest', 0, 0, 'WITHSCORES')[2] or now
@@ -508,7 +540,7 @@ function inbox.state()
   return answer
 end
 
--- probe() -> 1 if events can be accepted, else 0
+-- probe() -> 1 if jobs can be accepted, else 0
 function inbox.probe()
   redis.call('SET', P .. 'probe', now, 'PX', 60000)
   return has_room() and 1 or 0

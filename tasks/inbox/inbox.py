@@ -1,65 +1,34 @@
-"""The inbox: every accepted event, in its queue's order, until it is done. `inbox.lua` holds its rules."""
+"""The inbox: every accepted job, in its queue's order, until it is done. `inbox.lua` holds its rules."""
 
-import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import msgspec
 import redis
 
 from clients.channel import Conversation
-from tasks.inbox.lease import NO_STEP, Event, Lease
+from tasks.inbox.dead_letters import DeadLetters
+from tasks.inbox.job import Job, PartEcho, steps_in
+from tasks.inbox.lease import Lease
 from tasks.inbox.queues import account_remote
-
-T = TypeVar("T")
-
-_SOURCE = files("tasks.inbox").joinpath("inbox.lua").read_text()
-SCRIPT = "#!lua flags=allow-oom\n" + _SOURCE
-"""What workers run: it frees memory in the end, so a full store must let it."""
-ACCEPT_SCRIPT = "#!lua\n" + _SOURCE
-ACCEPT_SHA = hashlib.sha1(ACCEPT_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+from tasks.inbox.script import InboxScript, ms
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
-"""How long an accepted event is remembered, in ms; Meta gives up its retries long before."""
+"""How long the key of an accepted job is remembered, in ms; Meta gives up its retries long before."""
 SHOWN_AS_PAUSED = 10_000
 """How long a pause is shown beyond its end, in ms: a remote that is still down is paused anew soon after."""
-
-
-class Row(msgspec.Struct, frozen=True):
-    """An event to accept.
-
-    `key` is the same for every delivery of the same event. `time` is when it happened, in ms. A row without a
-    queue only leaves `body` under its key.
-    """
-
-    key: str
-    queue: str
-    time: int
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A dead letter: an event that could not be delivered. `reason` is in plain words."""
-
-    id: int
-    queue: str
-    time: int
-    body: str
-    reason: str
-    died_at: str
-    history: tuple[dict[str, str], ...]
+AT_ONCE = 1000
+"""How many members one call of the script takes out of a set; Lua has a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """How much there is to do, by the store's clock; times are in seconds.
 
-    `oldest` is the age of the oldest accepted event that is not done, whatever it waits for; `overdue` is how
+    `oldest` is the age of the oldest accepted job that is not done, whatever it waits for; `overdue` is how
     long a queue that could be worked on waits for a worker. `pauses` tells of each remote that ever was
     paused whether it still is.
     """
@@ -74,29 +43,30 @@ class State:
 class Inbox:
     """The inbox as the tasks and the command line use it. Raises `redis.RedisError` if the store is away.
 
-    `prefix` begins each of its keys.
+    `lease` is how long a lease lasts, in seconds; `prefix` begins each key.
     """
 
     def __init__(self, store: redis.Redis, lease: float = 15.0, prefix: str = "") -> None:
         self.store = store
         self.prefix = prefix + "mc:"
         self._lease = lease
-        self._script = store.register_script(SCRIPT)
-        self._accept = store.register_script(ACCEPT_SCRIPT)
-
-    def _run(self, name: str, *arguments: Any) -> Any:
-        return self._script(args=[self.prefix, name, *arguments])
+        self._script = InboxScript(store, self.prefix)
+        self.dead_letters = DeadLetters(self._script)
 
     def key(self, name: str) -> str:
         """Return the whole name of a key."""
-        return self.prefix + name
+        return self._script.key(name)
 
-    def accept(self, rows: Iterable[Row]) -> int:
-        """Store events and return how many queues now want a worker.
+    def now(self) -> float:
+        """Return the store's time, in seconds since 1970. All that is due, or has an age, goes by it."""
+        return self._script.now()
+
+    def accept(self, jobs: Iterable[Job | PartEcho]) -> int:
+        """Store jobs and return how many queues now want a worker.
 
         Raises `redis.OutOfMemoryError` if the store is nearly full.
         """
-        return int(self._accept(args=accept_arguments(rows, self.prefix)))
+        return int(self._script.add("accept", *accept_arguments(jobs)))
 
     def claim(self, queue: str = "", cached: Sequence[str] = ()) -> Lease | None:
         """Take the lease of the queue whose turn it is, or of a certain one; None if there is none to take.
@@ -105,68 +75,30 @@ class Inbox:
         """
         token, asked = secrets.token_hex(8), time.monotonic()
         newest = secrets.randbelow(2)
-        answer = self._run("claim", token, _ms(self._lease), newest, queue, *cached)
+        answer = self._script.run("claim", token, ms(self._lease), newest, queue, *cached)
         if not answer:
             return None
-        lease = Lease(self, answer[0].decode(), token, _event(answer), asked + self._lease)
+        lease = Lease(self._script, token, self._lease, asked, answer)
         lease.learn({name: value for name, value in zip(cached, answer[3], strict=True) if value is not None})
         return lease
-
-    def renew(self, lease: Lease) -> float:
-        """Renew a lease and return its new deadline."""
-        asked = time.monotonic()
-        good = self._run("renew", lease.queue, lease.token, _ms(self._lease))
-        return asked + self._lease if good else 0.0
-
-    def save_step(self, lease: Lease, name: str, value: str) -> str:
-        """Record a step and return its value; `NOW` is the store's time. Raises `LeaseLost`."""
-        recorded = self._run("save_step", lease.queue, lease.token, lease.event.id, f"step:{name}", value)
-        if recorded is None:
-            lease.deadline = 0.0
-            lease.check()
-            return ""
-        return cast("bytes", recorded).decode()
-
-    def finish(self, lease: Lease, counter: str, letter: str, step: tuple[str, str]) -> Event | None:
-        """Take the head off a queue and return the next one, for which a step is recorded, if one is named.
-
-        An empty queue ends the lease.
-        """
-        name, value = step
-        recorded = (f"step:{name}", value) if name else NO_STEP
-        id_ = lease.event.id
-        answer = self._run("finish", lease.queue, lease.token, id_, counter, letter, *recorded)
-        return _event(answer) if answer else None
-
-    def retry_later(self, lease: Lease, delay: float, attempts: int, history: str) -> None:
-        """Put a queue off."""
-        self._run("retry_later", lease.queue, lease.token, lease.event.id, _ms(delay), attempts, history)
-
-    def wait(self, lease: Lease, remote: str, attempts: int, history: str) -> None:
-        """Put a queue off until a remote is back."""
-        self._run("wait", lease.queue, lease.token, lease.event.id, remote, attempts, history)
-
-    def release(self, lease: Lease) -> None:
-        """Give a queue back."""
-        self._run("release", lease.queue, lease.token)
 
     def sweep(self, limit: int, enough: int) -> int:
         """Have queues that are due wait for a worker, `limit` at most.
 
         Return how many want one; no more than is `enough` to know.
         """
-        return int(self._run("sweep", limit, enough))
+        return int(self._script.run("sweep", limit, enough))
 
     def state(self) -> State:
         """Return how much there is to do."""
-        queues, oldest, overdue, dead, *pauses = self._run("state")
+        queues, oldest, overdue, dead, *pauses = self._script.run("state")
         lasts = zip(pauses[::2], pauses[1::2], strict=True)
         paused = {remote.decode(): float(left) > -SHOWN_AS_PAUSED for remote, left in lasts}
         return State(queues, oldest / 1000, overdue / 1000, dead, paused)
 
     def has_room(self) -> bool:
-        """Write to the store, and tell whether it takes more events."""
-        return bool(self._run("probe"))
+        """Write to the store, and tell whether it takes more jobs."""
+        return bool(self._script.run("probe"))
 
     def last(self) -> dict[str, float]:
         """Return when something last happened, in seconds since 1970.
@@ -178,9 +110,17 @@ class Inbox:
         return {name.decode(): int(at) / 1000 for name, at in found.items()}
 
     def waiting(self) -> Iterator[tuple[str, float]]:
-        """Yield each queue that has work, and when its oldest event was accepted (seconds since 1970)."""
+        """Yield each queue that has work, and when its oldest job was accepted (seconds since 1970)."""
         for queue, at in self.store.zscan_iter(self.key("oldest"), count=1000):
             yield queue.decode(), at / 1000
+
+    def pause(self, remote: str, seconds: float, reason: str, rate: float = 0) -> None:
+        """Send nothing to a remote for a while: `helpdesk`, or `<channel>:<account>`.
+
+        With a `rate` only so many queues a second go on afterwards, and soon more; else a single one is
+        tried, and all others follow when it has worked.
+        """
+        self._script.run("pause", remote, ms(seconds), rate, reason)
 
     def reasons(self) -> dict[str, str]:
         """Return why each remote that is paused is, or that was and has not worked since."""
@@ -193,7 +133,7 @@ class Inbox:
 
     def note_refusals(self, name: str, count: int) -> None:
         """Add to how many webhooks were refused; the name is `<door> <page> <reason>`."""
-        self._run("refuse", name, count)
+        self._script.run("refuse", name, count)
 
     def refusals(self) -> dict[str, tuple[int, float]]:
         """Return how many webhooks were refused, and when the last one was (seconds since 1970)."""
@@ -202,128 +142,89 @@ class Inbox:
         return {name: (int(count), int(at) / 1000) for name, (count, at) in counts.items()}
 
     def stats(self) -> dict[str, int]:
-        """Return how many events were accepted, relayed, postponed and given up, by direction."""
+        """Return how many jobs were accepted, relayed, postponed and given up, by direction."""
         counts = cast("dict[bytes, bytes]", self.store.hgetall(self.key("stats")))
         return {name.decode(): int(count) for name, count in counts.items()}
 
-    def now(self) -> float:
-        """Return the store's time, in seconds since 1970. All that is due, or has an age, goes by it."""
-        seconds, microseconds = self.store.time()
-        return seconds + microseconds / 1e6
-
-    def pause(self, remote: str, seconds: float, reason: str, rate: float = 0) -> None:
-        """Send nothing to a remote for a while: `helpdesk`, or `<channel>:<account>`.
-
-        With a `rate` only so many queues a second go on afterwards, and soon more; else a single one is
-        tried, and all others follow when it has worked.
-        """
-        self._run("pause", remote, _ms(seconds), rate, reason)
-
-    def note(self, name: str, member: str, at: int, seconds: float) -> None:
-        """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
-        self._run("note", name, member, at, _ms(seconds))
-
-    def echo(self, conversation: Conversation, echo_metadata: str) -> tuple[str, str] | None:
-        """Return the mid of a part that came back as an echo, and its time (ms) if it is known."""
-        left = cast("bytes | None", self.store.get(self.key(echo_key(conversation, echo_metadata))))
+    def part_echo(self, conversation: Conversation, echo_metadata: str) -> PartEcho | None:
+        """Return what is known of a part that came back as an echo."""
+        channel, account_id = conversation.channel, conversation.account_id
+        left = self.get(f"echo:{account_remote(channel, account_id)}:{echo_metadata}")
         if not left:
             return None
-        mid, _, time_ = left.decode().partition(" ")
-        return mid, time_
+        message_id, _, at = left.decode().rpartition(" ")
+        return PartEcho(
+            channel=channel,
+            account_id=account_id,
+            echo_metadata=echo_metadata,
+            message_id=message_id,
+            time=int(at),
+        )
 
     def steps(self, queue: str) -> dict[str, str]:
-        """Return the steps taken so far of the event at the head of a queue, whoever works on it."""
-        head = cast("list[bytes]", self.store.zrange(f"{self.prefix}jobs:{queue}", 0, 0))
+        """Return the steps taken so far of the job at the head of a queue, whoever works on it."""
+        head = cast("list[bytes]", self.store.zrange(self.key(f"jobs:{queue}"), 0, 0))
         if not head:
             return {}
         id_ = int(head[0].partition(b" ")[0])
-        record = cast("dict[bytes, bytes]", self.store.hgetall(f"{self.prefix}event:{id_}"))
-        steps = ((name.decode(), value.decode()) for name, value in record.items())
-        return {name.removeprefix("step:"): value for name, value in steps if name.startswith("step:")}
+        record = cast("dict[bytes, bytes]", self.store.hgetall(self.key(f"job:{id_}")))
+        return steps_in({name.decode(): value.decode() for name, value in record.items()})
 
-    def letters(self) -> list[DeadLetter]:
-        """Return the dead letters, the oldest first."""
-        found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("dead")))
-        return sorted(
-            (_dead_letter(id_, value) for id_, value in found.items()), key=lambda letter: letter.id
-        )
+    def get(self, name: str) -> bytes | None:
+        """Return a value that was put under a name."""
+        return cast("bytes | None", self.store.get(self.key(name)))
 
-    def letter(self, id_: int) -> DeadLetter | None:
-        """Return one dead letter."""
-        value = cast("bytes | None", self.store.hget(self.key("dead"), str(id_)))
-        return _dead_letter(id_, value) if value else None
+    def put(self, name: str, value: str, seconds: float = 0, *, only_new: bool = False) -> bool:
+        """Keep a value for so long, or for ever; with `only_new` unless there is one.
 
-    def requeue(self, letter: DeadLetter) -> bool:
-        """Put a dead letter back into its queue, in its place by time."""
-        return bool(self._run("requeue", letter.id, letter.queue, letter.time, letter.body))
+        Return whether it is kept. Raises `redis.OutOfMemoryError`.
+        """
+        how = "NX" if only_new else ""
+        return bool(self._script.add("put", name, value, ms(seconds) if seconds else 0, how))
 
-    def drop(self, id_: int) -> bool:
-        """Throw a dead letter away."""
-        return bool(self._run("drop", id_))
+    def note(self, name: str, member: str, at: int, seconds: float) -> None:
+        """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
+        self._script.run("note", name, member, at, ms(seconds))
+
+    def noted(self, name: str) -> list[tuple[str, int]]:
+        """Return the members of a sorted set, the oldest first, and where they stand (ms)."""
+        found = self.store.zrange(self.key(name), 0, -1, withscores=True)
+        return [(member.decode(), int(at)) for member, at in cast("list[tuple[bytes, float]]", found)]
+
+    def forget_noted(self, name: str, *members: str) -> None:
+        """Take members out of a sorted set."""
+        for start in range(0, len(members), AT_ONCE):
+            self._script.run("forget_noted", name, *members[start : start + AT_ONCE])
+
+    def note_clock(self, name: str, measurement: bytes) -> None:
+        """Keep what was measured of a clock. Raises `redis.OutOfMemoryError`."""
+        self._script.add("note_clock", name, measurement)
+
+    def clocks(self) -> dict[str, bytes]:
+        """Return what was measured of each clock last."""
+        found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("clocks")))
+        return {name.decode(): measurement for name, measurement in found.items()}
+
+    def mark_installation(self, name: str, seconds: float, *, is_sure: bool) -> str:
+        """Mark the store for so long as an installation's, unless it is another's; return whose it is then.
+
+        With `is_sure` it is not asked whose it was. Raises `redis.OutOfMemoryError`.
+        """
+        holder = self._script.add("mark_installation", name, ms(seconds), "1" if is_sure else "")
+        return cast("bytes", holder).decode()
 
 
 _pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack knows no bytes
 
 
-def accept_arguments(rows: Iterable[Row], prefix: str) -> list[Any]:
-    """Return what the script takes to accept rows; `prefix` is the inbox's."""
-    flat = [part for row in rows for part in (row.key, row.queue, str(row.time), row.body)]
-    return [prefix, "accept", SEEN_FOR, _pack(flat)]
-
-
-def seen_key(key: str) -> str:
-    """Name the mark that an event was accepted."""
-    return f"seen:{key}"
-
-
-def echo_key(conversation: Conversation, echo_metadata: str) -> str:
-    """Name the record that a part of a reply came back as an echo."""
-    return f"echo:{account_remote(conversation.channel, conversation.account_id)}:{echo_metadata}"
-
-
-def _event(answer: Sequence[Any]) -> Event:
-    id_, accepted, time_, body = answer[1].split(b" ", 3)
-    pairs = [part.decode() for part in answer[2]]
-    record = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    steps = {name.removeprefix("step:"): value for name, value in record.items() if name.startswith("step:")}
-    return Event(
-        id=int(id_),
-        accepted=int(accepted),
-        time=int(time_),
-        body=body,
-        attempts=_read(record.get("attempts", ""), int, 0),
-        history=_read(record.get("history", ""), _History, ()),
-        steps=steps,
-        helpdesk_paused=bool(answer[4]),
-    )
-
-
-_History = tuple[dict[str, str], ...]
-
-
-def _read(text: str | bytes, type_: type[T], absent: T) -> T:
-    """Read a value that this version wrote, or another one: of another shape it counts as absent."""
-    try:
-        return msgspec.json.decode(text, type=type_)
-    except msgspec.MsgspecError:
-        return absent
-
-
-class _Buried(msgspec.Struct):
-    """A dead letter as the store has it; what other versions wrote beside that is left alone."""
-
-    queue: str = ""
-    time: int = 0
-    body: str = ""
-    reason: str = ""
-    died_at: str = ""
-    history: _History = ()
-
-
-def _dead_letter(id_: bytes | int, value: bytes) -> DeadLetter:
-    unread = _Buried(body=value.decode(), reason="another version wrote this, and this one cannot read it")
-    return DeadLetter(id=int(id_), **msgspec.structs.asdict(_read(value, _Buried, unread)))
-
-
-def _ms(seconds: float) -> int:
-    return max(1, int(seconds * 1000))
+def accept_arguments(jobs: Iterable[Job | PartEcho]) -> list[Any]:
+    """Return what the script's `accept` takes."""
+    packed: list[str] = []
+    echoes: list[str] = []
+    for job in jobs:
+        if isinstance(job, Job):
+            packed += (job.key, job.queue, str(job.time), job.body.decode(errors="replace"))
+        else:
+            account = account_remote(job.channel, job.account_id)
+            echoes += (f"{account}:{job.echo_metadata}", f"{job.message_id} {job.time}")
+    return [SEEN_FOR, _pack(packed), _pack(echoes)]

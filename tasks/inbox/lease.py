@@ -1,62 +1,55 @@
-"""A worker's lease of a queue: what is known of the event at its head, and how it goes on."""
+"""A worker's lease of a queue: what is known of the job at its head, and how it goes on."""
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Any, cast
 
 import redis
 
 from clients.errors import LeaseLost, Paused
+from tasks.inbox import dead_letters
+from tasks.inbox.job import Step, read_job
 from tasks.inbox.queues import HELPDESK, conversation_of, direction_of, person_key
-
-if TYPE_CHECKING:  # the inbox makes leases
-    from tasks.inbox.inbox import Inbox
+from tasks.inbox.script import InboxScript, ms
 
 HISTORY_LENGTH = 10
-"""How many failures of an event are kept; the first and the last ones tell the story."""
+"""How many failures of a job are kept; the first and the last ones tell the story."""
 
-NO_STEP = ("", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An accepted event with what is known of it: how often it failed, why, and the steps taken so far.
-
-    In ms, `accepted` is when it came, by the store's clock, and `time` when it happened, by its sender's.
-    `helpdesk_paused` tells whether the helpdesk was left alone when it was taken.
-    """
-
-    id: int
-    accepted: int
-    time: int
-    body: bytes
-    attempts: int = 0
-    history: tuple[dict[str, str], ...] = ()
-    steps: Mapping[str, str] = field(default_factory=dict)
-    helpdesk_paused: bool = False
+NO_STEP = (Step(), "")
 
 
 class Lease:
-    """The right to work on a queue, and the event at its head.
+    """The right to work on a queue, and the job at its head.
 
     The lease is known to be good until `deadline` on this machine's monotonic clock, which goes on while the
-    process is stopped.
+    process is stopped. It is `term` seconds long, from when it was `asked` for. Every method that changes the
+    store raises `redis.RedisError` if it is away.
     """
 
-    def __init__(self, inbox: "Inbox", queue: str, token: str, event: Event, deadline: float) -> None:
-        self.queue = queue
+    def __init__(
+        self, script: InboxScript, token: str, term: float, asked: float, answer: Sequence[Any]
+    ) -> None:
         self.token = token
-        self.deadline = deadline
-        self._inbox = inbox
+        self.deadline = asked + term
+        self._script = script
+        self._term = term
         self._cached: dict[str, bytes] = {}
-        self._recorded_ahead = self._next_step = NO_STEP
-        self.asks_page = True
-        """Whether the event asks its page for anything, if it is one that goes out: a receipt does not."""
-        self._begin(event)
+        self._saved_ahead = self._next_step = NO_STEP
+        self._begin(answer)
+
+    def _begin(self, answer: Sequence[Any]) -> None:
+        queue, entry, record, _, helpdesk_paused = answer
+        self.queue = queue.decode()
+        self.job = read_job(self.queue, entry, record)
+        self.attempts, self._steps = self.job.attempts, dict(self.job.steps)
+        self._helpdesk_paused = bool(helpdesk_paused)
+        self._saved_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
+        self._next_step = NO_STEP
+        self.asks_account = True
+        """Whether the job asks its account for anything, if it is one that goes out: a receipt does not."""
 
     def check(self) -> None:
         """Raise `LeaseLost` if another worker may have the queue by now."""
@@ -64,70 +57,107 @@ class Lease:
             raise LeaseLost("the work on this queue was interrupted for too long")
 
     def need_helpdesk(self) -> None:
-        """Raise `Paused` if the helpdesk is left alone: a reply comes as far as it can, then it waits."""
-        if self.event.helpdesk_paused:
+        """Raise `Paused` if the helpdesk was left alone when the job was taken.
+
+        A reply comes as far as it can without, then it waits.
+        """
+        if self._helpdesk_paused:
             raise Paused(HELPDESK)
 
     def renew(self) -> None:
         """Keep the lease for another term. Once it is lost it stays lost."""
-        self.deadline = self._inbox.renew(self)
+        asked = time.monotonic()
+        is_good = self._script.run("renew", self.queue, self.token, ms(self._term))
+        self.deadline = asked + self._term if is_good else 0.0
 
-    def step(self, name: str) -> str | None:
-        """Return what was recorded for a step of the event at the head."""
-        return self._steps.get(name)
+    @property
+    def steps(self) -> Mapping[str, str]:
+        """Return the steps of the job at the head, and their values."""
+        return self._steps
 
-    def recorded(self, prefix: str) -> list[str]:
-        """Return what was recorded for the steps `<prefix>0`, `<prefix>1`, …, in their order."""
-        numbers = sorted(int(name.removeprefix(prefix)) for name in self._steps if name.startswith(prefix))
-        return [self._steps[f"{prefix}{number}"] for number in numbers]
+    def step(self, step: Step) -> str | None:
+        """Return what was saved for a step of the job at the head."""
+        return self._steps.get(step)
 
-    def save_step(self, name: str, value: str) -> str:
-        """Record a step before the next one is taken. Raises `LeaseLost` if the lease is lost."""
-        if (name, value) != self._recorded_ahead:
-            value = self._inbox.save_step(self, name, value)
-        self._recorded_ahead = NO_STEP
-        self._steps[name] = value
+    def save_step(self, step: Step, value: str) -> str:
+        """Save a step before the next one is taken. Raises `LeaseLost` if the lease is lost."""
+        if (step, value) != self._saved_ahead:
+            value = self._change("save_step", step, value)
+        self._saved_ahead = NO_STEP
+        self._steps[step] = value
         return value
 
-    def save_time(self, name: str) -> None:
-        """Record, by the store's clock, when a step is taken. Raises `LeaseLost` if the lease is lost."""
-        self.save_step(name, "NOW")
+    def save_time(self, step: Step) -> None:
+        """Save, by the store's clock, when a step is taken. Raises `LeaseLost` if the lease is lost."""
+        self.save_step(step, "NOW")
 
-    def age(self, name: str) -> float:
-        """Return how many seconds ago a step was taken whose time was recorded, by the store's clock."""
-        return self._inbox.now() - int(self._steps[name]) / 1000
+    def complete_step(self, step: Step, value: str) -> str:
+        """Save a step that worked: the job gets on, so its attempts count from here."""
+        self.attempts = 0
+        return self.save_step(step, value)
+
+    def undo_step(self, step: Step) -> None:
+        """Take a step back that did not work for sure. Raises `LeaseLost` if the lease is lost."""
+        self._change("undo_step", step)
+        self._steps.pop(step, None)
+
+    def _change(self, name: str, step: Step, *value: str) -> str:
+        """Change a step of the job at the head, and return its value."""
+        answer = self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *value)
+        if answer is None:
+            self.deadline = 0.0
+            self.check()
+        return cast("bytes", answer).decode()
+
+    def age(self, step: Step) -> float:
+        """Return how many seconds ago a step was taken whose time was saved, by the store's clock."""
+        return self._script.now() - int(self._steps[step]) / 1000
 
     def waited(self) -> float:
-        """Return how many seconds ago the event was accepted, by the store's clock."""
-        return self._inbox.now() - self.event.accepted / 1000
+        """Return how many seconds ago the job was accepted, by the store's clock."""
+        return self._script.now() - self.job.accepted / 1000
 
-    def foresee(self, name: str, value: str) -> None:
-        """Have this step recorded for the next event, too, by the call that finishes this one.
+    def foresee(self, step: Step, value: str) -> None:
+        """Have this step saved for the next job, too, by the call that finishes this one.
 
         It says that the step may have been taken, so it is no harm if it never is.
         """
-        self._next_step = (name, value)
-
-    def complete_step(self, name: str, value: str) -> str:
-        """Record a step that worked: the event gets on, so its attempts count from here."""
-        self.attempts = 0
-        return self.save_step(name, value)
+        self._next_step = (step, value)
 
     def finish(self) -> bool:
-        """Take the done event off the queue. Return whether there is a next one."""
-        return self._finish("relayed" if self.asks_page else "shown")
+        """Take the done job off the queue. Return whether there is a next one."""
+        return self._finish("relayed" if self.asks_account else "shown")
 
     def move_to_dead_letters(self, reason: str) -> bool:
-        """Move the event to the dead letters. Return whether there is a next one."""
-        letter = {
-            "queue": self.queue,
-            "time": self.event.time,
-            "body": self.event.body.decode(),
-            "reason": reason,
-            "died_at": _now(),
-            "history": self.event.history,
-        }
-        return self._finish("dead", json.dumps(letter))
+        """Move the job to the dead letters. Return whether there is a next one."""
+        return self._finish("dead", dead_letters.encode(self.job, reason))
+
+    def _finish(self, outcome: str, letter: bytes = b"") -> bool:
+        counter = f"{outcome}:{direction_of(self.queue)}"
+        step, value = self._next_step
+        ahead = (f"step:{step}", value) if step else NO_STEP
+        answer = self._script.run("finish", self.queue, self.token, self.job.id, counter, letter, *ahead)
+        if answer:
+            self._begin(answer)
+        return bool(answer)
+
+    def retry_later(self, delay: float, reason: str, *, counts: bool) -> None:
+        """Give the queue back and try its head again in `delay` seconds; `counts` burns an attempt."""
+        self._put_off("retry_later", ms(delay), self.attempts + counts, reason)
+
+    def wait(self, remote: str, reason: str) -> None:
+        """Give the queue back and try its head again when a remote is back, which burns no attempt."""
+        self._put_off("wait", remote, self.attempts, reason)
+
+    def _put_off(self, name: str, until: str | int, attempts: int, reason: str) -> None:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        history = [*self.job.history, {"at": at, "reason": reason}]
+        kept = [*history[: HISTORY_LENGTH // 2], *history[HISTORY_LENGTH // 2 :][-HISTORY_LENGTH // 2 :]]
+        self._script.run(name, self.queue, self.token, self.job.id, until, attempts, json.dumps(kept))
+
+    def release(self) -> None:
+        """Give a queue back that has more work."""
+        self._script.run("release", self.queue, self.token)
 
     def learn(self, cached: Mapping[str, bytes]) -> None:
         """Take what was found in the cache."""
@@ -138,51 +168,16 @@ class Lease:
         return self._cached.get(name)
 
     def cache(self, name: str, value: bytes, seconds: int) -> None:
-        """Keep a value that can be lost without harm, for others and for the next event."""
+        """Keep a value that can be lost without harm, for others and for the next job."""
         if self._cached.get(name) != value:
             with suppress(redis.OutOfMemoryError):
-                self._inbox.store.set(self._cache_key(name), value, ex=seconds)
+                self._script.add("put", self._person_key(name), value, ms(seconds), "")
             self._cached[name] = value
 
     def forget(self, name: str) -> None:
         """Drop what is cached under a name."""
-        self._inbox.store.delete(self._cache_key(name))
+        self._script.run("delete", self._person_key(name))
         self._cached.pop(name, None)
 
-    def _cache_key(self, name: str) -> str:
-        return self._inbox.key(person_key(name, conversation_of(self.queue)))
-
-    def retry_later(self, delay: float, reason: str, *, counts: bool) -> None:
-        """Let go of the queue and try its head again in `delay` seconds; `counts` burns an attempt."""
-        self._inbox.retry_later(self, delay, self.attempts + counts, self._history_with(reason))
-
-    def wait(self, remote: str, reason: str) -> None:
-        """Let go of the queue and try its head again when a remote is back, which burns no attempt."""
-        self._inbox.wait(self, remote, self.attempts, self._history_with(reason))
-
-    def _history_with(self, reason: str) -> str:
-        history = [*self.event.history, {"at": _now(), "reason": reason}]
-        kept = [*history[: HISTORY_LENGTH // 2], *history[HISTORY_LENGTH // 2 :][-HISTORY_LENGTH // 2 :]]
-        return json.dumps(kept)
-
-    def release(self) -> None:
-        """Let go of a queue that has more work."""
-        self._inbox.release(self)
-
-    def _finish(self, outcome: str, letter: str = "") -> bool:
-        counter = f"{outcome}:{direction_of(self.queue)}"
-        event = self._inbox.finish(self, counter, letter, self._next_step)
-        if event is None:
-            return False
-        self._begin(event)
-        return True
-
-    def _begin(self, event: Event) -> None:
-        self.event, self.attempts, self._steps = event, event.attempts, dict(event.steps)
-        self._recorded_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
-        self._next_step = NO_STEP
-        self.asks_page = True
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    def _person_key(self, name: str) -> str:
+        return person_key(name, conversation_of(self.queue))

@@ -1,4 +1,4 @@
-"""Keeps the leases of this process alive while their threads are worked on."""
+"""Keeps the leases of this process alive while their queues are worked on."""
 
 import threading
 from collections.abc import Iterator

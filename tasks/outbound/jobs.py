@@ -6,7 +6,7 @@ from clients.channel import Conversation, Receipt
 from clients.channels.meta.events import CHANNEL
 from clients.errors import RetryableError
 from clients.helpdesk import SOURCE, HelpdeskEvent, Ticket
-from tasks.inbox.inbox import Row, seen_key
+from tasks.inbox.job import Job
 from tasks.inbox.queues import outbound_queue, ticket_queue
 
 
@@ -52,10 +52,10 @@ def person_of(ticket: Ticket) -> Conversation | None:
     return Conversation(CHANNEL, str(page_id), str(psid))
 
 
-def reply_row(event: HelpdeskEvent) -> Row:
-    """Return the row for a comment that goes out."""
+def reply_job(event: HelpdeskEvent) -> Job:
+    """Return the job for a comment that goes out."""
     person = person_of(event.ticket)
     name = outbound_queue(person) if person else ticket_queue(event.ticket.id)
     prefix = "" if person else "ticket:"
     time = max(0, int(event.time.timestamp() * 1000))
-    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(Reply(event)).decode())
+    return Job(key=prefix + event.key, queue=name, time=time, body=msgspec.json.encode(Reply(event)))

@@ -2,14 +2,13 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import redis
 import structlog
 
 from clients.errors import ClientError
 from tasks.celery import app, wake
-from tasks.outbound.jobs import is_public_reply, reply_row
+from tasks.outbound.jobs import is_public_reply, reply_job
 from tasks.services import Services, services
 
 log = structlog.get_logger(__name__)
@@ -32,14 +31,14 @@ def note_start(service: Services) -> None:
     """Note when the connector first ran with polling: what agents wrote since then is its to send."""
     if service.settings.helpdesk.polls_every:
         with suppress(redis.OutOfMemoryError):  # the sweep has to go on, and comes again
-            service.inbox.store.set(service.inbox.key("poll_start"), str(service.inbox.now()), nx=True)
+            service.inbox.put("poll_start", str(service.inbox.now()), only_new=True)
 
 
 def take_turn(service: Services) -> None:
     """Queue the comments that were written since the last poll, unless another worker just does."""
-    turn = int(service.settings.helpdesk.polls_every * 900)
+    turn = service.settings.helpdesk.polls_every * 0.9
     try:
-        if service.inbox.store.set(service.inbox.key("poll"), "1", nx=True, px=max(turn, 1)):
+        if service.inbox.put("poll", "1", turn, only_new=True):
             service.helpdesk.ping()  # its answer tells the helpdesk's time
             _queue_since(service, _last_poll(service))
     except (ClientError, redis.OutOfMemoryError) as error:
@@ -53,11 +52,11 @@ def _queue_since(service: Services, since: datetime) -> None:
     try:
         for event in service.helpdesk.poll(since):
             if event.time < young and is_public_reply(event):
-                rows.append(reply_row(event))  # noqa: PERF401 - what was found before an error is kept
+                rows.append(reply_job(event))  # noqa: PERF401 - what was found before an error is kept
     finally:
         if rows:
             wake(service.inbox.accept(rows))
-    service.inbox.store.set(service.inbox.key("polled"), str(began.timestamp()))
+    service.inbox.put("polled", str(began.timestamp()))
 
 
 def _now(service: Services) -> datetime:
@@ -67,15 +66,14 @@ def _now(service: Services) -> datetime:
 
 def _last_poll(service: Services) -> datetime:
     """Return since when comments are looked for. What was there before the start is nobody's to send."""
-    now, key = _now(service), service.inbox.key
-    last = cast("bytes | None", service.inbox.store.get(key("polled")))
+    now, last = _now(service), service.inbox.get("polled")
     if last is None:
-        started = cast("bytes | None", service.inbox.store.get(key("poll_start")))
+        started = service.inbox.get("poll_start")
         age = service.inbox.now() - float(started) if started else 0.0
         since = max(now - timedelta(seconds=age), now - LONGEST)
-        service.inbox.store.set(key("poll_from"), str(since.timestamp()))
+        service.inbox.put("poll_from", str(since.timestamp()))
         return since
-    first = cast("bytes | None", service.inbox.store.get(key("poll_from"))) or b"0"
+    first = service.inbox.get("poll_from") or b"0"
     since = max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, datetime.fromtimestamp(float(first), UTC))
     if since < now - LONGEST:
         log.warning(

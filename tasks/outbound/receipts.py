@@ -1,9 +1,8 @@
 """What became of a reply after it was sent: the channel tells what was delivered, and read."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 import structlog
 
@@ -58,7 +57,7 @@ def received(service: Services, lease: Lease, conversation: Conversation, receip
             _show(service, lease, reply, receipt.status)
             if receipt.status == "delivered":
                 _await(service, _awaiting("read", conversation), _by_the_channels_clock(reply, receipt))
-            service.inbox.store.zrem(service.inbox.key(key), reply.member)
+            service.inbox.forget_noted(key, reply.member)
 
 
 def _is_about(receipt: Receipt, reply: Sent) -> bool:
@@ -85,30 +84,16 @@ def remember(service: Services, conversation: Conversation, message_ids: Collect
 
 def our_ids(service: Services, conversation: Conversation) -> set[str]:
     """Return the ids of all replies that were sent lately."""
-    known = cast("list[bytes]", service.inbox.store.zrange(service.inbox.key(_ours(conversation)), 0, -1))
-    ids = {id_ for member in known for id_ in json.loads(member)}
+    known = service.inbox.noted(_ours(conversation))
+    ids = {id_ for member, _ in known for id_ in json.loads(member)}
     keys = (_awaiting(status, conversation) for status in ("delivered", "read"))
     return ids.union(*(set(reply.message_ids) for key in keys for reply in _waiting(service, key)))
 
 
-def ids_of(steps: Mapping[str, str]) -> set[str]:
-    """Return the ids of the parts of a reply that were sent so far."""
-    return {id_ for name, id_ in steps.items() if name.startswith("sent:")}
-
-
-def is_under_way(steps: Mapping[str, str]) -> bool:
-    """Tell whether a part of a reply may have been sent whose id is not known yet."""
-    begun = {
-        name.removeprefix("sending:") for name, at in steps.items() if name.startswith("sending:") and at
-    }
-    return any(f"sent:{number}" not in steps for number in begun)
-
-
 def _waiting(service: Services, key: str) -> Iterator[Sent]:
-    found = service.inbox.store.zrange(service.inbox.key(key), 0, -1, withscores=True)
-    for member, sent_at in cast("list[tuple[bytes, float]]", found):
+    for member, sent_at in service.inbox.noted(key):
         comment_id, message_ids = json.loads(member)
-        yield Sent(comment_id, message_ids, int(sent_at))
+        yield Sent(comment_id, message_ids, sent_at)
 
 
 def _await(service: Services, key: str, reply: Sent) -> None:

@@ -28,11 +28,12 @@ from clients.media import proper_url
 from clients.text.line import one_line
 from clients.text.plain import is_visible, to_plain_text
 from tasks.celery import wake
+from tasks.inbox.job import Step, sent_ids
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import conversation_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts
-from tasks.outbound.jobs import Reply, decode_job, is_public_reply, person_of, reply_row
+from tasks.outbound.jobs import Reply, decode_job, is_public_reply, person_of, reply_job
 from tasks.services import Services, is_up
 
 log = structlog.get_logger(__name__)
@@ -75,26 +76,26 @@ class Part:
         return self.reply.channel.echo_metadata(self.reply.comment.id, self.number)
 
     @property
-    def sending(self) -> str:
+    def sending(self) -> Step:
         """Return the step that says when the part was about to be sent."""
-        return f"sending:{self.number}"
+        return Step.sending(self.number)
 
     @property
-    def sent(self) -> str:
+    def sent(self) -> Step:
         """Return the step that says as which message the part was sent."""
-        return f"sent:{self.number}"
+        return Step.sent(self.number)
 
     @property
-    def upload(self) -> str:
+    def upload(self) -> Step:
         """Return the step that says how the channel calls the part's file."""
-        return f"upload:{self.number}"
+        return Step.upload(self.number)
 
 
 def relay(service: Services, lease: Lease) -> None:
     """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
-    match decode_job(lease.event.body):
+    match decode_job(lease.job.body):
         case Receipt() as receipt:
-            lease.asks_page = False
+            lease.asks_account = False
             receipts.received(service, lease, conversation_of(lease.queue), receipt)
         case Reply() as reply:
             send_reply(_outgoing(service, lease, reply))
@@ -196,10 +197,9 @@ def _sent_before(part: Part) -> str | None:
     reply = part.reply
     if not reply.lease.step(part.sending):
         return None
-    if echo := reply.service.inbox.echo(reply.conversation, part.echo_metadata):
-        message_id, at = echo
-        reply.lease.save_step("at", at)
-        return message_id
+    if echo := reply.service.inbox.part_echo(reply.conversation, part.echo_metadata):
+        reply.lease.save_step(Step.sent_at(), str(echo.time))
+        return echo.message_id
     age = reply.lease.age(part.sending)
     if age < reply.service.settings.worker.echo_wait:
         raise OutcomeUnknown("it is not known yet whether the message was sent", retry_after=ECHO_POLL)
@@ -212,7 +212,7 @@ def _find_sent(part: Part, age: timedelta) -> str | None:
     The channel tells how old its messages are by its own clock, so no two clocks are compared.
     """
     reply = part.reply
-    known = {*_sent_ids(reply.lease), *receipts.our_ids(reply.service, reply.conversation)}
+    known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply.service, reply.conversation)}
     text = part.content if isinstance(part.content, str) else None
     try:
         found = reply.account.find_sent(reply.conversation.person_id, text, age, known)
@@ -257,7 +257,7 @@ def _send_file(part: Part, file: Attachment) -> str:
             ),
         )
     except FileRefused:
-        reply.lease.save_step(part.upload, "")
+        reply.lease.undo_step(part.upload)
         raise
 
 
@@ -308,10 +308,10 @@ def _call(part: Part, send: Callable[[], str]) -> str:
         message_id = send()
     except Unavailable as error:
         if not error.maybe_done:
-            lease.save_step(part.sending, "")
+            lease.undo_step(part.sending)
         raise
     except (RejectedError, Unauthorized, RateLimited):
-        lease.save_step(part.sending, "")
+        lease.undo_step(part.sending)
         raise
     _note_time(reply, timedelta(seconds=time.monotonic() - began))
     reply.service.clocks.measure(reply.channel.name, reply.account.now())
@@ -321,50 +321,46 @@ def _call(part: Part, send: Callable[[], str]) -> str:
 def _note_time(reply: Outgoing, age: timedelta) -> None:
     """Save when a part was sent, by the channel's clock: its receipts go by that."""
     if now := reply.account.now():
-        reply.lease.save_step("at", str(int((now - age).timestamp() * 1000)))
+        reply.lease.save_step(Step.sent_at(), str(int((now - age).timestamp() * 1000)))
 
 
 def _note_sent(reply: Outgoing) -> None:
     """Show in the comment that it was sent, and remember it for the channel's receipts."""
-    ids = _sent_ids(reply.lease)
+    ids = sent_ids(reply.lease.steps)
     # By the channel's clock: its receipts go by it. Ours, where it told no time at all.
-    sent_at = int(reply.lease.step("at") or reply.lease.step(f"sending:{len(ids) - 1}") or 0)
+    sent_at = int(reply.lease.step(Step.sent_at()) or reply.lease.step(Step.sending(len(ids) - 1)) or 0)
     receipts.sent(
         reply.service, reply.lease, reply.conversation, receipts.Sent(reply.comment.id, ids, sent_at)
     )
 
 
-def _sent_ids(lease: Lease) -> list[str]:
-    return lease.recorded("sent:")
-
-
 def find_person(service: Services, lease: Lease) -> None:
     """Ask the helpdesk what a webhook left out, or only claimed, and queue the reply for its person."""
-    event = cast("Reply", decode_job(lease.event.body)).event
+    event = cast("Reply", decode_job(lease.job.body)).event
     confirmed = service.helpdesk.confirm(event)
     if confirmed is None:
-        if service.inbox.now() < lease.event.accepted / 1000 + SHOWN_WITHIN:
+        if service.inbox.now() < lease.job.accepted / 1000 + SHOWN_WITHIN:
             raise OutcomeUnknown("the helpdesk does not show the comment yet", retry_after=ECHO_POLL)
         log.warning("webhook_not_true", ticket=event.ticket.id, key=event.key)
         return
     if person_of(confirmed.ticket) is None or not is_public_reply(confirmed):
         return
-    wake(service.inbox.accept([reply_row(confirmed)]))
+    wake(service.inbox.accept([reply_job(confirmed)]))
 
 
 def notify(service: Services, lease: Lease, reason: str) -> None:
     """Tell the agent that a reply did not arrive: in the comment's `config`, and in an internal comment."""
-    decoded = decode_job(lease.event.body)
+    decoded = decode_job(lease.job.body)
     if not isinstance(decoded, Reply) or decoded.event.comment is None:
         return
     comment = decoded.event.comment
-    ids = _sent_ids(lease)
+    ids = sent_ids(lease.steps)
     if ids:
         receipts.remember(service, conversation_of(lease.queue), ids)
     arrived = "Some of it did arrive. " if ids else ""
     note = (
         f"Your reply was not delivered: {reason}. {arrived}Once this is fixed, "
-        f"an administrator can send what is missing with “connector dead retry {lease.event.id}”."
+        f"an administrator can send what is missing with “connector dead retry {lease.job.id}”."
     )
     try:
         notify_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)

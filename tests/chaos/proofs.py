@@ -27,7 +27,7 @@ GROWTH = 1.05
 IN_FLIGHT = (
     "mc:jobs:",
     "mc:lease:",
-    "mc:event:",
+    "mc:job:",
     "mc:oldest",
     "mc:later",
     "mc:ready",

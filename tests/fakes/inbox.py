@@ -3,67 +3,69 @@
 from typing import Any
 
 from clients.channel import Conversation
-from tasks.inbox.inbox import DeadLetter, Inbox, Row, seen_key
+from tasks.inbox.dead_letters import DeadLetter
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job, Step
 from tasks.inbox.lease import Lease
 
 PERSON = Conversation("chat", "1", "2")
-THREAD, OTHER = "in:chat:1:2", "in:chat:1:3"
+QUEUE, OTHER = "in:chat:1:2", "in:chat:1:3"
 REMOTE = "helpdesk"
 REPLY, PAGE = "out:chat:1:2", "chat:1"
 
 
-def row(name: str, at: int = 10, thread: str = THREAD) -> Row:
-    return Row(seen_key(name), thread, at, name)
+def new_job(name: str, at: int = 10, queue: str = QUEUE) -> Job:
+    return Job(key=name, queue=queue, time=at, body=name.encode())
 
 
 class Stored:
-    """What the store holds, and a clock that can be moved for one thread."""
+    """What the store holds, and a clock that can be moved for one queue."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._store: Any = inbox.store
 
-    def queue(self, thread: str = THREAD) -> list[str]:
-        """Return the bodies of the events that wait in a thread, the head first."""
-        return [event.split(b" ", 3)[3].decode() for event in self._store.zrange(f"mc:jobs:{thread}", 0, -1)]
+    def queue(self, queue: str = QUEUE) -> list[str]:
+        """Return the bodies of the events that wait in a queue, the head first."""
+        return [event.split(b" ", 3)[3].decode() for event in self._store.zrange(f"mc:jobs:{queue}", 0, -1)]
 
-    def lease(self, thread: str = THREAD) -> dict[str, str]:
-        """Return what is kept of a thread's lease."""
-        found = self._store.hgetall(f"mc:lease:{thread}")
+    def lease(self, queue: str = QUEUE) -> dict[str, str]:
+        """Return what is kept of a queue's lease."""
+        found = self._store.hgetall(f"mc:lease:{queue}")
         return {name.decode(): value.decode() for name, value in found.items()}
 
-    def due_in(self, thread: str = THREAD) -> float | None:
-        """Return in how many seconds a thread is due, 0 if it waits for a worker; None if it has no work."""
-        if self._store.zscore(f"mc:ready:{self.place(thread)}", thread) is not None:
+    def due_in(self, queue: str = QUEUE) -> float | None:
+        """Return in how many seconds a queue is due, 0 if it waits for a worker; None if it has no work."""
+        if self._store.zscore(f"mc:ready:{self.place(queue)}", queue) is not None:
             return 0.0
-        at = self._store.zscore("mc:later", thread)
+        at = self._store.zscore("mc:later", queue)
         seconds, microseconds = self._store.time()
         return None if at is None else at / 1000 - seconds - microseconds / 1e6
 
-    def place(self, thread: str) -> str:
-        """Return the group in which a thread waits."""
-        remote = self.lease(thread).get("waits_for")
-        return (f"{remote}+" if remote else "") + thread.rpartition(":")[0] + ":"
+    def place(self, queue: str) -> str:
+        """Return the group in which a queue waits."""
+        remote = self.lease(queue).get("waits_for")
+        return (f"{remote}+" if remote else "") + queue.rpartition(":")[0] + ":"
 
-    def expire(self, thread: str = THREAD) -> None:
+    def expire(self, queue: str = QUEUE) -> None:
         """Let a lease run out."""
-        self._end(thread, "until")
+        self._end(queue, "until")
 
-    def end_backoff(self, thread: str = THREAD) -> None:
+    def end_backoff(self, queue: str = QUEUE) -> None:
         """Let the backoff of a head be over."""
-        self._end(thread, "not_before")
+        self._end(queue, "not_before")
 
-    def _end(self, thread: str, name: str) -> None:
-        if self._store.hexists(f"mc:lease:{thread}", name):
-            self._store.hset(f"mc:lease:{thread}", name, 0)
-            self._store.zadd("mc:later", {thread: 0}, xx=True)
+    def _end(self, queue: str, name: str) -> None:
+        if self._store.hexists(f"mc:lease:{queue}", name):
+            self._store.hset(f"mc:lease:{queue}", name, 0)
+            self._store.zadd("mc:later", {queue: 0}, xx=True)
 
     def end_pause(self, remote: str = REMOTE) -> None:
         """Let the pause of a remote be over."""
         self._store.zadd("mc:pauses", {remote: 0}, xx=True)
 
-    def make_older(self, name: str, seconds: float, thread: str = THREAD) -> None:
-        """Have an event be accepted earlier than it was; it is the oldest of its thread."""
-        jobs = f"mc:jobs:{thread}"
+    def make_older(self, name: str, seconds: float, queue: str = QUEUE) -> None:
+        """Have an event be accepted earlier than it was; it is the oldest of its queue."""
+        jobs = f"mc:jobs:{queue}"
         event, at = next(
             one for one in self._store.zrange(jobs, 0, -1, withscores=True) if one[0].endswith(name.encode())
         )
@@ -71,12 +73,12 @@ class Stored:
         earlier = int(accepted) - int(1000 * seconds)
         self._store.zrem(jobs, event)
         self._store.zadd(jobs, {b"%s %d %s" % (id_, earlier, rest): at})
-        self._store.zadd("mc:oldest", {thread: earlier})
+        self._store.zadd("mc:oldest", {queue: earlier})
 
-    def wait_for(self, seconds: float, thread: str = THREAD) -> None:
-        """Have a thread wait for a worker for longer than it does."""
-        group = thread.rpartition(":")[0] + ":"
-        self._store.zincrby(f"mc:ready:{group}", -1000 * seconds, thread)
+    def wait_for(self, seconds: float, queue: str = QUEUE) -> None:
+        """Have a queue wait for a worker for longer than it does."""
+        group = queue.rpartition(":")[0] + ":"
+        self._store.zincrby(f"mc:ready:{group}", -1000 * seconds, queue)
 
     def names(self) -> set[str]:
         """Return all keys but those that go by themselves within seconds, and those of Celery's queue."""
@@ -85,38 +87,38 @@ class Stored:
         return {name for name in names if name.startswith("mc:") and not name.startswith(passing)}
 
 
-def claimed(inbox: Inbox, thread: str = THREAD) -> Lease:
-    """Claim a thread that can be claimed."""
-    lease = inbox.claim(thread)
+def claimed(inbox: Inbox, queue: str = QUEUE) -> Lease:
+    """Claim a queue that can be claimed."""
+    lease = inbox.claim(queue)
     assert lease is not None
     return lease
 
 
-def begin(inbox: Inbox, *rows: Row) -> Lease:
-    """Accept events and claim their thread."""
-    inbox.accept(rows or [row("a"), row("b")])
+def begin(inbox: Inbox, *jobs: Job) -> Lease:
+    """Accept events and claim their queue."""
+    inbox.accept(jobs or [new_job("a"), new_job("b")])
     return claimed(inbox)
 
 
-def buried(inbox: Inbox, *rows: Row) -> DeadLetter:
+def buried(inbox: Inbox, *jobs: Job) -> DeadLetter:
     """Return the letter of the first of some events, with the others let go of."""
-    lease = begin(inbox, *(rows or [row("a", 20)]))
+    lease = begin(inbox, *(jobs or [new_job("a", 20)]))
     if lease.move_to_dead_letters("refused"):
         lease.release()
-    (letter,) = inbox.letters()
+    (letter,) = inbox.dead_letters.all()
     return letter
 
 
 def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> DeadLetter:
-    lease = begin(inbox, row(name, at))
-    lease.save_step("call", "ticket")
-    lease.save_step("failed", "refused")
+    lease = begin(inbox, new_job(name, at))
+    lease.save_step(Step.call(), "ticket")
+    lease.save_step(Step.failed(), "refused")
     lease.move_to_dead_letters("refused")
-    return inbox.letters()[-1]
+    return inbox.dead_letters.all()[-1]
 
 
 def turns(inbox: Inbox, count: int) -> list[str]:
-    """Return the threads of so many claims; none is let go of."""
+    """Return the queues of so many claims; none is let go of."""
     return [claimed(inbox, "").queue for _ in range(count)]
 
 
@@ -124,4 +126,4 @@ def wait(inbox: Inbox, page: str, *people: int, direction: str = "in") -> None:
     """Have people wait for a worker, one after the other."""
     for person in people:
         name = f"{direction}:chat:{page}:{person}"
-        inbox.accept([row(name, thread=name)])
+        inbox.accept([new_job(name, queue=name)])

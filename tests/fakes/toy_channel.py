@@ -1,5 +1,8 @@
-"""A second channel, which differs from Messenger where real ones do: as WhatsApp's, its receipts name each message and
-bring back what was sent along, files have ids and want the token, and nobody can look up what was sent."""
+"""A second channel, which differs from Messenger where real ones do.
+
+As WhatsApp's, its receipts name each message and bring back what was sent along, files have ids and
+want the token, and nobody can look up what was sent.
+"""
 
 import hmac
 from collections.abc import Collection, Iterator, Mapping

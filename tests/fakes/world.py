@@ -17,10 +17,10 @@ from clients.http import HttpClient
 from clients.media import MediaFetcher
 from tasks import worker
 from tasks.clocks import Clocks
-from tasks.inbound.jobs import incoming_row
+from tasks.inbound.jobs import incoming_job
 from tasks.inbox.inbox import Inbox
 from tasks.installation import Installation
-from tasks.outbound.jobs import reply_row
+from tasks.outbound.jobs import reply_job
 from tasks.remotes import Remotes
 from tasks.services import Services
 from tasks.store import connect
@@ -116,7 +116,7 @@ class World:
         """Accept a body of Meta's webhook."""
         items = [item for entry in events.split(body) for item in entry.events()]
         self.inbox.accept(
-            [incoming_row(Messenger(), item.conversation, item) for item in items if item.conversation]
+            [incoming_job(Messenger(), item.conversation, item) for item in items if item.conversation]
         )
 
     def receive_receipt(self, status: str, watermark: int) -> None:
@@ -134,7 +134,7 @@ class World:
         at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
         comment = Comment(id_, text, "text", "agent", False, files, {}, at)
         ticket = Ticket("42", False, changes.get("config", OURS))
-        self.inbox.accept([reply_row(HelpdeskEvent("comment.created", f"c:{id_}", at, ticket, comment))])
+        self.inbox.accept([reply_job(HelpdeskEvent("comment.created", f"c:{id_}", at, ticket, comment))])
 
     def work(self, thread: str = IN) -> bool:
         """Let a worker work on a thread."""
@@ -180,7 +180,7 @@ class World:
     def _record(self, thread: str) -> str:
         """Name what is known of the event at the head."""
         head = self.store.zrange(f"mc:jobs:{thread}", 0, 0)[0]
-        return f"mc:event:{int(head.partition(b' ')[0])}"
+        return f"mc:job:{int(head.partition(b' ')[0])}"
 
     def paused(self, remote: str = "helpdesk") -> float:
         """Return for how many seconds a remote is paused."""
@@ -188,7 +188,7 @@ class World:
 
     def reasons(self) -> list[str]:
         """Return why the dead letters died."""
-        return [letter.reason for letter in self.inbox.letters()]
+        return [letter.reason for letter in self.inbox.dead_letters.all()]
 
     def left(self) -> set[str]:
         """Return what the store holds, but for what is meant to stay for a while."""

@@ -203,7 +203,7 @@ def stored(inbox: Inbox, thread: str) -> Iterator[bytes]:
     lease = inbox.claim(thread, "")
     goes_on = lease is not None
     while lease and goes_on:
-        yield lease.event.body
+        yield lease.job.body
         goes_on = lease.finish()
 
 

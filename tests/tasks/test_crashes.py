@@ -136,9 +136,9 @@ def test_dropping_a_letter_that_was_revived_forgets_no_step(world: World) -> Non
     world.desk.open()
     world.meta.fail("send", None, Refusal(551))
     world.work(OUT)
-    letter = world.inbox.letters()[0]
-    world.inbox.requeue(letter)
-    assert world.inbox.drop(letter.id) is False
+    letter = world.inbox.dead_letters.all()[0]
+    world.inbox.dead_letters.requeue(letter)
+    assert world.inbox.dead_letters.drop(letter.job.id) is False
     world.work(OUT)
     assert [len(text) for text in world.meta.texts()] == [2000, 100]
 

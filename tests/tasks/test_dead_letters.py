@@ -23,8 +23,8 @@ def test_an_event_that_fails_for_its_own_fault_is_tried_so_often_then_it_is_a_de
     world.resume()
 
     assert world.reasons() == ["it answered 500 (tried 3 times)"]
-    (letter,) = world.inbox.letters()
-    assert [entry["reason"] for entry in letter.history] == ["it answered 500"] * 2
+    (letter,) = world.inbox.dead_letters.all()
+    assert [entry["reason"] for entry in letter.job.history] == ["it answered 500"] * 2
 
 
 def test_the_agent_is_told_of_a_dead_letter_in_the_open_ticket(world: World) -> None:
@@ -167,7 +167,7 @@ def test_an_event_that_is_revived_is_tried_afresh(world: World) -> None:
     world.receive()
     world.desk.fail("add_comment", *too_long())
     world.work()
-    world.inbox.requeue(world.inbox.letters()[0])
+    world.inbox.dead_letters.requeue(world.inbox.dead_letters.all()[0])
     world.work()
 
     assert world.waiting() == 0

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from clients.errors import Busy, RateLimited, RejectedError, Unauthorized, Unavailable
 from tasks import outcomes, remotes
 from tasks.inbound import files
-from tasks.inbox.inbox import Row
+from tasks.inbox.job import Job
 from tests.fakes.conversation import IN, OUT, PAGE, PHOTO, TICKET
 from tests.fakes.failures import away, fault
 from tests.fakes.meta import Refusal
@@ -264,7 +264,7 @@ def test_a_page_that_was_disconnected_is_not_down(world: World) -> None:
 
 @pytest.mark.parametrize(("thread", "remote"), [(IN, "helpdesk"), (OUT, PAGE), (TICKET, "helpdesk")])
 def test_the_side_of_a_thread_is_where_its_events_go(world: World, thread: str, remote: str) -> None:
-    world.inbox.accept([Row("a", thread, 1, "{}")])
+    world.inbox.accept([Job(key="a", queue=thread, time=1, body=b"{}")])
     world.inbox.pause(remote, 60, "it is down")
 
     assert world.inbox.claim() is None

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from clients.channel import Profile
 from clients.channels.meta.events import CHANNEL
 from tasks import directions, outcomes
-from tasks.inbox.inbox import Row
+from tasks.inbox.job import Job, Step
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import IN, OUT, PSID, TICKET
 from tests.fakes.world import World
@@ -25,18 +25,18 @@ UNKNOWN = [
 
 @pytest.mark.parametrize(("thread", "body"), UNKNOWN)
 def test_what_is_not_understood_waits_and_burns_no_attempt(world: World, thread: str, body: str) -> None:
-    world.inbox.accept([Row("a", thread, 1, body)])
+    world.inbox.accept([Job(key="a", queue=thread, time=1, body=body.encode())])
     for _ in range(3):
         world.resume(thread)
 
     assert world.waiting(thread) == 1
     assert world.head(thread).attempts == 0
     assert 0 < world.head(thread).waits <= outcomes.UNKNOWN_DELAY
-    assert world.inbox.letters() == []
+    assert world.inbox.dead_letters.all() == []
 
 
 def test_what_is_not_understood_is_told_loudly(world: World) -> None:
-    world.inbox.accept([Row("a", "fax:1:2", 1, "{}")])
+    world.inbox.accept([Job(key="a", queue="fax:1:2", time=1, body=b"{}")])
     with capture_logs() as told:
         world.work("fax:1:2")
 
@@ -44,19 +44,19 @@ def test_what_is_not_understood_is_told_loudly(world: World) -> None:
 
 
 def test_what_was_given_up_waits_too_if_the_verdict_is_not_understood(world: World) -> None:
-    world.inbox.accept([Row("a", OUT, 1, '{"type":"Typing"}')])
+    world.inbox.accept([Job(key="a", queue=OUT, time=1, body=b'{"type":"Typing"}')])
     lease = world.inbox.claim(OUT)
     assert lease
-    lease.save_step("failed", "refused")
+    lease.save_step(Step.failed(), "refused")
     lease.release()
     world.work(OUT)
 
     assert world.waiting(OUT) == 1
-    assert world.inbox.letters() == []
+    assert world.inbox.dead_letters.all() == []
 
 
 def test_a_process_that_understands_it_relays_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.inbox.accept([Row("a", "fax:1:2", 1, "{}")])
+    world.inbox.accept([Job(key="a", queue="fax:1:2", time=1, body=b"{}")])
     world.work("fax:1:2")
     monkeypatch.setitem(directions.DIRECTIONS, "fax", directions.Direction(lambda *_: None, lambda *_: None))
     world.resume("fax:1:2")
@@ -85,7 +85,7 @@ def test_a_recorded_upload_of_another_shape_is_made_again(world: World) -> None:
     world.receive(attachments=[photo])
     lease = world.inbox.claim(IN)
     assert lease
-    lease.save_step("upload:0", '{"file": 1}')
+    lease.save_step(Step.upload(0), '{"file": 1}')
     lease.release()
     world.work()
 
@@ -96,7 +96,7 @@ def test_a_recorded_upload_of_another_shape_is_made_again(world: World) -> None:
 @pytest.mark.parametrize(("field", "value"), [("attempts", "many"), ("history", "[1]"), ("history", "{")])
 def test_a_record_of_another_shape_counts_as_absent(world: World, field: str, value: str) -> None:
     world.receive()
-    world.store.hset("mc:event:1", field, value)
+    world.store.hset("mc:job:1", field, value)
     world.work()
 
     assert world.waiting() == 0
@@ -106,12 +106,12 @@ def test_a_dead_letter_with_more_fields_is_read(world: World) -> None:
     letter = {"queue": IN, "time": 1, "body": "{}", "reason": "r", "died_at": "", "history": [], "code": "x"}
     world.store.hset("mc:dead", "7", json.dumps(letter))
 
-    assert [one.reason for one in world.inbox.letters()] == ["r"]
+    assert [one.reason for one in world.inbox.dead_letters.all()] == ["r"]
 
 
 def test_a_dead_letter_that_cannot_be_read_is_shown_as_it_stands(world: World) -> None:
     world.store.hset("mc:dead", "7", '{"queue": 5}')
 
-    (letter,) = world.inbox.letters()
-    assert letter.body == '{"queue": 5}'
+    (letter,) = world.inbox.dead_letters.all()
+    assert letter.job.body == b'{"queue": 5}'
     assert "another version" in letter.reason

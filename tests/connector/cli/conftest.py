@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.inbox.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job
 from tasks.store import connect
 from tests.conftest import MakeSettings
 from tests.fakes.commands import THREAD, logs_as_before, run
@@ -31,9 +32,10 @@ def inbox(store_url: str) -> Iterator[Inbox]:
 @pytest.fixture
 def dead(inbox: Inbox, settings_file: Path) -> Inbox:
     """Give an inbox with three dead letters, the ids 1 to 3."""
-    inbox.accept([Row(seen_key(str(at)), THREAD, at, json.dumps({"text": "zażółć"})) for at in (1, 2, 3)])
+    body = json.dumps({"text": "zażółć"}).encode()
+    inbox.accept([Job(key=str(at), queue=THREAD, time=at, body=body) for at in (1, 2, 3)])
     lease = inbox.claim(THREAD)
     assert lease
-    while lease.move_to_dead_letters(f"reason {lease.event.id}"):
+    while lease.move_to_dead_letters(f"reason {lease.job.id}"):
         pass
     return inbox

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.stack import free_port
-from tasks.inbox.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job
 from tests.conftest import MakeSettings
 from tests.fakes.commands import THREAD, Run
 
@@ -21,7 +22,7 @@ def waiting(inbox: Inbox) -> list[str]:
 
 def ids(inbox: Inbox) -> list[int]:
     """Return the ids of the dead letters."""
-    return [letter.id for letter in inbox.letters()]
+    return [letter.job.id for letter in inbox.dead_letters.all()]
 
 
 @pytest.mark.usefixtures("settings_file")
@@ -146,11 +147,11 @@ def test_a_dead_letter_does_nothing_to_the_terminal(
 ) -> None:
     inbox.accept(
         [
-            Row(
-                seen_key("1"),
-                THREAD,
-                1,
-                json.dumps({"text": "\x1b]0;x\x07 \x9b2J \u202e"}, ensure_ascii=False),
+            Job(
+                key="1",
+                queue=THREAD,
+                time=1,
+                body=json.dumps({"text": "\x1b]0;x\x07 \x9b2J \u202e"}, ensure_ascii=False).encode(),
             )
         ]
     )
@@ -271,11 +272,11 @@ def test_without_an_id_nothing_is_done(run: Run, dead: Inbox, command: str) -> N
 
 @pytest.mark.parametrize("command", ["retry", "drop"])
 def test_ids_and_all_together_do_nothing(run: Run, dead: Inbox, command: str) -> None:
-    letters = dead.letters()
-    result = run("dead", command, "--all", str(letters[0].id))
+    letters = dead.dead_letters.all()
+    result = run("dead", command, "--all", str(letters[0].job.id))
 
     assert result.exit_code == 1
-    assert dead.letters() == letters
+    assert dead.dead_letters.all() == letters
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["show", "1"], ["retry", "--all"], ["drop", "1"]])

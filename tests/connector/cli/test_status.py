@@ -16,7 +16,8 @@ from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
-from tasks.inbox.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job
 from tasks.store import connect
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, MakeSettings
 
@@ -32,8 +33,8 @@ def inbox(store_url: str) -> Iterator[Inbox]:
         yield Inbox(store)
 
 
-def row(name: str, thread: str) -> Row:
-    return Row(seen_key(name), thread, 1, "{}")
+def row(name: str, thread: str) -> Job:
+    return Job(key=name, queue=thread, time=1, body=b"{}")
 
 
 def account_of(status: Status, page_id: str) -> Page:

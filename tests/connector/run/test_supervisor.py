@@ -15,7 +15,8 @@ from connector.run.supervisor import RESTART_DELAYS, Part, Supervisor, store_par
 from connector.run.valkey import lock_data
 from sandbox.stack import free_port, until
 from tasks.celery import HEARTBEAT_VARIABLE
-from tasks.inbox.inbox import Inbox, Row, seen_key
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job
 from tasks.store import connect
 from tests.conftest import MakeSettings
 from tests.fakes.parts import MakePart, ended, pid
@@ -198,7 +199,7 @@ def be_idle(worker: Part, seconds: float) -> None:
 def work_is_due(store_url: str) -> None:
     """Let work be due since long ago."""
     with connect(store_url) as connection:
-        Inbox(connection).accept([Row(seen_key("a"), "in:chat:1:2", 1, "a")])
+        Inbox(connection).accept([Job(key="a", queue="in:chat:1:2", time=1, body=b"a")])
         connection.zadd("mc:ready:in:chat:1:", {"in:chat:1:2": 1})
 
 

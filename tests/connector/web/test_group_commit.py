@@ -11,7 +11,7 @@ import redis
 from clients.channels.meta.events import CHANNEL
 from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.redis_connection import RedisConnection
-from tasks.inbox.inbox import Row
+from tasks.inbox.job import Job
 from tasks.store import Outage, connect
 from tests.conftest import PAGE_A, PAGE_B
 from tests.fakes.web import PSID, QUEUE
@@ -31,14 +31,14 @@ class Calls(RedisConnection):
         if self.broken:
             raise redis.ConnectionError
         if command[0] == "EVALSHA":
-            self.sizes.append(len(msgspec.msgpack.decode(command[-1])) // 4)
+            self.sizes.append(len(msgspec.msgpack.decode(command[-2])) // 4)
         self.begun.set()
         await self.gate.wait()
         return await super().call(*command)
 
 
-def _row(name: str) -> Row:
-    return Row(f"seen:{name}", f"in:{CHANNEL}:{PAGE_A}:{PSID}", 1, name)
+def _row(name: str) -> Job:
+    return Job(key=name, queue=f"in:{CHANNEL}:{PAGE_A}:{PSID}", time=1, body=name.encode())
 
 
 def _names(store_url: str) -> list[str]:
@@ -144,7 +144,9 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
         store.client_pause(300)  # ms
         monkeypatch.setattr("connector.web.group_commit.PATIENCE", 0.05)
         with pytest.raises(StoreUnavailable):
-            await group_commit.store([Row("seen:other", f"in:{CHANNEL}:{PAGE_B}:1", 1, "of another thread")])
+            await group_commit.store(
+                [Job(key="other", queue=f"in:{CHANNEL}:{PAGE_B}:1", time=1, body=b"of another thread")]
+            )
         monkeypatch.setattr("connector.web.group_commit.PATIENCE", 4.0)
         await group_commit.store([_row("e1")])
 

@@ -21,8 +21,16 @@ HANDSHAKE = {"hub.mode": "subscribe", "hub.verify_token": "a guess"}
 @pytest.mark.parametrize(
     ("ask", "told", "advice"),
     [
-        (lambda doors: doors.meta(MESSAGE, "wrong"), f"facebook_messenger {PAGE_A} wrong_secret", "app_secret"),
-        (lambda doors: doors.meta(OF_AN_UNKNOWN_PAGE, "wrong"), "facebook_messenger  unknown_page", "this page_id"),
+        (
+            lambda doors: doors.meta(MESSAGE, "wrong"),
+            f"facebook_messenger {PAGE_A} wrong_secret",
+            "app_secret",
+        ),
+        (
+            lambda doors: doors.meta(OF_AN_UNKNOWN_PAGE, "wrong"),
+            "facebook_messenger  unknown_page",
+            "this page_id",
+        ),
         (
             lambda doors: doors.http.post(MESSENGER, content=MESSAGE).status_code,
             "facebook_messenger  unsigned",

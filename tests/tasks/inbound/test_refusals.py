@@ -80,8 +80,8 @@ def test_what_was_tried_again_meanwhile_is_not_noted(world: World) -> None:
     world.desk.fail("create_ticket", *too_long())
     world.receive("m_1")
     world.work()
-    (letter,) = world.inbox.letters()
-    world.inbox.requeue(letter)
+    (letter,) = world.inbox.dead_letters.all()
+    world.inbox.dead_letters.requeue(letter)
     world.work()
 
     assert [ticket.comments for ticket in world.desk.tickets.values()] == [[]]

@@ -8,7 +8,7 @@ from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.messenger import Messenger
-from tasks.inbound.jobs import incoming_row
+from tasks.inbound.jobs import incoming_job
 from tests.conftest import PAGE_A, payload
 from tests.fakes.conversation import PSID, SENT_AT
 from tests.fakes.echoes import receive_unmarked_echo
@@ -88,10 +88,10 @@ def test_that_a_message_was_deleted_is_told_to_the_agents(linked: World) -> None
 def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: World) -> None:
     body = payload("messenger/policy_enforcement")
     (item,) = (item for entry in events.split(body) for item in entry.events())
-    world.inbox.accept([incoming_row(Messenger(), Conversation(CHANNEL, PAGE_A, ""), item)])
+    world.inbox.accept([incoming_job(Messenger(), Conversation(CHANNEL, PAGE_A, ""), item)])
     world.work(f"in:{CHANNEL}:{PAGE_A}:")
 
-    (letter,) = world.inbox.letters()
+    (letter,) = world.inbox.dead_letters.all()
     assert "“policy_enforcement”" in letter.reason
-    assert json.loads(letter.body)["policy_enforcement"]["action"] == "block"
+    assert json.loads(letter.job.body)["policy_enforcement"]["action"] == "block"
     assert world.desk.calls == world.meta.calls == []

@@ -3,115 +3,116 @@
 import json
 
 from tasks.inbox.inbox import Inbox
-from tests.fakes.inbox import THREAD, Stored, begin, buried, buried_with_a_step, claimed, row
+from tasks.inbox.job import Step
+from tests.fakes.inbox import QUEUE, Stored, begin, buried, buried_with_a_step, claimed, new_job
 
 
 def test_a_buried_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
 
     assert lease.move_to_dead_letters("refused") is True
-    assert lease.event.body == b"b"
+    assert lease.job.body == b"b"
     assert stored.queue() == ["b"]
     assert inbox.stats()["dead:in"] == 1
 
 
 def test_a_dead_letter_tells_its_story(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("a", 20)).retry_later(60, "down", counts=True)
+    begin(inbox, new_job("a", 20)).retry_later(60, "down", counts=True)
     stored.end_backoff()
     claimed(inbox).move_to_dead_letters("refused")
 
-    letter = inbox.letter(1)
+    letter = inbox.dead_letters.get(1)
     assert letter is not None
-    assert (letter.id, letter.queue, letter.time, letter.body) == (1, THREAD, 20, "a")
+    assert (letter.job.id, letter.job.queue, letter.job.time, letter.job.body) == (1, QUEUE, 20, b"a")
     assert letter.reason == "refused"
-    assert [entry["reason"] for entry in letter.history] == ["down"]
+    assert [entry["reason"] for entry in letter.job.history] == ["down"]
     assert letter.died_at.startswith("20")
 
 
 def test_dead_letters_come_the_oldest_first(inbox: Inbox) -> None:
-    rows = [row(str(number)) for number in range(12)]
+    rows = [new_job(str(number)) for number in range(12)]
     lease = begin(inbox, *rows)
     while lease.move_to_dead_letters("refused"):
         pass
 
-    assert [letter.id for letter in inbox.letters()] == list(range(1, 13))
+    assert [letter.job.id for letter in inbox.dead_letters.all()] == list(range(1, 13))
 
 
 def test_a_letter_that_is_not_there_is_none(inbox: Inbox) -> None:
-    assert inbox.letter(1) is None
-    assert inbox.letters() == []
+    assert inbox.dead_letters.get(1) is None
+    assert inbox.dead_letters.all() == []
 
 
 def test_a_burial_whose_answer_got_lost_buries_one_event(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
-    letter = json.dumps({"thread": THREAD})
-    arguments = ("finish", THREAD, lease.token, lease.event.id, "dead:in", letter, "", "")
+    letter = json.dumps({"queue": QUEUE})
+    arguments = ("finish", QUEUE, lease.token, lease.job.id, "dead:in", letter, "", "")
 
-    assert inbox._run(*arguments) == inbox._run(*arguments)
+    assert inbox._script.run(*arguments) == inbox._script.run(*arguments)
     assert stored.queue() == ["b"]
     assert inbox.state().dead == 1
 
 
 def test_steps_survive_a_burial_but_attempts_and_the_verdict_do_not(inbox: Inbox, stored: Stored) -> None:
-    lease = begin(inbox, row("a"))
-    lease.save_step("call", "ticket")
-    lease.save_step("failed", "refused")
+    lease = begin(inbox, new_job("a"))
+    lease.save_step(Step.call(), "ticket")
+    lease.save_step(Step.failed(), "refused")
     lease.retry_later(60, "down", counts=True)
     stored.end_backoff()
     claimed(inbox).move_to_dead_letters("refused")
-    inbox.requeue(inbox.letters()[0])
+    inbox.dead_letters.requeue(inbox.dead_letters.all()[0])
 
-    event = claimed(inbox).event
+    event = claimed(inbox).job
     assert event.steps == {"call": "ticket"}
     assert (event.attempts, event.history) == (0, ())
 
 
 def test_a_revived_event_takes_its_place_by_time(inbox: Inbox, stored: Stored) -> None:
-    letter = buried(inbox, row("b", 20))
-    inbox.accept([row("a", 10), row("c", 30)])
+    letter = buried(inbox, new_job("b", 20))
+    inbox.accept([new_job("a", 10), new_job("c", 30)])
 
-    assert inbox.requeue(letter) is True
+    assert inbox.dead_letters.requeue(letter) is True
     assert stored.queue() == ["a", "b", "c"]
-    assert inbox.letters() == []
+    assert inbox.dead_letters.all() == []
 
 
 def test_a_revived_event_does_not_go_before_a_head_that_was_begun(inbox: Inbox, stored: Stored) -> None:
-    letter = buried(inbox, row("a", 10))
-    begin(inbox, row("b", 20), row("c", 30))
-    inbox.requeue(letter)
+    letter = buried(inbox, new_job("a", 10))
+    begin(inbox, new_job("b", 20), new_job("c", 30))
+    inbox.dead_letters.requeue(letter)
 
     assert stored.queue() == ["b", "a", "c"]
 
 
-def test_a_revived_event_of_an_idle_thread_is_due_at_once(inbox: Inbox) -> None:
-    inbox.requeue(buried(inbox))
+def test_a_revived_event_of_an_idle_queue_is_due_at_once(inbox: Inbox) -> None:
+    inbox.dead_letters.requeue(buried(inbox))
 
     assert inbox.sweep(10, 64) == 1
-    assert claimed(inbox, "").event.body == b"a"
+    assert claimed(inbox, "").job.body == b"a"
 
 
-def test_a_thread_that_waits_is_not_due_sooner_because_an_event_is_revived(
+def test_a_queue_that_waits_is_not_due_sooner_because_an_event_is_revived(
     inbox: Inbox, stored: Stored
 ) -> None:
-    letter = buried(inbox, row("a"), row("b"))
+    letter = buried(inbox, new_job("a"), new_job("b"))
     claimed(inbox).retry_later(60, "refused", counts=True)
-    inbox.requeue(letter)
+    inbox.dead_letters.requeue(letter)
 
     assert 55 < float(stored.due_in() or 0) <= 60
 
 
 def test_an_event_that_is_revived_twice_comes_back_once(inbox: Inbox, stored: Stored) -> None:
     letter = buried(inbox)
-    inbox.requeue(letter)
+    inbox.dead_letters.requeue(letter)
 
-    assert inbox.requeue(letter) is False
+    assert inbox.dead_letters.requeue(letter) is False
     assert stored.queue() == ["a"]
 
 
 def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: Stored) -> None:
     letter = buried_with_a_step(inbox, "a")
 
-    assert inbox.drop(letter.id) is True
-    assert inbox.drop(letter.id) is False
-    assert inbox.requeue(letter) is False
+    assert inbox.dead_letters.drop(letter.job.id) is True
+    assert inbox.dead_letters.drop(letter.job.id) is False
+    assert inbox.dead_letters.requeue(letter) is False
     assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}

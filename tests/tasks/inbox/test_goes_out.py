@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.outbound.jobs import is_public_reply, reply_row
+from tasks.outbound.jobs import is_public_reply, reply_job
 from tests.conftest import PAYLOADS
 from tests.fakes.helpdesk_webhooks import AT, PERSON, received
 
@@ -39,17 +39,17 @@ def test_only_an_agents_public_comment_on_a_ticket_of_ours_goes_out(name: str, e
 
 
 def test_a_reply_waits_in_its_persons_queue() -> None:
-    row = reply_row(received("comment_of_agent"))
-    assert (row.queue, row.time) == (
+    job = reply_job(received("comment_of_agent"))
+    assert (job.queue, job.time) == (
         f"out:{PERSON.channel}:{PERSON.account_id}:{PERSON.person_id}",
         int(AT.timestamp() * 1000),
     )
 
 
 def test_a_reply_to_somebody_unknown_waits_in_its_tickets_queue() -> None:
-    assert reply_row(received("comment_on_ticket_without_config")).queue == "ticket:42"
+    assert reply_job(received("comment_on_ticket_without_config")).queue == "ticket:42"
 
 
 def test_a_reply_has_another_key_in_its_tickets_queue() -> None:
     one, other = received("comment_of_agent"), received("comment_on_ticket_without_config")
-    assert reply_row(one).key != reply_row(other).key
+    assert reply_job(one).key != reply_job(other).key

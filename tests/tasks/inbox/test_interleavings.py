@@ -10,14 +10,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from clients.errors import LeaseLost
 from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import direction_of
-from tests.fakes.inbox import PAGE, REMOTE, Stored, row
+from tests.fakes.inbox import PAGE, REMOTE, Stored, new_job
 
 
 @dataclass
 class Expected:
-    """What a thread should look like: plain lists of (time, id, name)."""
+    """What a queue should look like: plain lists of (time, id, name)."""
 
     queue: list[tuple[int, int, str]] = field(default_factory=list)
     owner: Lease | None = None
@@ -40,7 +41,7 @@ class Expected:
         return head
 
     def let_go(self) -> None:
-        """Forget who works on the thread, and that its head was begun."""
+        """Forget who works on the queue, and that its head was begun."""
         self.owner, self.expired, self.waits, self.begun = None, False, False, False
 
 
@@ -53,9 +54,9 @@ class ExpectedRemote:
     trial: Lease | None = None
 
 
-THREADS = ["in:chat:1:0", "in:chat:1:1", "out:chat:1:0", "out:chat:1:1"]
+QUEUES = ["in:chat:1:0", "in:chat:1:1", "out:chat:1:0", "out:chat:1:1"]
 REMOTES = {"in": REMOTE, "out": PAGE}
-threads = st.sampled_from(THREADS)
+queues = st.sampled_from(QUEUES)
 remotes = st.sampled_from([REMOTE, PAGE])
 names = st.integers(0, 25).map(str)
 numbers = st.integers(0, 3)
@@ -70,27 +71,27 @@ class Interleaving(RuleBasedStateMachine):
             store.delete(key)
         self.workers = [Inbox(store), Inbox(store)]
         self.stored = Stored(self.workers[0])
-        self.expected: dict[str, Expected] = {thread: Expected() for thread in THREADS}
+        self.expected: dict[str, Expected] = {queue: Expected() for queue in QUEUES}
         self.remotes = {remote: ExpectedRemote() for remote in (REMOTE, PAGE)}
         self.leases: list[Lease] = []
         self.accepted, self.done = set[str](), list[str]()
         self.dead: dict[str, tuple[int, int, str]] = {}
         self.steps: dict[str, dict[str, str]] = {}
 
-    @rule(thread=threads, name=names, at=st.integers(0, 5))
-    def accept(self, thread: str, name: str, at: int) -> None:
+    @rule(queue=queues, name=names, at=st.integers(0, 5))
+    def accept(self, queue: str, name: str, at: int) -> None:
         """Accept an event, perhaps for a second time."""
-        self.workers[0].accept([row(name, at, thread)])
+        self.workers[0].accept([new_job(name, at, queue)])
         if name not in self.accepted:
             self.accepted.add(name)
-            self.expected[thread].insert((at, len(self.accepted), name))
+            self.expected[queue].insert((at, len(self.accepted), name))
 
-    @rule(worker=st.integers(0, 1), thread=threads)
-    def claim(self, worker: int, thread: str) -> None:
-        """Claim a thread; it works only if nobody has it and its head does not wait."""
-        model = self.expected[thread]
-        free = (model.owner is None or model.expired) and not self.is_held(thread)
-        lease = self.workers[worker].claim(thread)
+    @rule(worker=st.integers(0, 1), queue=queues)
+    def claim(self, worker: int, queue: str) -> None:
+        """Claim a queue; it works only if nobody has it and its head does not wait."""
+        model = self.expected[queue]
+        free = (model.owner is None or model.expired) and not self.is_held(queue)
+        lease = self.workers[worker].claim(queue)
         assert (lease is not None) == (free and not model.waits and bool(model.queue))
         self.note_moves()
         if lease:
@@ -98,7 +99,7 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(worker=st.integers(0, 1))
     def claim_any(self, worker: int) -> None:
-        """Claim the thread whose turn it is; there is one if any can be worked on."""
+        """Claim the queue whose turn it is; there is one if any can be worked on."""
         self.sweep()
         free = {
             name: self.remote_of(name)
@@ -113,16 +114,16 @@ class Interleaving(RuleBasedStateMachine):
             if (remote := free[lease.queue]).untried:
                 remote.trial, remote.paused = lease, True
 
-    def remote_of(self, thread: str) -> ExpectedRemote:
-        """Return the remote that a thread waits for."""
-        return self.remotes[self.expected[thread].waits_for or REMOTES[direction_of(thread)]]
+    def remote_of(self, queue: str) -> ExpectedRemote:
+        """Return the remote that a queue waits for."""
+        return self.remotes[self.expected[queue].waits_for or REMOTES[direction_of(queue)]]
 
-    def is_held(self, thread: str) -> bool:
-        """Tell whether the remote of a thread is paused, or its own one if it waits for another."""
-        return self.remote_of(thread).paused or self.remotes[REMOTES[direction_of(thread)]].paused
+    def is_held(self, queue: str) -> bool:
+        """Tell whether the remote of a queue is paused, or its own one if it waits for another."""
+        return self.remote_of(queue).paused or self.remotes[REMOTES[direction_of(queue)]].paused
 
     def took(self, lease: Lease) -> None:
-        """Note that a thread was claimed."""
+        """Note that a queue was claimed."""
         model = self.expected[lease.queue]
         model.owner, model.expired, model.begun = lease, False, True
         self.leases.append(lease)
@@ -130,16 +131,15 @@ class Interleaving(RuleBasedStateMachine):
 
     def note_moves(self) -> None:
         """Note who waits no more for another remote: it was claimed, or its own is paused, too."""
-        for thread, model in self.expected.items():
-            if model.waits_for and "waits_for" not in self.stored.lease(thread):
+        for queue, model in self.expected.items():
+            if model.waits_for and "waits_for" not in self.stored.lease(queue):
                 assert (
-                    self.stored.lease(thread).get("token")
-                    or self.remotes[REMOTES[direction_of(thread)]].paused
+                    self.stored.lease(queue).get("token") or self.remotes[REMOTES[direction_of(queue)]].paused
                 )
                 model.waits_for = ""
 
     def end_trial(self, lease: Lease, *, worked: bool) -> None:
-        """Note that the thread went on which tries a remote, if it is one."""
+        """Note that the queue went on which tries a remote, if it is one."""
         for remote in self.remotes.values():
             if remote.trial is lease:
                 remote.trial, remote.paused, remote.untried = None, False, remote.untried and not worked
@@ -166,9 +166,9 @@ class Interleaving(RuleBasedStateMachine):
 
     def head_is_right(self, lease: Lease) -> None:
         """Compare what a lease says with what is known."""
-        event = lease.event
+        event = lease.job
         assert (event.time, event.id, event.body.decode()) == self.expected[lease.queue].queue[0]
-        assert lease.event.steps == self.steps.get(event.body.decode(), {})
+        assert lease.job.steps == self.steps.get(event.body.decode(), {})
 
     def pick(self, number: int) -> Lease | None:
         """Return one of the last leases, perhaps one that was lost."""
@@ -182,14 +182,22 @@ class Interleaving(RuleBasedStateMachine):
     def finish(self, *, number: int, repeated: bool) -> None:
         """Finish the event of a lease; a repeated call is one whose answer got lost."""
         if lease := self.pick(number):
-            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._next_step
+            name, owned, announced = lease.job.body.decode(), self.owns(lease), lease._next_step
             if repeated:
-                self.workers[0].finish(lease, "relayed:in", "", announced)
+                self.finish_unheard(lease, announced)
                 self.announce(lease, announced, left=self.expected[lease.queue].queue[1:] if owned else [])
             goes_on = lease.finish()
             self.taken(lease, name, goes_on=goes_on)
             if goes_on:
                 self.announce(lease, announced, left=self.expected[lease.queue].queue)
+
+    def finish_unheard(self, lease: Lease, announced: tuple[Step, str]) -> None:
+        """Finish the job of a lease, which does not get the answer."""
+        step, value = announced
+        ahead = (f"step:{step}", value) if step else announced
+        self.workers[0]._script.run(
+            "finish", lease.queue, lease.token, lease.job.id, "relayed:in", "", *ahead
+        )
 
     def announce(self, lease: Lease, announced: tuple[str, str], left: list[tuple[int, int, str]]) -> None:
         """Note the step that the next event got, unless it had taken it before."""
@@ -200,13 +208,13 @@ class Interleaving(RuleBasedStateMachine):
     def foresee(self, number: int, value: str) -> None:
         """Announce a step of the next event."""
         if lease := self.pick(number):
-            lease.foresee("call", value)
+            lease.foresee(Step.call(), value)
 
     @rule(number=numbers)
     def move_to_dead_letters(self, number: int) -> None:
         """Bury the event of a lease."""
         if lease := self.pick(number):
-            name, owned, announced = lease.event.body.decode(), self.owns(lease), lease._next_step
+            name, owned, announced = lease.job.body.decode(), self.owns(lease), lease._next_step
             head = self.expected[lease.queue].queue[0] if owned else None
             goes_on = lease.move_to_dead_letters("refused")
             self.taken(lease, name, goes_on=goes_on, done=False)
@@ -232,24 +240,26 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def requeue(self, data: st.DataObject) -> None:
-        """Take a letter back into its thread."""
-        letters = self.workers[0].letters()
-        assert {f"{letter.queue} {letter.body}" for letter in letters} == set(self.dead)
+        """Take a letter back into its queue."""
+        letters = self.workers[0].dead_letters.all()
+        assert {f"{letter.job.queue} {letter.job.body.decode()}" for letter in letters} == set(self.dead)
         if letters:
             letter = data.draw(st.sampled_from(letters))
-            assert self.workers[0].requeue(letter)
-            self.expected[letter.queue].insert(self.dead.pop(f"{letter.queue} {letter.body}"))
+            assert self.workers[0].dead_letters.requeue(letter)
+            self.expected[letter.job.queue].insert(
+                self.dead.pop(f"{letter.job.queue} {letter.job.body.decode()}")
+            )
 
-    @rule(number=numbers, step=st.sampled_from(["call", "sent:0"]), value=names)
-    def save_step(self, number: int, step: str, value: str) -> None:
+    @rule(number=numbers, step=st.sampled_from([Step.call(), Step.sent(0)]), value=names)
+    def save_step(self, number: int, step: Step, value: str) -> None:
         """Record a step; a lease that is lost cannot."""
         if not (lease := self.pick(number)):
             return
         if self.owns(lease):
             lease.save_step(step, value)
-            self.steps.setdefault(lease.event.body.decode(), {})[step] = value
-        elif (step, value) == lease._recorded_ahead:
-            lease.save_step(step, value)  # nothing is written: whoever has the thread now finds it there
+            self.steps.setdefault(lease.job.body.decode(), {})[step] = value
+        elif (step, value) == lease._saved_ahead:
+            lease.save_step(step, value)  # nothing is written: whoever has the queue now finds it there
         else:
             with pytest.raises(LeaseLost):
                 lease.save_step(step, value)
@@ -288,36 +298,36 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def release(self, number: int) -> None:
-        """Let go of a thread."""
+        """Let go of a queue."""
         if lease := self.pick(number):
             lease.release()
             if self.owns(lease):
                 self.expected[lease.queue].let_go()
                 self.expected[lease.queue].queue.sort()
 
-    @rule(thread=threads)
-    def expire(self, thread: str) -> None:
-        """Let the lease of a thread run out, and the backoff of its head be over."""
-        self.stored.expire(thread)
-        self.stored.end_backoff(thread)
-        self.expected[thread].expired, self.expected[thread].waits = True, False
+    @rule(queue=queues)
+    def expire(self, queue: str) -> None:
+        """Let the lease of a queue run out, and the backoff of its head be over."""
+        self.stored.expire(queue)
+        self.stored.end_backoff(queue)
+        self.expected[queue].expired, self.expected[queue].waits = True, False
 
     @invariant()
     def queues_are_as_expected(self) -> None:
         """Compare every queue with its list, and see that what was not begun is in order."""
-        for thread, model in self.expected.items():
-            assert self.stored.queue(thread) == [name for _, _, name in model.queue]
+        for queue, model in self.expected.items():
+            assert self.stored.queue(queue) == [name for _, _, name in model.queue]
             waiting = [at for at, _, _ in model.queue[1:]]
             assert waiting == sorted(waiting)
-            assert (self.stored.due_in(thread) is not None) == bool(model.queue)
+            assert (self.stored.due_in(queue) is not None) == bool(model.queue)
 
     def teardown(self) -> None:
         """Relay the rest: everything was done once, and nothing is left behind."""
-        for letter in self.workers[0].letters():
-            self.workers[0].requeue(letter)
-        for thread in self.expected:
-            self.stored.expire(thread)
-            self.stored.end_backoff(thread)
+        for letter in self.workers[0].dead_letters.all():
+            self.workers[0].dead_letters.requeue(letter)
+        for queue in self.expected:
+            self.stored.expire(queue)
+            self.stored.end_backoff(queue)
         for remote in self.remotes:
             self.stored.end_pause(remote)
         while lease := self.workers[1].claim() or self.workers[1].claim():
@@ -327,10 +337,10 @@ class Interleaving(RuleBasedStateMachine):
         assert left <= {"mc:ids", "mc:stats", "mc:last", "mc:pauses"}
 
     def relay_all(self, lease: Lease) -> None:
-        """Relay what a thread holds."""
-        self.done.append(lease.event.body.decode())
+        """Relay what a queue holds."""
+        self.done.append(lease.job.body.decode())
         while lease.finish():
-            self.done.append(lease.event.body.decode())
+            self.done.append(lease.job.body.decode())
 
 
 def test_no_interleaving_loses_doubles_or_disorders_anything(inbox: Inbox) -> None:

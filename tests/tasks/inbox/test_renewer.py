@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import redis
@@ -12,14 +13,15 @@ from tasks import worker
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.lease import Lease
 from tasks.inbox.renewer import Renewer
+from tasks.inbox.script import InboxScript
 from tests.fakes.conversation import IN, INVOICE, OUT
 from tests.fakes.world import World
 
 
-def _lose_lease(world: World, thread: str) -> None:
-    """Let another worker take a thread over."""
-    world.pass_time(thread)
-    assert Inbox(world.store).claim(thread)
+def _lose_lease(world: World, queue: str) -> None:
+    """Let another worker take a queue over."""
+    world.pass_time(queue)
+    assert Inbox(world.store).claim(queue)
 
 
 def test_a_worker_that_lost_its_lease_leaves_the_event_alone(world: World) -> None:
@@ -56,7 +58,7 @@ def test_after_a_lease_was_lost_the_event_is_relayed_once(world: World) -> None:
     assert world.waiting() == 0
 
 
-def test_a_thread_that_another_works_on_is_left_alone(world: World) -> None:
+def test_a_queue_that_another_works_on_is_left_alone(world: World) -> None:
     world.receive()
     _lose_lease(world, IN)
 
@@ -123,21 +125,23 @@ def test_a_call_does_not_go_out_after_the_worker_was_stopped_for_long(
     assert world.head(OUT).attempts == 0
 
 
-class Flaky(Inbox):
-    """An inbox whose first renewal fails."""
+class Flaky(InboxScript):
+    """A script whose first renewal fails."""
 
     renewals = 0
 
-    def renew(self, lease: Lease) -> float:
+    def run(self, name: str, *arguments: Any) -> Any:
         """Fail the first time."""
-        self.renewals += 1
-        if self.renewals == 1:
-            raise redis.ConnectionError
-        return super().renew(lease)
+        if name == "renew":
+            self.renewals += 1
+            if self.renewals == 1:
+                raise redis.ConnectionError
+        return super().run(name, *arguments)
 
 
 def test_the_renewer_goes_on_after_a_fault_of_the_store(world: World) -> None:
-    inbox = Flaky(world.store)
+    inbox, flaky = Inbox(world.store), Flaky(world.store, "mc:")
+    inbox._script = flaky
     world.receive()
     lease = inbox.claim(IN)
     assert lease
@@ -145,7 +149,7 @@ def test_the_renewer_goes_on_after_a_fault_of_the_store(world: World) -> None:
     with Renewer().renewed(lease, 0.03):
         until("the lease is renewed", lambda: lease.deadline > before)
 
-    assert inbox.renewals > 1
+    assert flaky.renewals > 1
 
 
 def test_a_lease_is_out_of_the_renewers_care_when_the_work_ends(world: World) -> None:

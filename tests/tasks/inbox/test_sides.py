@@ -1,4 +1,4 @@
-"""A remote that was away is tried by one thread."""
+"""A remote that was away is tried by one queue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,20 +8,20 @@ import pytest
 from sandbox.stack import until
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.lease import Lease
-from tests.fakes.inbox import REMOTE, Stored, claimed, row
+from tests.fakes.inbox import REMOTE, Stored, claimed, new_job
 
 
 @pytest.fixture
 def back(inbox: Inbox, stored: Stored) -> Inbox:
-    """Give an inbox with nine threads, whose remote was paused until now."""
-    inbox.accept([row(str(number), thread=f"in:chat:1:{number}") for number in range(9)])
+    """Give an inbox with nine queues, whose remote was paused until now."""
+    inbox.accept([new_job(str(number), queue=f"in:chat:1:{number}") for number in range(9)])
     inbox.pause(REMOTE, 90, "it is down")
     assert inbox.claim() is None
     stored.end_pause()
     return inbox
 
 
-def test_a_side_that_was_away_is_tried_by_one_thread(back: Inbox) -> None:
+def test_a_side_that_was_away_is_tried_by_one_queue(back: Inbox) -> None:
     trial = back.claim()
 
     assert trial is not None
@@ -45,7 +45,7 @@ def test_when_the_trial_has_worked_all_others_follow(back: Inbox, end: Callable[
 
 
 def test_what_a_trial_does_next_is_no_trial_any_more(inbox: Inbox, back: Inbox) -> None:
-    inbox.accept([row(f"{number} again", thread=f"in:chat:1:{number}") for number in range(9)])
+    inbox.accept([new_job(f"{number} again", queue=f"in:chat:1:{number}") for number in range(9)])
     trial = claimed(back, "")
     trial.finish()
     back.pause(REMOTE, 90, "it is down again")
@@ -109,7 +109,7 @@ def test_one_worker_is_enough_to_try_a_side(back: Inbox) -> None:
 
 
 def test_one_group_is_enough_to_try_a_side(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row(str(number), thread=f"in:chat:{number}:1") for number in range(9)])
+    inbox.accept([new_job(str(number), queue=f"in:chat:{number}:1") for number in range(9)])
     inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
     stored.end_pause()

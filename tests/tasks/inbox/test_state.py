@@ -3,57 +3,57 @@
 import pytest
 
 from tasks.inbox.inbox import Inbox
-from tests.fakes.inbox import OTHER, REMOTE, THREAD, Stored, begin, buried, claimed, row
+from tests.fakes.inbox import OTHER, QUEUE, REMOTE, Stored, begin, buried, claimed, new_job
 
 
-def test_a_sweep_wants_workers_only_for_threads_that_are_due(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("a")).retry_later(60, "refused", counts=True)
+def test_a_sweep_wants_workers_only_for_queues_that_are_due(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, new_job("a")).retry_later(60, "refused", counts=True)
     assert inbox.sweep(10, 64) == 0
 
     stored.end_backoff()
     assert inbox.sweep(10, 64) == 1
 
 
-def test_a_thread_that_was_swept_is_there_for_the_next_claim(inbox: Inbox, stored: Stored) -> None:
-    begin(inbox, row("a")).retry_later(60, "refused", counts=True)
+def test_a_queue_that_was_swept_is_there_for_the_next_claim(inbox: Inbox, stored: Stored) -> None:
+    begin(inbox, new_job("a")).retry_later(60, "refused", counts=True)
     stored.end_backoff()
     inbox.sweep(10, 64)
 
-    assert claimed(inbox, "").event.body == b"a"
+    assert claimed(inbox, "").job.body == b"a"
 
 
 def test_a_sweep_tells_no_more_than_is_enough(inbox: Inbox) -> None:
-    inbox.accept([row(str(number), thread=f"in:chat:{number}:2") for number in range(9)])
+    inbox.accept([new_job(str(number), queue=f"in:chat:{number}:2") for number in range(9)])
 
     assert inbox.sweep(10, 5) == 5
 
 
-def test_a_thread_whose_worker_died_is_claimed_by_another(
+def test_a_queue_whose_worker_died_is_claimed_by_another(
     inbox: Inbox, another: Inbox, stored: Stored
 ) -> None:
     begin(inbox)
     assert another.claim() is None
     stored.expire()
 
-    assert claimed(another, "").event.body == b"a"
+    assert claimed(another, "").job.body == b"a"
 
 
 def test_what_is_due_in_the_future_is_not_overdue(inbox: Inbox) -> None:
     assert inbox.state().overdue == 0
-    begin(inbox, row("a")).retry_later(60, "refused", counts=True)
+    begin(inbox, new_job("a")).retry_later(60, "refused", counts=True)
 
     assert inbox.state().overdue == 0
 
 
-def test_overdue_is_how_long_a_thread_waits_for_a_worker(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row("a"), row("b", thread=OTHER)])
+def test_overdue_is_how_long_a_queue_waits_for_a_worker(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([new_job("a"), new_job("b", queue=OTHER)])
     stored.wait_for(5, OTHER)
 
     assert 5 <= inbox.state().overdue < 30
 
 
 def test_what_waits_for_a_side_is_not_overdue(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row("a")])
+    inbox.accept([new_job("a")])
     stored.wait_for(5)
     inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
@@ -61,10 +61,10 @@ def test_what_waits_for_a_side_is_not_overdue(inbox: Inbox, stored: Stored) -> N
     assert inbox.state().overdue == 0
 
 
-@pytest.mark.parametrize("thread", [THREAD, "out:chat:1:2", "ticket:7", "fax:1:2", "what"])
-def test_the_age_of_the_oldest_event_counts_whatever_it_waits_for(inbox: Inbox, thread: str) -> None:
-    inbox.accept([row("a", thread=thread), row("b", thread=thread)])
-    inbox.store.zincrby("mc:oldest", -5000, thread)
+@pytest.mark.parametrize("queue", [QUEUE, "out:chat:1:2", "ticket:7", "fax:1:2", "what"])
+def test_the_age_of_the_oldest_event_counts_whatever_it_waits_for(inbox: Inbox, queue: str) -> None:
+    inbox.accept([new_job("a", queue=queue), new_job("b", queue=queue)])
+    inbox.store.zincrby("mc:oldest", -5000, queue)
     inbox.pause(REMOTE, 90, "it is down")
     inbox.pause("chat:1", 90, "it is down")
     inbox.claim()
@@ -73,7 +73,7 @@ def test_the_age_of_the_oldest_event_counts_whatever_it_waits_for(inbox: Inbox, 
 
 
 def test_the_age_of_the_oldest_event_goes_on_with_the_next_one(inbox: Inbox, stored: Stored) -> None:
-    lease = begin(inbox, row("a", 10), row("b", 20))
+    lease = begin(inbox, new_job("a", 10), new_job("b", 20))
     stored.make_older("a", 5)
     assert 5 <= inbox.state().oldest < 30
     lease.finish()
@@ -84,9 +84,9 @@ def test_the_age_of_the_oldest_event_goes_on_with_the_next_one(inbox: Inbox, sto
 def test_an_event_that_came_late_does_not_hide_the_age_of_those_it_went_before(
     inbox: Inbox, stored: Stored
 ) -> None:
-    inbox.accept([row("b", 20)])
+    inbox.accept([new_job("b", 20)])
     stored.make_older("b", 5)
-    inbox.accept([row("a", 10)])
+    inbox.accept([new_job("a", 10)])
     assert stored.queue() == ["a", "b"]
     lease = claimed(inbox)
     assert inbox.state().oldest >= 5
@@ -96,8 +96,8 @@ def test_an_event_that_came_late_does_not_hide_the_age_of_those_it_went_before(
 
 
 def test_the_state_tells_how_much_there_is_to_do(inbox: Inbox, stored: Stored) -> None:
-    buried(inbox, row("a"), row("b"))
-    inbox.accept([row("c", thread=OTHER)])
+    buried(inbox, new_job("a"), new_job("b"))
+    inbox.accept([new_job("c", queue=OTHER)])
 
     state = inbox.state()
     assert (state.queues, state.dead) == (2, 1)
@@ -105,8 +105,8 @@ def test_the_state_tells_how_much_there_is_to_do(inbox: Inbox, stored: Stored) -
 
 def test_installations_with_prefixes_of_their_own_share_a_store(inbox: Inbox, stored: Stored) -> None:
     other = Inbox(inbox.store, prefix="acme:")
-    other.accept([row("a"), row("b", thread=OTHER)])
-    inbox.accept([row("a")])
+    other.accept([new_job("a"), new_job("b", queue=OTHER)])
+    inbox.accept([new_job("a")])
 
     lease = claimed(inbox, "")
     lease.finish()
@@ -117,7 +117,7 @@ def test_installations_with_prefixes_of_their_own_share_a_store(inbox: Inbox, st
 
 def test_counters_tell_what_became_of_events_by_lane(inbox: Inbox) -> None:
     begin(inbox).finish()
-    inbox.accept([row("c", thread="out:chat:1:2")])
+    inbox.accept([new_job("c", queue="out:chat:1:2")])
     claimed(inbox, "out:chat:1:2").move_to_dead_letters("refused")
 
     assert inbox.stats() == {"accepted": 3, "relayed:in": 1, "dead:out": 1}

@@ -2,15 +2,18 @@
 
 from typing import Any
 
+import pytest
+
+from clients.errors import Paused
 from tasks.inbox.inbox import Inbox
-from tests.fakes.inbox import PAGE, REMOTE, REPLY, THREAD, Stored, begin, claimed, row, turns, wait
+from tests.fakes.inbox import PAGE, QUEUE, REMOTE, REPLY, Stored, begin, claimed, new_job, turns, wait
 
 
 def wait_for_helpdesk(inbox: Inbox, *people: int) -> None:
     """Have replies wait until the helpdesk is back, which is paused."""
     inbox.pause(REMOTE, 90, "it is down")
     for person in people:
-        inbox.accept([row(f"reply {person}", thread=f"out:chat:1:{person}")])
+        inbox.accept([new_job(f"reply {person}", queue=f"out:chat:1:{person}")])
         claimed(inbox, f"out:chat:1:{person}").wait(REMOTE, "it is down")
 
 
@@ -22,7 +25,7 @@ def test_a_reply_can_wait_until_the_helpdesk_is_back(inbox: Inbox, stored: Store
 
     lease = claimed(inbox, "")
     assert (lease.queue, lease.attempts) == (REPLY, 0)
-    assert [entry["reason"] for entry in lease.event.history] == ["it is down"]
+    assert [entry["reason"] for entry in lease.job.history] == ["it is down"]
 
 
 def test_replies_that_wait_for_the_helpdesk_cost_nothing(inbox: Inbox) -> None:
@@ -39,7 +42,7 @@ def test_replies_that_wait_for_the_helpdesk_cost_nothing(inbox: Inbox) -> None:
 
 def test_a_reply_that_waits_for_the_helpdesk_holds_no_other_of_its_page(inbox: Inbox) -> None:
     wait_for_helpdesk(inbox, 2)
-    inbox.accept([row("a", thread="out:chat:1:3")])
+    inbox.accept([new_job("a", queue="out:chat:1:3")])
 
     assert claimed(inbox, "").queue == "out:chat:1:3"
 
@@ -49,12 +52,12 @@ def test_a_reply_that_waited_for_the_helpdesk_is_its_pages_again(inbox: Inbox, s
     stored.end_pause()
     lease = claimed(inbox, "")
     assert "waits_for" not in stored.lease(REPLY)
-    inbox.accept([row("next", thread=REPLY)])
+    inbox.accept([new_job("next", queue=REPLY)])
     lease.finish()
     lease.release()
 
     assert stored.place(REPLY) == "out:chat:1:"
-    assert claimed(inbox, "").event.body == b"next"
+    assert claimed(inbox, "").job.body == b"next"
 
 
 def test_a_reply_that_waited_for_the_helpdesk_leaves_nothing_behind(inbox: Inbox, stored: Stored) -> None:
@@ -77,7 +80,7 @@ def test_a_page_has_no_larger_share_because_replies_of_it_wait_for_the_helpdesk(
     is_back(inbox, stored)
 
     taken = turns(inbox, 12)
-    people = [int(thread.rpartition(":")[2]) for thread in taken if thread.startswith("out:chat:1:")]
+    people = [int(queue.rpartition(":")[2]) for queue in taken if queue.startswith("out:chat:1:")]
     assert len(people) == 6
     assert 2 <= len([person for person in people if person < 20]) <= 4
 
@@ -91,7 +94,7 @@ def test_a_page_that_has_its_share_has_no_more_of_it_when_the_helpdesk_is_back(
     wait(inbox, "2", *range(20), direction="out")
     is_back(inbox, stored)
 
-    assert all(thread.startswith("out:chat:2:") for thread in turns(inbox, 6))
+    assert all(queue.startswith("out:chat:2:") for queue in turns(inbox, 6))
 
 
 def is_back(inbox: Inbox, stored: Stored) -> None:
@@ -101,11 +104,11 @@ def is_back(inbox: Inbox, stored: Stored) -> None:
 
 
 def test_a_group_of_which_nobody_waits_is_not_held(inbox: Inbox, stored: Stored) -> None:
-    inbox.accept([row("a")])
+    inbox.accept([new_job("a")])
     inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
     stored.end_pause()
-    claimed(inbox, THREAD).finish()
+    claimed(inbox, QUEUE).finish()
 
     assert "mc:held:helpdesk" not in stored.names()
 
@@ -125,7 +128,7 @@ def test_a_reply_whose_page_is_paused_too_waits_for_that_one_then(inbox: Inbox, 
 def test_a_late_event_does_not_go_before_a_reply_that_waits(inbox: Inbox, stored: Stored) -> None:
     wait_for_helpdesk(inbox, 2)
 
-    assert inbox.accept([row("early", 1, REPLY)]) == 0
+    assert inbox.accept([new_job("early", 1, REPLY)]) == 0
     assert stored.queue(REPLY) == ["reply 2", "early"]
 
 
@@ -137,11 +140,12 @@ def test_a_wait_whose_answer_got_lost_counts_once(inbox: Inbox) -> None:
     assert inbox.stats()["postponed"] == 1
 
 
-def test_whoever_takes_a_thread_learns_whether_the_helpdesk_is_paused(inbox: Inbox) -> None:
-    inbox.accept([row("a", thread=REPLY), row("b", 20, REPLY)])
+def test_whoever_takes_a_queue_learns_whether_the_helpdesk_is_paused(inbox: Inbox) -> None:
+    inbox.accept([new_job("a", queue=REPLY), new_job("b", 20, REPLY)])
     lease = claimed(inbox, REPLY)
-    assert lease.event.helpdesk_paused is False
+    lease.need_helpdesk()
     inbox.pause(REMOTE, 90, "it is down")
     lease.finish()
 
-    assert lease.event.helpdesk_paused is True
+    with pytest.raises(Paused):
+        lease.need_helpdesk()

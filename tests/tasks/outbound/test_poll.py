@@ -15,7 +15,7 @@ from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
 from tasks.clocks import Clocks
 from tasks.inbox.inbox import Inbox
 from tasks.outbound import poll
-from tasks.outbound.jobs import reply_row
+from tasks.outbound.jobs import reply_job
 from tasks.store import connect
 
 NOW = datetime.now(UTC) - timedelta(minutes=1)
@@ -95,7 +95,7 @@ def test_a_comment_that_is_found_is_queued(world: World) -> None:
 
 
 def test_a_comment_that_came_by_webhook_is_not_queued_again(world: World) -> None:
-    world.inbox.accept([reply_row(_event("981"))])
+    world.inbox.accept([reply_job(_event("981"))])
     world.helpdesk.events = [_event("981")]
     _poll(world)
     assert world.queued() == 1

@@ -10,7 +10,7 @@ from clients.channels.meta.events import CHANNEL
 from clients.errors import Unauthorized
 from clients.helpdesk import Attachment, Delivery, HelpdeskEvent, Ticket
 from tasks import remotes
-from tasks.outbound.jobs import reply_row
+from tasks.outbound.jobs import reply_job
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import INVOICE, OURS, OUT, PAGE
 from tests.fakes.failures import away, fault
@@ -50,7 +50,7 @@ def test_a_reply_that_is_revived_sends_what_is_missing(world: World) -> None:
     world.reply(TWO_PARTS)
     world.meta.fail("send", None, Refusal(551))
     world.work(OUT)
-    world.inbox.requeue(world.inbox.letters()[0])
+    world.inbox.dead_letters.requeue(world.inbox.dead_letters.all()[0])
     world.work(OUT)
 
     assert [len(text) for text in world.meta.texts()] == [2000, 100]
@@ -75,7 +75,7 @@ def test_a_file_that_meta_forgot_is_uploaded_again(world: World) -> None:
     world.reply("", INVOICE)
     world.meta.fail("send", Refusal(*FILE_UNKNOWN))
     world.work(OUT)
-    world.inbox.requeue(world.inbox.letters()[0])
+    world.inbox.dead_letters.requeue(world.inbox.dead_letters.all()[0])
     world.work(OUT)
 
     assert world.meta.uploads == ["a_0", "a_1"]
@@ -177,7 +177,7 @@ def test_the_agent_of_a_reply_is_told_once_however_often_telling_fails(world: Wo
 def test_a_webhook_without_its_comment_is_a_dead_letter(world: World) -> None:
     at = datetime.now(UTC)
     event = HelpdeskEvent("comment.created", "c:1", at, Ticket("42", False, OURS), None)
-    world.inbox.accept([reply_row(event)])
+    world.inbox.accept([reply_job(event)])
     world.work(OUT)
 
     assert world.reasons() == ["the webhook has no comment"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.helpdesk import Attachment, Comment, HelpdeskEvent, InvalidWebhook, Ticket, WebhookNotUnderstood
-from tasks.outbound.jobs import is_public_reply, person_of, reply_row
+from tasks.outbound.jobs import is_public_reply, person_of, reply_job
 from tests.conftest import payload
 from tests.fakes.helpdesk_webhooks import AT, CONFIG, HELPDESK, PERSON, headers, receive, received, signature
 
@@ -224,14 +224,14 @@ def test_an_odd_comment_is_stored_or_not_understood(comment: dict[str, Any]) -> 
         return
     assert event
     if is_public_reply(event):
-        assert reply_row(event).time >= 0
+        assert reply_job(event).time >= 0
 
 
 def test_a_comment_of_long_ago_has_a_time_that_the_inbox_takes() -> None:
     body = _changed(created_at="1969-07-20T20:17:40Z")
     event = HELPDESK.receive(body, headers(body), "")
     assert event
-    assert reply_row(event).time >= 0
+    assert reply_job(event).time >= 0
 
 
 JSON = st.recursive(
@@ -269,7 +269,7 @@ def test_any_signed_json_is_an_event_or_not_understood(value: Any) -> None:
     except WebhookNotUnderstood:
         return
     if event and is_public_reply(event):
-        reply_row(event)
+        reply_job(event)
 
 
 @given(st.binary(), st.dictionaries(st.sampled_from(["id", "timestamp", "signature"]), st.text()))

@@ -1,0 +1,142 @@
+"""A job: what was accepted, from the endpoint to the dead letter, and the steps that were taken of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+History = tuple[dict[str, str], ...]
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to do, in a queue.
+
+    `key` is the same for every delivery of the same event; nobody needs it once the job is accepted. In ms,
+    `time` is when it happened, by its sender's clock, and `accepted` when it came, by the store's. What the
+    store gives or learns is empty before: `id`, `accepted`, how often it failed and why, and the steps taken.
+    """
+
+    queue: str
+    time: int
+    body: bytes
+    key: str = ""
+    id: int = 0
+    accepted: int = 0
+    attempts: int = 0
+    history: History = ()
+    steps: Mapping[str, str] = {}
+
+
+class PartEcho(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a reply that came back from its channel; the reply may wait to know its `message_id`.
+
+    `echo_metadata` is what the part was sent with; `time` is when it was sent, in ms by the channel's clock.
+    """
+
+    channel: str
+    account_id: str
+    echo_metadata: str
+    message_id: str
+    time: int
+
+
+class Step(str):
+    """The name of a step, and of what is kept of it while the job is under way.
+
+    | step        | is kept                         | its value                | then follows                |
+    | ----------- | ------------------------------- | ------------------------ | --------------------------- |
+    | `upload:N`  | once file N is at the remote    | what it is called there  | `call`, `sending:N` or undo |
+    | `call`      | before a create in the helpdesk | `ticket`, `comment:<id>` | `call`, `told:X`, the end   |
+    | `sending:N` | before part N is sent           | when; the store's clock  | `at`, `sent:N` or undo      |
+    | `at`        | once a part was sent            | when; the channel's      | `sent:N`                    |
+    | `sent:N`    | once part N was sent            | its message id           | the next part, the end      |
+    | `told:X`    | before internal comment X       | `called`                 | any of them, the end        |
+    | `failed`    | once it is given up             | the reason               | `told:X`, the dead letter   |
+
+    What is kept before a call says that it may have worked: whoever finds it looks first. It is undone if the
+    remote says that it did not work. Times are in ms. A job that is requeued keeps all of them but `failed`.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def call(cls) -> "Step":
+        """Name the create of a ticket or a comment."""
+        return cls("call")
+
+    @classmethod
+    def upload(cls, number: int) -> "Step":
+        """Name the upload of a file."""
+        return cls(f"upload:{number}")
+
+    @classmethod
+    def sending(cls, number: int) -> "Step":
+        """Name the attempt to send a part."""
+        return cls(f"sending:{number}")
+
+    @classmethod
+    def sent(cls, number: int) -> "Step":
+        """Name the sending of a part, which worked."""
+        return cls(f"sent:{number}")
+
+    @classmethod
+    def sent_at(cls) -> "Step":
+        """Name the time at which the last part was sent."""
+        return cls("at")
+
+    @classmethod
+    def told(cls, external_id: str) -> "Step":
+        """Name an internal comment."""
+        return cls(f"told:{external_id}")
+
+    @classmethod
+    def failed(cls) -> "Step":
+        """Name the verdict that the job cannot be done."""
+        return cls("failed")
+
+
+def sent_ids(steps: Mapping[str, str]) -> list[str]:
+    """Return the message ids of the parts that were sent, in their order."""
+    return [steps[Step.sent(number)] for number in _numbers(steps, "sent")]
+
+
+def is_part_under_way(steps: Mapping[str, str]) -> bool:
+    """Tell whether a part may have been sent whose id is not known yet."""
+    return any(Step.sent(number) not in steps for number in _numbers(steps, "sending"))
+
+
+def _numbers(steps: Mapping[str, str], kind: str) -> list[int]:
+    found = (name.split(":", 1) for name in steps if name.startswith(f"{kind}:"))
+    return sorted(int(number) for _, number in found)
+
+
+def read_job(queue: str, entry: bytes, record: Sequence[bytes]) -> Job:
+    """Read a job as the script gives it: `<id> <accepted> <time> <body>`, and a list of names and values."""
+    id_, accepted, time, body = entry.split(b" ", 3)
+    pairs = [part.decode() for part in record]
+    known = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return Job(
+        queue=queue,
+        time=int(time),
+        body=body,
+        id=int(id_),
+        accepted=int(accepted),
+        attempts=read_value(known.get("attempts", ""), int, 0),
+        history=read_value(known.get("history", ""), History, ()),
+        steps=steps_in(known),
+    )
+
+
+def steps_in(record: Mapping[str, str]) -> dict[str, str]:
+    """Return the steps among what is kept of a job."""
+    return {name.removeprefix("step:"): value for name, value in record.items() if name.startswith("step:")}
+
+
+def read_value(text: str | bytes, type_: type[T] | Any, absent: T) -> T:
+    """Read JSON that this version wrote, or another one: of another shape it counts as absent."""
+    try:
+        value: T = msgspec.json.decode(text, type=type_)
+    except msgspec.MsgspecError:
+        return absent
+    return value
