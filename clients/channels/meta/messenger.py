@@ -1,0 +1,106 @@
+"""Messenger: the channel of Facebook pages.
+
+https://developers.facebook.com/documentation/business-messaging/messenger-platform
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network
+from clients.channels.meta import events, signature
+from clients.channels.meta.graph import Page, attachment_kind
+from clients.text.split import split_text
+
+TEXT_LIMIT = 2000
+
+
+class Messenger(Channel):
+    """Facebook Messenger."""
+
+    name = events.CHANNEL
+    title = "Messenger"
+    path = "/social_media/webhooks/facebook"
+    key_prefix = "facebook"
+    advice: ClassVar[Mapping[str, str]] = {
+        "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
+        "address, or a proxy drops the header",
+        "wrong_secret": "the app_secret in the settings is not that of the Meta app which sends this; "
+        "copy it again: Meta app, Settings, Basic",
+        "unknown_page": "no connection in the settings has this page_id; add one, "
+        "or unsubscribe the page from the app",
+        "inactive_page": "its connection has active: false; set it to true, "
+        "or unsubscribe the page from the app",
+        "another_app": "it is signed by another page's app; connect the page with that app's app_secret, "
+        "or unsubscribe the page from that app",
+        "verify_token": "no active connection has this verify_token; "
+        "type the one of the settings at Meta, or change it here",
+    }
+
+    def handshake(self, query: Mapping[str, str]) -> Handshake | None:
+        """Read Meta's subscribe handshake.
+
+        https://developers.facebook.com/docs/graph-api/webhooks/getting-started#verification-requests
+        """
+        if query.get("hub.mode") != "subscribe":
+            return None
+        return Handshake(query.get("hub.verify_token", ""), query.get("hub.challenge", ""))
+
+    def may_receive(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Tell whether there is a signature, and it looks like one."""
+        return signature.is_well_formed(_signature(headers))
+
+    def is_signed(self, body: bytes, headers: Mapping[bytes, bytes], secret: str) -> bool:
+        """Tell whether an app with this secret signed the body."""
+        try:
+            signature.verify(body, _signature(headers), secret)
+        except signature.InvalidSignature:
+            return False
+        return True
+
+    def account_ids(self, body: bytes) -> set[str] | None:
+        """Return the pages that an envelope names."""
+        return events.page_ids(body)
+
+    def split(self, body: bytes, received: int) -> Iterable[Entry]:
+        """Take an envelope apart, entry by entry. Raises `NotUnderstood`."""
+        return events.split(body, received)
+
+    def parse(self, body: bytes) -> Event:
+        """Read one item of `messaging[]` or `standby[]`."""
+        return events.parse(body)
+
+    def kind_of(self, body: bytes) -> str:
+        """Return Meta's word for what an item is."""
+        return events.kind_of(body)
+
+    def external_id(self, body: bytes) -> str:
+        """Return an item's mid, or else a digest of all it says."""
+        return events.external_id(body)
+
+    def split_text(self, text: str) -> list[str]:
+        """Split a text into parts that the Send API takes."""
+        return split_text(text, TEXT_LIMIT)
+
+    def kind_of_file(self, content_type: str, size: int) -> str:
+        """Say as what a file is sent: an image, or a file."""
+        return attachment_kind(content_type, size)
+
+    def echo_metadata(self, comment_id: str, part: int) -> str:
+        """Return the `metadata` of a part, which Meta gives back in its echo."""
+        return events.echo_metadata(comment_id, part)
+
+    def account(self, network: Network, credentials: Credentials) -> Account:
+        """Return a page."""
+        return Page(
+            network.http,
+            network.api_url,
+            page_id=credentials.account_id,
+            token=credentials.access_token,
+            app_secret=credentials.app_secret,
+            human_agent=credentials.human_agent,
+            media=network.media,
+        )
+
+
+def _signature(headers: Mapping[bytes, bytes]) -> str:
+    return headers.get(b"x-hub-signature-256", b"").decode("latin-1")
