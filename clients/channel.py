@@ -128,7 +128,7 @@ class Receipt(msgspec.Struct, frozen=True, tag=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class OtherEvent:
     """Any other event: `kind` is the channel's word for it, `summary` says in a sentence what came.
 
     One that does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
@@ -141,7 +141,7 @@ class Notice:
     internal: bool = True
 
 
-Event = Message | Echo | Receipt | Notice
+Event = Message | Echo | Receipt | OtherEvent
 
 
 @dataclass(frozen=True, slots=True)

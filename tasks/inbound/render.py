@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from clients import channel
-from clients.channel import Echo, Event, Message, Notice, Receipt
+from clients.channel import Echo, Event, Message, OtherEvent, Receipt
 from clients.errors import (
     RejectedError,
 )
@@ -26,7 +26,7 @@ def opens_no_ticket(event: Event) -> bool:
     """Tell whether an event is worth no ticket of its own; what another app sends may be a broadcast."""
     if isinstance(event, Echo):
         return not event.is_by_agent
-    return isinstance(event, Notice) and not event.opens_ticket
+    return isinstance(event, OtherEvent) and not event.opens_ticket
 
 
 def compose(arrival: Arrival, files: ExitStack) -> NewComment:
@@ -37,7 +37,7 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
             return _message(arrival, message, customer, files)
         case Echo() as echo:
             return _message(arrival, echo, Author("agent", echo_author(echo, arrival.connection)), files)
-        case Notice() as notice:
+        case OtherEvent() as notice:
             body = to_markdown(notice.summary)
             return NewComment(body, arrival.external_id, SYSTEM, notice.time, internal=notice.internal)
         case Receipt():

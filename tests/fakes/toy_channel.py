@@ -24,7 +24,7 @@ from clients.channel import (
     Incoming,
     Message,
     Network,
-    Notice,
+    OtherEvent,
     Profile,
     Receipt,
     Sent,
@@ -140,7 +140,9 @@ class Toy(Channel):
         if "status" in one:
             return Receipt(one["status"], 0, (one["id"],))
         if "text" not in one and "voice" not in one:
-            return Notice("unknown", datetime.fromtimestamp(one["at"] / 1000, UTC), "Toy sent something new.")
+            return OtherEvent(
+                "unknown", datetime.fromtimestamp(one["at"] / 1000, UTC), "Toy sent something new."
+            )
         files = (Attachment("audio", one["voice"], is_file=True),) if "voice" in one else ()
         return Message(one["id"], datetime.fromtimestamp(one["at"] / 1000, UTC), one.get("text", ""), files)
 

@@ -1,7 +1,7 @@
 """What Meta's webhooks say, as plain values.
 
 `split` takes an envelope apart at the door; `parse` reads one item later, in a task. Neither raises for
-anything Meta, or anybody, may send: what is not known becomes a `Notice`, which shows that it came.
+anything Meta, or anybody, may send: what is not known becomes a `OtherEvent`, which shows that it came.
 
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events
 """
@@ -18,7 +18,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from clients.channel import Attachment, Conversation, Echo, Event, Incoming, Line, Message, Notice, Receipt
+from clients.channel import (
+    Attachment,
+    Conversation,
+    Echo,
+    Event,
+    Incoming,
+    Line,
+    Message,
+    OtherEvent,
+    Receipt,
+)
 from clients.jsons import NotUnderstood, decode
 from clients.text.line import one_line
 
@@ -450,7 +460,7 @@ def _notice(field: str = "", sentence: str = "") -> Callable[[dict[str, Any], st
         detail = _text(_content(item, kind).get(field)) if field else ""
         summary = sentence.format(detail) if detail else f"Messenger sent an event of the kind “{kind}”."
         row = _row(kind)
-        return Notice(kind, _time(item), summary, opens_ticket=row.opens_ticket, internal=row.internal)
+        return OtherEvent(kind, _time(item), summary, opens_ticket=row.opens_ticket, internal=row.internal)
 
     return read
 
@@ -460,7 +470,7 @@ def _deletion(item: dict[str, Any], kind: str) -> Event:
     who = "The page" if _is_echo(message) else "The customer"
     mid = proper_mid(_text(message.get("mid")))
     summary = f"{who} deleted a message in Messenger ({mid})."
-    return Notice(kind, _time(item), summary, opens_ticket=False)
+    return OtherEvent(kind, _time(item), summary, opens_ticket=False)
 
 
 # Every kind of event, by the key that holds it; an item with several of them is what comes first here. A

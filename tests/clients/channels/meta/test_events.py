@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clients.channel import Attachment, Conversation, Echo, Event, Incoming, Message, Notice, Receipt
+from clients.channel import Attachment, Conversation, Echo, Event, Incoming, Message, OtherEvent, Receipt
 from clients.channels.meta.events import (
     CHANNEL,
     PAGE_INBOX_APP_IDS,
@@ -34,9 +34,9 @@ def _echo(mid: str, app_id: str, text: str = "", *attachments: Attachment) -> Ec
     return Echo(mid, at, text, attachments, author, is_by_agent=by_agent, may_be_ours=not in_inbox)
 
 
-def _other(kind: str, summary: str = "", at: int = 1795383000000) -> Notice:
+def _other(kind: str, summary: str = "", at: int = 1795383000000) -> OtherEvent:
     words = summary or f"Messenger sent an event of the kind “{kind}”."
-    return Notice(kind, time_of(at), words, opens_ticket=kind not in OPENS_NO_TICKET)
+    return OtherEvent(kind, time_of(at), words, opens_ticket=kind not in OPENS_NO_TICKET)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _said(event: Echo, echo_metadata: str | None = None) -> Case:
     return Case(event, "message", 1795383000500, event.message_id, echo_metadata)
 
 
-def _happened(event: Notice, **more: Any) -> Case:
+def _happened(event: OtherEvent, **more: Any) -> Case:
     return Case(event, event.kind, int(event.time.timestamp() * 1000), **more)
 
 
@@ -363,7 +363,7 @@ def test_that_a_message_was_deleted_is_another_event_than_the_message(marked: ob
     assert said.key != deleted.key
     assert external_id(said.body) != external_id(deleted.body)
     event = parse(deleted.body)
-    assert isinstance(event, Notice)
+    assert isinstance(event, OtherEvent)
     assert event.summary == "The customer deleted a message in Messenger (m_1)."
 
 
