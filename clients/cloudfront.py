@@ -30,9 +30,9 @@ def signed_url(url: str, key_pair_id: str, private_key_file: str, expires_in: in
         TypeError,
         UnsupportedAlgorithm,
     ):  # no file, no key, or a key behind a password
-        raise FileRefused("the private key for CloudFront cannot be read") from None
+        raise FileRefused("bad_cloudfront_key") from None
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise FileRefused("the private key for CloudFront is no RSA key")
+        raise FileRefused("cloudfront_key_not_rsa")
     signer = CloudFrontSigner(key_pair_id, lambda text: key.sign(text, padding.PKCS1v15(), hashes.SHA256()))
     expires = datetime.now(UTC) + timedelta(seconds=expires_in)
     # botocore does not name the hash, and CloudFront takes SHA-1 where none is named.

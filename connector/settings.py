@@ -169,6 +169,7 @@ class Connection(Section):
     category_id: str | None = None
     active: bool = True
     human_agent: bool = False
+    language: Literal["en", "pl"] = "en"
 
     @field_validator("category_id")
     @classmethod

@@ -10,6 +10,7 @@ from clients.helpdesk import Helpdesk
 from clients.helpdesks.registry import make_adapter
 from clients.http import HttpClient
 from clients.media import MediaFetcher
+from clients.notices import ENGLISH
 from clients.single_flight import TransferLimits
 from connector.settings import Connection, Settings, get_settings
 from tasks.clocks import Clocks
@@ -36,8 +37,14 @@ class Services:
         """Return a page's connection. Raises `RejectedError` if the page is not connected any more."""
         connection = self.settings.connection(page_id)
         if connection is None:
-            raise RejectedError(f"the page {page_id} is not connected, or its connection is not active")
+            raise RejectedError("not_connected", page_id=page_id)
         return connection
+
+    def language(self, page_id: str) -> str:
+        """Return the language of a page's agents; for a page that is not known, the first connection's."""
+        connections = self.settings.connections
+        known = (one.language for one in connections if one.page_id == page_id)
+        return next(known, connections[0].language if connections else ENGLISH)
 
     def messenger(self, connection: Connection) -> Messenger:
         """Return the Graph API as a page uses it."""

@@ -11,6 +11,7 @@ from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.lease import direction_of
 from tasks.inbox.queues import account_of
+from tasks.words import described
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
@@ -77,7 +78,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         page = pages[account_of(queue)]
         (page.to_helpdesk if direction_of(queue) == "in" else page.to_messenger).add(at)
     letters = inbox.letters()
-    for page_id, reason in ((account_of(letter.queue), letter.reason) for letter in letters):
+    for page_id, reason in ((account_of(letter.queue), described(letter.reason)) for letter in letters):
         dead = pages[page_id].dead
         dead[reason] = dead.get(reason, 0) + 1
     anybody = Counter[str]()
@@ -87,7 +88,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             pages[page_id].refused[reason] = count
         else:
             anybody[f"{door}: {reason}"] += count
-    reasons = inbox.reasons()
+    reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for page_id, page in pages.items():
         page.page_id, page.paused = page_id, reasons.get(f"page:{page_id}")
     return Status(

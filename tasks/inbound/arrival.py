@@ -12,6 +12,7 @@ from clients.errors import (
     NotConnected,
     Unavailable,
 )
+from clients.notices import Notice
 from connector.settings import Connection
 from tasks.inbound.profiles import display_name, profile_of
 from tasks.inbox.lease import Lease
@@ -35,7 +36,7 @@ class Arrival:
     conversation: Conversation
     connection: Connection
     profile: Profile
-    left_out: Mapping[int, str] = field(default_factory=dict)
+    left_out: Mapping[int, Notice] = field(default_factory=dict)
     """Attachments, by number, whose files are not brought along, and why."""
     variant: str = ""
     """Tells this way to show the event from the one that was refused."""
@@ -55,7 +56,7 @@ class Arrival:
         connection = self.connection.model_copy(update={"page_name": ""})
         return replace(self, profile=Profile(), connection=connection, variant=NAMELESS)
 
-    def without(self, numbers: Sequence[int], reason: str) -> "Arrival":
+    def without(self, numbers: Sequence[int], reason: Notice) -> "Arrival":
         """Return the same event without the files of some attachments."""
         variant = ":".join(filter(None, (self.variant, "without", *map(str, numbers))))
         return replace(self, left_out=dict.fromkeys(numbers, reason), variant=variant)
@@ -63,7 +64,7 @@ class Arrival:
     @property
     def sender_name(self) -> str:
         """Return the name to show."""
-        return display_name(self.profile, self.conversation.person_id)
+        return display_name(self.profile, self.conversation.person_id, self.connection.language)
 
     @property
     def external_id(self) -> str:
@@ -82,7 +83,7 @@ class Arrival:
             return
         if found.id == known:
             # It took no comment, and still it is found open: a passing disagreement must not open a second.
-            raise Unavailable("the helpdesk does not agree with itself whether the ticket is open")
+            raise Unavailable("contradictory_ticket")
         yield found.id
 
     def key(self, *suffixes: str) -> str:

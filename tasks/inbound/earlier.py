@@ -13,6 +13,7 @@ from clients.errors import (
     TicketClosed,
     Unavailable,
 )
+from clients.notices import Notice, decode, encode, notice
 from clients.text.line import one_line
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.render import echo_author
@@ -20,6 +21,7 @@ from tasks.inbox.lease import Lease
 from tasks.inbox.queues import conversation_of
 from tasks.notes import notify_once
 from tasks.services import Services
+from tasks.words import say
 
 log = structlog.get_logger(__name__)
 
@@ -29,28 +31,24 @@ MOST_CONTEXT = 20
 """How many messages are told that another app sent before there was a ticket."""
 
 
-def notify(service: Services, lease: Lease, reason: str) -> None:
+def notify(service: Services, lease: Lease, reason: Notice) -> None:
     """Tell the agents of the sender's open ticket, or of the next, that an event could not be shown on it."""
     if not conversation_of(lease.queue).person_id:
         return
     arrival = arrival_of(service, lease)
     for ticket_id in arrival.open_tickets():
         try:
-            notify_once(
-                service, lease, ticket_id, f"dead:{lease.event.id}", _given_up(lease.event.id, reason)
-            )
+            note = _given_up(lease.event.id, reason, arrival.connection.language)
+            notify_once(service, lease, ticket_id, f"dead:{lease.event.id}", note)
         except (TicketClosed, NotFound):
             continue
         return
     now = int(service.inbox.now() * 1000)
-    service.inbox.note(_untold(arrival.conversation), f"{lease.event.id} {reason}", now, UNTOLD_FOR)
+    service.inbox.note(_untold(arrival.conversation), f"{lease.event.id} {encode(reason)}", now, UNTOLD_FOR)
 
 
-def _given_up(id_: int, reason: str) -> str:
-    return (
-        f"A Messenger message could not be added to this ticket: {reason}. Nothing is lost: "
-        f"an administrator finds it with “connector dead show {id_}” and can try it again."
-    )
+def _given_up(id_: int, reason: Notice, language: str) -> str:
+    return say(notice("message_not_added", reason=reason, id=id_), language)
 
 
 def _untold(conversation: Conversation) -> str:
@@ -82,7 +80,8 @@ def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
     for member in cast("list[bytes]", service.inbox.store.zrange(key, 0, -1)):
         id_, _, reason = member.decode().partition(" ")
         if service.inbox.letter(int(id_)):
-            _notify(arrival, ticket_id, f"dead:{id_}", _given_up(int(id_), reason))
+            note = _given_up(int(id_), decode(reason), arrival.connection.language)
+            _notify(arrival, ticket_id, f"dead:{id_}", note)
         service.inbox.store.zrem(key, member)
 
 
@@ -90,7 +89,8 @@ def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
     store, key = arrival.service.inbox.store, arrival.service.inbox.key(_context(arrival.conversation))
     if kept := cast("list[bytes]", store.zrange(key, 0, -1)):
         lines = [member.decode().partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
-        note = "Before that, other apps of the page sent this in Messenger:\n\n" + "\n\n".join(lines)
+        heading = say(notice("sent_before_ticket"), arrival.connection.language)
+        note = "\n\n".join([heading, *lines])
         _notify(arrival, ticket_id, f"context:{arrival.external_id}", note)
         store.zrem(key, *kept)
 

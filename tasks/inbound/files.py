@@ -6,6 +6,7 @@ import msgspec
 
 from clients.channels.meta import events
 from clients.errors import (
+    ClientError,
     FileRefused,
     RejectedError,
     ServiceDown,
@@ -15,9 +16,11 @@ from clients.helpdesk import (
     Attachment,
 )
 from clients.media import File
+from clients.notices import notice
 from clients.text.markdown import image, link, to_markdown
 from tasks.inbound.arrival import Arrival
 from tasks.services import is_up
+from tasks.words import say
 
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that Meta's media host does not hand out: about half a minute."""
@@ -28,6 +31,10 @@ ACTIVE_TYPES = frozenset(
     {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
 )
 FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
+
+
+class FileLeftOut(FileRefused):
+    """The helpdesk takes no message with this file."""
 
 
 def show(
@@ -44,7 +51,7 @@ def show(
             if not error.remote and error.retry_after:
                 error.retry_after = min(error.retry_after, FILE_WAIT)
             raise
-        return _missing(attachment, str(error)), None
+        return _missing(arrival, attachment, error), None
     if isinstance(file, File):
         return f"({to_markdown(_named(file))})", file
     return (image if _type(file) in PICTURES else link)(_named(file), file.url), file
@@ -71,7 +78,7 @@ def _uploaded(
 ) -> Attachment | File:
     """Move a file from Meta's media host to the helpdesk, once, or keep it open for its comment."""
     if reason := arrival.left_out.get(number):
-        raise FileRefused(reason)
+        raise FileLeftOut(reason.code, **reason.values)
     step = f"upload:{number}"
     if done := _uploaded_before(arrival.lease.step(step)):
         return done
@@ -79,7 +86,7 @@ def _uploaded(
         file = opened.enter_context(arrival.service.media.fetch(attachment.url, attachment.kind))
         uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
         if uploaded is None and arrival.was_tried:
-            raise FileRefused("the helpdesk took no message with it")
+            raise FileLeftOut("refused_with_file")
         if uploaded is None:
             files.push(opened.pop_all())
             return file
@@ -95,9 +102,11 @@ def _uploaded_before(recorded: str | None) -> Attachment | None:
         return None
 
 
-def _missing(attachment: events.Attachment, reason: str) -> str:
-    article = "an" if attachment.kind[0] in "aeiou" else "a"
-    address = f" {link('Its address at Meta', attachment.url)}" if attachment.url else ""
-    return (
-        f"({article.capitalize()} {attachment.kind} came that is not here: {to_markdown(reason)}.{address})"
-    )
+def _missing(arrival: Arrival, attachment: events.Attachment, error: ClientError) -> str:
+    who = "page" if isinstance(arrival.event, events.Echo) else "customer"
+    is_downloaded = error.remote or isinstance(error, FileLeftOut)
+    code = f"{who}_file_not_{'added' if is_downloaded else 'downloaded'}"
+    language = arrival.connection.language
+    words = say(notice(code, kind=notice(f"sent_{attachment.kind}"), reason=error.notice), language)
+    address = link(say(notice("original_link"), language), attachment.url) if attachment.url else ""
+    return f"({to_markdown(words)} {address}".rstrip() + ")"

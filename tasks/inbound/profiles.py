@@ -5,9 +5,11 @@ import structlog
 
 from clients.channels.meta.graph import Profile
 from clients.errors import ClientError, LeaseLost, Unauthorized
+from clients.notices import notice
 from connector.settings import Connection
 from tasks.inbox.lease import Lease
 from tasks.services import Services
+from tasks.words import say
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,6 @@ def _known(lease: Lease) -> Profile | None:
         return None
 
 
-def display_name(profile: Profile, psid: str) -> str:
+def display_name(profile: Profile, psid: str, language: str) -> str:
     """Return the name to show. Without one, a few digits tell nameless senders apart."""
-    return profile.name or f"Messenger user {psid[-4:]}"
+    return profile.name or say(notice("messenger_user", digits=psid[-4:]), language)

@@ -15,11 +15,13 @@ from clients.helpdesk import (
     NewComment,
 )
 from clients.media import File
+from clients.notices import notice
 from clients.text.line import one_line
 from clients.text.markdown import preview, to_markdown
 from connector.settings import Connection
 from tasks.inbound.arrival import Arrival
 from tasks.inbound.files import FETCHED, show
+from tasks.words import say
 
 OPENS_NO_TICKET = frozenset(
     {
@@ -44,28 +46,30 @@ def opens_no_ticket(event: events.Event) -> bool:
 def compose(arrival: Arrival, files: ExitStack) -> NewComment:
     """Write the comment that shows an event. Its open files are closed by `files`."""
     match arrival.event:
-        case events.Message() as message:
+        case events.Message() as event:
             customer = Author("customer", arrival.sender_name, arrival.conversation.person_id)
-            return _message(arrival, message, customer, files)
+            return _message(arrival, event, customer, files)
         case events.Echo() as echo:
             return _message(arrival, echo, Author("agent", echo_author(echo, arrival.connection)), files)
         case events.UnknownEvent() as other:
-            body = to_markdown(other.summary)
+            body = to_markdown(say(other.summary, arrival.connection.language))
             return NewComment(body, arrival.external_id, SYSTEM, other.time, internal=True)
         case events.Receipt():
-            raise RejectedError("a receipt says nothing that belongs on the ticket")
+            raise RejectedError("receipt_on_ticket")
 
 
 def _message(
-    arrival: Arrival, message: events.Message | events.Echo, author: Author, files: ExitStack
+    arrival: Arrival, event: events.Message | events.Echo, author: Author, files: ExitStack
 ) -> NewComment:
-    shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments)]
-    paragraphs = [to_markdown(message.text), *(markdown for markdown, _ in shown)]
+    language = arrival.connection.language
+    shown = [_shown(arrival, number, one, files) for number, one in enumerate(event.attachments)]
+    paragraphs = [to_markdown(event.text), *(markdown for markdown, _ in shown)]
     return NewComment(
-        body="\n\n".join(filter(str.strip, paragraphs)) or "(The message is empty.)",
+        body="\n\n".join(filter(str.strip, paragraphs)) or f"({say(notice('empty_message'), language)})",
         external_id=arrival.external_id,
         author=author,
-        created_at=message.time,
+        created_at=event.time,
+        language=language,
         attachment_ids=[file.id for _, file in shown if isinstance(file, Attachment)],
         files=[file for _, file in shown if isinstance(file, File)],
         config={"source": SOURCE},
@@ -77,7 +81,7 @@ def _shown(
 ) -> tuple[str, Attachment | File | None]:
     if attachment.kind in FETCHED:
         return show(arrival, number, attachment, files)
-    return _described(attachment), None
+    return _described(attachment, arrival.connection.language), None
 
 
 def first_body(comment: NewComment) -> str:
@@ -89,30 +93,32 @@ def first_body(comment: NewComment) -> str:
 
 def echo_author(echo: events.Echo, connection: Connection) -> str:
     """Name who wrote for the page."""
-    page = connection.page_name or "The page"
-    return f"{page} (Meta inbox)" if echo.from_page_inbox else f"{page} (app {one_line(echo.app_id)})"
+    page = connection.page_name or say(notice("the_page"), connection.language)
+    code = "from_meta_inbox" if echo.from_page_inbox else "from_app"
+    return say(notice(code, page=page, app_id=one_line(echo.app_id)), connection.language)
 
 
-def _described(attachment: events.Attachment) -> str:
+def _described(attachment: events.Attachment, language: str) -> str:
     match attachment.kind:
         case "location":
-            place = attachment.title or "Location"
+            place = attachment.title or say(notice("location"), language)
             shown = preview(place, attachment.url) if attachment.url else to_markdown(place)
             return f"📍 {shown} {attachment.detail}".strip()
         case "template" if attachment.lines:
-            return _template(attachment.lines)
+            return _template(attachment.lines, language)
         case "link":
             return preview(attachment.title or attachment.url, attachment.url)
+    words = say(notice("unknown_attachment", kind=attachment.kind), language)
     detail = attachment.title or attachment.detail
-    words = f"Messenger sent an attachment of the kind “{attachment.kind}”{': ' + detail if detail else ''}."
-    return f"({to_markdown(words)})"
+    return f"({to_markdown(f'{words} {detail}'.strip())})"
 
 
-def _template(lines: Sequence[events.Line]) -> str:
+def _template(lines: Sequence[events.Line], language: str) -> str:
     """Show a template: its words as paragraphs, its buttons as a list."""
     shown = ""
     for line in lines:
-        markdown = preview(line.text, line.url) if line.url else to_markdown(line.text)
+        text = line.text if isinstance(line.text, str) else f"({say(line.text, language)})"
+        markdown = preview(text, line.url) if line.url else to_markdown(text)
         between = "\n" if line.is_button and shown.rpartition("\n")[2].startswith("- ") else "\n\n"
         shown += between + ("- " * line.is_button) + markdown
     return shown.strip()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 import redis
 
+from clients.notices import encode, notice
 from tasks.inbox.lease import NO_STEP, Event, Lease
 
 T = TypeVar("T")
@@ -319,7 +320,7 @@ class _Buried(msgspec.Struct):
 
 
 def _dead_letter(id_: bytes | int, value: bytes) -> DeadLetter:
-    unread = _Buried(body=value.decode(), reason="another version wrote this, and this one cannot read it")
+    unread = _Buried(body=value.decode(), reason=encode(notice("unreadable_letter")))
     return DeadLetter(id=int(id_), **msgspec.structs.asdict(_read(value, _Buried, unread)))
 
 

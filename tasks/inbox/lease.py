@@ -60,7 +60,7 @@ class Lease:
     def check(self) -> None:
         """Raise `LeaseLost` if another worker may have the queue by now."""
         if time.monotonic() > self.deadline:
-            raise LeaseLost("the work on this queue was interrupted for too long")
+            raise LeaseLost("lease_lost")
 
     def need_helpdesk(self) -> None:
         """Raise `Paused` if the helpdesk is left alone: a reply comes as far as it can, then it waits."""

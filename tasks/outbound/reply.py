@@ -28,17 +28,19 @@ from clients.errors import (
 )
 from clients.helpdesk import Attachment, Comment, Delivery
 from clients.media import proper_url
+from clients.notices import Notice, notice
 from clients.text.line import one_line
 from clients.text.plain import is_visible, to_plain_text
 from clients.text.split import split_text
 from connector.settings import Connection
 from tasks.celery import wake
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import conversation_of
+from tasks.inbox.queues import account_of, conversation_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts
 from tasks.outbound.jobs import Receipt, Reply, decode_job, is_public_reply, person_of, reply_row
 from tasks.services import Services, is_up
+from tasks.words import say
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +89,7 @@ def find_person(service: Services, lease: Lease) -> None:
     confirmed = service.helpdesk.confirm(event)
     if confirmed is None:
         if service.inbox.now() < lease.event.accepted / 1000 + SHOWN_WITHIN:
-            raise OutcomeUnknown("the helpdesk does not show the comment yet", retry_after=ECHO_POLL)
+            raise OutcomeUnknown("comment_not_shown", retry_after=ECHO_POLL)
         log.warning("webhook_not_true", ticket=event.ticket.id, key=event.key)
         return
     if person_of(confirmed.ticket) is None or not is_public_reply(confirmed):
@@ -95,7 +97,7 @@ def find_person(service: Services, lease: Lease) -> None:
     wake(service.inbox.accept([reply_row(confirmed, known=lease.event.body)]))
 
 
-def notify(service: Services, lease: Lease, reason: str) -> None:
+def notify(service: Services, lease: Lease, reason: Notice) -> None:
     """Tell the agent that a reply did not arrive: in the comment's `config`, and in an internal comment."""
     decoded = decode_job(lease.event.body)
     if not isinstance(decoded, Reply) or decoded.event.comment is None:
@@ -104,23 +106,22 @@ def notify(service: Services, lease: Lease, reason: str) -> None:
     mids = _sent_mids(lease)
     if mids:
         receipts.remember(service, conversation_of(lease.queue), mids)
-    arrived = "Some of it did arrive. " if mids else ""
-    note = (
-        f"Your reply was not delivered to Messenger: {reason}. {arrived}Once the cause is mended, "
-        f"an administrator can send what is missing with “connector dead retry {lease.event.id}”."
-    )
+    language, told = service.language(account_of(lease.queue)), [notice("reply_not_delivered", reason=reason)]
+    told += [notice("tried", count=lease.attempts + 1)] if lease.attempts else []
+    told += [notice("reply_partly_delivered")] if mids else []
+    note = " ".join(say(one, language) for one in (*told, notice("retry_reply", id=lease.event.id)))
     try:
         notify_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
-    service.helpdesk.show_delivery(comment.id, Delivery("failed", mids, reason))
+    service.helpdesk.show_delivery(comment.id, Delivery("failed", mids, say(reason, language)))
 
 
 def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
     conversation = conversation_of(lease.queue)
     connection = service.connection(conversation.account_id)
     if reply.event.comment is None:
-        raise RejectedError("the webhook has no comment")
+        raise RejectedError("no_comment")
     messenger = service.messenger(connection)
     bind_contextvars(ticket=reply.event.ticket.id, comment=reply.event.comment.id)
     return Outgoing(
@@ -130,25 +131,24 @@ def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
 
 def send_reply(reply: Outgoing) -> None:
     """Send what was not sent yet, text first, then show that it was sent. Raises `ClientError`."""
-    refused, parts = [], compose(reply.comment, reply.service.settings.helpdesk.base_url)
+    refused: list[Notice] = []
+    parts = compose(reply.comment, reply.service.settings.helpdesk.base_url)
     if not parts:
-        raise RejectedError("there is nothing in it that Messenger can show")
+        raise RejectedError("nothing_to_send")
     if len(parts) > MOST_PARTS:
-        raise RejectedError(
-            f"it would take {len(parts)} messages, {MOST_PARTS} at most are sent; shorten it or attach a file"
-        )
+        raise RejectedError("too_many_messages", count=len(parts), most=MOST_PARTS)
     for number, part in enumerate(parts):
         try:
             _send_part(reply, number, part)
         except FileRefused as error:
             name = one_line(part.filename) if isinstance(part, Attachment) else ""
-            refused.append(f"the file “{name}” could not be sent ({error})")
+            refused.append(notice("file_not_sent", filename=name, reason=error.notice))
         except Unauthorized as error:
             if error.remote != "helpdesk":
-                _tell_waiting(reply, str(error))
+                _tell_waiting(reply, error.notice)
             raise
     if refused:
-        raise RejectedError("; ".join(refused))
+        raise RejectedError("files_not_sent", files=refused, count=len(refused))
     _note_sent(reply)
 
 
@@ -225,7 +225,7 @@ def _earlier_try(reply: Outgoing, number: int, part: Part, echo_metadata: str) -
         return mid
     age = reply.lease.age(step)
     if age < reply.service.settings.worker.echo_wait:
-        raise OutcomeUnknown("it is not known yet whether the message was sent", retry_after=ECHO_POLL)
+        raise OutcomeUnknown("send_unconfirmed", retry_after=ECHO_POLL)
     return _find_in_conversation(reply, part, timedelta(seconds=age))
 
 
@@ -241,7 +241,7 @@ def _find_in_conversation(reply: Outgoing, part: Part, age: timedelta) -> str | 
         # Meta lets a page read two conversations a second. Who waits for his turn must not hold up the page's
         # sending, nor come back in step with all the others that wait.
         wait = (error.retry_after or ECHO_POLL) + random.uniform(0, LOOK_SPREAD)  # noqa: S311 - only jitter
-        raise OutcomeUnknown("it is not known yet whether the message was sent", retry_after=wait) from error
+        raise OutcomeUnknown("send_unconfirmed", retry_after=wait) from error
     except RejectedError as error:
         log.warning("conversation_not_read", queue=reply.lease.queue, reason=str(error))
         return None
@@ -337,11 +337,11 @@ def _upload(reply: Outgoing, number: int, kind: str, file: Attachment) -> str:
         with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
             uploaded = reply.messenger.upload(kind, content)
     except RejectedError as error:
-        raise FileRefused(str(error)) from error
+        raise FileRefused(error.notice.code, **error.notice.values) from error
     except Unavailable as error:
         if not _is_final(reply, error):
             raise
-        raise FileRefused(str(error)) from error
+        raise FileRefused(error.notice.code, **error.notice.values) from error
     return reply.lease.complete_step(f"upload:{number}", uploaded)
 
 
@@ -354,8 +354,8 @@ def _is_final(reply: Outgoing, error: Unavailable) -> bool:
     return ping is None or is_up(ping)
 
 
-def _tell_waiting(reply: Outgoing, reason: str) -> None:
-    note = f"Your reply waits: {reason}. It is sent by itself as soon as that is mended."
+def _tell_waiting(reply: Outgoing, reason: Notice) -> None:
+    note = say(notice("reply_waiting", reason=reason), reply.connection.language)
     try:
         notify_once(reply.service, reply.lease, reply.ticket_id, f"waiting:{reply.comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments; the reply waits all the same

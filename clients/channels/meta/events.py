@@ -20,6 +20,7 @@ import msgspec
 
 from clients.channel import Conversation
 from clients.jsons import NotUnderstood, decode
+from clients.notices import N_, Notice, add_sentences, notice
 from clients.text.line import one_line
 
 CHANNEL = "facebook_messenger"
@@ -75,9 +76,12 @@ class Entry(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a template: words, perhaps with an address, or what a button says."""
+    """A line of a template: words, perhaps with an address, or what a button says.
 
-    text: str
+    `text` is a notice where it is the connector's own.
+    """
+
+    text: str | Notice
     url: str = ""
     is_button: bool = False
 
@@ -137,11 +141,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class UnknownEvent:
-    """Any other event: `kind` is Meta's word for it, `summary` says in a sentence what came."""
+    """Any other event: `kind` is Meta's word for it, `summary` says what came."""
 
     kind: str
     time: datetime
-    summary: str
+    summary: Notice
 
 
 Event = Message | Echo | Receipt | UnknownEvent
@@ -457,12 +461,17 @@ def _template(payload: dict[str, Any], title: str, said: str) -> tuple[Line, ...
         lines += _buttons(element)
     if kind == "media" and not elements:
         lines.insert(0, Line(_media({})))
-    shown = tuple(line for line in lines if line.text.strip() and line.text.strip() != said.strip())
-    return shown or (Line("" if said.strip() else f"(Messenger sent a template of the kind “{kind}”.)"),)
+    shown = tuple(line for line in lines if _adds(line.text, said.strip()))
+    return shown or (Line("" if said.strip() else notice("unknown_template", kind=kind)),)
 
 
-def _media(element: dict[str, Any]) -> str:
-    return "(a video)" if element.get("media_type") == "video" else "(a picture)"
+def _adds(text: str | Notice, said: str) -> bool:
+    """Tell whether a line is more than what the message says already."""
+    return isinstance(text, Notice) or text.strip() not in {"", said}
+
+
+def _media(element: dict[str, Any]) -> Notice:
+    return notice("template_video" if element.get("media_type") == "video" else "template_picture")
 
 
 def _buttons(holder: dict[str, Any]) -> Iterator[Line]:
@@ -526,22 +535,41 @@ def _address(value: Any) -> str:
 
 
 _SUMMARIES = {
-    "message_edit": ("text", "The customer edited a message. It now reads:\n\n{}"),
-    "reaction": ("emoji", "The customer reacted with {} to a message."),
-    "postback": ("title", "The customer pressed the button “{}”."),
-    "referral": ("ref", "The customer came through the link “{}”."),
+    "message_edit": ("text", "message_edited"),
+    "reaction": ("emoji", "reacted"),
+    "postback": ("title", "button_pressed"),
+    "referral": ("ref", "came_by_link"),
 }
+add_sentences(
+    {
+        "message_edited": N_("The customer edited a message. It now reads:\n\n{detail}"),
+        "reacted": N_("The customer reacted to a message with {detail}"),
+        "button_pressed": N_("The customer pressed the button “{detail}”."),
+        "came_by_link": N_("The customer came through the link “{detail}”."),
+        "customer_deleted_message": N_("The customer deleted a message in Messenger ({mid})."),
+        "page_deleted_message": N_("The page deleted a message in Messenger ({mid})."),
+        "unknown_event": N_("Messenger reported an event of the kind “{kind}”."),
+        "unknown_attachment": N_("Messenger delivered an attachment of the kind “{kind}”."),
+        "unknown_template": N_("Messenger delivered a template of the kind “{kind}”."),
+        "template_picture": N_("an image"),
+        "template_video": N_("a video"),
+        "messenger_user": N_("Messenger user {digits}"),
+        "the_page": N_("The page"),
+        "from_meta_inbox": N_("{page} (Meta inbox)"),
+        "from_app": N_("{page} (app {app_id})"),
+    }
+)
 
 
-def _summary(kind: str, content: Any) -> str:
-    field, sentence = _SUMMARIES.get(kind, ("", ""))
+def _summary(kind: str, content: Any) -> Notice:
+    field, code = _SUMMARIES.get(kind, ("", ""))
     detail = _text(_dict(content).get(field)) if field else ""
-    return sentence.format(detail) if detail else f"Messenger sent an event of the kind “{kind}”."
+    return notice(code, detail=detail) if detail else notice("unknown_event", kind=kind)
 
 
-def _deletion(message: dict[str, Any]) -> str:
-    who = "The page" if _is_echo(message) else "The customer"
-    return f"{who} deleted a message in Messenger ({proper_mid(_text(message.get('mid')))})."
+def _deletion(deleted: dict[str, Any]) -> Notice:
+    code = "page_deleted_message" if _is_echo(deleted) else "customer_deleted_message"
+    return notice(code, mid=proper_mid(_text(deleted.get("mid"))))
 
 
 def _time(item: dict[str, Any]) -> datetime:

@@ -23,6 +23,7 @@ from clients.errors import (
 from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
 from clients.media import File, canonical_type, safe_filename
+from clients.notices import notice
 from clients.text.line import one_line
 
 TEXT_LIMIT = 2000
@@ -69,7 +70,7 @@ def appsecret_proof(token: str, app_secret: str) -> str:
 class Messenger(RestClient):
     """The Graph API as one page uses it. Every method raises `ClientError`."""
 
-    service = "Facebook"
+    service = "facebook"
 
     def __init__(self, http: HttpClient, url: str, *, page_id: str, token: str, app_secret: str) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
@@ -131,7 +132,7 @@ class Messenger(RestClient):
         try:
             return [_sent_message(one, self.now() or datetime.now(UTC)) for one in reversed(ours)]
         except ValueError:
-            raise Unavailable("Facebook's answer has no proper messages") from None
+            raise Unavailable("facebook_bad_answer", field="data") from None
 
     def now(self) -> datetime | None:
         """Return the time by Meta's own clock, as its last answer told it."""
@@ -172,14 +173,14 @@ class Messenger(RestClient):
         except MALFORMED:
             return super().error(response)
         about_proof = "appsecret_proof" in _string(error, "message")  # Meta has no code of its own for that
-        kind, words = BAD_PROOF if about_proof else lookup(code, subcode)
-        reason = f"{words} (Facebook error {code}{f'/{subcode}' if subcode else ''})"
+        kind, ours = BAD_PROOF if about_proof else lookup(code, subcode)
+        reference = notice("facebook_error", error=f"{code}/{subcode}" if subcode else str(code))
         if issubclass(kind, RateLimited):
-            return kind(reason, retry_after=_time_to_regain_access(response))
+            return kind(ours, reference=reference, retry_after=_time_to_regain_access(response))
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
-            return Unavailable(reason)
-        return kind(reason)
+            return Unavailable(ours, reference=reference)
+        return kind(ours, reference=reference)
 
 
 def _sent_message(value: Any, now: datetime) -> SentMessage:
@@ -194,7 +195,7 @@ def _sent_message(value: Any, now: datetime) -> SentMessage:
 def _required(answer: Any, key: str) -> str:
     value = _string(answer, key)
     if not value:
-        raise Unavailable(f"Facebook's answer has no {key}")
+        raise Unavailable("facebook_bad_answer", field=key)
     return value
 
 
@@ -202,7 +203,7 @@ def _found(answer: Any) -> list[dict[str, Any]]:
     """Return what was looked for. Raises `Unavailable` for an answer that does not tell."""
     found = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise Unavailable("Facebook's answer has no proper list")
+        raise Unavailable("facebook_bad_answer", field="data")
     return found
 
 

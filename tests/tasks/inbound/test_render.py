@@ -7,6 +7,7 @@ import pytest
 from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.channels.meta.events import CHANNEL
+from clients.notices import decode, say
 from tasks.inbound.jobs import messenger_row
 from tests.conftest import PAGE_A, payload
 from tests.fakes.conversation import PSID, SENT_AT
@@ -33,7 +34,10 @@ def test_a_number_too_long_for_python_costs_no_message(world: World, odd: str) -
     [
         ("message_fallback", "[Example](https://example.com/a?b=1)"),
         ("message_location", "📍 ["),
-        ("message_product", "(Messenger sent an attachment of the kind “template”: Red shoes, Blue shoes.)"),
+        (
+            "message_product",
+            "(Messenger delivered an attachment of the kind “template”. Red shoes, Blue shoes)",
+        ),
     ],
 )
 def test_what_is_no_file_is_shown_as_text(world: World, name: str, shown: str) -> None:
@@ -91,6 +95,6 @@ def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: Wo
     world.work(f"in:{PAGE_A}:")
 
     (letter,) = world.inbox.letters()
-    assert "“policy_enforcement”" in letter.reason
+    assert "“policy_enforcement”" in say(decode(letter.reason))
     assert json.loads(letter.body)["policy_enforcement"]["action"] == "block"
     assert world.desk.calls == world.meta.calls == []

@@ -21,6 +21,7 @@ from clients.channels.meta.events import (
     page_ids,
     parse,
 )
+from clients.notices import Notice, notice
 from tests.conftest import PAYLOADS, payload
 from tests.fakes.events import SENT, THREAD, new_message, split, time_of
 
@@ -31,8 +32,8 @@ def _echo(mid: str, app_id: str, text: str = "", *attachments: Attachment) -> Ec
     return Echo(mid, time_of(1795383000500), text, attachments, app_id)
 
 
-def _other(kind: str, summary: str = "", at: int = 1795383000000) -> UnknownEvent:
-    return UnknownEvent(kind, time_of(at), summary or f"Messenger sent an event of the kind “{kind}”.")
+def _other(kind: str, summary: Notice | None = None, at: int = 1795383000000) -> UnknownEvent:
+    return UnknownEvent(kind, time_of(at), summary or notice("unknown_event", kind=kind))
 
 
 @dataclass(frozen=True)
@@ -152,19 +153,17 @@ CASES = {
     "message_edit": _happened(
         _other(
             "message_edit",
-            "The customer edited a message. It now reads:\n\nGdzie są moje faktury?",
+            notice("message_edited", detail="Gdzie są moje faktury?"),
             1795383010000,
         )
     ),
-    "reaction": _happened(_other("reaction", "The customer reacted with ❤️ to a message.", 1795383011000)),
+    "reaction": _happened(_other("reaction", notice("reacted", detail="❤️"), 1795383011000)),
     "unreact": _happened(_other("reaction", at=1795383012000)),
     "delivery": Case(Receipt("delivered", 1795383000500, ("m_ours",)), "delivery", 1795383000123),
     "read": Case(Receipt("read", 1795383000600), "read", 1795383005000),
-    "postback": _happened(
-        _other("postback", "The customer pressed the button “Get Started”."), mid="m_button"
-    ),
-    "referral": _happened(_other("referral", "The customer came through the link “campaign_1”.")),
-    "lead_in_seconds": _happened(_other("referral", "The customer came through the link “autumn”.")),
+    "postback": _happened(_other("postback", notice("button_pressed", detail="Get Started")), mid="m_button"),
+    "referral": _happened(_other("referral", notice("came_by_link", detail="campaign_1"))),
+    "lead_in_seconds": _happened(_other("referral", notice("came_by_link", detail="autumn"))),
     "optin": _happened(_other("optin")),
     "optin_without_person": _happened(_other("optin"), conversation=None),
     "pass_thread_control": _happened(_other("pass_thread_control")),
@@ -338,7 +337,7 @@ def test_that_a_message_was_deleted_is_another_event_than_the_message(marked: ob
     assert external_id(said.body) != external_id(deleted.body)
     event = parse(deleted.body)
     assert isinstance(event, UnknownEvent)
-    assert event.summary == "The customer deleted a message in Messenger (m_1)."
+    assert event.summary == notice("customer_deleted_message", mid="m_1")
 
 
 def _only(message: dict[str, object]) -> Item:

@@ -23,6 +23,7 @@ from clients.errors import (
     Unavailable,
 )
 from clients.media import File
+from clients.notices import say
 from tests.conftest import PAGE_A
 from tests.fakes.graph import PSID, TOKEN, Site, answering, send_hello
 
@@ -102,7 +103,7 @@ def test_every_error_that_is_known_is_tested_here() -> None:
 def test_each_error_has_its_sort(code: int, subcode: int | None) -> None:
     failure = _failure(_refusing(code, subcode))
     assert (type(failure), failure.remote) == (SORTS[code, subcode], f"page:{PAGE_A}")
-    assert f"(Facebook error {code}{f'/{subcode}' if subcode else ''})" in str(failure)
+    assert say(failure.notice).endswith(f"(Facebook error {code}{f'/{subcode}' if subcode else ''})")
 
 
 @pytest.mark.parametrize(("code", "subcode"), [(190, 460), (190, 463), (1, 99), (100, 999), (613, 2534040)])
@@ -120,7 +121,7 @@ def test_an_unknown_subcode_counts_as_its_code(code: int, subcode: int) -> None:
 def test_a_wrong_app_secret_waits_for_a_person_as_a_wrong_token_does(message: str) -> None:
     failure = _failure(_refusing(100, message=message, type="GraphMethodException"))
     assert isinstance(failure, Unauthorized)
-    assert "app_secret" in str(failure)
+    assert "app_secret" in say(failure.notice)
 
 
 @pytest.mark.parametrize(
