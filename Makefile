@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos fuzz bench check format clean
+.PHONY: help demo test chaos fuzz bench check format messages clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,6 +10,7 @@ HELPDESK ?= sandbox
 # A helpdesk of your own has an address; its TOKEN and SECRET reach the demo by the environment.
 DEMO = $(if $(findstring ://,$(HELPDESK)),$(OWN_HELPDESK),sandbox.demo --helpdesk $(HELPDESK))
 OWN_HELPDESK = sandbox.vendor '$(HELPDESK)' $(if $(DESK),--desk '$(DESK)') $(if $(CATEGORY),--category '$(CATEGORY)')
+CATALOGUES := $(wildcard clients/locale/*/LC_MESSAGES/*.po)
 ON_TWO_CORES := --numprocesses 2 --dist loadfile
 
 help:  ## Show this list
@@ -44,6 +45,11 @@ format: .venv/.check  ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+messages: .venv/.check  ## Bring the catalogues of sentences up to date with the code; then translate what is new in them
+	@mkdir -p build
+	@$(BIN)/pybabel --quiet extract --keyword Plural:1,2 --no-location --sort-output --project messenger-connector -o build/connector.pot clients tasks
+	@$(BIN)/pybabel --quiet update --domain connector --input-file build/connector.pot --output-dir clients/locale --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100
+
 clean:  ## Remove what was built and what the demo left
 	rm -rf .venv var build *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -66,6 +72,6 @@ tests/renderers/node_modules: tests/renderers/package-lock.json
 	@cd tests/renderers && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-.venv/.%: .venv/bin/python pyproject.toml
+.venv/.%: .venv/bin/python pyproject.toml $(CATALOGUES)
 	@$(PIP) --editable '.[$*]'
 	@touch $@

@@ -15,6 +15,7 @@ import msgspec
 
 from clients.http import HttpClient
 from clients.media import File, MediaFetcher
+from clients.notices import Notice
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -65,9 +66,12 @@ class Entry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a template: words, perhaps with an address, or what a button says."""
+    """A line of a template: words, perhaps with an address, or what a button says.
 
-    text: str
+    `text` is a notice where it is the connector's own.
+    """
+
+    text: str | Notice
     url: str = ""
     is_button: bool = False
 
@@ -101,7 +105,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """What the account said to a person, and the connector did not send: `author` names through what.
+    """What the account said to a person, and the connector did not send.
+
+    `author` names the account (its `page`), and through what it was said.
 
     `is_by_agent` tells whether somebody wrote it in the channel's own inbox, and `may_be_ours` whether it
     could be a reply of the connector's that lost its metadata.
@@ -111,7 +117,7 @@ class Echo:
     time: datetime
     text: str
     attachments: tuple[Attachment, ...]
-    author: str
+    author: Notice
     is_by_agent: bool
     may_be_ours: bool
 
@@ -136,7 +142,7 @@ class OtherEvent:
 
     kind: str
     time: datetime
-    summary: str
+    summary: Notice
     opens_ticket: bool = True
     internal: bool = True
 
@@ -261,6 +267,8 @@ class Channel(ABC):
     """What people call it."""
     path: ClassVar[str]
     """Where its webhooks come in."""
+    nameless: ClassVar[str]
+    """The code of what a person without a name is called, by the last `digits` of their id."""
     key_prefix: ClassVar[str]
     """What the idempotency keys of its creates begin with."""
     advice: ClassVar[Mapping[str, str]]

@@ -45,7 +45,7 @@ def _sign(text: bytes, private_key_file: str) -> bytes:
         TypeError,
         UnsupportedAlgorithm,
     ):  # no file, no key, or a key behind a password
-        raise FileRefused("the private key for CloudFront cannot be read") from None
+        raise FileRefused("bad_cloudfront_key") from None
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise FileRefused("the private key for CloudFront is no RSA key")
+        raise FileRefused("cloudfront_key_not_rsa")
     return key.sign(text, padding.PKCS1v15(), hashes.SHA256())

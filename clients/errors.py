@@ -17,27 +17,34 @@
     - OutsideWindow       Messenger's window for replies has closed
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
 
-Every message is written for a person and holds no token, no text of a message and no body.
+An error is a code and values: `say(error.notice, language)` words it for whoever is told. No value holds a
+token, a text of a message or a body.
 """
+
+from clients.notices import N_, Notice, Value, add_sentences
 
 LONGEST_RETRY_AFTER = 3600.0
 """How long a remote may ask to be left alone, in seconds; what it asks for beyond that is cut."""
 
 
 class ClientError(Exception):
-    """A call to the outside did not work; `str()` says why in words an agent can read.
+    """A call to the outside did not work; `notice` says why, `str()` is that for logs.
 
     `remote` names who did not do it: `helpdesk`, `<channel>:<account>`, or nobody in particular.
     """
 
     remote = ""
 
+    def __init__(self, code: str, **values: Value) -> None:
+        self.notice = Notice(code, values)
+        super().__init__(self.notice)
+
 
 class RetryableError(ClientError):
     """The same call may succeed later."""
 
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, code: str, *, retry_after: float | None = None, **values: Value) -> None:
+        super().__init__(code, **values)
         self.retry_after = _bounded(retry_after)
 
 
@@ -51,8 +58,10 @@ def _bounded(seconds: float | None) -> float | None:
 class Unavailable(RetryableError):
     """No answer, or the server's own fault. With `maybe_done` the call may have worked all the same."""
 
-    def __init__(self, reason: str, *, retry_after: float | None = None, maybe_done: bool = True) -> None:
-        super().__init__(reason, retry_after=retry_after)
+    def __init__(
+        self, code: str, *, retry_after: float | None = None, maybe_done: bool = True, **values: Value
+    ) -> None:
+        super().__init__(code, retry_after=retry_after, **values)
         self.maybe_done = maybe_done
 
 
@@ -80,7 +89,7 @@ class Paused(RetryableError):
     """The remote is left alone, as it was found away before: it was not asked."""
 
     def __init__(self, remote: str) -> None:
-        super().__init__("it waits until the other side is back")
+        super().__init__("remote_paused")
         self.remote = remote
 
 
@@ -88,7 +97,7 @@ class NotConnected(RetryableError):
     """The page has no active connection: what came from it waits until it has one."""
 
     def __init__(self, channel: str, account_id: str) -> None:
-        super().__init__(f"the page {account_id} has no active connection", retry_after=30)
+        super().__init__("not_connected", page_id=account_id, retry_after=30)
         self.remote = f"{channel}:{account_id}"
 
 
@@ -114,3 +123,61 @@ class OutsideWindow(RejectedError):
 
 class FileRefused(RejectedError):
     """The file cannot be had or is not taken; the rest of the message is not affected."""
+
+
+add_sentences(
+    {
+        "remote_paused": N_("waiting until the other side is available again"),
+        "not_connected": N_("the page {page_id} has no active connection"),
+        "lease_lost": N_("the work on this conversation was interrupted for too long"),
+        # Calls.
+        "the_service": N_("the service"),
+        "bad_id": N_("an ID is missing or invalid"),
+        "call_impossible": N_("{service} cannot be called; check its address and token in the settings"),
+        "unreachable": N_("{service} cannot be reached: {cause}"),
+        "connections_in_use": N_("all connections to it are in use"),
+        "proxy_refused": N_("the proxy refused the connection ({detail})"),
+        "proxy_password": N_(
+            "{service} cannot be reached: the proxy requires a password; add it to http_proxy"
+        ),
+        "no_answer": N_("{service} ({host}) did not respond in time"),
+        "connection_lost": N_("{service} ({host}) closed the connection unexpectedly"),
+        "http_status": N_("{service} returned an error (HTTP {status})"),
+        "redirected": N_("{service} responded with a redirect; check its address in the settings"),
+        "rate_limited": N_("{service} is limiting the number of requests"),
+        "token_refused": N_("{service} rejected the access token"),
+        "unreadable_response": N_("{service} sent a response that cannot be read: {cause}"),
+        "not_json": N_("it is not JSON"),
+        "response_too_large": N_("it is larger than {limit_bytes}"),
+        "unknown_compression": N_("it uses a compression that was not asked for"),
+        "not_gzip": N_("it is not valid gzip"),
+        "response_cut_off": N_("it is incomplete"),
+        # Connections.
+        "the_proxy": N_("the proxy {host}"),
+        "host_not_found": N_("{host} was not found (DNS)"),
+        "lookup_timeout": N_("{host} was not found in time (DNS)"),
+        "connect_timeout": N_("{host} did not accept a connection on port {port} in time"),
+        "connection_refused": N_("{host} refused the connection on port {port}"),
+        "out_of_reach": N_("{host} is not available on the network ({detail})"),
+        "tls_timeout": N_("{host} did not complete the TLS handshake in time"),
+        "tls_failed": N_("{host} failed the TLS handshake"),
+        "untrusted_certificate": N_("{host} has a certificate that is not trusted ({detail})"),
+        "took_too_long": N_("the call took too long"),
+        "connect_failed": N_("the connection failed ({detail})"),
+        # Files.
+        "bad_address": N_("its address is invalid"),
+        "address_not_allowed": N_("files from its address are not allowed"),
+        "not_a_web_address": N_("its address is not a web address"),
+        "private_address": N_("its address leads to a private network ({host})"),
+        "too_many_redirects": N_("its address leads through too many redirects"),
+        "file_too_large": N_("it is larger than {limit_bytes}"),
+        "link_expired": N_("its link has expired"),
+        "file_not_provided": N_("{host} did not provide it (HTTP {status})"),
+        "host_error": N_("{host} returned an error (HTTP {status})"),
+        "host_no_answer": N_("{host} did not respond in time"),
+        "host_connection_failed": N_("{host} could not be connected to"),
+        "bad_cloudfront_key": N_("the private key for CloudFront cannot be read"),
+        "cloudfront_key_not_rsa": N_("the private key for CloudFront is not an RSA key"),
+        "transfers_busy": N_("other files are being transferred at the moment; this one is next"),
+    }
+)

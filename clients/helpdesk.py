@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from clients.errors import Unavailable
 from clients.jsons import MALFORMED, NotUnderstood
 from clients.media import File
+from clients.notices import ENGLISH
 
 WEBHOOK_PATH = "/social_media/webhooks/helpdesk"
 """Where the connector takes the helpdesk's webhooks."""
@@ -76,7 +77,8 @@ class Requester:
 class NewTicket:
     """A ticket to create. `body` is markdown, `external_id` unique.
 
-    `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open.
+    `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open. `language` is the
+    agents', for what the adapter itself has to say.
     """
 
     desk_id: str
@@ -89,13 +91,15 @@ class NewTicket:
     created_at: datetime
     config: Config
     files: Sequence[File] = ()
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
 class NewComment:
     """A comment to create. `body` is markdown; `external_id` is unique in its ticket.
 
-    `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open.
+    `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open. `language` is the
+    agents', for what the adapter itself has to say.
     """
 
     body: str
@@ -106,6 +110,7 @@ class NewComment:
     attachment_ids: Sequence[str] = ()
     config: Config = field(default_factory=dict)
     files: Sequence[File] = ()
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ import httpx
 
 from clients.errors import ClientError, RateLimited, RejectedError, ServiceDown, Unauthorized, Unavailable
 from clients.jsons import NotUnderstood, decode
+from clients.notices import Notice, Value, notice
 from clients.single_flight import TransferLimits
-from clients.transport import Transport, Untrusted, public_addresses
+from clients.transport import Transport, Untrusted, cause_of, public_addresses
 
 USER_AGENT = "messenger-connector"
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
@@ -111,6 +112,14 @@ class HttpClient(httpx.Client):
         super().close()
 
 
+class _Unreadable(httpx.DecodingError):
+    """The body of an answer cannot be read."""
+
+    def __init__(self, code: str, **values: Value) -> None:
+        super().__init__(code)
+        self.notice = Notice(code, values)
+
+
 class _Bounded(httpx.SyncByteStream):
     """The body of an answer, unpacked, and no more than so many bytes of it."""
 
@@ -123,7 +132,7 @@ class _Bounded(httpx.SyncByteStream):
         for chunk in unpacked(self._stream, self._encoding):
             size += len(chunk)
             if size > self._max_bytes:
-                raise httpx.DecodingError(f"the answer has more than {self._max_bytes} bytes")
+                raise _Unreadable("response_too_large", limit_bytes=self._max_bytes)
             yield chunk
 
     def close(self) -> None:
@@ -141,7 +150,7 @@ def unpacked(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     elif encoding in {"gzip", "x-gzip"}:
         yield from _gunzipped(chunks)
     else:
-        raise httpx.DecodingError("the answer is packed in a way that was not asked for")
+        raise _Unreadable("unknown_compression")
 
 
 def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -153,9 +162,9 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
             while unpacker.unconsumed_tail:
                 yield unpacker.decompress(unpacker.unconsumed_tail, _PIECE)
     except zlib.error as error:
-        raise httpx.DecodingError("the answer is not gzip, though it says so") from error
+        raise _Unreadable("not_gzip") from error
     if begun and not unpacker.eof:
-        raise httpx.DecodingError("the answer ends too early")
+        raise _Unreadable("response_cut_off")
 
 
 def segment(id_: str) -> str:
@@ -164,16 +173,17 @@ def segment(id_: str) -> str:
     https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4
     """
     if id_ in {"", ".", ".."}:
-        raise RejectedError("an id is missing, or is none")
+        raise RejectedError("bad_id")
     return quote(id_, safe="", errors="replace")
 
 
 class RestClient:
     """Sends requests to one service and turns every failure into a `ClientError`."""
 
-    service = "the service"
+    service: ClassVar[str] = "the_service"
+    """The code of the service's name."""
     if_untrusted: ClassVar[str] = ""
-    """What can be done where the service's certificate is not trusted."""
+    """The code of what can be done where the service's certificate is not trusted; it has a `cause`."""
     max_answer: ClassVar[int] = 16 * 2**20
     """How large an answer may be, in bytes."""
 
@@ -236,7 +246,9 @@ class RestClient:
         try:
             return decode(response.content)
         except NotUnderstood:
-            raise Unavailable(f"{self.service} answered with something that is not JSON") from None
+            raise Unavailable(
+                "unreadable_response", service=notice(self.service), cause=notice("not_json")
+            ) from None
 
     @contextmanager
     def failures(self) -> Iterator[None]:
@@ -250,47 +262,49 @@ class RestClient:
 
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an answer that is not a success by its status; services refine this."""
-        said = f"{self.service} answered {response.status_code}"
-        if response.status_code == 407:
-            said = f"the proxy on the way to {self.service} asks for a password; write it in http_proxy"
-        if response.status_code == 429:
-            return RateLimited(f"{self.service} asks to slow down", retry_after=retry_after(response))
-        if response.status_code == 401:
-            return Unauthorized(f"{self.service} does not accept the access token")
-        if response.status_code in {407, 502, 503, 504}:
-            return ServiceDown(said, retry_after=retry_after(response))
+        service, status, after = notice(self.service), response.status_code, retry_after(response)
+        if status == 429:
+            return RateLimited("rate_limited", service=service, retry_after=after)
+        if status == 401:
+            return Unauthorized("token_refused", service=service)
+        if status in {407, 502, 503, 504}:
+            code = "proxy_password" if status == 407 else "http_status"
+            return ServiceDown(code, service=service, status=status, retry_after=after)
         if response.is_redirect:
-            return ServiceDown(f"{self.service} answers with a redirect; check its address in the settings")
+            return ServiceDown("redirected", service=service)
         # Some say 403 when a token has expired. Whether all calls fail or only this one, a ping tells.
-        if response.status_code >= 500 or response.status_code in {403, 408, 425}:
-            return Unavailable(said, retry_after=retry_after(response))
-        return RejectedError(said)
+        if status >= 500 or status in {403, 408, 425}:
+            return Unavailable("http_status", service=service, status=status, retry_after=after)
+        return RejectedError("http_status", service=service, status=status)
 
 
 @contextmanager
-def _sorted_failures(service: str, host: str, if_untrusted: str) -> Iterator[None]:
+def _sorted_failures(name: str, host: str, if_untrusted: str) -> Iterator[None]:
+    service = notice(name)
     try:
         yield
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeEncodeError):
         # Without its cause, which may show the token: one with a line break in it makes no header.
-        raise RejectedError(f"the call to {service} is not possible; check its address and token") from None
+        raise RejectedError("call_impossible", service=service) from None
     except httpx.PoolTimeout as error:
-        why = "all connections to it are in use"
-        raise Unavailable(f"{service} cannot be reached: {why}", maybe_done=False) from error
+        why = notice("connections_in_use")
+        raise Unavailable("unreachable", service=service, cause=why, maybe_done=False) from error
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        remedy = if_untrusted if isinstance(error.__cause__, Untrusted) else ""
-        raise Unavailable(f"{service} cannot be reached: {error}{remedy}", maybe_done=False) from error
+        why = cause_of(error)
+        if if_untrusted and isinstance(error.__cause__, Untrusted):
+            why = notice(if_untrusted, cause=why)
+        raise Unavailable("unreachable", service=service, cause=why, maybe_done=False) from error
     except httpx.ProxyError as error:
-        why = f"the proxy refuses it ({error})"
-        raise Unavailable(f"{service} cannot be reached: {why}", maybe_done=False) from error
+        why = notice("proxy_refused", detail=str(error))
+        raise Unavailable("unreachable", service=service, cause=why, maybe_done=False) from error
     except httpx.TimeoutException as error:
-        raise Unavailable(f"{service} ({host}) did not answer in time", retry_after=LATE) from error
+        raise Unavailable("no_answer", service=service, host=host, retry_after=LATE) from error
     except httpx.TransportError as error:
-        raise Unavailable(f"the connection to {service} ({host}) broke") from error
-    except httpx.DecodingError as error:
-        raise Unavailable(f"{service}'s answer is not taken: {error}") from error
+        raise Unavailable("connection_lost", service=service, host=host) from error
+    except _Unreadable as error:
+        raise Unavailable("unreadable_response", service=service, cause=error.notice) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise RejectedError(f"the call to {service} is not possible: {type(error).__name__}") from error
+        raise RejectedError("call_impossible", service=service, error=type(error).__name__) from error
 
 
 def _extensions(timeout: httpx.Timeout, deadline: float) -> dict[str, Any]:

@@ -95,9 +95,9 @@ class MediaFetcher:
         """Tell how a URL is fetched: over https from an allowed host, whose address is public."""
         host = url.raw_host.decode("ascii")
         if url.userinfo or url.scheme not in {"http", "https"} or not self._allows(host):
-            raise FileRefused("its address is not one that files are taken from")
+            raise FileRefused("address_not_allowed")
         if not is_address(host) and (url.scheme != "https" or url.port is not None):
-            raise FileRefused("its address is not one that files are taken from")
+            raise FileRefused("address_not_allowed")
         transport = self._http.transport if is_address(host) else self._http.public
         return Route(file_request(url), transport, check_answer, lambda: errors_of(host))
 
@@ -136,7 +136,7 @@ def _fetch_to(
                 chunks = unpacked(body, response.headers.get("content-encoding", ""))
                 return url, response.headers, _write(stream, chunks, max_bytes)
         url = parse_url(response.headers["Location"], url)
-    raise FileRefused("its address leads through too many redirects")
+    raise FileRefused("too_many_redirects")
 
 
 def _send(way: Route, deadline: float) -> httpx.Response:
@@ -178,9 +178,9 @@ def parse_url(url: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         parsed = base.join(url) if base else httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
-        raise FileRefused("its address cannot be read") from error
+        raise FileRefused("bad_address") from error
     if not parsed.raw_host or (parsed.port or 0) > MAX_PORT:
-        raise FileRefused("its address cannot be read")
+        raise FileRefused("bad_address")
     return parsed
 
 
@@ -192,7 +192,7 @@ def proper_url(url: str, base: str = "") -> httpx.URL:
     try:
         joined = urljoin(base.rstrip("/") + "/", url.strip()) if base else url.strip()
     except ValueError:
-        raise FileRefused("its address cannot be read") from None
+        raise FileRefused("bad_address") from None
     return parse_url(_LONE_PER_CENT.sub("%25", joined)).copy_with(fragment=None)
 
 
@@ -205,14 +205,14 @@ def errors_of(host: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise Unavailable(f"{host} did not answer in time", maybe_done=False) from error
+        raise Unavailable("host_no_answer", host=host, maybe_done=False) from error
     except httpx.HTTPError as error:
-        raise Unavailable(f"the connection to {host} failed", maybe_done=False) from error
+        raise Unavailable("host_connection_failed", host=host, maybe_done=False) from error
 
 
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        raise FileRefused(f"it is larger than {max_bytes / 2**20:.4g} MB")
+        raise FileRefused("file_too_large", limit_bytes=max_bytes)
 
 
 def _declared_size(response: httpx.Response) -> int:
@@ -226,12 +226,12 @@ def check_answer(response: httpx.Response) -> None:
     status, host = response.status_code, response.request.headers["Host"]
     if status == 429 or status >= 500:
         after = retry_after(response)
-        raise Unavailable(f"{host} answers {status} at the moment", retry_after=after, maybe_done=False)
+        raise Unavailable("host_error", host=host, status=status, retry_after=after, maybe_done=False)
     # Meta answers 403 with the text "URL signature expired".
     if status in {403, 410}:
-        raise FileRefused("its link has expired")
+        raise FileRefused("link_expired")
     if status != 200:
-        raise FileRefused(f"{host} does not give it ({status})")
+        raise FileRefused("file_not_provided", host=host, status=status)
 
 
 # --- Names and types. -----------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class TransferLimits:
         """Hold a share of a host. Raises `Busy` at once if none is left."""
         with self._lock:
             if self._running[host] >= self._of_one or self._running.total() >= self._of_all:
-                raise Busy("other files are fetched at the moment; this one is next by itself")
+                raise Busy("transfers_busy")
             self._running[host] += 1
         try:
             yield

@@ -20,6 +20,7 @@ import httpcore
 import httpx
 
 from clients.errors import FileRefused, Unavailable
+from clients.notices import Notice, notice
 
 LONGEST = 120.0
 """How long a request may take in all that names no deadline, in seconds."""
@@ -59,7 +60,7 @@ class Transport(httpx.HTTPTransport):
             "max_connections": limits.max_connections,
             "max_keepalive_connections": limits.max_keepalive_connections,
             "keepalive_expiry": limits.keepalive_expiry,
-            "network_backend": _Backend(lookup or addresses, "the proxy " if proxy else ""),
+            "network_backend": _Backend(lookup or addresses, is_proxy=bool(proxy)),
         }
         if proxy:
             known = httpx.Proxy(proxy)
@@ -111,18 +112,18 @@ def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> floa
     """Return how long an operation may take. Raises `error` if there is no time left."""
     left = _ends.get() - time.monotonic()
     if left <= 0:
-        raise error("the call as a whole takes too long")
+        raise error(notice("took_too_long"))
     return left if timeout is None else min(timeout, left)
 
 
 class _Backend(httpcore.NetworkBackend):
     """Opens connections; each operation takes what is left of its call's time at most.
 
-    Errors name the host and the cause; `what` stands before the name.
+    Errors are raised with a `Notice` that names the host, as one of a proxy if it is that, and the cause.
     """
 
-    def __init__(self, lookup: Lookup, what: str) -> None:
-        self._backend, self._lookup, self._what = httpcore.SyncBackend(), lookup, what
+    def __init__(self, lookup: Lookup, *, is_proxy: bool) -> None:
+        self._backend, self._lookup, self._is_proxy = httpcore.SyncBackend(), lookup, is_proxy
 
     def connect_tcp(
         self,
@@ -133,15 +134,17 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to the first of a host's addresses that answers."""
-        failure: Exception = httpcore.ConnectError(f"{self._what}{host} has no address")
+        failure: Exception = httpcore.ConnectError(notice("host_not_found", host=self._named(host)))
         for address in self._looked_up(host, port):
             try:
                 left = _left(timeout, httpcore.ConnectTimeout)
                 stream = self._backend.connect_tcp(address, port, left, local_address, socket_options)
             except httpcore.ConnectTimeout:
-                failure = httpcore.ConnectTimeout(f"{self._what}{host} takes no connection at port {port}")
+                failure = httpcore.ConnectTimeout(
+                    notice("connect_timeout", host=self._named(host), port=port)
+                )
             except httpcore.ConnectError as error:
-                failure = httpcore.ConnectError(f"{self._what}{host} {_why_refused(error, port)}")
+                failure = httpcore.ConnectError(_why_refused(error, self._named(host), port))
             else:
                 return _Stream(stream)
         raise failure
@@ -150,17 +153,26 @@ class _Backend(httpcore.NetworkBackend):
         try:
             return self._lookup(host, port, _left(LOOKUP_WITHIN, httpcore.ConnectTimeout))
         except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f"{self._what}{host} was not found in time (DNS)") from error
+            raise httpcore.ConnectTimeout(notice("lookup_timeout", host=self._named(host))) from error
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{self._what}{host} was not found (DNS)") from error
+            raise httpcore.ConnectError(notice("host_not_found", host=self._named(host))) from error
+
+    def _named(self, host: str) -> str | Notice:
+        return notice("the_proxy", host=host) if self._is_proxy else host
 
 
-def _why_refused(error: httpcore.ConnectError, port: int) -> str:
-    """Say why a connection came to nothing, behind the name of the host."""
+def cause_of(error: httpx.HTTPError) -> Notice:
+    """Return why there is no connection."""
+    told = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
+    return told if isinstance(told, Notice) else notice("connect_failed", detail=str(error))
+
+
+def _why_refused(error: httpcore.ConnectError, host: str | Notice, port: int) -> Notice:
+    """Return why a connection came to nothing."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ConnectionRefusedError):
-        return f"refuses connections at port {port}"
-    return f"is out of reach ({getattr(cause, 'strerror', None) or error})"
+        return notice("connection_refused", host=host, port=port)
+    return notice("out_of_reach", host=host, detail=getattr(cause, "strerror", None) or str(error))
 
 
 class _Stream(httpcore.NetworkStream):
@@ -190,13 +202,15 @@ class _Stream(httpcore.NetworkStream):
         try:
             return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
         except httpcore.ConnectTimeout:
-            raise httpcore.ConnectTimeout(f"{server_hostname} begins no TLS in time") from None
+            raise httpcore.ConnectTimeout(notice("tls_timeout", host=server_hostname or "")) from None
         except httpcore.ConnectError as error:
             cause = error.__cause__ or error.__context__
             if isinstance(cause, ssl.SSLCertVerificationError):
                 why = cause.verify_message.rstrip(".")
-                raise Untrusted(f"the certificate of {server_hostname} is not trusted ({why})") from error
-            raise httpcore.ConnectError(f"{server_hostname} does not speak TLS as it should") from error
+                raise Untrusted(
+                    notice("untrusted_certificate", host=server_hostname or "", detail=why)
+                ) from error
+            raise httpcore.ConnectError(notice("tls_failed", host=server_hostname or "")) from error
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -275,9 +289,9 @@ def public_addresses(host: str, port: int, seconds: float) -> list[str]:
     try:
         found = addresses(host, port, seconds)
     except UnicodeError as error:
-        raise FileRefused("its address cannot be read") from error
+        raise FileRefused("bad_address") from error
     except OSError as error:
-        raise Unavailable(f"{host} cannot be found at the moment", maybe_done=False) from error
+        raise Unavailable("host_not_found", host=host, maybe_done=False) from error
     if not all(map(is_public, found)):
-        raise PrivateAddress(f"its address leads into a private network ({host})")
+        raise PrivateAddress("private_address", host=host)
     return found

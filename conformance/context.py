@@ -24,6 +24,7 @@ from clients.helpdesk import (
 )
 from clients.helpdesks.rest import RestHelpdesk
 from clients.media import File
+from clients.notices import say
 from clients.text.markdown import link, to_markdown
 from clients.text.plain import to_plain_text
 from conformance import rest
@@ -112,8 +113,9 @@ class Context:
 
     def said(self, error: Exception) -> str:
         """Say what was raised: to who wrote the adapter, with its class."""
+        words = say(error.notice) if isinstance(error, ClientError) else str(error)
         is_own = self.serves_our_api and isinstance(error, ClientError)
-        return str(error) if is_own else f"{type(error).__name__}: {error}"
+        return words if is_own else f"{type(error).__name__}: {words}"
 
     def with_evidence(self, result: Result, made: Sequence[str]) -> Result:
         """Add what was asked and answered, what was expected, and where to look."""
@@ -202,7 +204,9 @@ class Context:
             return self.comment(ticket_id, comment)
         except FileRefused as error:
             names = ", ".join(content.filename for content in files)
-            without = self.new_comment(f"{text} ({names}: {error})", external_id=comment.external_id)
+            without = self.new_comment(
+                f"{text} ({names}: {say(error.notice)})", external_id=comment.external_id
+            )
             return self.comment(ticket_id, without, f"facebook:conformance:{an_id()}:without")
 
     def put(self, ticket_id: str, comment: NewComment, sender: Sender) -> str:
@@ -231,7 +235,7 @@ class Context:
             try:
                 stored = self.helpdesk.upload(content.open(), an_id())
             except FileRefused as error:
-                paragraphs.append(to_markdown(f"({content.filename} is not here: {error})"))
+                paragraphs.append(to_markdown(f"({content.filename} is not here: {say(error.notice)})"))
                 continue
             if stored is None:
                 open_files.append(content.open())

@@ -115,7 +115,7 @@ class Story:
         self._verdict.holds("the files are identical byte for byte", truth=there == hashes(taken))
         if len(taken) < len(sent):
             # The helpdesk has the comment before the connector learns that its file is refused.
-            said = until("the refused voice clip is named", lambda: self._saying(".wav is not here"))
+            said = until("the refused voice clip is named", lambda: self._saying(".wav” could not be added"))
             what = "the voice clip, of a kind that this helpdesk refuses, is named, once, in the last message"
             self._verdict.holds(what, truth=len(said) == 1 and said[0].id == public(ticket)[-1].id)
 

@@ -29,12 +29,12 @@ class Connections:
     """All connections of one channel."""
 
     def __init__(self, connections: Iterable[Connection] = ()) -> None:
-        self._all = tuple(connections)
+        self.all = tuple(connections)
 
     @cached_property
     def active(self) -> dict[str, Connection]:
         """Return the active connection of each account."""
-        return {one.account_id: one for one in self._all if one.active}
+        return {one.account_id: one for one in self.all if one.active}
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -44,9 +44,9 @@ class Connections:
     @cached_property
     def inactive(self) -> frozenset[str]:
         """Return the accounts whose connections are not active."""
-        return frozenset(one.account_id for one in self._all) - self.active.keys()
+        return frozenset(one.account_id for one in self.all) - self.active.keys()
 
     @cached_property
     def app_secrets(self) -> tuple[str, ...]:
         """Return the app secrets of all connections, each once."""
-        return tuple(dict.fromkeys(one.credentials.app_secret for one in self._all))
+        return tuple(dict.fromkeys(one.credentials.app_secret for one in self.all))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from clients.notices import Notice
 from tasks.inbound import earlier, ticket
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import direction_of
@@ -16,7 +17,7 @@ class Direction:
     """One kind of queue: how its events are relayed, and how the agent is told of one that cannot be."""
 
     relay: Callable[[Services, Lease], None]
-    notify: Callable[[Services, Lease, str], None]
+    notify: Callable[[Services, Lease, Notice], None]
 
 
 DIRECTIONS = {
@@ -31,4 +32,4 @@ def of(lease: Lease) -> Direction:
     try:
         return DIRECTIONS[direction_of(lease.queue)]
     except KeyError:
-        raise UnknownJob(f"this version knows no queue of the kind “{direction_of(lease.queue)}”") from None
+        raise UnknownJob("unknown_queue", direction=direction_of(lease.queue)) from None

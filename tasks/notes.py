@@ -6,7 +6,7 @@ from clients.helpdesk import SYSTEM, NewComment
 from clients.text.markdown import to_markdown
 from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import account_id_of, account_of
+from tasks.inbox.queues import account_of
 from tasks.services import Services
 
 
@@ -23,5 +23,11 @@ def notify_once(service: Services, lease: Lease, ticket_id: str, external_id: st
         datetime.fromtimestamp(service.inbox.now(), UTC),
         internal=True,
     )
-    account_id = account_id_of(account_of(lease.queue))
-    service.helpdesk.add_comment(ticket_id, comment, f"facebook:{account_id}:{external_id}")
+    service.helpdesk.add_comment(ticket_id, comment, _key(service, lease, external_id))
+
+
+def _key(service: Services, lease: Lease, external_id: str) -> str:
+    """Return the idempotency key of a note."""
+    channel, _, account_id = account_of(lease.queue).partition(":")
+    known = service.channels.get(channel)
+    return ":".join((known.key_prefix if known else "connector", account_id, external_id))

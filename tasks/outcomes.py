@@ -18,6 +18,7 @@ from clients.errors import (
     ServiceDown,
     Unauthorized,
 )
+from clients.notices import Notice, encode
 from tasks import directions
 from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
@@ -38,33 +39,33 @@ def postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
     if isinstance(error, UnknownJob):
         return _wait_for_another_version(lease, error)
     if isinstance(error, Paused):
-        lease.wait(error.remote, str(error))
+        lease.wait(error.remote, encode(error.notice))
         return False
     if isinstance(error, OutcomeUnknown | Busy):
         delay = _told(error) or (SHORTEST if isinstance(error, OutcomeUnknown) else BUSY_DELAY)
-        lease.retry_later(delay, str(error), counts=False)
+        lease.retry_later(delay, encode(error.notice), counts=False)
         return False
     if error.remote and _is_outage(service, error):
         return _pause(service, lease, error)
     attempts = service.settings.worker.attempts
-    return try_again(service, lease, str(error), attempts=attempts, least=_told(error))
+    return try_again(service, lease, error.notice, attempts=attempts, least=_told(error))
 
 
-def try_again(service: Services, lease: Lease, reason: str, *, attempts: int, least: float = 0) -> bool:
+def try_again(service: Services, lease: Lease, reason: Notice, *, attempts: int, least: float = 0) -> bool:
     """Put the head off by a backoff of at least so many seconds, or give it up after so many attempts."""
     burnt = lease.attempts + 1
     if burnt >= attempts:
-        return give_up(service, lease, f"{reason} (tried {burnt} times)")
+        return give_up(service, lease, reason)
     backoff = min(service.settings.worker.retry_max, 2.0**lease.attempts)
     delay = max(least, backoff * random.uniform(0.5, 1))  # noqa: S311 - only jitter
-    log.warning("put_off", queue=lease.queue, id=lease.job.id, seconds=round(delay, 1), reason=reason)
-    lease.retry_later(delay, reason, counts=True)
+    log.warning("put_off", queue=lease.queue, id=lease.job.id, seconds=round(delay, 1), reason=str(reason))
+    lease.retry_later(delay, encode(reason), counts=True)
     return False
 
 
-def give_up(service: Services, lease: Lease, reason: str) -> bool:
+def give_up(service: Services, lease: Lease, reason: Notice) -> bool:
     """Tell the agent, then move the event to the dead letters and go on with the next."""
-    lease.save_step(Step.failed(), reason)
+    lease.save_step(Step.failed(), encode(reason))
     try:
         directions.of(lease).notify(service, lease, reason)
     except UnknownJob as error:
@@ -77,20 +78,20 @@ def give_up(service: Services, lease: Lease, reason: str) -> bool:
         log.warning("agent_not_told", queue=lease.queue, id=lease.job.id, reason=str(error))
     except Exception:
         log.exception("agent_not_told", queue=lease.queue, id=lease.job.id)
-    log.error("dead_letter", queue=lease.queue, id=lease.job.id, reason=reason)
-    return lease.move_to_dead_letters(reason)
+    log.error("dead_letter", queue=lease.queue, id=lease.job.id, reason=str(reason))
+    return lease.move_to_dead_letters(encode(reason))
 
 
 def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
     """Leave an event to a process that knows it, such as a newer one during an upgrade, for however long."""
     log.error("not_understood", queue=lease.queue, id=lease.job.id, reason=str(error), waits=UNKNOWN_DELAY)
-    lease.retry_later(UNKNOWN_DELAY, str(error), counts=False)
+    lease.retry_later(UNKNOWN_DELAY, encode(error.notice), counts=False)
     return False
 
 
 def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
     service.remotes.pause(error)
-    lease.wait(error.remote, str(error))
+    lease.wait(error.remote, encode(error.notice))
     return False
 
 

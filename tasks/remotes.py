@@ -9,6 +9,7 @@ from threading import Lock
 import structlog
 
 from clients.errors import RateLimited, RetryableError, Unauthorized
+from clients.notices import encode
 from tasks.inbox.inbox import Inbox
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ class Remotes:
         seconds = min(max(error.retry_after or 0, shortest), LONGEST)
         self._tell(error)
         self._until[error.remote] = time.monotonic() + seconds
-        self._inbox.pause(error.remote, seconds, str(error), rate)
+        self._inbox.pause(error.remote, seconds, encode(error.notice), rate)
 
     def works(self, remote: str) -> None:
         """Take down that a remote did what it was asked; what was in hand as it was paused tells nothing."""

@@ -11,6 +11,7 @@ from clients.helpdesk import Helpdesk
 from clients.helpdesks.registry import make_adapter
 from clients.http import HttpClient
 from clients.media import MediaFetcher
+from clients.notices import ENGLISH
 from clients.single_flight import TransferLimits
 from connector.settings import Settings, get_settings
 from tasks.clocks import Clocks
@@ -39,7 +40,7 @@ class Services:
         """Return a channel. Raises `RejectedError` if there is none of this name."""
         if channel := self.channels.get(name):
             return channel
-        raise RejectedError(f"this version knows no channel {name}")
+        raise RejectedError("unknown_channel", channel=name)
 
     def active_connection(self, channel: str, account_id: str) -> Connection | None:
         """Return the connection of an account, if there is one and it is active."""
@@ -49,7 +50,16 @@ class Services:
         """Return the connection of an account. Raises `RejectedError` if it is not connected any more."""
         if connection := self.active_connection(channel, account_id):
             return connection
-        raise RejectedError(f"the page {account_id} is not connected, or its connection is not active")
+        raise RejectedError("not_connected", page_id=account_id)
+
+    def language(self, account: str) -> str:
+        """Return the language of the agents of an account (`<channel>:<id>`).
+
+        Of one that is not known, it is that of the first connection.
+        """
+        every = [one for connections in self.connections.values() for one in connections.all]
+        known = (one.language for one in every if f"{one.channel}:{one.account_id}" == account)
+        return next(known, every[0].language if every else ENGLISH)
 
     def account(self, connection: Connection) -> Account:
         """Return a connection's account."""

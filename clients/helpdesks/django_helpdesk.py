@@ -38,6 +38,7 @@ from clients.helpdesks.http import HttpHelpdesk, digest
 from clients.http import HttpClient, segment
 from clients.jsons import MALFORMED, decode, decode_or_none
 from clients.media import File
+from clients.notices import notice, say
 from clients.single_flight import SingleFlight
 from clients.text.markdown import to_markdown
 
@@ -164,7 +165,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         if owner := self._owners.get(ticket.category_id or "") or self._owners.get(f"desk:{ticket.desk_id}"):
             fields["assigned_to"] = owner
         raw = self._stored_ticket(fields, mark)
-        self._add_files(_by_digest(raw["followup_set"], mark.digest), ticket.files)
+        self._add_files(_by_digest(raw["followup_set"], mark.digest), ticket.files, ticket.language)
         return self._ticket(raw)
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
@@ -184,7 +185,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         mark = Mark(digest(comment.external_id), len(comment.files))
         followup = _by_digest(raw["followup_set"], mark.digest)
         if followup is None and not self._is_open(raw) and not comment.internal:
-            raise TicketClosed("the ticket is closed")
+            raise TicketClosed("ticket_closed")
         if followup is None:
             fields = {
                 "ticket": raw["id"],
@@ -193,7 +194,7 @@ class DjangoHelpdesk(HttpHelpdesk):
             }
             status = {} if comment.internal else {"new_status": raw["status"]}
             followup = self._stored_comment(fields | status, mark)
-        self._add_files(followup, comment.files)
+        self._add_files(followup, comment.files, comment.language)
         return str(followup["id"])
 
     def comment_by_external_id(self, ticket_id: str, external_id: str) -> str | None:
@@ -230,7 +231,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         except NotFound:
             return None
         except MALFORMED:
-            raise Unavailable("the helpdesk's answer is no proper comment") from None
+            raise Unavailable("helpdesk_bad_answer", field="followup") from None
 
     def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
         """Return the comments that were written since then, the newest first.
@@ -326,7 +327,7 @@ class DjangoHelpdesk(HttpHelpdesk):
                     return found
             raise
 
-    def _add_files(self, followup: Json | None, files: Sequence[File]) -> None:
+    def _add_files(self, followup: Json | None, files: Sequence[File], language: str) -> None:
         """Add the files that a comment lacks, then say in it which were refused, and that this is all."""
         mark = read_mark(followup["comment"]) if followup else None
         if followup is None or mark is None or not mark.files:
@@ -339,7 +340,8 @@ class DjangoHelpdesk(HttpHelpdesk):
             try:
                 self._add_file(followup["id"], file)
             except FileRefused as error:
-                refused.append(to_markdown(f"(The file {file.filename} is not here: {error}.)"))
+                why = notice("file_left_out", filename=file.filename, reason=error.notice)
+                refused.append(to_markdown(f"({say(why, language)})"))
         text = "\n\n".join([unmarked(followup["comment"]), *refused])
         self.call("PATCH", f"/api/followups/{followup['id']}/", json={"comment": marked(text, mark.complete)})
 
@@ -354,7 +356,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         try:
             self.call("POST", "/api/followups-attachments/", data=fields, files=sent)
         except RejectedError as error:
-            raise FileRefused("the helpdesk does not take files of this kind") from error
+            raise FileRefused("helpdesk_refuses_kind") from error
 
     def _ticket(self, raw: Json) -> Ticket:
         config = config_of("/".join(self._person(raw) or ()))
@@ -390,7 +392,7 @@ def _checked(raw: Any) -> Json:
         known = {"id": int(raw["id"]), "status": int(raw["status"]), "description": raw["description"] or ""}
         return {**raw, **known, "followup_set": [_followup(one) for one in raw["followup_set"]]}
     except MALFORMED:
-        raise Unavailable("the helpdesk's answer is no proper ticket") from None
+        raise Unavailable("helpdesk_bad_answer", field="ticket") from None
 
 
 def _followup(raw: Any) -> Json:
@@ -398,7 +400,7 @@ def _followup(raw: Any) -> Json:
     try:
         return {**raw, "id": int(raw["id"]), "comment": raw["comment"] or ""}
     except MALFORMED:
-        raise Unavailable("the helpdesk's answer is no proper comment") from None
+        raise Unavailable("helpdesk_bad_answer", field="followup") from None
 
 
 def _by_digest(followups: Sequence[Json], name: str) -> Json | None:
@@ -460,5 +462,7 @@ def _refused(response: httpx.Response) -> ClientError:
     except MALFORMED:
         fields = []
     if fields == ["ticket"]:
-        return NotFound("the helpdesk does not know the ticket (any more)")
-    return RejectedError(f"the helpdesk answered 400 ({', '.join(fields) or 'without a reason'})")
+        return NotFound("helpdesk_not_found")
+    if not fields:
+        return RejectedError("http_status", service=notice("helpdesk"), status=400)
+    return RejectedError("helpdesk_refused", status=400, detail=", ".join(fields))

@@ -32,15 +32,13 @@ from clients.media import (
     proper_url,
     safe_filename,
 )
+from clients.notices import N_, add_sentences
 from clients.text.markdown import to_markdown
 from clients.transport import PrivateAddress
 
 LATE = timedelta(minutes=1)
 """From when on a comment says when its message was written, where the helpdesk dates it itself."""
-_REFUSED_FILES = {
-    413: "the helpdesk does not take the file, as it is too large",
-    415: "the helpdesk does not take the file, as it is of a kind that it refuses",
-}
+_REFUSED_FILES = {413: "helpdesk_file_too_large", 415: "helpdesk_refuses_kind"}
 _pinging: ContextVar[bool] = ContextVar("pinging", default=False)
 
 
@@ -50,8 +48,8 @@ class HttpHelpdesk(RestClient, Helpdesk):
     `authorization` is the header of every call, and of fetching a file from the helpdesk's own origin.
     """
 
-    service = "the helpdesk"
-    if_untrusted = "; if an authority of your own signed it, name that in helpdesk.ca_file"
+    service = "helpdesk"
+    if_untrusted = "untrusted_helpdesk"
     always_there: ClassVar[Sequence[str]] = ()
     """Paths of the API's lists: whatever answers 404 there speaks for a helpdesk that is being deployed."""
 
@@ -79,7 +77,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
                 return
             last, query = query, httpx.URL(address).params
             if query == last:
-                raise Unavailable("the helpdesk names a page of a list as its own next one")
+                raise Unavailable("helpdesk_endless_list")
 
     def signed(self, comment: NewComment) -> str:
         """Return the comment's text for a helpdesk where all comments are the connector's own and of now.
@@ -96,11 +94,9 @@ class HttpHelpdesk(RestClient, Helpdesk):
         """Sort an error by its status. Override it for what your API tells apart besides."""
         status = response.status_code
         if status in {404, 405} and self.asked_for(response) in self.always_there:
-            return ServiceDown(
-                "the helpdesk's API is not there; check base_url if this does not pass by itself"
-            )
+            return ServiceDown("helpdesk_api_missing")
         if status in {404, 410}:
-            return NotFound("the helpdesk does not know it (any more)")
+            return NotFound("helpdesk_not_found")
         if status in _REFUSED_FILES:
             return FileRefused(_REFUSED_FILES[status])
         if status == 403:
@@ -109,9 +105,8 @@ class HttpHelpdesk(RestClient, Helpdesk):
 
     def _forbidden(self, response: httpx.Response) -> ClientError:
         """Tell a token that may do nothing (any more) from one ticket that it may not see, by a ping."""
-        said = "the helpdesk forbids it to the connector's user (403)"
         if _pinging.get():
-            return Unauthorized(said)
+            return Unauthorized("helpdesk_forbids")
         began = _pinging.set(True)
         try:
             self.ping()
@@ -121,7 +116,8 @@ class HttpHelpdesk(RestClient, Helpdesk):
             pass  # it was answered
         finally:
             _pinging.reset(began)
-        return Unavailable(said) if self.asked_for(response) in self.always_there else NotFound(said)
+        kind = Unavailable if self.asked_for(response) in self.always_there else NotFound
+        return kind("helpdesk_forbids")
 
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:
@@ -150,7 +146,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
 
     def _foreign_route(self, url: httpx.URL) -> Route:
         if url.scheme not in {"http", "https"}:
-            raise FileRefused("its address is not one of the web")
+            raise FileRefused("not_a_web_address")
         host = url.raw_host.decode("ascii")
         transport = self._http.transport if host in self._http.file_hosts else self._http.public
         return Route(file_request(url), transport, check_answer, lambda: _foreign_failures(host))
@@ -159,7 +155,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
         if response.status_code >= 500 or response.status_code in {401, 429}:
             raise self.error(response)
         if response.status_code != 200:
-            raise FileRefused(f"the helpdesk did not hand out the file ({response.status_code})")
+            raise FileRefused("helpdesk_file_not_provided", status=response.status_code)
 
 
 def digest(external_id: str) -> str:
@@ -174,7 +170,7 @@ def id_in_location(response: httpx.Response) -> str:
     """
     path = response.headers.get("location", "").partition("?")[0].rstrip("/")
     if not (id_ := unquote(path.rpartition("/")[2])):
-        raise Unavailable("the helpdesk's answer does not name what it made")
+        raise Unavailable("helpdesk_bad_answer", field="Location")
     return id_
 
 
@@ -185,7 +181,7 @@ def _without_login_pages(route: Route, attachment: Attachment) -> Route:
         route.check(response)
         got = response.headers.get("content-type", "").partition(";")[0]
         if got == "text/html" != attachment.content_type:
-            raise FileRefused("a page is shown in its place, perhaps for logging in")
+            raise FileRefused("helpdesk_login_page")
 
     return Route(route.request, route.transport, check, route.failures)
 
@@ -196,10 +192,34 @@ def _foreign_failures(host: str) -> Iterator[None]:
         with errors_of(host):
             yield
     except PrivateAddress as error:
-        remedy = "if it belongs to the helpdesk, an administrator can name it in helpdesk.file_hosts"
-        raise FileRefused(f"{error}; {remedy}") from error
+        raise FileRefused("helpdesk_file_host", host=host) from error
 
 
 def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
     """Return scheme, host and port: what has to be the same for a token to be sent."""
     return url.scheme, url.raw_host, url.port
+
+
+add_sentences(
+    {
+        "helpdesk": N_("the helpdesk"),
+        "untrusted_helpdesk": N_("{cause}; if your own authority signed it, name it in helpdesk.ca_file"),
+        "helpdesk_api_missing": N_("the helpdesk's API was not found; check base_url if this persists"),
+        "helpdesk_not_found": N_("it does not exist in the helpdesk (any more)"),
+        "helpdesk_forbids": N_("the helpdesk denied access to the connector's user (HTTP 403)"),
+        "helpdesk_refused": N_("the helpdesk rejected the request (HTTP {status}: {detail})"),
+        "helpdesk_bad_answer": N_("the helpdesk sent an incomplete response (no valid “{field}”)"),
+        "helpdesk_endless_list": N_("the helpdesk sent a list that never ends"),
+        "helpdesk_still_busy": N_("the helpdesk is still processing the same request"),
+        "ticket_closed": N_("the ticket is closed"),
+        "helpdesk_file_too_large": N_("the file is too large for the helpdesk"),
+        "helpdesk_refuses_kind": N_("the helpdesk does not accept files of this type"),
+        "helpdesk_file_not_provided": N_("the helpdesk did not provide the file (HTTP {status})"),
+        "helpdesk_login_page": N_("the helpdesk sent a web page in its place, perhaps a login page"),
+        "helpdesk_file_host": N_(
+            "its address leads to a private network ({host}); if that host belongs to the helpdesk, "
+            "an administrator can add it to helpdesk.file_hosts"
+        ),
+        "file_left_out": N_("The file “{filename}” could not be added: {reason}."),
+    }
+)

@@ -180,8 +180,9 @@ class RestHelpdesk(HttpHelpdesk):
         if response.status_code == 409:
             return self._conflict(response)
         error = super().error(response)
-        is_refusal = type(error) is RejectedError
-        return RejectedError(f"{error}{_what_was_wrong(response)}") if is_refusal else error
+        if type(error) is RejectedError and (detail := _what_was_wrong(response)):
+            return RejectedError("helpdesk_refused", status=response.status_code, detail=detail)
+        return error
 
     def _conflict(self, response: httpx.Response) -> ClientError:
         """Tell a closed ticket from a create that is still under way with the same key."""
@@ -190,8 +191,8 @@ class RestHelpdesk(HttpHelpdesk):
         except MALFORMED:
             code = ""
         if code == "ticket_closed":
-            return TicketClosed("the ticket is closed")
-        return Unavailable("the helpdesk is still busy with the same call")
+            return TicketClosed("ticket_closed")
+        return Unavailable("helpdesk_still_busy")
 
     def _create(self, path: str, body: dict[str, Any], key: str) -> Any:
         return self.call("POST", path, json=body, headers=_idempotency(key))
@@ -202,7 +203,7 @@ def _one(reader: Callable[[Any], T], answer: Any, key: str) -> T:
     try:
         return reader(answer[key])
     except MALFORMED:
-        raise Unavailable(f"the helpdesk's answer has no proper {key}") from None
+        raise Unavailable("helpdesk_bad_answer", field=key) from None
 
 
 def _list_of(reader: Callable[[Any], T], answer: Any, key: str, external_id: str = "") -> list[T]:
@@ -281,7 +282,7 @@ def _what_was_wrong(response: httpx.Response) -> str:
         named = [str(error[key]) for key in ("code", "field") if error.get(key)]
     except MALFORMED:
         return ""
-    return f" ({': '.join(name[:60] for name in named)})" if named else ""
+    return ": ".join(name[:60] for name in named)
 
 
 def _time(value: Any) -> datetime:

@@ -33,7 +33,7 @@ def filters(command: Command) -> Command:
             "--since", type=moment, metavar="TIME", help="Those that died then or later: 2026-11-28, 2h, 7d."
         ),
         click.option("--until", type=moment, metavar="TIME", help="Those that died before then."),
-        click.option("--reason", metavar="WORDS", help="Those with these words in their reason."),
+        click.option("--reason", metavar="WORDS", help="Those with these words in their code or reason."),
     ]
     return functools.reduce(lambda inner, option: option(inner), reversed(options), cast("Command", filtered))
 

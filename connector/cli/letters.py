@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
+import msgspec
 
+from clients.notices import decode
 from clients.text.line import is_misleading, one_line
 from tasks.inbox.dead_letters import DeadLetter
 from tasks.inbox.queues import account_id_of, account_of
+from tasks.words import described, say
 
 _AGO = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -49,7 +52,7 @@ class Filters:
         """Tell whether a letter is meant. One that does not tell its page or its time never is by these."""
         return (
             (self.page is None or _page_of(letter) == self.page.strip())
-            and (self.reason is None or self.reason.casefold() in letter.reason.casefold())
+            and (self.reason is None or self.reason.casefold() in described(letter.reason).casefold())
             and self._in_time(letter)
         )
 
@@ -72,7 +75,10 @@ def table(letters: list[DeadLetter]) -> str:
     """Show letters as lines below a header, safe for a terminal."""
     rows = [
         _HEADER,
-        *((str(one.job.id), *map(one_line, (one.died_at, one.job.queue, one.reason))) for one in letters),
+        *(
+            (str(one.job.id), *map(one_line, (one.died_at, one.job.queue, described(one.reason))))
+            for one in letters
+        ),
     ]
     id_, died, queue = (max(len(row[column]) for row in rows) for column in range(3))
     return "\n".join(f"{row[0]:>{id_}}  {row[1]:{died}}  {row[2]:{queue}}  {row[3]}" for row in rows)
@@ -85,8 +91,7 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
         "died_at": letter.died_at,
         "page_id": _page_of(letter) or None,
         "queue": letter.job.queue,
-        "reason": letter.reason,
-    }
+    } | reason_of(letter.reason)
 
 
 def whole(letter: DeadLetter) -> dict[str, Any]:
@@ -95,10 +100,16 @@ def whole(letter: DeadLetter) -> dict[str, Any]:
         "id": letter.job.id,
         "queue": letter.job.queue,
         "died_at": letter.died_at,
-        "reason": letter.reason,
-        "history": letter.job.history,
+        **reason_of(letter.reason),
+        "history": [one | reason_of(one.get("reason", "")) for one in letter.job.history],
         "event": _read(letter.job.body),
     }
+
+
+def reason_of(stored: str) -> dict[str, Any]:
+    """Return a stored reason as scripts read it, with its sentence for people."""
+    notice = decode(stored)
+    return {"code": notice.code, "values": msgspec.to_builtins(notice.values), "reason": say(notice)}
 
 
 def _read(body: bytes) -> Any:

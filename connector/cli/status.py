@@ -11,6 +11,7 @@ from clients.text.line import one_line
 from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
+from tasks.words import described
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
@@ -77,7 +78,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         page = pages[account_of(queue)]
         (page.to_helpdesk if direction_of(queue) == "in" else page.to_messenger).add(at)
     letters = inbox.dead_letters.all()
-    for account, reason in ((account_of(letter.job.queue), letter.reason) for letter in letters):
+    for account, reason in ((account_of(letter.job.queue), described(letter.reason)) for letter in letters):
         dead = pages[account].dead
         dead[reason] = dead.get(reason, 0) + 1
     anybody = Counter[str]()
@@ -87,7 +88,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             pages[account_remote(CHANNEL, page_id)].refused[reason] = count
         else:
             anybody[f"{door}: {reason}"] += count
-    reasons = inbox.reasons()
+    reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for account, page in pages.items():
         page.page_id, page.paused = account_id_of(account), reasons.get(account)
     return Status(

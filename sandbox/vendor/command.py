@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from clients.errors import ClientError
+from clients.notices import say
 from connector.settings import PATH_VARIABLE, SettingsError, load_settings
 from sandbox.demo import FOLDER, Verdict, already_runs, conclude, heed_signals, hold_open
 from sandbox.stack import PAGES, NeverHappened, free_port
@@ -132,7 +133,8 @@ def play(stack: VendorStack, patience: float, *, once: bool) -> int:
     except KeyboardInterrupt:
         click.echo("\nStopped.")
         code = 1 if verdict.failures else 0
-    except (NeverHappened, ClientError, msgspec.ValidationError) as reason:
+    except (NeverHappened, ClientError, msgspec.ValidationError) as error:
+        reason = say(error.notice) if isinstance(error, ClientError) else error
         click.echo(click.style(f"\n✘ This did not happen: {reason}", fg="red"))
         tell(notes.failures())
         click.echo(f"  All calls are in {stack.folder / JOURNAL}, the connector's log beside it.")

@@ -139,9 +139,8 @@ class VendorStory:
         return next(iter(self._desk.comments(ticket_id, external_id=mid)), None)
 
     def _file_holds(self, sent: Sample, comment: SeenComment) -> None:
-        ending = sent.filename.rpartition(".")[2]  # Meta gives some files names of its own
-        if not comment.attachments and f".{ending} is not here" in comment.body:
-            self._holds(f"{sent.filename}, which the helpdesk refused, is named in the comment", truth=True)
+        if not comment.attachments and "could not be added" in comment.body:
+            self._holds(f"that the helpdesk refused {sent.filename} is told in the comment", truth=True)
             return
         same = self._desk.hashes([comment]) == [sha256(sent.data).hexdigest()]
         self._holds(f"{sent.filename} is there, identical byte for byte", same)

@@ -26,6 +26,7 @@ from clients.helpdesk import (
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
+from clients.notices import say
 from conformance.rest import operation_of
 from sandbox.journal import Journal
 
@@ -169,7 +170,7 @@ class Witness(RestHelpdesk):
             answer = super().call(method, path, **options)
             off = _difference(answer, ANSWERS[operation])
         except ClientError as error:
-            why = str(error)
+            why = say(error.notice)
             raise
         finally:
             self._note(operation, f"{method} {path}{query}", why, off, self._seen.response)
@@ -201,7 +202,7 @@ class Witness(RestHelpdesk):
                 yield file
         except ClientError as error:
             if not opened:
-                self._note("getFile", f"GET {attachment.url}", str(error))
+                self._note("getFile", f"GET {attachment.url}", say(error.notice))
             raise
 
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:

@@ -10,11 +10,13 @@ from clients.errors import (
     NotConnected,
     Unavailable,
 )
+from clients.notices import Notice, notice
 from tasks.connections import Connection
 from tasks.inbound.profiles import profile_of
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import conversation_of
 from tasks.services import Services
+from tasks.words import say
 
 CONNECTED_WITHIN = 7 * 24 * 3600
 """How long what an account's customers write waits for the account to be connected, in seconds."""
@@ -36,7 +38,7 @@ class Arrival:
     conversation: Conversation
     connection: Connection
     profile: Profile
-    left_out: Mapping[int, str] = field(default_factory=dict)
+    left_out: Mapping[int, Notice] = field(default_factory=dict)
     """Attachments, by number, whose files are not brought along, and why."""
     variant: str = ""
     """Tells this way to show the event from the one that was refused."""
@@ -56,7 +58,7 @@ class Arrival:
         connection = replace(self.connection, name="")
         return replace(self, profile=Profile(), connection=connection, variant=NAMELESS)
 
-    def without(self, numbers: Sequence[int], reason: str) -> "Arrival":
+    def without(self, numbers: Sequence[int], reason: Notice) -> "Arrival":
         """Return the same event without the files of some attachments."""
         variant = ":".join(filter(None, (self.variant, "without", *map(str, numbers))))
         return replace(self, left_out=dict.fromkeys(numbers, reason), variant=variant)
@@ -65,7 +67,8 @@ class Arrival:
     def sender_name(self) -> str:
         """Return the name to show."""
         # Without a name, a few digits tell senders apart.
-        return self.profile.name or f"{self.channel.title} user {self.conversation.person_id[-4:]}"
+        digits = self.conversation.person_id[-4:]
+        return self.profile.name or self.say(notice(self.channel.nameless, digits=digits))
 
     @property
     def account(self) -> Account:
@@ -84,8 +87,12 @@ class Arrival:
             return
         if found.id == known:
             # It took no comment, and still it is found open: a passing disagreement must not open a second.
-            raise Unavailable("the helpdesk returned contradictory ticket states")
+            raise Unavailable("contradictory_ticket")
         yield found.id
+
+    def say(self, what: Notice) -> str:
+        """Return a sentence in the language of the connection's agents."""
+        return say(what, self.connection.language)
 
     def key(self, *suffixes: str) -> str:
         """Return the idempotency key of a create; the suffixes tell several creates apart."""

@@ -10,6 +10,7 @@ from clients.errors import (
     TicketClosed,
     Unavailable,
 )
+from clients.notices import Notice, decode, encode, notice
 from clients.text.line import one_line
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.render import echo_author
@@ -26,32 +27,24 @@ MOST_CONTEXT = 20
 """How many messages are told that another app sent before there was a ticket."""
 
 
-def notify(service: Services, lease: Lease, reason: str) -> None:
+def notify(service: Services, lease: Lease, reason: Notice) -> None:
     """Tell the agents of the sender's open ticket, or of the next, that an event could not be shown on it."""
     if not conversation_of(lease.queue).person_id:
         return
     arrival = arrival_of(service, lease)
     for ticket_id in arrival.open_tickets():
         try:
-            notify_once(
-                service,
-                lease,
-                ticket_id,
-                f"dead:{lease.job.id}",
-                _given_up(arrival.channel.title, lease.job.id, reason),
-            )
+            note = _given_up(arrival, lease.job.id, reason)
+            notify_once(service, lease, ticket_id, f"dead:{lease.job.id}", note)
         except (TicketClosed, NotFound):
             continue
         return
     now = int(service.inbox.now() * 1000)
-    service.inbox.note(_untold(arrival.conversation), f"{lease.job.id} {reason}", now, UNTOLD_FOR)
+    service.inbox.note(_untold(arrival.conversation), f"{lease.job.id} {encode(reason)}", now, UNTOLD_FOR)
 
 
-def _given_up(title: str, id_: int, reason: str) -> str:
-    return (
-        f"A {title} message could not be added to this ticket: {reason}. Nothing is lost: "
-        f"an administrator finds it with “connector dead show {id_}” and can try it again."
-    )
+def _given_up(arrival: Arrival, id_: int, reason: Notice) -> str:
+    return arrival.say(notice("message_not_added", reason=reason, id=id_))
 
 
 def _untold(conversation: Conversation) -> str:
@@ -66,7 +59,7 @@ def keep(arrival: Arrival) -> None:
         return
     shown = [one.title or one.kind for one in echo.attachments]
     said = " ".join(filter(None, (one_line(echo.text), *(f"({one_line(one)})" for one in shown))))
-    line = f"{echo.time:%Y-%m-%d %H:%M} UTC, {echo_author(echo, arrival.connection)}: {said}"
+    line = f"{echo.time:%Y-%m-%d %H:%M} UTC, {echo_author(echo, arrival)}: {said}"
     at = int(echo.time.timestamp() * 1000)
     arrival.service.inbox.note(_context(arrival.conversation), f"{echo.message_id} {line}", at, UNTOLD_FOR)
 
@@ -83,7 +76,7 @@ def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
     for member, _ in inbox.noted(untold):
         id_, _, reason = member.partition(" ")
         if inbox.dead_letters.get(int(id_)):
-            _notify(arrival, ticket_id, f"dead:{id_}", _given_up(arrival.channel.title, int(id_), reason))
+            _notify(arrival, ticket_id, f"dead:{id_}", _given_up(arrival, int(id_), decode(reason)))
         inbox.forget_noted(untold, member)
 
 
@@ -91,7 +84,7 @@ def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
     inbox, context = arrival.service.inbox, _context(arrival.conversation)
     if kept := [member for member, _ in inbox.noted(context)]:
         lines = [member.partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
-        note = f"Before that, other apps sent this in {arrival.channel.title}:\n\n" + "\n\n".join(lines)
+        note = "\n\n".join([arrival.say(notice("sent_before_ticket")), *lines])
         _notify(arrival, ticket_id, f"context:{arrival.external_id}", note)
         inbox.forget_noted(context, *kept)
 

@@ -6,6 +6,7 @@ import msgspec
 
 from clients import channel
 from clients.errors import (
+    ClientError,
     FileRefused,
     RejectedError,
     ServiceDown,
@@ -15,6 +16,7 @@ from clients.helpdesk import (
     Attachment,
 )
 from clients.media import File
+from clients.notices import notice
 from clients.text.markdown import image, link, to_markdown
 from tasks.inbound.arrival import Arrival
 from tasks.inbox.job import Step
@@ -28,6 +30,10 @@ PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "ima
 ACTIVE_TYPES = frozenset(
     {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
 )
+
+
+class FileLeftOut(FileRefused):
+    """The helpdesk takes no message with this file."""
 
 
 def show(
@@ -44,7 +50,7 @@ def show(
             if not error.remote and error.retry_after:
                 error.retry_after = min(error.retry_after, FILE_WAIT)
             raise
-        return _missing(attachment, str(error)), None
+        return _missing(arrival, attachment, error), None
     if isinstance(file, File):
         return f"({to_markdown(_named(file))})", file
     return (image if _type(file) in PICTURES else link)(_named(file), file.url), file
@@ -71,7 +77,7 @@ def _uploaded(
 ) -> Attachment | File:
     """Move a file from the channel to the helpdesk, once, or keep it open for its comment."""
     if reason := arrival.left_out.get(number):
-        raise FileRefused(reason)
+        raise FileLeftOut(reason.code, **reason.values)
     step = Step.upload(number)
     if done := _uploaded_before(arrival.lease.step(step)):
         return done
@@ -79,7 +85,7 @@ def _uploaded(
         file = opened.enter_context(arrival.account.fetch(attachment))
         uploaded = arrival.service.helpdesk.upload(file, arrival.key(step))
         if uploaded is None and arrival.was_tried:
-            raise FileRefused("the helpdesk took no message with it")
+            raise FileLeftOut("refused_with_file")
         if uploaded is None:
             files.push(opened.pop_all())
             return file
@@ -95,8 +101,10 @@ def _uploaded_before(recorded: str | None) -> Attachment | None:
         return None
 
 
-def _missing(attachment: channel.Attachment, reason: str) -> str:
-    address = f" {link('Its address', attachment.url)}" if attachment.url else ""
-    kind = attachment.kind
-    article = "an" if kind[0] in "aeiou" else "a"
-    return f"(The customer sent {article} {kind} that is not here: {to_markdown(reason)}.{address})"
+def _missing(arrival: Arrival, attachment: channel.Attachment, error: ClientError) -> str:
+    who = "page" if isinstance(arrival.event, channel.Echo) else "customer"
+    is_downloaded = error.remote or isinstance(error, FileLeftOut)
+    code = f"{who}_file_not_{'added' if is_downloaded else 'downloaded'}"
+    words = arrival.say(notice(code, kind=notice(f"sent_{attachment.kind}"), reason=error.notice))
+    address = link(arrival.say(notice("original_link")), attachment.url) if attachment.url else ""
+    return f"({to_markdown(words)} {address}".rstrip() + ")"

@@ -15,6 +15,7 @@ from clients.helpdesk import (
     Naming,
     Requester,
 )
+from clients.notices import notice
 from tasks.inbound.arrival import NAMELESS, OPEN_TICKET, Arrival
 from tasks.notes import notify_once
 
@@ -44,7 +45,7 @@ def fix_name(arrival: Arrival) -> None:
     naming = Naming(title_of(unknown), title_of(arrival), requester_of(arrival), config_of(arrival))
     try:
         if not arrival.service.helpdesk.name_requester(ticket_id, naming):
-            note = f"The sender of this ticket is {arrival.profile.name}; the name was not known before."
+            note = arrival.say(notice("name_told_later", name=arrival.profile.name))
             notify_once(arrival.service, arrival.lease, ticket_id, f"named:{arrival.external_id}", note)
     except LeaseLost:
         raise

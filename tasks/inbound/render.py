@@ -16,8 +16,8 @@ from clients.helpdesk import (
     NewComment,
 )
 from clients.media import File
+from clients.notices import notice
 from clients.text.markdown import preview, to_markdown
-from tasks.connections import Connection
 from tasks.inbound.arrival import Arrival
 from tasks.inbound.files import show
 
@@ -36,22 +36,23 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
             customer = Author("customer", arrival.sender_name, arrival.conversation.person_id)
             return _message(arrival, message, customer, files)
         case Echo() as echo:
-            return _message(arrival, echo, Author("agent", echo_author(echo, arrival.connection)), files)
-        case OtherEvent() as notice:
-            body = to_markdown(notice.summary)
-            return NewComment(body, arrival.external_id, SYSTEM, notice.time, internal=notice.internal)
+            return _message(arrival, echo, Author("agent", echo_author(echo, arrival)), files)
+        case OtherEvent() as other:
+            body = to_markdown(arrival.say(other.summary))
+            return NewComment(body, arrival.external_id, SYSTEM, other.time, internal=other.internal)
         case Receipt():
-            raise RejectedError("a receipt says nothing that belongs on the ticket")
+            raise RejectedError("receipt_on_ticket")
 
 
 def _message(arrival: Arrival, message: Message | Echo, author: Author, files: ExitStack) -> NewComment:
     shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments)]
     paragraphs = [to_markdown(message.text), *(markdown for markdown, _ in shown)]
     return NewComment(
-        body="\n\n".join(filter(str.strip, paragraphs)) or "(The message is empty.)",
+        body="\n\n".join(filter(str.strip, paragraphs)) or f"({arrival.say(notice('empty_message'))})",
         external_id=arrival.external_id,
         author=author,
         created_at=message.time,
+        language=arrival.connection.language,
         attachment_ids=[file.id for _, file in shown if isinstance(file, Attachment)],
         files=[file for _, file in shown if isinstance(file, File)],
         config={"source": SOURCE},
@@ -63,7 +64,7 @@ def _shown(
 ) -> tuple[str, Attachment | File | None]:
     if attachment.is_file:
         return show(arrival, number, attachment, files)
-    return _described(attachment), None
+    return _described(arrival, attachment), None
 
 
 def first_body(comment: NewComment) -> str:
@@ -73,33 +74,32 @@ def first_body(comment: NewComment) -> str:
     return f"{to_markdown(comment.author.name)}:\n\n{comment.body}"
 
 
-def echo_author(echo: Echo, connection: Connection) -> str:
-    """Name who wrote for the page."""
-    return f"{connection.name or 'The page'} ({echo.author})"
+def echo_author(echo: Echo, arrival: Arrival) -> str:
+    """Name who wrote for the account."""
+    page = arrival.connection.name or arrival.say(notice("the_page"))
+    return arrival.say(notice(echo.author.code, page=page, **echo.author.values))
 
 
-def _described(attachment: channel.Attachment) -> str:
+def _described(arrival: Arrival, attachment: channel.Attachment) -> str:
     match attachment.kind:
         case "location":
-            place = attachment.title or "Location"
+            place = attachment.title or arrival.say(notice("location"))
             shown = preview(place, attachment.url) if attachment.url else to_markdown(place)
             return f"📍 {shown} {attachment.detail}".strip()
         case "template" if attachment.lines:
-            return _template(attachment.lines)
+            return _template(arrival, attachment.lines)
         case "link":
             return preview(attachment.title or attachment.url, attachment.url)
-    detail = attachment.title or attachment.detail
-    words = (
-        f"The customer sent an attachment of the kind “{attachment.kind}”{': ' + detail if detail else ''}."
-    )
-    return f"({to_markdown(words)})"
+    words = arrival.say(notice("unknown_attachment", kind=attachment.kind))
+    return f"({to_markdown(f'{words} {attachment.title or attachment.detail}'.strip())})"
 
 
-def _template(lines: Sequence[channel.Line]) -> str:
+def _template(arrival: Arrival, lines: Sequence[channel.Line]) -> str:
     """Show a template: its words as paragraphs, its buttons as a list."""
     shown = ""
     for line in lines:
-        markdown = preview(line.text, line.url) if line.url else to_markdown(line.text)
+        text = line.text if isinstance(line.text, str) else f"({arrival.say(line.text)})"
+        markdown = preview(text, line.url) if line.url else to_markdown(text)
         between = "\n" if line.is_button and shown.rpartition("\n")[2].startswith("- ") else "\n\n"
         shown += between + ("- " * line.is_button) + markdown
     return shown.strip()

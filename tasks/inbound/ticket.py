@@ -42,9 +42,7 @@ def relay(service: Services, lease: Lease) -> None:
     if not conversation.person_id:
         channel = service.channel(conversation.channel)
         kind = channel.kind_of(lease.job.body)
-        raise RejectedError(
-            f"it names no person, so no ticket can show it; {channel.title} calls it “{kind}”"
-        )
+        raise RejectedError("no_person", kind=kind)
     arrival = arrival_of(service, lease)
     if _is_our_own(arrival):
         return
@@ -80,7 +78,7 @@ def _is_our_own(arrival: Arrival) -> bool:
         and event.may_be_ours
         and service.inbox.now() < lease.job.accepted / 1000 + wait
     ):
-        raise OutcomeUnknown("it is not known yet whether it is the echo of a reply that is being sent")
+        raise OutcomeUnknown("echo_of_unknown_outcome")
     return False
 
 
@@ -89,9 +87,9 @@ def _put(arrival: Arrival) -> None:
 
     Which one it is the helpdesk does not say: each is left out in its turn, then all of them.
     """
-    refusal = FileRefused("")
+    refusal = FileRefused("refused_with_file")
     for left_out in _ways(arrival.event):
-        way = arrival.without(left_out, str(refusal)) if left_out else arrival
+        way = arrival.without(left_out, refusal.notice) if left_out else arrival
         try:
             with ExitStack() as files:
                 put_on_ticket(way, compose(way, files))

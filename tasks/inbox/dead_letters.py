@@ -5,6 +5,7 @@ from typing import cast
 
 import msgspec
 
+from clients import notices
 from tasks.inbox.job import History, Job, read_value
 from tasks.inbox.script import InboxScript
 
@@ -63,7 +64,7 @@ def encode(job: Job, reason: str) -> bytes:
 
 
 def _decode(id_: int, value: bytes) -> DeadLetter:
-    unread = _Stored(body=value.decode(), reason="another version wrote this, and this one cannot read it")
+    unread = _Stored(body=value.decode(), reason=notices.encode(notices.notice("unreadable_letter")))
     stored = read_value(value, _Stored, unread)
     job = Job(queue=stored.queue, time=stored.time, body=stored.body.encode(), id=id_, history=stored.history)
     return DeadLetter(job=job, reason=stored.reason, died_at=stored.died_at)

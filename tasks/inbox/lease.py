@@ -54,7 +54,7 @@ class Lease:
     def check(self) -> None:
         """Raise `LeaseLost` if another worker may have the queue by now."""
         if time.monotonic() > self.deadline:
-            raise LeaseLost("the work on this queue was interrupted for too long")
+            raise LeaseLost("lease_lost")
 
     def need_helpdesk(self) -> None:
         """Raise `Paused` if the helpdesk was left alone when the job was taken.

@@ -25,7 +25,7 @@ def decode_job(body: bytes) -> Reply | Receipt:
     try:
         return msgspec.json.decode(body, type=Reply | Receipt)
     except msgspec.MsgspecError as error:
-        raise UnknownJob(f"this version cannot read it: {error}") from None
+        raise UnknownJob("unknown_job", detail=str(error)) from None
 
 
 def is_public_reply(event: HelpdeskEvent) -> bool:

@@ -25,16 +25,19 @@ from clients.errors import (
 )
 from clients.helpdesk import Attachment, Comment, Delivery
 from clients.media import proper_url
+from clients.notices import Notice, notice
 from clients.text.line import one_line
 from clients.text.plain import is_visible, to_plain_text
 from tasks.celery import wake
+from tasks.connections import Connection
 from tasks.inbox.job import Step, sent_ids
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import conversation_of
+from tasks.inbox.queues import account_of, conversation_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts
 from tasks.outbound.jobs import Reply, decode_job, is_public_reply, person_of, reply_job
 from tasks.services import Services, is_up
+from tasks.words import say
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +61,7 @@ class Outgoing:
     ticket_id: str
     comment: Comment
     conversation: Conversation
+    connection: Connection
     channel: Channel
     account: Account
 
@@ -105,28 +109,28 @@ def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
     conversation = conversation_of(lease.queue)
     connection = service.connection(conversation.channel, conversation.account_id)
     if reply.event.comment is None:
-        raise RejectedError("the webhook has no comment")
+        raise RejectedError("no_comment")
     ticket_id, comment = reply.event.ticket.id, reply.event.comment
     bind_contextvars(ticket=ticket_id, comment=comment.id)
     channel, account = service.channel(conversation.channel), service.account(connection)
-    return Outgoing(service, lease, ticket_id, comment, conversation, channel, account)
+    return Outgoing(service, lease, ticket_id, comment, conversation, connection, channel, account)
 
 
 def send_reply(reply: Outgoing) -> None:
     """Send what was not sent yet, text first, then show that it was sent. Raises `ClientError`."""
-    refused = []
+    refused: list[Notice] = []
     for part in _parts(reply):
         try:
             _send(part)
         except FileRefused as error:
             name = one_line(part.content.filename) if isinstance(part.content, Attachment) else ""
-            refused.append(f"the file “{name}” could not be sent ({error})")
+            refused.append(notice("file_not_sent", filename=name, reason=error.notice))
         except Unauthorized as error:
             if error.remote != "helpdesk":
-                _notify_of_waiting(reply, str(error))
+                _notify_of_waiting(reply, error.notice)
             raise
     if refused:
-        raise RejectedError("; ".join(refused))
+        raise RejectedError("files_not_sent", files=refused, count=len(refused))
     _note_sent(reply)
 
 
@@ -134,12 +138,9 @@ def _parts(reply: Outgoing) -> list[Part]:
     """Return the parts, in the order they are sent."""
     contents = compose(reply.channel, reply.comment, reply.service.settings.helpdesk.base_url)
     if not contents:
-        raise RejectedError(f"there is nothing in it that {reply.channel.title} can show")
+        raise RejectedError("nothing_to_send")
     if len(contents) > MOST_PARTS:
-        raise RejectedError(
-            f"it would take {len(contents)} messages, {MOST_PARTS} at most are sent; "
-            "shorten it or attach a file"
-        )
+        raise RejectedError("too_many_messages", count=len(contents), most=MOST_PARTS)
     return [Part(reply, number, content) for number, content in enumerate(contents)]
 
 
@@ -202,7 +203,7 @@ def _sent_before(part: Part) -> str | None:
         return echo.message_id
     age = reply.lease.age(part.sending)
     if age < reply.service.settings.worker.echo_wait:
-        raise OutcomeUnknown("it is not known yet whether the message was sent", retry_after=ECHO_POLL)
+        raise OutcomeUnknown("send_unconfirmed", retry_after=ECHO_POLL)
     return _find_sent(part, timedelta(seconds=age))
 
 
@@ -220,7 +221,7 @@ def _find_sent(part: Part, age: timedelta) -> str | None:
         # A page of Messenger may look twice a second. Who waits for his turn must not hold up the account's
         # sending, nor come back in step with all the others that wait.
         wait = (error.retry_after or ECHO_POLL) + random.uniform(0, LOOK_SPREAD)  # noqa: S311 - only jitter
-        raise OutcomeUnknown("it is not known yet whether the message was sent", retry_after=wait) from error
+        raise OutcomeUnknown("send_unconfirmed", retry_after=wait) from error
     except RejectedError as error:
         log.warning("sent_messages_not_read", queue=reply.lease.queue, reason=str(error))
         return None
@@ -284,11 +285,11 @@ def _uploaded(part: Part, kind: str, file: Attachment) -> str:
         with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
             uploaded = reply.account.upload(kind, content)
     except RejectedError as error:
-        raise FileRefused(str(error)) from error
+        raise FileRefused(error.notice.code, **error.notice.values) from error
     except Unavailable as error:
         if not _is_final(reply, error):
             raise
-        raise FileRefused(str(error)) from error
+        raise FileRefused(error.notice.code, **error.notice.values) from error
     return reply.lease.complete_step(part.upload, uploaded)
 
 
@@ -340,7 +341,7 @@ def find_person(service: Services, lease: Lease) -> None:
     confirmed = service.helpdesk.confirm(event)
     if confirmed is None:
         if service.inbox.now() < lease.job.accepted / 1000 + SHOWN_WITHIN:
-            raise OutcomeUnknown("the helpdesk does not show the comment yet", retry_after=ECHO_POLL)
+            raise OutcomeUnknown("comment_not_shown", retry_after=ECHO_POLL)
         log.warning("webhook_not_true", ticket=event.ticket.id, key=event.key)
         return
     if person_of(confirmed.ticket) is None or not is_public_reply(confirmed):
@@ -348,29 +349,27 @@ def find_person(service: Services, lease: Lease) -> None:
     wake(service.inbox.accept([reply_job(confirmed)]))
 
 
-def notify(service: Services, lease: Lease, reason: str) -> None:
-    """Tell the agent that a reply did not arrive: in the comment's `config`, and in an internal comment."""
+def notify(service: Services, lease: Lease, reason: Notice) -> None:
+    """Tell the agent that a reply did not arrive: in the comment itself, and in an internal comment."""
     decoded = decode_job(lease.job.body)
     if not isinstance(decoded, Reply) or decoded.event.comment is None:
         return
-    comment = decoded.event.comment
-    ids = sent_ids(lease.steps)
+    comment, ids = decoded.event.comment, sent_ids(lease.steps)
     if ids:
         receipts.remember(service, conversation_of(lease.queue), ids)
-    arrived = "Some of it did arrive. " if ids else ""
-    note = (
-        f"Your reply was not delivered: {reason}. {arrived}Once this is fixed, "
-        f"an administrator can send what is missing with “connector dead retry {lease.job.id}”."
-    )
+    language, told = service.language(account_of(lease.queue)), [notice("reply_not_delivered", reason=reason)]
+    told += [notice("tried", count=lease.attempts + 1)] if lease.attempts else []
+    told += [notice("reply_partly_delivered")] if ids else []
+    note = " ".join(say(one, language) for one in (*told, notice("retry_reply", id=lease.job.id)))
     try:
         notify_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
-    service.helpdesk.show_delivery(comment.id, Delivery("failed", ids, reason))
+    service.helpdesk.show_delivery(comment.id, Delivery("failed", ids, say(reason, language)))
 
 
-def _notify_of_waiting(reply: Outgoing, reason: str) -> None:
-    note = f"Your reply waits: {reason}. It will be sent automatically once this is fixed."
+def _notify_of_waiting(reply: Outgoing, reason: Notice) -> None:
+    note = say(notice("reply_waiting", reason=reason), reply.connection.language)
     try:
         notify_once(reply.service, reply.lease, reply.ticket_id, f"waiting:{reply.comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments; the reply waits all the same

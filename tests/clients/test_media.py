@@ -167,25 +167,25 @@ def test_a_redirect_to_elsewhere_is_refused(cdn: Cdn, target: str) -> None:
 
 
 def test_a_redirect_loop_is_refused(cdn: Cdn) -> None:
-    with pytest.raises(FileRefused, match="too many redirects"):
+    with pytest.raises(FileRefused, match="too_many_redirects"):
         _fetch(cdn.answer("/a", 302, Location="/a"))
     assert len(cdn.requests) == 4
 
 
 def test_a_file_that_says_it_is_too_large_is_not_read(cdn: Cdn) -> None:
     url = cdn.answer("/a", body=None, Content_Length=str(2**23 + 1))
-    with pytest.raises(FileRefused, match="larger than 8 MB"):
+    with pytest.raises(FileRefused, match="file_too_large limit_bytes=8388608"):
         _fetch(url)
 
 
 def test_a_file_that_turns_out_too_large_is_refused(cdn: Cdn) -> None:
-    with pytest.raises(FileRefused, match="larger"):
+    with pytest.raises(FileRefused, match="file_too_large"):
         _fetch(cdn.answer("/a", body=b"x" * 1001), max_bytes=1000)
     assert _fetch(cdn.answer("/b", body=b"x" * 1000), max_bytes=1000).size == 1000
 
 
 def test_an_expired_url_is_refused_without_showing_its_query(cdn: Cdn) -> None:
-    with pytest.raises(FileRefused, match=r"^its link has expired$"):
+    with pytest.raises(FileRefused, match=r"^link_expired$"):
         _fetch(cdn.answer("/a", 403, b"URL signature expired") + "?oh=secret")
 
 
@@ -204,7 +204,7 @@ def test_a_server_in_trouble_may_be_asked_later(cdn: Cdn, status: int) -> None:
 
 def test_a_server_that_stalls_may_be_asked_later(cdn: Cdn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media, "TIMEOUT", httpx.Timeout(0.2))
-    with pytest.raises(Unavailable, match="did not answer in time"):
+    with pytest.raises(Unavailable, match="host_no_answer"):
         _fetch(cdn.answer("/a", body=None, Content_Length="5"))
 
 
@@ -252,14 +252,14 @@ def test_a_share_is_given_back_before_the_file_is_handed_on(cdn: Cdn) -> None:
 
 
 def test_a_file_cut_short_may_be_asked_for_later(cdn: Cdn) -> None:
-    with pytest.raises(Unavailable, match="failed"):
+    with pytest.raises(Unavailable, match="host_connection_failed"):
         _fetch(cdn.answer("/a", body=b"abc", Content_Length="5"))
 
 
 def test_a_server_that_is_away_may_be_asked_later() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        with pytest.raises(Unavailable, match="failed"):
+        with pytest.raises(Unavailable, match="host_connection_failed"):
             _fetch(f"http://127.0.0.1:{unused.getsockname()[1]}/a")
 
 
@@ -307,7 +307,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     asked = _resolving_to(monkeypatch, PUBLIC, address)
-    with pytest.raises(FileRefused, match="private network"):
+    with pytest.raises(FileRefused, match="private_address"):
         _fetch(f"https://{CDN}/a")
     assert asked == [CDN]
 
@@ -317,7 +317,7 @@ def test_a_name_that_cannot_be_found_may_be_found_later(monkeypatch: pytest.Monk
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
-    with pytest.raises(Unavailable, match="cannot be found"):
+    with pytest.raises(Unavailable, match="host_not_found"):
         _fetch(f"https://{CDN}/a")
 
 

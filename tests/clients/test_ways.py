@@ -23,6 +23,7 @@ from clients.helpdesk import Attachment
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import MediaFetcher
+from clients.notices import say
 from connector.settings import SettingsError
 from sandbox.stack import free_port
 from tasks.services import build
@@ -134,12 +135,12 @@ def _page(http: HttpClient, url: str) -> Page:
 
 
 def _no_way(url: str, call: Callable[[HttpClient, str], object] | None = None, **options: Any) -> str:
-    """Return what is said of a call that could not be sent."""
+    """Return what agents are told of a call that could not be sent."""
     call = call or (lambda http, url: _desk(http, url).ping())
     with HttpClient(**options) as http, pytest.raises(Unavailable) as failure:
         call(http, url)
     assert not failure.value.maybe_done
-    return str(failure.value)
+    return say(failure.value.notice)
 
 
 def test_a_name_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,14 +153,17 @@ def test_a_port_where_nobody_listens_is_told() -> None:
     port = free_port()
     said = _no_way(f"http://127.0.0.1:{port}")
 
-    assert said == f"the helpdesk cannot be reached: 127.0.0.1 refuses connections at port {port}"
+    assert said == f"the helpdesk cannot be reached: 127.0.0.1 refused the connection on port {port}"
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (httpcore.ConnectTimeout("timed out"), "127.0.0.1 takes no connection at port 9"),
-        (httpcore.ConnectError("[Errno 101] …"), "127.0.0.1 is out of reach (Network is unreachable)"),
+        (httpcore.ConnectTimeout("timed out"), "127.0.0.1 did not accept a connection on port 9 in time"),
+        (
+            httpcore.ConnectError("[Errno 101] …"),
+            "127.0.0.1 is not available on the network (Network is unreachable)",
+        ),
     ],
 )
 def test_a_network_without_a_way_is_told(
@@ -181,8 +185,8 @@ def test_a_certificate_of_an_authority_nobody_knows_is_told_with_the_remedy(
     _names(monkeypatch, "desk.test")
     said = _no_way(f"https://desk.test:{encrypted}")
 
-    assert "the certificate of desk.test is not trusted (" in said
-    assert said.endswith("if an authority of your own signed it, name that in helpdesk.ca_file")
+    assert "desk.test has a certificate that is not trusted (" in said
+    assert said.endswith("if your own authority signed it, name it in helpdesk.ca_file")
 
 
 def test_a_certificate_for_another_name_is_told(
@@ -191,7 +195,7 @@ def test_a_certificate_for_another_name_is_told(
     _names(monkeypatch, "other.test")
     said = _no_way(f"https://other.test:{encrypted}", ca_file=ca_file)
 
-    assert "the certificate of other.test is not trusted (Hostname mismatch" in said
+    assert "other.test has a certificate that is not trusted (Hostname mismatch" in said
 
 
 def test_a_certificate_of_facebooks_that_is_not_trusted_has_no_remedy_of_the_helpdesks(
@@ -203,12 +207,12 @@ def test_a_certificate_of_facebooks_that_is_not_trusted_has_no_remedy_of_the_hel
         lambda http, url: _page(http, url).send_text("1", "x", echo_metadata="m"),
     )
 
-    assert "Facebook cannot be reached: the certificate of graph.test is not trusted (" in said
+    assert "Facebook cannot be reached: graph.test has a certificate that is not trusted (" in said
     assert "ca_file" not in said
 
 
 def test_a_server_without_tls_is_told(plain: int) -> None:
-    assert _no_way(f"https://127.0.0.1:{plain}").endswith("127.0.0.1 does not speak TLS as it should")
+    assert _no_way(f"https://127.0.0.1:{plain}").endswith("127.0.0.1 failed the TLS handshake")
 
 
 def test_a_server_that_does_not_answer_in_time_is_told_with_its_name(
@@ -218,7 +222,7 @@ def test_a_server_that_does_not_answer_in_time_is_told_with_its_name(
     mute, fails = socket.create_server(("127.0.0.1", 0)), pytest.raises(Unavailable)
     with mute, HttpClient() as http, fails as failure:
         _desk(http, f"http://127.0.0.1:{mute.getsockname()[1]}").ping()
-    assert str(failure.value) == "the helpdesk (127.0.0.1) did not answer in time"
+    assert say(failure.value.notice) == "the helpdesk (127.0.0.1) did not respond in time"
     assert failure.value.maybe_done
 
 
@@ -349,7 +353,7 @@ def test_a_proxy_that_refuses_is_told(proxy: Proxy) -> None:
     proxy.refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
     said = _no_way("https://desk.test", proxy=proxy.url)
 
-    assert said == "the helpdesk cannot be reached: the proxy refuses it (403 Forbidden)"
+    assert said == "the helpdesk cannot be reached: the proxy refused the connection (403 Forbidden)"
 
 
 def test_a_proxy_that_asks_for_a_password_does_not_cost_a_reply(plain_proxy: Proxy) -> None:
@@ -358,7 +362,7 @@ def test_a_proxy_that_asks_for_a_password_does_not_cost_a_reply(plain_proxy: Pro
     )
     with (
         HttpClient(proxy=plain_proxy.url) as http,
-        pytest.raises(ServiceDown, match="write it in http_proxy"),
+        pytest.raises(ServiceDown, match="proxy_password"),
     ):
         _desk(http, "http://desk.test").ping()
 
@@ -367,7 +371,9 @@ def test_a_proxy_that_is_away_is_told() -> None:
     port = free_port()
     said = _no_way("https://desk.test", proxy=f"http://way:hush@127.0.0.1:{port}")
 
-    assert said == f"the helpdesk cannot be reached: the proxy 127.0.0.1 refuses connections at port {port}"
+    assert (
+        said == f"the helpdesk cannot be reached: the proxy 127.0.0.1 refused the connection on port {port}"
+    )
 
 
 def test_a_proxy_that_says_nothing_is_not_waited_for_beyond_the_deadline(
@@ -376,7 +382,7 @@ def test_a_proxy_that_says_nothing_is_not_waited_for_beyond_the_deadline(
     monkeypatch.setattr(http_module, "CALL_WITHIN", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
-        with HttpClient(proxy=url) as http, pytest.raises(Unavailable, match="did not answer in time"):
+        with HttpClient(proxy=url) as http, pytest.raises(Unavailable, match="no_answer"):
             _desk(http, "https://desk.test").ping()
 
 
@@ -408,7 +414,7 @@ def test_agents_files_on_other_hosts_keep_their_check_and_avoid_the_proxy(
     stranger = Attachment("3", "https://elsewhere.test/a.pdf", "a.pdf", "application/pdf", 5)
     with HttpClient(proxy=proxy.url) as http:
         opening = _desk(http, "https://desk.test").open_attachment(stranger, 2**20)
-        with pytest.raises(FileRefused, match="private network"), opening:
+        with pytest.raises(FileRefused, match="helpdesk_file_host"), opening:
             pass
     assert proxy.heads == []
 

@@ -92,7 +92,7 @@ def test_the_author_of_an_adapter_is_told_in_python() -> None:
     assert "POST /api/v1/tickets/12/comments → 201" in said
     assert "Expected: " not in said
     broken = judged("a new ticket says whom it is about", lambda _: answered(201, json={}), Own)
-    assert "Unavailable: the helpdesk's answer has no proper ticket" in report.line(broken)
+    assert "Unavailable: the helpdesk sent an incomplete response (no valid “ticket”)" in report.line(broken)
 
 
 def test_no_answer_is_told_as_such() -> None:

@@ -98,7 +98,7 @@ def test_events_that_are_no_messages_are_shown_too(stack: Stack, psid: str) -> N
         [
             "The customer reacted with \u2764\ufe0f to a message.",
             "The customer edited a message. It now reads:\n\nhullo",
-            "Messenger sent an event of the kind “optin”.",
+            "Messenger reported an event of the kind “optin”.",
         ]
     )
 

@@ -188,8 +188,8 @@ def test_a_reply_outside_the_window_fails_and_tells_the_agent(case: Case) -> Non
     case.stack.ask_meta("POST", f"/pages/{case.page.page_id}/people/{case.psid}/age", {"hours": 30})
     comment_id = case.reply("too late")
 
-    assert "window" in case.delivery(comment_id, "failed")["error"]
-    assert "window for replies has closed" in case.note()
+    assert "no longer allows a reply" in case.delivery(comment_id, "failed")["error"]
+    assert "Facebook no longer allows a reply" in case.note()
     assert case.stack.received(case.psid) == []
 
 

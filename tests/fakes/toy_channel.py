@@ -31,6 +31,7 @@ from clients.channel import (
 )
 from clients.jsons import decode
 from clients.media import File
+from clients.notices import notice
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,7 @@ class Toy(Channel):
         if "status" in one:
             return Receipt(one["status"], 0, (one["id"],))
         if "text" not in one and "voice" not in one:
-            return OtherEvent(
-                "unknown", datetime.fromtimestamp(one["at"] / 1000, UTC), "Toy sent something new."
-            )
+            return OtherEvent("unknown", datetime.fromtimestamp(one["at"] / 1000, UTC), notice("toy_event"))
         files = (Attachment("audio", one["voice"], is_file=True),) if "voice" in one else ()
         return Message(one["id"], datetime.fromtimestamp(one["at"] / 1000, UTC), one.get("text", ""), files)
 

@@ -15,6 +15,7 @@ from clients.channels.registry import CHANNELS
 from clients.helpdesk import Attachment, Comment, HelpdeskEvent, Ticket
 from clients.http import HttpClient
 from clients.media import MediaFetcher
+from clients.notices import decode
 from tasks import worker
 from tasks.clocks import Clocks
 from tasks.inbound.jobs import incoming_job
@@ -24,6 +25,7 @@ from tasks.outbound.jobs import reply_job
 from tasks.remotes import Remotes
 from tasks.services import Services
 from tasks.store import connect
+from tasks.words import say
 from tests.conftest import PAGE_A, MakeSettings
 from tests.fakes.conversation import IN, OURS, OUT, PSID, SENT_AT
 from tests.fakes.desk import Desk
@@ -166,7 +168,8 @@ class World:
         attempts, history = self.store.hmget(self._record(thread), "attempts", "history")
         due = self.store.zscore("mc:later", thread)
         waits = due / 1000 - time.time() if due else 0.0
-        return Head(int(attempts or 0), [one["reason"] for one in json.loads(history or b"[]")], waits)
+        reasons = [say(decode(one["reason"])) for one in json.loads(history or b"[]")]
+        return Head(int(attempts or 0), reasons, waits)
 
     def step(self, name: str, thread: str = OUT) -> str | None:
         """Return a recorded step of the event at the head."""

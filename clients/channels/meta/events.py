@@ -30,6 +30,7 @@ from clients.channel import (
     Receipt,
 )
 from clients.jsons import NotUnderstood, decode
+from clients.notices import N_, Notice, add_sentences, notice
 from clients.text.line import one_line
 
 CHANNEL = "facebook_messenger"
@@ -342,12 +343,17 @@ def _template(payload: dict[str, Any], title: str, said: str) -> tuple[Line, ...
         lines += _buttons(element)
     if kind == "media" and not elements:
         lines.insert(0, Line(_media({})))
-    shown = tuple(line for line in lines if line.text.strip() and line.text.strip() != said.strip())
-    return shown or (Line("" if said.strip() else f"(Messenger sent a template of the kind “{kind}”.)"),)
+    shown = tuple(line for line in lines if _adds(line.text, said.strip()))
+    return shown or (Line("" if said.strip() else notice("unknown_template", kind=kind)),)
 
 
-def _media(element: dict[str, Any]) -> str:
-    return "(a video)" if element.get("media_type") == "video" else "(a picture)"
+def _adds(text: str | Notice, said: str) -> bool:
+    """Tell whether a line is more than what the message says already."""
+    return isinstance(text, Notice) or text.strip() not in {"", said}
+
+
+def _media(element: dict[str, Any]) -> Notice:
+    return notice("template_video" if element.get("media_type") == "video" else "template_picture")
 
 
 def _buttons(holder: dict[str, Any]) -> Iterator[Line]:
@@ -436,7 +442,7 @@ def _message(item: dict[str, Any], kind: str) -> Message | Echo:
     app_id = _text(message.get("app_id"))
     in_inbox = app_id in PAGE_INBOX_APP_IDS
     is_by_agent = in_inbox or not app_id  # Meta leaves the app id of its own inbox out at times
-    author = "Meta inbox" if is_by_agent else f"app {one_line(app_id)}"
+    author = notice("from_meta_inbox") if is_by_agent else notice("from_app", app_id=one_line(app_id))
     return Echo(mid, time, text, attachments, author, is_by_agent=is_by_agent, may_be_ours=not in_inbox)
 
 
@@ -446,19 +452,19 @@ def _receipt(status: str) -> Callable[[dict[str, Any], str], Event]:
     def read(item: dict[str, Any], kind: str) -> Event:
         receipt = _content(item, kind)
         if not {"watermark", "mids"} & receipt.keys():
-            return _notice()(item, kind)
+            return _other()(item, kind)
         mids = (proper_mid(_text(mid)) for mid in _list(receipt.get("mids")))
         return Receipt(status, _milliseconds(receipt.get("watermark")), tuple(filter(None, mids)))
 
     return read
 
 
-def _notice(field: str = "", sentence: str = "") -> Callable[[dict[str, Any], str], Event]:
-    """Return a reader that says what came in a sentence, with one field of it."""
+def _other(field: str = "", code: str = "") -> Callable[[dict[str, Any], str], Event]:
+    """Return a reader of what is no message: it is told by a sentence, with one field of it."""
 
     def read(item: dict[str, Any], kind: str) -> Event:
         detail = _text(_content(item, kind).get(field)) if field else ""
-        summary = sentence.format(detail) if detail else f"Messenger sent an event of the kind “{kind}”."
+        summary = notice(code, detail=detail) if detail else notice("unknown_event", kind=kind)
         row = _row(kind)
         return OtherEvent(kind, _time(item), summary, opens_ticket=row.opens_ticket, internal=row.internal)
 
@@ -467,9 +473,8 @@ def _notice(field: str = "", sentence: str = "") -> Callable[[dict[str, Any], st
 
 def _deletion(item: dict[str, Any], kind: str) -> Event:
     message = _content(item, kind)
-    who = "The page" if _is_echo(message) else "The customer"
-    mid = proper_mid(_text(message.get("mid")))
-    summary = f"{who} deleted a message in Messenger ({mid})."
+    code = "page_deleted_message" if _is_echo(message) else "customer_deleted_message"
+    summary = notice(code, mid=proper_mid(_text(message.get("mid"))))
     return OtherEvent(kind, _time(item), summary, opens_ticket=False)
 
 
@@ -480,35 +485,54 @@ _ROWS: dict[str, _Row] = {
     # messages, message-echoes
     "message": _Row(_message, has_mid=True, internal=False, is_notable=True),
     # message-edits
-    "message_edit": _Row(_notice("text", "The customer edited a message. It now reads:\n\n{}")),
+    "message_edit": _Row(_other("text", "message_edited")),
     # message-reactions
-    "reaction": _Row(_notice("emoji", "The customer reacted with {} to a message."), opens_ticket=False),
+    "reaction": _Row(_other("emoji", "reacted"), opens_ticket=False),
     # message-deliveries
     "delivery": _Row(_receipt("delivered"), is_receipt=True),
     # message-reads
     "read": _Row(_receipt("read"), is_receipt=True),
     # messaging_postbacks
-    "postback": _Row(
-        _notice("title", "The customer pressed the button “{}”."), has_mid=True, is_notable=True
-    ),
+    "postback": _Row(_other("title", "button_pressed"), has_mid=True, is_notable=True),
     # messaging_referrals
-    "referral": _Row(_notice("ref", "The customer came through the link “{}”."), is_notable=True),
+    "referral": _Row(_other("ref", "came_by_link"), is_notable=True),
     # messaging_optins
-    "optin": _Row(_notice(), is_notable=True),
+    "optin": _Row(_other(), is_notable=True),
     # messaging_handovers
-    "pass_thread_control": _Row(_notice(), opens_ticket=False),
-    "take_thread_control": _Row(_notice(), opens_ticket=False),
-    "request_thread_control": _Row(_notice(), opens_ticket=False),
-    "app_roles": _Row(_notice(), opens_ticket=False),
+    "pass_thread_control": _Row(_other(), opens_ticket=False),
+    "take_thread_control": _Row(_other(), opens_ticket=False),
+    "request_thread_control": _Row(_other(), opens_ticket=False),
+    "app_roles": _Row(_other(), opens_ticket=False),
     # messaging_feedback, messaging_policy_enforcement, and what orders and forms bring
-    "messaging_feedback": _Row(_notice(), is_notable=True),
-    "policy_enforcement": _Row(_notice(), is_notable=True),
-    "order": _Row(_notice(), is_notable=True),
-    "form": _Row(_notice(), is_notable=True),
+    "messaging_feedback": _Row(_other(), is_notable=True),
+    "policy_enforcement": _Row(_other(), is_notable=True),
+    "order": _Row(_other(), is_notable=True),
+    "form": _Row(_other(), is_notable=True),
     # messages: one that was deleted. It has the mid of the message, and is another event.
     DELETED: _Row(_deletion, has_mid=True, opens_ticket=False),
 }
-_UNKNOWN = _Row(_notice())
+_UNKNOWN = _Row(_other())
+
+
+add_sentences(
+    {
+        "message_edited": N_("The customer edited a message. It now reads:\n\n{detail}"),
+        "reacted": N_("The customer reacted to a message with {detail}"),
+        "button_pressed": N_("The customer pressed the button “{detail}”."),
+        "came_by_link": N_("The customer came through the link “{detail}”."),
+        "customer_deleted_message": N_("The customer deleted a message in Messenger ({mid})."),
+        "page_deleted_message": N_("The page deleted a message in Messenger ({mid})."),
+        "unknown_event": N_("Messenger reported an event of the kind “{kind}”."),
+        "unknown_attachment": N_("Messenger delivered an attachment of the kind “{kind}”."),
+        "unknown_template": N_("Messenger delivered a template of the kind “{kind}”."),
+        "template_picture": N_("an image"),
+        "template_video": N_("a video"),
+        "messenger_user": N_("Messenger user {digits}"),
+        "the_page": N_("The page"),
+        "from_meta_inbox": N_("{page} (Meta inbox)"),
+        "from_app": N_("{page} (app {app_id})"),
+    }
+)
 
 
 def _row(kind: str) -> _Row:

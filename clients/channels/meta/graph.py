@@ -27,6 +27,7 @@ from clients.errors import (
 from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
 from clients.media import File, MediaFetcher, canonical_type, safe_filename
+from clients.notices import notice
 from clients.text.line import one_line
 
 _OF_THE_WEB = re.compile(r"https?://[\w.-][^\s\x00-\x1f\x7f<>\"'`\\]*", re.IGNORECASE)
@@ -54,7 +55,7 @@ def appsecret_proof(token: str, app_secret: str) -> str:
 class Page(RestClient, Account):
     """The Graph API as one page uses it."""
 
-    service = "Facebook"
+    service = "facebook"
 
     def __init__(  # noqa: PLR0913 - each is told by the settings
         self,
@@ -179,14 +180,14 @@ class Page(RestClient, Account):
         except MALFORMED:
             return super().error(response)
         about_proof = "appsecret_proof" in _string(error, "message")  # Meta has no code of its own for that
-        kind, words = BAD_PROOF if about_proof else lookup(code, subcode)
-        reason = f"{words} (Facebook error {code}{f'/{subcode}' if subcode else ''})"
+        kind, ours = BAD_PROOF if about_proof else lookup(code, subcode)
+        reference = notice("facebook_error", error=f"{code}/{subcode}" if subcode else str(code))
         if issubclass(kind, RateLimited):
-            return kind(reason, retry_after=_time_to_regain_access(response))
+            return kind(ours, reference=reference, retry_after=_time_to_regain_access(response))
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
-            return Unavailable(reason)
-        return kind(reason)
+            return Unavailable(ours, reference=reference)
+        return kind(ours, reference=reference)
 
 
 def _is(message: dict[str, Any], text: str | None) -> bool:
@@ -200,13 +201,13 @@ def _created(message: dict[str, Any]) -> datetime:
     try:
         return datetime.strptime(_string(message, "created_time"), "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
-        raise Unavailable("Facebook's answer has no proper messages") from None
+        raise Unavailable("facebook_bad_answer", field="data") from None
 
 
 def _required(answer: Any, key: str) -> str:
     value = _string(answer, key)
     if not value:
-        raise Unavailable(f"Facebook's answer has no {key}")
+        raise Unavailable("facebook_bad_answer", field=key)
     return value
 
 
@@ -214,7 +215,7 @@ def _found(answer: Any) -> list[dict[str, Any]]:
     """Return what was looked for. Raises `Unavailable` for an answer that does not tell."""
     found = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise Unavailable("Facebook's answer has no proper list")
+        raise Unavailable("facebook_bad_answer", field="data")
     return found
 
 

@@ -20,6 +20,7 @@ class Messenger(Channel):
     name = events.CHANNEL
     title = "Messenger"
     path = "/social_media/webhooks/facebook"
+    nameless = "messenger_user"
     key_prefix = "facebook"
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "

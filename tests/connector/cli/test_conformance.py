@@ -65,10 +65,7 @@ def test_the_command_fails_with_what_to_do(run: Run, settle: Settle) -> None:
     settle(api_token="expired")
     result = run("conformance", "--non-interactive")
     assert result.exit_code == 1
-    assert (
-        "FAILED       a ping is answered\n             the helpdesk does not accept the access"
-        in result.stdout
-    )
+    assert "FAILED       a ping is answered\n             the helpdesk rejected the access" in result.stdout
     assert "Why it matters: nothing is lost. After an outage" in result.stdout
     assert f"0 passed, 1 failed, 0 cannot, {len(CHECKS) - 1} not checked" in result.stdout
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clients.notices import encode, notice
 from sandbox.stack import free_port
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
@@ -56,7 +57,8 @@ def test_dead_letters_are_listed_as_json_without_what_people_wrote(run: Run) -> 
 
     assert [letter["id"] for letter in listed] == [1, 2, 3]
     assert first.pop("died_at").startswith("20")
-    assert first == {"id": 1, "page_id": "107381679302250", "queue": THREAD, "reason": "reason 1"}
+    reason = {"code": "reason 1", "values": {}, "reason": "reason 1"}
+    assert first == {"id": 1, "page_id": "107381679302250", "queue": THREAD} | reason
 
 
 @pytest.mark.usefixtures("settings_file")
@@ -164,6 +166,22 @@ def test_a_dead_letter_does_nothing_to_the_terminal(
     assert not re.search("[^\\n -~]", printed)
 
 
+def test_a_reason_is_listed_with_its_code_and_its_sentence(
+    run: Run, inbox: Inbox, settings_file: Path
+) -> None:
+    reason = encode(notice("file_too_large", limit_bytes=26_214_400))
+    history = [{"at": "2026-11-28T10:00:00+00:00", "reason": encode(notice("link_expired"))}]
+    letter = {"queue": "in:1:2", "reason": reason, "history": history}
+    inbox.store.hset("mc:dead", "1", json.dumps(letter))
+
+    assert "file_too_large: it is larger than 25 MB" in run("dead", "list").stdout
+    assert "None of" not in run("dead", "list", "--reason", "file_too_large").stdout
+    shown = json.loads(run("dead", "show", "1").stdout)
+    assert (shown["code"], shown["values"]) == ("file_too_large", {"limit_bytes": 26_214_400})
+    assert shown["reason"] == "it is larger than 25 MB"
+    assert shown["history"][0]["code"] == "link_expired"
+
+
 @pytest.mark.usefixtures("dead")
 def test_a_dead_letter_is_shown_whole(run: Run) -> None:
     result = run("dead", "show", "2")
@@ -174,6 +192,8 @@ def test_a_dead_letter_is_shown_whole(run: Run) -> None:
     assert shown == {
         "id": 2,
         "queue": THREAD,
+        "code": "reason 2",
+        "values": {},
         "reason": "reason 2",
         "history": [],
         "event": {"text": "zażółć"},

@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_fetched_is_named_after_some_tries(
 
     new = world.desk.tickets["t1"].new
     assert new
-    assert "hello\n\n(An image came that is not here: it is away." in new.body
+    assert "hello\n\n(The customer sent an image that could not be downloaded: it is away." in new.body
     assert "https://cdn.fbsbx.com/photo.jpg" in new.body
     assert list(new.attachment_ids) == []
 
@@ -133,7 +133,7 @@ def test_a_file_that_is_refused_is_named_at_once(world: World) -> None:
 
     new = world.desk.tickets["t1"].new
     assert new
-    assert "(A video came that is not here: its link has expired." in new.body
+    assert "(The customer sent a video that could not be downloaded: its link has expired." in new.body
 
 
 def test_a_helpdesk_that_is_down_is_no_reason_to_leave_a_file_out(world: World) -> None:
@@ -188,7 +188,9 @@ def test_a_file_that_only_its_ticket_or_comment_is_refused_for_is_named(
     (ticket,) = world.desk.tickets.values()
     new = ticket.new or ticket.comments[0]
     assert new.body.startswith("look")
-    assert new.body.count("(A file came that is not here: it is of a kind that is not taken.") == len(refused)
+    assert new.body.count(
+        "(The customer sent a file that could not be added to the ticket: it is of a kind that is not taken."
+    ) == len(refused)
     assert [file.filename for file in new.files] == ["a.pdf"][: 2 - len(refused)]
     assert world.reasons() == []
 
@@ -202,7 +204,9 @@ def test_an_upload_that_fails_for_ever_costs_its_file_only(world: World) -> None
 
     new = world.desk.tickets["t1"].new
     assert new
-    assert new.body.startswith("look\n\n(An image came that is not here: it answered 500.")
+    assert new.body.startswith(
+        "look\n\n(The customer sent an image that could not be added to the ticket: it answered 500."
+    )
     assert world.reasons() == []
 
 
@@ -231,5 +235,5 @@ def test_a_file_that_the_helpdesk_fails_for_ever_with_its_comment_costs_itself_o
 
     new = world.desk.tickets["t1"].new
     assert new
-    assert new.body.startswith("look\n\n(An image came that is not here:")
+    assert new.body.startswith("look\n\n(The customer sent an image that could not be added to the ticket:")
     assert world.reasons() == []

@@ -71,7 +71,7 @@ def test_agents_are_told_the_name_where_the_helpdesk_cannot_change_it(world: Wor
     world.work()
 
     (note,) = (one for one in world.desk.tickets["t1"].comments if one.internal)
-    assert note.body == "The sender of this ticket is Anna Nowak; Facebook did not tell it before."
+    assert note.body == "The sender of this ticket is Anna Nowak; the name was not available before."
 
 
 def test_no_message_fails_because_its_ticket_gets_no_name(world: World) -> None:

@@ -34,7 +34,10 @@ def test_a_number_too_long_for_python_costs_no_message(world: World, odd: str) -
     [
         ("message_fallback", "[Example](https://example.com/a?b=1)"),
         ("message_location", "📍 ["),
-        ("message_product", "(Messenger sent an attachment of the kind “template”: Red shoes, Blue shoes.)"),
+        (
+            "message_product",
+            "(Messenger delivered an attachment of the kind “template”. Red shoes, Blue shoes)",
+        ),
     ],
 )
 def test_what_is_no_file_is_shown_as_text(world: World, name: str, shown: str) -> None:

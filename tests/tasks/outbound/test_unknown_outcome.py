@@ -106,7 +106,7 @@ def test_a_comment_of_too_many_messages_fails_before_any_is_sent(world: World) -
 
     (note,) = world.desk.tickets["42"].comments
     assert world.meta.sent == []
-    assert "it would take 51 messages, 50 at most are sent; shorten it" in note.body
+    assert "it would take 51 messages, but at most 50 can be sent; shorten it" in note.body
     assert world.desk.deliveries["981"].status == "failed"
 
 

@@ -15,6 +15,7 @@ from clients.channels.meta.events import (
     page_ids,
     parse,
 )
+from clients.notices import Notice, notice
 from tests.conftest import PAYLOADS, payload
 from tests.fakes.events import SENT, THREAD, new_message, split, time_of
 
@@ -28,14 +29,14 @@ OPENS_NO_TICKET = {
 
 def _echo(mid: str, app_id: str, text: str = "", *attachments: Attachment) -> Echo:
     in_inbox = app_id in PAGE_INBOX_APP_IDS
-    author = f"app {app_id}" if app_id and not in_inbox else "Meta inbox"
-    by_agent = author == "Meta inbox"
+    by_agent = in_inbox or not app_id
+    author = notice("from_meta_inbox") if by_agent else notice("from_app", app_id=app_id)
     at = time_of(1795383000500)
     return Echo(mid, at, text, attachments, author, is_by_agent=by_agent, may_be_ours=not in_inbox)
 
 
-def _other(kind: str, summary: str = "", at: int = 1795383000000) -> OtherEvent:
-    words = summary or f"Messenger sent an event of the kind “{kind}”."
+def _other(kind: str, summary: Notice | None = None, at: int = 1795383000000) -> OtherEvent:
+    words = summary or notice("unknown_event", kind=kind)
     return OtherEvent(kind, time_of(at), words, opens_ticket=kind not in OPENS_NO_TICKET)
 
 
@@ -178,19 +179,17 @@ CASES = {
     "message_edit": _happened(
         _other(
             "message_edit",
-            "The customer edited a message. It now reads:\n\nGdzie są moje faktury?",
+            notice("message_edited", detail="Gdzie są moje faktury?"),
             1795383010000,
         )
     ),
-    "reaction": _happened(_other("reaction", "The customer reacted with ❤️ to a message.", 1795383011000)),
+    "reaction": _happened(_other("reaction", notice("reacted", detail="❤️"), 1795383011000)),
     "unreact": _happened(_other("reaction", at=1795383012000)),
     "delivery": Case(Receipt("delivered", 1795383000500, ("m_ours",)), "delivery", 1795383000123),
     "read": Case(Receipt("read", 1795383000600), "read", 1795383005000),
-    "postback": _happened(
-        _other("postback", "The customer pressed the button “Get Started”."), mid="m_button"
-    ),
-    "referral": _happened(_other("referral", "The customer came through the link “campaign_1”.")),
-    "lead_in_seconds": _happened(_other("referral", "The customer came through the link “autumn”.")),
+    "postback": _happened(_other("postback", notice("button_pressed", detail="Get Started")), mid="m_button"),
+    "referral": _happened(_other("referral", notice("came_by_link", detail="campaign_1"))),
+    "lead_in_seconds": _happened(_other("referral", notice("came_by_link", detail="autumn"))),
     "optin": _happened(_other("optin")),
     "optin_without_person": _happened(_other("optin"), conversation=None),
     "pass_thread_control": _happened(_other("pass_thread_control")),
@@ -364,7 +363,7 @@ def test_that_a_message_was_deleted_is_another_event_than_the_message(marked: ob
     assert external_id(said.body) != external_id(deleted.body)
     event = parse(deleted.body)
     assert isinstance(event, OtherEvent)
-    assert event.summary == "The customer deleted a message in Messenger (m_1)."
+    assert event.summary == notice("customer_deleted_message", mid="m_1")
 
 
 def _only(message: dict[str, object]) -> Incoming:

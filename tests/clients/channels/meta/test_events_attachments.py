@@ -5,6 +5,7 @@ import json
 import pytest
 
 from clients.channel import Attachment, Line
+from clients.notices import notice
 from tests.fakes.events import parsed_message
 
 
@@ -95,10 +96,10 @@ def test_a_generic_template_shows_its_elements() -> None:
 
 def test_a_media_template_is_a_picture_and_no_link_to_metas_error_page() -> None:
     nowhere = {"title": "", "url": "https://www.facebook.com/commerce/update/"}
-    assert _template(None, {"template_type": "media"}, **nowhere) == (Line("(a picture)"),)
+    assert _template(None, {"template_type": "media"}, **nowhere) == (Line(notice("template_picture")),)
     video = {"media_type": "video", "buttons": BUTTONS[1:]}
     lines = _template(None, {"template_type": "media", "elements": [video]}, **nowhere)
-    assert lines == (Line("(a video)"), SHOWN_BUTTONS[1])
+    assert lines == (Line(notice("template_video")), SHOWN_BUTTONS[1])
 
 
 def test_metas_error_page_is_no_link() -> None:
@@ -115,5 +116,5 @@ def test_metas_error_page_is_no_link() -> None:
 
 def test_a_template_of_another_kind_says_so() -> None:
     assert _template(None, {"template_type": "receipt"}) == (
-        Line("(Messenger sent a template of the kind “receipt”.)"),
+        Line(notice("unknown_template", kind="receipt")),
     )

@@ -25,6 +25,7 @@ from clients.errors import (
     Unavailable,
 )
 from clients.media import File
+from clients.notices import say
 from tests.conftest import PAGE_A
 from tests.fakes.graph import PSID, TOKEN, Site, answering, send_hello
 
@@ -122,7 +123,7 @@ def test_an_unknown_subcode_counts_as_its_code(code: int, subcode: int) -> None:
 def test_a_wrong_app_secret_waits_for_a_person_as_a_wrong_token_does(message: str) -> None:
     failure = _failure(_refusing(100, message=message, type="GraphMethodException"))
     assert isinstance(failure, Unauthorized)
-    assert "app_secret" in str(failure)
+    assert "app_secret" in say(failure.notice)
 
 
 @pytest.mark.parametrize(

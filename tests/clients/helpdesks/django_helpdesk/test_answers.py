@@ -70,7 +70,8 @@ def test_a_number_too_long_for_python_hides_no_comment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "named"), [(LONG, "priority, x"), ("[" * 5000, "without a reason"), ("null", "priority, x")]
+    ("more", "named"),
+    [(LONG, "priority, x"), ("[" * 5000, "http_status service=helpdesk status=400"), ("null", "priority, x")],
 )
 def test_a_refusal_names_its_fields_whatever_stands_in_them(more: str, named: str) -> None:
     content = f'{{"priority": ["no"], "x": {more}}}'.encode()

@@ -35,7 +35,9 @@ def test_a_file_that_is_refused_is_named_and_the_rest_arrives(
     helpdesk.add_comment(ticket.id, new_comment("m_2", files=files), "key")
     shown = last_comment(agent, ticket)
     assert shown.files == ("photo.png",)
-    assert shown.text.startswith("Мария:\nAnything new?\n(The file clip.mp4 is not here:")
+    assert shown.text.startswith(
+        "Мария:\nAnything new?\n(The file “clip.mp4” could not be added: the helpdesk does not accept files"
+    )
 
 
 def test_a_file_with_a_long_name_keeps_it(helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket) -> None:

@@ -80,7 +80,7 @@ def test_a_ticket_that_the_token_may_not_see_is_as_if_it_were_gone() -> None:
         lambda: site.helpdesk.comment_by_external_id("42", "m_1"),
         lambda: site.helpdesk.add_comment("42", new_comment("m_1"), "key"),
     ):
-        with pytest.raises(NotFound, match="forbids it"):
+        with pytest.raises(NotFound, match="helpdesk_forbids"):
             call()
         assert _is_ping(site.requests[-1])
 
@@ -159,7 +159,7 @@ def test_a_number_too_long_for_python_does_not_hide_that_a_ticket_is_closed() ->
 
 def test_a_number_too_long_for_python_does_not_hide_which_field_is_refused() -> None:
     content = b'{"error": {"code": "invalid", "field": "title", "x": %s}}' % (b"9" * 5000)
-    with pytest.raises(RejectedError, match=r"\(invalid: title\)"):
+    with pytest.raises(RejectedError, match="invalid: title"):
         _get(Site(lambda _: httpx.Response(422, content=content)).helpdesk)
 
 

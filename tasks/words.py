@@ -1,0 +1,81 @@
+"""The sentences of `tasks`, and `say` with those of all helpdesks and channels known."""
+
+from clients.channels.meta import errors, events  # noqa: F401 - their sentences
+from clients.helpdesks import registry  # noqa: F401 - the same
+from clients.notices import N_, Plural, add_sentences, decode, say
+
+__all__ = ["described", "say"]
+
+
+def described(reason: str) -> str:
+    """Return a reason as an operator reads it: the code, and its English sentence."""
+    told = decode(reason)
+    sentence = say(told)
+    return f"{told.code}: {sentence}" if sentence != str(told) else sentence
+
+
+add_sentences(
+    {
+        # What becomes of an event.
+        "tried": Plural("It was tried {count} time.", "It was tried {count} times."),
+        "internal_error": N_("internal error ({error}); the connector's log has the details"),
+        "machine_fault": N_("a fault of the connector's server ({detail})"),
+        "unknown_queue": N_("this version of the connector does not know queues of the kind “{direction}”"),
+        "unknown_job": N_("this version of the connector cannot read it ({detail})"),
+        "unreadable_letter": N_(
+            "another version of the connector wrote this, and this version cannot read it"
+        ),
+        # From a channel to the helpdesk.
+        "message_not_added": N_(
+            "A message from the customer could not be added to this ticket: {reason}. Nothing is lost: an "
+            "administrator can view it with “connector dead show {id}” "
+            "and deliver it again with “connector dead retry {id}”."
+        ),
+        "contradictory_ticket": N_("the helpdesk returned contradictory ticket states"),
+        "unknown_channel": N_("this version of the connector does not know the channel {channel}"),
+        "no_person": N_("it names no person, so it belongs to no ticket (kind: “{kind}”)"),
+        "echo_of_unknown_outcome": N_("it may be a reply that is just being sent"),
+        "receipt_on_ticket": N_("a receipt is not shown on tickets"),
+        "refused_with_file": N_("the helpdesk rejected the message with this file"),
+        "empty_message": N_("The message is empty."),
+        "name_told_later": N_("The sender of this ticket is {name}; the name was not available before."),
+        "sent_before_ticket": N_("Before this ticket, other apps of the page sent the following:"),
+        # Attachments, as they stand behind “sent” in a sentence.
+        "sent_image": N_("an image"),
+        "sent_video": N_("a video"),
+        "sent_audio": N_("an audio recording"),
+        "sent_file": N_("a file"),
+        "sent_sticker": N_("a sticker"),
+        "location": N_("Location"),
+        "customer_file_not_downloaded": N_(
+            "The customer sent {kind} that could not be downloaded: {reason}."
+        ),
+        "customer_file_not_added": N_(
+            "The customer sent {kind} that could not be added to the ticket: {reason}."
+        ),
+        "page_file_not_downloaded": N_("The page sent {kind} that could not be downloaded: {reason}."),
+        "page_file_not_added": N_("The page sent {kind} that could not be added to the ticket: {reason}."),
+        "original_link": N_("Link to the original"),
+        # From the helpdesk to a channel.
+        "reply_not_delivered": N_("Your reply was not delivered to the customer: {reason}."),
+        "reply_partly_delivered": N_("Part of it was delivered."),
+        "retry_reply": N_(
+            "Once this is fixed, an administrator can send what is missing with “connector dead retry {id}”."
+        ),
+        "reply_waiting": N_(
+            "Your reply has not been sent yet: {reason}. It will be sent automatically once this is fixed."
+        ),
+        "send_unconfirmed": N_("it is not known yet whether the message was sent"),
+        "comment_not_shown": N_("the helpdesk does not show the comment yet"),
+        "no_comment": N_("the helpdesk's webhook has no comment"),
+        "nothing_to_send": N_("it contains nothing that can be sent to the customer"),
+        "too_many_messages": Plural(
+            "it would take {count} message, but at most {most} can be sent; shorten it or attach a file",
+            "it would take {count} messages, but at most {most} can be sent; shorten it or attach a file",
+        ),
+        "files_not_sent": Plural(
+            "a file could not be sent: {files}", "{count} files could not be sent: {files}"
+        ),
+        "file_not_sent": N_("“{filename}” ({reason})"),
+    }
+)
