@@ -205,6 +205,11 @@ class Inbox:
         counts = cast("dict[bytes, bytes]", self.store.hgetall(self.key("stats")))
         return {name.decode(): int(count) for name, count in counts.items()}
 
+    def given_up(self) -> dict[str, int]:
+        """Return how many dead letters there ever were, by the code of their reason."""
+        counts = cast("dict[bytes, bytes]", self.store.hgetall(self.key("given_up")))
+        return {code.decode(): int(count) for code, count in counts.items()}
+
     def now(self) -> float:
         """Return the store's time, in seconds since 1970. All that is due, or has an age, goes by it."""
         seconds, microseconds = self.store.time()

@@ -43,6 +43,7 @@ STAYS = [
     "unnamed:",
     "ids",
     "stats",
+    "given_up",
     "last",
     "taken:",
     "room",
