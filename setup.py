@@ -10,4 +10,7 @@ class Build(build):
     sub_commands = [("compile_catalog", None), *build.sub_commands]  # noqa: RUF012 - setuptools' own
 
 
-setup(cmdclass={"build": Build})
+setup(
+    cmdclass={"build": Build},
+    options={"compile_catalog": {"domain": "connector", "directory": "clients/locale"}},
+)

@@ -76,6 +76,11 @@ def say(what: Notice, language: str = ENGLISH) -> str:
     return f"{text} ({said['reference']})" if "reference" in said else text
 
 
+def is_known(what: Notice) -> bool:
+    """Return whether a notice has a sentence, so that its code is one of a few."""
+    return what.code in _sentences
+
+
 def encode(what: Notice) -> str:
     """Return a notice as the store keeps it: JSON, `{"code": …, "values": {…}}`."""
     return msgspec.json.encode(what).decode()

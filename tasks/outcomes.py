@@ -1,6 +1,7 @@
 """What becomes of an event that did not get on: it waits, is tried again, or is given up and told."""
 
 import random
+from contextlib import suppress
 
 import redis
 import structlog
@@ -18,7 +19,7 @@ from clients.errors import (
     ServiceDown,
     Unauthorized,
 )
-from clients.notices import Notice, encode
+from clients.notices import Notice, encode, is_known
 from tasks import directions
 from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
@@ -79,7 +80,10 @@ def give_up(service: Services, lease: Lease, reason: Notice) -> bool:
     except Exception:
         log.exception("agent_not_told", queue=lease.queue, id=lease.job.id)
     log.error("dead_letter", queue=lease.queue, id=lease.job.id, reason=str(reason))
-    return lease.move_to_dead_letters(encode(reason))
+    goes_on = lease.move_to_dead_letters(encode(reason))
+    with suppress(redis.RedisError):  # only a count
+        service.inbox.count_given_up(reason.code if is_known(reason) else "other")
+    return goes_on
 
 
 def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:

@@ -36,6 +36,7 @@ class InboxCollector(Collector):
         try:
             state, stats = self._inbox.state(), self._inbox.stats()
             differing = differences(self._inbox)
+            given_up = self._inbox.given_up()
         except redis.RedisError:
             return
         yield GaugeMetricFamily("connector_queues", "Queues with work", value=state.queues)
@@ -62,3 +63,8 @@ class InboxCollector(Collector):
         for outcome, count in sorted(stats.items()):
             events.add_metric([outcome], count)
         yield events
+        help_ = "Dead letters that there ever were, by the code of their reason"
+        codes = CounterMetricFamily("connector_given_up", help_, labels=("code",))
+        for code, count in sorted(given_up.items()):
+            codes.add_metric([code], count)
+        yield codes

@@ -64,7 +64,7 @@ def test_a_file_from_a_foreign_host_is_not_fetched(stack: Stack, psid: str) -> N
     send_event(stack, psid, message={"mid": f"m_{psid}", "attachments": [foreign]})
 
     (body,) = bodies(stack, psid, 1)
-    assert "not one that files are taken from" in body
+    assert "could not be downloaded: files from its address are not allowed" in body
     assert "https://intranet.example.com/secret.png" in body
 
 
@@ -75,7 +75,7 @@ def test_a_file_that_the_helpdesk_refuses_does_not_hold_back_the_text(stack: Sta
 
     (body,) = bodies(stack, psid, 1)
     assert body.startswith("see this")
-    assert "the helpdesk does not take the file" in body
+    assert "could not be added to the ticket: the helpdesk does not accept files of this type" in body
 
 
 def test_a_location_is_a_link_to_a_map(stack: Stack, psid: str) -> None:
@@ -154,7 +154,7 @@ def test_a_dead_letter_that_is_tried_again_arrives(stack: Stack, psid: str, run:
     stack.write(psid, text="once more")
     (line,) = until("a dead letter", lambda: [one for one in run("dead", "list").splitlines() if psid in one])
 
-    assert run("dead", "retry", line.split()[0]) == "1 back in their threads.\n"
+    assert run("dead", "retry", line.split()[0]) == "1 requeued.\n"
     assert bodies(stack, psid, 1) == ["once more"]
     assert psid not in run("dead", "list")
 

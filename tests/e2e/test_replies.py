@@ -251,7 +251,7 @@ def test_a_reply_of_which_messenger_can_show_nothing_tells_the_agent(case: Case)
     comment_id = case.reply('<img src="data:image/png;base64,AAAA">', body_format="html")
 
     case.delivery(comment_id, "failed")
-    assert "nothing in it that Messenger can show" in case.note()
+    assert "contains nothing that can be sent" in case.note()
 
 
 def test_a_helpdesk_that_does_not_take_the_delivery_makes_no_sent_reply_look_lost(case: Case) -> None:

@@ -46,6 +46,7 @@ STAYS = [
     "unnamed:",
     "ids",
     "stats",
+    "given_up",
     "last",
     "taken:",
     "room",
@@ -191,7 +192,7 @@ class World:
 
     def reasons(self) -> list[str]:
         """Return why the dead letters died."""
-        return [letter.reason for letter in self.inbox.dead_letters.all()]
+        return [say(decode(letter.reason)) for letter in self.inbox.dead_letters.all()]
 
     def left(self) -> set[str]:
         """Return what the store holds, but for what is meant to stay for a while."""

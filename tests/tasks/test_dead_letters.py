@@ -116,6 +116,17 @@ def test_a_note_of_unknown_outcome_is_looked_up_before_it_is_repeated(world: Wor
     assert len(ticket.comments) == 1
 
 
+def test_dead_letters_are_counted_by_the_code_of_their_reason(world: World) -> None:
+    world.receive()
+    world.desk.fail("find_open_ticket", RejectedError("bad_id"), RejectedError("bad_id"))
+    world.work()
+    world.receive("m_2")
+    world.desk.fail("find_open_ticket", *too_long())
+    world.work()
+
+    assert world.inbox.given_up() == {"bad_id": 1, "other": 1}
+
+
 @pytest.mark.parametrize("error", [RejectedError("no"), fault(), ZeroDivisionError()], ids=repr)
 def test_an_event_is_buried_even_if_the_agent_cannot_be_told_at_all(world: World, error: Exception) -> None:
     world.desk.open()

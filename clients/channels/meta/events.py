@@ -517,7 +517,7 @@ _UNKNOWN = _Row(_other())
 add_sentences(
     {
         "message_edited": N_("The customer edited a message. It now reads:\n\n{detail}"),
-        "reacted": N_("The customer reacted to a message with {detail}"),
+        "reacted": N_("The customer reacted with {detail} to a message."),
         "button_pressed": N_("The customer pressed the button “{detail}”."),
         "came_by_link": N_("The customer came through the link “{detail}”."),
         "customer_deleted_message": N_("The customer deleted a message in Messenger ({mid})."),

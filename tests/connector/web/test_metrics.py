@@ -30,6 +30,11 @@ def test_metrics_tell_what_waits(doors: Doors) -> None:
     assert doors.counted("dead_letters") == 0
 
 
+def test_metrics_tell_the_codes_of_what_was_given_up(doors: Doors) -> None:
+    doors.store.hset("mc:given_up", "window_closed", 2)
+    assert doors.counted('given_up_total{code="window_closed"}') == 2
+
+
 def test_metrics_hold_no_secret(doors: Doors) -> None:
     doors.meta(MESSAGE)
     assert SECRET_A not in doors.metrics()
