@@ -39,6 +39,7 @@ STAYS = [
     "untold:",
     "context:",
     "unnamed:",
+    "format",
     "ids",
     "stats",
     "last",
