@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 REMIND_EVERY = 60.0
 _MOVED = (redis.ReadOnlyError, MasterDownError)
 """What a server answers that is not the primary any more. The address leads to another by now, or soon."""
+_FORMAT = "FORMAT "
+"""What the inbox's script answers in a store of another format begins so."""
 _IN_A_CLUSTER = "it is a node of a cluster; the connector needs a server that is not clustered"
 _REASONS: Mapping[type[Exception], str] = {
     redis.AuthenticationError: "it does not accept the password or the user name; "
@@ -62,8 +64,24 @@ def _system_error(error: BaseException) -> Any:
     return error.__cause__ or error.__context__
 
 
+def is_of_another_format(error: BaseException) -> bool:
+    """Tell whether a store works, but holds what only another version can read."""
+    return str(error).startswith(_FORMAT)
+
+
+def _another_format(error: BaseException) -> str:
+    found, ours = str(error).removeprefix(_FORMAT).split()[:2]
+    return (
+        f"it holds what another version of the connector wrote, in format {found}, and this version reads "
+        f"format {ours}; let that version finish what waits and then delete its keys, or give this one a "
+        "key_prefix, or a database, of its own"
+    )
+
+
 def reason_of(error: BaseException) -> str:
     """Say why the store does not work. No password is in it."""
+    if is_of_another_format(error):
+        return _another_format(error)
     if has_untrusted_certificate(error):
         return (
             f"its certificate is not trusted ({_system_error(error).verify_message}); "

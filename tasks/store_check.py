@@ -34,6 +34,7 @@ _CODES_THAT_PASS = ("NOREPLICAS", "MISCONF", "UNBLOCKED")
 
 _NOBODY = Conversation("trial", "1", "2")
 _LEFT = (
+    "format",
     "ids",
     "oldest",
     "seen:trial",
@@ -83,9 +84,12 @@ class StoreCheck:
 
     def _try_store(self) -> None:
         settings = self._settings
-        try_inbox(settings)
         with closing(connect(settings.store_url, patient=False)) as store:
-            other = Installation(settings, Inbox(store, prefix=settings.key_prefix)).other()
+            inbox = Inbox(store, prefix=settings.key_prefix)
+            inbox.state()  # a store of another format is refused before anything is written
+            try_inbox(settings)
+            inbox.start()
+            other = Installation(settings, inbox).other()
         if other:
             renamed = f"if it is this one under an earlier name, start again in {MARKED_FOR:.0f} s"
             raise Unusable(f"{settings.store_key}: {advice(other)}; {renamed}")

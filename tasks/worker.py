@@ -22,6 +22,7 @@ from tasks.inbox.queues import remote_of
 from tasks.inbox.renewer import renewed
 from tasks.outbound import poll
 from tasks.services import Services, services
+from tasks.store import reason_of
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ def relay() -> None:
             if not work_on(service):
                 return
         except redis.RedisError as error:
-            log.warning("nothing_taken", error=type(error).__name__)
+            log.warning("nothing_taken", reason=reason_of(error))
             return
         except Exception:
             # Whatever it is, the other queues are not to wait; this one goes on when its lease has run out.
@@ -57,11 +58,14 @@ def relay() -> None:
 def sweep() -> None:
     """Wake workers for what is due: what was put off, whose worker died, or whose wake-up was lost."""
     service = services()
-    wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
-    poll.note_start(service)
-    service.clocks.measure_own()
-    service.clocks.measure("helpdesk", service.helpdesk.now())
-    service.installation.keep()
+    try:
+        wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
+        poll.note_start(service)
+        service.clocks.measure_own()
+        service.clocks.measure("helpdesk", service.helpdesk.now())
+        service.installation.keep()
+    except redis.RedisError as error:
+        log.warning("not_swept", reason=reason_of(error))
 
 
 def work_on(service: Services, queue: str = "") -> bool:

@@ -14,7 +14,7 @@ from connector import logs
 from connector.run.supervisor import PART_VARIABLE
 from connector.settings import PATH_VARIABLE, SettingsError, StoreSettings, unknown_variables
 from tasks.inbox.inbox import Inbox
-from tasks.store import connect, reason_of
+from tasks.store import connect, is_of_another_format, reason_of
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,9 @@ def reachable_inbox(settings: StoreSettings) -> Inbox:
     """Return the inbox, or end with a line that says why it cannot be reached."""
     inbox = Inbox(connect(settings.store_url, patient=False), prefix=settings.key_prefix)
     try:
-        inbox.store.ping()
+        inbox.state()
     except redis.RedisError as error:
+        if is_of_another_format(error):
+            fail(f"{settings.store_key}: the store cannot be used: {reason_of(error)}")
         fail(f"{settings.store_key}: the store does not work: {reason_of(error)}. Is “connector up” running?")
     return inbox

@@ -2,6 +2,7 @@
 --
 -- ARGV: prefix of all keys, name of the function, its arguments. Behind the prefix:
 --
+--   format           string  the format of all of this; a script of another one touches nothing
 --   jobs:<queue>    zset    "<id> <accepted> <time> <body>" by time; what was begun comes before all others
 --   lease:<queue>   hash    token, until (who works on the queue), tries (the remote that is tried by it);
 --                            not_before (backoff of its head); waits_for (the remote that its work needs next)
@@ -37,6 +38,12 @@
 local P = ARGV[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local FORMAT = '2'      -- one more whenever what other versions wrote can no longer be read
+
+-- 0.1.0 wrote no format; a store that has nothing of ours has none yet.
+local found = redis.call('GET', P .. 'format') or (redis.call('EXISTS', P .. 'ids') == 1 and '1')
+if found and found ~= FORMAT then return redis.error_reply('FORMAT ' .. found .. ' ' .. FORMAT) end
 
 local BEGUN = -1        -- the score of a head that was begun: no other job goes before it
 local TURN = 10 ^ 13    -- more than any time in ms: among groups, fewer running queues weigh more than time
@@ -281,6 +288,9 @@ end
 
 local inbox = {}
 
+-- start(): the store is of this format from now on
+function inbox.start() redis.call('SET', P .. 'format', FORMAT) end
+
 -- accept(ttl, jobs, echoes) -> how many queues now want a worker
 -- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; part, mid and time, part, … of echoes.
 function inbox.accept(ttl, packed_jobs, packed_echoes)
@@ -304,6 +314,7 @@ function inbox.accept(ttl, packed_jobs, packed_echoes)
     end
   end
   if new > 0 then
+    if not found then redis.call('SET', P .. 'format', FORMAT) end
     redis.call('INCRBY', P .. 'ids', new)
     redis.call('HINCRBY', P .. 'stats', 'accepted', new)
   end

@@ -41,8 +41,9 @@ class State:
 
 
 class Inbox:
-    """The inbox as the tasks and the command line use it. Raises `redis.RedisError` if the store is away.
+    """The inbox as the tasks and the command line use it.
 
+    Raises `redis.RedisError` if the store is away, or holds another format: nothing is written then.
     `lease` is how long a lease lasts, in seconds; `prefix` begins each key.
     """
 
@@ -60,6 +61,10 @@ class Inbox:
     def now(self) -> float:
         """Return the store's time, in seconds since 1970. All that is due, or has an age, goes by it."""
         return self._script.now()
+
+    def start(self) -> None:
+        """Have the store be of this version's format. Raises `redis.ResponseError` if it is not."""
+        self._script.run("start")
 
     def accept(self, jobs: Iterable[Job | PartEcho]) -> int:
         """Store jobs and return how many queues now want a worker.

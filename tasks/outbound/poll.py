@@ -10,6 +10,7 @@ from clients.errors import ClientError
 from tasks.celery import app, wake
 from tasks.outbound.jobs import is_public_reply, reply_job
 from tasks.services import Services, services
+from tasks.store import reason_of
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +42,10 @@ def take_turn(service: Services) -> None:
         if service.inbox.put("poll", "1", turn, only_new=True):
             service.helpdesk.ping()  # its answer tells the helpdesk's time
             _queue_since(service, _last_poll(service))
-    except (ClientError, redis.OutOfMemoryError) as error:
+    except ClientError as error:
         log.warning("not_polled", reason=str(error))
+    except redis.RedisError as error:
+        log.warning("not_polled", reason=reason_of(error))
 
 
 def _queue_since(service: Services, since: datetime) -> None:

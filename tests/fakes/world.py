@@ -44,6 +44,7 @@ STAYS = [
     "untold:",
     "context:",
     "unnamed:",
+    "format",
     "ids",
     "stats",
     "given_up",

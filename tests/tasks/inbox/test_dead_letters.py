@@ -115,4 +115,4 @@ def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: 
     assert inbox.dead_letters.drop(letter.job.id) is True
     assert inbox.dead_letters.drop(letter.job.id) is False
     assert inbox.dead_letters.requeue(letter) is False
-    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}
+    assert stored.names() == {"mc:seen:a", "mc:format", "mc:ids", "mc:stats", "mc:last"}

@@ -231,7 +231,7 @@ def test_after_the_last_event_a_queue_leaves_nothing_behind(inbox: Inbox, stored
     lease.save_step(Step.call(), "ticket")
 
     assert lease.finish() is False
-    assert stored.names() == {"mc:seen:a", "mc:ids", "mc:stats", "mc:last"}
+    assert stored.names() == {"mc:seen:a", "mc:format", "mc:ids", "mc:stats", "mc:last"}
 
 
 def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
@@ -250,7 +250,7 @@ def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
         again.release()
 
     marks = {f"mc:seen:{name}" for name in "abc"}
-    assert stored.names() == marks | {"mc:ids", "mc:stats", "mc:last"}
+    assert stored.names() == marks | {"mc:format", "mc:ids", "mc:stats", "mc:last"}
     assert all(0 < inbox.store.pttl(mark) <= SEEN_FOR for mark in marks)
 
 

@@ -67,7 +67,7 @@ def test_a_reply_that_waited_for_the_helpdesk_leaves_nothing_behind(inbox: Inbox
     claimed(inbox, "").finish()
     inbox.sweep(10, 64)
 
-    assert stored.names() == {"mc:seen:reply 2", "mc:ids", "mc:stats", "mc:last", "mc:pauses"}
+    assert stored.names() == {"mc:seen:reply 2", "mc:format", "mc:ids", "mc:stats", "mc:last", "mc:pauses"}
 
 
 def test_a_page_has_no_larger_share_because_replies_of_it_wait_for_the_helpdesk(
