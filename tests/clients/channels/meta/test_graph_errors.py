@@ -105,7 +105,7 @@ def test_every_error_that_is_known_is_tested_here() -> None:
 def test_each_error_has_its_sort(code: int, subcode: int | None) -> None:
     failure = _failure(_refusing(code, subcode))
     assert (type(failure), failure.remote) == (SORTS[code, subcode], f"{CHANNEL}:{PAGE_A}")
-    assert f"(Facebook error {code}{f'/{subcode}' if subcode else ''})" in str(failure)
+    assert say(failure.notice).endswith(f"(Facebook error {code}{f'/{subcode}' if subcode else ''})")
 
 
 @pytest.mark.parametrize(("code", "subcode"), [(190, 460), (190, 463), (1, 99), (100, 999), (613, 2534040)])
