@@ -9,3 +9,7 @@ class Conversation(msgspec.Struct, frozen=True):
     channel: str
     account_id: str
     person_id: str
+
+    def __str__(self) -> str:
+        """Return it as one word, `<channel>/<account id>/<person id>`, which a field can hold and search."""
+        return f"{self.channel}/{self.account_id}/{self.person_id}"

@@ -20,8 +20,8 @@ BROKEN = "This call has to work; see its error."
 Promise = Literal[
     "nothing is lost",
     "nothing is doubled",
-    "order is shared",
-    "one open ticket a sender",
+    "order is kept",
+    "one open ticket for each customer",
     "everything is shown",
     "only what an agent says publicly goes out",
 ]

@@ -53,7 +53,7 @@ def same_key_makes_one_comment(context: Context) -> None:
 
 @check(
     "comments stand in their order",
-    promise="order is shared",
+    promise="order is kept",
     remedy="Show comments in the order in which they were added, or by created_at.",
     api="agents see comments in the order in which createComment added them, or by created_at.",
 )

@@ -10,9 +10,9 @@ import httpx
 from clients.http import HttpClient, unpacked
 
 MOST_KEPT = 200
-"""How many exchanges are shared."""
+"""How many exchanges are kept."""
 MOST_BYTES, MOST_SHOWN = 4096, 300
-"""How much of an answer is shared, in bytes, and shown, in characters."""
+"""How much of an answer is kept, in bytes, and shown, in characters."""
 SHORTEST_SECRET = 6
 """How long what may be a secret is at least, in characters: shorter words are in every answer."""
 _KNOWN = frozenset(
@@ -67,7 +67,7 @@ class Exchange:
 
     def _unpacked(self) -> bytes:
         whole = bytearray()
-        with suppress(httpx.DecodingError):  # its end is not shared
+        with suppress(httpx.DecodingError):  # its end was not kept
             for piece in unpacked([bytes(self._kept)], self._packing):
                 whole += piece
         return bytes(whole)

@@ -21,8 +21,8 @@ from clients.channel import Conversation
 from clients.channels.meta import events, signature
 from clients.channels.meta.events import CHANNEL
 from clients.helpdesk import (
+    AgentReply,
     Helpdesk,
-    HelpdeskEvent,
     InvalidWebhook,
     WebhookNotUnderstood,
     WebhookTimestampOff,
@@ -217,14 +217,14 @@ class HelpdeskWebhook:
         headers = dict(request.scope["headers"])
         body = await _read(self.body_reader, headers, request.receive, self.refusals, "helpdesk")
         try:
-            event = await self._read(body, request.headers, secret)
+            reply = await self._read(body, request.headers, secret)
         finally:
             self.body_reader.release(body)
-        rows = [reply_row(event)] if event and is_public_reply(event) else []
+        rows = [reply_row(reply)] if reply and is_public_reply(reply) else []
         await _store(rows, self.group_commit, self.counters)
         return ACCEPTED
 
-    async def _read(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+    async def _read(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
         try:
             if len(body) > LARGE:
                 return await _apart(self.helpdesk.receive, body, headers, secret)

@@ -8,7 +8,6 @@ from clients.errors import (
     RejectedError,
 )
 from clients.helpdesk import (
-    SOURCE,
     SYSTEM,
     Attachment,
     Author,
@@ -68,7 +67,7 @@ def _message(
         created_at=message.time,
         attachment_ids=[file.id for _, file in shown if isinstance(file, Attachment)],
         files=[file for _, file in shown if isinstance(file, File)],
-        config={"source": SOURCE},
+        channel=arrival.conversation.channel,
     )
 
 

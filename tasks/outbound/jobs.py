@@ -4,10 +4,8 @@ from typing import Any
 
 import msgspec
 
-from clients.channel import Conversation
-from clients.channels.meta.events import CHANNEL
 from clients.errors import RetryableError
-from clients.helpdesk import SOURCE, HelpdeskEvent, Ticket
+from clients.helpdesk import AgentReply
 from tasks.inbox.inbox import Row, seen_key
 from tasks.inbox.queues import outbound_queue, ticket_queue
 
@@ -19,7 +17,7 @@ class UnknownJob(RetryableError):
 class Reply(msgspec.Struct, tag=True):
     """An agent's comment on its way to Messenger."""
 
-    event: HelpdeskEvent
+    agent_reply: AgentReply
 
 
 class Receipt(msgspec.Struct, tag=True):
@@ -38,41 +36,31 @@ def decode_job(body: bytes) -> Reply | Receipt:
         raise UnknownJob(f"this version cannot read it: {error}") from None
 
 
-def is_public_reply(event: HelpdeskEvent) -> bool:
-    """Tell whether a comment may go to Messenger; what is not said outright counts as no.
+def is_public_reply(reply: AgentReply) -> bool:
+    """Tell whether a comment may go to the customer; what is not said outright counts as no.
 
-    What an agent wrote in Meta's own inbox was put on the ticket by the connector: it never goes back.
+    Where the ticket is not known yet, it may. What the connector itself put on the ticket never goes back.
     """
-    comment = event.comment
+    comment = reply.comment
     return (
-        comment is not None
-        and comment.internal is False
+        comment.internal is False
         and comment.author_type == "agent"
-        and comment.config.get("source") != SOURCE
-        and (event.ticket.config is None or person_of(event.ticket) is not None)
+        and not comment.from_connector
+        and (not reply.is_confirmed or reply.ticket.customer is not None)
     )
 
 
-def person_of(ticket: Ticket) -> Conversation | None:
-    """Return whom a ticket of ours is about; None for a ticket that is not ours."""
-    config = ticket.config or {}
-    page_id, psid = config.get("page_id"), config.get("sender_id")
-    if config.get("source") != SOURCE or not page_id or not psid:
-        return None
-    return Conversation(CHANNEL, str(page_id), str(psid))
-
-
-def reply_row(event: HelpdeskEvent, known: bytes = b"{}") -> Row:
+def reply_row(reply: AgentReply, known: bytes = b"{}") -> Row:
     """Return the row for a comment that goes out.
 
     `known` is the row that it was before: fields that another version put there are kept.
     """
-    person = person_of(event.ticket)
-    name = outbound_queue(person) if person else ticket_queue(event.ticket.id)
-    prefix = "" if person else "ticket:"
-    time = max(0, int(event.time.timestamp() * 1000))
-    body = _merged(msgspec.json.decode(known), msgspec.to_builtins(Reply(event)))
-    return Row(seen_key(prefix + event.key), name, time, msgspec.json.encode(body).decode())
+    customer = reply.ticket.customer if reply.is_confirmed else None
+    name = outbound_queue(customer.conversation) if customer else ticket_queue(reply.ticket.id)
+    prefix = "" if customer else "ticket:"
+    time = max(0, int(reply.time.timestamp() * 1000))
+    body = _merged(msgspec.json.decode(known), msgspec.to_builtins(Reply(reply)))
+    return Row(seen_key(prefix + reply.key), name, time, msgspec.json.encode(body).decode())
 
 
 def _merged(known: Any, new: Any) -> Any:

@@ -4,7 +4,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ from tasks.inbox.lease import Lease
 from tasks.inbox.queues import conversation_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts
-from tasks.outbound.jobs import Receipt, Reply, decode_job, is_public_reply, person_of, reply_row
+from tasks.outbound.jobs import Receipt, Reply, decode_job, is_public_reply, reply_row
 from tasks.services import Services, is_up
 
 log = structlog.get_logger(__name__)
@@ -83,24 +83,24 @@ def relay(service: Services, lease: Lease) -> None:
 
 def find_person(service: Services, lease: Lease) -> None:
     """Ask the helpdesk what a webhook left out, or only claimed, and queue the reply for its person."""
-    event = cast("Reply", decode_job(lease.event.body)).event
-    confirmed = service.helpdesk.confirm(event)
+    claimed = cast("Reply", decode_job(lease.event.body)).agent_reply
+    confirmed = service.helpdesk.confirm(claimed)
     if confirmed is None:
         if service.inbox.now() < lease.event.accepted / 1000 + SHOWN_WITHIN:
             raise OutcomeUnknown("the helpdesk does not show the comment yet", retry_after=ECHO_POLL)
-        log.warning("webhook_not_true", ticket=event.ticket.id, key=event.key)
+        log.warning("webhook_not_true", ticket=claimed.ticket.id, key=claimed.key)
         return
-    if person_of(confirmed.ticket) is None or not is_public_reply(confirmed):
-        return
-    wake(service.inbox.accept([reply_row(confirmed, known=lease.event.body)]))
+    confirmed = replace(confirmed, is_confirmed=True)
+    if is_public_reply(confirmed):
+        wake(service.inbox.accept([reply_row(confirmed, known=lease.event.body)]))
 
 
 def notify(service: Services, lease: Lease, reason: str) -> None:
-    """Tell the agent that a reply did not arrive: in the comment's `config`, and in an internal comment."""
+    """Tell the agent that a reply did not arrive: in the comment itself, and in an internal comment."""
     decoded = decode_job(lease.event.body)
-    if not isinstance(decoded, Reply) or decoded.event.comment is None:
+    if not isinstance(decoded, Reply):
         return
-    comment = decoded.event.comment
+    ticket, comment = decoded.agent_reply.ticket, decoded.agent_reply.comment
     mids = _sent_mids(lease)
     if mids:
         receipts.remember(service, conversation_of(lease.queue), mids)
@@ -110,7 +110,7 @@ def notify(service: Services, lease: Lease, reason: str) -> None:
         f"an administrator can send what is missing with “connector dead retry {lease.event.id}”."
     )
     try:
-        notify_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
+        notify_once(service, lease, ticket.id, f"failed:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
     service.helpdesk.show_delivery(comment.id, Delivery("failed", mids, reason))
@@ -119,13 +119,10 @@ def notify(service: Services, lease: Lease, reason: str) -> None:
 def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
     conversation = conversation_of(lease.queue)
     connection = service.connection(conversation.account_id)
-    if reply.event.comment is None:
-        raise RejectedError("the webhook has no comment")
     messenger = service.messenger(connection)
-    bind_contextvars(ticket=reply.event.ticket.id, comment=reply.event.comment.id)
-    return Outgoing(
-        service, lease, reply.event.ticket.id, reply.event.comment, conversation, connection, messenger
-    )
+    ticket, comment = reply.agent_reply.ticket, reply.agent_reply.comment
+    bind_contextvars(ticket=ticket.id, comment=comment.id)
+    return Outgoing(service, lease, ticket.id, comment, conversation, connection, messenger)
 
 
 def send_reply(reply: Outgoing) -> None:

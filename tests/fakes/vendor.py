@@ -1,4 +1,4 @@
-"""The example of docs/build-the-helpdesks-remote.md as a process, and an agent who works in its page."""
+"""The example of docs/build-the-helpdesks-side.md as a process, and an agent who works in its page."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from sandbox.stack import Process, free_port, until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "helpdesk_server.py"
-PAGE = ROOT / "docs" / "build-the-helpdesks-remote.md"
+PAGE = ROOT / "docs" / "build-the-helpdesks-side.md"
 TOKEN = "a-token-of-the-example"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

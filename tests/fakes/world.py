@@ -9,7 +9,7 @@ from typing import Any, cast
 import httpx
 
 from clients.channels.meta import events
-from clients.helpdesk import Attachment, Comment, HelpdeskEvent, Ticket
+from clients.helpdesk import AgentReply, Attachment, Comment, Ticket
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from tasks import worker
@@ -22,7 +22,7 @@ from tasks.remotes import Remotes
 from tasks.services import Services
 from tasks.store import connect
 from tests.conftest import PAGE_A, MakeSettings
-from tests.fakes.conversation import IN, OURS, OUT, PSID, SENT_AT
+from tests.fakes.conversation import CUSTOMER, IN, OUT, PSID, SENT_AT
 from tests.fakes.desk import Desk
 from tests.fakes.failures import Fuse, FusedStore
 from tests.fakes.meta import Media, Meta
@@ -122,12 +122,16 @@ class World:
             {"timestamp": SENT_AT, "message": message}, from_page=True
         )
 
-    def reply(self, text: str = "Hello", *files: Attachment, id_: str = "981", **changes: Any) -> None:
-        """Accept an agent's reply."""
+    def reply(
+        self, text: str = "Hello", *files: Attachment, id_: str = "981", is_confirmed: bool = True
+    ) -> None:
+        """Accept an agent's reply; one that is not confirmed does not say whom its ticket is about."""
         at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-        comment = Comment(id_, text, "text", "agent", False, files, {}, at)
-        ticket = Ticket("42", False, changes.get("config", OURS))
-        self.inbox.accept([reply_row(HelpdeskEvent("comment.created", f"c:{id_}", at, ticket, comment))])
+        comment = Comment(
+            id_, text, "text", "agent", internal=False, attachments=files, from_connector=False, created_at=at
+        )
+        ticket = Ticket("42", closed=False, customer=CUSTOMER if is_confirmed else None)
+        self.inbox.accept([reply_row(AgentReply.of(ticket, comment, is_confirmed=is_confirmed))])
 
     def work(self, thread: str = IN) -> bool:
         """Let a worker work on a thread."""

@@ -9,7 +9,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from clients.channels.meta.graph import Profile
-from clients.helpdesk import SOURCE
 from tasks import directions, outcomes, worker
 from tasks.inbox.inbox import Row
 from tasks.outbound.jobs import Reply
@@ -38,7 +37,7 @@ def load(world: World, name: str) -> None:
 @pytest.fixture
 def left(world: World) -> World:
     """Give a world whose store 0.1.0 left: its worker was killed in a create, its helpdesk had been down."""
-    world.desk.open().config = {"source": SOURCE, "page_id": PAGE_A, "sender_id": PSID}
+    world.desk.open()
     load(world, "0.1.0")
     return world
 
@@ -82,13 +81,6 @@ def test_what_was_put_off_keeps_its_attempts(left: World) -> None:
     assert (lease.attempts, len(lease.event.history)) == (2, 2)
 
 
-def test_replies_that_waited_are_sent(left: World) -> None:
-    work_off(left)
-
-    assert left.meta.texts() == ["Hello", "file", "Which ticket?"]
-    assert left.desk.deliveries["981"].status == "read"
-
-
 def test_a_dead_letter_can_be_tried_again(left: World) -> None:
     (letter,) = left.inbox.letters()
     assert left.inbox.requeue(letter)
@@ -118,9 +110,9 @@ def test_what_waited_counts_in_the_age_of_the_oldest(left: World) -> None:
 UNKNOWN = [
     pytest.param("fax:1:2", "{}", id="a queue of another kind"),
     pytest.param(OUT, '{"type":"Typing","on":true}', id="a job of another kind"),
-    pytest.param(OUT, '{"type":"Reply","agent_reply":{}}', id="a field that was renamed"),
+    pytest.param(OUT, '{"type":"Reply","event":{}}', id="a field that was renamed"),
     pytest.param(OUT, "\x00\x01", id="a body that is no JSON"),
-    pytest.param(TICKET, '{"type":"Reply"}', id="a reply without an event"),
+    pytest.param(TICKET, '{"type":"Reply"}', id="a reply without its comment"),
 ]
 
 
@@ -218,14 +210,14 @@ def test_a_dead_letter_that_cannot_be_read_is_shown_as_it_stands(world: World) -
 
 def test_fields_that_are_not_known_are_kept_where_a_reply_is_queued_anew(world: World) -> None:
     world.desk.open()
-    world.reply(config=None)
+    world.reply(is_confirmed=False)
     event: Any = world.store.zrange(f"mc:jobs:{TICKET}", 0, 0)[0]
     known = msgspec.json.decode(event.split(b" ", 3)[3])
-    known["priority"], known["event"]["comment"]["mood"] = 3, "good"
+    known["priority"], known["agent_reply"]["comment"]["mood"] = 3, "good"
     world.store.delete(f"mc:jobs:{TICKET}")
     world.store.zadd(f"mc:jobs:{TICKET}", {f"{1:016} 1 1 {json.dumps(known)}": 1})
     world.work(TICKET)
 
     queued = msgspec.json.decode(world.store.zrange(f"mc:jobs:{OUT}", 0, 0)[0].split(b" ", 3)[3])
-    assert (queued["priority"], queued["event"]["comment"]["mood"]) == (3, "good")
-    assert msgspec.convert(queued, Reply).event.ticket.config
+    assert (queued["priority"], queued["agent_reply"]["comment"]["mood"]) == (3, "good")
+    assert msgspec.convert(queued, Reply).agent_reply.ticket.customer
