@@ -1,5 +1,7 @@
 """Which of the comments in the helpdesk go out, and the queue in which they wait."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.outbound.jobs import is_public_reply, reply_row
@@ -49,6 +51,13 @@ def test_a_reply_waits_in_its_persons_queue() -> None:
 
 def test_a_reply_to_somebody_unknown_waits_in_its_tickets_queue() -> None:
     assert reply_row(received("comment_on_ticket_without_config")).queue == "ticket:42"
+
+
+def test_a_reply_that_is_not_confirmed_waits_in_its_tickets_queue_whomever_it_names() -> None:
+    claimed = replace(received("comment_of_agent"), is_confirmed=False)
+    assert claimed.ticket.customer
+    assert is_public_reply(claimed)
+    assert reply_row(claimed).queue == "ticket:42"
 
 
 def test_a_reply_has_another_key_in_its_tickets_queue() -> None:

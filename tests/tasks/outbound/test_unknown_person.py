@@ -1,5 +1,7 @@
 """Replies whose person is not known."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.outbound import reply
@@ -25,6 +27,18 @@ def test_a_reply_on_a_ticket_that_is_not_ours_goes_nowhere(world: World) -> None
     world.work(TICKET)
 
     assert world.left() == set()
+
+
+def test_what_confirm_returns_is_sent_though_it_does_not_say_that_it_is_confirmed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = world.desk.open().seen
+    monkeypatch.setattr(world.desk, "confirm", lambda reply: replace(reply, ticket=ticket))
+    world.reply(is_confirmed=False)
+    world.work(TICKET)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
 
 
 def test_a_reply_on_a_ticket_that_is_gone_is_a_dead_letter(world: World) -> None:

@@ -66,7 +66,7 @@ def test_one_right_signature_among_several_is_enough() -> None:
         "v1,no base64!",
         "v1,zażółć",
         "v1,AAAA,BBBB",
-        f"v1 {signature(BODY)}",
+        signature(BODY).replace(",", " "),
         "",
         " ",
         ",",
