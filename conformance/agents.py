@@ -30,12 +30,12 @@ def answer_of_an_agent(context: Context) -> Answered:
 
 
 @check(
-    "agents' comments can be learnt of",
+    "agents' comments reach the connector",
     promise="nothing is lost",
     remedy="Write receive, or poll, or both.",
 )
 def there_is_a_way(context: Context) -> None:
-    """Without webhooks and without polling no reply would reach Messenger."""
+    """Without webhooks and without polling no reply would reach the customer."""
     expect(context.has_webhooks or context.has_poll, "the adapter has neither receive nor poll")
     if not context.has_webhooks:
         raise Cannot("webhooks", "the connector polls")
@@ -63,7 +63,7 @@ def agents_comment_arrives(context: Context) -> None:
     expect(comment.internal is False, "it is not said to be public")
     expect(
         is_public_reply(reply),
-        "it would not be sent: it looks like the connector's own, or as if on no customer's ticket",
+        "it would not be sent: it looks like a comment of the connector, or its ticket has no customer",
     )
     expect(answered.came.key == reply.key, f"its key is {answered.came.key}, but {reply.key} once confirmed")
     to = conversation_of(reply)
@@ -134,7 +134,7 @@ def reply_of_files_only_arrives(context: Context) -> None:
 @check(
     "an agent's text files keep their encoding",
     promise="everything is shown",
-    remedy="Fetch files as bytes: no recoding, no other line ends, no lost byte order mark.",
+    remedy="Fetch files as bytes: keep their encoding, their line ends and their byte order mark.",
     api="getFile answers text files byte for byte.",
 )
 def agents_text_files_are_identical(context: Context) -> None:
@@ -242,7 +242,7 @@ def _silent(context: Context, kind: str) -> list[AgentReply]:
 @check(
     "an agent's internal comment does not go out",
     promise="only what an agent says publicly goes out",
-    remedy="receive and poll: internal is False only where the helpdesk says outright that it is public.",
+    remedy="receive and poll: internal is False only where the helpdesk says explicitly that it is public.",
     api='the webhook of an internal comment says "internal": true.',
 )
 def internal_comment_does_not_go_out(context: Context) -> None:
@@ -263,5 +263,5 @@ def own_comments_do_not_go_out(context: Context) -> None:
     """What the connector itself put on a ticket never comes back to the customer."""
     expect(
         not any(map(is_public_reply, _silent(context, "ours"))),
-        "a comment of the connector's own would be sent",
+        "a comment that the connector made would be sent",
     )

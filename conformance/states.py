@@ -36,7 +36,7 @@ def closed_ticket_takes_no_message(context: Context) -> None:
 @check(
     "a closed ticket takes an internal comment",
     promise="everything is shown",
-    remedy="Let internal comments onto closed tickets; where the helpdesk cannot, raise TicketClosed.",
+    remedy="Accept internal comments on closed tickets; where the helpdesk cannot, raise TicketClosed.",
     api='createComment with "internal": true answers 201 on a closed ticket, or 409 ticket_closed.',
 )
 def closed_ticket_takes_an_internal_comment(context: Context) -> None:
@@ -131,7 +131,7 @@ def unknown_is_not_found(context: Context) -> None:
     promise="nothing is lost",
     remedy=(
         "Raise NotFound for a ticket that is forbidden (403; HttpHelpdesk.error does), and do not find it "
-        "as open. A ping that is forbidden stays an error that can pass."
+        "as open. A ping that is forbidden is still an error that is retried."
     ),
     api=(
         "createComment and getTicket answer 403 or 404 for a ticket that the token may not see, findTickets "
@@ -159,12 +159,13 @@ def forbidden_ticket_makes_room(context: Context) -> None:
     "messages to a merged ticket stand on the one that is left, once",
     promise="nothing is lost",
     remedy=(
-        "add_comment, comment_by_external_id and get_ticket have to go on with the ticket that a merged one "
-        "went into; or raise TicketClosed from add_comment, so that find_open_ticket finds what is left."
+        "add_comment, comment_by_external_id and get_ticket have to use the ticket that a merged one went "
+        "into; or raise TicketClosed from add_comment, so that find_open_ticket finds the one that is left."
     ),
     api=(
-        "createComment answers 409 ticket_closed on a ticket that was merged into another of its customer, "
-        "findTickets finds the one that is left, and findComments of the merged one what went there."
+        "createComment answers 409 ticket_closed on a ticket that was merged into another of the same "
+        "customer; findTickets finds the one that is left, and findComments of the merged one finds "
+        "what went there."
     ),
 )
 def merged_ticket_is_followed(context: Context) -> None:

@@ -18,8 +18,8 @@ LOOKS_FIRST = "before a create is repeated, what it made is looked for by its ex
 @check(
     "a ping is answered",
     promise="nothing is lost",
-    remedy="ping has to return for a good token.",
-    api='findTickets for the external_id "ping" answers 200 {"tickets": []} to a good token.',
+    remedy="ping has to return without an error for a valid token.",
+    api='findTickets for the external_id "ping" answers 200 {"tickets": []} to a valid token.',
 )
 def ping_is_answered(context: Context) -> None:
     """After an outage the connector goes on once a ping is answered."""
@@ -46,7 +46,7 @@ def wrong_token_is_unauthorized(context: Context) -> None:
             continue
         except Exception as error:
             raise Failed(f"a wrong token gave: {context.said(error)}") from error
-        raise Failed("a wrong token was taken")
+        raise Failed("a wrong token was accepted")
 
 
 @check(
@@ -69,7 +69,7 @@ def ticket_says_whom_it_is_about(context: Context) -> None:
 @check(
     "a ticket needs no category",
     promise="nothing is lost",
-    remedy="Leave out what is None.",
+    remedy="Leave category_id out of the call where it is None.",
     api="createTicket answers 201 also to a ticket without category_id.",
 )
 def ticket_needs_no_category(context: Context) -> None:
@@ -104,7 +104,7 @@ def ticket_is_where_it_was_asked_for(context: Context) -> None:
 @check(
     "a customer's open ticket is found",
     promise="one open ticket for each customer",
-    remedy="find_open_ticket has to find what create_ticket just made; do not search where that lags.",
+    remedy="find_open_ticket has to find what create_ticket just made; no search index that lags.",
     api=(
         "findTickets with source, page_id, sender_id and closed=false finds a ticket from the "
         "moment in which its create was answered."
@@ -159,7 +159,10 @@ def newest_open_ticket_is_found(context: Context) -> None:
 @check(
     "a ticket is found by its external id",
     promise="nothing is doubled",
-    remedy="ticket_by_external_id has to find what create_ticket just made, by the whole id, case and all.",
+    remedy=(
+        "ticket_by_external_id has to find what create_ticket just made, by the whole id, "
+        "including upper and lower case."
+    ),
     api=(
         "findTickets with external_id finds the ticket that was created with it, by the whole id, "
         "case and all, and no other."

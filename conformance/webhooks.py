@@ -31,7 +31,7 @@ def _delivered(context: Context) -> tuple[AgentReply, Delivered]:
 @check(
     "a webhook that comes again is known",
     promise="nothing is doubled",
-    remedy="AgentReply.key has to be the same for every delivery of one reply: the comment's id will do.",
+    remedy="AgentReply.key has to be the same for every delivery of one reply: the comment's id is enough.",
     api="a webhook that is sent again has the same comment id.",
 )
 def repeated_webhook_has_the_same_key(context: Context) -> None:
@@ -57,7 +57,7 @@ def forged_webhooks_are_refused(context: Context) -> None:
         _expect_refused(context, body, headers, wrong, "with a wrong secret in its address")
     changed = context.refuses(body.rstrip()[:-1] + b" }", headers, secret)
     if not changed:
-        expect(secret, "a webhook was taken that had been changed on its way")
+        expect(secret, "a webhook that had been changed on its way was accepted")
         believed = context.read(delivered)
         expect(
             believed and not believed.is_confirmed,
@@ -67,7 +67,7 @@ def forged_webhooks_are_refused(context: Context) -> None:
 
 
 def _expect_refused(context: Context, body: bytes, headers: Mapping[str, str], secret: str, how: str) -> None:
-    expect(context.refuses(body, headers, secret), f"a webhook {how} was taken")
+    expect(context.refuses(body, headers, secret), f"a webhook {how} was accepted")
 
 
 @check(
@@ -116,7 +116,7 @@ def _expect_polling(context: Context) -> None:
     remedy="poll(since) has to return the replies that receive would have, with the same keys.",
 )
 def polling_finds_comments(context: Context) -> None:
-    """A webhook that was lost, or sent while the connector was down, is made good by polling.
+    """A comment whose webhook was lost, or was sent while the connector was down, is found by polling.
 
     Where poll returns it unconfirmed, what confirm reads counts.
     """
@@ -128,10 +128,13 @@ def polling_finds_comments(context: Context) -> None:
             one.reply.key in polled, f"{one.reply.key} came by webhook, and polling found {sorted(polled)}"
         )
         reply = polled[one.reply.key]
-        expect(plain(reply) == plain(one.reply), "what was polled says something else than its webhook")
-        expect(conversation_of(reply) == conversation_of(one.reply), "what was polled is on another ticket")
+        expect(plain(reply) == plain(one.reply), "what polling returned differs from what its webhook said")
+        expect(
+            conversation_of(reply) == conversation_of(one.reply),
+            "what was polled would be sent to another person",
+        )
     later = _polled(context, second.reply.time)
-    expect(first.reply.key not in later, "polling does not heed since when")
+    expect(first.reply.key not in later, "polling returns comments from before the time that was asked for")
 
 
 def _polled(context: Context, since: datetime) -> dict[str, AgentReply]:
@@ -159,7 +162,7 @@ def polling_reads_every_page(context: Context) -> None:
     last = context.answer(first.ticket, first.customer, f"{a_word()} behind them all")
     polled = _polled(context, first.asked_at - CLOCKS)
     for one, where in ((first, "before"), (last, "after")):
-        said = f"a reply was written {where} {context.page} other comments, and polling did not find it"
+        said = f"a reply that was written {where} {context.page} other comments was not found by polling"
         expect(one.reply.key in polled, said)
 
 

@@ -231,7 +231,7 @@ def test_an_adapter_that_only_polls_passes(make: Make, desk: Desk) -> None:
     context = make(PollsOnly, Apart(desk.http))
     outcomes = {one.name: judge(one, context).outcome for one in CHECKS}
     assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {
-        "agents' comments can be learnt of",
+        "agents' comments reach the connector",
         "a webhook that comes again is known",
         "a forged webhook is refused",
         "the helpdesk answers while its webhook is answered",

@@ -19,7 +19,7 @@ from tests.conftest import PAGE_A
 from tests.fakes.broken.registry import red
 
 
-@red("agents' comments can be learnt of")
+@red("agents' comments reach the connector")
 class HearsNothing(RestHelpdesk):
     receive = Helpdesk.receive
 
