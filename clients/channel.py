@@ -25,6 +25,10 @@ class Conversation(msgspec.Struct, frozen=True):
     account_id: str
     person_id: str
 
+    def __str__(self) -> str:
+        """Return it as one word, `<channel>/<account id>/<person id>`, which a field can hold and search."""
+        return f"{self.channel}/{self.account_id}/{self.person_id}"
+
 
 class Incoming(msgspec.Struct, frozen=True):
     """One event of a webhook, with what the endpoint has to know of it; `body` is for `Channel.parse`.

@@ -8,10 +8,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
+from clients.channel import Conversation
 from clients.errors import Unavailable
 from clients.jsons import MALFORMED, NotUnderstood
 from clients.media import File
@@ -19,9 +20,6 @@ from clients.notices import ENGLISH
 
 WEBHOOK_PATH = "/social_media/webhooks/helpdesk"
 """Where the connector takes the helpdesk's webhooks."""
-SOURCE = "facebook_messenger"
-"""What `config.source` says of a ticket, or a comment, that the connector made."""
-Config = Mapping[str, Any]
 
 
 class InvalidWebhook(Exception):
@@ -65,12 +63,37 @@ SYSTEM = Author("system", "Messenger")
 
 
 @dataclass(frozen=True, slots=True)
-class Requester:
-    """The sender, seen from the helpdesk."""
+class Customer:
+    """Whom a ticket is about: a person who writes to an account of a channel, such as a Facebook page.
 
-    name: str
-    external_id: str
-    avatar_url: str = ""
+    The helpdesk has to return the first three fields with the ticket, for as long as it has it: replies go to
+    whom they name. The others are for people to see. In what the connector creates, `display_name` is never
+    empty; the rest is, where the channel does not tell it. `picture_url` expires, so copy the picture.
+    """
+
+    channel: str
+    account_id: str
+    person_id: str
+    display_name: str = ""
+    account_name: str = ""
+    name: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    picture_url: str = ""
+
+    @property
+    def conversation(self) -> Conversation:
+        """Return the conversation that messages to the customer belong to."""
+        return Conversation(self.channel, self.account_id, self.person_id)
+
+    @classmethod
+    def parse(cls, text: str) -> "Customer | None":
+        """Return whom a ticket is about from its `str(conversation)`; None for any other text.
+
+        For helpdesks that keep it in one field. A ticket that has none there is not the connector's.
+        """
+        ids = text.split("/")
+        return cls(*ids) if len(ids) == 3 and all(ids) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +109,9 @@ class NewTicket:
     title: str
     body: str
     external_id: str
-    requester: Requester
+    customer: Customer
     attachment_ids: Sequence[str]
     created_at: datetime
-    config: Config
     files: Sequence[File] = ()
     language: str = ENGLISH
 
@@ -98,6 +120,7 @@ class NewTicket:
 class NewComment:
     """A comment to create. `body` is markdown; `external_id` is unique in its ticket.
 
+    `channel` is the one that brought it; empty for what the connector itself has to say.
     `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open. `language` is the
     agents', for what the adapter itself has to say.
     """
@@ -108,31 +131,30 @@ class NewComment:
     created_at: datetime
     internal: bool = False
     attachment_ids: Sequence[str] = ()
-    config: Config = field(default_factory=dict)
+    channel: str = ""
     files: Sequence[File] = ()
     language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The name of a ticket's sender, which was not known when the ticket was created.
+    """The name of a ticket's customer, which was not known when the ticket was created.
 
     `old_title` is what the ticket was called then: if it has another title by now, an agent chose that.
     """
 
     old_title: str
     title: str
-    requester: Requester
-    config: Config
+    customer: Customer
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket, as far as the connector looks at it. `config` is None where the helpdesk left it out."""
+    """A ticket, as far as the connector looks at it. It is not the connector's if `customer` is None."""
 
     id: str
     closed: bool
-    config: Config | None
+    customer: Customer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +175,8 @@ class Attachment:
 class Comment:
     """A comment as it stands in the helpdesk. `internal` is None where the helpdesk does not say.
 
-    `body_format` is markdown, html or text, `author_type` customer, agent or system.
+    `body_format` is markdown, html or text, `author_type` customer, agent or system. `from_connector` is True
+    for what the connector added to the ticket, also for what an agent wrote in the channel's own inbox.
     """
 
     id: str
@@ -162,38 +185,29 @@ class Comment:
     author_type: str
     internal: bool | None
     attachments: tuple[Attachment, ...]
-    config: Config
+    from_connector: bool
     created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class HelpdeskEvent:
-    """What a webhook of the helpdesk says. `comment` is there for `comment.created`.
+class AgentReply:
+    """A new comment on a ticket. Only one that an agent wrote publicly, on a customer's ticket, is sent.
 
-    `key` is the same for every delivery of the same event.
+    `key` is the same whenever, and however, the connector learns of the same comment; `time` is when it was
+    written. `is_confirmed` is False where a webhook leaves something out, or cannot be believed: then nothing
+    of it is sent, but what `confirm` returns for it.
     """
 
-    type: str
     key: str
     time: datetime
     ticket: Ticket
-    comment: Comment | None
+    comment: Comment
+    is_confirmed: bool = True
 
-
-def comment_created(ticket: Ticket, comment: Comment) -> HelpdeskEvent:
-    """Return the event of a comment, whether a webhook or `poll` brings it."""
-    return HelpdeskEvent("comment.created", f"comment:{comment.id}", comment.created_at, ticket, comment)
-
-
-def sender_of(config: Config) -> str:
-    """Write whom a ticket is about in one word, `<page id>/<sender id>`, for a field that can be searched."""
-    return f"{config['page_id']}/{config['sender_id']}"
-
-
-def config_of(sender: str) -> Config:
-    """Return the `config` of a ticket whose `sender_of` is known; without one it is not the connector's."""
-    page_id, _, sender_id = sender.partition("/")
-    return {"source": SOURCE, "page_id": page_id, "sender_id": sender_id} if sender_id else {}
+    @classmethod
+    def of(cls, ticket: Ticket, comment: Comment, *, is_confirmed: bool = True) -> "AgentReply":
+        """Return the reply that a comment is, whether a webhook or `poll` brings it."""
+        return cls(f"comment:{comment.id}", comment.created_at, ticket, comment, is_confirmed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +252,8 @@ class Helpdesk(ABC):
         return ""
 
     @abstractmethod
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
-        """Return the newest open ticket of a sender. One open ticket a sender rests on this."""
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
+        """Return the newest open ticket of a customer, who has one open ticket because of this."""
 
     @abstractmethod
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
@@ -247,14 +261,14 @@ class Helpdesk(ABC):
 
     @abstractmethod
     def get_ticket(self, ticket_id: str) -> Ticket:
-        """Return a ticket with its `config`. Raises `NotFound`."""
+        """Return a ticket with its customer. Raises `NotFound`."""
 
     @abstractmethod
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         """Create a ticket; the same `key` again returns the first one, if the helpdesk can."""
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
-        """Put the sender's name on their ticket. Return whether it is there.
+        """Put the customer's name on their ticket. Return whether it is there.
 
         False is a helpdesk that cannot: its agents are told the name in an internal comment.
         """
@@ -292,24 +306,24 @@ class Helpdesk(ABC):
         """Tell whether a webhook with these headers can be the helpdesk's; else its body is not read."""
         return True
 
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
-        """Verify and read a webhook; None is one that is nothing to the connector. Touches no network.
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
+        """Verify and read a webhook; None is one that is not about a new comment. Touches no network.
 
         `secret` is what follows the door's address in the URL. Raises `InvalidWebhook` or
         `WebhookNotUnderstood`.
         """
         raise InvalidWebhook
 
-    def confirm(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+    def confirm(self, reply: AgentReply) -> AgentReply | None:
         """Read what a webhook left out, or only claims; None is a comment that the helpdesk does not have.
 
-        Asked for events whose ticket came without its `config`, before anything is sent. Where webhooks are
-        not signed, nothing of what they claim may be believed: leave the `config` out in `receive`, and read
-        the comment as well here.
+        Asked for each reply that is not confirmed, before anything is sent; what it returns is believed.
+        This one reads the ticket. Where webhooks are not signed, nothing of what they claim may be believed:
+        read the comment as well, and take the ticket from there.
         """
-        return replace(event, ticket=self.get_ticket(event.ticket.id))
+        return replace(reply, ticket=self.get_ticket(reply.ticket.id), is_confirmed=True)
 
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
         """Return the agents' comments that were written since then, for webhooks that may be lost.
 
         All of them, on closed tickets too. `since` is aware, by the connector's clock, and reaches back ten

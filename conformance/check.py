@@ -21,7 +21,7 @@ Promise = Literal[
     "nothing is lost",
     "nothing is doubled",
     "order is kept",
-    "one open ticket a sender",
+    "one open ticket for each customer",
     "everything is shown",
     "only what an agent says publicly goes out",
 ]

@@ -99,7 +99,7 @@ def internal_comments_stay_internal(context: Context) -> None:
 @check(
     "what became of a reply is taken",
     promise="everything is shown",
-    remedy="show_delivery has to take the id of any comment; one that shows nothing returns.",
+    remedy="show_delivery has to accept the id of any comment; if it can show nothing, it just returns.",
     api="changeComment answers 200 to a config.delivery, and keeps it.",
 )
 def delivery_is_taken(context: Context) -> None:

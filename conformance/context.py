@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from clients.channel import Conversation
 from clients.errors import ClientError, FileRefused, NotFound, TicketClosed
 from clients.helpdesk import (
-    SOURCE,
+    AgentReply,
     Attachment,
     Author,
+    Customer,
     Helpdesk,
-    HelpdeskEvent,
     InvalidWebhook,
     NewComment,
     NewTicket,
-    Requester,
     Ticket,
     WebhookNotUnderstood,
 )
@@ -32,7 +32,7 @@ from conformance.agent import HelpdeskAgent
 from conformance.check import BROKEN, SHOWN, Failed, NotChecked, Result, expect
 from conformance.exchanges import Exchange
 from conformance.receiver import Delivered, Receiver
-from conformance.samples import Content, Sender, a_sender, an_id
+from conformance.samples import Content, a_customer, an_id
 from tasks.outbound.jobs import is_public_reply
 
 T = TypeVar("T")
@@ -48,18 +48,18 @@ CLOCKS = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Answered:
-    """An agent's comment: between when and when it was written, its event, and the webhook that brought that.
+    """An agent's reply: between which times it was written, and the webhook that told of it.
 
-    `came` is the event as it came, `event` what the connector relays: that, or what `confirm` read where the
-    ticket came without its `config`. `delivered` is None for an event that was found by polling.
+    `came` is the reply as it came, `reply` what the connector relays: the same, or what `confirm` read where
+    it came unconfirmed. `delivered` is None for one that was found by polling.
     """
 
     ticket: Ticket
-    sender: Sender
+    customer: Customer
     asked_at: datetime
     arrived_at: datetime
-    came: HelpdeskEvent
-    event: HelpdeskEvent
+    came: AgentReply
+    reply: AgentReply
     delivered: Delivered | None
 
 
@@ -139,21 +139,20 @@ class Context:
     # --- What the connector does. -----------------------------------------------------------------------
 
     def new_ticket(
-        self, text: str = "Hello", *, sender: Sender | None = None, external_id: str = "", **options: Any
+        self, text: str = "Hello", *, customer: Customer | None = None, external_id: str = "", **options: Any
     ) -> NewTicket:
         """Write a ticket as the connector does; `files` are `Content`."""
-        sender = sender or a_sender()
+        customer = customer or a_customer()
         body, ids, files = self._with_files(text, options.get("files", ()))
         return NewTicket(
             desk_id=self.desk_id,
             category_id=self.category_id,
-            title=f"{TITLE}: {sender.name}",
+            title=f"{TITLE}: {customer.display_name}",
             body=body,
             external_id=external_id or an_id(),
-            requester=Requester(sender.name, sender.psid),
+            customer=customer,
             attachment_ids=ids,
             created_at=datetime.now(UTC),
-            config=sender.config,
             files=files,
         )
 
@@ -165,29 +164,29 @@ class Context:
         return created
 
     def open_ticket(self, text: str = "Hello", **options: Any) -> Ticket:
-        """Create a ticket of a sender of its own, unless told otherwise."""
+        """Create a ticket for a customer of its own, unless told otherwise."""
         return self.create(self.new_ticket(text, **options))
 
     def new_comment(
         self,
         text: str,
         *,
-        sender: Sender | None = None,
+        customer: Customer | None = None,
         external_id: str = "",
         internal: bool = False,
         files: Sequence[Content] = (),
     ) -> NewComment:
         """Write a comment as the connector does."""
-        sender = sender or a_sender()
+        customer = customer or a_customer()
         body, ids, open_files = self._with_files(text, files)
         return NewComment(
             body=body,
             external_id=external_id or an_id(),
-            author=Author("customer", sender.name, sender.psid),
+            author=Author("customer", customer.display_name, customer.person_id),
             created_at=datetime.now(UTC),
             internal=internal,
             attachment_ids=ids,
-            config={"source": SOURCE},
+            channel=customer.channel,
             files=open_files,
         )
 
@@ -209,7 +208,7 @@ class Context:
             )
             return self.comment(ticket_id, without, f"facebook:conformance:{an_id()}:without")
 
-    def put(self, ticket_id: str, comment: NewComment, sender: Sender) -> str:
+    def put(self, ticket_id: str, comment: NewComment, customer: Customer) -> str:
         """Add a comment as the connector does: look, add, and if the ticket takes none, find or open another.
 
         Return the ticket that took it.
@@ -220,9 +219,9 @@ class Context:
         with suppress(TicketClosed, NotFound):
             self.comment(ticket_id, comment)
             return ticket_id
-        found = self.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+        found = self.helpdesk.find_open_ticket(customer.conversation)
         if found is None:
-            new = self.new_ticket(sender=sender, external_id=comment.external_id)
+            new = self.new_ticket(customer=customer, external_id=comment.external_id)
             return self.create(replace(new, body=comment.body)).id
         expect(found.id != ticket_id, f"ticket {ticket_id} takes no comment, and is found as open")
         self.comment(found.id, comment, f"facebook:conformance:{comment.external_id}:after:{ticket_id}")
@@ -262,21 +261,22 @@ class Context:
         """Tell whether the adapter polls."""
         return type(self.helpdesk).poll is not Helpdesk.poll
 
-    def relayed(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        """Return an event as the connector relays it: where its ticket has no `config`, as confirmed.
+    def relayed(self, reply: AgentReply) -> AgentReply | None:
+        """Return a reply as the connector relays it: one that is not confirmed as `confirm` returns it.
 
-        What does not go out is not asked for. None is an event that the helpdesk does not have (yet).
+        What would not be sent is not asked for. None is a reply that the helpdesk does not have (yet).
         """
-        if event.ticket.config is not None or not is_public_reply(event):
-            return event
+        if reply.is_confirmed or not is_public_reply(reply):
+            return reply
         with suppress(NotFound):
-            return self.helpdesk.confirm(event)
+            confirmed = self.helpdesk.confirm(reply)
+            return confirmed and replace(confirmed, is_confirmed=True)
         return None
 
     def answer(
         self,
         ticket: Ticket,
-        sender: Sender,
+        customer: Customer,
         text: str,
         *,
         files: Sequence[Content] = (),
@@ -293,9 +293,9 @@ class Context:
         name = text.split(maxsplit=1)[0] if text else files[0].filename
         ends = time.monotonic() + self.within
         while time.monotonic() < ends:
-            for came, event, delivered in self.events(asked_at):
-                if names(event, name):
-                    return Answered(ticket, sender, asked_at, datetime.now(UTC), came, event, delivered)
+            for came, reply, delivered in self.replies(asked_at):
+                if names(reply, name):
+                    return Answered(ticket, customer, asked_at, datetime.now(UTC), came, reply, delivered)
             time.sleep(LOOK_EVERY if self._listens else POLL_EVERY)  # polling is one of the two ways checked
         late = f"did not arrive within {self.within:.0f} s"
         raise Failed(f"an agent's comment on ticket {ticket.id} {late}{self._came()}")
@@ -324,47 +324,51 @@ class Context:
     def _listens(self) -> bool:
         return self.receiver is not None and self.has_webhooks
 
-    def events(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, HelpdeskEvent, Delivered | None]]:
+    def replies(self, since: datetime) -> Iterator[tuple[AgentReply, AgentReply, Delivered | None]]:
         """Return what webhooks told so far, or else what polling tells.
 
         Each as it came, as it is relayed, and with its webhook.
         """
         for came, delivered in self._heard() if self._listens else self._polled(since):
-            if event := self._relayed_once(came):
-                yield came, event, delivered
+            if reply := self._relayed_once(came):
+                yield came, reply, delivered
 
-    def _relayed_once(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        """Return an event as it is relayed, without asking again: it is looked at many times a second."""
-        known: dict[str, HelpdeskEvent] = self.shared.setdefault("relayed", {})
-        if event.key not in known and (relayed := self.relayed(event)):
-            known[event.key] = relayed
-        return known.get(event.key)
+    def _relayed_once(self, reply: AgentReply) -> AgentReply | None:
+        """Return a reply as it is relayed, without asking again: it is looked at many times a second."""
+        known: dict[str, AgentReply] = self.shared.setdefault("relayed", {})
+        if reply.key not in known and (relayed := self.relayed(reply)):
+            known[reply.key] = relayed
+        return known.get(reply.key)
 
-    def _polled(self, since: datetime) -> Iterator[tuple[HelpdeskEvent, None]]:
-        yield from ((event, None) for event in self.helpdesk.poll(since))
+    def _polled(self, since: datetime) -> Iterator[tuple[AgentReply, None]]:
+        yield from ((reply, None) for reply in self.helpdesk.poll(since))
 
-    def _heard(self) -> Iterator[tuple[HelpdeskEvent, Delivered]]:
+    def _heard(self) -> Iterator[tuple[AgentReply, Delivered]]:
         """Read each webhook once, as there may be hundreds: those that came since the first check."""
-        known: list[HelpdeskEvent | None] = self.shared.setdefault("heard", [])
+        known: list[AgentReply | None] = self.shared.setdefault("heard", [])
         delivered = self.receiver.delivered[self.shared["heard from"] :] if self.receiver else []
         known += map(self.read, delivered[len(known) :])
-        yield from ((event, one) for event, one in zip(known, delivered, strict=False) if event)
+        yield from ((reply, one) for reply, one in zip(known, delivered, strict=False) if reply)
 
-    def read(self, delivered: Delivered) -> HelpdeskEvent | None:
+    def read(self, delivered: Delivered) -> AgentReply | None:
         """Read a webhook as the connector's door does; None for one that is refused, too."""
         with suppress(InvalidWebhook, WebhookNotUnderstood):
             return self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret)
         return None
 
 
-def names(event: HelpdeskEvent, name: str) -> bool:
+def names(reply: AgentReply, name: str) -> bool:
     """Tell whether a comment has a word, or a file of that name."""
-    comment = event.comment
-    return comment is not None and (
-        name in comment.body or any(one.filename == name for one in comment.attachments)
-    )
+    comment = reply.comment
+    return name in comment.body or any(one.filename == name for one in comment.attachments)
 
 
-def plain(event: HelpdeskEvent) -> str:
-    """Return what Messenger would show of a comment."""
-    return to_plain_text(event.comment.body, event.comment.body_format) if event.comment else ""
+def plain(reply: AgentReply) -> str:
+    """Return what the customer would be shown of a comment."""
+    return to_plain_text(reply.comment.body, reply.comment.body_format)
+
+
+def conversation_of(reply: AgentReply) -> Conversation | None:
+    """Return where a reply would be sent; None for one that would go nowhere."""
+    customer = reply.ticket.customer
+    return customer.conversation if customer else None

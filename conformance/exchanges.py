@@ -67,7 +67,7 @@ class Exchange:
 
     def _unpacked(self) -> bytes:
         whole = bytearray()
-        with suppress(httpx.DecodingError):  # its end is not kept
+        with suppress(httpx.DecodingError):  # its end was not kept
             for piece in unpacked([bytes(self._kept)], self._packing):
                 whole += piece
         return bytes(whole)

@@ -65,7 +65,7 @@ def _expect_files(context: Context, attachments: Sequence[Attachment], files: Se
 @check(
     "what is stored ahead is there, byte for byte",
     promise="everything is shown",
-    remedy="open_attachment has to fetch what upload returned; its url has to be whole.",
+    remedy="open_attachment has to fetch what upload returned; its url has to be absolute.",
     api="uploadAttachment answers the whole url at which getFile answers the same bytes to the token.",
 )
 def uploads_are_identical(context: Context) -> None:
@@ -123,7 +123,7 @@ def empty_file_holds_up_nothing(context: Context) -> None:
 @check(
     "a customer's text files keep their encoding",
     promise="everything is shown",
-    remedy="Store files as bytes: no recoding, no other line ends, no lost byte order mark.",
+    remedy="Store files as bytes: keep their encoding, their line ends and their byte order mark.",
     api="uploadAttachment keeps text files byte for byte, and getFile answers them so.",
 )
 def text_files_are_identical(context: Context) -> None:

@@ -23,7 +23,7 @@ def reasons(result: Result) -> list[str]:
     lines = [result.detail, *(_exchange(operation, one) for operation, one in result.exchanges)]
     lines += [f"Ticket: {address}" for address in result.tickets]
     lines.append(f"Why it matters: {result.check.promise}. {result.check.proves}")
-    lines.append(f"Expected: {result.expected}" if result.expected else f"To remedy it: {result.remedy}")
+    lines.append(f"Expected: {result.expected}" if result.expected else f"To fix it: {result.remedy}")
     return lines
 
 

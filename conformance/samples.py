@@ -1,25 +1,14 @@
-"""What is made up for the checks: people, ids, files."""
+"""What the checks make up: people, ids, files."""
 
 import secrets
 from dataclasses import dataclass
 from io import BytesIO
 
-from clients.helpdesk import SOURCE
+from clients.channels.meta.events import CHANNEL
+from clients.helpdesk import Customer
 from clients.media import File
 
-
-@dataclass(frozen=True)
-class Sender:
-    """A person who does not exist, of a page that does not."""
-
-    page_id: str
-    psid: str
-    name: str = "Zoë O'Brien-Łąka"
-
-    @property
-    def config(self) -> dict[str, str]:
-        """Return what the connector keeps of a sender in their ticket."""
-        return {"source": SOURCE, "page_id": self.page_id, "sender_id": self.psid, "sender_name": self.name}
+NAME = "Zoë O'Brien-Łąka"
 
 
 @dataclass(frozen=True)
@@ -35,9 +24,10 @@ class Content:
         return File(self.filename, self.content_type, len(self.data), BytesIO(self.data))
 
 
-def a_sender() -> Sender:
-    """Make up a sender."""
-    return Sender(f"9{secrets.randbelow(10**14):014}", f"9{secrets.randbelow(10**15):015}")
+def a_customer() -> Customer:
+    """Make up a person who does not exist, of a page that does not."""
+    page_id, person_id = f"9{secrets.randbelow(10**14):014}", f"9{secrets.randbelow(10**15):015}"
+    return Customer(CHANNEL, page_id, person_id, display_name=NAME, name=NAME)
 
 
 def an_id() -> str:

@@ -3,14 +3,12 @@
 import contextlib
 from datetime import UTC, datetime
 
-from clients.channel import Conversation
-from clients.channels.meta.events import CHANNEL
 from clients.errors import ClientError, NotFound, RateLimited, TicketClosed
-from clients.helpdesk import NewTicket
+from clients.helpdesk import Customer, NewTicket
 from conformance.check import Cannot, Failed, check, expect
-from conformance.context import CLOCKS, Context, names
-from conformance.samples import Sender, a_sender, a_word, an_id
-from tasks.outbound.jobs import is_public_reply, person_of
+from conformance.context import CLOCKS, Context, conversation_of, names
+from conformance.samples import a_customer, a_word, an_id
+from tasks.outbound.jobs import is_public_reply
 
 UNKNOWN = ("999999999", "no-such-ticket")
 
@@ -38,7 +36,7 @@ def closed_ticket_takes_no_message(context: Context) -> None:
 @check(
     "a closed ticket takes an internal comment",
     promise="everything is shown",
-    remedy="Let internal comments onto closed tickets; where the helpdesk cannot, raise TicketClosed.",
+    remedy="Accept internal comments on closed tickets; where the helpdesk cannot, raise TicketClosed.",
     api='createComment with "internal": true answers 201 on a closed ticket, or 409 ticket_closed.',
 )
 def closed_ticket_takes_an_internal_comment(context: Context) -> None:
@@ -53,18 +51,18 @@ def closed_ticket_takes_an_internal_comment(context: Context) -> None:
 
 @check(
     "a closed ticket is not found as open",
-    promise="one open ticket a sender",
+    promise="one open ticket for each customer",
     remedy="find_open_ticket has to look at the state of the ticket at this moment.",
     api="findTickets with closed=false leaves out a ticket from the moment in which it was closed.",
 )
 def closed_ticket_is_not_found_as_open(context: Context) -> None:
-    """After a ticket was closed, the sender's next message makes a new one, to which the later ones go."""
-    ticket, sender, _ = _closed(context)
-    found = context.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    """After a ticket was closed, the customer's next message makes a new one, to which the later ones go."""
+    ticket, customer, _ = _closed(context)
+    found = context.helpdesk.find_open_ticket(customer.conversation)
     expect(found is None, f"ticket {ticket} is closed, and {found and found.id} was found as open")
-    made = context.open_ticket(sender=sender)
-    expect(made.id != ticket, "the next ticket of the sender is the closed one")
-    found = context.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    made = context.open_ticket(customer=customer)
+    expect(made.id != ticket, "the next ticket of the customer is the closed one")
+    found = context.helpdesk.find_open_ticket(customer.conversation)
     expect(found and found.id == made.id, f"ticket {made.id} is open, and {found and found.id} was found")
 
 
@@ -83,7 +81,7 @@ def closed_ticket_is_found_by_external_id(context: Context) -> None:
 
 @check(
     "a ticket that is opened again takes messages",
-    promise="one open ticket a sender",
+    promise="one open ticket for each customer",
     remedy="Every state in which agents see the ticket among their work counts as open.",
     api=(
         "findTickets with closed=false finds a ticket that was opened again, and createComment "
@@ -91,12 +89,12 @@ def closed_ticket_is_found_by_external_id(context: Context) -> None:
     ),
 )
 def reopened_ticket_is_found(context: Context) -> None:
-    """After an agent opened a ticket again, the sender's messages go there."""
-    sender = a_sender()
-    ticket = context.open_ticket(sender=sender)
+    """After an agent opened a ticket again, the customer's messages go there."""
+    customer = a_customer()
+    ticket = context.open_ticket(customer=customer)
     context.agent.close_ticket(ticket.id)
     context.agent.reopen_ticket(ticket.id)
-    found = context.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    found = context.helpdesk.find_open_ticket(customer.conversation)
     expect(found and found.id == ticket.id, f"ticket {ticket.id} was opened again, and is not found")
     context.comment(ticket.id, context.new_comment("Thank you"))
 
@@ -108,7 +106,7 @@ def reopened_ticket_is_found(context: Context) -> None:
     api="getTicket and createComment answer 404 for a ticket that does not exist, whatever its id is.",
 )
 def unknown_is_not_found(context: Context) -> None:
-    """A ticket that was deleted does not stop its sender's messages: they open a new one."""
+    """A ticket that was deleted does not stop its customer's messages: they open a new one."""
     for ticket_id in UNKNOWN:
         for call in (
             lambda id_=ticket_id: context.helpdesk.get_ticket(id_),
@@ -133,7 +131,7 @@ def unknown_is_not_found(context: Context) -> None:
     promise="nothing is lost",
     remedy=(
         "Raise NotFound for a ticket that is forbidden (403; HttpHelpdesk.error does), and do not find it "
-        "as open. A ping that is forbidden stays an error that can pass."
+        "as open. A ping that is forbidden is still an error that is retried."
     ),
     api=(
         "createComment and getTicket answer 403 or 404 for a ticket that the token may not see, findTickets "
@@ -141,19 +139,19 @@ def unknown_is_not_found(context: Context) -> None:
     ),
 )
 def forbidden_ticket_makes_room(context: Context) -> None:
-    """A ticket that agents moved out of the connector's sight stops neither its sender nor any other page."""
-    sender = a_sender()
-    ticket = context.open_ticket(sender=sender)
+    """A ticket that agents moved out of the connector's sight stops neither its customer nor other pages."""
+    customer = a_customer()
+    ticket = context.open_ticket(customer=customer)
     context.agent.forbid_ticket(ticket.id)
     try:
-        taken = context.put(ticket.id, context.new_comment("Is anybody there?", sender=sender), sender)
+        taken = context.put(ticket.id, context.new_comment("Is anybody there?", customer=customer), customer)
     except RateLimited:
         raise
     except ClientError as error:
         raise Failed(f"ticket {ticket.id}, which is hidden, gave: {context.said(error)}") from error
     expect(taken != ticket.id, f"ticket {ticket.id} took a comment, though it is hidden")
     context.helpdesk.ping()
-    found = context.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+    found = context.helpdesk.find_open_ticket(customer.conversation)
     expect(found and found.id == taken, f"ticket {taken} is open, and {found and found.id} was found")
 
 
@@ -161,25 +159,26 @@ def forbidden_ticket_makes_room(context: Context) -> None:
     "messages to a merged ticket stand on the one that is left, once",
     promise="nothing is lost",
     remedy=(
-        "add_comment, comment_by_external_id and get_ticket have to go on with the ticket that a merged one "
-        "went into; or raise TicketClosed from add_comment, so that find_open_ticket finds what is left."
+        "add_comment, comment_by_external_id and get_ticket have to use the ticket that a merged one went "
+        "into; or raise TicketClosed from add_comment, so that find_open_ticket finds the one that is left."
     ),
     api=(
-        "createComment answers 409 ticket_closed on a ticket that was merged into another of its sender, "
-        "findTickets finds the one that is left, and findComments of the merged one what went there."
+        "createComment answers 409 ticket_closed on a ticket that was merged into another of the same "
+        "customer; findTickets finds the one that is left, and findComments of the merged one finds "
+        "what went there."
     ),
 )
 def merged_ticket_is_followed(context: Context) -> None:
-    """After agents merged a sender's tickets nothing is written where nobody looks, and nothing twice."""
-    sender = a_sender()
-    merged, left = (context.open_ticket(sender=sender) for _ in range(2))
+    """After agents merged a customer's tickets nothing is written where nobody looks, and nothing twice."""
+    customer = a_customer()
+    merged, left = (context.open_ticket(customer=customer) for _ in range(2))
     words = [a_word(), a_word()]
-    before, after = (context.new_comment(word, sender=sender) for word in words)
+    before, after = (context.new_comment(word, customer=customer) for word in words)
     context.comment(merged.id, before)
     context.agent.merge_ticket(merged.id, left.id)
     for comment in (before, after):  # the first is tried again, as after an answer that got lost
-        context.put(merged.id, comment, sender)
-    found = context.helpdesk.find_open_ticket(sender.page_id, sender.psid)
+        context.put(merged.id, comment, customer)
+    found = context.helpdesk.find_open_ticket(customer.conversation)
     expect(found and found.id == left.id, f"ticket {left.id} is left, and {found and found.id} was found")
     if context.agent.confirm(left.id, f"It shows {words[0]} and {words[1]}, each once."):
         return
@@ -193,39 +192,36 @@ def merged_ticket_is_followed(context: Context) -> None:
     "a ticket that was merged into another person's takes no message",
     promise="only what an agent says publicly goes out",
     remedy=(
-        "Where the ticket that is left is another sender's, raise TicketClosed from add_comment; poll and "
-        "confirm may not give the replies that the merge brought to that other sender."
+        "Where the ticket that is left is another customer's, raise TicketClosed from add_comment; poll and "
+        "confirm must not return what the merge brought as replies to that other customer."
     ),
-    api="createComment answers 409 ticket_closed on a ticket that was merged into another sender's.",
+    api="createComment answers 409 ticket_closed on a ticket that was merged into another customer's.",
 )
 def merged_into_another_persons(context: Context) -> None:
     """What one person wrote is not answered to another, whatever agents merge."""
-    mine, theirs = a_sender(), a_sender()
-    merged, left = context.open_ticket(sender=mine), context.open_ticket(sender=theirs)
+    mine, theirs = a_customer(), a_customer()
+    merged, left = context.open_ticket(customer=mine), context.open_ticket(customer=theirs)
     word, began = a_word(), datetime.now(UTC)
     if context.has_poll:
         context.answer(merged, mine, f"{word} before the merge")
     context.agent.merge_ticket(merged.id, left.id)
-    taken = context.put(merged.id, context.new_comment("Is anybody there?", sender=mine), mine)
+    taken = context.put(merged.id, context.new_comment("Is anybody there?", customer=mine), mine)
     said = f"ticket {merged.id} was merged into {left.id}, which is another person's, and"
     expect(taken not in {merged.id, left.id}, f"{said} a message to it was taken")
-    for event in map(context.relayed, context.helpdesk.poll(began - CLOCKS)):
-        if event and is_public_reply(event) and names(event, word):
-            person = person_of(event.ticket)
-            expect(
-                person == Conversation(CHANNEL, mine.page_id, mine.psid),
-                f"{said} a reply on it would go to {person}",
-            )
+    for reply in map(context.relayed, context.helpdesk.poll(began - CLOCKS)):
+        if reply and is_public_reply(reply) and names(reply, word):
+            to = conversation_of(reply)
+            expect(to == mine.conversation, f"{said} a reply on it would be sent to {to}")
 
 
-def _closed(context: Context) -> tuple[str, Sender, NewTicket]:
-    """Return a ticket that an agent closed, its sender, and what it was made of."""
+def _closed(context: Context) -> tuple[str, Customer, NewTicket]:
+    """Return a ticket that an agent closed, its customer, and what it was made of."""
 
-    def make() -> tuple[str, Sender, NewTicket]:
-        sender = a_sender()
-        new = context.new_ticket(sender=sender)
+    def make() -> tuple[str, Customer, NewTicket]:
+        customer = a_customer()
+        new = context.new_ticket(customer=customer)
         ticket = context.create(new)
         context.agent.close_ticket(ticket.id)
-        return ticket.id, sender, new
+        return ticket.id, customer, new
 
     return context.once("closed", make)

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from clients.errors import ClientError, RateLimited
-from clients.helpdesk import HelpdeskEvent
+from clients.helpdesk import AgentReply
 from conformance.agents import answer_of_an_agent, second_answer
 from conformance.check import Cannot, NotChecked, check, expect, wait_for
-from conformance.context import CLOCKS, Context, plain
+from conformance.context import CLOCKS, Context, conversation_of, plain
 from conformance.receiver import Delivered
-from conformance.samples import a_sender, a_word
-from tasks.outbound.jobs import is_public_reply, person_of
+from conformance.samples import a_customer, a_word
+from tasks.outbound.jobs import is_public_reply
 
 PATIENCE = 5.0
 """How long a call may take that is made while a webhook is answered, in seconds."""
 
 
-def _delivered(context: Context) -> tuple[HelpdeskEvent, Delivered]:
-    """Return an event with the webhook that brought it."""
+def _delivered(context: Context) -> tuple[AgentReply, Delivered]:
+    """Return a reply with the webhook that brought it."""
     if not context.has_webhooks:
         raise Cannot("webhooks", "the connector polls")
     answered = answer_of_an_agent(context)
@@ -31,14 +31,14 @@ def _delivered(context: Context) -> tuple[HelpdeskEvent, Delivered]:
 @check(
     "a webhook that comes again is known",
     promise="nothing is doubled",
-    remedy="HelpdeskEvent.key has to be the same for every delivery of one event: the comment's id will do.",
+    remedy="AgentReply.key has to be the same for every delivery of one reply: the comment's id is enough.",
     api="a webhook that is sent again has the same comment id.",
 )
 def repeated_webhook_has_the_same_key(context: Context) -> None:
     """Helpdesks repeat webhooks whose answer got lost."""
-    event, delivered = _delivered(context)
+    reply, delivered = _delivered(context)
     again = context.read(delivered)
-    expect(again and again.key == event.key, f"{event.key} came again as {again and again.key}")
+    expect(again and again.key == reply.key, f"{reply.key} came again as {again and again.key}")
 
 
 @check(
@@ -57,17 +57,17 @@ def forged_webhooks_are_refused(context: Context) -> None:
         _expect_refused(context, body, headers, wrong, "with a wrong secret in its address")
     changed = context.refuses(body.rstrip()[:-1] + b" }", headers, secret)
     if not changed:
-        expect(secret, "a webhook was taken that had been changed on its way")
+        expect(secret, "a webhook that had been changed on its way was accepted")
         believed = context.read(delivered)
         expect(
-            believed and believed.ticket.config is None,
-            "what anybody may write who knows the secret is believed; see Helpdesk.confirm",
+            believed and not believed.is_confirmed,
+            "whatever somebody who knows the secret writes is believed; see Helpdesk.confirm",
         )
         raise Cannot("signed webhooks", "there is a secret in their address")
 
 
 def _expect_refused(context: Context, body: bytes, headers: Mapping[str, str], secret: str, how: str) -> None:
-    expect(context.refuses(body, headers, secret), f"a webhook {how} was taken")
+    expect(context.refuses(body, headers, secret), f"a webhook {how} was accepted")
 
 
 @check(
@@ -93,7 +93,7 @@ def calls_inside_a_webhook_are_answered(context: Context) -> None:
     assert context.receiver  # noqa: S101 - it brought what was delivered
     context.receiver.before_answer = call_back
     try:
-        context.answer(answered.ticket, answered.sender, f"{a_word()} call me back")
+        context.answer(answered.ticket, answered.customer, f"{a_word()} call me back")
         seconds = took.get(timeout=context.within)
     except queue.Empty:
         seconds = float("inf")
@@ -113,31 +113,34 @@ def _expect_polling(context: Context) -> None:
 @check(
     "polling finds what an agent wrote",
     promise="nothing is lost",
-    remedy="poll(since) has to return the events that receive would have, with the same keys.",
+    remedy="poll(since) has to return the replies that receive would have, with the same keys.",
 )
 def polling_finds_comments(context: Context) -> None:
-    """A webhook that was lost, or sent while the connector was down, is made good by polling.
+    """A comment whose webhook was lost, or was sent while the connector was down, is found by polling.
 
-    Where poll leaves a ticket's config out, what confirm reads counts.
+    Where poll returns it unconfirmed, what confirm reads counts.
     """
     _expect_polling(context)
     first, second = answer_of_an_agent(context), second_answer(context)
     polled = _polled(context, first.asked_at - CLOCKS)
     for one in (first, second):
         expect(
-            one.event.key in polled, f"{one.event.key} came by webhook, and polling found {sorted(polled)}"
+            one.reply.key in polled, f"{one.reply.key} came by webhook, and polling found {sorted(polled)}"
         )
-        event = polled[one.event.key]
-        expect(plain(event) == plain(one.event), "what was polled says something else than its webhook")
-        expect(person_of(event.ticket) == person_of(one.event.ticket), "what was polled is on another ticket")
-    later = _polled(context, second.event.time)
-    expect(first.event.key not in later, "polling does not heed since when")
+        reply = polled[one.reply.key]
+        expect(plain(reply) == plain(one.reply), "what polling returned differs from what its webhook said")
+        expect(
+            conversation_of(reply) == conversation_of(one.reply),
+            "what was polled would be sent to another person",
+        )
+    later = _polled(context, second.reply.time)
+    expect(first.reply.key not in later, "polling returns comments from before the time that was asked for")
 
 
-def _polled(context: Context, since: datetime) -> dict[str, HelpdeskEvent]:
+def _polled(context: Context, since: datetime) -> dict[str, AgentReply]:
     """Return what polling finds that would be relayed, by its keys."""
-    events = filter(None, map(context.relayed, context.helpdesk.poll(since)))
-    return {event.key: event for event in events if is_public_reply(event)}
+    replies = filter(None, map(context.relayed, context.helpdesk.poll(since)))
+    return {reply.key: reply for reply in replies if is_public_reply(reply)}
 
 
 @check(
@@ -156,11 +159,11 @@ def polling_reads_every_page(context: Context) -> None:
             filled.append(context.comment(first.ticket.id, comment))
         except RateLimited as error:
             wait_for(error)
-    last = context.answer(first.ticket, first.sender, f"{a_word()} behind them all")
+    last = context.answer(first.ticket, first.customer, f"{a_word()} behind them all")
     polled = _polled(context, first.asked_at - CLOCKS)
     for one, where in ((first, "before"), (last, "after")):
-        said = f"a reply was written {where} {context.page} other comments, and polling did not find it"
-        expect(one.event.key in polled, said)
+        said = f"a reply that was written {where} {context.page} other comments was not found by polling"
+        expect(one.reply.key in polled, said)
 
 
 @check(
@@ -171,9 +174,9 @@ def polling_reads_every_page(context: Context) -> None:
 def polling_finds_comments_of_closed_tickets(context: Context) -> None:
     """Agents answer and close at once: the answer still has to go out."""
     _expect_polling(context)
-    sender = a_sender()
-    ticket = context.open_ticket("Just one thing", sender=sender)
-    answered = context.answer(ticket, sender, f"{a_word()} good-bye")
+    customer = a_customer()
+    ticket = context.open_ticket("Just one thing", customer=customer)
+    answered = context.answer(ticket, customer, f"{a_word()} good-bye")
     context.agent.close_ticket(ticket.id)
     polled = _polled(context, answered.asked_at - CLOCKS)
-    expect(answered.event.key in polled, f"{answered.event.key} was not found once its ticket was closed")
+    expect(answered.reply.key in polled, f"{answered.reply.key} was not found once its ticket was closed")

@@ -18,19 +18,19 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from clients.channel import Conversation
+from clients.channels.meta.events import CHANNEL
 from clients.errors import ClientError, FileRefused, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
-    SOURCE,
+    AgentReply,
     Attachment,
     Comment,
-    HelpdeskEvent,
+    Customer,
     InvalidWebhook,
     Naming,
     NewComment,
     NewTicket,
     Ticket,
-    comment_created,
-    config_of,
     reading_webhook,
 )
 from clients.helpdesks.django_texts import Mark, escaped, for_its_markdown, marked, read_mark, unmarked
@@ -110,7 +110,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         self._category_field, self._priority = f"custom_{category_field}", priority
         self._open, self._zone = frozenset(open_statuses), ZoneInfo(time_zone)
         self._is_listed = {"status": ",".join(map(str, sorted(self._open)))}
-        self._open_tickets, self._dear = SingleFlight(self._list_open_tickets), Lock()
+        self._open_tickets, self._expensive = SingleFlight(self._list_open_tickets), Lock()
         self._owners = {str(name): user for name, user in (owners or {}).items()}
 
     def ping(self) -> None:
@@ -121,9 +121,9 @@ class DjangoHelpdesk(HttpHelpdesk):
         """Return the ticket's page."""
         return f"{self._base_url}/tickets/{segment(ticket_id)}/"
 
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
-        """Search the open tickets for a sender, and write anew the fields that an agent's form blanked."""
-        person = (page_id, psid)
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
+        """Search the open tickets for a customer, and write anew the fields that an agent's form blanked."""
+        person = page_id, psid = (conversation.account_id, conversation.person_id)
         found = [raw for raw in self._open_tickets() if self._person(raw) == person]
         if not found:
             return None
@@ -150,7 +150,7 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         """Create a ticket. Its text is its first comment, too, and the files are added there."""
-        person = (str(ticket.config["page_id"]), str(ticket.config["sender_id"]))
+        person = (ticket.customer.account_id, ticket.customer.person_id)
         mark = Mark(digest(ticket.external_id), len(ticket.files), person)
         fields: Json = {
             "queue": ticket.desk_id,
@@ -206,34 +206,33 @@ class DjangoHelpdesk(HttpHelpdesk):
         """Tell whether the secret in the address is right."""
         return hmac.compare_digest(secret.encode(), self._secret.encode())
 
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
-        """Read the comment that a webhook is about, out of all that it brings."""
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
+        """Read the comment that a webhook is about, out of all that it brings.
+
+        Whoever knows the secret may claim anything: `confirm` asks what is true of it.
+        """
         if not self.may_receive(headers, secret):
             raise InvalidWebhook
         with reading_webhook():
             told = decode(body)
             raw, followup_id = _checked(told["ticket"]), told.get("followup_id")
             about = (one for one in raw["followup_set"] if one["id"] == followup_id)
-            event = next((self._event(raw, one) for one in about if _says_something(one)), None)
-        if event is None or not event.ticket.config:
-            return event
-        # Whoever knows the secret may claim anything: `confirm` asks what is true of it.
-        return replace(event, ticket=replace(event.ticket, config=None))
+            reply = next((self._agent_reply(raw, one) for one in about if _says_something(one)), None)
+        # A ticket that is not even said to be a customer's needs no look: nothing is sent.
+        return reply and replace(reply, is_confirmed=reply.ticket.customer is None)
 
-    def confirm(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+    def confirm(self, reply: AgentReply) -> AgentReply | None:
         """Read the comment that a webhook names, and the ticket that it is on."""
-        if event.comment is None:
-            return None
         try:
-            followup = _followup(self.call("GET", f"/api/followups/{segment(event.comment.id)}/"))
+            followup = _followup(self.call("GET", f"/api/followups/{segment(reply.comment.id)}/"))
             raw = self._read(str(followup["ticket"]))
-            return self._event(raw, followup, nobodys=self._is_nobodys(raw, followup))
+            return self._agent_reply(raw, followup, nobodys=self._is_nobodys(raw, followup))
         except NotFound:
             return None
         except MALFORMED:
             raise Unavailable("helpdesk_bad_answer", field="followup") from None
 
-    def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
+    def poll(self, since: datetime) -> Iterator[AgentReply]:
         """Return the comments that were written since then, the newest first.
 
         A private comment needs no look at its ticket.
@@ -249,7 +248,7 @@ class DjangoHelpdesk(HttpHelpdesk):
                 with suppress(NotFound):  # deleted, or merged into one that is not shown to us
                     ticket_id = str(followup["ticket"])
                     raw = tickets[ticket_id] = tickets.get(ticket_id) or self._read(ticket_id)
-                    yield self._event(raw, followup, nobodys=self._is_nobodys(raw, followup))
+                    yield self._agent_reply(raw, followup, nobodys=self._is_nobodys(raw, followup))
 
     def _is_nobodys(self, raw: Json, followup: Json) -> bool:
         """Tell whether a comment began its ticket, or came by a merge from one that is not this person's."""
@@ -282,19 +281,19 @@ class DjangoHelpdesk(HttpHelpdesk):
         """Read a ticket, among the open ones first: django-helpdesk loads all that it looks among."""
         path = f"/api/tickets/{segment(ticket_id)}/"
         try:
-            return _checked(self._dear_call(path, self._is_listed))
+            return _checked(self._expensive_call(path, self._is_listed))
         except NotFound:
-            return _checked(self._dear_call(path, {}))
+            return _checked(self._expensive_call(path, {}))
 
-    def _dear_call(self, path: str, query: Mapping[str, str]) -> Any:
+    def _expensive_call(self, path: str, query: Mapping[str, str]) -> Any:
         """Read tickets, one call after the other: many at once would only time out together."""
-        with self._dear:
+        with self._expensive:
             return self.call("GET", path, params=query)
 
     def _list_open_tickets(self) -> list[Json]:
         """List the open tickets; no other filter works."""
         query = self._is_listed | {"page_size": str(PAGE_SIZE)}
-        with self._dear:
+        with self._expensive:
             return [_checked(raw) for page in self.pages("/api/tickets/", query) for raw in page["results"]]
 
     def _newest(self) -> Iterator[list[Json]]:
@@ -359,8 +358,8 @@ class DjangoHelpdesk(HttpHelpdesk):
             raise FileRefused("helpdesk_refuses_kind") from error
 
     def _ticket(self, raw: Json) -> Ticket:
-        config = config_of("/".join(self._person(raw) or ()))
-        return Ticket(str(raw["id"]), not self._is_open(raw), config)
+        person = self._person(raw)
+        return Ticket(str(raw["id"]), not self._is_open(raw), Customer(CHANNEL, *person) if person else None)
 
     def _time(self, value: str) -> datetime:
         """Read a time; with `USE_TZ = False` it is told without its zone."""
@@ -381,9 +380,9 @@ class DjangoHelpdesk(HttpHelpdesk):
         marks = map(read_mark, [raw["description"], *merged])
         return next((mark.person for mark in marks if mark and mark.person), None)
 
-    def _event(self, raw: Json, followup: Json, *, nobodys: bool = False) -> HelpdeskEvent:
-        ticket = Ticket(str(raw["id"]), not self._is_open(raw), {}) if nobodys else self._ticket(raw)
-        return comment_created(ticket, _comment(followup, self._time(followup["date"])))
+    def _agent_reply(self, raw: Json, followup: Json, *, nobodys: bool = False) -> AgentReply:
+        ticket = replace(self._ticket(raw), customer=None) if nobodys else self._ticket(raw)
+        return AgentReply.of(ticket, _comment(followup, self._time(followup["date"])))
 
 
 def _checked(raw: Any) -> Json:
@@ -434,7 +433,7 @@ def _comment(followup: Json, time: datetime) -> Comment:
         author_type="agent" if followup["user"] and not ours else "system",
         internal=followup["public"] is not True,
         attachments=tuple(_attachment(one) for one in sorted(followup["followupattachment_set"], key=_id)),
-        config={"source": SOURCE} if ours else {},
+        from_connector=ours,
         created_at=time,
     )
 

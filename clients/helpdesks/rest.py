@@ -1,4 +1,7 @@
-"""The adapter `rest`: the API that docs/helpdesk-api.md describes."""
+"""The adapter `rest`: the API that docs/helpdesk-api.md describes.
+
+Whom a ticket is about, and what the connector itself wrote, stands in an object `config` there.
+"""
 
 import base64
 import binascii
@@ -11,21 +14,20 @@ from urllib.parse import quote
 import httpx
 from standardwebhooks import Webhook
 
+from clients.channel import Conversation
 from clients.errors import ClientError, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
-    SOURCE,
+    AgentReply,
     Attachment,
     Comment,
+    Customer,
     Delivery,
-    HelpdeskEvent,
     InvalidWebhook,
     Naming,
     NewComment,
     NewTicket,
-    Requester,
     Ticket,
     WebhookTimestampOff,
-    comment_created,
     reading_webhook,
 )
 from clients.helpdesks.http import HttpHelpdesk
@@ -35,8 +37,8 @@ from clients.media import File
 
 TOLERANCE = 300.0
 """How old, or how new, a webhook may be, in seconds."""
-EVENT_TYPES = frozenset({"ticket.closed", "ticket.reopened"})
-"""What is told of beside `comment.created`."""
+SOURCES = frozenset({"facebook_messenger"})
+"""What `config.source` says of a ticket, or a comment, that the connector made: the name of its channel."""
 
 T = TypeVar("T")
 
@@ -74,9 +76,9 @@ class RestHelpdesk(HttpHelpdesk):
         """Return what the helpdesk says is the ticket's address."""
         return _one(_url, self.call("GET", f"/tickets/{segment(ticket_id)}"), "ticket")
 
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
-        """Return the newest open ticket of a sender."""
-        query = {"source": SOURCE, "page_id": page_id, "sender_id": psid, "closed": "false", "limit": "1"}
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
+        """Return the newest open ticket of a customer."""
+        query = _ids(conversation) | {"closed": "false", "limit": "1"}
         return next(iter(_list_of(_ticket, self.call("GET", "/tickets", params=query), "tickets")), None)
 
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
@@ -96,17 +98,20 @@ class RestHelpdesk(HttpHelpdesk):
             "body": ticket.body,
             "body_format": "markdown",
             "external_id": ticket.external_id,
-            "requester": _requester(ticket.requester),
+            "requester": _requester(ticket.customer),
             "attachment_ids": list(ticket.attachment_ids),
             "created_at": _iso(ticket.created_at),
-            "config": dict(ticket.config),
+            "config": _config(ticket.customer),
         } | _without_empty(category_id=ticket.category_id)
         return _one(_ticket, self._create("/tickets", {"ticket": fields}, key), "ticket")
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         """Change the ticket's requester and `config`, and its title unless an agent did."""
         path = f"/tickets/{segment(ticket_id)}"
-        fields: dict[str, Any] = {"requester": _requester(naming.requester), "config": dict(naming.config)}
+        fields: dict[str, Any] = {
+            "requester": _requester(naming.customer),
+            "config": _config(naming.customer),
+        }
         if _one(_title, self.call("GET", path), "ticket") == naming.old_title:
             fields["title"] = naming.title
         try:
@@ -126,7 +131,7 @@ class RestHelpdesk(HttpHelpdesk):
             "internal": comment.internal,
             "attachment_ids": list(comment.attachment_ids),
             "created_at": _iso(comment.created_at),
-            "config": dict(comment.config),
+            "config": _without_empty(source=comment.channel),
         }
         path = f"/tickets/{segment(ticket_id)}/comments"
         return _one(_id, self._create(path, {"comment": fields}, key), "comment")
@@ -152,11 +157,11 @@ class RestHelpdesk(HttpHelpdesk):
         """Tell whether the headers of Standard Webhooks are there."""
         return all(headers.get(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
 
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
-        """Verify the signature of Standard Webhooks and read the event."""
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
+        """Verify the signature of Standard Webhooks and read the comment, if it brings one."""
         self._verify(body, headers)
         with reading_webhook():
-            return _event(decode(body), headers["webhook-id"])
+            return _agent_reply(decode(body))
 
     def _verify(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Check the signature, then the age: by a clock that is given, unlike the library's own check.
@@ -233,8 +238,20 @@ def _url(value: Any) -> str:
 
 
 def _ticket(value: Any) -> Ticket:
-    config = value.get("config")
-    return Ticket(_id(value), value.get("closed") is True, config if isinstance(config, dict) else None)
+    return Ticket(_id(value), value.get("closed") is True, _customer(value.get("config")))
+
+
+def _customer(config: Any) -> Customer | None:
+    """Read whom a ticket is about; None for a ticket that the connector did not make."""
+    if not isinstance(config, dict) or not _is_ours(config):
+        return None
+    page_id, sender_id = config.get("page_id"), config.get("sender_id")
+    return Customer(config["source"], str(page_id), str(sender_id)) if page_id and sender_id else None
+
+
+def _is_ours(config: dict[str, Any]) -> bool:
+    source = config.get("source")
+    return isinstance(source, str) and source in SOURCES
 
 
 def _title(value: Any) -> str:
@@ -260,19 +277,21 @@ def _comment(value: Any) -> Comment:
         author_type=str((value.get("author") or {}).get("type") or ""),
         internal=internal if isinstance(internal, bool) else None,
         attachments=tuple(_attachment(one) for one in value.get("attachments") or []),
-        config=config if isinstance(config, dict) else {},
+        from_connector=isinstance(config, dict) and _is_ours(config),
         created_at=_time(value.get("created_at")),
     )
 
 
-def _event(value: Any, webhook_id: str) -> HelpdeskEvent | None:
-    type_, data = str(value["type"]), value["data"]
-    if type_ == "comment.created":
-        return comment_created(_ticket(data["ticket"]), _comment(data["comment"]))
-    if type_ not in EVENT_TYPES:
+def _agent_reply(value: Any) -> AgentReply | None:
+    """Read the new comment that a webhook tells of; other types are ignored.
+
+    A ticket that lacks its `config` may be anybody's: `confirm` reads it.
+    """
+    if str(value["type"]) != "comment.created":
         return None
-    time = _time(value.get("timestamp"))
-    return HelpdeskEvent(type_, f"webhook:{webhook_id}", time, _ticket(data["ticket"]), None)
+    ticket, comment = value["data"]["ticket"], value["data"]["comment"]
+    has_config = isinstance(ticket.get("config"), dict)
+    return AgentReply.of(_ticket(ticket), _comment(comment), is_confirmed=has_config)
 
 
 def _what_was_wrong(response: httpx.Response) -> str:
@@ -303,10 +322,26 @@ def _idempotency(key: str) -> dict[str, str]:
     return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()", errors="replace")}
 
 
-def _requester(requester: Requester) -> dict[str, Any]:
+def _requester(customer: Customer) -> dict[str, str]:
     return _without_empty(
-        name=requester.name, external_id=requester.external_id, avatar_url=requester.avatar_url
+        name=customer.display_name, external_id=customer.person_id, avatar_url=customer.picture_url
     )
+
+
+def _config(customer: Customer) -> dict[str, str]:
+    return _ids(customer.conversation) | _without_empty(
+        page_name=customer.account_name,
+        sender_name=customer.name,
+        sender_first_name=customer.first_name,
+        sender_last_name=customer.last_name,
+        sender_profile_pic=customer.picture_url,
+    )
+
+
+def _ids(conversation: Conversation) -> dict[str, str]:
+    """Return what says whose ticket it is, in `config` and in a search."""
+    ids = (conversation.channel, conversation.account_id, conversation.person_id)
+    return dict(zip(("source", "page_id", "sender_id"), ids, strict=True))
 
 
 def _without_empty(**fields: str | None) -> dict[str, str]:

@@ -19,8 +19,8 @@ from starlette.types import Receive, Scope, Send
 
 from clients.channel import Channel, Conversation, Entry
 from clients.helpdesk import (
+    AgentReply,
     Helpdesk,
-    HelpdeskEvent,
     InvalidWebhook,
     WebhookNotUnderstood,
     WebhookTimestampOff,
@@ -214,14 +214,14 @@ class HelpdeskWebhook:
         headers = dict(request.scope["headers"])
         body = await _read(self.body_reader, headers, request.receive, self.refusals, "helpdesk")
         try:
-            event = await self._read(body, request.headers, secret)
+            reply = await self._read(body, request.headers, secret)
         finally:
             self.body_reader.release(body)
-        jobs = [reply_job(event)] if event and is_public_reply(event) else []
+        jobs = [reply_job(reply)] if reply and is_public_reply(reply) else []
         await _store(jobs, self.group_commit, self.counters)
         return ACCEPTED
 
-    async def _read(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+    async def _read(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
         try:
             if len(body) > LARGE:
                 return await _apart(self.helpdesk.receive, body, headers, secret)

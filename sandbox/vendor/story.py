@@ -9,8 +9,8 @@ from typing import TypeVar
 import click
 import msgspec
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import ClientError
-from clients.helpdesk import SOURCE
 from clients.http import segment
 from clients.text.plain import to_plain_text
 from sandbox.demo import Verdict
@@ -52,7 +52,7 @@ class Desk:
         return [
             one
             for one in self.comments(ticket_id)
-            if one.author.type == "agent" and one.internal is internal and one.config.get("source") != SOURCE
+            if one.author.type == "agent" and one.internal is internal and one.config.get("source") != CHANNEL
         ]
 
     def hashes(self, comments: Sequence[SeenComment]) -> list[str]:
@@ -130,7 +130,7 @@ class VendorStory:
         return ticket
 
     def _of(self, psid: str) -> dict[str, str]:
-        return {"source": SOURCE, "page_id": self._stack.pages[0].page_id, "sender_id": psid}
+        return {"source": CHANNEL, "page_id": self._stack.pages[0].page_id, "sender_id": psid}
 
     def _opened(self, mid: str) -> SeenTicket | None:
         return next(iter(self._desk.tickets(external_id=mid)), None)
@@ -276,7 +276,7 @@ class VendorStory:
     def _seen(self, ticket: SeenTicket) -> str:
         """Say what stands on a ticket where an agent is waited for, and what came of webhooks."""
         comments = self._desk.comments(ticket.id)
-        others = [one for one in comments if one.config.get("source") != SOURCE]
+        others = [one for one in comments if one.config.get("source") != CHANNEL]
         shown = ", ".join(
             f"{one.id} (author.type {one.author.type}, internal {one.internal})" for one in others
         )

@@ -17,14 +17,15 @@ import msgspec
 
 from clients.errors import ClientError
 from clients.helpdesk import (
+    AgentReply,
     Attachment,
-    HelpdeskEvent,
     InvalidWebhook,
     WebhookNotUnderstood,
     WebhookTimestampOff,
 )
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
+from clients.jsons import decode
 from clients.media import File
 from clients.notices import say
 from conformance.rest import operation_of
@@ -213,22 +214,23 @@ class Witness(RestHelpdesk):
             self._journal.note("webhook", why=why, off="")
         return may
 
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
         """Read a webhook, and note what it told, or why it is refused."""
         try:
-            event = super().receive(body, headers, secret)
+            reply = super().receive(body, headers, secret)
         except (InvalidWebhook, WebhookNotUnderstood) as error:
             self._journal.note("webhook", why=_why(error), off="", body=body[:SHOWN].decode(errors="replace"))
             raise
-        self._journal.note("webhook", why="", off=_difference_of_webhook(body), **_told(event))
-        return event
+        self._journal.note("webhook", why="", off=_difference_of_webhook(body), **_told(body, reply))
+        return reply
 
 
-def _told(event: HelpdeskEvent | None) -> dict[str, Any]:
-    if event is None or event.comment is None:
-        return {"type": event.type if event else "another", "comment": ""}
-    author, internal = event.comment.author_type, event.comment.internal
-    return {"type": event.type, "comment": event.comment.id, "author": author, "internal": internal}
+def _told(body: bytes, reply: AgentReply | None) -> dict[str, Any]:
+    told = {"type": str(decode(body)["type"])}
+    if reply is None:
+        return told
+    comment = reply.comment
+    return told | {"comment": comment.id, "author": comment.author_type, "internal": comment.internal}
 
 
 def _why(error: Exception) -> str:

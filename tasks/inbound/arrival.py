@@ -80,9 +80,7 @@ class Arrival:
         known = (self.lease.cached(OPEN_TICKET) or b"").decode()
         if known:
             yield known
-        found = self.service.helpdesk.find_open_ticket(
-            self.conversation.account_id, self.conversation.person_id
-        )
+        found = self.service.helpdesk.find_open_ticket(self.conversation)
         if found is None:
             return
         if found.id == known:

@@ -9,12 +9,7 @@ from clients.errors import (
     ClientError,
     LeaseLost,
 )
-from clients.helpdesk import (
-    SOURCE,
-    Config,
-    Naming,
-    Requester,
-)
+from clients.helpdesk import Customer, Naming
 from clients.notices import notice
 from tasks.inbound.arrival import NAMELESS, OPEN_TICKET, Arrival
 from tasks.notes import notify_once
@@ -42,7 +37,7 @@ def fix_name(arrival: Arrival) -> None:
     if not arrival.lease.cached(UNNAMED) or not arrival.profile.name or not ticket_id:
         return
     unknown = replace(arrival, profile=Profile())
-    naming = Naming(title_of(unknown), title_of(arrival), requester_of(arrival), config_of(arrival))
+    naming = Naming(title_of(unknown), title_of(arrival), customer_of(arrival))
     try:
         if not arrival.service.helpdesk.name_requester(ticket_id, naming):
             note = arrival.say(notice("name_told_later", name=arrival.profile.name))
@@ -60,20 +55,17 @@ def title_of(arrival: Arrival) -> str:
     return f"{arrival.channel.title}: {arrival.sender_name}"[:LONGEST_TITLE]
 
 
-def requester_of(arrival: Arrival) -> Requester:
-    """Return the sender as the helpdesk sees them."""
-    return Requester(arrival.sender_name, arrival.conversation.person_id, arrival.profile.picture)
-
-
-def config_of(arrival: Arrival) -> Config:
-    """Return what is known of the sender."""
-    profile, connection = arrival.profile, arrival.connection
-    ids = {"source": SOURCE, "page_id": connection.account_id, "sender_id": arrival.conversation.person_id}
-    known = {
-        "page_name": connection.name,
-        "sender_name": profile.name,
-        "sender_first_name": profile.first_name,
-        "sender_last_name": profile.last_name,
-        "sender_profile_pic": profile.picture,
-    }
-    return ids | {name: value for name, value in known.items() if value}
+def customer_of(arrival: Arrival) -> Customer:
+    """Return what is known of the sender, for the helpdesk."""
+    profile, conversation = arrival.profile, arrival.conversation
+    return Customer(
+        channel=conversation.channel,
+        account_id=conversation.account_id,
+        person_id=conversation.person_id,
+        display_name=arrival.sender_name,
+        account_name=arrival.connection.name,
+        name=profile.name,
+        first_name=profile.first_name,
+        last_name=profile.last_name,
+        picture_url=profile.picture,
+    )

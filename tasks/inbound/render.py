@@ -9,7 +9,6 @@ from clients.errors import (
     RejectedError,
 )
 from clients.helpdesk import (
-    SOURCE,
     SYSTEM,
     Attachment,
     Author,
@@ -55,7 +54,7 @@ def _message(arrival: Arrival, message: Message | Echo, author: Author, files: E
         language=arrival.connection.language,
         attachment_ids=[file.id for _, file in shown if isinstance(file, Attachment)],
         files=[file for _, file in shown if isinstance(file, File)],
-        config={"source": SOURCE},
+        channel=arrival.conversation.channel,
     )
 
 

@@ -20,7 +20,7 @@ from clients.helpdesk import (
 )
 from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
-from tasks.inbound.naming import config_of, fix_name, note_whether_named, requester_of, title_of
+from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
 from tasks.inbound.render import compose, first_body, opens_no_ticket
 from tasks.inbox.job import Step, is_part_under_way, sent_ids
 from tasks.inbox.lease import Lease
@@ -174,9 +174,8 @@ def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
         title=title_of(arrival),
         body=first_body(comment),
         external_id=comment.external_id,
-        requester=requester_of(arrival),
+        customer=customer_of(arrival),
         attachment_ids=comment.attachment_ids,
         files=comment.files,
         created_at=comment.created_at,
-        config=config_of(arrival),
     )

@@ -28,6 +28,7 @@
 --   stats            hash    counters for /metrics
 --   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
+--   given_up         hash    code of a reason -> how many dead letters there ever were for it
 --   refused          hash    "<door> <page> <reason>" -> how many webhooks were refused, and when the last one was
 --   room             string  whether there is room for more jobs, looked up now and then
 --
@@ -477,6 +478,9 @@ function inbox.pause(remote, duration, rate, reason)
   redis.call('HSET', P .. 'pause:' .. remote, 'reason', reason, 'rate', rate)
   redis.call('ZADD', P .. 'pauses', now + duration, remote)
 end
+
+-- count_given_up(code): count a dead letter by the code of its reason
+function inbox.count_given_up(code) redis.call('HINCRBY', P .. 'given_up', code, 1) end
 
 -- refuse(name, count): add to how many webhooks were refused
 function inbox.refuse(name, count)

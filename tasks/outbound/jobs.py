@@ -2,10 +2,9 @@
 
 import msgspec
 
-from clients.channel import Conversation, Receipt
-from clients.channels.meta.events import CHANNEL
+from clients.channel import Receipt
 from clients.errors import RetryableError
-from clients.helpdesk import SOURCE, HelpdeskEvent, Ticket
+from clients.helpdesk import AgentReply
 from tasks.inbox.job import Job
 from tasks.inbox.queues import outbound_queue, ticket_queue
 
@@ -17,7 +16,7 @@ class UnknownJob(RetryableError):
 class Reply(msgspec.Struct, tag=True):
     """An agent's comment on its way to a person."""
 
-    event: HelpdeskEvent
+    agent_reply: AgentReply
 
 
 def decode_job(body: bytes) -> Reply | Receipt:
@@ -28,34 +27,24 @@ def decode_job(body: bytes) -> Reply | Receipt:
         raise UnknownJob("unknown_job", detail=str(error)) from None
 
 
-def is_public_reply(event: HelpdeskEvent) -> bool:
-    """Tell whether a comment may go out; what is not said outright counts as no.
+def is_public_reply(reply: AgentReply) -> bool:
+    """Tell whether a comment may go to the customer; what is not said outright counts as no.
 
-    What an agent wrote in the channel's own inbox was put on the ticket by the connector: it never goes back.
+    Where the ticket is not known yet, it may. What the connector itself put on the ticket never goes back.
     """
-    comment = event.comment
+    comment = reply.comment
     return (
-        comment is not None
-        and comment.internal is False
+        comment.internal is False
         and comment.author_type == "agent"
-        and comment.config.get("source") != SOURCE
-        and (event.ticket.config is None or person_of(event.ticket) is not None)
+        and not comment.from_connector
+        and (not reply.is_confirmed or reply.ticket.customer is not None)
     )
 
 
-def person_of(ticket: Ticket) -> Conversation | None:
-    """Return whom a ticket of ours is about; None for a ticket that is not ours."""
-    config = ticket.config or {}
-    page_id, psid = config.get("page_id"), config.get("sender_id")
-    if config.get("source") != SOURCE or not page_id or not psid:
-        return None
-    return Conversation(CHANNEL, str(page_id), str(psid))
-
-
-def reply_job(event: HelpdeskEvent) -> Job:
+def reply_job(reply: AgentReply) -> Job:
     """Return the job for a comment that goes out."""
-    person = person_of(event.ticket)
-    name = outbound_queue(person) if person else ticket_queue(event.ticket.id)
-    prefix = "" if person else "ticket:"
-    time = max(0, int(event.time.timestamp() * 1000))
-    return Job(key=prefix + event.key, queue=name, time=time, body=msgspec.json.encode(Reply(event)))
+    customer = reply.ticket.customer if reply.is_confirmed else None
+    queue = outbound_queue(customer.conversation) if customer else ticket_queue(reply.ticket.id)
+    key = reply.key if customer else f"ticket:{reply.key}"
+    time = max(0, int(reply.time.timestamp() * 1000))
+    return Job(key=key, queue=queue, time=time, body=msgspec.json.encode(Reply(reply)))

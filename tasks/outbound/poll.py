@@ -53,9 +53,9 @@ def _queue_since(service: Services, since: datetime) -> None:
     young = began - SETTLED
     rows = []
     try:
-        for event in service.helpdesk.poll(since):
-            if event.time < young and is_public_reply(event):
-                rows.append(reply_job(event))  # noqa: PERF401 - what was found before an error is kept
+        for reply in service.helpdesk.poll(since):
+            if reply.time < young and is_public_reply(reply):
+                rows.append(reply_job(reply))  # noqa: PERF401 - what was found before an error is kept
     finally:
         if rows:
             wake(service.inbox.accept(rows))

@@ -4,7 +4,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 from urllib.parse import urlsplit
@@ -35,7 +35,7 @@ from tasks.inbox.lease import Lease
 from tasks.inbox.queues import account_of, conversation_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts
-from tasks.outbound.jobs import Reply, decode_job, is_public_reply, person_of, reply_job
+from tasks.outbound.jobs import Reply, decode_job, is_public_reply, reply_job
 from tasks.services import Services, is_up
 from tasks.words import say
 
@@ -108,12 +108,10 @@ def relay(service: Services, lease: Lease) -> None:
 def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
     conversation = conversation_of(lease.queue)
     connection = service.connection(conversation.channel, conversation.account_id)
-    if reply.event.comment is None:
-        raise RejectedError("no_comment")
-    ticket_id, comment = reply.event.ticket.id, reply.event.comment
-    bind_contextvars(ticket=ticket_id, comment=comment.id)
+    ticket, comment = reply.agent_reply.ticket, reply.agent_reply.comment
+    bind_contextvars(ticket=ticket.id, comment=comment.id)
     channel, account = service.channel(conversation.channel), service.account(connection)
-    return Outgoing(service, lease, ticket_id, comment, conversation, connection, channel, account)
+    return Outgoing(service, lease, ticket.id, comment, conversation, connection, channel, account)
 
 
 def send_reply(reply: Outgoing) -> None:
@@ -337,24 +335,25 @@ def _note_sent(reply: Outgoing) -> None:
 
 def find_person(service: Services, lease: Lease) -> None:
     """Ask the helpdesk what a webhook left out, or only claimed, and queue the reply for its person."""
-    event = cast("Reply", decode_job(lease.job.body)).event
-    confirmed = service.helpdesk.confirm(event)
+    claimed = cast("Reply", decode_job(lease.job.body)).agent_reply
+    confirmed = service.helpdesk.confirm(claimed)
     if confirmed is None:
         if service.inbox.now() < lease.job.accepted / 1000 + SHOWN_WITHIN:
             raise OutcomeUnknown("comment_not_shown", retry_after=ECHO_POLL)
-        log.warning("webhook_not_true", ticket=event.ticket.id, key=event.key)
+        log.warning("webhook_not_true", ticket=claimed.ticket.id, key=claimed.key)
         return
-    if person_of(confirmed.ticket) is None or not is_public_reply(confirmed):
-        return
-    wake(service.inbox.accept([reply_job(confirmed)]))
+    confirmed = replace(confirmed, is_confirmed=True)
+    if is_public_reply(confirmed):
+        wake(service.inbox.accept([reply_job(confirmed)]))
 
 
 def notify(service: Services, lease: Lease, reason: Notice) -> None:
     """Tell the agent that a reply did not arrive: in the comment itself, and in an internal comment."""
     decoded = decode_job(lease.job.body)
-    if not isinstance(decoded, Reply) or decoded.event.comment is None:
+    if not isinstance(decoded, Reply):
         return
-    comment, ids = decoded.event.comment, sent_ids(lease.steps)
+    ticket, comment = decoded.agent_reply.ticket, decoded.agent_reply.comment
+    ids = sent_ids(lease.steps)
     if ids:
         receipts.remember(service, conversation_of(lease.queue), ids)
     language, told = service.language(account_of(lease.queue)), [notice("reply_not_delivered", reason=reason)]
@@ -362,7 +361,7 @@ def notify(service: Services, lease: Lease, reason: Notice) -> None:
     told += [notice("reply_partly_delivered")] if ids else []
     note = " ".join(say(one, language) for one in (*told, notice("retry_reply", id=lease.job.id)))
     try:
-        notify_once(service, lease, decoded.event.ticket.id, f"failed:{comment.id}", note)
+        notify_once(service, lease, ticket.id, f"failed:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
     service.helpdesk.show_delivery(comment.id, Delivery("failed", ids, say(reason, language)))

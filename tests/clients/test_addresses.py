@@ -11,18 +11,19 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
+from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import RejectedError, Unavailable
 from clients.helpdesk import (
+    AgentReply,
     Author,
     Comment,
+    Customer,
     Delivery,
     Helpdesk,
-    HelpdeskEvent,
     Naming,
     NewComment,
     NewTicket,
-    Requester,
     Ticket,
 )
 from clients.helpdesks.django_helpdesk import DjangoHelpdesk
@@ -64,29 +65,32 @@ def _file() -> File:
     return File("a.png", "image/png", 1, io.BytesIO(b"x"))
 
 
+def _customer(id_: str) -> Customer:
+    return Customer(CHANNEL, id_, id_, display_name="Anna")
+
+
 def _new_ticket(id_: str) -> NewTicket:
-    config = {"page_id": id_, "sender_id": id_}
-    return NewTicket(id_, id_, "Messenger", "Hi", id_, Requester("Anna", id_), [id_], NOW, config)
+    return NewTicket(id_, id_, "Messenger", "Hi", id_, _customer(id_), [id_], NOW)
 
 
 def _naming(id_: str) -> Naming:
-    return Naming(id_, "Page: Anna", Requester("Anna", id_), {"page_id": id_, "sender_id": id_})
+    return Naming(id_, "Messenger: Anna", _customer(id_))
 
 
 def _new_comment(id_: str) -> NewComment:
     return NewComment("Hi", id_, Author("customer", "Anna", id_), NOW)
 
 
-def _event(id_: str) -> HelpdeskEvent:
+def _reply(id_: str) -> AgentReply:
     comment = Comment(
-        id_, "Hi", "markdown", "agent", internal=False, attachments=(), config={}, created_at=NOW
+        id_, "Hi", "markdown", "agent", internal=False, attachments=(), from_connector=False, created_at=NOW
     )
-    return HelpdeskEvent("comment.created", id_, NOW, Ticket(id_, closed=False, config=None), comment)
+    return AgentReply.of(Ticket(id_, closed=False, customer=None), comment, is_confirmed=False)
 
 
 OF_A_HELPDESK: dict[str, Call] = {
     "ping": lambda desk, _: desk.ping(),
-    "find_open_ticket": lambda desk, id_: desk.find_open_ticket(id_, id_),
+    "find_open_ticket": lambda desk, id_: desk.find_open_ticket(_customer(id_).conversation),
     "ticket_by_external_id": lambda desk, id_: desk.ticket_by_external_id(id_),
     "get_ticket": lambda desk, id_: desk.get_ticket(id_),
     "create_ticket": lambda desk, id_: desk.create_ticket(_new_ticket(id_), id_),
@@ -97,7 +101,7 @@ OF_A_HELPDESK: dict[str, Call] = {
     "show_delivery": lambda desk, id_: desk.show_delivery(id_, Delivery("sent", [id_])),
     "upload": lambda desk, id_: desk.upload(_file(), id_),
     "poll": lambda desk, _: list(desk.poll(NOW)),
-    "confirm": lambda desk, id_: desk.confirm(_event(id_)),
+    "confirm": lambda desk, id_: desk.confirm(_reply(id_)),
 }
 OF_MESSENGER: dict[str, Call] = {
     "send_text": lambda page, id_: page.send_text(id_, "Hi", echo_metadata=id_),

@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 
 from clients.errors import FileRefused, RateLimited, Unavailable
-from clients.helpdesk import Attachment, Helpdesk, HelpdeskEvent, NewComment, NewTicket, Ticket
-from clients.helpdesks.rest import RestHelpdesk, _event
+from clients.helpdesk import AgentReply, Attachment, Helpdesk, NewComment, NewTicket, Ticket
+from clients.helpdesks.rest import RestHelpdesk, _agent_reply
 from clients.http import HttpClient
 from clients.media import File
 from conformance import webhooks
@@ -31,40 +31,40 @@ class PollsOnly(RestHelpdesk):
 
     receive = Helpdesk.receive
 
-    def poll(self, since: datetime) -> Iterator[HelpdeskEvent]:
+    def poll(self, since: datetime) -> Iterator[AgentReply]:
         for ticket in self.call("GET", "/tickets", params={"source": "facebook_messenger"})["tickets"]:
             comments = self.call(
                 "GET", f"/tickets/{ticket['id']}/comments", params={"after": since.isoformat()}
             )
             for comment in comments["comments"]:
                 told = {"type": "comment.created", "data": {"ticket": ticket, "comment": comment}}
-                if event := _event(told, ""):
-                    yield event
+                if reply := _agent_reply(told):
+                    yield reply
 
 
 class LeavesItToConfirm(Polls):
     """Learns from webhooks, and from polling, no more than that a ticket has a new comment."""
 
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
-        event = super().receive(body, headers, secret)
-        return event and _claim(event)
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
+        reply = super().receive(body, headers, secret)
+        return reply and _claim(reply)
 
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
         return map(_claim, super().poll(since))
 
-    def confirm(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        ticket = self.call("GET", f"/tickets/{event.ticket.id}")["ticket"]
-        comments = self.call("GET", f"/tickets/{event.ticket.id}/comments")["comments"]
-        told = next((one for one in comments if event.key == f"comment:{one['id']}"), None)
+    def confirm(self, reply: AgentReply) -> AgentReply | None:
+        ticket = self.call("GET", f"/tickets/{reply.ticket.id}")["ticket"]
+        comments = self.call("GET", f"/tickets/{reply.ticket.id}/comments")["comments"]
+        told = next((one for one in comments if reply.key == f"comment:{one['id']}"), None)
         data = {"ticket": ticket, "comment": told}
-        return _event({"type": "comment.created", "data": data}, "") if told else None
+        return _agent_reply({"type": "comment.created", "data": data}) if told else None
 
 
-def _claim(event: HelpdeskEvent) -> HelpdeskEvent:
-    """Return an event with what every comment looks like before it was read."""
-    ticket = dataclasses.replace(event.ticket, config=None)
-    bare = changed(event, body="", author_type="agent", internal=False, attachments=(), config={})
-    return dataclasses.replace(bare, ticket=ticket)
+def _claim(reply: AgentReply) -> AgentReply:
+    """Return a reply with what every comment looks like before it was read."""
+    ticket = dataclasses.replace(reply.ticket, customer=None)
+    bare = changed(reply, body="", author_type="agent", internal=False, attachments=(), from_connector=False)
+    return dataclasses.replace(bare, ticket=ticket, is_confirmed=False)
 
 
 class RefusesFilesLate(RestHelpdesk):
@@ -231,7 +231,7 @@ def test_an_adapter_that_only_polls_passes(make: Make, desk: Desk) -> None:
     context = make(PollsOnly, Apart(desk.http))
     outcomes = {one.name: judge(one, context).outcome for one in CHECKS}
     assert {name for name, outcome in outcomes.items() if outcome != "passed"} == {
-        "agents' comments can be learnt of",
+        "agents' comments reach the connector",
         "a webhook that comes again is known",
         "a forged webhook is refused",
         "the helpdesk answers while its webhook is answered",

@@ -74,7 +74,7 @@ def test_a_vendor_gets_each_check_as_a_test(desk: Desk, tmp_path: Path) -> None:
     assert f"collected {len(CHECKS)} items" in printed
     assert "FAILED test_own.py::TestOwn::test_conformance[a new ticket says whom it is about]" in printed
     assert "RuntimeError: not written yet" in printed
-    assert "To remedy it: This call has to work; see its error." in printed
+    assert "To fix it: This call has to work; see its error." in printed
     assert "nobody is there to reply as an agent" in printed
     assert "What the helpdesk cannot do, and what happens instead" in printed
     assert "\ncoffee: there is tea\n" in printed

@@ -88,7 +88,7 @@ def test_an_answer_that_is_none_is_shown_beside_the_one_that_was_expected() -> N
 
 def test_the_author_of_an_adapter_is_told_in_python() -> None:
     said = report.line(judged("a closed ticket takes no message", adapter=Own))
-    assert "To remedy it: Raise TicketClosed from add_comment" in said
+    assert "To fix it: Raise TicketClosed from add_comment" in said
     assert "POST /api/v1/tickets/12/comments → 201" in said
     assert "Expected: " not in said
     broken = judged("a new ticket says whom it is about", lambda _: answered(201, json={}), Own)
@@ -160,7 +160,7 @@ def _python_in(words: str) -> set[str]:
     return {*re.findall(r"\w+", words)} & PYTHON
 
 
-OF_POLLING = {check for check in CHECKS if "polling" in check.name or "can be learnt of" in check.name}
+OF_POLLING = {check for check in CHECKS if "polling" in check.name or "reach the connector" in check.name}
 """What the adapter `rest` is never told: it does not poll, and has webhooks."""
 
 

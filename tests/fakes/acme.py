@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 Json = dict[str, Any]
-FIELDS = ("cf_messenger_id", "cf_messenger_sender")
+FIELDS = ("cf_messenger_id", "cf_messenger_customer")
 REFUSED = "application/x-msdownload"
 PAGE_SIZE = 5
 

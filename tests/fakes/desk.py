@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, cast
 
+from clients.channel import Conversation
 from clients.errors import ClientError, NotFound, TicketClosed
 from clients.helpdesk import (
+    AgentReply,
     Attachment,
+    Customer,
     Delivery,
     Helpdesk,
-    HelpdeskEvent,
     Naming,
     NewComment,
     NewTicket,
     Ticket,
 )
 from clients.media import File
-from tests.fakes.conversation import OURS
+from tests.fakes.conversation import CUSTOMER
 from tests.fakes.failures import Fuse, Outside
 
 
@@ -30,13 +32,13 @@ class Opened:
     id: str
     new: NewTicket | None = None
     closed: bool = False
-    config: Mapping[str, Any] | None = None
+    customer: Customer | None = None
     comments: list[NewComment] = field(default_factory=list)
 
     @property
     def seen(self) -> Ticket:
         """Return what the helpdesk shows of it."""
-        return Ticket(self.id, self.closed, self.config)
+        return Ticket(self.id, self.closed, self.customer)
 
 
 class Desk(Outside, Helpdesk):
@@ -59,7 +61,7 @@ class Desk(Outside, Helpdesk):
 
     def open(self, id_: str = "42") -> Opened:
         """Have a ticket of the sender."""
-        self.tickets[id_] = Opened(id_, config=OURS)
+        self.tickets[id_] = Opened(id_, customer=CUSTOMER)
         return self.tickets[id_]
 
     def _check(self, new: NewTicket | NewComment) -> None:
@@ -78,7 +80,7 @@ class Desk(Outside, Helpdesk):
         with self.called("ping"):
             pass
 
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
         with self.called("find_open_ticket"):
             found = [one for one in self.tickets.values() if not one.closed]
             return found[-1].seen if found else None
@@ -97,12 +99,12 @@ class Desk(Outside, Helpdesk):
             raise NotFound("there is no such ticket")
         return self.tickets[id_]
 
-    def confirm(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+    def confirm(self, reply: AgentReply) -> AgentReply | None:
         if self.untrue:
             self.untrue -= 1
             return None
-        confirmed = super().confirm(event)
-        if confirmed and confirmed.comment and self.shown:
+        confirmed = super().confirm(reply)
+        if confirmed and self.shown:
             comment = dataclasses.replace(confirmed.comment, body=self.shown)
             return dataclasses.replace(confirmed, comment=comment)
         return confirmed
@@ -110,7 +112,7 @@ class Desk(Outside, Helpdesk):
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         def make() -> Ticket:
             opened = self.open(f"t{len(self.tickets) + 1}")
-            opened.new, opened.config = ticket, ticket.config
+            opened.new, opened.customer = ticket, ticket.customer
             self._take(ticket)
             return opened.seen
 
@@ -168,5 +170,5 @@ class Desk(Outside, Helpdesk):
         with self.called("open_attachment"):
             yield File(attachment.filename, attachment.content_type, 3, BytesIO(b"pdf"))
 
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
         raise NotImplementedError  # for the doors; no task calls it

@@ -1,11 +1,13 @@
 """What a real django-helpdesk is asked with, and a receiver of its webhooks."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from clients.helpdesk import SOURCE, Author, HelpdeskEvent, NewComment, NewTicket, Requester, Ticket
+from clients.channels.meta.events import CHANNEL
+from clients.helpdesk import AgentReply, Author, Customer, NewComment, NewTicket, Ticket
 from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.http import HttpClient
 from clients.media import File
@@ -14,7 +16,7 @@ from sandbox.django_helpdesk.host.accounts import QUEUES
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
 
 SECRET = "a-secret-in-the-address"
-PERSON = ("107381679302250", "7623554920995436")
+MARIA = Customer(CHANNEL, "107381679302250", "7623554920995436")
 PHOTO = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 NOW = datetime.now(UTC)
 
@@ -63,10 +65,9 @@ def new_ticket(external_id: str = "m_1", body: str = "Good morning", **changes: 
         "title": "Messenger: Мария",
         "body": body,
         "external_id": external_id,
-        "requester": Requester("Мария", PERSON[1]),
+        "customer": replace(MARIA, display_name="Мария"),
         "attachment_ids": (),
         "created_at": NOW,
-        "config": {"source": SOURCE, "page_id": PERSON[0], "sender_id": PERSON[1]},
     }
     return NewTicket(**fields | changes)
 
@@ -79,5 +80,5 @@ def last_comment(agent: Agent, ticket: Ticket) -> Comment:
     return agent.comments(int(ticket.id))[-1]
 
 
-def polled(helpdesk: DjangoHelpdesk, since: datetime | None = None) -> list[HelpdeskEvent]:
+def polled(helpdesk: DjangoHelpdesk, since: datetime | None = None) -> list[AgentReply]:
     return list(helpdesk.poll(since or NOW - timedelta(minutes=1)))

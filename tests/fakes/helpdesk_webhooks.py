@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from clients.channel import Conversation
 from clients.channels.meta.events import CHANNEL
-from clients.helpdesk import HelpdeskEvent
+from clients.helpdesk import AgentReply
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from tests.conftest import WEBHOOK_SECRET, payload
@@ -36,14 +36,14 @@ def headers(body: bytes, at: float | None = None, **changes: str) -> dict[str, s
     return {f"webhook-{name}": value for name, value in (good | changes).items()}
 
 
-def receive(name: str) -> HelpdeskEvent | None:
+def receive(name: str) -> AgentReply | None:
     """Receive a payload file, properly signed."""
     body = payload(f"helpdesk/{name}")
     return HELPDESK.receive(body, headers(body), "")
 
 
-def received(name: str) -> HelpdeskEvent:
-    """Receive a payload file that is an event of ours."""
-    event = receive(name)
-    assert event
-    return event
+def received(name: str) -> AgentReply:
+    """Receive a payload file that tells of a new comment."""
+    reply = receive(name)
+    assert reply
+    return reply

@@ -1,6 +1,7 @@
 """Helpdesks for the adapter `rest`: one made of a function, and a server that counts requests."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -8,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from clients.helpdesk import Author, NewComment, NewTicket, Requester
+from clients.channels.meta.events import CHANNEL
+from clients.helpdesk import Author, Customer, NewComment, NewTicket
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
@@ -24,14 +26,16 @@ def helpdesk_at(http: HttpClient, site: str = HELPDESK) -> RestHelpdesk:
     return RestHelpdesk(http, base_url=f"{site}/api/v1", api_token=TOKEN, webhook_secret=WEBHOOK_SECRET)
 
 
-def config_for(psid: str) -> dict[str, str]:
-    return {"source": "facebook_messenger", "page_id": PAGE_A, "sender_id": psid}
+def customer_of(psid: str) -> Customer:
+    return Customer(CHANNEL, PAGE_A, psid)
 
 
 def new_ticket(mid: str, psid: str = "1") -> NewTicket:
-    requester = Requester("Anna Nowak", psid, "https://cdn.example.com/anna.jpg")
+    customer = replace(
+        customer_of(psid), display_name="Anna Nowak", picture_url="https://cdn.example.com/anna.jpg"
+    )
     body = "Gdzie jest **moja** faktura?"
-    return NewTicket("7", "12", "Messenger: Anna Nowak", body, mid, requester, [], AT, config_for(psid))
+    return NewTicket("7", "12", "Messenger: Anna Nowak", body, mid, customer, [], AT)
 
 
 def new_comment(mid: str) -> NewComment:

@@ -12,7 +12,7 @@ from clients.channel import Channel, Network
 from clients.channels.meta import events
 from clients.channels.meta.messenger import Messenger
 from clients.channels.registry import CHANNELS
-from clients.helpdesk import Attachment, Comment, HelpdeskEvent, Ticket
+from clients.helpdesk import AgentReply, Attachment, Comment, Ticket
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.notices import decode
@@ -27,7 +27,7 @@ from tasks.services import Services
 from tasks.store import connect
 from tasks.words import say
 from tests.conftest import PAGE_A, MakeSettings
-from tests.fakes.conversation import IN, OURS, OUT, PSID, SENT_AT
+from tests.fakes.conversation import CUSTOMER, IN, OUT, PSID, SENT_AT
 from tests.fakes.desk import Desk
 from tests.fakes.failures import Fuse, FusedStore
 from tests.fakes.meta import Media, Meta
@@ -47,6 +47,7 @@ STAYS = [
     "format",
     "ids",
     "stats",
+    "given_up",
     "given_up",
     "last",
     "taken:",
@@ -133,12 +134,16 @@ class World:
             {"timestamp": SENT_AT, "message": message}, from_page=True
         )
 
-    def reply(self, text: str = "Hello", *files: Attachment, id_: str = "981", **changes: Any) -> None:
-        """Accept an agent's reply."""
+    def reply(
+        self, text: str = "Hello", *files: Attachment, id_: str = "981", is_confirmed: bool = True
+    ) -> None:
+        """Accept an agent's reply; one that is not confirmed does not say whom its ticket is about."""
         at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-        comment = Comment(id_, text, "text", "agent", False, files, {}, at)
-        ticket = Ticket("42", False, changes.get("config", OURS))
-        self.inbox.accept([reply_job(HelpdeskEvent("comment.created", f"c:{id_}", at, ticket, comment))])
+        comment = Comment(
+            id_, text, "text", "agent", internal=False, attachments=files, from_connector=False, created_at=at
+        )
+        ticket = Ticket("42", closed=False, customer=CUSTOMER if is_confirmed else None)
+        self.inbox.accept([reply_job(AgentReply.of(ticket, comment, is_confirmed=is_confirmed))])
 
     def work(self, thread: str = IN) -> bool:
         """Let a worker work on a thread."""

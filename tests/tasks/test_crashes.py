@@ -93,7 +93,7 @@ def test_wherever_a_worker_dies_a_reply_of_unknown_person_is_sent_once(worlds: C
     def prepare(world: World) -> list[str]:
         world.configure(worker={"echo_wait": 0})
         world.desk.open()
-        world.reply("Hello", config=None)
+        world.reply("Hello", is_confirmed=False)
         return [TICKET, OUT]
 
     for world in every_crash(worlds, prepare):

@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from clients.channel import Conversation
 from clients.errors import ClientError, NotFound, ServiceDown, Unauthorized, Unavailable
 from clients.helpdesk import (
     SYSTEM,
+    AgentReply,
     Author,
     Comment,
+    Customer,
     NewComment,
     Ticket,
     WebhookNotUnderstood,
-    comment_created,
-    config_of,
     reading_webhook,
-    sender_of,
 )
 from clients.helpdesks.http import digest, id_in_location
 from clients.jsons import decode
@@ -137,7 +137,7 @@ def test_a_ping_that_is_forbidden_is_the_tokens_and_asks_for_no_other() -> None:
 
 def test_a_list_that_is_forbidden_is_no_ticket_that_is_gone() -> None:
     with pytest.raises(Unavailable):
-        _forbidding("/tickets", ping=200).helpdesk.find_open_ticket("1", "2")
+        _forbidding("/tickets", ping=200).helpdesk.find_open_ticket(Conversation("toy", "1", "2"))
 
 
 # --- What texts begin with. -----------------------------------------------------------------------------
@@ -174,20 +174,22 @@ def test_a_digest_fits_into_any_field(external_id: str) -> None:
 
 
 def test_whom_a_ticket_is_about_is_kept_in_one_word() -> None:
-    config = {"source": "facebook_messenger", "page_id": "10", "sender_id": "77"}
-    assert sender_of({**config, "sender_name": "Anna"}) == "10/77"
-    assert config_of("10/77") == config
+    customer = Customer("toy", "10", "77", display_name="Anna")
+    assert str(customer.conversation) == "toy/10/77"
+    assert Customer.parse("toy/10/77") == Customer("toy", "10", "77")
 
 
-@pytest.mark.parametrize("sender", ["", "10", "10/"])
-def test_a_ticket_without_a_sender_is_not_ours(sender: str) -> None:
-    assert config_of(sender) == {}
+@pytest.mark.parametrize("text", ["", "toy", "toy/10", "toy/10/", "/10/77", "toy/10/77/1"])
+def test_a_ticket_without_a_customer_is_not_ours(text: str) -> None:
+    assert Customer.parse(text) is None
 
 
-def test_a_comments_event_has_its_id_and_its_time() -> None:
-    comment = Comment("5", "Hi", "text", "agent", internal=False, attachments=(), config={}, created_at=NOW)
-    event = comment_created(Ticket("1", closed=False, config=None), comment)
-    assert (event.type, event.key, event.time) == ("comment.created", "comment:5", NOW)
+def test_a_reply_has_its_comments_id_and_time() -> None:
+    comment = Comment(
+        "5", "Hi", "text", "agent", internal=False, attachments=(), from_connector=False, created_at=NOW
+    )
+    reply = AgentReply.of(Ticket("1", closed=False, customer=None), comment)
+    assert (reply.key, reply.time, reply.is_confirmed) == ("comment:5", NOW, True)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data": 7}', b'{"data": {"id": "x"}}'])

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from clients.helpdesk import HelpdeskEvent, Ticket
+from clients.channels.meta.events import CHANNEL
+from clients.helpdesk import AgentReply, Customer, Ticket
 from clients.helpdesks.rest import RestHelpdesk
 from tests.fakes.broken.registry import PAGE, red
 
@@ -15,33 +16,33 @@ class Polls(RestHelpdesk):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.events: dict[str, HelpdeskEvent] = {}
+        self.replies: dict[str, AgentReply] = {}
 
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
-        event = super().receive(body, headers, secret)
-        if event:
-            self.events[event.key] = event
-        return event
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
+        reply = super().receive(body, headers, secret)
+        if reply:
+            self.replies[reply.key] = reply
+        return reply
 
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
-        return [event for event in self.events.values() if event.time >= since]
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
+        return [reply for reply in self.replies.values() if reply.time >= since]
 
 
 @red("polling finds what an agent wrote")
 class PollsOtherKeys(Polls):
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
-        return [dataclasses.replace(event, key=f"polled:{event.key}") for event in super().poll(since)]
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
+        return [dataclasses.replace(reply, key=f"polled:{reply.key}") for reply in super().poll(since)]
 
 
 @red("polling finds what stands on the second page")
 class PollsTheNewestPage(Polls):
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
         return list(super().poll(since))[-PAGE:]
 
 
 @red("polling finds what stands on the second page")
 class PollsTheOldestPage(Polls):
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
         return list(super().poll(since))[:PAGE]
 
 
@@ -49,19 +50,19 @@ class PollsTheOldestPage(Polls):
 class GivesRepliesToOthers(Polls):
     """Takes what was on a merged ticket for what is on the one that is left."""
 
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
         newest = next(iter(self.call("GET", "/tickets", params={"closed": "false"})["tickets"]))
-        left = Ticket(newest["id"], False, newest["config"] | {"sender_id": "1"})
-        return [dataclasses.replace(event, ticket=left) for event in super().poll(since)]
+        left = Ticket(newest["id"], False, Customer(CHANNEL, newest["config"]["page_id"], "1"))
+        return [dataclasses.replace(reply, ticket=left) for reply in super().poll(since)]
 
 
 @red("polling finds what was written on a ticket that is closed by now")
 class PollsOpenTickets(Polls):
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
-        return [event for event in super().poll(since) if not self.get_ticket(event.ticket.id).closed]
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
+        return [reply for reply in super().poll(since) if not self.get_ticket(reply.ticket.id).closed]
 
 
 @red("polling finds what an agent wrote")
 class PollsForEver(Polls):
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
-        return self.events.values()
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
+        return self.replies.values()

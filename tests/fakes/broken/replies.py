@@ -9,15 +9,17 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import Unavailable
-from clients.helpdesk import Attachment, Comment, Helpdesk, HelpdeskEvent
-from clients.helpdesks.rest import RestHelpdesk, _event
+from clients.helpdesk import AgentReply, Attachment, Customer, Helpdesk
+from clients.helpdesks.rest import RestHelpdesk, _agent_reply
 from clients.jsons import decode
 from clients.media import File
+from tests.conftest import PAGE_A
 from tests.fakes.broken.registry import red
 
 
-@red("agents' comments can be learnt of")
+@red("agents' comments reach the connector")
 class HearsNothing(RestHelpdesk):
     receive = Helpdesk.receive
 
@@ -25,61 +27,60 @@ class HearsNothing(RestHelpdesk):
 class Mishears(RestHelpdesk):
     """Gets something of a webhook wrong."""
 
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
-        event = super().receive(body, headers, secret)
-        return self.wrong(event) if event else None
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
+        reply = super().receive(body, headers, secret)
+        return self.wrong(reply) if reply else None
 
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
         raise NotImplementedError
 
 
-def changed(event: HelpdeskEvent, **changes: Any) -> HelpdeskEvent:
-    """Return an event with another comment."""
-    comment: Comment | None = event.comment and dataclasses.replace(event.comment, **changes)
-    return dataclasses.replace(event, comment=comment)
+def changed(reply: AgentReply, **changes: Any) -> AgentReply:
+    """Return a reply with another comment."""
+    return dataclasses.replace(reply, comment=dataclasses.replace(reply.comment, **changes))
 
 
 @red("an agent's comment arrives")
 class DropsWebhooks(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
         return None
 
 
 @red("an agent's comment arrives")
 class MixesUpPeople(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        config = {**(event.ticket.config or {}), "sender_id": "1"}
-        return dataclasses.replace(event, ticket=dataclasses.replace(event.ticket, config=config))
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        customer = Customer(CHANNEL, PAGE_A, "1")
+        return dataclasses.replace(reply, ticket=dataclasses.replace(reply.ticket, customer=customer))
 
 
 @red("an agent's files arrive, byte for byte")
 class ForgetsFiles(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return changed(event, attachments=())
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return changed(reply, attachments=())
 
 
 @red("an agent's comment arrives whole")
 class BreaksLines(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return changed(event, body=textwrap.fill(event.comment.body, 80) if event.comment else "")
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return changed(reply, body=textwrap.fill(reply.comment.body, 80))
 
 
 @red("an agent's comment arrives whole")
 class CutsReplies(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return changed(event, body=event.comment.body[:200] if event.comment else "")
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return changed(reply, body=reply.comment.body[:200])
 
 
 @red("an agent's reply of files only arrives")
 class NeedsText(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return event if event.comment and event.comment.body.strip() else None
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return reply if reply.comment.body.strip() else None
 
 
 @red("an agent's reply of files only arrives")
 class ForgetsTheSecondFile(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return changed(event, attachments=event.comment.attachments[:1] if event.comment else ())
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return changed(reply, attachments=reply.comment.attachments[:1])
 
 
 @red("an agent's text files keep their encoding")
@@ -93,9 +94,9 @@ class ReadsFilesAsText(RestHelpdesk):
 
 @red("an agent's empty file does not hold up its reply")
 class SkipsEmptyFiles(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        files = event.comment.attachments if event.comment else ()
-        return changed(event, attachments=tuple(one for one in files if one.size))
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        files = reply.comment.attachments
+        return changed(reply, attachments=tuple(one for one in files if one.size))
 
 
 @red("an agent's empty file does not hold up its reply")
@@ -110,43 +111,43 @@ class WaitsForBytes(RestHelpdesk):
 
 @red("an answer that closes its ticket arrives, and says so")
 class TakesItForOpen(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return dataclasses.replace(event, ticket=dataclasses.replace(event.ticket, closed=False))
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return dataclasses.replace(reply, ticket=dataclasses.replace(reply.ticket, closed=False))
 
 
 @red("an answer that closes its ticket arrives, and says so")
 class LeavesClosedTicketsOut(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return None if event.ticket.closed else event
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return None if reply.ticket.closed else reply
 
 
 @red("agents' comments have their order")
 class KnowsNoTime(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return dataclasses.replace(event, time=datetime(2026, 1, 1, tzinfo=UTC))
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return dataclasses.replace(reply, time=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @red("an agent's internal comment does not go out")
 class TakesEverythingForPublic(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return changed(event, internal=False)
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return changed(reply, internal=False)
 
 
 @red("our own comments do not go out")
 class TakesEverythingForAgents(Mishears):
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return changed(event, author_type="agent", config={})
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return changed(reply, author_type="agent", from_connector=False)
 
 
 @red("a webhook that comes again is known")
 class NumbersDeliveries(Mishears):
     count = itertools.count()
 
-    def wrong(self, event: HelpdeskEvent) -> HelpdeskEvent | None:
-        return dataclasses.replace(event, key=f"delivery:{next(self.count)}")
+    def wrong(self, reply: AgentReply) -> AgentReply | None:
+        return dataclasses.replace(reply, key=f"delivery:{next(self.count)}")
 
 
 @red("a forged webhook is refused")
 class BelievesAnybody(RestHelpdesk):
-    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> HelpdeskEvent | None:
-        return _event(decode(body), headers.get("webhook-id", ""))
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
+        return _agent_reply(decode(body))

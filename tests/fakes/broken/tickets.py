@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import httpx
 
+from clients.channel import Conversation
 from clients.errors import ClientError, NotFound, RejectedError, TicketClosed, Unauthorized, Unavailable
 from clients.helpdesk import NewComment, NewTicket, Ticket
 from clients.helpdesks.rest import RestHelpdesk
@@ -36,7 +37,7 @@ class LetsAnybodyIn(RestHelpdesk):
 @red("a new ticket says whom it is about")
 class ForgetsWhom(RestHelpdesk):
     def get_ticket(self, ticket_id: str) -> Ticket:
-        return dataclasses.replace(super().get_ticket(ticket_id), config=None)
+        return dataclasses.replace(super().get_ticket(ticket_id), customer=None)
 
 
 @red("a ticket is where it was asked for, and in its customer's name")
@@ -54,8 +55,8 @@ class IgnoresTheCategory(RestHelpdesk):
 @red("a ticket is where it was asked for, and in its customer's name")
 class IgnoresTheName(RestHelpdesk):
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
-        requester = dataclasses.replace(ticket.requester, name="Messenger")
-        return super().create_ticket(dataclasses.replace(ticket, requester=requester), key)
+        customer = dataclasses.replace(ticket.customer, display_name="Messenger")
+        return super().create_ticket(dataclasses.replace(ticket, customer=customer), key)
 
 
 @red("a ticket needs no category")
@@ -66,24 +67,24 @@ class NeedsACategory(RestHelpdesk):
         return super().create_ticket(ticket, key)
 
 
-@red("a sender's open ticket is found", "a ticket that is opened again takes messages")
+@red("a customer's open ticket is found", "a ticket that is opened again takes messages")
 class FindsNothing(RestHelpdesk):
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
         return None
 
 
 @red("nobody else's ticket is found")
 class TrustsFilters(RestHelpdesk):
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
         found = self.call("GET", "/tickets", params={"closed": "false", "limit": "1"})["tickets"]
-        return Ticket(found[0]["id"], False, {}) if found else None
+        return Ticket(found[0]["id"], False, None) if found else None
 
 
 @red("the newest open ticket is found")
 class FindsTheOldest(RestHelpdesk):
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
-        found = self.call("GET", "/tickets", params={"sender_id": psid})["tickets"]
-        return Ticket(found[-1]["id"], False, {}) if found else None
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
+        found = self.call("GET", "/tickets", params={"sender_id": conversation.person_id})["tickets"]
+        return Ticket(found[-1]["id"], False, None) if found else None
 
 
 @red("a ticket is found by its external id")
@@ -96,7 +97,7 @@ class ForgetsTickets(RestHelpdesk):
 @red("a ticket is found by its external id")
 class FindsAnyTicket(RestHelpdesk):
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
-        return Ticket("1", False, {})
+        return Ticket("1", False, None)
 
 
 @red("odd external ids are kept")
@@ -116,9 +117,9 @@ class WritesOnClosedTickets(RestHelpdesk):
 
 @red("a closed ticket is not found as open")
 class FindsClosedTickets(RestHelpdesk):
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
-        found = self.call("GET", "/tickets", params={"sender_id": psid})["tickets"]
-        return Ticket(found[0]["id"], False, {}) if found else None
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
+        found = self.call("GET", "/tickets", params={"sender_id": conversation.person_id})["tickets"]
+        return Ticket(found[0]["id"], False, None) if found else None
 
 
 @red("a closed ticket is found by its external id")
@@ -157,10 +158,10 @@ class RemembersTickets(RestHelpdesk):
 
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         made = super().create_ticket(ticket, key)
-        return self.made.setdefault(ticket.config["sender_id"], made)
+        return self.made.setdefault(ticket.customer.person_id, made)
 
-    def find_open_ticket(self, page_id: str, psid: str) -> Ticket | None:
-        return self.made.get(psid)
+    def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
+        return self.made.get(conversation.person_id)
 
 
 class FollowsBlindly(RestHelpdesk):

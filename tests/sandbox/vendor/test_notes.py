@@ -9,8 +9,9 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import ClientError
-from clients.helpdesk import Attachment, InvalidWebhook, Naming, Requester, WebhookNotUnderstood
+from clients.helpdesk import Attachment, Customer, InvalidWebhook, Naming, WebhookNotUnderstood
 from clients.http import HttpClient
 from sandbox.vendor.notes import Notes
 from sandbox.vendor.witness import Witness
@@ -76,7 +77,8 @@ def test_an_answer_as_the_document_has_it_is_not_told(see: Callable[[int, Any], 
 
 def test_a_ticket_that_is_changed_is_noted_by_its_operations(see: Callable[[int, Any], Seen]) -> None:
     seen = see(200, {"ticket": example("Ticket")})
-    naming = Naming("Messenger", "Messenger: Anna", Requester("Anna", "7"), {})
+    customer = Customer(CHANNEL, "1", "7", display_name="Anna")
+    naming = Naming("Messenger", "Messenger: Anna", customer)
     assert seen.witness.name_requester("42", naming)
 
     assert [one["operation"] for one in seen.notes.of("call")] == ["getTicket", "changeTicket"]

@@ -59,7 +59,7 @@ def test_a_ticket_gets_its_senders_name_once_that_can_be_read(world: World) -> N
     assert list(world.desk.named) == ["t1"]
     naming = world.desk.named["t1"]
     assert (naming.old_title, naming.title) == ("Messenger: Messenger user 5436", "Messenger: Anna Nowak")
-    assert naming.requester.name == naming.config["sender_name"] == "Anna Nowak"
+    assert naming.customer.display_name == naming.customer.name == "Anna Nowak"
     assert world.desk.count("name_requester") == 1
 
 

@@ -1,13 +1,14 @@
 """Tickets and comments that the helpdesk refuses, for a name or for ever."""
 
 from collections.abc import Callable
+from dataclasses import astuple, replace
 
 import pytest
 
 from clients.errors import RejectedError
 from clients.helpdesk import NewComment, NewTicket
 from tests.conftest import PAGE_A, SECRET_A, connection
-from tests.fakes.conversation import IN, OURS, SENT_AT
+from tests.fakes.conversation import CUSTOMER, IN, SENT_AT
 from tests.fakes.crashes import every_crash
 from tests.fakes.failures import fault, too_long
 from tests.fakes.world import World
@@ -17,7 +18,7 @@ def _beyond_the_basic_plane(new: NewTicket | NewComment) -> Exception | None:
     """Fail as a helpdesk whose database takes no emoji."""
     words = [new.body]
     if isinstance(new, NewTicket):
-        words += [new.title, new.requester.name, *map(str, new.config.values())]
+        words += [new.title, *astuple(new.customer)]
     else:
         words.append(new.author.name)
     return fault() if max("".join(words)) > "\uffff" else None
@@ -43,7 +44,7 @@ def test_a_name_that_the_helpdesk_fails_for_costs_no_message(
     assert ticket.new
     assert (ticket.new.title, ticket.new.body) == ("Messenger: Messenger user 5436", "plain words")
     assert [(one.author.name, one.body) for one in ticket.comments] == [("Messenger user 5436", "and more")]
-    assert ticket.new.config == OURS
+    assert ticket.new.customer == replace(CUSTOMER, display_name="Messenger user 5436")
     assert world.reasons() == []
 
 

@@ -1,15 +1,15 @@
 """Tickets and comments for what people write."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from clients.channels.meta.events import CHANNEL
 from clients.errors import TicketClosed
-from clients.helpdesk import SOURCE
 from tests.conftest import PAGE_A, payload
-from tests.fakes.conversation import IN, OURS, OUT, PHOTO, PSID, SENT_AT
+from tests.fakes.conversation import CUSTOMER, IN, OUT, PHOTO, PSID, SENT_AT
 from tests.fakes.crashes import every_crash
 from tests.fakes.echoes import receive_unmarked_echo
 from tests.fakes.failures import away, fault
@@ -29,14 +29,15 @@ def test_the_first_message_opens_a_ticket(world: World) -> None:
         "hello",
         "m_1",
     )
-    assert (new.requester.name, new.requester.external_id) == ("Anna Nowak", PSID)
-    assert new.config == OURS | {
-        "page_name": "Page 1",
-        "sender_name": "Anna Nowak",
-        "sender_first_name": "Anna",
-        "sender_last_name": "Nowak",
-        "sender_profile_pic": "https://cdn/p.jpg",
-    }
+    assert new.customer == replace(
+        CUSTOMER,
+        display_name="Anna Nowak",
+        account_name="Page 1",
+        name="Anna Nowak",
+        first_name="Anna",
+        last_name="Nowak",
+        picture_url="https://cdn/p.jpg",
+    )
     assert new.created_at == datetime.fromtimestamp(SENT_AT / 1000, UTC)
     assert world.desk.keys == [f"facebook:{PAGE_A}:m_1"]
 
@@ -52,7 +53,7 @@ def test_the_second_message_is_a_comment_and_no_search_is_needed(world: World) -
     (comment,) = world.desk.tickets["t1"].comments
     assert (comment.body, comment.external_id, comment.internal) == ("more", "m_2", False)
     assert (comment.author.type, comment.author.name) == ("customer", "Anna Nowak")
-    assert comment.config == {"source": SOURCE}
+    assert comment.channel == CHANNEL
     assert world.desk.keys[-1] == f"facebook:{PAGE_A}:m_2"
 
 
@@ -210,7 +211,7 @@ def test_what_the_page_said_elsewhere_is_a_comment_of_an_agent(linked: World, na
     (comment,) = linked.desk.tickets["t1"].comments
     assert (comment.author.type, comment.author.name) == ("agent", author)
     assert not comment.internal
-    assert comment.config == {"source": SOURCE}
+    assert comment.channel == CHANNEL
 
 
 def test_a_ticket_that_the_page_begins_names_who_wrote(world: World) -> None:
@@ -220,7 +221,7 @@ def test_a_ticket_that_the_page_begins_names_who_wrote(world: World) -> None:
     (ticket,) = world.desk.tickets.values()
     assert ticket.new
     assert ticket.new.body.startswith("Page 1 (Meta inbox):\n\n")
-    assert ticket.new.requester.external_id == PSID
+    assert ticket.new.customer.person_id == PSID
 
 
 def test_what_another_app_sends_to_who_never_wrote_is_context_of_the_ticket_that_they_open(

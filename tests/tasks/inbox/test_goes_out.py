@@ -1,4 +1,6 @@
-"""Which of the helpdesk's events go out, and the queue in which they wait."""
+"""Which of the comments in the helpdesk go out, and the queue in which they wait."""
+
+from dataclasses import replace
 
 import pytest
 
@@ -22,15 +24,16 @@ GOES_OUT = {
     "comment_from_page_inbox": False,
     "comment_on_foreign_ticket": False,
     "comment_on_ticket_without_person": False,
-    "ticket_closed": False,
-    "ticket_reopened": False,
 }
-NO_EVENTS = {"unknown_type", "comment_without_ticket", "comment_without_comment"}
+NO_COMMENTS = {
+    *("ticket_closed", "ticket_reopened", "unknown_type"),
+    *("comment_without_ticket", "comment_without_comment"),
+}
 
 
 def test_every_payload_file_is_read_here() -> None:
     files = {file.stem for file in (PAYLOADS / "helpdesk").iterdir()}
-    assert files == GOES_OUT.keys() | NO_EVENTS
+    assert files == GOES_OUT.keys() | NO_COMMENTS
 
 
 @pytest.mark.parametrize(("name", "expected"), GOES_OUT.items())
@@ -48,6 +51,13 @@ def test_a_reply_waits_in_its_persons_queue() -> None:
 
 def test_a_reply_to_somebody_unknown_waits_in_its_tickets_queue() -> None:
     assert reply_job(received("comment_on_ticket_without_config")).queue == "ticket:42"
+
+
+def test_a_reply_that_is_not_confirmed_waits_in_its_tickets_queue_whomever_it_names() -> None:
+    claimed = replace(received("comment_of_agent"), is_confirmed=False)
+    assert claimed.ticket.customer
+    assert is_public_reply(claimed)
+    assert reply_job(claimed).queue == "ticket:42"
 
 
 def test_a_reply_has_another_key_in_its_tickets_queue() -> None:

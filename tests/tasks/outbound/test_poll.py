@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from clients.channels.meta.events import CHANNEL
 from clients.errors import Unavailable
-from clients.helpdesk import SOURCE, Comment, HelpdeskEvent, Ticket
+from clients.helpdesk import AgentReply, Comment, Customer, Ticket
 from tasks.clocks import Clocks
 from tasks.inbox.inbox import Inbox
 from tasks.outbound import poll
@@ -19,11 +19,11 @@ from tasks.outbound.jobs import reply_job
 from tasks.store import connect
 
 NOW = datetime.now(UTC) - timedelta(minutes=1)
-OURS = Ticket("42", closed=False, config={"source": SOURCE, "page_id": "1", "sender_id": "7"})
+OURS = Ticket("42", closed=False, customer=Customer(CHANNEL, "1", "7"))
 THREAD = f"out:{CHANNEL}:1:7"
 
 
-def _event(id_: str, **changes: Any) -> HelpdeskEvent:
+def _reply(id_: str, **changes: Any) -> AgentReply:
     fields: dict[str, Any] = {
         "id": id_,
         "body": "Hi",
@@ -31,15 +31,15 @@ def _event(id_: str, **changes: Any) -> HelpdeskEvent:
         "author_type": "agent",
         "internal": False,
     }
-    known = fields | {"attachments": (), "config": {}, "created_at": NOW} | changes
-    return HelpdeskEvent("comment.created", f"comment:{id_}", NOW, OURS, Comment(**known))
+    known = fields | {"attachments": (), "from_connector": False, "created_at": NOW} | changes
+    return AgentReply(f"comment:{id_}", NOW, OURS, Comment(**known))
 
 
 class Desk:
     """A helpdesk that is polled."""
 
     def __init__(self) -> None:
-        self.events: list[HelpdeskEvent] = []
+        self.replies: list[AgentReply] = []
         self.asked: list[datetime] = []
         self.is_down = False
         self.asks = 0
@@ -51,9 +51,9 @@ class Desk:
     def now(self) -> datetime | None:
         return datetime.now(UTC) + self.ahead
 
-    def poll(self, since: datetime) -> Iterable[HelpdeskEvent]:
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
         self.asked.append(since)
-        yield from self.events
+        yield from self.replies
         if self.is_down:
             raise Unavailable("the helpdesk cannot be reached")
 
@@ -89,21 +89,21 @@ def _again(world: World) -> None:
 
 
 def test_a_comment_that_is_found_is_queued(world: World) -> None:
-    world.helpdesk.events = [_event("981")]
+    world.helpdesk.replies = [_reply("981")]
     _poll(world)
     assert world.queued() == 1
 
 
 def test_a_comment_that_came_by_webhook_is_not_queued_again(world: World) -> None:
-    world.inbox.accept([reply_job(_event("981"))])
-    world.helpdesk.events = [_event("981")]
+    world.inbox.accept([reply_job(_reply("981"))])
+    world.helpdesk.replies = [_reply("981")]
     _poll(world)
     assert world.queued() == 1
 
 
 def test_only_what_goes_out_is_queued(world: World) -> None:
-    private, ours = _event("1", internal=True), _event("2", config={"source": SOURCE})
-    world.helpdesk.events = [private, ours, _event("3", author_type="system")]
+    private, ours = _reply("1", internal=True), _reply("2", from_connector=True)
+    world.helpdesk.replies = [private, ours, _reply("3", author_type="system")]
     _poll(world)
     assert world.queued() == 0
 
@@ -129,7 +129,7 @@ def test_no_poll_looks_back_beyond_the_first(world: World) -> None:
 
 
 def test_a_comment_that_was_just_written_is_left_to_its_webhook(world: World) -> None:
-    world.helpdesk.events = [dataclasses.replace(_event("981"), time=datetime.now(UTC))]
+    world.helpdesk.replies = [dataclasses.replace(_reply("981"), time=datetime.now(UTC))]
     _poll(world)
     assert world.queued() == 0
 
@@ -143,7 +143,7 @@ def test_a_poll_never_looks_back_to_where_it_is_forgotten_what_was_sent(world: W
 
 
 def test_a_poll_that_fails_halfway_keeps_what_it_found(world: World) -> None:
-    world.helpdesk.is_down, world.helpdesk.events = True, [_event("981")]
+    world.helpdesk.is_down, world.helpdesk.replies = True, [_reply("981")]
     _poll(world)
     assert world.queued() == 1
     assert not world.inbox.store.exists("mc:polled")
@@ -153,7 +153,7 @@ def test_a_poll_that_fails_is_made_good_by_the_next(world: World) -> None:
     world.inbox.store.set("mc:polled", str((NOW - timedelta(hours=1)).timestamp()))
     world.helpdesk.is_down = True
     _poll(world)
-    world.helpdesk.is_down, world.helpdesk.events = False, [_event("981")]
+    world.helpdesk.is_down, world.helpdesk.replies = False, [_reply("981")]
     _again(world)
     assert abs(world.helpdesk.asked[1] - world.helpdesk.asked[0]) < timedelta(seconds=5)
     assert world.queued() == 1

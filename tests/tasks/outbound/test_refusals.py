@@ -1,18 +1,16 @@
 """Replies that are refused, as a whole or in part."""
 
 import dataclasses
-from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from clients.channels.meta.events import CHANNEL
 from clients.errors import Unauthorized
-from clients.helpdesk import Attachment, Delivery, HelpdeskEvent, Ticket
+from clients.helpdesk import Attachment, Delivery
 from tasks import remotes
-from tasks.outbound.jobs import reply_job
 from tests.conftest import PAGE_A, SECRET_A, connection
-from tests.fakes.conversation import INVOICE, OURS, OUT, PAGE
+from tests.fakes.conversation import INVOICE, OUT, PAGE
 from tests.fakes.failures import away, fault
 from tests.fakes.meta import FILE_UNKNOWN, OUTSIDE_WINDOW, Refusal
 from tests.fakes.replies import TWO_PARTS, status_of
@@ -172,16 +170,6 @@ def test_the_agent_of_a_reply_is_told_once_however_often_telling_fails(world: Wo
     assert len(ticket.comments) == 1
     assert len(world.reasons()) == 1
     assert world.meta.count("send") == 1
-
-
-def test_a_webhook_without_its_comment_is_a_dead_letter(world: World) -> None:
-    at = datetime.now(UTC)
-    event = HelpdeskEvent("comment.created", "c:1", at, Ticket("42", False, OURS), None)
-    world.inbox.accept([reply_job(event)])
-    world.work(OUT)
-
-    assert world.reasons() == ["the helpdesk's webhook has no comment"]
-    assert world.desk.calls == []
 
 
 SETUP = Attachment("4", "https://acme.example.com/files/4", "setup.exe", "application/x-msdownload", 3)

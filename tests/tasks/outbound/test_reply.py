@@ -108,13 +108,13 @@ def test_what_cannot_be_seen_is_no_part(world: World, body: str, body_format: st
     elif body_format == "markdown":
         body = re.sub("<.*?>", "", body)
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-    comment = Comment("1", body, body_format, "agent", False, (INVOICE,), {}, at)
+    comment = Comment("1", body, body_format, "agent", False, (INVOICE,), False, at)
     assert reply.compose(Messenger(), comment, "https://desk.example.com/api") == [INVOICE]
 
 
 def test_a_joiner_inside_an_emoji_stays(world: World) -> None:
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-    assert reply.compose(Messenger(), Comment("1", "👩‍👩‍👧", "text", "agent", False, (), {}, at), "") == [
+    assert reply.compose(Messenger(), Comment("1", "👩‍👩‍👧", "text", "agent", False, (), False, at), "") == [
         "👩‍👩‍👧"
     ]
 
@@ -177,5 +177,5 @@ def test_where_the_helpdesk_keeps_its_files_is_not_for_the_customer(
 ) -> None:
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
     for shot in (SHOT, dataclasses.replace(SHOT, url="/files/77")):
-        comment = Comment("1", body, body_format, "agent", False, (shot,), {}, at)
+        comment = Comment("1", body, body_format, "agent", False, (shot,), False, at)
         assert reply.compose(Messenger(), comment, "https://desk.example.com/api/v1") == [text, shot]

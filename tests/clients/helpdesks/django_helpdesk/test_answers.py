@@ -10,7 +10,7 @@ from clients.errors import NotFound, RejectedError, ServiceDown, Unauthorized, U
 from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.http import HttpClient
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
-from tests.fakes.django_helpdesk import PERSON, SECRET, adapter, new_comment, new_ticket
+from tests.fakes.django_helpdesk import MARIA, SECRET, adapter, new_comment, new_ticket
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_what_was_stored_behind_a_500_is_found_and_not_repeated(deaf: DjangoHelp
     ticket = deaf.create_ticket(new_ticket(), "key")
     first = deaf.add_comment(ticket.id, new_comment("m_2"), "key")
     assert deaf.add_comment(ticket.id, new_comment("m_2"), "key") == first
-    assert deaf.ticket_by_external_id("m_1") == deaf.find_open_ticket(*PERSON) == ticket
+    assert deaf.ticket_by_external_id("m_1") == deaf.find_open_ticket(MARIA.conversation) == ticket
 
 
 def test_an_unknown_ticket_is_not_found(helpdesk: DjangoHelpdesk) -> None:
@@ -94,4 +94,4 @@ def test_a_ticket_that_the_token_may_not_see_is_as_if_it_were_gone() -> None:
     with pytest.raises(NotFound):
         helpdesk.get_ticket("1")
     with pytest.raises(Unavailable):
-        helpdesk.find_open_ticket(*PERSON)
+        helpdesk.find_open_ticket(MARIA.conversation)

@@ -1,38 +1,41 @@
 """Tickets of a real django-helpdesk: found, created, merged, closed, named."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from clients.channel import Conversation
+from clients.channels.meta.events import CHANNEL
 from clients.errors import TicketClosed
-from clients.helpdesk import SOURCE, Naming, Requester, Ticket
+from clients.helpdesk import Naming, Ticket
 from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.http import HttpClient
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.django_helpdesk.host.accounts import AGENT, QUEUES
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
 from sandbox.staff import Refused
-from tests.fakes.django_helpdesk import PERSON, adapter, last_comment, new_comment, new_ticket
+from tests.fakes.django_helpdesk import MARIA, adapter, last_comment, new_comment, new_ticket
 
 
 def test_a_ticket_is_found_by_its_sender_and_by_its_external_id(
     helpdesk: DjangoHelpdesk, ticket: Ticket
 ) -> None:
-    assert helpdesk.find_open_ticket(*PERSON) == ticket
+    assert helpdesk.find_open_ticket(MARIA.conversation) == ticket
     assert helpdesk.ticket_by_external_id("m_1") == ticket
     assert helpdesk.get_ticket(ticket.id) == ticket
-    assert ticket.config == {"source": SOURCE, "page_id": PERSON[0], "sender_id": PERSON[1]}
+    assert ticket.customer == MARIA
 
 
 def test_another_sender_has_no_ticket(helpdesk: DjangoHelpdesk, ticket: Ticket) -> None:
-    assert helpdesk.find_open_ticket(PERSON[0], "1") is None
+    assert helpdesk.find_open_ticket(Conversation(CHANNEL, MARIA.account_id, "1")) is None
     assert helpdesk.ticket_by_external_id("m_2") is None
 
 
 def test_the_newest_open_ticket_of_a_sender_is_found(helpdesk: DjangoHelpdesk, ticket: Ticket) -> None:
     newer = helpdesk.create_ticket(new_ticket("m_2"), "key")
-    assert helpdesk.find_open_ticket(*PERSON) == newer
+    assert helpdesk.find_open_ticket(MARIA.conversation) == newer
 
 
 def test_a_ticket_is_found_among_more_than_a_page_of_them(
@@ -40,9 +43,9 @@ def test_a_ticket_is_found_among_more_than_a_page_of_them(
 ) -> None:
     monkeypatch.setattr("clients.helpdesks.django_helpdesk.PAGE_SIZE", 2)
     for number in range(5):
-        other = {"source": SOURCE, "page_id": PERSON[0], "sender_id": str(number)}
-        helpdesk.create_ticket(new_ticket(f"other{number}", config=other), "key")
-    assert helpdesk.find_open_ticket(*PERSON) == ticket
+        other = replace(MARIA, person_id=str(number))
+        helpdesk.create_ticket(new_ticket(f"other{number}", customer=other), "key")
+    assert helpdesk.find_open_ticket(MARIA.conversation) == ticket
     assert helpdesk.ticket_by_external_id("m_1") == ticket
 
 
@@ -56,14 +59,14 @@ def test_a_closed_ticket_is_closed_and_found_by_its_external_id_only(
 ) -> None:
     agent.close(int(ticket.id))
     assert helpdesk.get_ticket(ticket.id).closed
-    assert helpdesk.find_open_ticket(*PERSON) is None
+    assert helpdesk.find_open_ticket(MARIA.conversation) is None
     assert helpdesk.ticket_by_external_id("m_1") == helpdesk.get_ticket(ticket.id)
 
 
 def test_a_reopened_ticket_is_open(helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket) -> None:
     agent.close(int(ticket.id))
     agent.reopen(int(ticket.id))
-    assert helpdesk.find_open_ticket(*PERSON) == ticket
+    assert helpdesk.find_open_ticket(MARIA.conversation) == ticket
 
 
 def test_a_ticket_is_found_when_the_owners_form_has_blanked_its_fields(
@@ -72,8 +75,8 @@ def test_a_ticket_is_found_when_the_owners_form_has_blanked_its_fields(
     agent.assign(int(ticket.id), AGENT)
     assert not desk.ticket(int(ticket.id))["custom_fb_psid"]
 
-    assert helpdesk.find_open_ticket(*PERSON) == ticket
-    assert desk.ticket(int(ticket.id))["custom_fb_psid"] == PERSON[1]
+    assert helpdesk.find_open_ticket(MARIA.conversation) == ticket
+    assert desk.ticket(int(ticket.id))["custom_fb_psid"] == MARIA.person_id
 
 
 def test_a_merged_ticket_leads_to_the_one_it_was_merged_into(
@@ -91,13 +94,12 @@ def test_a_merged_ticket_leads_to_the_one_it_was_merged_into(
 def test_a_ticket_that_was_merged_into_another_persons_takes_no_more(
     helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
 ) -> None:
-    other = {"source": SOURCE, "page_id": PERSON[0], "sender_id": "1"}
-    into = helpdesk.create_ticket(new_ticket("m_2", config=other), "key")
+    into = helpdesk.create_ticket(new_ticket("m_2", customer=replace(MARIA, person_id="1")), "key")
     with suppress(Refused):
         agent.merge(int(into.id), int(ticket.id))
     with pytest.raises(TicketClosed):
         helpdesk.add_comment(ticket.id, new_comment("m_3"), "key")
-    assert helpdesk.find_open_ticket(*PERSON) is None
+    assert helpdesk.find_open_ticket(MARIA.conversation) is None
 
 
 def test_a_merged_ticket_that_is_opened_again_stands_for_itself(
@@ -109,7 +111,7 @@ def test_a_merged_ticket_that_is_opened_again_stands_for_itself(
     agent.close(int(into.id))
     desk.http.patch(f"/api/tickets/{ticket.id}/", json={"status": 2}).raise_for_status()
     helpdesk.add_comment(ticket.id, new_comment("m_3"), "key")
-    assert helpdesk.find_open_ticket(*PERSON) == helpdesk.get_ticket(ticket.id)
+    assert helpdesk.find_open_ticket(MARIA.conversation) == helpdesk.get_ticket(ticket.id)
 
 
 def test_a_message_that_was_moved_to_a_ticket_does_not_make_it_its_persons(
@@ -118,14 +120,14 @@ def test_a_message_that_was_moved_to_a_ticket_does_not_make_it_its_persons(
     other = agent.create("By mail", "…", submitter_email="erik@example.com")
     (opening,) = desk.ticket(int(ticket.id))["followup_set"]
     desk.http.patch(f"/api/followups/{opening['id']}/", json={"ticket": other}).raise_for_status()
-    assert helpdesk.get_ticket(str(other)).config == {}
+    assert helpdesk.get_ticket(str(other)).customer is None
 
 
 def test_a_status_of_its_own_can_be_open(desk: Server, http: HttpClient, ticket: Ticket) -> None:
     desk.http.patch(f"/api/tickets/{ticket.id}/", json={"status": 3}).raise_for_status()
-    assert adapter(desk, http).find_open_ticket(*PERSON) is None
-    assert adapter(desk, http, open_statuses=[1, 2, 3]).find_open_ticket(*PERSON) == Ticket(
-        ticket.id, False, ticket.config
+    assert adapter(desk, http).find_open_ticket(MARIA.conversation) is None
+    assert adapter(desk, http, open_statuses=[1, 2, 3]).find_open_ticket(MARIA.conversation) == Ticket(
+        ticket.id, closed=False, customer=MARIA
     )
 
 
@@ -158,9 +160,9 @@ def test_a_title_is_cut_to_what_is_taken(desk: Server, helpdesk: DjangoHelpdesk)
 def test_a_ticket_gets_a_name_unless_an_agent_gave_it_another_title(
     desk: Server, helpdesk: DjangoHelpdesk, ticket: Ticket, old_title: str, title: str
 ) -> None:
-    naming = Naming(old_title, "Messenger: Мария Ли", Requester("Мария Ли", PERSON[1]), {})
+    naming = Naming(old_title, "Messenger: Мария Ли", replace(MARIA, display_name="Мария Ли"))
     assert helpdesk.name_requester(ticket.id, naming)
 
     stored = desk.ticket(int(ticket.id))
-    assert (stored["title"], stored["custom_fb_psid"]) == (title, PERSON[1])
-    assert helpdesk.find_open_ticket(*PERSON) == ticket
+    assert (stored["title"], stored["custom_fb_psid"]) == (title, MARIA.person_id)
+    assert helpdesk.find_open_ticket(MARIA.conversation) == ticket

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from clients.channels.meta.events import CHANNEL
 from clients.errors import NotFound, TicketClosed
-from clients.helpdesk import SYSTEM, Delivery, Naming, NewComment, NewTicket, Requester, Ticket
+from clients.helpdesk import SYSTEM, Delivery, Naming, NewComment, NewTicket, Ticket
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from tests.conftest import PAGE_A
@@ -18,7 +20,8 @@ from tests.fakes.rest_helpdesk import (
     PHOTO,
     TOKEN,
     Site,
-    config_for,
+    answering,
+    customer_of,
     helpdesk_at,
     new_comment,
     new_file,
@@ -41,7 +44,7 @@ def test_a_ping_is_answered() -> None:
 def test_a_ticket_is_created() -> None:
     with _recorded("create_ticket") as helpdesk:
         ticket = helpdesk.create_ticket(new_ticket("m_1"), f"facebook:{PAGE_A}:m_1")
-    assert (ticket.closed, ticket.config) == (False, config_for("1"))
+    assert (ticket.closed, ticket.customer) == (False, customer_of("1"))
 
 
 def test_a_ticket_that_is_created_again_is_the_first_one() -> None:
@@ -51,20 +54,21 @@ def test_a_ticket_that_is_created_again_is_the_first_one() -> None:
 
 
 def test_a_ticket_without_a_category_is_created() -> None:
-    new = NewTicket("7", None, "Messenger", "Hi", "m_3", Requester("Anna", "3"), [], AT, config_for("3"))
+    anna = replace(customer_of("3"), display_name="Anna")
+    new = NewTicket("7", None, "Messenger", "Hi", "m_3", anna, [], AT)
     with _recorded("create_ticket_without_category") as helpdesk:
-        assert helpdesk.create_ticket(new, "facebook:3").config == config_for("3")
+        assert helpdesk.create_ticket(new, "facebook:3").customer == customer_of("3")
 
 
 def test_the_open_ticket_of_a_sender_is_found() -> None:
     with _recorded("find_open_ticket") as helpdesk:
         made = helpdesk.create_ticket(new_ticket("m_4", psid="4"), "facebook:4")
-        assert helpdesk.find_open_ticket(PAGE_A, "4") == made
+        assert helpdesk.find_open_ticket(customer_of("4").conversation) == made
 
 
 def test_a_sender_without_an_open_ticket_has_none() -> None:
     with _recorded("find_open_ticket_none") as helpdesk:
-        assert helpdesk.find_open_ticket(PAGE_A, "404") is None
+        assert helpdesk.find_open_ticket(customer_of("404").conversation) is None
 
 
 def test_a_ticket_is_found_by_its_external_id() -> None:
@@ -150,7 +154,9 @@ def test_a_create_carries_the_token_and_its_key(what: str) -> None:
     assert request.headers["idempotency-key"] == "facebook:1:mid.$cAA=:x"
 
 
-NAMING = Naming("Messenger: a", "Messenger: Anna", Requester("Anna", "7"), {"sender_name": "Anna"})
+ANNA = replace(customer_of("7"), display_name="Anna", name="Anna")
+NAMING = Naming("Messenger: a", "Messenger: Anna", ANNA)
+CONFIG = {"source": "facebook_messenger", "page_id": PAGE_A, "sender_id": "7", "sender_name": "Anna"}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +170,7 @@ def test_a_ticket_gets_a_name_but_no_title_where_an_agent_gave_it_one(
 
     request = site.requests[-1]
     assert (request.method, request.url.path) == ("PATCH", "/api/v1/tickets/42")
-    known = {"requester": {"name": "Anna", "external_id": "7"}, "config": {"sender_name": "Anna"}}
+    known = {"requester": {"name": "Anna", "external_id": "7"}, "config": CONFIG}
     assert json.loads(request.content) == {"ticket": known | sent}
 
 
@@ -186,7 +192,7 @@ def test_a_key_beyond_ascii_is_escaped() -> None:
 
 def test_a_new_ticket_is_written_as_the_contract_says() -> None:
     site = Site(lambda _: httpx.Response(201, json={"ticket": {"id": 1}}))
-    assert site.helpdesk.create_ticket(new_ticket("m_1"), "k") == Ticket("1", closed=False, config=None)
+    assert site.helpdesk.create_ticket(new_ticket("m_1"), "k") == Ticket("1", closed=False, customer=None)
     assert json.loads(site.requests[0].content) == {
         "ticket": {
             "desk_id": "7",
@@ -202,9 +208,56 @@ def test_a_new_ticket_is_written_as_the_contract_says() -> None:
             },
             "attachment_ids": [],
             "created_at": "2026-11-22T20:15:03.123Z",
-            "config": config_for("1"),
+            "config": {
+                "source": "facebook_messenger",
+                "page_id": PAGE_A,
+                "sender_id": "1",
+                "sender_profile_pic": "https://cdn.example.com/anna.jpg",
+            },
         }
     }
+
+
+def test_what_is_known_of_a_customer_is_written_as_the_contract_says() -> None:
+    site = Site(lambda _: httpx.Response(201, json={"ticket": {"id": 1}}))
+    known = {"account_name": "Sugester", "name": "Anna Nowak", "first_name": "Anna", "last_name": "Nowak"}
+    new = new_ticket("m_1")
+    site.helpdesk.create_ticket(replace(new, customer=replace(new.customer, **known)), "k")
+    assert json.loads(site.requests[0].content)["ticket"]["config"] == {
+        "source": "facebook_messenger",
+        "page_id": PAGE_A,
+        "page_name": "Sugester",
+        "sender_id": "1",
+        "sender_name": "Anna Nowak",
+        "sender_first_name": "Anna",
+        "sender_last_name": "Nowak",
+        "sender_profile_pic": "https://cdn.example.com/anna.jpg",
+    }
+
+
+@pytest.mark.parametrize(("channel", "config"), [(CHANNEL, {"source": "facebook_messenger"}), ("", {})])
+def test_a_comment_names_the_channel_that_brought_it(channel: str, config: dict[str, str]) -> None:
+    site = Site(lambda _: httpx.Response(201, json={"comment": {"id": 1}}))
+    site.helpdesk.add_comment("42", replace(new_comment("m_1"), channel=channel), "k")
+    assert json.loads(site.requests[0].content)["comment"]["config"] == config
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        "facebook_messenger",
+        {},
+        {"source": "email", "page_id": "1", "sender_id": "2"},
+        {"source": ["facebook_messenger"], "page_id": "1", "sender_id": "2"},
+        {"source": "facebook_messenger", "page_id": "1"},
+        {"source": "facebook_messenger", "page_id": "", "sender_id": "2"},
+    ],
+    ids=repr,
+)
+def test_a_ticket_that_the_connector_did_not_make_has_no_customer(config: object) -> None:
+    found = answering(200, {"ticket": {"id": "1", "config": config}}).get_ticket("1")
+    assert found.customer is None
 
 
 def test_an_id_stays_one_segment_of_the_path() -> None:

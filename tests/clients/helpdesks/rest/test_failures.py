@@ -24,8 +24,17 @@ from clients.helpdesk import Ticket
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import LATE, HttpClient
 from clients.media import File
-from tests.conftest import PAGE_A, WEBHOOK_SECRET
-from tests.fakes.rest_helpdesk import TOKEN, Counter, Site, answering, new_comment, new_file, new_ticket
+from tests.conftest import WEBHOOK_SECRET
+from tests.fakes.rest_helpdesk import (
+    TOKEN,
+    Counter,
+    Site,
+    answering,
+    customer_of,
+    new_comment,
+    new_file,
+    new_ticket,
+)
 
 
 def _get(helpdesk: RestHelpdesk) -> Ticket:
@@ -95,7 +104,7 @@ def _is_ping(request: httpx.Request) -> bool:
         lambda helpdesk: helpdesk.ping(),
         lambda helpdesk: helpdesk.get_ticket("42"),
         lambda helpdesk: helpdesk.add_comment("42", new_comment("m_1"), "key"),
-        lambda helpdesk: helpdesk.find_open_ticket(PAGE_A, "1"),
+        lambda helpdesk: helpdesk.find_open_ticket(customer_of("1").conversation),
     ],
 )
 def test_a_token_that_is_forbidden_everything_is_no_ticket_that_is_gone(
@@ -118,7 +127,7 @@ def test_a_ticket_is_where_the_helpdesk_says(ticket: dict[str, str], address: st
 def test_an_api_that_is_not_there_is_an_outage(status: int) -> None:
     helpdesk = answering(status, {})
     with pytest.raises(ServiceDown):
-        helpdesk.find_open_ticket(PAGE_A, "1")
+        helpdesk.find_open_ticket(customer_of("1").conversation)
     with pytest.raises(ServiceDown):
         helpdesk.create_ticket(new_ticket("m_1"), "key")
     with pytest.raises(ServiceDown):
@@ -187,7 +196,7 @@ def test_a_helpdesk_that_ignores_the_search_for_an_external_id_hides_nothing() -
 
 def test_an_answer_that_does_not_repeat_the_external_id_is_believed() -> None:
     body = {"tickets": [{"id": "1"}], "comments": [{"id": "2"}]}
-    assert answering(200, body).ticket_by_external_id("m_1") == Ticket("1", closed=False, config=None)
+    assert answering(200, body).ticket_by_external_id("m_1") == Ticket("1", closed=False, customer=None)
     assert answering(200, body).comment_by_external_id("1", "m_1") == "2"
 
 
