@@ -1,7 +1,7 @@
 """The sentences of `tasks`, and `say` with those of all helpdesks and channels known."""
 
-from clients.channels.meta import errors, events  # noqa: F401 - their sentences
-from clients.helpdesks import registry  # noqa: F401 - the same
+from clients.channels import registry as channels  # noqa: F401 - their sentences
+from clients.helpdesks import registry as helpdesks  # noqa: F401 - the same
 from clients.notices import N_, Plural, add_sentences, decode, say
 
 __all__ = ["described", "say"]
@@ -67,7 +67,6 @@ add_sentences(
         ),
         "send_unconfirmed": N_("it is not known yet whether the message was sent"),
         "comment_not_shown": N_("the helpdesk does not show the comment yet"),
-        "no_comment": N_("the helpdesk's webhook has no comment"),
         "nothing_to_send": N_("it contains nothing that can be sent to the customer"),
         "too_many_messages": Plural(
             "it would take {count} message, but at most {most} can be sent; shorten it or attach a file",

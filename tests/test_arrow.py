@@ -91,7 +91,11 @@ def test_imports_follow_the_arrow(module: Path) -> None:
     assert _against_the_arrow(_package(module), (ROOT / module).read_text()) == []
 
 
-@pytest.mark.parametrize("module", _modules("connector", "tasks"), ids=str)
+# What the settings call a connection's key is its own word, whatever else is called so.
+OF_SETTINGS = {Path("connector/environment.py")}
+
+
+@pytest.mark.parametrize("module", sorted({*_modules("connector", "tasks")} - OF_SETTINGS), ids=str)
 def test_foreign_keys_stand_in_the_dialects_only(module: Path) -> None:
     assert _foreign_keys((ROOT / module).read_text()) == []
 

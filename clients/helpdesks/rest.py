@@ -15,6 +15,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from clients.channel import Conversation
+from clients.channels.registry import CHANNELS
 from clients.errors import ClientError, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
     AgentReply,
@@ -37,8 +38,6 @@ from clients.media import File
 
 TOLERANCE = 300.0
 """How old, or how new, a webhook may be, in seconds."""
-SOURCES = frozenset({"facebook_messenger"})
-"""What `config.source` says of a ticket, or a comment, that the connector made: the name of its channel."""
 
 T = TypeVar("T")
 
@@ -251,7 +250,7 @@ def _customer(config: Any) -> Customer | None:
 
 def _is_ours(config: dict[str, Any]) -> bool:
     source = config.get("source")
-    return isinstance(source, str) and source in SOURCES
+    return isinstance(source, str) and source in CHANNELS
 
 
 def _title(value: Any) -> str:

@@ -110,6 +110,7 @@ class Toy(Channel):
     name = "toy"
     title = "Toy"
     path = "/social_media/webhooks/toy"
+    nameless = "messenger_user"
     key_prefix = "toy"
     advice: ClassVar[Mapping[str, str]] = {}
 

@@ -12,7 +12,7 @@ from clients.channel import Channel, Network
 from clients.channels.meta import events
 from clients.channels.meta.messenger import Messenger
 from clients.channels.registry import CHANNELS
-from clients.helpdesk import AgentReply, Attachment, Comment, Ticket
+from clients.helpdesk import AgentReply, Attachment, Comment, Customer, Ticket
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.notices import decode
@@ -135,14 +135,19 @@ class World:
         )
 
     def reply(
-        self, text: str = "Hello", *files: Attachment, id_: str = "981", is_confirmed: bool = True
+        self,
+        text: str = "Hello",
+        *files: Attachment,
+        id_: str = "981",
+        is_confirmed: bool = True,
+        customer: Customer = CUSTOMER,
     ) -> None:
         """Accept an agent's reply; one that is not confirmed does not say whom its ticket is about."""
         at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
         comment = Comment(
             id_, text, "text", "agent", internal=False, attachments=files, from_connector=False, created_at=at
         )
-        ticket = Ticket("42", closed=False, customer=CUSTOMER if is_confirmed else None)
+        ticket = Ticket("42", closed=False, customer=customer if is_confirmed else None)
         self.inbox.accept([reply_job(AgentReply.of(ticket, comment, is_confirmed=is_confirmed))])
 
     def work(self, thread: str = IN) -> bool:

@@ -114,4 +114,4 @@ def test_a_dead_letter_that_cannot_be_read_is_shown_as_it_stands(world: World) -
 
     (letter,) = world.inbox.dead_letters.all()
     assert letter.job.body == b'{"queue": 5}'
-    assert "another version" in letter.reason
+    assert "unreadable_letter" in letter.reason

@@ -8,7 +8,9 @@ from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.messenger import Messenger
+from clients.notices import decode
 from tasks.inbound.jobs import incoming_job
+from tasks.words import say
 from tests.conftest import PAGE_A, payload
 from tests.fakes.conversation import PSID, SENT_AT
 from tests.fakes.echoes import receive_unmarked_echo
@@ -95,6 +97,6 @@ def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: Wo
     world.work(f"in:{CHANNEL}:{PAGE_A}:")
 
     (letter,) = world.inbox.dead_letters.all()
-    assert "“policy_enforcement”" in letter.reason
+    assert "“policy_enforcement”" in say(decode(letter.reason))
     assert json.loads(letter.job.body)["policy_enforcement"]["action"] == "block"
     assert world.desk.calls == world.meta.calls == []

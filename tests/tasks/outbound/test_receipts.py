@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from clients.channels.meta.events import CHANNEL
 from clients.errors import NotFound
+from clients.notices import encode
 from tasks.outbound import receipts
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import OUT, PSID, SENT_AT
@@ -51,7 +52,7 @@ def test_a_receipt_is_no_proof_that_its_page_works(world: World) -> None:
         assert world.work("")
 
     assert not list(world.inbox.waiting())
-    assert world.inbox.reasons() == {error.remote: str(error)}
+    assert world.inbox.reasons() == {error.remote: encode(error.notice)}
     assert f"sent:{CHANNEL}:{PAGE_A}:" not in world.inbox.last()
     assert [line["event"] for line in logs if line["event"].startswith("remote_")] == ["remote_paused"]
 

@@ -1,0 +1,95 @@
+"""A channel that works as WhatsApp does goes the whole way, and the core knows nothing of it."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clients.channel import Credentials
+from clients.helpdesk import Customer
+from tasks.connections import Connection, Connections
+from tasks.inbound.jobs import incoming_job
+from tests.fakes.toy_channel import Line, Toy
+from tests.fakes.world import World
+
+PERSON = Customer("toy", "48500", "US.1")
+IN, OUT = "in:toy:48500:US.1", "out:toy:48500:US.1"
+WROTE = {"id": "wamid.in", "person": "US.1", "at": 1795382999900, "text": "Hello?", "voice": "9876"}
+
+
+@pytest.fixture
+def toy(world: World) -> World:
+    """Give a world with an account of the toy channel."""
+    Line.sent.clear()
+    world.channels["toy"] = Toy()
+    line = Connection("toy", Credentials("48500", "token", "secret", "v"), "Acme", "9", None)
+    connections = {**world.service.connections, "toy": Connections([line])}
+    world.service = replace(world.service, connections=connections)
+    return world
+
+
+def _receive(world: World, *events: dict[str, Any]) -> None:
+    body = json.dumps([{"number": "48500", "events": events}]).encode()
+    found = [event for entry in Toy().split(body, 0) for event in entry.events()]
+    world.inbox.accept(
+        [incoming_job(Toy(), event.conversation, event) for event in found if event.conversation]
+    )
+
+
+def test_a_message_opens_a_ticket_with_its_file(toy: World) -> None:
+    _receive(toy, WROTE)
+    toy.work(IN)
+
+    (ticket,) = toy.desk.tickets.values()
+    assert ticket.new
+    assert (ticket.new.title, ticket.new.desk_id) == ("Toy: Person US.1", "9")
+    assert ticket.new.customer.channel == "toy"
+    assert ticket.new.body.startswith("Hello?")
+    assert "9876.ogg" in ticket.new.body
+
+
+def test_the_same_message_comes_twice_and_is_shown_once(toy: World) -> None:
+    _receive(toy, WROTE)
+    _receive(toy, WROTE)
+    toy.work(IN)
+
+    assert (toy.desk.count("create_ticket"), toy.desk.count("add_comment")) == (1, 0)
+
+
+def test_a_reply_is_sent_in_parts_of_the_channels_length(toy: World) -> None:
+    toy.reply("Hello there, Anna", customer=PERSON)
+    toy.work(OUT)
+
+    assert Line.sent == [("Hello ther", "toy-981-0"), ("e, Anna", "toy-981-1")]
+    assert toy.desk.deliveries["981"].message_ids == ["wamid.1", "wamid.2"]
+
+
+def test_receipts_that_name_each_message_show_a_reply_as_delivered(toy: World) -> None:
+    toy.reply("Hello", customer=PERSON)
+    toy.work(OUT)
+    for status in ("delivered", "read"):
+        _receive(toy, {"id": "wamid.1", "person": "US.1", "at": 1795383000000, "status": status})
+        toy.work(OUT)
+        assert toy.desk.deliveries["981"].status == status
+
+
+def test_a_part_of_unknown_outcome_is_known_by_what_came_back_with_its_status(
+    toy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: Any, echo_metadata: str, **__: Any) -> str:
+        Line.sent.append(("lost", echo_metadata))
+        raise OSError("the worker died")
+
+    toy.reply("Hello", customer=PERSON)
+    with monkeypatch.context() as patch:
+        patch.setattr(Line, "send_text", lose)
+        toy.work(OUT)
+    _receive(
+        toy,
+        {"id": "wamid.7", "person": "US.1", "at": 1795383000000, "status": "sent", "opaque": "toy-981-0"},
+    )
+    toy.resume(OUT)
+
+    assert Line.sent == [("lost", "toy-981-0")]
+    assert toy.desk.deliveries["981"].message_ids == ["wamid.7"]
