@@ -32,7 +32,8 @@ def test_all_who_ask_at_once_get_the_same_answer() -> None:
 def test_under_any_server_a_traceback_shows_no_variables(make_settings: MakeSettings, store_url: str) -> None:
     make_settings(redis_url=store_url)
     code = """
-from connector import app, group_commit
+from connector import app
+from connector.web import group_commit
 app.app
 try:
     text = "what a person wrote"

@@ -6,22 +6,25 @@ import sys
 
 LINES = """
 import logging
+import structlog
 from connector import logs
 logs.configure("web")
-logs.get("here").info("relayed", thread="in:1:\\x1b[2J\\u202e\\x9b", name="Zażółć 😀", other="a\\nb")
+log = structlog.get_logger("here")
+log.info("relayed", queue="in:1:\\x1b[2J\\u202e\\x9b", name="Zażółć 😀", other="a\\nb")
 logging.getLogger("elsewhere").warning("two\\nlines\\x1b]0;x\\x07")
 """
 
 JSON_LINES = """
 import logging
+import structlog
 from connector import logs
 logs.configure("web", form="json")
-logs.get("here").info("relayed", id=7)
+structlog.get_logger("here").info("relayed", id=7)
 try:
     secret = "hush"
     1 / 0
 except ZeroDivisionError:
-    logs.get("here").exception("broken")
+    structlog.get_logger("here").exception("broken")
 """
 
 
@@ -30,7 +33,7 @@ def test_no_line_does_anything_to_the_terminal() -> None:
     told = ran.stderr.decode()
 
     assert all(char.isprintable() or char == "\n" for char in told)
-    assert r"thread=in:1:\x1b[2J\u202e\x9b" in told
+    assert r"queue=in:1:\x1b[2J\u202e\x9b" in told
     assert "Zażółć 😀" in told
     assert r"a\nb" in told
     assert "two\nlines" in told
