@@ -16,10 +16,10 @@ from tasks import worker
 from tasks.clocks import Clocks
 from tasks.inbound.jobs import messenger_job
 from tasks.inbox.inbox import Inbox
-from tasks.installation import Installation
+from tasks.inbox.renewer import Renewer
 from tasks.outbound.jobs import reply_job
 from tasks.remotes import Remotes
-from tasks.services import Services
+from tasks.services import Services, installation_in
 from tasks.store import connect
 from tests.conftest import PAGE_A, MakeSettings
 from tests.fakes.conversation import IN, OURS, OUT, PSID, SENT_AT
@@ -83,8 +83,9 @@ class World:
             cast("MediaFetcher", self.media),
             self._http,
             Clocks(self.inbox, "worker"),
-            Installation(settings, self.inbox),
+            installation_in(self.inbox, settings),
             Remotes(self.inbox),
+            Renewer(settings.worker.lease / 3),
         )
 
     def close(self) -> None:
