@@ -34,7 +34,7 @@ from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.inbox.inbox import Inbox
-from tasks.services import helpdesk_of, inbox_of
+from tasks.services import helpdesk_of, inbox_of, store_check_of
 from tasks.store import Outage, reason_of
 from tasks.store_check import StoreCheck, Unusable
 
@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         notifier.start()
-        watch = asyncio.create_task(_watch(inbox, clocks, StoreCheck(settings), refusals))
+        watch = asyncio.create_task(_watch(inbox, clocks, store_check_of(settings), refusals))
         async with group_commit:
             yield
         watch.cancel()
@@ -173,7 +173,7 @@ def __getattr__(name: str) -> Starlette:
         part = os.environ.get("CONNECTOR_PART", "web")
         logs.configure(part, settings.log_level, settings.log_format)
         try:
-            StoreCheck(settings)()
+            store_check_of(settings)()
         except Unusable as error:
             sys.exit(str(error))
         return create_app(settings)

@@ -1,6 +1,5 @@
 """Celery's way to the store: kombu's Redis transport, as the connector needs it."""
 
-import functools
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +9,6 @@ from celery.app.amqp import AMQP
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
 
-from connector.settings import Settings, get_settings
 from tasks.store import Outage, options, without_secrets
 
 _OPTIONS = {
@@ -24,15 +22,13 @@ _Transport: Any = kombu_redis.Transport
 _PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
 
 
-def transport_options(settings: Settings) -> dict[str, Any]:
+outage = Outage("broker_url")
+"""Tells this process's log when the broker is away; `tasks.celery` gives it the setting that names it."""
+
+
+def transport_options(key_prefix: str) -> dict[str, Any]:
     """Return what Celery tells the transport."""
-    return _OPTIONS | {"global_keyprefix": f"{settings.key_prefix}mc:celery:"}
-
-
-@functools.cache
-def outage() -> Outage:
-    """Return what tells this process's log when the broker is away."""
-    return Outage(get_settings().broker_key)
+    return _OPTIONS | {"global_keyprefix": f"{key_prefix}mc:celery:"}
 
 
 class Channel(_Channel):  # type: ignore[misc]
@@ -75,9 +71,9 @@ class Transport(_Transport):  # type: ignore[misc]
         try:
             super().on_readable(fileno)
         except redis.RedisError as error:
-            outage().note(error)
+            outage.note(error)
             raise
-        outage().note(None)
+        outage.note(None)
 
     def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:  # noqa: FBT001, FBT002
         """Return an address without its user, its password and its options, for logs."""
@@ -90,7 +86,7 @@ class _Connection(kombu.Connection):
     def ensure_connection(self, errback: Any = None, *args: Any, **how: Any) -> Any:
         """Connect, with these waits between the attempts unless others are asked for."""
         soon = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
-        return super().ensure_connection(lambda error, _: outage().note(error), *args, **soon | how)
+        return super().ensure_connection(lambda error, _: outage.note(error), *args, **soon | how)
 
 
 class Broker(AMQP):

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 WAKE_UPS, SWEEPS = "wake-ups", "sweeps"
 HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
 SWEEP_EVERY = 1.0
-"""How often the inbox is searched for threads that are due, in seconds."""
+"""How often the inbox is searched for queues that are due, in seconds."""
 
 ENOUGH = 64
 """How many wake-ups wait at most: each brings a worker that goes on for as long as there is work."""
@@ -37,22 +37,23 @@ stopping = Event()
 
 def _configuration() -> dict[str, Any]:
     settings = get_settings()
+    outage.key = settings.broker_key
     return {
         "broker_url": settings.celery_broker_url,
         "broker_transport": "tasks.broker:Transport",
-        "broker_transport_options": transport_options(settings),
+        "broker_transport_options": transport_options(settings.key_prefix),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_connection_timeout": 2,
         "task_publish_retry": False,
         # The sweep has a queue of its own: in a flood it would wait behind the wake-ups until it expires, and
-        # only the sweep wakes a thread that was put off.
+        # only the sweep wakes a queue that was put off.
         "task_queues": [Queue(WAKE_UPS), Queue(SWEEPS)],
         "task_default_queue": WAKE_UPS,
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "accept_content": ["json"],
-        "include": ["tasks.worker", "tasks.outbound.poll", "tasks.store_check"],
+        "include": ["tasks.worker", "tasks.outbound.poll"],
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
@@ -92,7 +93,7 @@ class Scheduler(celery.beat.Scheduler):
             if _waiting(SWEEPS) < len(self.schedule):
                 return super().apply_async(entry, *args, **options)
         except (SchedulingError, OperationalError, redis.RedisError, OSError) as error:
-            outage().note(error.__cause__ or error)
+            outage.note(error.__cause__ or error)
         return None
 
 
@@ -103,18 +104,18 @@ def _waiting(queue: str) -> int:
         return int(channel.client.llen(queue))
 
 
-def wake(threads: int) -> int:
-    """Wake workers for so many threads, unless enough wake-ups wait already. Return how many were sent.
+def wake(queues: int) -> int:
+    """Wake workers for so many queues, unless enough wake-ups wait already. Return how many were sent.
 
     One that cannot be sent is no loss: the sweep sends another.
     """
     sent = 0
     try:
-        for _ in range(min(threads, ENOUGH - _waiting(WAKE_UPS)) if threads else 0):
+        for _ in range(min(queues, ENOUGH - _waiting(WAKE_UPS)) if queues else 0):
             app.send_task("relay")
             sent += 1
     except (OperationalError, redis.RedisError, OSError) as error:
-        outage().note(error.__cause__ or error)
+        outage.note(error.__cause__ or error)
     return sent
 
 

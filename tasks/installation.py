@@ -5,7 +5,6 @@ import time
 import redis
 import structlog
 
-from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
 from tasks.store import REMIND_EVERY
 
@@ -17,13 +16,15 @@ MARK_EVERY = 10.0
 
 
 class Installation:
-    """The mark of an installation in the store. All its processes, on all machines, set the same."""
+    """The mark of an installation in the store. All its processes, on all machines, set the same.
 
-    def __init__(self, settings: Settings, inbox: Inbox) -> None:
-        self._name = f"{settings.public_url} with the helpdesk {settings.helpdesk.base_url}"
-        # An embedded store is its data folder's, which `connector up` locks: only its name may have changed.
-        self._is_sure = not settings.redis_url
+    With `is_sure` nobody else can use the store: only the installation's name may have changed.
+    """
+
+    def __init__(self, inbox: Inbox, name: str, *, is_sure: bool) -> None:
         self._inbox = inbox
+        self._name = name
+        self._is_sure = is_sure
         self._marked_at = -MARK_EVERY
         self._told_at = -REMIND_EVERY
 

@@ -17,12 +17,12 @@ log = structlog.get_logger(__name__)
 SHORTEST, SHORTEST_UNAUTHORIZED, LONGEST = 2.0, 30.0, 600.0
 """How long a remote is left alone, in seconds."""
 LIMITED_RATE = 4
-"""How many threads a second go on at first with a remote that asked to slow down.
+"""How many queues a second go on at first with a remote that asked to slow down.
 
 All at once they would only meet the limit again; Messenger takes ten files a second from a page.
 """
 REFUSED_RATE = 16
-"""How many threads a second go on at first after a token was refused: the agents of replies are told then."""
+"""How many queues a second go on at first after a token was refused: the agents of replies are told then."""
 REMIND_EVERY = 3600.0
 OVER_AFTER = 60.0
 """How long after a pause, in seconds, another is told as a new one: another worker may have seen it work."""

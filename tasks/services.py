@@ -1,8 +1,12 @@
 """What a task needs to do its work: the settings, the inbox, and a client for each remote."""
 
 import functools
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from celery import signals
 
 from clients.channel import Account, Channel, Network
 from clients.channels.registry import CHANNELS
@@ -17,9 +21,11 @@ from connector.settings import Settings, get_settings
 from tasks.clocks import Clocks
 from tasks.connections import Connection, Connections
 from tasks.inbox.inbox import Inbox
+from tasks.inbox.renewer import Renewer
 from tasks.installation import Installation
 from tasks.remotes import Remotes
 from tasks.store import connect
+from tasks.store_check import Address, StoreCheck, Unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Services:
     clocks: Clocks
     installation: Installation
     remotes: Remotes
+    renewer: Renewer
 
     def channel(self, name: str) -> Channel:
         """Return a channel. Raises `RejectedError` if there is none of this name."""
@@ -117,6 +124,32 @@ def inbox_of(settings: Settings, *, patient: bool = True) -> Inbox:
     return Inbox(store, settings.worker.lease, settings.key_prefix)
 
 
+def installation_in(inbox: Inbox, settings: Settings) -> Installation:
+    """Return the mark of the installation; an embedded store is nobody else's: its folder is locked."""
+    name = f"{settings.public_url} with the helpdesk {settings.helpdesk.base_url}"
+    return Installation(inbox, name, is_sure=not settings.redis_url)
+
+
+def store_check_of(settings: Settings) -> StoreCheck:
+    """Return what tries the store and the broker that the settings name."""
+    return StoreCheck(
+        Address(settings.store_key, settings.store_url),
+        Address(settings.broker_key, settings.celery_broker_url),
+        settings.key_prefix,
+        lambda inbox: installation_in(inbox, settings),
+    )
+
+
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def check_at_start(**_: Any) -> None:
+    """End a process of Celery's that could do nothing with its store."""
+    try:
+        store_check_of(get_settings())()
+    except Unusable as error:
+        sys.exit(str(error))
+
+
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
     transfer_limits = TransferLimits(settings.worker.concurrency)
@@ -134,8 +167,9 @@ def build(settings: Settings) -> Services:
             MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
         ),
         clocks=Clocks(inbox, "worker"),
-        installation=Installation(settings, inbox),
+        installation=installation_in(inbox, settings),
         remotes=Remotes(inbox),
+        renewer=Renewer(settings.worker.lease / 3),
     )
 
 

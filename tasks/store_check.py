@@ -1,18 +1,16 @@
 """Trying the store before it is relied on: all that is used of it, and of Celery's broker."""
 
 import secrets
-import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 import kombu
 import redis
-from celery import signals
 from redis.exceptions import MasterDownError
 
 from clients.channel import Conversation
-from connector.settings import Settings, get_settings
 from tasks.broker import transport_options
 from tasks.celery import app
 from tasks.inbox.inbox import Inbox
@@ -50,49 +48,60 @@ _LEFT = (
 """What a trial leaves in the store."""
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is, and which setting says so."""
+
+    setting: str
+    url: str
+
+
+Mark = Callable[[Inbox], Installation]
+"""Makes the mark of this installation in an inbox."""
+
+
 class Unusable(Exception):
     """The store answers, and cannot be used; `str()` names the setting, the cause and the remedy."""
 
 
 class StoreCheck:
-    """Tries the store until it answers: then it is known whether it can be used."""
+    """Tries the store, and the broker, until both answer: then it is known whether they can be used."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._store, self._broker = Outage(settings.store_key), Outage(settings.broker_key)
+    def __init__(self, store: Address, broker: Address, key_prefix: str, mark: Mark) -> None:
+        self._store, self._broker, self._key_prefix, self._mark = store, broker, key_prefix, mark
+        self._outages = {address: Outage(address.setting) for address in (store, broker)}
         self._done = False
 
     def __call__(self) -> None:
-        """Try it, unless that is done. While it is away that is logged. Raises `Unusable`."""
+        """Try them, unless that is done. While one is away that is logged. Raises `Unusable`."""
         if not self._done:
             tried = self._works(self._store, self._try_store)
             self._done = tried and self._works(self._broker, self._try_broker)
 
-    def _works(self, outage: Outage, trial: Callable[[], None]) -> bool:
+    def _works(self, address: Address, trial: Callable[[], None]) -> bool:
         try:
             trial()
         except redis.RedisError as error:
             if not _may_pass(error):
-                raise Unusable(f"{outage.key}: the store cannot be used: {reason_of(error)}") from None
-            outage.note(error)
+                raise Unusable(f"{address.setting}: the store cannot be used: {reason_of(error)}") from None
+            self._outages[address].note(error)
             return False
-        outage.note(None)
+        self._outages[address].note(None)
         return True
 
     def _try_broker(self) -> None:
-        try_broker(self._settings)
+        try_broker(self._broker.url, self._key_prefix)
 
     def _try_store(self) -> None:
-        settings = self._settings
-        with closing(connect(settings.store_url, patient=False)) as store:
-            inbox = Inbox(store, prefix=settings.key_prefix)
+        with closing(connect(self._store.url, patient=False)) as store:
+            inbox = Inbox(store, prefix=self._key_prefix)
             inbox.state()  # a store of another format is refused before anything is written
-            try_inbox(settings)
+            _try_inbox(store, self._key_prefix)
             inbox.start()
-            other = Installation(settings, inbox).other()
+            other = self._mark(inbox).other()
         if other:
             renamed = f"if it is this one under an earlier name, start again in {MARKED_FOR:.0f} s"
-            raise Unusable(f"{settings.store_key}: {advice(other)}; {renamed}")
+            raise Unusable(f"{self._store.setting}: {advice(other)}; {renamed}")
 
 
 def _may_pass(error: redis.RedisError) -> bool:
@@ -102,19 +111,18 @@ def _may_pass(error: redis.RedisError) -> bool:
     return isinstance(error, _PASS) or str(error).startswith(_CODES_THAT_PASS)
 
 
-def try_inbox(settings: Settings) -> None:
+def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
     """Do all that the inbox does, with keys that are gone afterwards. Raises `redis.RedisError`."""
-    with closing(connect(settings.store_url, patient=False)) as store:
-        inbox = Inbox(store, prefix=f"{settings.key_prefix}mc:trial:{secrets.token_hex(4)}:")
-        left = [*_LEFT]
-        try:
-            inbox.accept([Job(key="trial", queue=inbound_queue(_NOBODY), time=0, body=b"{}")])
-            lease = cast("Lease", inbox.claim())
-            left.append(f"taken:{lease.token}")
-            _relay(inbox, lease)
-        finally:
-            with suppress(redis.RedisError):
-                store.delete(*map(inbox.key, left))
+    inbox = Inbox(store, prefix=f"{key_prefix}mc:trial:{secrets.token_hex(4)}:")
+    left = [*_LEFT]
+    try:
+        inbox.accept([Job(key="trial", queue=inbound_queue(_NOBODY), time=0, body=b"{}")])
+        lease = cast("Lease", inbox.claim())
+        left.append(f"taken:{lease.token}")
+        _relay(inbox, lease)
+    finally:
+        with suppress(redis.RedisError):
+            store.delete(*map(inbox.key, left))
 
 
 def _relay(inbox: Inbox, lease: Lease) -> None:
@@ -138,21 +146,11 @@ def _relay(inbox: Inbox, lease: Lease) -> None:
     inbox.has_room()
 
 
-def try_broker(settings: Settings) -> None:
+def try_broker(url: str, key_prefix: str) -> None:
     """Send a message to a queue that is gone afterwards, and wait for it. Raises `redis.RedisError`."""
-    how = transport_options(settings)
-    with app.connection_for_write(settings.celery_broker_url, transport_options=how) as connection:
+    how = transport_options(key_prefix)
+    with app.connection_for_write(url, transport_options=how) as connection:
         channel: Any = connection.channel()
         queue = f"trial-{secrets.token_hex(4)}"
         kombu.Producer(channel).publish({}, routing_key=queue)
         channel.client.brpop([queue], timeout=1)
-
-
-@signals.celeryd_init.connect
-@signals.beat_init.connect
-def check_at_start(**_: Any) -> None:
-    """End a process of Celery's that could do nothing with its store."""
-    try:
-        StoreCheck(get_settings())()
-    except Unusable as error:
-        sys.exit(str(error))

@@ -19,7 +19,6 @@ from tasks.inbound import arrival, naming, profiles
 from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import remote_of
-from tasks.inbox.renewer import renewed
 from tasks.outbound import poll
 from tasks.services import Services, services
 from tasks.store import reason_of
@@ -74,7 +73,7 @@ def work_on(service: Services, queue: str = "") -> bool:
     if lease is None:
         return False
     try:
-        with renewed(lease, service.settings.worker.lease), guarded(lease.check):
+        with service.renewer.renewed(lease), guarded(lease.check):
             _take_turn(service, lease)
     except (LeaseLost, redis.RedisError) as error:
         # Whoever has the queue next finds in the inbox how far this got.

@@ -33,8 +33,9 @@ from connector.settings import (
     load_settings,
 )
 from connector.web.guard import GuardedProtocol, raise_file_limit
+from tasks.services import store_check_of
 from tasks.store import without_secrets
-from tasks.store_check import StoreCheck, Unusable
+from tasks.store_check import Unusable
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +84,7 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
         for doubt in durability_warnings(settings.store_url):
             log.warning("store_unsafe", reason=doubt)
 
-    Supervisor(parts, settings.store_url, StoreCheck(settings), lambda: _may_reload("up", settings)).run(
+    Supervisor(parts, settings.store_url, store_check_of(settings), lambda: _may_reload("up", settings)).run(
         ready
     )
     log.info("stopped")
@@ -113,7 +114,7 @@ def web() -> None:
     settings = _settings("web")
     try:
         wait_for_port(settings.host, settings.port)
-        StoreCheck(settings)()
+        store_check_of(settings)()
     except (StoreError, Unusable) as error:
         fail(error)
     raise_file_limit()
@@ -172,7 +173,7 @@ def beat() -> None:
 
 
 def _run_alone(name: str, settings: Settings, part: Part) -> None:
-    check = StoreCheck(settings)
+    check = store_check_of(settings)
     try:
         Supervisor([part], settings.store_url, check, lambda: _may_reload(name, settings)).run()
     except Unusable as error:

@@ -28,7 +28,8 @@ log = structlog.get_logger(__name__)
 PART_VARIABLE = "CONNECTOR_PART"
 """Names the part to a process that a supervisor started."""
 TICK = 0.2
-LOOK_EVERY = 5.0
+HEALTH_CHECK_EVERY = 5.0
+"""How often it is checked whether the store is right and no part is stuck, in seconds."""
 STUCK_AFTER = 15.0
 """How long work may be due, and a worker take none of it, before the worker is restarted (seconds)."""
 RESTART_DELAYS = (0.2, 1.0, 2.0, 5.0)
@@ -197,7 +198,7 @@ class Supervisor:
                 part.start()
 
     def _look_after_parts(self) -> None:
-        look = time.monotonic() - self._looked > LOOK_EVERY
+        look = time.monotonic() - self._looked > HEALTH_CHECK_EVERY
         if look:
             self._looked = time.monotonic()
             self._check()

@@ -11,20 +11,21 @@ from tasks.inbox.lease import Lease
 
 
 class Renewer:
-    """One thread that renews every lease in its care three times a term."""
+    """One thread that renews every lease in its care; `interval` is how often, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def renewed(self, lease: Lease, term: float) -> Iterator[None]:
-        """Keep a lease of `term` seconds."""
+    def renewed(self, lease: Lease) -> Iterator[None]:
+        """Keep a lease."""
         with self._lock:
             self._leases.add(lease)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, args=(term / 3,), daemon=True)
+                self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
         try:
             yield
@@ -32,9 +33,9 @@ class Renewer:
             with self._lock:
                 self._leases.discard(lease)
 
-    def _run(self, interval: float) -> None:
+    def _run(self) -> None:
         pause = threading.Event()
-        while not pause.wait(interval):
+        while not pause.wait(self._interval):
             with self._lock:
                 leases = list(self._leases)
             for lease in leases:
@@ -49,6 +50,3 @@ class Renewer:
         except redis.RedisError:
             # The lease runs out by itself if the store stays away.
             return
-
-
-renewed = Renewer().renewed

@@ -9,7 +9,8 @@ import logging
 import structlog
 from connector import logs
 logs.configure("web")
-structlog.get_logger("here").info("relayed", queue="in:1:\\x1b[2J\\u202e\\x9b", name="Zażółć 😀", o="a\\nb")
+log = structlog.get_logger("here")
+log.info("relayed", queue="in:1:\\x1b[2J\\u202e\\x9b", name="Zażółć 😀", other="a\\nb")
 logging.getLogger("elsewhere").warning("two\\nlines\\x1b]0;x\\x07")
 """
 

@@ -6,7 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from connector.settings import Settings
-from tasks.store_check import StoreCheck, Unusable
+from tasks.services import store_check_of
+from tasks.store_check import Unusable
 
 Serve = Callable[..., str]
 
@@ -14,14 +15,14 @@ Serve = Callable[..., str]
 def refusal(settings: Settings) -> str:
     """Return why a store cannot be used."""
     with pytest.raises(Unusable) as unusable:
-        StoreCheck(settings)()
+        store_check_of(settings)()
     return str(unusable.value)
 
 
 def outage(settings: Settings) -> str:
     """Return why a store is said to be away."""
     with capture_logs() as logs:
-        StoreCheck(settings)()
+        store_check_of(settings)()
     (line,) = logs
     assert line["event"] == "store_away"
     return f"{line['setting']}: {line['reason']}"

@@ -20,10 +20,10 @@ from tasks import worker
 from tasks.clocks import Clocks
 from tasks.inbound.jobs import incoming_job
 from tasks.inbox.inbox import Inbox
-from tasks.installation import Installation
+from tasks.inbox.renewer import Renewer
 from tasks.outbound.jobs import reply_job
 from tasks.remotes import Remotes
-from tasks.services import Services
+from tasks.services import Services, installation_in
 from tasks.store import connect
 from tasks.words import say
 from tests.conftest import PAGE_A, MakeSettings
@@ -92,8 +92,9 @@ class World:
             settings.by_channel,
             Network(self._http, "https://graph.facebook.com/v26.0", cast("MediaFetcher", self.media)),
             Clocks(self.inbox, "worker"),
-            Installation(settings, self.inbox),
+            installation_in(self.inbox, settings),
             Remotes(self.inbox),
+            Renewer(settings.worker.lease / 3),
         )
 
     def close(self) -> None:

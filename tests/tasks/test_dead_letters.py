@@ -3,6 +3,7 @@
 import pytest
 
 from clients.errors import RejectedError
+from clients.notices import decode
 from tasks.inbound import arrival
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import IN, OUT, PAGE, SENT_AT
@@ -24,7 +25,7 @@ def test_an_event_that_fails_for_its_own_fault_is_tried_so_often_then_it_is_a_de
 
     assert world.reasons() == ["it answered 500"]
     (letter,) = world.inbox.dead_letters.all()
-    assert [entry["reason"] for entry in letter.job.history] == ["it answered 500"] * 2
+    assert [decode(entry["reason"]).code for entry in letter.job.history] == ["it answered 500"] * 2
 
 
 def test_the_agent_is_told_of_a_dead_letter_in_the_open_ticket(world: World) -> None:

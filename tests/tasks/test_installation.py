@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from tasks.inbox.inbox import Inbox
 from tasks.installation import MARKED_FOR, Installation
+from tasks.services import installation_in, store_check_of
 from tasks.store import connect
-from tasks.store_check import StoreCheck
 from tests.conftest import MakeSettings
 from tests.fakes.stores import refusal
 
@@ -19,7 +19,7 @@ from tests.fakes.stores import refusal
 def test_an_installation_that_finds_anothers_mark_does_not_start(
     store_url: str, make_settings: MakeSettings
 ) -> None:
-    StoreCheck(make_settings(redis_url=store_url, public_url="https://one.example.com"))()
+    store_check_of(make_settings(redis_url=store_url, public_url="https://one.example.com"))()
 
     said = refusal(make_settings(redis_url=store_url, public_url="https://two.example.com"))
     assert "another installation uses this database (https://one.example.com with the helpdesk" in said
@@ -32,8 +32,10 @@ def test_an_installation_that_finds_anothers_mark_does_not_start(
 def test_processes_of_one_installation_and_others_with_a_prefix_share_a_database(
     store_url: str, make_settings: MakeSettings, changes: dict[str, str]
 ) -> None:
-    StoreCheck(make_settings(redis_url=store_url, public_url="https://one.example.com"))()
-    StoreCheck(make_settings(redis_url=store_url, **{"public_url": "https://two.example.com"} | changes))()
+    store_check_of(make_settings(redis_url=store_url, public_url="https://one.example.com"))()
+    store_check_of(
+        make_settings(redis_url=store_url, **{"public_url": "https://two.example.com"} | changes)
+    )()
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def installations(store_url: str, make_settings: MakeSettings) -> Iterator[tuple
         inbox = Inbox(store)
         names = ("https://one.example.com", "https://two.example.com")
         one, two = (
-            Installation(make_settings(public_url=name, redis_url=store_url), inbox) for name in names
+            installation_in(inbox, make_settings(public_url=name, redis_url=store_url)) for name in names
         )
         yield one, two
 
@@ -52,7 +54,7 @@ def test_an_embedded_store_stays_that_of_a_run_under_another_name(
 ) -> None:
     with closing(connect(store_url)) as store:
         for name in ("https://one.example.com", "https://two.example.com"):
-            assert Installation(make_settings(public_url=name), Inbox(store)).other() is None
+            assert installation_in(Inbox(store), make_settings(public_url=name)).other() is None
 
 
 def test_the_mark_of_an_installation_that_ended_goes(

@@ -15,8 +15,9 @@ from structlog.testing import capture_logs
 
 from sandbox.stack import free_port
 from tasks.celery import app
+from tasks.services import store_check_of
 from tasks.store import connect
-from tasks.store_check import StoreCheck, try_broker
+from tasks.store_check import try_broker
 from tests.conftest import MakeSettings
 from tests.fakes.proxy import Proxy
 from tests.fakes.stores import Serve, outage, refusal
@@ -36,7 +37,7 @@ def allow(url: str, *rules: str) -> str:
 
 def test_a_store_that_works_is_left_as_it_was(store_url: str, make_settings: MakeSettings) -> None:
     with capture_logs() as logs:
-        StoreCheck(make_settings(redis_url=store_url))()
+        store_check_of(make_settings(redis_url=store_url))()
 
     assert logs == []
     with closing(connect(store_url)) as store:
@@ -47,7 +48,7 @@ def test_a_store_that_works_is_left_as_it_was(store_url: str, make_settings: Mak
 def test_a_store_is_tried_until_it_answers_and_then_no_more(
     store_url: str, make_settings: MakeSettings
 ) -> None:
-    check = StoreCheck(make_settings(redis_url=store_url))
+    check = store_check_of(make_settings(redis_url=store_url))
     check()
     with closing(connect(store_url)) as store:
         store.delete("mc:installation", "mc:format")
@@ -60,12 +61,12 @@ def test_a_user_who_may_use_our_keys_and_nothing_dangerous_is_enough(
     serve: Serve, make_settings: MakeSettings
 ) -> None:
     url = allow(serve(), "+@all", "-@dangerous", "~mc:*")
-    StoreCheck(make_settings(redis_url=url))()
+    store_check_of(make_settings(redis_url=url))()
 
 
 def test_a_user_with_a_prefix_needs_no_key_without(serve: Serve, make_settings: MakeSettings) -> None:
     url = allow(serve(), "+@all", "~acme:*")
-    StoreCheck(make_settings(redis_url=url, key_prefix="acme:"))()
+    store_check_of(make_settings(redis_url=url, key_prefix="acme:"))()
 
 
 @pytest.mark.parametrize(
@@ -176,10 +177,11 @@ def test_a_certificate_that_nobody_signed_who_is_trusted_is_refused(
 def test_celery_verifies_a_certificate_as_the_inbox_does(
     encrypted: str, authority: trustme.CA, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
+    make_settings(redis_url=encrypted)
     with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-        try_broker(make_settings(redis_url=encrypted))
+        try_broker(encrypted, "")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    try_broker(make_settings(redis_url=f"{encrypted}?ssl_ca_certs={tmp_path}/ca.pem"))
+    try_broker(f"{encrypted}?ssl_ca_certs={tmp_path}/ca.pem", "")
 
 
 @pytest.mark.parametrize(

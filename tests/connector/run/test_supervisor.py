@@ -150,7 +150,7 @@ def test_while_one_part_waits_the_others_are_looked_after(make_part: MakePart) -
 
 
 def test_a_part_that_is_stuck_is_killed(make_part: MakePart, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "LOOK_EVERY", -1)
+    monkeypatch.setattr(supervisor, "HEALTH_CHECK_EVERY", -1)
     part = make_part(LIVES)
     part.is_stuck = lambda: True
     part.start()
@@ -174,7 +174,7 @@ def test_whether_a_part_is_stuck_is_asked_now_and_then_only(make_part: MakePart)
     keeper._look_after_parts()
     assert asked == 0
 
-    keeper._looked -= supervisor.LOOK_EVERY + 1
+    keeper._looked -= supervisor.HEALTH_CHECK_EVERY + 1
     keeper._look_after_parts()
     keeper._look_after_parts()
     assert asked == 1

@@ -9,7 +9,6 @@ import pytest
 import redis
 
 from sandbox.stack import until
-from tasks import worker
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.lease import Lease
 from tasks.inbox.renewer import Renewer
@@ -67,12 +66,10 @@ def test_a_queue_that_another_works_on_is_left_alone(world: World) -> None:
 
 
 @pytest.fixture
-def brisk(world: World, monkeypatch: pytest.MonkeyPatch) -> Renewer:
+def brisk(world: World) -> Renewer:
     """Give the renewer of a worker whose leases last for a second."""
     world.configure(worker={"lease": 1})
-    made = Renewer()
-    monkeypatch.setattr(worker, "renewed", made.renewed)
-    return made
+    return world.service.renewer
 
 
 def test_a_lease_is_renewed_while_a_step_takes_long(world: World, brisk: Renewer) -> None:
@@ -112,11 +109,11 @@ def test_a_call_does_not_go_out_after_the_worker_was_stopped_for_long(
     leases: list[Lease] = []
 
     @contextmanager
-    def never_renewed(lease: Lease, term: float) -> Iterator[None]:
+    def never_renewed(lease: Lease) -> Iterator[None]:
         leases.append(lease)
         yield
 
-    monkeypatch.setattr(worker, "renewed", never_renewed)
+    monkeypatch.setattr(world.service.renewer, "renewed", never_renewed)
     world.reply("", INVOICE)
     world.desk.hooks["open_attachment"] = lambda: setattr(leases[0], "deadline", time.monotonic() - 1)
     world.work(OUT)
@@ -146,7 +143,7 @@ def test_the_renewer_goes_on_after_a_fault_of_the_store(world: World) -> None:
     lease = inbox.claim(IN)
     assert lease
     before = lease.deadline
-    with Renewer().renewed(lease, 0.03):
+    with Renewer(0.01).renewed(lease):
         until("the lease is renewed", lambda: lease.deadline > before)
 
     assert flaky.renewals > 1
@@ -156,8 +153,8 @@ def test_a_lease_is_out_of_the_renewers_care_when_the_work_ends(world: World) ->
     world.receive()
     lease = world.inbox.claim(IN)
     assert lease
-    made = Renewer()
-    with made.renewed(lease, 30):
+    made = Renewer(10)
+    with made.renewed(lease):
         assert made._leases == {lease}
 
     assert made._leases == set()
