@@ -1,19 +1,40 @@
-"""The doors without one of the things that make them fast, to see what each is worth.
+"""The product without one of its shortcuts, to see what each is worth: `benchmarks.shortcuts` compares them.
 
-`python -m benchmarks.variants no-group-commit`, with the settings of `connector web`.
+`python -m benchmarks.variants web|worker NAME …`, with the settings of `connector web`.
 """
 
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
+import celery.__main__
+import httpx
 import redis
 from redis.asyncio import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from clients.channels.meta import events
+from clients.http import HttpClient, _Bounded
+from clients.jsons import NotUnderstood, decode
 from connector import app
 from connector.cli.run import web
 from connector.settings import get_settings
+from connector.web import notifier
+from connector.web.body import CLOSE, MAX_BODY, PATIENCE, BodyReader
 from connector.web.group_commit import GroupCommit, StoreUnavailable
+from connector.web.redis_connection import RedisConnection
+from connector.web.webhooks import MessengerWebhook
 from tasks.inbox.inbox import ACCEPT_SCRIPT, Row, accept_arguments
+from tasks.inbox.lease import Lease
+from tasks.store import options
 
 
 class AtOnce(GroupCommit):
@@ -26,7 +47,12 @@ class AtOnce(GroupCommit):
 class EachByItself(GroupCommit):
     """Stores the events of each request in a call of its own."""
 
-    _script = Redis.from_url(get_settings().store_url).register_script(ACCEPT_SCRIPT)
+    async def __aenter__(self) -> Self:
+        self._script = Redis.from_url(get_settings().store_url).register_script(ACCEPT_SCRIPT)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
 
     async def store(self, rows: Sequence[Row]) -> None:
         """Return once the rows are stored."""
@@ -38,14 +64,115 @@ class EachByItself(GroupCommit):
             self._wake(ready)
 
 
+class ByRedisPy(RedisConnection):
+    """Calls the store by redis-py."""
+
+    def __init__(self, url: str) -> None:
+        made = options(url) | {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
+        self._redis: Redis = Redis.from_url(url, **made)
+
+    async def call(self, *command: Any) -> Any:
+        """Send a command and return the answer."""
+        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+
+
+class TimerEach(BodyReader):
+    """Has a timer for each body."""
+
+    async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        """Return a request's body."""
+        if int(headers.get(b"content-length", 0)) > MAX_BODY:
+            raise HTTPException(413, headers=CLOSE)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._read(receive)
+        except TimeoutError:
+            raise HTTPException(408, headers=CLOSE) from None
+
+
+class Routed(app.Application):
+    """Leads webhooks through middleware and routes, to an ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        await Starlette.__call__(self, scope, receive, send)
+
+
+class Plain(Routed):
+    """Leads webhooks through middleware and routes, to an endpoint with Starlette's request and response."""
+
+    def __init__(self, messenger: MessengerWebhook, *, routes: Sequence[Route], **options: Any) -> None:
+        async def take(request: Request) -> Response:
+            return await messenger._take(dict(request.scope["headers"]), request.receive)  # noqa: SLF001
+
+        ours = [Route(app.MESSENGER + end, take, methods=["POST"]) for end in ("", "/")]
+        super().__init__(messenger, routes=[*ours, *routes[1:]], **options)
+
+
+def _all_read(body: bytes) -> set[str] | None:
+    """Return the pages that an envelope names, once all of it is read."""
+    try:
+        envelope = decode(body)
+    except NotUnderstood:
+        return None
+    entries = envelope.get("entry") if isinstance(envelope, dict) else None
+    if not isinstance(entries, list):
+        return None
+    return {str(entry.get("id")) for entry in entries if isinstance(entry, dict)}
+
+
+def _by_httpx(self: HttpClient, request: httpx.Request, max_bytes: int) -> httpx.Response:
+    """Send a request with all that httpx does around it."""
+    response = self.send(request, stream=True)
+    try:
+        response.stream = _Bounded(response, max_bytes)
+        response.read()
+    finally:
+        response.close()
+    return response
+
+
+def _set(owner: Any, name: str, value: Any) -> Callable[[], None]:
+    return lambda: setattr(owner, name, value)
+
+
+def _nothing(*_: Any) -> None:
+    pass
+
+
+WEB: Mapping[str, Callable[[], None]] = {
+    "group commit": _set(app, "GroupCommit", EachByItself),
+    "gathering": _set(app, "GroupCommit", AtOnce),
+    "calls past redis-py": _set(app, "RedisConnection", ByRedisPy),
+    "one timer for all bodies": _set(app, "BodyReader", TimerEach),
+    "the way around routes": _set(app, "Application", Routed),
+    "the way around routes, requests and responses": _set(app, "Application", Plain),
+    "types for plain items": _set(events, "_plain_item", _nothing),
+    "types for plain envelopes and items": _set(events, "_plain_entries", _nothing),
+    "reading page ids only": _set(events, "page_ids", _all_read),
+    "a pace for wake-ups": _set(notifier, "PACE", 0.0),
+}
+"""What is taken away from the web process, by name."""
+WORKER: Mapping[str, Callable[[], None]] = {
+    "the step saved ahead": _set(Lease, "foresee", _nothing),
+    "calls past httpx's client": _set(HttpClient, "exchange", _by_httpx),
+}
+"""What is taken away from the worker, by name."""
+
+
 def main() -> None:
-    """Take something away, then serve as `connector web` does."""
-    match sys.argv[1]:
-        case "no-group-commit":
-            app.GroupCommit = EachByItself  # type: ignore[attr-defined]
-        case "no-gathering":
-            app.GroupCommit = AtOnce  # type: ignore[attr-defined]
-    web([])
+    """Take something away, then serve as `connector web` does, or work as its worker."""
+    part, *names = sys.argv[1:]
+    for name in names:
+        (WEB if part == "web" else WORKER)[name]()
+    if part == "web":
+        web([])
+    sys.argv = ["celery", "-A", "tasks", "-q", "worker"]
+    celery.__main__.main()
 
 
 if __name__ == "__main__":
