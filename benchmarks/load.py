@@ -144,7 +144,7 @@ async def _keep(connect: Callable[[], Any], load: Load) -> None:
             await asyncio.sleep(0.01)  # so that a server that is gone is not asked in a tight loop
 
 
-async def run(load: Load, url: str, connections: int, seconds: float) -> None:
+async def run(load: Load, url: str, connections: int, seconds: float, warm_up: float = WARM_UP) -> None:
     """Put load on an address for some seconds, after a time that does not count."""
     parts, loop, known = urlsplit(url), asyncio.get_running_loop(), dict[bytes, int]()
 
@@ -154,19 +154,19 @@ async def run(load: Load, url: str, connections: int, seconds: float) -> None:
         )
 
     kept = [asyncio.create_task(_keep(connect, load)) for _ in range(connections)]
-    await asyncio.sleep(WARM_UP)
+    await asyncio.sleep(warm_up)
     load.measures, began = True, time.process_time()
     await asyncio.sleep(seconds)
     load.measures, load.ended, load.busy = False, True, time.process_time() - began
     await asyncio.wait(kept, timeout=DRAINS_WITHIN)
 
 
-def _prepared(url: str, batch: int, senders: int, wanted: int) -> Iterator[tuple[int, bytes]]:
-    """Return requests with their numbers; when all are sent, they come again."""
+def prepared(url: str, batch: int, senders: int, wanted: int) -> list[tuple[int, bytes]]:
+    """Return requests with their numbers, as many as are wanted unless they are too large."""
     parts, bodies = urlsplit(url), Bodies(batch, senders)
     (first,) = bodies.requests(1, parts.netloc, parts.path)
     count = min(wanted, LARGEST_POOL // len(first))
-    return itertools.cycle(list(enumerate(bodies.requests(count, parts.netloc, parts.path))))
+    return list(enumerate(bodies.requests(count, parts.netloc, parts.path)))
 
 
 def main() -> None:
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=50_000, help="how many are prepared at most")
     parser.add_argument("--no-keep-alive", action="store_true", help="a new connection for each request")
     given = parser.parse_args()
-    requests = _prepared(given.url, given.batch, given.senders, given.requests)
+    requests = itertools.cycle(prepared(given.url, given.batch, given.senders, given.requests))
     gc.collect()
     gc.disable()  # the load must not pause
     load = Load(requests, keep_alive=not given.no_keep_alive)

@@ -4,33 +4,61 @@ Rounds are short and take turns, and the least that each took is compared: what 
 add to it.
 """
 
+import itertools
+import random
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
-from benchmarks.acknowledgement import Case, Scene, load
+import psutil
+import uvloop
+
 from benchmarks.bench import Bench
+from benchmarks.bodies import SENDERS
 from benchmarks.feed import Feeder, Webhook, messages
-from benchmarks.processes import OTHER_CORE, SERVER_CORE, answers_at, pinned, server, usage
+from benchmarks.load import Load, prepared
+from benchmarks.load import run as put_load
+from benchmarks.processes import OTHER_CORE, SERVER_CORE, answers_at, cpu_time, pinned, server
 from benchmarks.product import Product
 from benchmarks.variants import WEB
 from sandbox.stack import free_port
 
 OURS = ""
 """The product with all its shortcuts, among its variants."""
-ROUNDS = 25
-ONE, MANY = Scene(seconds=0.5), Scene(batch=100, seconds=0.5)
-BATCHED = ("types for plain items", "types for plain envelopes and items")
+WEB_ROUNDS, THROUGH_ROUNDS = 45, 20
+CONNECTIONS, SECONDS = 32, 0.25
+PREPARED = {1: 10_000, 100: 1_000}
+"""Messages in a body -> how many bodies are sent at most in a round."""
+BATCHED = ("reading page ids only", "types for plain items", "types for plain envelopes and items")
 """Shortcuts of the web process for messages, of which Meta sends many in a body at times."""
-MESSAGES, WARM_UP, BURST = 400, 200, 20
+MESSAGES, WARM_UP = 500, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A shortcut that messages on their way to the helpdesk are measured by.
+
+    `part` is the process that does without it, `saves` are those whose CPU it saves. A body holds `batch`
+    messages; each person sends `burst` in a row.
+    """
+
+    part: str
+    saves: Sequence[str]
+    batch: int = 100
+    burst: int = 1
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Return which messages it is measured by: `batch` and `burst`."""
+        return self.batch, self.burst
+
+
 THROUGH = {
-    "a pace for wake-ups": ("web", 1, ("web",)),
-    "calls past httpx's client": ("worker", 1, ("worker",)),
-    "the step saved ahead": ("worker", BURST, ("worker", "valkey")),
+    "the step saved ahead": Through("worker", ["worker", "valkey"], burst=20),
 }
-"""Other shortcuts: the process they are in, how many messages each person sends, and whose CPU they save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +73,10 @@ class Comparison:
 
 def run(bench: Bench) -> None:
     """Run the suite."""
-    rounds = 1 if bench.quick else ROUNDS
-    bench.table = "CPU time, at its least"
-    for one in [*_web(bench, rounds), *_through(bench, rounds)]:
+    bench.table = "CPU time, the least of all rounds"
+    web = _web(bench, 1 if bench.quick else WEB_ROUNDS)
+    through = _through(bench, 1 if bench.quick else THROUGH_ROUNDS)
+    for one in [*web, *through]:
         ours, without = min(one.ours), min(one.without)
         case = f"{one.name}: {one.measure}"
         bench.figure(case, "with it", ours, "µs")
@@ -58,27 +87,36 @@ def run(bench: Bench) -> None:
 
 
 def _web(bench: Bench, rounds: int) -> Iterator[Comparison]:
-    """Compare webhooks."""
-    cpu = defaultdict[tuple[str, Scene], list[float]](list)
-    with ExitStack() as opened, Product(bench.folder / "web") as product:
-        cases = [Case(OURS, "", product.door, product.start("web"), keeps=True)]
-        cases += [_variant(product, name, opened) for name in WEB if name not in THROUGH]
+    """Compare webhooks of one message, and of many where that matters."""
+    cpu = defaultdict[tuple[str, int], list[float]](list)
+    with ExitStack() as opened, pinned(OTHER_CORE), Product(bench.folder / "web") as product:
+        cases = {OURS: (product.door, product.start("web"))}
+        cases |= {name: _variant(product, name, opened) for name in WEB if name not in THROUGH}
         for number in range(rounds):
             bench.say(f"webhooks, round {number + 1} of {rounds}")
-            for scene in (ONE, MANY):
-                for case in cases:
-                    if scene == ONE or case.name in {OURS, *BATCHED}:
-                        result = load(product.store, case, scene)
-                        if not result["kept"] or set(result["statuses"]) != {"200"}:
-                            raise RuntimeError(f"without {case.name}: {result}")
-                        cpu[case.name, scene].append(result["cpu"])
-    for (name, scene), without in cpu.items():
+            for batch, count in PREPARED.items():
+                requests = prepared(product.door, batch, SENDERS, count)
+                for name, (url, process) in random.sample(list(cases.items()), len(cases)):
+                    if batch == 1 or name in {OURS, *BATCHED}:
+                        cpu[name, batch].append(_webhook(url, process, requests))
+                        product.store.flushall()
+    for (name, batch), without in cpu.items():
         if name:
-            what = "webhook" if scene == ONE else f"webhook of {scene.batch} messages"
-            yield Comparison(name, f"web, a {what}", cpu[OURS, scene], without)
+            what = "webhook" if batch == 1 else f"webhook of {batch} messages"
+            yield Comparison(name, f"web, a {what}", cpu[OURS, batch], without)
 
 
-def _variant(product: Product, name: str, opened: ExitStack) -> Case:
+def _webhook(url: str, process: psutil.Process, requests: Sequence[tuple[int, bytes]]) -> float:
+    """Return the CPU time that a webhook takes (µs)."""
+    load = Load(itertools.cycle(requests))
+    before = cpu_time(process)
+    uvloop.run(put_load(load, url, CONNECTIONS, SECONDS, warm_up=0))
+    if set(load.statuses) != {200}:
+        raise RuntimeError(f"webhooks were answered {dict(load.statuses)}")
+    return (cpu_time(process) - before) / load.statuses[200] * 1e6
+
+
+def _variant(product: Product, name: str, opened: ExitStack) -> tuple[str, psutil.Process]:
     port = free_port()
     running = server(
         [sys.executable, "-m", "benchmarks.variants", "web", name],
@@ -87,36 +125,34 @@ def _variant(product: Product, name: str, opened: ExitStack) -> Case:
         environment=product.environment | {"CONNECTOR_PORT": str(port)},
         answers=answers_at(f"http://127.0.0.1:{port}/readyz"),
     )
-    url = product.door.replace(str(product.port), str(port))
-    return Case(name, "", url, opened.enter_context(running), keeps=True)
+    return product.door.replace(str(product.port), str(port)), opened.enter_context(running)
 
 
 def _through(bench: Bench, rounds: int) -> Iterator[Comparison]:
     """Compare messages on their way to the helpdesk; each variant is an installation of its own."""
-    cpu = defaultdict[tuple[str, int], list[Mapping[str, float]]](list)
+    cpu = defaultdict[tuple[str, tuple[int, int]], list[Mapping[str, float]]](list)
     with ExitStack() as opened, pinned(OTHER_CORE):
         installed = {name: _installed(bench, name, opened) for name in (OURS, *THROUGH)}
-        bursts = {OURS: {burst for _, burst, _ in THROUGH.values()}}
-        bursts |= {name: {burst} for name, (_, burst, _) in THROUGH.items()}
         for number in range(rounds):
             bench.say(f"messages, round {number + 1} of {rounds}")
-            for name, (product, feeder) in installed.items():
-                for burst in bursts[name]:
-                    webhooks = list(messages(MESSAGES, burst=burst))
-                    cpu[name, burst].append(_used(product, lambda: _relayed(feeder, webhooks)))  # noqa: B023
-    for name, (_, burst, parts) in THROUGH.items():
+            for name, one in THROUGH.items():
+                for which in (OURS, name):
+                    product, feeder = installed[which]
+                    webhooks = list(messages(MESSAGES, batch=one.batch, burst=one.burst))
+                    cpu[which, one.load].append(_used(product, partial(_relayed, feeder, webhooks)))
+    for name, one in THROUGH.items():
         ours, without = (
-            [sum(one[part] for part in parts) for one in cpu[which, burst]] for which in (OURS, name)
+            [sum(used[part] for part in one.saves) for used in cpu[which, one.load]] for which in (OURS, name)
         )
-        what = "a message" if burst == 1 else f"a message of {burst} in a row"
-        yield Comparison(name, f"{' and '.join(parts)}, {what}", ours, without)
+        what = "a message" if one.burst == 1 else f"a message of {one.burst} in a row"
+        yield Comparison(name, f"{' and '.join(one.saves)}, {what}", ours, without)
 
 
 def _installed(bench: Bench, name: str, opened: ExitStack) -> tuple[Product, Feeder]:
     product = opened.enter_context(Product(bench.folder / f"through {name}"))
     product.start("stub", core=OTHER_CORE)
     for part in ("web", "worker"):
-        product.start(part, without=name if name and THROUGH[name][0] == part else "")
+        product.start(part, without=name if name and THROUGH[name].part == part else "")
     feeder = Feeder(product)
     feeder.post(messages(WARM_UP))
     feeder.wait_for(WARM_UP)
@@ -133,9 +169,9 @@ def _relayed(feeder: Feeder, webhooks: Sequence[Webhook]) -> None:
 
 def _used(product: Product, work: Callable[[], None]) -> dict[str, float]:
     """Return the CPU time that a message took of each process (µs)."""
-    before = {part: usage(process).cpu for part, process in product.processes.items()}
+    before = {part: cpu_time(process) for part, process in product.processes.items()}
     work()
     return {
-        part: (usage(process).cpu - before[part]) / MESSAGES * 1e6
+        part: (cpu_time(process) - before[part]) / MESSAGES * 1e6
         for part, process in product.processes.items()
     }

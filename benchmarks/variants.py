@@ -3,32 +3,26 @@
 `python -m benchmarks.variants web|worker NAME …`, with the settings of `connector web`.
 """
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import celery.__main__
-import httpx
 import redis
 from redis.asyncio import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from clients.channels.meta import events
-from clients.http import HttpClient, _Bounded
 from clients.jsons import NotUnderstood, decode
 from connector import app
 from connector.cli.run import web
 from connector.settings import get_settings
-from connector.web import notifier
-from connector.web.body import CLOSE, MAX_BODY, PATIENCE, BodyReader
 from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.redis_connection import RedisConnection
 from connector.web.webhooks import MessengerWebhook
@@ -80,20 +74,6 @@ class ByRedisPy(RedisConnection):
         await self._redis.aclose()
 
 
-class TimerEach(BodyReader):
-    """Has a timer for each body."""
-
-    async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """Return a request's body."""
-        if int(headers.get(b"content-length", 0)) > MAX_BODY:
-            raise HTTPException(413, headers=CLOSE)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._read(receive)
-        except TimeoutError:
-            raise HTTPException(408, headers=CLOSE) from None
-
-
 class Routed(app.Application):
     """Leads webhooks through middleware and routes, to an ASGI application."""
 
@@ -125,17 +105,6 @@ def _all_read(body: bytes) -> set[str] | None:
     return {str(entry.get("id")) for entry in entries if isinstance(entry, dict)}
 
 
-def _by_httpx(self: HttpClient, request: httpx.Request, max_bytes: int) -> httpx.Response:
-    """Send a request with all that httpx does around it."""
-    response = self.send(request, stream=True)
-    try:
-        response.stream = _Bounded(response, max_bytes)
-        response.read()
-    finally:
-        response.close()
-    return response
-
-
 def _set(owner: Any, name: str, value: Any) -> Callable[[], None]:
     return lambda: setattr(owner, name, value)
 
@@ -148,18 +117,15 @@ WEB: Mapping[str, Callable[[], None]] = {
     "group commit": _set(app, "GroupCommit", EachByItself),
     "gathering": _set(app, "GroupCommit", AtOnce),
     "calls past redis-py": _set(app, "RedisConnection", ByRedisPy),
-    "one timer for all bodies": _set(app, "BodyReader", TimerEach),
     "the way around routes": _set(app, "Application", Routed),
     "the way around routes, requests and responses": _set(app, "Application", Plain),
     "types for plain items": _set(events, "_plain_item", _nothing),
     "types for plain envelopes and items": _set(events, "_plain_entries", _nothing),
     "reading page ids only": _set(events, "page_ids", _all_read),
-    "a pace for wake-ups": _set(notifier, "PACE", 0.0),
 }
 """What is taken away from the web process, by name."""
 WORKER: Mapping[str, Callable[[], None]] = {
     "the step saved ahead": _set(Lease, "foresee", _nothing),
-    "calls past httpx's client": _set(HttpClient, "exchange", _by_httpx),
 }
 """What is taken away from the worker, by name."""
 
