@@ -26,7 +26,7 @@ test: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules  ## Run al
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: .venv/.bench  ## Measure speed (ARGS= names suites: acknowledgement, through, latency, growth, backlog)
+bench: .venv/.bench  ## Measure speed (ARGS= names suites: acknowledgement, through, latency, growth, backlog, shortcuts)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: .venv/.test  ## Let everything go wrong at once, under load (DURATION= seconds, SEED= a number)

@@ -19,35 +19,42 @@ import uvloop
 
 from benchmarks.bodies import SENDERS, Bodies
 
-LARGEST_POOL = 120_000_000
+LARGEST_POOL = 300_000_000
 """How many bytes of requests are prepared at most; when they are used up they are sent again."""
 WARM_UP = 0.3
 DRAINS_WITHIN = 20.0
 CLOSED = 0
 """The status that is counted when a server closes a connection instead of answering."""
+TAKEN = 200
+NONE = -1
+"""The number of a request that was never sent."""
 
 
 class Load:
     """Counts answers and their times between `begin` and `end`; what is under way then is waited for."""
 
-    def __init__(self, requests: Iterator[bytes], *, keep_alive: bool = True) -> None:
+    def __init__(self, requests: Iterator[tuple[int, bytes]], *, keep_alive: bool = True) -> None:
         self.requests = requests
         self.keep_alive = keep_alive
         self.statuses: Counter[int] = Counter()
+        self.taken = set[int]()
         self.times: list[float] = []
         self.measures = self.ended = False
         self.busy = 0.0
 
-    def note(self, status: int, seconds: float) -> None:
-        """Note an answer and how long it took."""
+    def note(self, status: int, number: int, seconds: float) -> None:
+        """Note the answer to a request, which its number names, and how long it took."""
         self.statuses[status] += 1
+        if status == TAKEN:
+            self.taken.add(number)
         if self.measures:
             self.times.append(seconds)
 
     def result(self, seconds: float) -> dict[str, Any]:
         """Return requests a second, p50 and p99 (ms) and the share of a core that the load itself took.
 
-        `statuses` counts all answers, those before and after the measured time too.
+        `statuses` counts all answers, those before and after the measured time too; `taken` is how many
+        different requests of them were answered 200.
         """
         times = sorted(self.times) or [0.0]
         return {
@@ -55,6 +62,7 @@ class Load:
             "p50": times[len(times) // 2] * 1000,
             "p99": times[int(len(times) * 0.99)] * 1000,
             "statuses": dict(self.statuses),
+            "taken": len(self.taken),
             "busy": self.busy / seconds,
         }
 
@@ -67,7 +75,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, load: Load, known: dict[bytes, int]) -> None:
         self._load, self._known = load, known
         self._buffer = b""
-        self._answered = True
+        self._answered, self._number = True, NONE
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -80,8 +88,9 @@ class Connection(asyncio.Protocol):
             self.transport.close()
             return
         self._answered = False
+        self._number, request = next(self._load.requests)
         self._sent = time.perf_counter()
-        self.transport.write(next(self._load.requests))
+        self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         """Note the answer once it is complete. Most are equal to the byte, so that each is read once."""
@@ -96,7 +105,7 @@ class Connection(asyncio.Protocol):
                 self._known.clear()
             self._known[data] = status
         self._buffer = b""
-        self._load.note(status, time.perf_counter() - self._sent)
+        self._load.note(status, self._number, time.perf_counter() - self._sent)
         self._answered = True
         if self._load.keep_alive:
             self._send()
@@ -106,7 +115,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Count a connection that the server closed in the middle."""
         if not self._answered:
-            self._load.note(CLOSED, 0.0)
+            self._load.note(CLOSED, self._number, 0.0)
         self.closed.set_result(None)
 
 
@@ -131,11 +140,11 @@ async def _keep(connect: Callable[[], Any], load: Load) -> None:
             _, connection = await connect()
             await connection.closed
         except OSError:
-            load.note(CLOSED, 0.0)
+            load.note(CLOSED, NONE, 0.0)
             await asyncio.sleep(0.01)  # so that a server that is gone is not asked in a tight loop
 
 
-async def run(load: Load, url: str, connections: int, seconds: float) -> None:
+async def run(load: Load, url: str, connections: int, seconds: float, warm_up: float = WARM_UP) -> None:
     """Put load on an address for some seconds, after a time that does not count."""
     parts, loop, known = urlsplit(url), asyncio.get_running_loop(), dict[bytes, int]()
 
@@ -145,18 +154,19 @@ async def run(load: Load, url: str, connections: int, seconds: float) -> None:
         )
 
     kept = [asyncio.create_task(_keep(connect, load)) for _ in range(connections)]
-    await asyncio.sleep(WARM_UP)
+    await asyncio.sleep(warm_up)
     load.measures, began = True, time.process_time()
     await asyncio.sleep(seconds)
     load.measures, load.ended, load.busy = False, True, time.process_time() - began
     await asyncio.wait(kept, timeout=DRAINS_WITHIN)
 
 
-def _prepared(url: str, batch: int, senders: int, wanted: int) -> Iterator[bytes]:
+def prepared(url: str, batch: int, senders: int, wanted: int) -> list[tuple[int, bytes]]:
+    """Return requests with their numbers, as many as are wanted unless they are too large."""
     parts, bodies = urlsplit(url), Bodies(batch, senders)
     (first,) = bodies.requests(1, parts.netloc, parts.path)
     count = min(wanted, LARGEST_POOL // len(first))
-    return itertools.cycle(list(bodies.requests(count, parts.netloc, parts.path)))
+    return list(enumerate(bodies.requests(count, parts.netloc, parts.path)))
 
 
 def main() -> None:
@@ -170,7 +180,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=50_000, help="how many are prepared at most")
     parser.add_argument("--no-keep-alive", action="store_true", help="a new connection for each request")
     given = parser.parse_args()
-    requests = _prepared(given.url, given.batch, given.senders, given.requests)
+    requests = itertools.cycle(prepared(given.url, given.batch, given.senders, given.requests))
     gc.collect()
     gc.disable()  # the load must not pause
     load = Load(requests, keep_alive=not given.no_keep_alive)

@@ -105,9 +105,15 @@ class Product:
         *options: str,
         core: int | None = SERVER_CORE,
         environment: Mapping[str, str] | None = None,
+        without: str = "",
     ) -> psutil.Process:
-        """Start web, worker, beat or stub; web and stub answer by then."""
+        """Start web, worker, beat or stub; web and stub answer by then.
+
+        Web and worker may be `without` one of the shortcuts of `benchmarks.variants`.
+        """
         command, answers = self._command(name)
+        if without:
+            command = ["-m", "benchmarks.variants", name, without]
         running = server(
             [sys.executable, *command, *options],
             self.folder / f"{name}.log",

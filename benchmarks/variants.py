@@ -1,21 +1,36 @@
-"""The doors without one of the things that make them fast, to see what each is worth.
+"""The product without one of its shortcuts, to see what each is worth: `benchmarks.shortcuts` compares them.
 
-`python -m benchmarks.variants no-group-commit`, with the settings of `connector web`.
+`python -m benchmarks.variants web|worker NAME …`, with the settings of `connector web`.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Self
 
+import celery.__main__
 import redis
 from redis.asyncio import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from clients.channels.meta import events
+from clients.jsons import NotUnderstood, decode
 from connector import app
 from connector.cli.run import web
 from connector.settings import get_settings
 from connector.web.group_commit import GroupCommit, StoreUnavailable
+from connector.web.redis_connection import RedisConnection
+from connector.web.webhooks import ChannelWebhook
 from tasks.inbox.inbox import accept_arguments
 from tasks.inbox.job import Job, PartEcho
+from tasks.inbox.lease import Lease
 from tasks.inbox.script import ACCEPT_SCRIPT
+from tasks.store import options
 
 
 class AtOnce(GroupCommit):
@@ -28,7 +43,12 @@ class AtOnce(GroupCommit):
 class EachByItself(GroupCommit):
     """Stores the events of each request in a call of its own."""
 
-    _script = Redis.from_url(get_settings().store_url).register_script(ACCEPT_SCRIPT)
+    async def __aenter__(self) -> Self:
+        self._script = Redis.from_url(get_settings().store_url).register_script(ACCEPT_SCRIPT)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
 
     async def store(self, jobs: Sequence[Job | PartEcho]) -> None:
         """Return once the rows are stored."""
@@ -40,14 +60,96 @@ class EachByItself(GroupCommit):
             self._wake(ready)
 
 
+class ByRedisPy(RedisConnection):
+    """Calls the store by redis-py."""
+
+    def __init__(self, url: str) -> None:
+        made = options(url) | {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
+        self._redis: Redis = Redis.from_url(url, **made)
+
+    async def call(self, *command: Any) -> Any:
+        """Send a command and return the answer."""
+        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+
+
+class Routed(app.Application):
+    """Leads webhooks through middleware and routes, to an ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        await Starlette.__call__(self, scope, receive, send)
+
+
+class Plain(Routed):
+    """Leads webhooks through middleware and routes, to an endpoint with Starlette's request and response."""
+
+    def __init__(
+        self, channels: Mapping[str, ChannelWebhook], *, routes: Sequence[Route], **options: Any
+    ) -> None:
+        def endpoint(channel: ChannelWebhook) -> Callable[[Request], Awaitable[Response]]:
+            async def take(request: Request) -> Response:
+                return await channel._take(dict(request.scope["headers"]), request.receive)  # noqa: SLF001
+
+            return take
+
+        ours = [
+            Route(path + end, endpoint(channel), methods=["POST"])
+            for path, channel in channels.items()
+            for end in ("", "/")
+        ]
+        super().__init__(channels, routes=[*ours, *routes], **options)
+
+
+def _all_read(body: bytes) -> set[str] | None:
+    """Return the pages that an envelope names, once all of it is read."""
+    try:
+        envelope = decode(body)
+    except NotUnderstood:
+        return None
+    entries = envelope.get("entry") if isinstance(envelope, dict) else None
+    if not isinstance(entries, list):
+        return None
+    return {str(entry.get("id")) for entry in entries if isinstance(entry, dict)}
+
+
+def _set(owner: Any, name: str, value: Any) -> Callable[[], None]:
+    return lambda: setattr(owner, name, value)
+
+
+def _nothing(*_: Any) -> None:
+    pass
+
+
+WEB: Mapping[str, Callable[[], None]] = {
+    "group commit": _set(app, "GroupCommit", EachByItself),
+    "gathering": _set(app, "GroupCommit", AtOnce),
+    "calls past redis-py": _set(app, "RedisConnection", ByRedisPy),
+    "the way around routes": _set(app, "Application", Routed),
+    "the way around routes, requests and responses": _set(app, "Application", Plain),
+    "types for plain items": _set(events, "_plain_item", _nothing),
+    "types for plain envelopes and items": _set(events, "_plain_entries", _nothing),
+    "reading page ids only": _set(events, "page_ids", _all_read),
+}
+"""What is taken away from the web process, by name."""
+WORKER: Mapping[str, Callable[[], None]] = {
+    "the step saved ahead": _set(Lease, "foresee", _nothing),
+}
+"""What is taken away from the worker, by name."""
+
+
 def main() -> None:
-    """Take something away, then serve as `connector web` does."""
-    match sys.argv[1]:
-        case "no-group-commit":
-            app.GroupCommit = EachByItself  # type: ignore[attr-defined]
-        case "no-gathering":
-            app.GroupCommit = AtOnce  # type: ignore[attr-defined]
-    web([])
+    """Take something away, then serve as `connector web` does, or work as its worker."""
+    part, *names = sys.argv[1:]
+    for name in names:
+        (WEB if part == "web" else WORKER)[name]()
+    if part == "web":
+        web([])
+    sys.argv = ["celery", "-A", "tasks", "-q", "worker"]
+    celery.__main__.main()
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ LATE = 10.0
 # that meets a closing connection has an unknown outcome, and is dear to repeat.
 _LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=4.0)
 _PIECE = 64 * 1024  # bytes that are unpacked at once
+_NO_LOGIN = httpx.Auth()  # else a name in an address would take the token's place
 THREADS = 16
 """How many threads share a client unless its maker says."""
 
@@ -92,13 +93,11 @@ class HttpClient(httpx.Client):
         super().__init__(transport=self.transport, timeout=TIMEOUT, trust_env=False, cookies=no_cookies())
 
     def exchange(self, request: httpx.Request, max_bytes: int) -> httpx.Response:
-        """Send a request and read its answer, without cookies, logins and redirects.
+        """Send a request and read its answer.
 
-        These take a quarter of what a call costs, and a REST API has no use for them. Raises
-        `httpx.DecodingError` for an answer that has more than `max_bytes` once it is unpacked.
+        Raises `httpx.DecodingError` for an answer that has more than `max_bytes` once it is unpacked.
         """
-        response = self.transport.handle_request(request)
-        response.request = request
+        response = self.send(request, auth=_NO_LOGIN, stream=True)
         try:
             response.stream = _Bounded(response, max_bytes)
             response.read()

@@ -119,5 +119,6 @@ class _Kept(httpx.SyncByteStream):
 def recorded(http: HttpClient) -> deque[Exchange]:
     """Return the exchanges with the helpdesk, from now on, by way of a client."""
     if not isinstance(http.transport, Recorder):
-        http.transport = Recorder(http.transport)
+        # httpx has no public way to change the transport of a client.
+        http.transport = http._transport = Recorder(http.transport)  # noqa: SLF001
     return http.transport.exchanges

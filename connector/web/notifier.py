@@ -2,16 +2,12 @@
 
 import queue
 import threading
-import time
 
 import structlog
 
 from tasks.celery import wake
 
 log = structlog.get_logger(__name__)
-
-PACE = 0.004
-"""How long to wait after each wake-up, in seconds: one takes as much time from the doors as ten webhooks."""
 
 
 class Notifier(threading.Thread):
@@ -29,7 +25,7 @@ class Notifier(threading.Thread):
         """Send wake-ups until `stop`."""
         while (first := self._asked.get()) is not None:
             try:
-                time.sleep(PACE * wake(first + self._more()))  # meanwhile more add up
+                wake(first + self._more())
             except Exception:
                 # Whatever it is, the sweep finds these threads, and the next ones still get their wake-up.
                 log.exception("wake_up_not_sent")

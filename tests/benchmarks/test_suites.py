@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.__main__ import SUITES
 from benchmarks.bodies import SECRET, Bodies, request
-from benchmarks.load import _status
+from benchmarks.load import Load, _status
 from benchmarks.report import Figure, Report, Target
 from clients.channels.meta import events, signature
 from sandbox.meta.webhooks import signed_headers
@@ -72,6 +72,14 @@ def test_a_request_tells_how_long_its_body_is() -> None:
 )
 def test_an_answer_counts_once_it_is_complete(answer: bytes, status: int | None) -> None:
     assert _status(answer) == status
+
+
+def test_a_request_that_was_sent_again_is_taken_once() -> None:
+    load = Load(iter(()))
+    for status, number in ((200, 1), (200, 1), (503, 2), (200, 3)):
+        load.note(status, number, 0.1)
+    result = load.result(1.0)
+    assert (result["taken"], result["statuses"]) == (2, {200: 3, 503: 1})
 
 
 def test_the_report_shows_cases_as_rows_with_the_spread_of_their_rounds() -> None:

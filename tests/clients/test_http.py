@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from clients.errors import LeaseLost
-from clients.http import HttpClient, guarded
+from clients.http import HttpClient, RestClient, guarded
 from tests.fakes.rest_helpdesk import Counter, helpdesk_at
 
 
@@ -50,3 +50,17 @@ def test_the_guard_lets_requests_pass_while_it_does_not_object(server: Counter) 
         helpdesk.ping()
         helpdesk.ping()
     assert (asked, server.count) == ([0, 1], 2)
+
+
+def test_a_name_in_the_address_does_not_take_the_place_of_the_token() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["Authorization"])
+        return httpx.Response(200, json={})
+
+    with HttpClient(httpx.MockTransport(answer)) as http:
+        RestClient(http, "https://anna:secret@desk.example", {"Authorization": "Bearer t"}, "desk").call(
+            "GET", "/"
+        )
+    assert asked == ["Bearer t"]

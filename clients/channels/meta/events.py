@@ -87,7 +87,8 @@ _MANY_OBJECTS = 100_000
 def page_ids(body: bytes) -> set[str] | None:
     """Return the pages that an envelope names, and read no more of it; None if it is not as Meta writes them.
 
-    It costs milliseconds, whatever the body holds: whoever sent it may not be Meta.
+    It costs milliseconds, whatever the body holds: whoever sent it may not be Meta. It saves 17 % of
+    the CPU of a webhook of 100 messages.
     """
     if body.count(b"{") > _MANY_OBJECTS:
         return None
@@ -196,7 +197,10 @@ _plain = msgspec.json.Decoder(_PlainItem).decode
 
 
 def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
-    """Read an envelope as Meta writes nearly all of them, in a third of the time; None for any other."""
+    """Read an envelope as Meta writes nearly all of them; None for any other.
+
+    With `_plain_item` it saves 16 % of a webhook's CPU, 38 % of one of 100 messages (docs/performance.md).
+    """
     if not body.isascii() or b"\\u0000" in body:
         return None
     try:
@@ -209,7 +213,7 @@ def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
 
 
 def _plain_item(page_id: str, raw: msgspec.Raw) -> Incoming | None:
-    """Read what a person wrote, in a third of the time; None for any other item."""
+    """Read what a person wrote; None for any other item."""
     try:
         item = _plain(raw)
     except (msgspec.MsgspecError, RecursionError):
