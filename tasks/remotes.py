@@ -19,7 +19,7 @@ SHORTEST, SHORTEST_UNAUTHORIZED, LONGEST = 2.0, 30.0, 600.0
 LIMITED_RATE = 4
 """How many queues a second go on at first with a remote that asked to slow down.
 
-All at once they would only meet the limit again; Messenger takes ten files a second from a page.
+All at once they would only meet the limit again; channels take only so many files a second from one account.
 """
 REFUSED_RATE = 16
 """How many queues a second go on at first after a token was refused: the agents of replies are told then."""

@@ -1,6 +1,7 @@
 """The arrow: doors use work, work uses dialects, never back; a foreign key stands in a dialect only."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,3 +146,57 @@ def test_a_foreign_key_would_be_found(source: str) -> None:
 
 def test_keys_of_our_own_are_no_foreign_keys() -> None:
     assert not _foreign_keys('settings["graph"]; {"comment": 1}; known.get("body"); letter["message"] = 1')
+
+
+WORDS = [
+    "messenger",
+    "facebook",
+    "instagram",
+    "whatsapp",
+    "meta",
+    "watermark",
+    "human.agent",
+    "psid",
+    "mids?",
+    r"hub\.",
+]
+OF_A_CHANNEL = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
+
+
+def _core() -> list[Path]:
+    lua = (ROOT / "tasks").rglob("*.lua")
+    return [*_modules("tasks"), *_modules("connector/web"), *(file.relative_to(ROOT) for file in lua)]
+
+
+@pytest.mark.parametrize("module", _core(), ids=str)
+def test_the_core_names_nothing_of_one_channel(module: Path) -> None:
+    assert OF_A_CHANNEL.findall((ROOT / module).read_text()) == []
+
+
+def _others() -> list[Path]:
+    """Return the modules that no channel's folder holds, but for the registry and the settings, which list them."""
+    listing = {
+        Path("clients/channels/registry.py"),
+        Path("connector/settings.py"),
+        Path("connector/cli/run.py"),
+    }
+    everything = _modules("connector", "tasks", "clients")
+    return [
+        one for one in everything if one.parts[:3] != ("clients", "channels", "meta") and one not in listing
+    ]
+
+
+@pytest.mark.parametrize("module", _others(), ids=str)
+def test_nobody_branches_on_the_name_of_a_channel(module: Path) -> None:
+    assert "facebook_messenger" not in (ROOT / module).read_text()
+    assert "clients.channels.meta" not in (ROOT / module).read_text()
+
+
+TESTS = [file.relative_to(ROOT) for file in sorted((ROOT / "tests").rglob("test_*.py"))]
+
+
+@pytest.mark.parametrize("module", TESTS, ids=str)
+def test_a_module_of_tests_is_short_and_no_other_imports_it(module: Path) -> None:
+    source = (ROOT / module).read_text()
+    assert source.count("\n") <= 600
+    assert not re.search(r"^(from|import) tests\.([\w.]+\.)?test_", source, re.MULTILINE)

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from clients.channel import Conversation
-from clients.channels.meta.events import CHANNEL
+from clients.channels.registry import CHANNELS
 from clients.errors import ClientError, FileRefused, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
     AgentReply,
@@ -56,6 +56,8 @@ _MERGED = re.compile(r"\[[^\]]*#(\d+)\]")
 """How the title of a comment begins that a merge brought from another ticket, in any language."""
 
 Json = dict[str, Any]
+_CHANNEL = next(iter(CHANNELS))
+"""The channel of all tickets: its fields hold the account and the person only."""
 
 
 class DjangoHelpdesk(HttpHelpdesk):
@@ -359,7 +361,7 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def _ticket(self, raw: Json) -> Ticket:
         person = self._person(raw)
-        return Ticket(str(raw["id"]), not self._is_open(raw), Customer(CHANNEL, *person) if person else None)
+        return Ticket(str(raw["id"]), not self._is_open(raw), Customer(_CHANNEL, *person) if person else None)
 
     def _time(self, value: str) -> datetime:
         """Read a time; with `USE_TZ = False` it is told without its zone."""

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from clients.channels.meta.events import CHANNEL
 from clients.text.line import one_line
 from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
@@ -64,9 +63,9 @@ class Status:
 def status_of(settings: Settings, inbox: Inbox) -> Status:
     """Read the store. Raises `redis.RedisError`."""
     pages: defaultdict[str, Page] = defaultdict(lambda: Page(""))
-    for one in settings.connections:
-        page = pages[account_remote(CHANNEL, one.page_id)]
-        page.name = one.page_name
+    for one in (one for connections in settings.by_channel.values() for one in connections.all):
+        page = pages[account_remote(one.channel, one.account_id)]
+        page.name = one.name
         page.connection = "active" if one.active or page.connection == "active" else "inactive"
     for name, at in inbox.last().items():
         way, account = direction_of(name), account_of(name)
@@ -85,7 +84,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
     for name, (count, _) in inbox.refusals().items():
         door, page_id, reason = name.split(" ")
         if page_id:
-            pages[account_remote(CHANNEL, page_id)].refused[reason] = count
+            pages[account_remote(door, page_id)].refused[reason] = count
         else:
             anybody[f"{door}: {reason}"] += count
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}

@@ -12,7 +12,7 @@ PATIENCE = 15.0
 MAX_HELD = 48 * 1024 * 1024
 """How many bytes of bodies wait in this process before large ones are refused: they are sent again."""
 SMALL = 64 * 1024
-"""Up to which size, in bytes, a body is taken all the same, as nearly all of Meta's are."""
+"""Up to which size, in bytes, a body is taken all the same, as nearly all webhooks are."""
 CLOSE = {"Connection": "close"}
 """Sent with a refusal that leaves a body unread: what is still to come of it is not waited for."""
 

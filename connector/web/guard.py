@@ -30,7 +30,7 @@ PIPELINED = 8
 MAX_HELD = 48 * 1024 * 1024
 """How many bytes of unanswered requests this process holds before it refuses long ones."""
 SHORT = 16 * 1024
-"""Up to which length, in bytes, a request is taken all the same, as nearly all of Meta's are."""
+"""Up to which length, in bytes, a request is taken all the same, as nearly all webhooks are."""
 SLICE = 4 * 1024
 LOOK_EVERY = 1.0
 NEVER = float("inf")

@@ -17,7 +17,7 @@
 --   running          hash    group -> how many of its queues are worked on, whatever they waited for
 --   taken:<token>    string  queue that was claimed with a token, for a call whose answer got lost
 --   seen:<key>       string  the job was accepted (dedup)
---   echo:<part>      string  mid of the part of a reply that came back as an echo, and when it was sent; a part
+--   echo:<part>      string  message id of a part that came back as an echo, and when it was sent; a part
 --                            is <channel>:<account>:<what it was sent with>
 --   pauses           zset    remote -> until when nothing is sent to it
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
@@ -94,7 +94,7 @@ local function is_at(queue, token, id)
   return head and tonumber(string.match(head, '^%d+')) == tonumber(id)
 end
 
--- Put a job in its place by the time it was sent at. Meta's own retries, and a dead letter that is tried
+-- Put a job in its place by the time it was sent at. A channel's own retries, and a dead letter that is tried
 -- again, come late: they go before what was sent after them, but never before a job that was begun.
 local function insert(queue, id, accepted, time, body)
   local entry = string.format('%016d %d %d ', id, accepted, time) .. body
@@ -293,7 +293,7 @@ local inbox = {}
 function inbox.start() redis.call('SET', P .. 'format', FORMAT) end
 
 -- accept(ttl, jobs, echoes) -> how many queues now want a worker
--- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; part, mid and time, part, … of echoes.
+-- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; part, id and time, part, … of echoes.
 function inbox.accept(ttl, packed_jobs, packed_echoes)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
   local echoes = cmsgpack.unpack(packed_echoes)

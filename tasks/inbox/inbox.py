@@ -17,7 +17,7 @@ from tasks.inbox.queues import account_remote
 from tasks.inbox.script import InboxScript, ms
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
-"""How long the key of an accepted job is remembered, in ms; Meta gives up its retries long before."""
+"""How long the key of an accepted job is remembered, in ms; channels give up their retries long before."""
 SHOWN_AS_PAUSED = 10_000
 """How long a pause is shown beyond its end, in ms: a remote that is still down is paused anew soon after."""
 AT_ONCE = 1000

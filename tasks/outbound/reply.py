@@ -216,7 +216,7 @@ def _find_sent(part: Part, age: timedelta) -> str | None:
     try:
         found = reply.account.find_sent(reply.conversation.person_id, text, age, known)
     except RateLimited as error:
-        # A page of Messenger may look twice a second. Who waits for his turn must not hold up the account's
+        # Channels let an account look only so often. Who waits for his turn must not hold up the account's
         # sending, nor come back in step with all the others that wait.
         wait = (error.retry_after or ECHO_POLL) + random.uniform(0, LOOK_SPREAD)  # noqa: S311 - only jitter
         raise OutcomeUnknown("send_unconfirmed", retry_after=wait) from error
