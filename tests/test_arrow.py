@@ -174,7 +174,7 @@ def test_the_core_names_nothing_of_one_channel(module: Path) -> None:
 
 
 def _others() -> list[Path]:
-    """Return the modules that no channel's folder holds, but for the registry and the settings, which list them."""
+    """Return the modules outside the channels' folders that do not list the channels."""
     listing = {
         Path("clients/channels/registry.py"),
         Path("connector/settings.py"),

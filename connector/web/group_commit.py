@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 JOBS_AT_ONCE = 1000
 """How many events one call stores at most; the store does nothing else meanwhile."""
 PATIENCE = 2.0
-"""How long one call may take, in seconds. A request waits for two at most; channels wait five."""
+"""How long one call may take, in seconds. A request waits for two at most, a channel five seconds for it."""
 
 Waiting = tuple[Sequence[Job | PartEcho], asyncio.Future[None]]
 
