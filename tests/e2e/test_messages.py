@@ -154,7 +154,7 @@ def test_a_dead_letter_that_is_tried_again_arrives(stack: Stack, psid: str, run:
     stack.write(psid, text="once more")
     (line,) = until("a dead letter", lambda: [one for one in run("dead", "list").splitlines() if psid in one])
 
-    assert run("dead", "retry", line.split()[0]) == "1 back in their threads.\n"
+    assert run("dead", "retry", line.split()[0]) == "1 requeued.\n"
     assert bodies(stack, psid, 1) == ["once more"]
     assert psid not in run("dead", "list")
 
