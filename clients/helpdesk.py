@@ -58,10 +58,6 @@ class Author:
     external_id: str = ""
 
 
-SYSTEM = Author("system", "Messenger")
-"""The author of what the connector itself has to say."""
-
-
 @dataclass(frozen=True, slots=True)
 class Customer:
     """Whom a ticket is about: a person who writes to an account of a channel, such as a Facebook page.

@@ -116,7 +116,7 @@ class Helpdesk(Section):
         return options
 
     @property
-    def polls_every(self) -> float:
+    def poll_interval(self) -> float:
         """Return how often the helpdesk is polled, in seconds; 0 is never."""
         return find_adapter(self.adapter).poll_every if self.poll_every is None else self.poll_every
 

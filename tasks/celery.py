@@ -66,7 +66,7 @@ def _configuration() -> dict[str, Any]:
         # The schedule is one line long: nothing about it has to be remembered over a restart.
         "beat_scheduler": "tasks.celery:Scheduler",
         "beat_max_loop_interval": SWEEP_EVERY,
-        "beat_schedule": _schedule(settings.helpdesk.polls_every),
+        "beat_schedule": _schedule(settings.helpdesk.poll_interval),
     }
 
 

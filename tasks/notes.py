@@ -2,12 +2,18 @@
 
 from datetime import UTC, datetime
 
-from clients.helpdesk import SYSTEM, NewComment
+from clients.channel import Channel
+from clients.helpdesk import Author, NewComment
 from clients.text.markdown import to_markdown
 from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import account_of
 from tasks.services import Services
+
+
+def system(channel: Channel | None) -> Author:
+    """Return the author of what the connector itself has to say, which agents know by the channel's name."""
+    return Author("system", channel.title if channel else "Connector")
 
 
 def notify_once(service: Services, lease: Lease, ticket_id: str, external_id: str, note: str) -> None:
@@ -19,7 +25,7 @@ def notify_once(service: Services, lease: Lease, ticket_id: str, external_id: st
     comment = NewComment(
         to_markdown(note),
         external_id,
-        SYSTEM,
+        system(service.channels.get(account_of(lease.queue).partition(":")[0])),
         datetime.fromtimestamp(service.inbox.now(), UTC),
         internal=True,
     )

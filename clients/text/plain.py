@@ -1,4 +1,9 @@
-"""An agent's comment becomes plain text: markdown, HTML, lines."""
+"""An agent's comment becomes plain text: markdown, HTML, lines.
+
+HTML is read by hand: the libraries that were looked at write Markdown again (html2text, markdownify) or lay
+pages out in columns (inscriptis), and none asks for each link and picture whether its address is for the
+customer to see.
+"""
 
 import html
 import re

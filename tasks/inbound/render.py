@@ -9,7 +9,6 @@ from clients.errors import (
     RejectedError,
 )
 from clients.helpdesk import (
-    SYSTEM,
     Attachment,
     Author,
     NewComment,
@@ -19,6 +18,7 @@ from clients.notices import notice
 from clients.text.markdown import preview, to_markdown
 from tasks.inbound.arrival import Arrival
 from tasks.inbound.files import show
+from tasks.notes import system
 
 
 def opens_no_ticket(event: Event) -> bool:
@@ -38,7 +38,9 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
             return _message(arrival, echo, Author("agent", echo_author(echo, arrival)), files)
         case OtherEvent() as other:
             body = to_markdown(arrival.say(other.summary))
-            return NewComment(body, arrival.external_id, SYSTEM, other.time, internal=other.internal)
+            return NewComment(
+                body, arrival.external_id, system(arrival.channel), other.time, internal=other.internal
+            )
         case Receipt():
             raise RejectedError("receipt_on_ticket")
 

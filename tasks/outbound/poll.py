@@ -30,14 +30,14 @@ def poll() -> None:
 
 def note_start(service: Services) -> None:
     """Note when the connector first ran with polling: what agents wrote since then is its to send."""
-    if service.settings.helpdesk.polls_every:
+    if service.settings.helpdesk.poll_interval:
         with suppress(redis.OutOfMemoryError):  # the sweep has to go on, and comes again
             service.inbox.put("poll_start", str(service.inbox.now()), only_new=True)
 
 
 def take_turn(service: Services) -> None:
     """Queue the comments that were written since the last poll, unless another worker just does."""
-    turn = service.settings.helpdesk.polls_every * 0.9
+    turn = service.settings.helpdesk.poll_interval * 0.9
     try:
         if service.inbox.put("poll", "1", turn, only_new=True):
             service.helpdesk.ping()  # its answer tells the helpdesk's time

@@ -2,7 +2,7 @@
 
 from clients.channel import Conversation
 from clients.channels.meta.events import CHANNEL
-from clients.helpdesk import Attachment, Customer
+from clients.helpdesk import Attachment, Author, Customer
 from tasks.inbox.queues import inbound_queue, outbound_queue, ticket_queue
 from tests.conftest import PAGE_A
 
@@ -14,3 +14,5 @@ CUSTOMER = Customer(CHANNEL, PAGE_A, PSID)
 SENT_AT = 1795382999900
 PHOTO = {"type": "image", "payload": {"url": "https://cdn.fbsbx.com/photo.jpg?oe=1"}}
 INVOICE = Attachment("3", "https://acme.example.com/files/3", "invoice.pdf", "application/pdf", 3)
+
+SYSTEM = Author("system", "Messenger")

@@ -9,7 +9,6 @@ import pytest
 from clients.channel import Conversation
 from clients.errors import ClientError, NotFound, ServiceDown, Unauthorized, Unavailable
 from clients.helpdesk import (
-    SYSTEM,
     AgentReply,
     Author,
     Comment,
@@ -21,6 +20,7 @@ from clients.helpdesk import (
 )
 from clients.helpdesks.http import digest, id_in_location
 from clients.jsons import decode
+from tests.fakes.conversation import SYSTEM
 from tests.fakes.rest_helpdesk import Site
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)

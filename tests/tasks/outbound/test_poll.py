@@ -64,7 +64,7 @@ class World:
     def __init__(self, url: str) -> None:
         self.helpdesk, self.inbox = Desk(), Inbox(connect(url))
         self.clocks = Clocks(self.inbox, "worker")
-        self.settings = SimpleNamespace(helpdesk=SimpleNamespace(polls_every=60.0))
+        self.settings = SimpleNamespace(helpdesk=SimpleNamespace(poll_interval=60.0))
 
     def queued(self) -> int:
         return self.inbox.store.zcard(f"mc:jobs:{THREAD}")
@@ -184,6 +184,6 @@ def test_the_start_is_told_by_the_helpdesks_clock(world: World) -> None:
 
 
 def test_a_connector_that_does_not_poll_notes_no_start(world: World) -> None:
-    world.settings.helpdesk.polls_every = 0
+    world.settings.helpdesk.poll_interval = 0
     poll.note_start(world)  # type: ignore[arg-type]
     assert not world.inbox.store.exists("mc:poll_start")

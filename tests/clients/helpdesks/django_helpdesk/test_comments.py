@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from clients.errors import TicketClosed
-from clients.helpdesk import SYSTEM, Author, NewComment, Ticket
+from clients.helpdesk import Author, NewComment, Ticket
 from clients.helpdesks.django_helpdesk import DjangoHelpdesk
 from clients.text.markdown import to_markdown
 from sandbox.django_helpdesk.agent import Agent
 from sandbox.django_helpdesk.server import DjangoHelpdesk as Server
+from tests.fakes.conversation import SYSTEM
 from tests.fakes.django_helpdesk import NOW, last_comment, new_comment, new_ticket
 
 

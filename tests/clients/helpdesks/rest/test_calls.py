@@ -10,10 +10,11 @@ import pytest
 
 from clients.channels.meta.events import CHANNEL
 from clients.errors import NotFound, TicketClosed
-from clients.helpdesk import SYSTEM, Delivery, Naming, NewComment, NewTicket, Ticket
+from clients.helpdesk import Delivery, Naming, NewComment, NewTicket, Ticket
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from tests.conftest import PAGE_A
+from tests.fakes.conversation import SYSTEM
 from tests.fakes.recording import FOLDER, SITES, cassette
 from tests.fakes.rest_helpdesk import (
     AT,

@@ -10,7 +10,6 @@ from openapi_core.exceptions import OpenAPIError
 
 from clients.channels.meta.events import CHANNEL
 from clients.helpdesk import (
-    SYSTEM,
     Attachment,
     Author,
     Customer,
@@ -24,6 +23,7 @@ from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
 from tests.conftest import WEBHOOK_SECRET, payload
+from tests.fakes.conversation import SYSTEM
 from tests.fakes.helpdesk_webhooks import headers
 from tests.fakes.openapi import check_request, check_response, check_webhook, example
 
