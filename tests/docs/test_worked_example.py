@@ -113,7 +113,7 @@ class TestAcme(HelpdeskConformance):
         return _made(adapter, http, url, TOKEN)
 
     @pytest.fixture
-    def stranger(self, adapter: type[Helpdesk], url: str, http: HttpClient) -> Helpdesk:
+    def wrong_token(self, adapter: type[Helpdesk], url: str, http: HttpClient) -> Helpdesk:
         return _made(adapter, http, url, "another-token")
 
     @pytest.fixture

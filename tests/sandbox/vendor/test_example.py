@@ -35,7 +35,7 @@ class TestExample(HelpdeskConformance):
         return RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token=TOKEN, webhook_secret=SECRET)
 
     @pytest.fixture
-    def stranger(self, desk: Example, http: HttpClient) -> Helpdesk:
+    def wrong_token(self, desk: Example, http: HttpClient) -> Helpdesk:
         return RestHelpdesk(http, base_url=f"{desk.url}/api/v1", api_token="no", webhook_secret=SECRET)
 
     @pytest.fixture
