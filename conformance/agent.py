@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clients.helpdesk import Attachment
 from clients.media import File
-from conformance.check import NotChecked
+from conformance.outcome import NotChecked
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from clients.errors import FileRefused
 from clients.helpdesk import AgentReply
-from conformance.check import Cannot, check, expect
+from conformance.check import check
 from conformance.context import CLOCKS, Answered, Context, conversation_of, names, plain
 from conformance.files import EMPTY, PAPER, PHOTO, TEXT_FILES
+from conformance.outcome import Cannot, expect
 from conformance.samples import a_customer, a_word
 from tasks.outbound.jobs import is_public_reply
 

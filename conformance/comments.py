@@ -3,8 +3,9 @@
 from functools import partial
 
 from clients.helpdesk import Delivery
-from conformance.check import Cannot, check, expect
+from conformance.check import check
 from conformance.context import Context
+from conformance.outcome import Cannot, expect
 from conformance.samples import a_word, an_id
 from conformance.tickets import LOOKS_FIRST
 

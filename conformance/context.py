@@ -27,10 +27,9 @@ from clients.media import File
 from clients.notices import say
 from clients.text.markdown import link, to_markdown
 from clients.text.plain import to_plain_text
-from conformance import rest
 from conformance.agent import HelpdeskAgent
-from conformance.check import BROKEN, SHOWN, Failed, NotChecked, Result, expect
 from conformance.exchanges import Exchange
+from conformance.outcome import Failed, NotChecked, expect
 from conformance.receiver import Delivered, Receiver
 from conformance.samples import Content, a_customer, an_id
 from tasks.outbound.jobs import is_public_reply
@@ -116,19 +115,6 @@ class Context:
         words = say(error.notice) if isinstance(error, ClientError) else str(error)
         is_own = self.serves_our_api and isinstance(error, ClientError)
         return words if is_own else f"{type(error).__name__}: {words}"
-
-    def with_evidence(self, result: Result, made: Sequence[str]) -> Result:
-        """Add what was asked and answered, what was expected, and where to look."""
-        last = tuple(self.exchanges)[-SHOWN:]
-        if not self.serves_our_api:
-            return replace(result, exchanges=tuple(("", one) for one in last), tickets=self._addresses(made))
-        operations = tuple((rest.name_of(one), one) for one in last)
-        expected = rest.expected_of(last) if result.remedy == BROKEN else result.check.api
-        named = dict.fromkeys([*filter(None, map(rest.ticket_of, last)), *made])
-        return replace(result, exchanges=operations, expected=expected, tickets=self._addresses(list(named)))
-
-    def _addresses(self, tickets: Sequence[str]) -> tuple[str, ...]:
-        return tuple(filter(None, map(self.address, tickets[-SHOWN:])))
 
     def address(self, ticket_id: str) -> str:
         """Return where a person sees a ticket; empty if that is not known."""

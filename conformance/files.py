@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from clients.errors import FileRefused
 from clients.helpdesk import Attachment
-from conformance.check import Cannot, check, expect
+from conformance.check import check
 from conformance.context import Context
+from conformance.outcome import Cannot, expect
 from conformance.samples import Content, a_word, an_id
 
 PHOTO = Content(

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 from clients.errors import ClientError, NotFound, RateLimited, TicketClosed
 from clients.helpdesk import Customer, NewTicket
-from conformance.check import Cannot, Failed, check, expect
+from conformance.check import check
 from conformance.context import CLOCKS, Context, conversation_of, names
+from conformance.outcome import Cannot, Failed, expect
 from conformance.samples import a_customer, a_word, an_id
 from tasks.outbound.jobs import is_public_reply
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from clients.media import File
 from conformance.agent import HelpdeskAgent
-from conformance.check import Cannot, Failed, NotChecked
+from conformance.outcome import Cannot, Failed, NotChecked
 from conformance.serving import Server
 
 PATIENCE = 60.0

@@ -19,13 +19,14 @@ import pytest
 from clients.helpdesk import Helpdesk
 from clients.http import HttpClient
 from conformance.agent import HelpdeskAgent
-from conformance.check import Check, judge
+from conformance.check import Check
 from conformance.checks import CHECKS
 from conformance.context import Context
 from conformance.exchanges import recorded
 from conformance.pytest_plugin import CANNOT
 from conformance.receiver import Receiver
 from conformance.report import reasons
+from conformance.runner import judge
 
 
 class HelpdeskConformance:

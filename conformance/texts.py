@@ -5,8 +5,9 @@ import textwrap
 from collections.abc import Sequence
 
 from conformance.agent import Shown
-from conformance.check import check, expect
+from conformance.check import check
 from conformance.context import Context
+from conformance.outcome import expect
 
 LONG = 60_000
 """How many characters a text may have, at least: several of Messenger's longest messages."""

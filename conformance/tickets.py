@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from clients.errors import RetryableError, Unauthorized
 from clients.helpdesk import NewTicket
-from conformance.check import Cannot, Failed, NotChecked, check, expect
+from conformance.check import check
 from conformance.context import Context
+from conformance.outcome import Cannot, Failed, NotChecked, expect
 from conformance.samples import a_customer, an_id
 
 AT_ONCE = 10

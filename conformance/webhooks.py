@@ -8,9 +8,11 @@ from datetime import datetime
 from clients.errors import ClientError, RateLimited
 from clients.helpdesk import AgentReply
 from conformance.agents import answer_of_an_agent, second_answer
-from conformance.check import Cannot, NotChecked, check, expect, wait_for
+from conformance.check import check
 from conformance.context import CLOCKS, Context, conversation_of, plain
+from conformance.outcome import Cannot, NotChecked, expect
 from conformance.receiver import Delivered
+from conformance.runner import wait_for
 from conformance.samples import a_customer, a_word
 from tasks.outbound.jobs import is_public_reply
 

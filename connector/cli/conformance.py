@@ -12,11 +12,11 @@ from clients.helpdesks.registry import make_adapter
 from clients.http import HttpClient
 from conformance import report
 from conformance.agent import HelpdeskAgent
-from conformance.check import run
 from conformance.checks import CHECKS
 from conformance.context import Context
 from conformance.exchanges import recorded
 from conformance.receiver import Receiver
+from conformance.runner import run
 from conformance.terminal_agent import PATIENCE, Files, TerminalAgent
 from connector.settings import Settings
 from tasks.services import helpdesk_http

@@ -12,7 +12,7 @@ from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
 from conformance.agent import Filed, HelpdeskAgent, Shown
-from conformance.check import Cannot
+from conformance.outcome import Cannot
 from conformance.receiver import Receiver
 from conformance.testing import HelpdeskConformance
 from sandbox.django_helpdesk import server

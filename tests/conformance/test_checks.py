@@ -14,10 +14,12 @@ from clients.http import HttpClient
 from clients.media import File
 from conformance import webhooks
 from conformance.agent import HelpdeskAgent
-from conformance.check import Cannot, Check, Result, judge
+from conformance.check import Check, Result
 from conformance.checks import CHECKS
 from conformance.context import Context
+from conformance.outcome import Cannot
 from conformance.receiver import Receiver
+from conformance.runner import judge
 from tests.fakes.broken import messages, tickets  # noqa: F401 - each says what it breaks
 from tests.fakes.broken.polling import Polls
 from tests.fakes.broken.registry import BROKEN, COUNT, PAGE

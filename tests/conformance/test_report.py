@@ -16,10 +16,11 @@ from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from conformance import report, rest
 from conformance.agent import HelpdeskAgent
-from conformance.check import Check, Result, judge
+from conformance.check import Check, Result
 from conformance.checks import CHECKS
 from conformance.context import Context
 from conformance.exchanges import MOST_SHOWN, recorded
+from conformance.runner import judge
 from tests.fakes.openapi import document
 from tests.fakes.sandbox_helpdesk import SECRET
 

@@ -9,9 +9,10 @@ from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from conformance import terminal_agent
 from conformance.agent import HelpdeskAgent
-from conformance.check import Cannot, NotChecked, judge
 from conformance.checks import CHECKS
 from conformance.context import Context
+from conformance.outcome import Cannot, NotChecked
+from conformance.runner import judge
 from conformance.samples import Content
 from sandbox.stack import free_port
 from tests.fakes.sandbox_agent import SandboxAgent

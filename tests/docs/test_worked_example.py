@@ -15,7 +15,7 @@ from clients.helpdesks.registry import AdapterError, check_options, find_adapter
 from clients.http import HttpClient
 from clients.media import File
 from conformance.agent import Filed, HelpdeskAgent, Shown
-from conformance.check import Cannot
+from conformance.outcome import Cannot
 from conformance.receiver import Receiver
 from conformance.testing import HelpdeskConformance
 from sandbox.stack import Process, free_port, until

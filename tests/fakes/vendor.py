@@ -12,7 +12,7 @@ from clients.helpdesk import Attachment
 from clients.media import File
 from clients.text.plain import to_plain_text
 from conformance.agent import Filed, HelpdeskAgent, Shown
-from conformance.check import Cannot
+from conformance.outcome import Cannot
 from sandbox.stack import Process, free_port, until
 
 ROOT = Path(__file__).parents[2]

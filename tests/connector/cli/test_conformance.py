@@ -10,10 +10,10 @@ import pytest
 
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
-from conformance.check import judge
 from conformance.checks import CHECKS
 from conformance.context import Context
 from conformance.receiver import Receiver
+from conformance.runner import judge
 from connector.cli import conformance
 from sandbox.stack import free_port
 from tests.conftest import MakeSettings
