@@ -14,15 +14,8 @@ from clients.channels.meta.messenger import Messenger
 from clients.helpdesk import WEBHOOK_PATH
 from connector import logs
 from connector.cli.common import fail, read_settings, settings_option
-from connector.run.supervisor import (
-    PART_VARIABLE,
-    Part,
-    Supervisor,
-    beat_part,
-    store_part,
-    web_part,
-    worker_part,
-)
+from connector.run.parts import Part, beat_part, store_part, web_part, worker_part
+from connector.run.supervisor import PART_VARIABLE, Child, Supervisor
 from connector.run.valkey import StoreError, durability_warnings, lock_data, wait_for_port
 from connector.settings import (
     Settings,
@@ -84,9 +77,9 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
         for doubt in durability_warnings(settings.store_url):
             log.warning("store_unsafe", reason=doubt)
 
-    Supervisor(parts, settings.store_url, store_check_of(settings), lambda: _may_reload("up", settings)).run(
-        ready
-    )
+    children = [Child(part) for part in parts]
+    check = store_check_of(settings)
+    Supervisor(children, settings.store_url, check, lambda: _may_reload("up", settings)).run(ready)
     log.info("stopped")
 
 
@@ -175,6 +168,6 @@ def beat() -> None:
 def _run_alone(name: str, settings: Settings, part: Part) -> None:
     check = store_check_of(settings)
     try:
-        Supervisor([part], settings.store_url, check, lambda: _may_reload(name, settings)).run()
+        Supervisor([Child(part)], settings.store_url, check, lambda: _may_reload(name, settings)).run()
     except Unusable as error:
         fail(error)

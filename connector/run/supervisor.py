@@ -1,27 +1,19 @@
 """Runs parts of the connector as child processes: starts them again when they die, and stops them cleanly."""
 
-import atexit
 import ctypes
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import redis
 import structlog
 
-from connector.run.valkey import command as store_command
+from connector.run.parts import Part
 from connector.run.valkey import wait_until_ready
-from connector.settings import PATH_VARIABLE, Settings, settings_path
-from tasks.celery import HEARTBEAT_VARIABLE
-from tasks.inbox.inbox import Inbox
-from tasks.services import inbox_of
+from connector.settings import PATH_VARIABLE, settings_path
 
 log = structlog.get_logger(__name__)
 
@@ -30,26 +22,20 @@ PART_VARIABLE = "CONNECTOR_PART"
 TICK = 0.2
 HEALTH_CHECK_EVERY = 5.0
 """How often it is checked whether the store is right and no part is stuck, in seconds."""
-STUCK_AFTER = 15.0
-"""How long work may be due, and a worker take none of it, before the worker is restarted (seconds)."""
 RESTART_DELAYS = (0.2, 1.0, 2.0, 5.0)
 STEADY_AFTER = 2.0
 """How long a part must have run for its next restart not to be delayed (seconds)."""
 
 
 @dataclass
-class Part:
-    """One child process.
+class Child:
+    """A part with its process, which may not be started yet, or be over.
 
-    `patience` is how long it may take to stop, in seconds. The process keeps the files that it `holds` open.
+    `started` and `restart_at` are by `time.monotonic`; `restart_at` is 0 unless the next start is delayed.
+    `failures` counts how often in a row it died soon.
     """
 
-    name: str
-    command: Sequence[str]
-    patience: float = 10.0
-    environment: Mapping[str, str] = field(default_factory=dict)
-    holds: Sequence[IO[str]] = ()
-    is_stuck: Callable[[], bool] = lambda: False
+    part: Part
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restart_at: float = 0.0
@@ -57,12 +43,12 @@ class Part:
 
     def start(self) -> None:
         """Start the process, in a session of its own: Ctrl-C is for the supervisor alone."""
-        named = {PATH_VARIABLE: str(settings_path().resolve()), PART_VARIABLE: self.name}
+        named = {PATH_VARIABLE: str(settings_path().resolve()), PART_VARIABLE: self.part.name}
         self.process = subprocess.Popen(  # noqa: S603 - the commands are our own
-            self.command,
-            env={**os.environ, **named, **self.environment},
+            self.part.command,
+            env={**os.environ, **named, **self.part.environment},
             start_new_session=True,
-            pass_fds=[file.fileno() for file in self.holds],
+            pass_fds=[file.fileno() for file in self.part.holds],
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing here runs in threads
         )
         self.started = time.monotonic()
@@ -77,71 +63,27 @@ class Part:
         self.signal(signal.SIGTERM)
         if self.process:
             try:
-                self.process.wait(self.patience)
+                self.process.wait(self.part.stops_within)
             except subprocess.TimeoutExpired:
-                log.warning("killed", name=self.name, reason="it did not stop in time")
+                log.warning("killed", name=self.part.name, reason="it did not stop in time")
                 self.process.kill()
                 self.process.wait()
 
 
-def store_part(settings: Settings, lock: IO[str]) -> Part:
-    """Return the embedded store, which holds the lock of its data for as long as it lives."""
-    return Part("store", store_command(settings), patience=20.0, holds=[lock])
-
-
-def web_part() -> Part:
-    """Return the doors."""
-    return Part("web", [sys.executable, "-m", "connector", "web"])
-
-
-def beat_part() -> Part:
-    """Return the scheduler."""
-    return Part("beat", [sys.executable, "-m", "celery", "-A", "tasks", "-q", "beat"])
-
-
-def worker_part(settings: Settings) -> Part:
-    """Return the worker, with a watch on whether it takes work."""
-    descriptor, heartbeat = tempfile.mkstemp(prefix="connector-heartbeat-")
-    os.close(descriptor)
-    atexit.register(Path(heartbeat).unlink, missing_ok=True)
-    name = f"worker-{os.getpid()}@%h"
-    command = [sys.executable, "-m", "celery", "-A", "tasks", "-q", "worker", "-n", name]
-    # Workers need to know nothing of each other; mingle would wait a second for that at each connection.
-    command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
-    part = Part("worker", command, patience=45.0, environment={HEARTBEAT_VARIABLE: heartbeat})
-    inbox = inbox_of(settings, patient=False)
-    part.is_stuck = lambda: _takes_nothing(part, Path(heartbeat), inbox)
-    return part
-
-
-def _takes_nothing(part: Part, heartbeat: Path, inbox: Inbox) -> bool:
-    """Tell whether work is due for long, and this worker took none in the meantime.
-
-    Celery's Redis consumer can stop for ever while its process lives on, after a restart of the store.
-    """
-    idle = time.time() - heartbeat.stat().st_mtime
-    if min(idle, time.monotonic() - part.started) < STUCK_AFTER:
-        return False
-    try:
-        return inbox.state().overdue > STUCK_AFTER
-    except redis.RedisError:
-        return False
-
-
 class Supervisor:
-    """Keeps parts running until it is told to stop; then stops them, the last one first.
+    """Keeps parts running, each as a child, until it is told to stop; then stops them, the last one first.
 
     On SIGHUP it asks whether it `may_reload`, and then restarts all parts but the store, one after the other.
     """
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        children: Sequence[Child],
         store_url: str,
         check: Callable[[], None] = lambda: None,
         may_reload: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._parts = parts
+        self._children = children
         self._store_url = store_url
         self._check = check
         self._may_reload = may_reload
@@ -160,14 +102,14 @@ class Supervisor:
             self._start()
             ready()
             while not self._stopping:
-                self._look_after_parts()
+                self._look_after_children()
                 if self._reload_asked:
                     self._reload()
                 time.sleep(TICK)  # the loop's rhythm: how soon a part that died, or a signal, is seen
         finally:
-            for part in reversed(self._parts):
-                log.info("stopping", name=part.name)
-                part.stop()
+            for child in reversed(self._children):
+                log.info("stopping", name=child.part.name)
+                child.stop()
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
@@ -179,49 +121,49 @@ class Supervisor:
         self._reload_asked = False
         if not self._may_reload():
             return
-        for part in self._parts:
-            if part.name != "store" and not self._stopping:
-                log.info("restarting", name=part.name)
-                part.stop()
-                part.restart_at, part.failures = 0.0, 0
-                part.start()
+        for child in self._children:
+            if child.part.name != "store" and not self._stopping:
+                log.info("restarting", name=child.part.name)
+                child.stop()
+                child.restart_at, child.failures = 0.0, 0
+                child.start()
         log.info("reloaded")
 
     def _start(self) -> None:
-        stores = [part for part in self._parts if part.name == "store"]
-        for part in stores:
-            part.start()
+        stores = [child for child in self._children if child.part.name == "store"]
+        for child in stores:
+            child.start()
             wait_until_ready(self._store_url)
         self._check()
-        for part in self._parts:
-            if part not in stores:
-                part.start()
+        for child in self._children:
+            if child not in stores:
+                child.start()
 
-    def _look_after_parts(self) -> None:
+    def _look_after_children(self) -> None:
         look = time.monotonic() - self._looked > HEALTH_CHECK_EVERY
         if look:
             self._looked = time.monotonic()
             self._check()
-        for part in self._parts:
-            if part.process and part.process.poll() is not None:
-                self._restart(part)
-            elif look and part.is_stuck():
-                log.error("stuck", name=part.name, reason="work is due and it takes none")
-                part.signal(signal.SIGKILL)
+        for child in self._children:
+            if child.process and child.process.poll() is not None:
+                self._restart(child)
+            elif look and child.part.is_stuck(child.started):
+                log.error("stuck", name=child.part.name, reason="work is due and it takes none")
+                child.signal(signal.SIGKILL)
 
-    def _restart(self, part: Part) -> None:
+    def _restart(self, child: Child) -> None:
         """Start a part again: soon the first time, later if it dies again and again."""
         now = time.monotonic()
-        if not part.restart_at:
-            steady = now - part.started > STEADY_AFTER
-            part.failures = 0 if steady else min(part.failures + 1, len(RESTART_DELAYS) - 1)
-            delay = RESTART_DELAYS[part.failures]
-            code = part.process.returncode if part.process else None
-            log.error("died", name=part.name, code=code, restart_in=delay)
-            part.restart_at = now + delay
-        elif now >= part.restart_at:
-            part.restart_at = 0.0
-            part.start()
+        if not child.restart_at:
+            steady = now - child.started > STEADY_AFTER
+            child.failures = 0 if steady else min(child.failures + 1, len(RESTART_DELAYS) - 1)
+            delay = RESTART_DELAYS[child.failures]
+            code = child.process.returncode if child.process else None
+            log.error("died", name=child.part.name, code=code, restart_in=delay)
+            child.restart_at = now + delay
+        elif now >= child.restart_at:
+            child.restart_at = 0.0
+            child.start()
 
 
 if sys.platform == "linux":

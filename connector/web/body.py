@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive
 
 MAX_BODY = 4 * 1024 * 1024
-PATIENCE = 15.0
+BODY_WITHIN = 15.0
 """How long a body may take to arrive, in seconds."""
 MAX_HELD = 48 * 1024 * 1024
 """How many bytes of bodies wait in this process before large ones are refused: they are sent again."""
@@ -31,7 +31,7 @@ class BodyReader:
         if int(headers.get(b"content-length", 0)) > MAX_BODY:
             raise HTTPException(413, headers=CLOSE)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(BODY_WITHIN):
                 return await self._read(receive)
         except TimeoutError:
             raise HTTPException(408, headers=CLOSE) from None

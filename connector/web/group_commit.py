@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 JOBS_AT_ONCE = 1000
 """How many events one call stores at most; the store does nothing else meanwhile."""
-PATIENCE = 2.0
+COMMIT_WITHIN = 2.0
 """How long one call may take, in seconds. A request waits for two at most, a channel five seconds for it."""
 
 Waiting = tuple[Sequence[Job | PartEcho], asyncio.Future[None]]
@@ -87,7 +87,7 @@ class GroupCommit:
     async def _commit(self, batch: Sequence[Waiting]) -> None:
         jobs = [job for jobs, _ in batch for job in jobs]
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(COMMIT_WITHIN):
                 ready = await _accept(self._redis, [self._prefix, "accept", *accept_arguments(jobs)])
         except (redis.RedisError, OSError) as error:
             self._outage.note(error)

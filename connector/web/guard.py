@@ -32,7 +32,8 @@ MAX_HELD = 48 * 1024 * 1024
 SHORT = 16 * 1024
 """Up to which length, in bytes, a request is taken all the same, as nearly all webhooks are."""
 SLICE = 4 * 1024
-LOOK_EVERY = 1.0
+SLOW_CLOSED_EVERY = 1.0
+"""How often connections are closed whose clients take too long, in seconds."""
 NEVER = float("inf")
 FILES_NEEDED = MAX_CONNECTIONS + 100
 
@@ -70,7 +71,7 @@ class Watch:
             one.give_up()
         self._looks = bool(self._open)
         if self._looks:
-            loop.call_later(LOOK_EVERY, self._look, loop)
+            loop.call_later(SLOW_CLOSED_EVERY, self._look, loop)
 
 
 _watch = Watch()

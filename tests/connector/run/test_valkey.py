@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from connector.run import valkey
-from connector.run.supervisor import store_part
+from connector.run.parts import store_part
+from connector.run.supervisor import Child
 from connector.run.valkey import (
     StoreError,
     durability_warnings,
@@ -25,7 +26,7 @@ from connector.run.valkey import (
 from sandbox.stack import free_port
 from tasks.store import connect
 from tests.conftest import MakeSettings, Valkey
-from tests.fakes.parts import ended, pid
+from tests.fakes.children import ended, pid
 
 
 def test_a_data_folder_is_for_one_run(tmp_path: Path) -> None:
@@ -54,25 +55,25 @@ def test_a_data_folder_is_closed_to_others_even_if_it_was_open(tmp_path: Path) -
 def test_a_data_folder_is_not_free_while_a_store_is_left_of_a_run(make_settings: MakeSettings) -> None:
     data = make_settings().data_dir
     with lock_data(data) as lock:
-        part = store_part(make_settings(), lock)
-        part.start()
+        child = Child(store_part(make_settings(), lock))
+        child.start()
     with pytest.raises(StoreError, match="in use by another run"):
         lock_data(data, patience=0)
-    part.signal(signal.SIGKILL)
+    child.signal(signal.SIGKILL)
 
     lock_data(data).close()
-    ended(part)
+    ended(child)
 
 
 def test_nobody_else_reaches_the_embedded_store(make_settings: MakeSettings) -> None:
     settings = make_settings()
     with lock_data(settings.data_dir) as lock:
-        part = store_part(settings, lock)
-        part.start()
+        child = Child(store_part(settings, lock))
+        child.start()
         wait_until_ready(settings.store_url)
-        listens = [one for one in psutil.Process(pid(part)).net_connections("all") if one.status == "LISTEN"]
+        listens = [one for one in psutil.Process(pid(child)).net_connections("all") if one.status == "LISTEN"]
         mode = settings.socket.stat().st_mode & 0o777
-        part.stop()
+        child.stop()
 
     assert listens == []  # no port
     assert mode == 0o700

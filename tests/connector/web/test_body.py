@@ -104,7 +104,7 @@ def test_a_client_that_hangs_up_leaves_the_door_open(doors: Doors) -> None:
 def test_a_body_that_takes_too_long_is_given_up(
     doors: Doors, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr("connector.web.body.PATIENCE", 0.05)
+    monkeypatch.setattr("connector.web.body.BODY_WITHIN", 0.05)
     with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0), timeout=10) as client:
         client.sendall(
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n{SIGNED}\r\n{{".encode()

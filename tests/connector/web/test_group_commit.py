@@ -120,14 +120,14 @@ def test_a_request_that_gave_up_before_the_call_is_not_stored(store_url: str) ->
 def test_a_call_that_takes_too_long_fails_its_requests_and_no_later_one(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.web.group_commit.PATIENCE", 0.05)
+    monkeypatch.setattr("connector.web.group_commit.COMMIT_WITHIN", 0.05)
 
     async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         calls.gate.clear()
         with pytest.raises(StoreUnavailable):
             await group_commit.store([_row("e0")])
         calls.gate.set()
-        monkeypatch.setattr("connector.web.group_commit.PATIENCE", 4.0)
+        monkeypatch.setattr("connector.web.group_commit.COMMIT_WITHIN", 4.0)
         await group_commit.store([_row("e1")])
 
     _with_intake(store_url, scenario)
@@ -142,12 +142,12 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
     async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         await group_commit.store([_row("e0")])
         store.client_pause(300)  # ms
-        monkeypatch.setattr("connector.web.group_commit.PATIENCE", 0.05)
+        monkeypatch.setattr("connector.web.group_commit.COMMIT_WITHIN", 0.05)
         with pytest.raises(StoreUnavailable):
             await group_commit.store(
                 [Job(key="other", queue=f"in:{CHANNEL}:{PAGE_B}:1", time=1, body=b"of another thread")]
             )
-        monkeypatch.setattr("connector.web.group_commit.PATIENCE", 4.0)
+        monkeypatch.setattr("connector.web.group_commit.COMMIT_WITHIN", 4.0)
         await group_commit.store([_row("e1")])
 
     woken: list[int] = []

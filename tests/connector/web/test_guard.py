@@ -102,7 +102,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[Server]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HEAD_WITHIN", "MESSAGE_WITHIN", "ANSWER_WITHIN"):
         monkeypatch.setattr(guard, name, 0.05)
-    monkeypatch.setattr(guard, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(guard, "SLOW_CLOSED_EVERY", 0.01)
 
 
 Run = Callable[[Callable[[Server], Awaitable[None]]], None]
