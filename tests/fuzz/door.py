@@ -195,7 +195,7 @@ def _check_helpdesk(inbox: Inbox, body: bytes, statuses: Sequence[int]) -> None:
 
 
 def _is_honest_reply(body: bytes) -> bool:
-    return bool(json.loads(body)["event"]["comment"]["body"] == HONEST_COMMENT["body"])
+    return bool(json.loads(body)["agent_reply"]["comment"]["body"] == HONEST_COMMENT["body"])
 
 
 def stored(inbox: Inbox, thread: str) -> Iterator[bytes]:
