@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,26 +72,21 @@ class Services:
         """Return a connection's account."""
         return self.channel(connection.channel).account(self.network, connection.credentials)
 
-    def ping(self, remote: str) -> None:
-        """Ask a remote for something small. Raises `ClientError`."""
+    def is_up(self, remote: str) -> bool:
+        """Tell whether a remote answers when it is asked for something small. Raises `LeaseLost`."""
         channel, _, account_id = remote.partition(":")
-        if account_id:
-            self.account(self.connection(channel, account_id)).ping()
-        else:
-            self.helpdesk.ping()
-
-
-def is_up(ping: Callable[[], None]) -> bool:
-    """Tell whether a remote answers when it is asked for something small. Raises `LeaseLost`."""
-    try:
-        ping()
-    except LeaseLost:
-        raise
-    except RetryableError:
-        return False
-    except RejectedError:
-        pass
-    return True
+        try:
+            if account_id:
+                self.account(self.connection(channel, account_id)).ping()
+            else:
+                self.helpdesk.ping()
+        except LeaseLost:
+            raise
+        except RetryableError:
+            return False
+        except RejectedError:
+            pass
+        return True
 
 
 def helpdesk_http(settings: Settings, transfer_limits: TransferLimits | None = None) -> HttpClient:
