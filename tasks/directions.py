@@ -5,19 +5,18 @@ from dataclasses import dataclass
 
 from clients.notices import Notice
 from tasks.inbound import earlier, ticket
-from tasks.inbox.lease import Lease
 from tasks.inbox.queues import direction_of
 from tasks.outbound import reply
 from tasks.outbound.jobs import UnknownJob
-from tasks.services import Services
+from tasks.work import Work
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
     """One kind of queue: how its events are relayed, and how the agent is told of one that cannot be."""
 
-    relay: Callable[[Services, Lease], None]
-    notify: Callable[[Services, Lease, Notice], None]
+    relay: Callable[[Work], None]
+    notify: Callable[[Work, Notice], None]
 
 
 DIRECTIONS = {
@@ -27,9 +26,10 @@ DIRECTIONS = {
 }
 
 
-def of(lease: Lease) -> Direction:
+def of(work: Work) -> Direction:
     """Return what is done with a queue's events. Raises `UnknownJob`."""
+    direction = direction_of(work.lease.queue)
     try:
-        return DIRECTIONS[direction_of(lease.queue)]
+        return DIRECTIONS[direction]
     except KeyError:
-        raise UnknownJob("unknown_queue", direction=direction_of(lease.queue)) from None
+        raise UnknownJob("unknown_queue", direction=direction) from None

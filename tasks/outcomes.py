@@ -14,7 +14,6 @@ from clients.errors import (
     OutcomeUnknown,
     Paused,
     RateLimited,
-    RejectedError,
     RetryableError,
     ServiceDown,
     Unauthorized,
@@ -26,6 +25,7 @@ from tasks.inbox.lease import Lease
 from tasks.outbound.jobs import UnknownJob
 from tasks.remotes import LONGEST, SHORTEST
 from tasks.services import Services
+from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +35,9 @@ UNKNOWN_DELAY = 30.0
 """How long an event waits that this version does not know, until another process may take it (seconds)."""
 
 
-def postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
+def postpone(work: Work, error: RetryableError) -> bool:
     """Put the head off: until its remote is back, which burns no attempt, or by a backoff, which does."""
+    lease = work.lease
     if isinstance(error, UnknownJob):
         return _wait_for_another_version(lease, error)
     if isinstance(error, Paused):
@@ -46,43 +47,44 @@ def postpone(service: Services, lease: Lease, error: RetryableError) -> bool:
         delay = _told(error) or (SHORTEST if isinstance(error, OutcomeUnknown) else BUSY_DELAY)
         lease.retry_later(delay, encode(error.notice), counts=False)
         return False
-    if error.remote and _is_outage(service, error):
-        return _pause(service, lease, error)
-    attempts = service.settings.worker.attempts
-    return try_again(service, lease, error.notice, attempts=attempts, least=_told(error))
+    if error.remote and _is_outage(work.service, error):
+        return _pause(work, error)
+    attempts = work.service.settings.worker.attempts
+    return try_again(work, error.notice, attempts=attempts, least=_told(error))
 
 
-def try_again(service: Services, lease: Lease, reason: Notice, *, attempts: int, least: float = 0) -> bool:
+def try_again(work: Work, reason: Notice, *, attempts: int, least: float = 0) -> bool:
     """Put the head off by a backoff of at least so many seconds, or give it up after so many attempts."""
-    burnt = lease.attempts + 1
-    if burnt >= attempts:
-        return give_up(service, lease, reason)
-    backoff = min(service.settings.worker.retry_max, 2.0**lease.attempts)
+    lease = work.lease
+    if lease.attempts + 1 >= attempts:
+        return give_up(work, reason)
+    backoff = min(work.service.settings.worker.retry_max, 2.0**lease.attempts)
     delay = max(least, backoff * random.uniform(0.5, 1))  # noqa: S311 - only jitter
     log.warning("put_off", queue=lease.queue, id=lease.job.id, seconds=round(delay, 1), reason=str(reason))
     lease.retry_later(delay, encode(reason), counts=True)
     return False
 
 
-def give_up(service: Services, lease: Lease, reason: Notice) -> bool:
+def give_up(work: Work, reason: Notice) -> bool:
     """Tell the agent, then move the event to the dead letters and go on with the next."""
+    lease = work.lease
     lease.save_step(Step.failed(), encode(reason))
     try:
-        directions.of(lease).notify(service, lease, reason)
+        directions.of(work).notify(work, reason)
     except UnknownJob as error:
         return _wait_for_another_version(lease, error)
     except (LeaseLost, redis.RedisError):
         raise
     except ClientError as error:
-        if isinstance(error, RetryableError) and error.remote and _is_outage(service, error):
-            return _pause(service, lease, error)
+        if isinstance(error, RetryableError) and error.remote and _is_outage(work.service, error):
+            return _pause(work, error)
         log.warning("agent_not_told", queue=lease.queue, id=lease.job.id, reason=str(error))
     except Exception:
         log.exception("agent_not_told", queue=lease.queue, id=lease.job.id)
     log.error("dead_letter", queue=lease.queue, id=lease.job.id, reason=str(reason))
     goes_on = lease.move_to_dead_letters(encode(reason))
     with suppress(redis.RedisError):  # only a count
-        service.inbox.count_given_up(reason.code if is_known(reason) else "other")
+        work.service.inbox.count_given_up(reason.code if is_known(reason) else "other")
     return goes_on
 
 
@@ -93,9 +95,9 @@ def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
     return False
 
 
-def _pause(service: Services, lease: Lease, error: RetryableError) -> bool:
-    service.remotes.pause(error)
-    lease.wait(error.remote, encode(error.notice))
+def _pause(work: Work, error: RetryableError) -> bool:
+    work.service.remotes.pause(error)
+    work.lease.wait(error.remote, encode(error.notice))
     return False
 
 
@@ -106,15 +108,7 @@ def _is_outage(service: Services, error: RetryableError) -> bool:
         of_account and isinstance(error, Unauthorized)
     ):
         return True
-    try:
-        service.ping(error.remote)
-    except LeaseLost:
-        raise
-    except RetryableError:
-        return True
-    except RejectedError:
-        pass
-    return False
+    return not service.is_up(error.remote)
 
 
 def _told(error: RetryableError) -> float:

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,7 @@ class Services:
         Of one that is not known, it is that of the first connection.
         """
         every = [one for connections in self.connections.values() for one in connections.all]
+        every.sort(key=lambda one: not one.active)
         known = (one.language for one in every if f"{one.channel}:{one.account_id}" == account)
         return next(known, every[0].language if every else ENGLISH)
 
@@ -72,26 +73,21 @@ class Services:
         """Return a connection's account."""
         return self.channel(connection.channel).account(self.network, connection.credentials)
 
-    def ping(self, remote: str) -> None:
-        """Ask a remote for something small. Raises `ClientError`."""
+    def is_up(self, remote: str) -> bool:
+        """Tell whether a remote answers when it is asked for something small. Raises `LeaseLost`."""
         channel, _, account_id = remote.partition(":")
-        if account_id:
-            self.account(self.connection(channel, account_id)).ping()
-        else:
-            self.helpdesk.ping()
-
-
-def is_up(ping: Callable[[], None]) -> bool:
-    """Tell whether a remote answers when it is asked for something small. Raises `LeaseLost`."""
-    try:
-        ping()
-    except LeaseLost:
-        raise
-    except RetryableError:
-        return False
-    except RejectedError:
-        pass
-    return True
+        try:
+            if account_id:
+                self.account(self.connection(channel, account_id)).ping()
+            else:
+                self.helpdesk.ping()
+        except LeaseLost:
+            raise
+        except RetryableError:
+            return False
+        except RejectedError:
+            pass
+        return True
 
 
 def helpdesk_http(settings: Settings, transfer_limits: TransferLimits | None = None) -> HttpClient:

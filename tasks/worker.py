@@ -17,11 +17,11 @@ from tasks import directions, outcomes
 from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.inbound import arrival, naming, profiles
 from tasks.inbox.job import Step
-from tasks.inbox.lease import Lease
 from tasks.inbox.queues import remote_of
 from tasks.outbound import poll
 from tasks.services import Services, services
 from tasks.store import reason_of
+from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -74,42 +74,43 @@ def work_on(service: Services, queue: str = "") -> bool:
         return False
     try:
         with service.renewer.renewed(lease), guarded(lease.check):
-            _take_turn(service, lease)
+            _take_turn(Work(service, lease))
     except (LeaseLost, redis.RedisError) as error:
         # Whoever has the queue next finds in the inbox how far this got.
         log.warning("lease_lost", queue=lease.queue, id=lease.job.id, error=type(error).__name__)
     return True
 
 
-def _take_turn(service: Services, lease: Lease) -> None:
+def _take_turn(work: Work) -> None:
     turn_ends = time.monotonic() + TURN
-    while relay_head(service, lease):
+    while relay_head(work):
         if stopping.is_set() or time.monotonic() > turn_ends:
-            lease.release()
+            work.lease.release()
             return
 
 
-def relay_head(service: Services, lease: Lease) -> bool:
+def relay_head(work: Work) -> bool:
     """Relay the event at the head. Return whether the lease goes on with a next one."""
+    service, lease = work.service, work.lease
     if failed := lease.step(Step.failed()):
-        return outcomes.give_up(service, lease, decode(failed))
+        return outcomes.give_up(work, decode(failed))
     clear_contextvars()
     try:
-        directions.of(lease).relay(service, lease)
+        directions.of(work).relay(work)
     except (LeaseLost, redis.RedisError):
         raise
     except RetryableError as error:
-        return outcomes.postpone(service, lease, error)
+        return outcomes.postpone(work, error)
     except RejectedError as error:
-        return outcomes.give_up(service, lease, error.notice)
+        return outcomes.give_up(work, error.notice)
     except OSError as error:  # no room on the disk, no more file handles: not the event's fault
         log.exception("relay_failed", queue=lease.queue, id=lease.job.id)
         reason = notice("machine_fault", detail=error.strerror or type(error).__name__)
-        return outcomes.try_again(service, lease, reason, attempts=service.settings.worker.attempts)
+        return outcomes.try_again(work, reason, attempts=service.settings.worker.attempts)
     except Exception as error:
         log.exception("relay_failed", queue=lease.queue, id=lease.job.id)
         reason = notice("internal_error", error=type(error).__name__)
-        return outcomes.try_again(service, lease, reason, attempts=UNEXPECTED_ATTEMPTS)
+        return outcomes.try_again(work, reason, attempts=UNEXPECTED_ATTEMPTS)
     log.info("relayed", queue=lease.queue, id=lease.job.id)
     if lease.asks_account:
         service.remotes.works(remote_of(lease.queue))

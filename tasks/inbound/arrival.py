@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from structlog.contextvars import bind_contextvars
 
-from clients.channel import Account, Channel, Conversation, Event, Profile
+from clients.channel import Account, Event, Profile
 from clients.errors import (
     NotConnected,
     Unavailable,
@@ -13,10 +13,8 @@ from clients.errors import (
 from clients.notices import Notice, notice
 from tasks.connections import Connection
 from tasks.inbound.profiles import profile_of
-from tasks.inbox.lease import Lease
-from tasks.inbox.queues import conversation_of
-from tasks.services import Services
 from tasks.words import say
+from tasks.work import Work
 
 CONNECTED_WITHIN = 7 * 24 * 3600
 """How long what an account's customers write waits for the account to be connected, in seconds."""
@@ -26,27 +24,18 @@ OPEN_TICKET = "open_ticket"
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Work):
     """An event at the head of its conversation, and all that is needed to put it on a ticket."""
 
-    service: Services
-    lease: Lease
-    channel: Channel
     event: Event
     external_id: str
     """The id under which the helpdesk can find what was created."""
-    conversation: Conversation
     connection: Connection
     profile: Profile
     left_out: Mapping[int, Notice] = field(default_factory=dict)
     """Attachments, by number, whose files are not brought along, and why."""
     variant: str = ""
     """Tells this way to show the event from the one that was refused."""
-
-    @property
-    def is_last_try(self) -> bool:
-        """Tell whether the event is given up if the helpdesk fails once more."""
-        return self.lease.attempts + 1 >= self.service.settings.worker.attempts
 
     @property
     def was_tried(self) -> bool:
@@ -99,16 +88,14 @@ class Arrival:
         )
 
 
-def arrival_of(service: Services, lease: Lease) -> Arrival:
+def arrival_of(work: Work) -> Arrival:
     """Read the event at the head. Raises `NotConnected`, or `RejectedError` for an account that stays so."""
-    conversation = conversation_of(lease.queue)
-    name, account_id = conversation.channel, conversation.account_id
+    service, lease = work.service, work.lease
+    name, account_id = work.conversation.channel, work.conversation.account_id
     if not service.active_connection(name, account_id) and lease.waited() < CONNECTED_WITHIN:
         raise NotConnected(name, account_id)
-    channel, connection, body = service.channel(name), service.connection(name, account_id), lease.job.body
+    channel, connection, body = work.channel, service.connection(name, account_id), lease.job.body
     external_id = channel.external_id(body)
-    profile = profile_of(service, lease, connection, conversation.person_id)
+    profile = profile_of(work, connection)
     bind_contextvars(external_id=external_id)
-    return Arrival(
-        service, lease, channel, channel.parse(body), external_id, conversation, connection, profile
-    )
+    return Arrival(service, lease, channel.parse(body), external_id, connection, profile)

@@ -14,10 +14,9 @@ from clients.notices import Notice, decode, encode, notice
 from clients.text.line import one_line
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.render import echo_author
-from tasks.inbox.lease import Lease
-from tasks.inbox.queues import conversation_of, person_key
+from tasks.inbox.queues import person_key
 from tasks.notes import notify_once
-from tasks.services import Services
+from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -27,20 +26,19 @@ MOST_CONTEXT = 20
 """How many messages are told that another app sent before there was a ticket."""
 
 
-def notify(service: Services, lease: Lease, reason: Notice) -> None:
+def notify(work: Work, reason: Notice) -> None:
     """Tell the agents of the sender's open ticket, or of the next, that an event could not be shown on it."""
-    if not conversation_of(lease.queue).person_id:
+    if not work.conversation.person_id:
         return
-    arrival = arrival_of(service, lease)
+    arrival, id_ = arrival_of(work), work.lease.job.id
     for ticket_id in arrival.open_tickets():
         try:
-            note = _given_up(arrival, lease.job.id, reason)
-            notify_once(service, lease, ticket_id, f"dead:{lease.job.id}", note)
+            notify_once(arrival, ticket_id, f"dead:{id_}", _given_up(arrival, id_, reason))
         except (TicketClosed, NotFound):
             continue
         return
-    now = int(service.inbox.now() * 1000)
-    service.inbox.note(_untold(arrival.conversation), f"{lease.job.id} {encode(reason)}", now, UNTOLD_FOR)
+    inbox = work.service.inbox
+    inbox.note(_untold(work.conversation), f"{id_} {encode(reason)}", int(inbox.now() * 1000), UNTOLD_FOR)
 
 
 def _given_up(arrival: Arrival, id_: int, reason: Notice) -> str:
@@ -92,7 +90,7 @@ def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
 def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> None:
     """Tell what is of an earlier time. That it cannot be told is no reason to give up the event."""
     try:
-        notify_once(arrival.service, arrival.lease, ticket_id, external_id, note)
+        notify_once(arrival, ticket_id, external_id, note)
     except ClientError as error:
         if isinstance(error, RetryableError) and not (isinstance(error, Unavailable) and arrival.is_last_try):
             raise

@@ -20,7 +20,7 @@ from clients.notices import notice
 from clients.text.markdown import image, link, to_markdown
 from tasks.inbound.arrival import Arrival
 from tasks.inbox.job import Step
-from tasks.services import is_up
+from tasks.inbox.queues import HELPDESK
 
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that the channel's host does not hand out: about half a minute."""
@@ -59,8 +59,8 @@ def show(
 def _is_final(arrival: Arrival, error: Unavailable) -> bool:
     """Tell whether a file is left out, so that the rest of its message goes on without it."""
     if not error.remote:
-        return arrival.lease.attempts + 1 >= min(FETCH_ATTEMPTS, arrival.service.settings.worker.attempts)
-    return arrival.is_last_try and not isinstance(error, ServiceDown) and is_up(arrival.service.helpdesk.ping)
+        return arrival.is_last_try or arrival.lease.attempts + 1 >= FETCH_ATTEMPTS
+    return arrival.is_last_try and not isinstance(error, ServiceDown) and arrival.service.is_up(HELPDESK)
 
 
 def _named(file: Attachment | File) -> str:

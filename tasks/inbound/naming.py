@@ -41,7 +41,7 @@ def fix_name(arrival: Arrival) -> None:
     try:
         if not arrival.service.helpdesk.name_requester(ticket_id, naming):
             note = arrival.say(notice("name_told_later", name=arrival.profile.name))
-            notify_once(arrival.service, arrival.lease, ticket_id, f"named:{arrival.external_id}", note)
+            notify_once(arrival, ticket_id, f"named:{arrival.external_id}", note)
     except LeaseLost:
         raise
     except ClientError as error:

@@ -7,7 +7,7 @@ from clients.channel import Profile
 from clients.errors import ClientError, LeaseLost, Unauthorized
 from tasks.connections import Connection
 from tasks.inbox.lease import Lease
-from tasks.services import Services
+from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -17,20 +17,20 @@ NAMELESS_FOR = 600
 """How long it takes until a sender without a name is asked for again, in seconds."""
 
 
-def profile_of(service: Services, lease: Lease, connection: Connection, person_id: str) -> Profile:
+def profile_of(work: Work, connection: Connection) -> Profile:
     """Return what is known of a sender; an empty profile if the channel tells nothing."""
-    if known := _known(lease):
+    if known := _known(work.lease):
         return known
     try:
-        profile = service.account(connection).profile(person_id)
+        profile = work.service.account(connection).profile(work.conversation.person_id)
     except LeaseLost:
         raise
     except ClientError as error:
         if isinstance(error, Unauthorized):  # replies would meet the same
-            service.remotes.pause(error)
+            work.service.remotes.pause(error)
         log.warning("profile_not_read", account=connection.account_id, reason=str(error))
         profile = Profile()
-    lease.cache(CACHE, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
+    work.lease.cache(CACHE, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
     return profile
 
 

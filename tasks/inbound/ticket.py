@@ -23,10 +23,9 @@ from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
 from tasks.inbound.render import compose, first_body, opens_no_ticket
 from tasks.inbox.job import Step, is_part_under_way, sent_ids
-from tasks.inbox.lease import Lease
-from tasks.inbox.queues import conversation_of, outbound_queue
+from tasks.inbox.queues import outbound_queue
 from tasks.outbound import receipts
-from tasks.services import Services
+from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +35,11 @@ ECHO_KNOWN_WITHIN = 10.0
 """How much longer than `worker.echo_wait` an echo waits for the reply that it may be of, in seconds."""
 
 
-def relay(service: Services, lease: Lease) -> None:
+def relay(work: Work) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
-    conversation = conversation_of(lease.queue)
-    if not conversation.person_id:
-        channel = service.channel(conversation.channel)
-        kind = channel.kind_of(lease.job.body)
-        raise RejectedError("no_person", kind=kind)
-    arrival = arrival_of(service, lease)
+    if not work.conversation.person_id:
+        raise RejectedError("no_person", kind=work.channel.kind_of(work.lease.job.body))
+    arrival = arrival_of(work)
     if _is_our_own(arrival):
         return
     if opens_no_ticket(arrival.event) and not any(True for _ in arrival.open_tickets()):
@@ -55,7 +51,7 @@ def relay(service: Services, lease: Lease) -> None:
     try:
         _put(arrival)
     except RejectedError:
-        log.info("refused_with_names", queue=lease.queue, id=lease.job.id)
+        log.info("refused_with_names", queue=work.lease.queue, id=work.lease.job.id)
         _put(arrival.nameless())
     else:
         fix_name(arrival)
@@ -66,17 +62,17 @@ def _is_our_own(arrival: Arrival) -> bool:
 
     Raises `OutcomeUnknown` while a part is under way of whose message id nobody knows yet.
     """
-    event, service, lease = arrival.event, arrival.service, arrival.lease
+    event, service = arrival.event, arrival.service
     if not isinstance(event, Echo):
         return False
     steps = service.inbox.steps(outbound_queue(arrival.conversation))
-    if event.message_id in {*sent_ids(steps)} | receipts.our_ids(service, arrival.conversation):
+    if event.message_id in {*sent_ids(steps)} | receipts.our_ids(arrival):
         return True
     wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
     if (
         is_part_under_way(steps)
         and event.may_be_ours
-        and service.inbox.now() < lease.job.accepted / 1000 + wait
+        and service.inbox.now() < arrival.lease.job.accepted / 1000 + wait
     ):
         raise OutcomeUnknown("echo_of_unknown_outcome")
     return False

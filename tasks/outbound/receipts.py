@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from clients.channel import Conversation, Receipt
+from clients.channel import Receipt
 from clients.errors import LeaseLost, RejectedError, Unavailable
 from clients.helpdesk import Delivery
-from tasks.inbox.lease import Lease
 from tasks.inbox.queues import person_key
-from tasks.services import Services
+from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -40,24 +39,23 @@ class Sent:
         return json.dumps([self.comment_id, self.message_ids])
 
 
-def sent(service: Services, lease: Lease, conversation: Conversation, reply: Sent) -> None:
+def sent(work: Work, reply: Sent) -> None:
     """Show in a comment that it was sent, and wait for its receipts."""
-    remember(service, conversation, reply.message_ids)
-    _show(service, lease, reply, "sent")
-    _await(service, _awaiting("delivered", conversation), reply)
+    remember(work, reply.message_ids)
+    _show(work, reply, "sent")
+    _await(work, "delivered", reply)
 
 
-def received(service: Services, lease: Lease, conversation: Conversation, receipt: Receipt) -> None:
+def received(work: Work, receipt: Receipt) -> None:
     """Show in the comments that a receipt is about that they were delivered, or read."""
     for earlier in ["delivered", "read"] if receipt.status == "read" else ["delivered"]:
-        key = _awaiting(earlier, conversation)
-        for reply in _waiting(service, key):
+        for reply in _waiting(work, earlier):
             if not _is_about(receipt, reply):
                 continue
-            _show(service, lease, reply, receipt.status)
+            _show(work, reply, receipt.status)
             if receipt.status == "delivered":
-                _await(service, _awaiting("read", conversation), _by_the_channels_clock(reply, receipt))
-            service.inbox.forget_noted(key, reply.member)
+                _await(work, "read", _by_the_channels_clock(reply, receipt))
+            work.service.inbox.forget_noted(_awaiting(work, earlier), reply.member)
 
 
 def _is_about(receipt: Receipt, reply: Sent) -> bool:
@@ -74,48 +72,47 @@ def _by_the_channels_clock(reply: Sent, receipt: Receipt) -> Sent:
     return replace(reply, at=min(reply.at, receipt.until)) if receipt.until else reply
 
 
-def remember(service: Services, conversation: Conversation, message_ids: Collection[str]) -> None:
+def remember(work: Work, message_ids: Collection[str]) -> None:
     """Keep the ids of what was sent, to know an echo that comes late and without our metadata."""
     if message_ids:
-        service.inbox.note(
-            _ours(conversation), json.dumps(list(message_ids)), int(service.clocks.now() * 1000), KEPT_FOR
-        )
+        now = int(work.service.clocks.now() * 1000)
+        work.service.inbox.note(_ours(work), json.dumps(list(message_ids)), now, KEPT_FOR)
 
 
-def our_ids(service: Services, conversation: Conversation) -> set[str]:
+def our_ids(work: Work) -> set[str]:
     """Return the ids of all replies that were sent lately."""
-    known = service.inbox.noted(_ours(conversation))
+    known = work.service.inbox.noted(_ours(work))
     ids = {id_ for member, _ in known for id_ in json.loads(member)}
-    keys = (_awaiting(status, conversation) for status in ("delivered", "read"))
-    return ids.union(*(set(reply.message_ids) for key in keys for reply in _waiting(service, key)))
+    waiting = (reply for status in ("delivered", "read") for reply in _waiting(work, status))
+    return ids.union(*(reply.message_ids for reply in waiting))
 
 
-def _waiting(service: Services, key: str) -> Iterator[Sent]:
-    for member, sent_at in service.inbox.noted(key):
+def _waiting(work: Work, status: str) -> Iterator[Sent]:
+    for member, sent_at in work.service.inbox.noted(_awaiting(work, status)):
         comment_id, message_ids = json.loads(member)
         yield Sent(comment_id, message_ids, sent_at)
 
 
-def _await(service: Services, key: str, reply: Sent) -> None:
-    service.inbox.note(key, reply.member, reply.at, KEPT_FOR)
+def _await(work: Work, status: str, reply: Sent) -> None:
+    work.service.inbox.note(_awaiting(work, status), reply.member, reply.at, KEPT_FOR)
 
 
-def _show(service: Services, lease: Lease, reply: Sent, status: str) -> None:
+def _show(work: Work, reply: Sent, status: str) -> None:
     """Merge the status into the comment. If that is not taken, the reply was sent all the same."""
-    lease.need_helpdesk()
+    work.lease.need_helpdesk()
     try:
-        service.helpdesk.show_delivery(reply.comment_id, Delivery(status, reply.message_ids))
+        work.service.helpdesk.show_delivery(reply.comment_id, Delivery(status, reply.message_ids))
     except LeaseLost:
         raise
     except (RejectedError, Unavailable) as error:
-        if isinstance(error, Unavailable) and lease.attempts + 1 < ATTEMPTS:
+        if isinstance(error, Unavailable) and work.lease.attempts + 1 < ATTEMPTS:
             raise
         log.warning("delivery_not_shown", comment=reply.comment_id, status=status, reason=str(error))
 
 
-def _ours(conversation: Conversation) -> str:
-    return person_key("ours", conversation)
+def _ours(work: Work) -> str:
+    return person_key("ours", work.conversation)
 
 
-def _awaiting(status: str, conversation: Conversation) -> str:
-    return person_key(f"awaiting:{status}", conversation)
+def _awaiting(work: Work, status: str) -> str:
+    return person_key(f"awaiting:{status}", work.conversation)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from clients.channel import Account, Channel, Conversation, Receipt
+from clients.channel import Account, Channel, Receipt
 from clients.cloudfront import signed_url
 from clients.errors import (
     FileRefused,
@@ -31,13 +31,12 @@ from clients.text.plain import is_visible, to_plain_text
 from tasks.celery import wake
 from tasks.connections import Connection
 from tasks.inbox.job import Step, sent_ids
-from tasks.inbox.lease import Lease
-from tasks.inbox.queues import account_of, conversation_of
+from tasks.inbox.queues import account_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts
 from tasks.outbound.jobs import Reply, decode_job, is_public_reply, reply_job
-from tasks.services import Services, is_up
 from tasks.words import say
+from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -53,16 +52,12 @@ MOST_PARTS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Work):
     """A reply at the head of its queue, and all that is needed to send it."""
 
-    service: Services
-    lease: Lease
     ticket_id: str
     comment: Comment
-    conversation: Conversation
     connection: Connection
-    channel: Channel
     account: Account
 
 
@@ -95,23 +90,22 @@ class Part:
         return Step.upload(self.number)
 
 
-def relay(service: Services, lease: Lease) -> None:
+def relay(work: Work) -> None:
     """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
-    match decode_job(lease.job.body):
+    match decode_job(work.lease.job.body):
         case Receipt() as receipt:
-            lease.asks_account = False
-            receipts.received(service, lease, conversation_of(lease.queue), receipt)
+            work.lease.asks_account = False
+            receipts.received(work, receipt)
         case Reply() as reply:
-            send_reply(_outgoing(service, lease, reply))
+            send_reply(_outgoing(work, reply))
 
 
-def _outgoing(service: Services, lease: Lease, reply: Reply) -> Outgoing:
-    conversation = conversation_of(lease.queue)
+def _outgoing(work: Work, reply: Reply) -> Outgoing:
+    service, conversation = work.service, work.conversation
     connection = service.connection(conversation.channel, conversation.account_id)
     ticket, comment = reply.agent_reply.ticket, reply.agent_reply.comment
     bind_contextvars(ticket=ticket.id, comment=comment.id)
-    channel, account = service.channel(conversation.channel), service.account(connection)
-    return Outgoing(service, lease, ticket.id, comment, conversation, connection, channel, account)
+    return Outgoing(service, work.lease, ticket.id, comment, connection, service.account(connection))
 
 
 def send_reply(reply: Outgoing) -> None:
@@ -211,7 +205,7 @@ def _find_sent(part: Part, age: timedelta) -> str | None:
     The channel tells how old its messages are by its own clock, so no two clocks are compared.
     """
     reply = part.reply
-    known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply.service, reply.conversation)}
+    known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply)}
     text = part.content if isinstance(part.content, str) else None
     try:
         found = reply.account.find_sent(reply.conversation.person_id, text, age, known)
@@ -293,9 +287,9 @@ def _uploaded(part: Part, kind: str, file: Attachment) -> str:
 
 def _is_final(reply: Outgoing, error: Unavailable) -> bool:
     """Tell whether a file is left out, as its last try failed though its remote is up."""
-    if isinstance(error, ServiceDown) or reply.lease.attempts + 1 < reply.service.settings.worker.attempts:
+    if isinstance(error, ServiceDown) or not reply.is_last_try:
         return False
-    return not error.remote or is_up(lambda: reply.service.ping(error.remote))
+    return not error.remote or reply.service.is_up(error.remote)
 
 
 def _call(part: Part, send: Callable[[], str]) -> str:
@@ -328,13 +322,12 @@ def _note_sent(reply: Outgoing) -> None:
     ids = sent_ids(reply.lease.steps)
     # By the channel's clock: its receipts go by it. Ours, where it told no time at all.
     sent_at = int(reply.lease.step(Step.sent_at()) or reply.lease.step(Step.sending(len(ids) - 1)) or 0)
-    receipts.sent(
-        reply.service, reply.lease, reply.conversation, receipts.Sent(reply.comment.id, ids, sent_at)
-    )
+    receipts.sent(reply, receipts.Sent(reply.comment.id, ids, sent_at))
 
 
-def find_person(service: Services, lease: Lease) -> None:
+def find_person(work: Work) -> None:
     """Ask the helpdesk what a webhook left out, or only claimed, and queue the reply for its person."""
+    service, lease = work.service, work.lease
     claimed = cast("Reply", decode_job(lease.job.body)).agent_reply
     confirmed = service.helpdesk.confirm(claimed)
     if confirmed is None:
@@ -347,21 +340,21 @@ def find_person(service: Services, lease: Lease) -> None:
         wake(service.inbox.accept([reply_job(confirmed)]))
 
 
-def notify(service: Services, lease: Lease, reason: Notice) -> None:
+def notify(work: Work, reason: Notice) -> None:
     """Tell the agent that a reply did not arrive: in the comment itself, and in an internal comment."""
+    service, lease = work.service, work.lease
     decoded = decode_job(lease.job.body)
     if not isinstance(decoded, Reply):
         return
     ticket, comment = decoded.agent_reply.ticket, decoded.agent_reply.comment
     ids = sent_ids(lease.steps)
-    if ids:
-        receipts.remember(service, conversation_of(lease.queue), ids)
+    receipts.remember(work, ids)
     language, told = service.language(account_of(lease.queue)), [notice("reply_not_delivered", reason=reason)]
     told += [notice("tried", count=lease.attempts + 1)] if lease.attempts else []
     told += [notice("reply_partly_delivered")] if ids else []
     note = " ".join(say(one, language) for one in (*told, notice("retry_reply", id=lease.job.id)))
     try:
-        notify_once(service, lease, ticket.id, f"failed:{comment.id}", note)
+        notify_once(work, ticket.id, f"failed:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
     service.helpdesk.show_delivery(comment.id, Delivery("failed", ids, say(reason, language)))
@@ -370,6 +363,6 @@ def notify(service: Services, lease: Lease, reason: Notice) -> None:
 def _notify_of_waiting(reply: Outgoing, reason: Notice) -> None:
     note = say(notice("reply_waiting", reason=reason), reply.connection.language)
     try:
-        notify_once(reply.service, reply.lease, reply.ticket_id, f"waiting:{reply.comment.id}", note)
+        notify_once(reply, reply.ticket_id, f"waiting:{reply.comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments; the reply waits all the same
         log.warning("note_not_added", comment=reply.comment.id, reason=str(error))
