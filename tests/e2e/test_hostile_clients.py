@@ -341,7 +341,7 @@ def test_a_request_for_a_websocket_is_refused_at_once(web: Web) -> None:
 def test_plain_uvicorn_refuses_websockets_at_once(plain: Web) -> None:
     began = time.monotonic()
 
-    assert plain.send(WEBSOCKET).startswith(b"HTTP/1.1 403 ")
+    assert plain.send(WEBSOCKET).startswith(b"HTTP/1.1 404 ")
     assert time.monotonic() - began < PROMPT
 
 
