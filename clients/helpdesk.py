@@ -225,7 +225,7 @@ class Helpdesk(ABC):
     cannot: ClassVar[Mapping[str, str]] = {}
     """What the helpdesk cannot do, and what happens instead."""
     clock: Callable[[], float] = staticmethod(time.time)
-    """Tells the time that the age of webhooks goes by, in seconds since 1970; the doors set it."""
+    """Returns the time that the age of webhooks goes by, in seconds since 1970; the web process sets it."""
     poll_every: ClassVar[float] = 0
     """How often `poll` is asked unless the settings say, in seconds; 0 is never."""
 
@@ -305,7 +305,7 @@ class Helpdesk(ABC):
     def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
         """Verify and read a webhook; None is one that is not about a new comment. Touches no network.
 
-        `secret` is what follows the door's address in the URL. Raises `InvalidWebhook` or
+        `secret` is what follows `WEBHOOK_PATH` in the URL. Raises `InvalidWebhook` or
         `WebhookNotUnderstood`.
         """
         raise InvalidWebhook

@@ -351,7 +351,7 @@ class Context:
         yield from ((reply, one) for reply, one in zip(known, delivered, strict=False) if reply)
 
     def read(self, delivered: Delivered) -> AgentReply | None:
-        """Read a webhook as the connector's door does; None for one that is refused, too."""
+        """Read a webhook as the connector's endpoint does; None for one that is refused, too."""
         with suppress(InvalidWebhook, WebhookNotUnderstood):
             return self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret)
         return None

@@ -110,7 +110,7 @@ def _may_reload(part: str, settings: Settings) -> bool:
 @click.command()
 @settings_option
 def web() -> None:
-    """Run the doors alone."""
+    """Run the webhook endpoints alone."""
     settings = _settings("web")
     try:
         wait_for_port(settings.host, settings.port)

@@ -82,11 +82,11 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         dead[reason] = dead.get(reason, 0) + 1
     anybody = Counter[str]()
     for name, (count, _) in inbox.refusals().items():
-        door, page_id, reason = name.split(" ")
+        endpoint, page_id, reason = name.split(" ")
         if page_id:
-            pages[account_remote(door, page_id)].refused[reason] = count
+            pages[account_remote(endpoint, page_id)].refused[reason] = count
         else:
-            anybody[f"{door}: {reason}"] += count
+            anybody[f"{endpoint}: {reason}"] += count
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for account, page in pages.items():
         page.page_id, page.paused = account_id_of(account), reasons.get(account)

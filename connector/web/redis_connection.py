@@ -1,4 +1,4 @@
-"""A connection of the doors to the store, for one call at a time."""
+"""A connection of the web process to the store, for one call at a time."""
 
 import asyncio
 from typing import Any, cast

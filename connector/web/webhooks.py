@@ -245,13 +245,17 @@ class HelpdeskWebhook:
 
 
 async def _read(
-    body_reader: BodyReader, headers: Mapping[bytes, bytes], receive: Receive, refused: Refusals, door: str
+    body_reader: BodyReader,
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    refused: Refusals,
+    endpoint: str,
 ) -> bytes:
     try:
         return await body_reader.read(headers, receive)
     except HTTPException as error:
         if reason := _UNREAD.get(error.status_code):
-            refused.refuse(door, reason)
+            refused.refuse(endpoint, reason)
         raise
 
 

@@ -29,7 +29,7 @@
 --   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
---   refused          hash    "<door> <page> <reason>" -> how many webhooks were refused, and when the last one was
+--   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
 --   room             string  whether there is room for more jobs, looked up now and then
 --
 -- The clock is the store's own, in milliseconds. Every function may be repeated with the same arguments

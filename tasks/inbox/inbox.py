@@ -137,7 +137,7 @@ class Inbox:
         return {remote: cast("bytes", reason).decode() for remote, reason in found.items() if reason}
 
     def note_refusals(self, name: str, count: int) -> None:
-        """Add to how many webhooks were refused; the name is `<door> <page> <reason>`."""
+        """Add to how many webhooks were refused; the name is `<endpoint> <account> <reason>`."""
         self._script.run("refuse", name, count)
 
     def refusals(self) -> dict[str, tuple[int, float]]:

@@ -1,7 +1,7 @@
 """What Meta's webhooks say, as plain values.
 
-`split` takes an envelope apart at the door; `parse` reads one item later, in a task. Neither raises for
-anything Meta, or anybody, may send: what is not known becomes a `OtherEvent`, which shows that it came.
+`split` takes an envelope apart at the endpoint; `parse` reads one item later, in a task. Neither raises for
+anything Meta, or anybody, may send: what is not known becomes an `OtherEvent`, which shows that it came.
 
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events
 """
