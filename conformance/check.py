@@ -103,7 +103,7 @@ def expect(holds: object, otherwise: str) -> None:
 
 
 def judge(one: Check, context: "Context") -> Result:
-    """Run one check, and tell of one that failed what was asked and answered."""
+    """Run one check, and add to one that failed what was asked and answered."""
     context.exchanges.clear()
     before = len(context.made)
     result = _judged_patiently(one, context)
@@ -133,8 +133,8 @@ def _judged(one: Check, context: "Context") -> Result:
     except NotChecked as reason:
         return Result(one, "not checked", str(reason))
     except Cannot as cannot:
-        told = context.helpdesk.cannot.get(cannot.what, cannot.instead)
-        return Result(one, "cannot", f"{cannot.what}: {told}", cannot=Cannot(cannot.what, told))
+        instead = context.helpdesk.cannot.get(cannot.what, cannot.instead)
+        return Result(one, "cannot", f"{cannot.what}: {instead}", cannot=Cannot(cannot.what, instead))
     except Failed as failure:
         return Result(one, "failed", str(failure), one.remedy)
     except Exception as error:

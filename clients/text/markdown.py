@@ -102,7 +102,7 @@ def _pairs(text: str) -> set[str]:
 
 
 def _acts(run: re.Match[str], pairs: set[str]) -> bool:
-    """Tell whether a run of one mark may open or close something: not alone, not amid a word if `_`."""
+    """Return whether a run of one mark may open or close something: not alone, not amid a word if `_`."""
     if run[0][0] not in pairs:
         return False
     before = run.string[max(0, run.start() - 1) : run.start()] or " "

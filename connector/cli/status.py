@@ -1,4 +1,4 @@
-"""`connector status`: one screen that tells how each page fares, and why something does not get through."""
+"""`connector status`: the state of each page on one screen, and why something does not get through."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ class Way:
 
 @dataclass(slots=True)
 class Page:
-    """How a page fares; times are in seconds since 1970. `paused` says why nothing is sent to it."""
+    """The state of a page; times are in seconds since 1970. `paused` says why nothing is sent to it."""
 
     page_id: str
     name: str = ""
@@ -46,7 +46,7 @@ class Page:
 
 @dataclass(slots=True)
 class Status:
-    """How the connector fares. `refused` are webhooks of nobody in particular."""
+    """The state of the connector. `refused` counts webhooks of no known page, by endpoint and reason."""
 
     now: float
     helpdesk: str

@@ -115,7 +115,7 @@ def worker_part(settings: Settings) -> Part:
 
 
 def _takes_nothing(part: Part, heartbeat: Path, inbox: Inbox) -> bool:
-    """Tell whether work is due for long, and this worker took none in the meantime.
+    """Return whether work is due for long, and this worker took none in the meantime.
 
     Celery's Redis consumer can stop for ever while its process lives on, after a restart of the store.
     """
@@ -129,7 +129,7 @@ def _takes_nothing(part: Part, heartbeat: Path, inbox: Inbox) -> bool:
 
 
 class Supervisor:
-    """Keeps parts running until it is told to stop; then stops them, the last one first.
+    """Keeps parts running until it is asked to stop; then stops them, the last one first.
 
     On SIGHUP it asks whether it `may_reload`, and then restarts all parts but the store, one after the other.
     """

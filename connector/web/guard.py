@@ -173,7 +173,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._end()
 
     def _end(self) -> None:
-        """Let what is closing say no more, and be gone once its client had time to read the last word."""
+        """Send nothing more on what is closing, and close it once its client had time to read the answer."""
         if self._answered:
             self._answered.disconnected = True
         if self.headers:
@@ -191,7 +191,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def raise_file_limit() -> None:
-    """Let this process have as many connections as the system allows; tell if that is not enough."""
+    """Let this process have as many connections as the system allows; log if that is not enough."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     if soft < wanted:

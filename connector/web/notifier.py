@@ -18,7 +18,7 @@ class Notifier(threading.Thread):
         self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
 
     def __call__(self, threads: int) -> None:
-        """Have workers woken soon, for so many threads."""
+        """Wake workers soon, for so many queues."""
         self._asked.put(threads)
 
     def run(self) -> None:

@@ -52,21 +52,21 @@ class Refusals:
         """Note that webhooks, or entries of them, were refused."""
         self._counters.refused.labels(endpoint, page if page in self._pages else "", reason).inc(count)
         self._unsaved[endpoint, page if page in self._pages else "", reason] += count
-        self._tell("webhook_refused", (endpoint, page, reason), count, details)
+        self._log("webhook_refused", (endpoint, page, reason), count, details)
 
     def leave_out(
         self, endpoint: str, reason: str, page: str = "", count: int = 1, **details: str | int
     ) -> None:
         """Note that events of a channel are not relayed."""
         self._counters.ignored.labels(reason).inc(count)
-        self._tell("ignored", (endpoint, page, reason), count, details)
+        self._log("ignored", (endpoint, page, reason), count, details)
 
     def keep(self, endpoint: str, page: str, count: int) -> None:
         """Note that events wait until their page is connected."""
         if not count:
             return
         self._counters.kept.inc(count)
-        self._tell("kept_until_connected", (endpoint, page, UNKNOWN_PAGE), count, {})
+        self._log("kept_until_connected", (endpoint, page, UNKNOWN_PAGE), count, {})
 
     def save(self, inbox: Inbox) -> None:
         """Add what was refused since the last time to the totals in the store. Raises `redis.RedisError`."""
@@ -78,7 +78,7 @@ class Refusals:
                 self._unsaved[key] += count
                 raise
 
-    def _tell(self, event: str, key: Key, count: int, details: Mapping[str, str | int]) -> None:
+    def _log(self, event: str, key: Key, count: int, details: Mapping[str, str | int]) -> None:
         endpoint, page, reason = key
         if key not in self._told and len(self._told) >= MOST_TOLD:
             key = (endpoint, page := "", reason)

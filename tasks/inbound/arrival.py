@@ -41,16 +41,16 @@ class Arrival:
     left_out: Mapping[int, Notice] = field(default_factory=dict)
     """Attachments, by number, whose files are not brought along, and why."""
     variant: str = ""
-    """Tells this way to show the event from the one that was refused."""
+    """Distinguishes the keys of this way to show the event from those of the one that was refused."""
 
     @property
     def is_last_try(self) -> bool:
-        """Tell whether the event is given up if the helpdesk fails once more."""
+        """Return whether the event is given up if the helpdesk fails once more."""
         return self.lease.attempts + 1 >= self.service.settings.worker.attempts
 
     @property
     def was_tried(self) -> bool:
-        """Tell whether all tries but the last are over, and none of them worked."""
+        """Return whether all tries but the last are over, and none of them worked."""
         return self.lease.attempts > 0 and self.is_last_try
 
     def nameless(self) -> "Arrival":
@@ -66,7 +66,7 @@ class Arrival:
     @property
     def sender_name(self) -> str:
         """Return the name to show."""
-        # Without a name, a few digits tell senders apart.
+        # Without a name, a few digits distinguish senders.
         digits = self.conversation.person_id[-4:]
         return self.profile.name or self.say(notice(self.channel.nameless, digits=digits))
 
@@ -93,14 +93,17 @@ class Arrival:
         return say(what, self.connection.language)
 
     def key(self, *suffixes: str) -> str:
-        """Return the idempotency key of a create; the suffixes tell several creates apart."""
+        """Return the idempotency key of a create; the suffixes distinguish several creates."""
         return ":".join(
             filter(None, (self.channel.key_prefix, self.conversation.account_id, self.external_id, *suffixes))
         )
 
 
 def arrival_of(service: Services, lease: Lease) -> Arrival:
-    """Read the event at the head. Raises `NotConnected`, or `RejectedError` for an account that stays so."""
+    """Read the event at the head.
+
+    Raises `NotConnected`, or `RejectedError` once the account was not connected for `CONNECTED_WITHIN`.
+    """
     conversation = conversation_of(lease.queue)
     name, account_id = conversation.channel, conversation.account_id
     if not service.active_connection(name, account_id) and lease.waited() < CONNECTED_WITHIN:

@@ -18,7 +18,7 @@ NAMELESS_FOR = 600
 
 
 def profile_of(service: Services, lease: Lease, connection: Connection, person_id: str) -> Profile:
-    """Return what is known of a sender; an empty profile if the channel tells nothing."""
+    """Return what is known of a sender; an empty profile if the channel has none."""
     if known := _known(lease):
         return known
     try:

@@ -22,7 +22,7 @@ from tasks.notes import system
 
 
 def opens_no_ticket(event: Event) -> bool:
-    """Tell whether an event is worth no ticket of its own; what another app sends may be a broadcast."""
+    """Return whether an event is worth no ticket of its own; what another app sends may be a broadcast."""
     if isinstance(event, Echo):
         return not event.is_by_agent
     return isinstance(event, OtherEvent) and not event.opens_ticket
