@@ -79,7 +79,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         "files ahead of a comment": "they are added to it; one that is refused is named in it",
         "authors that are no users": "a comment begins with the customer's name",
         "a time of a comment's own": "a comment says when its message was written, if that is a while ago",
-        "delivery status of a comment": "failures are told in an internal comment, the rest is not shown",
+        "delivery status of a comment": "an internal comment says what failed, the rest is not shown",
     }
 
     @classmethod
