@@ -224,7 +224,7 @@ class RestClient:
             return self._json(self._exchange(method, path, options))
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request as `call` does, and return the whole answer, for what stands in its headers."""
+        """Send a request as `call` does; return the whole answer, with its headers. Raises `ClientError`."""
         with self.failures():
             return self._exchange(method, path, options)
 

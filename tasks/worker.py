@@ -43,11 +43,11 @@ def relay() -> None:
             if not work_on(service):
                 return
         except redis.RedisError as error:
-            log.warning("nothing_taken", reason=reason_of(error))
+            log.warning("claim_failed", reason=reason_of(error))
             return
         except Exception:
             # Whatever it is, the other queues are not to wait; this one goes on when its lease has run out.
-            log.exception("not_worked_on")
+            log.exception("work_failed")
         if time.monotonic() > turn_ends:
             wake(1)
             return
@@ -64,7 +64,7 @@ def sweep() -> None:
         service.clocks.measure("helpdesk", service.helpdesk.now())
         service.installation.keep()
     except redis.RedisError as error:
-        log.warning("not_swept", reason=reason_of(error))
+        log.warning("sweep_failed", reason=reason_of(error))
 
 
 def work_on(service: Services, queue: str = "") -> bool:

@@ -51,7 +51,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
     service = "helpdesk"
     if_untrusted = "untrusted_helpdesk"
     always_there: ClassVar[Sequence[str]] = ()
-    """Paths of the API's lists: whatever answers 404 there speaks for a helpdesk that is being deployed."""
+    """Paths of the API's lists: a 404 there means that the helpdesk is being deployed."""
 
     def __init__(self, http: HttpClient, base_url: str, authorization: Mapping[str, str]) -> None:
         super().__init__(http, base_url, authorization, "helpdesk")

@@ -211,7 +211,7 @@ class _Writer:
         self._cells: int | None = None  # how many cells the row has so far; None outside of cells
 
     def text(self) -> str:
-        """Give what was written."""
+        """Return what was written."""
         self._end_link()
         self._cells = None
         self._end_line()
@@ -362,7 +362,7 @@ def _number(text: str) -> int:
 
 
 def _address(href: str) -> str:
-    """Give the address a person can use: of the web, or the bare one of mail and telephone; else nothing."""
+    """Return the address that a person can use: of the web, or bare, of mail or telephone; else empty."""
     href = re.sub(r"[\t\n]", "", href).strip().replace(" ", "%20")
     if href.startswith("//"):
         return f"https:{href}"
@@ -386,7 +386,7 @@ _BARE_HOST = re.compile(
 
 
 def _bare(address: str) -> str:
-    """Give what two ways to write one address have in common."""
+    """Return an address in a form that is the same for all ways to write it."""
     address = re.sub(r"^(https?://|mailto:|tel:|sms:)|[\s()-]", "", unquote(address).casefold())
     return address.rstrip("/")
 

@@ -70,7 +70,7 @@ class GroupCommit:
                 await self._commit(batch)
 
     async def _gather(self) -> None:
-        """Let what else is read in this turn of the loop come along."""
+        """Wait for what else is read in this turn of the event loop, to store it in the same call."""
         await asyncio.sleep(0)
 
     def _next_batch(self) -> list[Waiting]:

@@ -164,7 +164,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._wait(ANSWER_WITHIN)
 
     def _wait(self, seconds: float) -> None:
-        """Give the client so much time, from now on."""
+        """Limit the time that the client has, from now on (seconds)."""
         self.waits_since, self.patience = self.loop.time(), seconds
 
     def _refuse(self, status: bytes) -> None:
@@ -191,7 +191,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def raise_file_limit() -> None:
-    """Let this process have as many connections as the system allows; log if that is not enough."""
+    """Raise this process's limit of open files to the system's; log if that is not enough."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     if soft < wanted:

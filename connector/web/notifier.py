@@ -1,4 +1,4 @@
-"""Sends wake-ups from the web process, off the requests' path: a broker that hangs holds nobody up."""
+"""Sends wake-ups from the web process, off the requests' path: a broker that hangs delays no request."""
 
 import queue
 import threading

@@ -44,7 +44,7 @@ class DeadLetters:
         return bool(self._script.run("requeue", job.id, job.queue, job.time, job.body))
 
     def drop(self, id_: int) -> bool:
-        """Throw a dead letter away. Return whether there was one."""
+        """Delete a dead letter. Return whether there was one."""
         return bool(self._script.run("drop", id_))
 
 

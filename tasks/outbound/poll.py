@@ -43,9 +43,9 @@ def take_turn(service: Services) -> None:
             service.helpdesk.ping()  # its answer has the helpdesk's time
             _queue_since(service, _last_poll(service))
     except ClientError as error:
-        log.warning("not_polled", reason=str(error))
+        log.warning("poll_failed", reason=str(error))
     except redis.RedisError as error:
-        log.warning("not_polled", reason=reason_of(error))
+        log.warning("poll_failed", reason=reason_of(error))
 
 
 def _queue_since(service: Services, since: datetime) -> None:
