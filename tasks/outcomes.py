@@ -1,4 +1,7 @@
-"""What becomes of a job that failed: it waits, is tried again, or becomes a dead letter."""
+"""What becomes of a job that failed: it waits, is tried again, or becomes a dead letter.
+
+`postpone`, `try_again` and `give_up` return whether the lease goes on with a next job.
+"""
 
 import random
 from contextlib import suppress

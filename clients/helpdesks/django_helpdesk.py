@@ -216,11 +216,11 @@ class DjangoHelpdesk(HttpHelpdesk):
         if not self.may_receive(headers, secret):
             raise InvalidWebhook
         with reading_webhook():
-            told = decode(body)
-            raw, followup_id = _checked(told["ticket"]), told.get("followup_id")
+            data = decode(body)
+            raw, followup_id = _checked(data["ticket"]), data.get("followup_id")
             about = (one for one in raw["followup_set"] if one["id"] == followup_id)
             reply = next((self._agent_reply(raw, one) for one in about if _says_something(one)), None)
-        # A ticket that is not even said to be a customer's needs no look: nothing is sent.
+        # A ticket that does not even claim to be a customer's needs no look: nothing is sent.
         return reply and replace(reply, is_confirmed=reply.ticket.customer is None)
 
     def confirm(self, reply: AgentReply) -> AgentReply | None:

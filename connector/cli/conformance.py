@@ -49,7 +49,7 @@ def _until_stopped() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("\nStopped; the checks that are not named were not made.", err=True)
+        click.echo("\nStopped; checks that are not listed were not run.", err=True)
 
 
 @contextmanager
@@ -65,8 +65,8 @@ def _context(
         return
     with Receiver(settings.host, settings.port) as receiver, Files() as files:
         click.echo(
-            f"The helpdesk's webhooks are taken at {receiver.url}, where the connector takes them as well: "
-            "stop it meanwhile. You will be asked to do a few things as an agent.",
+            f"The helpdesk's webhooks are received at {receiver.url}, as by the connector: "
+            "stop that meanwhile. You will be asked to do a few things as an agent.",
             err=True,
         )
         person = TerminalAgent(files, context.address)

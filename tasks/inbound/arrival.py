@@ -76,7 +76,10 @@ class Arrival:
         return self.service.account(self.connection)
 
     def open_tickets(self) -> Iterator[str]:
-        """Yield the ticket that was used last, then the one that the helpdesk finds."""
+        """Yield the ids of the ticket that was used last, and of the one that the helpdesk finds.
+
+        Raises `ClientError`.
+        """
         known = (self.lease.cached(OPEN_TICKET) or b"").decode()
         if known:
             yield known

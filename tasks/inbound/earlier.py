@@ -28,7 +28,10 @@ MOST_CONTEXT = 20
 
 
 def notify(service: Services, lease: Lease, reason: Notice) -> None:
-    """Notify the agents, on the sender's open ticket or on the next, that an event could not be added."""
+    """Notify the agents, on the sender's open ticket or on the next, that an event could not be added.
+
+    Raises `ClientError`.
+    """
     if not conversation_of(lease.queue).person_id:
         return
     arrival = arrival_of(service, lease)

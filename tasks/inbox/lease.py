@@ -76,7 +76,7 @@ class Lease:
         return self._steps
 
     def step(self, step: Step) -> str | None:
-        """Return what was saved for a step of the job at the head."""
+        """Return what was saved for a step of the job at the head; None if it was not taken."""
         return self._steps.get(step)
 
     def save_step(self, step: Step, value: str) -> str:
@@ -170,7 +170,7 @@ class Lease:
         self._cached |= cached
 
     def cached(self, name: str) -> bytes | None:
-        """Return what is cached of the queue's person under a name that the lease was claimed with."""
+        """Return what is cached of the queue's person under a name given to `Inbox.claim`, or None."""
         return self._cached.get(name)
 
     def cache(self, name: str, value: bytes, seconds: int) -> None:
