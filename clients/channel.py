@@ -31,10 +31,10 @@ class Conversation(msgspec.Struct, frozen=True):
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One event of a webhook, with what the endpoint has to know of it; `body` is for `Channel.parse`.
+    """One event of a webhook, with what the endpoint has to know about it; `body` is for `Channel.parse`.
 
     `key` is the same for every delivery of the same event. `conversation` is None if the event names no
-    person; then `is_notable` tells whether an operator is to see it all the same. `time` is in ms since 1970.
+    person; then `is_notable` says whether an operator is to see it all the same. `time` is in ms since 1970.
     `echo_metadata` is set on the echo of a part of a reply that the connector sent itself. A receipt is about
     replies, so it waits behind them.
     """
@@ -51,18 +51,18 @@ class Incoming(msgspec.Struct, frozen=True):
 
 
 class Entry(Protocol):
-    """What came for one account in one webhook, its events not read yet: whoever sent it may be anybody.
+    """What came for one account in one webhook, its events not read yet: the sender may be anybody.
 
     `changes` counts updates that came with them and are about no conversation.
     """
 
     @property
     def account_id(self) -> str:
-        """Return the account."""
+        """Return the id of the account."""
 
     @property
     def changes(self) -> int:
-        """Return how many changes came along."""
+        """Return how many such updates came."""
 
     def events(self) -> Iterator[Incoming]:
         """Read the events, one after the other."""
@@ -84,9 +84,9 @@ class Line:
 class Attachment:
     """One attachment of a message.
 
-    `kind` is image, video, audio, file or sticker (`is_file`: its account can fetch it), location or link
-    (shown as text), or whatever word the channel used. `title` and `detail` may be empty. `lines` are what a
-    template shows.
+    `kind` is image, video, audio, file or sticker (`is_file`: its account can fetch it), location, link or
+    template (shown as text), or whatever word the channel used. `title` and `detail` may be empty. `lines`
+    are what a template shows.
     """
 
     kind: str
@@ -111,9 +111,8 @@ class Message:
 class Echo:
     """What the account said to a person, and the connector did not send.
 
-    `author` names the account (its `page`), and through what it was said.
-
-    `is_by_agent` tells whether somebody wrote it in the channel's own inbox, and `may_be_ours` whether it
+    `author` is a notice that names the account (its value `page` is filled in) and the app it was sent with.
+    `is_by_agent` says whether somebody wrote it in the channel's own inbox, and `may_be_ours` whether it
     could be a reply of the connector's that lost its metadata.
     """
 
@@ -156,7 +155,7 @@ Event = Message | Echo | Receipt | OtherEvent
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a channel tells of a person; any of it may be empty."""
+    """What a channel knows about a person; any of it may be empty. `picture` is a URL."""
 
     name: str = ""
     first_name: str = ""
@@ -176,7 +175,7 @@ class Sent:
 class Credentials:
     """What an account is used with.
 
-    `human_agent` tells whether agents may answer after the channel's reply window has closed, where it allows
+    `human_agent` says whether agents may answer after the channel's reply window has closed, where it allows
     that.
     """
 
@@ -219,7 +218,7 @@ class Account(ABC):
 
     @abstractmethod
     def profile(self, person_id: str) -> Profile:
-        """Read who a person is."""
+        """Return who a person is."""
 
     @abstractmethod
     def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
@@ -242,23 +241,23 @@ class Account(ABC):
         uploaded: str = "",
         url: str = "",
     ) -> str:
-        """Send a file that was uploaded, or that stands at an address, and return its message id.
+        """Send a file that was uploaded, or that the channel can fetch at `url`, and return its message id.
 
-        `kind` is what `Channel.kind_of_file` said. Raises `OutsideWindow` or `FileRefused`.
+        `kind` is what `Channel.kind_of_file` returned. Raises `OutsideWindow` or `FileRefused`.
         """
 
     @abstractmethod
     def upload(self, kind: str, file: File) -> str:
-        """Hand the channel a file and return what names it there."""
+        """Upload a file to the channel and return its id there, for `send_file`. Raises `FileRefused`."""
 
     @abstractmethod
     def find_sent(
         self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
     ) -> Sent | None:
-        """Look for a message of the account's that was sent within a time, and is none of the known ones.
+        """Return a message of the account's that is younger than `within` and not in `known`, or None.
 
-        `text` is what it says; None is one with a file. Asked where it is not known whether a message was
-        sent.
+        `text` is what it says, None for a message with a file; `known` are message ids. Asked when it is not
+        known whether a message was sent.
         """
 
 
@@ -266,13 +265,13 @@ class Channel(ABC):
     """A channel's dialect. Nothing here touches a network, or raises for what anybody may send."""
 
     name: ClassVar[str]
-    """Its name in queues, caches and metrics, and what helpdesks are told."""
+    """Its name in queues, caches and metrics, and in what the helpdesk gets."""
     title: ClassVar[str]
     """What people call it."""
     path: ClassVar[str]
     """Where its webhooks come in."""
     nameless: ClassVar[str]
-    """The code of what a person without a name is called, by the last `digits` of their id."""
+    """The code of the name of a person who has none; its value `digits` is the end of their id."""
     key_prefix: ClassVar[str]
     """What the idempotency keys of its creates begin with."""
     advice: ClassVar[Mapping[str, str]]
@@ -280,19 +279,19 @@ class Channel(ABC):
 
     @abstractmethod
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:
-        """Read the question whether webhooks are wanted; None if it is another one."""
+        """Read a handshake from the query of a GET request; None for any other request."""
 
     @abstractmethod
     def may_receive(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Tell whether a webhook with these headers can be the channel's; else its body is not read."""
+        """Return whether a webhook with these headers can be the channel's; else its body is not read."""
 
     @abstractmethod
     def is_signed(self, body: bytes, headers: Mapping[bytes, bytes], secret: str) -> bool:
-        """Tell whether a webhook is signed with an app's secret."""
+        """Return whether a webhook is signed with an app's secret."""
 
     @abstractmethod
     def account_ids(self, body: bytes) -> set[str] | None:
-        """Return the accounts that a body names, and read no more of it; None if it cannot be told."""
+        """Return the accounts that a body names, and read no more of it; None if that cannot be read."""
 
     @abstractmethod
     def split(self, body: bytes, received: int) -> Iterable[Entry]:
@@ -311,7 +310,7 @@ class Channel(ABC):
 
     @abstractmethod
     def external_id(self, body: bytes) -> str:
-        """Return what names an event for ever."""
+        """Return what names an event for good: the helpdesk finds by it what was created."""
 
     @abstractmethod
     def split_text(self, text: str) -> list[str]:
@@ -319,7 +318,7 @@ class Channel(ABC):
 
     @abstractmethod
     def kind_of_file(self, content_type: str, size: int) -> str:
-        """Say as what a file is sent."""
+        """Return as what a file of this media type and size (bytes) is sent, for `upload` and `send_file`."""
 
     @abstractmethod
     def echo_metadata(self, comment_id: str, part: int) -> str:
@@ -327,4 +326,4 @@ class Channel(ABC):
 
     @abstractmethod
     def account(self, network: Network, credentials: Credentials) -> Account:
-        """Return an account."""
+        """Return an account, to be used with these credentials."""

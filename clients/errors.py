@@ -1,24 +1,24 @@
 """What can go wrong outside, sorted by what happens next.
 
 * ClientError
-  + RetryableError        the same call may succeed later; carries `retry_after` (seconds) if told
+  + RetryableError        the same call may succeed later; carries `retry_after` (seconds) if known
     - Unavailable         no answer, or a server's own fault; `maybe_done` if the call may have worked
-      . ServiceDown              the whole server is down: it says so, or something else answers in its place
-    - RateLimited         told to slow down
+      . ServiceDown       the whole server is down: it says so, or something else answers in its place
+    - RateLimited         the server asks to slow down
     - Unauthorized        the token is refused; the call works again once a person renews it
-    - OutcomeUnknown           an earlier call may have worked; its trace has to show first
+    - OutcomeUnknown      an earlier call may have worked; its trace has to show first
     - Busy                a file host serves as many transfers of this process as it may
-    - Paused              the remote is left alone for a while, so it was not asked
-    - NotConnected        the page has no active connection
-    - LeaseLost               this worker lost its lease before the call went out
+    - Paused              the remote is paused for a while, so it was not called
+    - NotConnected        the account has no active connection
+    - LeaseLost           this worker lost its lease before the call went out
   + RejectedError         the same call will fail again
     - NotFound            what it names does not exist
     - TicketClosed        the ticket takes no more comments
-    - OutsideWindow       Messenger's window for replies has closed
+    - OutsideWindow       the channel's reply window has closed
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
 
-An error is a code and values: `say(error.notice, language)` words it for whoever is told. No value holds a
-token, a text of a message or a body.
+An error is a code and values: `say(error.notice, language)` makes the sentence that people read. No value
+holds a token, a text of a message or a body.
 """
 
 from clients.notices import N_, Notice, Value, add_sentences
@@ -30,7 +30,7 @@ LONGEST_RETRY_AFTER = 3600.0
 class ClientError(Exception):
     """A call to the outside did not work; `notice` says why, `str()` is that for logs.
 
-    `remote` names who did not do it: `helpdesk`, `<channel>:<account>`, or nobody in particular.
+    `remote` names who failed: `helpdesk`, `<channel>:<account>`, or empty for anybody else.
     """
 
     remote = ""
@@ -49,7 +49,7 @@ class RetryableError(ClientError):
 
 
 def _bounded(seconds: float | None) -> float | None:
-    """Return a wait that is one: between nothing and `LONGEST_RETRY_AFTER`."""
+    """Return a wait between 0 and `LONGEST_RETRY_AFTER`; None if it is no such number."""
     if seconds is None or not seconds >= 0:  # not a number is not, either
         return None
     return min(seconds, LONGEST_RETRY_AFTER)
@@ -86,7 +86,7 @@ class Busy(RetryableError):
 
 
 class Paused(RetryableError):
-    """The remote is left alone, as it was found away before: it was not asked."""
+    """The remote is paused, as it failed before: it was not called."""
 
     def __init__(self, remote: str) -> None:
         super().__init__("remote_paused")
@@ -94,7 +94,7 @@ class Paused(RetryableError):
 
 
 class NotConnected(RetryableError):
-    """The page has no active connection: what came from it waits until it has one."""
+    """The account has no active connection: what came for it waits until it has one."""
 
     def __init__(self, channel: str, account_id: str) -> None:
         super().__init__("not_connected", page_id=account_id, retry_after=30)
@@ -102,7 +102,7 @@ class NotConnected(RetryableError):
 
 
 class LeaseLost(RetryableError):
-    """The lease ran out before the call went out: another worker has the thread now."""
+    """The lease ran out before the call went out: another worker may have the queue now."""
 
 
 class RejectedError(ClientError):
@@ -118,11 +118,11 @@ class TicketClosed(RejectedError):
 
 
 class OutsideWindow(RejectedError):
-    """The person wrote too long ago: Messenger's window for replies has closed."""
+    """The person wrote too long ago: the channel's reply window has closed."""
 
 
 class FileRefused(RejectedError):
-    """The file cannot be had or is not taken; the rest of the message is not affected."""
+    """The file cannot be fetched or is not accepted; the rest of the message is not affected."""
 
 
 add_sentences(

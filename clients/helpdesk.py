@@ -1,7 +1,7 @@
 """The helpdesk: what the connector asks of one (`Helpdesk`), and the values that go back and forth.
 
 An adapter is a class with these methods; `docs/adapters.md` shows how one is written. What each method has to
-hold so that nothing is lost, doubled or shown to the wrong person stands in its docstring.
+guarantee, so that nothing is lost, duplicated or shown to the wrong person, is in its docstring.
 """
 
 import time
@@ -64,7 +64,7 @@ class Customer:
 
     The helpdesk has to return the first three fields with the ticket, for as long as it has it: replies go to
     whom they name. The others are for people to see. In what the connector creates, `display_name` is never
-    empty; the rest is, where the channel does not tell it. `picture_url` expires, so copy the picture.
+    empty; the rest is, where the channel does not know it. `picture_url` expires, so copy the picture.
     """
 
     channel: str
@@ -208,7 +208,10 @@ class AgentReply:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of an agent's comment. `status` is sent, delivered, read or failed."""
+    """What became of an agent's comment. `status` is sent, delivered, read or failed.
+
+    `message_ids` are the channel's, one for each part that was sent. `error` is a sentence for the agent.
+    """
 
     status: str
     message_ids: Sequence[str]
@@ -219,13 +222,13 @@ class Helpdesk(ABC):
     """What the connector asks of a helpdesk. Every method raises `ClientError`.
 
     It is made once for each process, as `Adapter(http, base_url=…, api_token=…, webhook_secret=…, **options)`
-    with what the settings say, and called from many threads.
+    with the values of the settings, and called from many threads.
     """
 
     cannot: ClassVar[Mapping[str, str]] = {}
     """What the helpdesk cannot do, and what happens instead."""
     clock: Callable[[], float] = staticmethod(time.time)
-    """Tells the time that the age of webhooks goes by, in seconds since 1970; the doors set it."""
+    """Returns the time that the age of webhooks goes by, in seconds since 1970; the web process sets it."""
     poll_every: ClassVar[float] = 0
     """How often `poll` is asked unless the settings say, in seconds; 0 is never."""
 
@@ -249,11 +252,14 @@ class Helpdesk(ABC):
 
     @abstractmethod
     def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
-        """Return the newest open ticket of a customer, who has one open ticket because of this."""
+        """Return the newest open ticket of a customer; None if they have none. They get a new one then."""
 
     @abstractmethod
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
-        """Return the ticket that was created with this id, open or not. Asked before a create is repeated."""
+        """Return the ticket that was created with this id, open or not, or None.
+
+        Asked before a create is repeated.
+        """
 
     @abstractmethod
     def get_ticket(self, ticket_id: str) -> Ticket:
@@ -266,7 +272,7 @@ class Helpdesk(ABC):
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         """Put the customer's name on their ticket. Return whether it is there.
 
-        False is a helpdesk that cannot: its agents are told the name in an internal comment.
+        False is a helpdesk that cannot: its agents get the name in an internal comment.
         """
         return False
 
@@ -274,7 +280,7 @@ class Helpdesk(ABC):
     def add_comment(self, ticket_id: str, comment: NewComment, key: str) -> str:
         """Add a comment and return its id. Raises `TicketClosed` or `NotFound` if the ticket takes none.
 
-        An internal one tells agents what went wrong: on closed tickets as well, where the helpdesk can.
+        An internal one says to agents what went wrong: on closed tickets as well, where the helpdesk can.
         """
 
     @abstractmethod
@@ -286,7 +292,7 @@ class Helpdesk(ABC):
 
     @abstractmethod
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> AbstractContextManager[File]:
-        """Fetch an attachment. Raises `FileRefused`."""
+        """Fetch an attachment. Raises `FileRefused`, also if it has more than `max_bytes`."""
 
     def upload(self, file: File, key: str) -> Attachment | None:
         """Store a file ahead of the ticket or comment that shows it. Raises `FileRefused`.
@@ -296,16 +302,16 @@ class Helpdesk(ABC):
         return None
 
     def show_delivery(self, comment_id: str, delivery: Delivery) -> None:  # noqa: B027 - not all can
-        """Show in an agent's comment what became of it; a failure is told in an internal comment as well."""
+        """Show in an agent's comment what became of it; a failure is also said in an internal comment."""
 
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
-        """Tell whether a webhook with these headers can be the helpdesk's; else its body is not read."""
+        """Return whether a webhook with these headers can be the helpdesk's; else its body is not read."""
         return True
 
     def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
         """Verify and read a webhook; None is one that is not about a new comment. Touches no network.
 
-        `secret` is what follows the door's address in the URL. Raises `InvalidWebhook` or
+        `secret` is what follows `WEBHOOK_PATH` in the URL. Raises `InvalidWebhook` or
         `WebhookNotUnderstood`.
         """
         raise InvalidWebhook

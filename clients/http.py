@@ -28,7 +28,7 @@ CALL_WITHIN, UPLOAD_WITHIN = 30.0, 120.0
 LATE = 10.0
 """How long to wait after a call that was not answered in time: it may take effect late (seconds)."""
 # Shorter than the five seconds after which uvicorn and many others close an idle connection: a request
-# that meets a closing connection has an unknown outcome, and is dear to repeat.
+# that meets a closing connection has an unknown outcome, and is expensive to repeat.
 _LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=4.0)
 _PIECE = 64 * 1024  # bytes that are unpacked at once
 _NO_LOGIN = httpx.Auth()  # else a name in an address would take the token's place
@@ -42,7 +42,7 @@ _guard: ContextVar[Callable[[], None] | None] = ContextVar("guard", default=None
 def guarded(check: Callable[[], None]) -> Iterator[None]:
     """Call `check` just before each request's first byte goes out; what it raises stops the request.
 
-    A worker that was stopped for a while then finds out that its lease is over, and not the other side.
+    So a worker that was stopped for a while sends nothing once its lease is over.
     """
     token = _guard.set(check)
     try:
@@ -52,7 +52,7 @@ def guarded(check: Callable[[], None]) -> Iterator[None]:
 
 
 def no_cookies() -> CookieJar:
-    """Return a jar that takes none: what one host set would be sent again, and tell files and pages apart."""
+    """Return a jar that takes none: with what a host set, it could link calls for different pages."""
     return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
 
 
@@ -66,7 +66,7 @@ class HttpClient(httpx.Client):
     does `public` if `public_by_proxy`: at which addresses it connects is up to the proxy then.
     """
 
-    def __init__(  # noqa: PLR0913 - each is told by the settings
+    def __init__(  # noqa: PLR0913 - each is a setting
         self,
         transport: httpx.BaseTransport | None = None,
         *,
@@ -192,16 +192,16 @@ class RestClient:
         self._base_url = base_url.rstrip("/")
         self._host = httpx.URL(base_url).host
         self._headers = {**_HEADERS, **headers}
-        self._told: tuple[datetime, float] | None = None
+        self._date: tuple[datetime, float] | None = None
 
     def remote_now(self) -> datetime | None:
-        """Return the time by the service's own clock, as its last answer told it; None before the first.
+        """Return the time by the service's own clock, as its last answer gave it; None before the first.
 
         `Date` is in whole seconds: https://www.rfc-editor.org/rfc/rfc9110#field.date
         """
-        if self._told is None:
+        if self._date is None:
             return None
-        date, at = self._told
+        date, at = self._date
         return date + timedelta(seconds=time.monotonic() - at)
 
     def asked_for(self, response: httpx.Response) -> str:
@@ -212,7 +212,7 @@ class RestClient:
     def _note_time(self, response: httpx.Response) -> None:
         with suppress(ValueError, TypeError):
             date = parsedate_to_datetime(response.headers.get("date", ""))
-            self._told = date if date.tzinfo else date.replace(tzinfo=UTC), time.monotonic()
+            self._date = date if date.tzinfo else date.replace(tzinfo=UTC), time.monotonic()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Send a request and return the JSON of its answer.
@@ -224,7 +224,7 @@ class RestClient:
             return self._json(self._exchange(method, path, options))
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request as `call` does, and return the whole answer, for what stands in its headers."""
+        """Send a request as `call` does; return the whole answer, with its headers. Raises `ClientError`."""
         with self.failures():
             return self._exchange(method, path, options)
 
@@ -271,7 +271,7 @@ class RestClient:
             return ServiceDown(code, service=service, status=status, retry_after=after)
         if response.is_redirect:
             return ServiceDown("redirected", service=service)
-        # Some say 403 when a token has expired. Whether all calls fail or only this one, a ping tells.
+        # Some say 403 when a token has expired. Whether all calls fail or only this one, a ping shows.
         if status >= 500 or status in {403, 408, 425}:
             return Unavailable("http_status", service=service, status=status, retry_after=after)
         return RejectedError("http_status", service=service, status=status)

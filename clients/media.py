@@ -1,7 +1,7 @@
-"""Files from elsewhere: fetched from where they may come from, within limits, named safely.
+"""Files of messages and comments: fetched from allowed hosts only, within limits, and named safely.
 
 Meta's pages list no hosts for the files of a message; those seen are `*.fbcdn.net` and `*.fbsbx.com`. Their
-URLs are signed and expire. They are fetched as a stranger's would be: nothing private can be reached.
+URLs are signed and expire. They may name any host, so nothing in a private network can be reached.
 """
 
 import mimetypes
@@ -82,17 +82,17 @@ class MediaFetcher:
 
     @contextmanager
     def fetch(self, url: str, kind: str) -> Iterator[File]:
-        """Fetch one file; `kind` is Meta's type of the attachment (image, audio, video, file...).
+        """Fetch one file; `kind` is that of the `Attachment` (image, audio, video, file, sticker).
 
         Raises FileRefused for a URL that is not allowed or has expired and for a file that is too large,
-        Unavailable if the file may be had later, Busy if its host serves enough others at the moment.
+        Unavailable if it may work later, Busy if its host serves enough other files at the moment.
         """
         fetching = fetched(self._http, parse_url(url), self._route, self._max_bytes)
         with fetching as (target, headers, size, stream):
             yield File(*_name_and_type(target, headers, kind), size, stream)
 
     def _route(self, url: httpx.URL) -> Route:
-        """Tell how a URL is fetched: over https from an allowed host, whose address is public."""
+        """Return how a URL is fetched: over https from an allowed host, whose address is public."""
         host = url.raw_host.decode("ascii")
         if url.userinfo or url.scheme not in {"http", "https"} or not self._allows(host):
             raise FileRefused("address_not_allowed")
@@ -110,9 +110,9 @@ class MediaFetcher:
 def fetched(
     http: HttpClient, url: httpx.URL, route: Callable[[httpx.URL], Route], max_bytes: int
 ) -> Iterator[tuple[httpx.URL, httpx.Headers, int, BinaryIO]]:
-    """Fetch a file; give where it was in the end, its headers, its size in bytes, and its bytes.
+    """Fetch a file; yield its URL after redirects, its headers, its size in bytes, and its bytes.
 
-    `route` tells for the URL, and for each that a redirect leads to, how it is fetched, or raises. A file
+    `route` returns, for the URL and for each that a redirect leads to, how it is fetched, or raises. A file
     that is not there after `FILE_WITHIN` raises `Unavailable`.
     """
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as stream:
@@ -154,7 +154,7 @@ def file_request(url: httpx.URL, headers: Mapping[str, str] | None = None) -> ht
 
 @contextmanager
 def spool(chunks: Iterable[bytes], max_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
-    """Store chunks in a temporary file; give it, at its beginning, with its size in bytes.
+    """Store chunks in a temporary file; yield it, at its beginning, and its size in bytes.
 
     Raises FileRefused as soon as there are more than `max_bytes`.
     """
@@ -222,7 +222,7 @@ def _declared_size(response: httpx.Response) -> int:
 
 
 def check_answer(response: httpx.Response) -> None:
-    """Raise what an answer is that is not the file."""
+    """Raise `Unavailable` or `FileRefused` for an answer that is not the file."""
     status, host = response.status_code, response.request.headers["Host"]
     if status == 429 or status >= 500:
         after = retry_after(response)
@@ -274,8 +274,8 @@ def _shortened(text: str, characters: int, most_bytes: int) -> str:
 
 def canonical_type(content_type: str) -> str:
     """Return a media type without parameters, in lower case, by its registered name."""
-    told = content_type.partition(";")[0].strip().lower()
-    return _OTHER_NAMES.get(told, told) or _UNKNOWN_TYPE
+    name = content_type.partition(";")[0].strip().lower()
+    return _OTHER_NAMES.get(name, name) or _UNKNOWN_TYPE
 
 
 def _clean(name: str) -> str:
@@ -285,7 +285,7 @@ def _clean(name: str) -> str:
 
 
 def disposition_filename(header: str) -> str:
-    """Read the name from a Content-Disposition header (RFC 6266, RFC 8187), or give an empty one."""
+    """Read the name from a Content-Disposition header (RFC 6266, RFC 8187); empty if there is none."""
     if extended := _EXTENDED.search(header):
         return unquote(extended[2], encoding=extended[1])
     if quoted := _QUOTED.search(header):
@@ -302,12 +302,12 @@ def _name_and_type(url: httpx.URL, headers: httpx.Headers, kind: str) -> tuple[s
 
 
 def _content_type(header: str, name: str, kind: str) -> str:
-    """Give the type the server tells, if it tells one; else what the name says; else what the kind does."""
-    told = canonical_type(header)
-    if told in {_UNKNOWN_TYPE, "binary/octet-stream"} or not re.fullmatch(
-        r"[\w.+-]+/[\w.+-]+", told, re.ASCII
+    """Return the type that the server names; else that of the file name; else that of the kind."""
+    type_ = canonical_type(header)
+    if type_ in {_UNKNOWN_TYPE, "binary/octet-stream"} or not re.fullmatch(
+        r"[\w.+-]+/[\w.+-]+", type_, re.ASCII
     ):
         guess, encoding = _TYPES.guess_type(name, strict=False)
-        told = guess if guess and not encoding else _TYPE_OF_KIND.get(kind, _UNKNOWN_TYPE)
+        type_ = guess if guess and not encoding else _TYPE_OF_KIND.get(kind, _UNKNOWN_TYPE)
     # Meta's voice clips are `audioclip-<time>.mp4`, which looks like a video.
-    return "audio/mp4" if kind == "audio" and told == "video/mp4" else told
+    return "audio/mp4" if kind == "audio" and type_ == "video/mp4" else type_

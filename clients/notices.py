@@ -1,4 +1,4 @@
-"""What people are told: a code and values until somebody reads it, then a sentence in their language.
+"""What people read: a code and values until somebody reads it, then a sentence in their language.
 
 The English sentence of each code stands beside what uses it (`add_sentences`), and is the msgid of the
 catalogues in `locale/`. `make messages` brings those up to date.
@@ -56,7 +56,7 @@ def N_(sentence: str) -> str:  # noqa: N802 - the name by which gettext's tools 
 
 
 def add_sentences(sentences: Mapping[str, Sentence]) -> None:
-    """Tell the English sentence of each code. Raises `ValueError` for a code that is taken."""
+    """Register the English sentence of each code. Raises `ValueError` for a code that is taken."""
     for code, sentence in sentences.items():
         if _sentences.setdefault(code, sentence) != sentence:
             raise ValueError(f"the code {code} has a sentence already")

@@ -1,4 +1,4 @@
-"""What many threads share: a dear reading, the transfers of a host."""
+"""What many threads share: one expensive reading, and the transfers of a host."""
 
 import time
 from collections import Counter

@@ -163,8 +163,8 @@ class _Backend(httpcore.NetworkBackend):
 
 def cause_of(error: httpx.HTTPError) -> Notice:
     """Return why there is no connection."""
-    told = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
-    return told if isinstance(told, Notice) else notice("connect_failed", detail=str(error))
+    cause = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
+    return cause if isinstance(cause, Notice) else notice("connect_failed", detail=str(error))
 
 
 def _why_refused(error: httpcore.ConnectError, host: str | Notice, port: int) -> Notice:
@@ -241,7 +241,7 @@ def addresses(host: str, port: int, seconds: float) -> list[str]:
 
 
 def is_address(host: str) -> bool:
-    """Tell whether a host is named by its IP address."""
+    """Return whether a host is named by its IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -269,7 +269,7 @@ _NOT_HOSTS = [
 
 
 def is_public(text: str) -> bool:
-    """Tell whether an address is one of a host on the Internet.
+    """Return whether an address is one of a host on the Internet.
 
     What is not known as such is not: `is_global` takes some for public that lead into private networks, such
     as those that hold an address of IPv4 (64:ff9b::/96, ::/96, ::ffff:0:0/96).
@@ -282,7 +282,7 @@ def is_public(text: str) -> bool:
 
 
 def public_addresses(host: str, port: int, seconds: float) -> list[str]:
-    """Look up a host that strangers name: each of its addresses must be a public one.
+    """Look up a host that anybody may have named: each of its addresses must be a public one.
 
     What was checked is what is connected to. Raises `FileRefused`, or `Unavailable` if it may be found later.
     """

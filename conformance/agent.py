@@ -1,4 +1,4 @@
-"""What only people do in a helpdesk, and what only they see: the agent and eyes of an agent."""
+"""What only people do in a helpdesk, and what only they see: the actions and the view of an agent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class HelpdeskAgent:
         raise NotChecked(f"nobody is there to look; see ticket {ticket_id} yourself")
 
     def confirm(self, ticket_id: str, claim: str) -> bool:
-        """Tell whether somebody looked at a ticket and found it as claimed, so that it need not be read.
+        """Return whether somebody looked at a ticket and found it as claimed, so that it need not be read.
 
         Raises `Failed` if they found it otherwise.
         """

@@ -157,7 +157,7 @@ def agents_text_files_are_identical(context: Context) -> None:
     api="attachments of the webhook's comment names empty files, too; getFile answers 200, or 404.",
 )
 def agents_empty_file_holds_up_nothing(context: Context) -> None:
-    """The text goes out, and the agent is told of the file: Messenger takes no empty ones."""
+    """The text goes out, and the agent learns of the file: channels take no empty ones."""
     customer, word = a_customer(), a_word()
     ticket = context.open_ticket("Please send me the file.", customer=customer)
     reply = context.answer(ticket, customer, f"{word} here it is", files=[EMPTY]).reply

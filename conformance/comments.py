@@ -20,7 +20,7 @@ from conformance.tickets import LOOKS_FIRST
     ),
 )
 def comment_is_found_by_external_id(context: Context) -> None:
-    """When adding a comment timed out, or a worker died in it, this tells whether it had worked."""
+    """When adding a comment timed out, or a worker died in it, this shows whether it had worked."""
     ticket, other = context.open_ticket(), context.open_ticket()
     comment = context.new_comment("More")
     find = partial(context.helpdesk.comment_by_external_id, ticket.id)
@@ -78,7 +78,7 @@ def comments_stand_in_order(context: Context) -> None:
     api='a comment with "internal": true is shown to agents only.',
 )
 def internal_comments_stay_internal(context: Context) -> None:
-    """What the connector tells agents is not for customers, who may read their tickets in a portal."""
+    """What the connector writes for agents is not for customers, who may read their tickets in a portal."""
     ticket, secret, public = context.open_ticket(), a_word(), a_word()
     context.comment(ticket.id, context.new_comment(secret, internal=True))
     context.comment(ticket.id, context.new_comment(public))
@@ -94,7 +94,7 @@ def internal_comments_stay_internal(context: Context) -> None:
     expect(public in shown, "a public comment is not there")
     expect(not shown[public].internal, "a customer's message is internal")
     if secret not in shown:
-        raise Cannot("internal comments", "what the connector has to tell agents is not on the ticket")
+        raise Cannot("internal comments", "what the connector has to say to agents is not on the ticket")
 
 
 @check(

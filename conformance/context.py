@@ -47,7 +47,7 @@ CLOCKS = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Answered:
-    """An agent's reply: between which times it was written, and the webhook that told of it.
+    """An agent's reply: between which times it was written, and the webhook that brought it.
 
     `came` is the reply as it came, `reply` what the connector relays: the same, or what `confirm` read where
     it came unconfirmed. `delivered` is None for one that was found by polling.
@@ -103,11 +103,11 @@ class Context:
         made: T = self.shared[name]
         return made
 
-    # --- What is told of a check that failed. -----------------------------------------------------------
+    # --- What is reported of a check that failed.--------------------------------------------------------
 
     @property
     def serves_our_api(self) -> bool:
-        """Tell whether the helpdesk serves our API, so that nobody there reads Python."""
+        """Return whether the helpdesk serves our API, so that nobody there reads Python."""
         return type(self.helpdesk) is RestHelpdesk
 
     def said(self, error: Exception) -> str:
@@ -150,7 +150,7 @@ class Context:
         return created
 
     def open_ticket(self, text: str = "Hello", **options: Any) -> Ticket:
-        """Create a ticket for a customer of its own, unless told otherwise."""
+        """Create a ticket for a customer of its own, unless `customer` is given."""
         return self.create(self.new_ticket(text, **options))
 
     def new_comment(
@@ -239,12 +239,12 @@ class Context:
 
     @property
     def has_webhooks(self) -> bool:
-        """Tell whether the adapter reads webhooks."""
+        """Return whether the adapter reads webhooks."""
         return type(self.helpdesk).receive is not Helpdesk.receive
 
     @property
     def has_poll(self) -> bool:
-        """Tell whether the adapter polls."""
+        """Return whether the adapter polls."""
         return type(self.helpdesk).poll is not Helpdesk.poll
 
     def relayed(self, reply: AgentReply) -> AgentReply | None:
@@ -268,7 +268,7 @@ class Context:
         files: Sequence[Content] = (),
         closing: bool = False,
     ) -> Answered:
-        """Have an agent reply, and wait until it arrives: it is known by its first word, or first file."""
+        """Let an agent reply, and wait until it arrives: it is known by its first word, or first file."""
         if not self._listens and not self.has_poll:
             raise NotChecked("the helpdesk's webhooks lead nowhere")
         asked_at = datetime.now(UTC)
@@ -297,7 +297,7 @@ class Context:
         return f"; {len(came)} webhooks came to {self.receiver.url} in all"
 
     def refuses(self, body: bytes, headers: Mapping[str, str], secret: str) -> bool:
-        """Tell whether a webhook is refused as not the helpdesk's own."""
+        """Return whether a webhook is refused as not the helpdesk's own."""
         try:
             self.helpdesk.receive(body, headers, secret)
         except InvalidWebhook:
@@ -311,7 +311,7 @@ class Context:
         return self.receiver is not None and self.has_webhooks
 
     def replies(self, since: datetime) -> Iterator[tuple[AgentReply, AgentReply, Delivered | None]]:
-        """Return what webhooks told so far, or else what polling tells.
+        """Return what webhooks brought so far, or else what polling finds.
 
         Each as it came, as it is relayed, and with its webhook.
         """
@@ -337,14 +337,14 @@ class Context:
         yield from ((reply, one) for reply, one in zip(known, delivered, strict=False) if reply)
 
     def read(self, delivered: Delivered) -> AgentReply | None:
-        """Read a webhook as the connector's door does; None for one that is refused, too."""
+        """Read a webhook as the connector's endpoint does; None for one that is refused, too."""
         with suppress(InvalidWebhook, WebhookNotUnderstood):
             return self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret)
         return None
 
 
 def names(reply: AgentReply, name: str) -> bool:
-    """Tell whether a comment has a word, or a file of that name."""
+    """Return whether a comment has a word, or a file of that name."""
     comment = reply.comment
     return name in comment.body or any(one.filename == name for one in comment.attachments)
 

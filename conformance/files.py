@@ -140,7 +140,7 @@ def text_files_are_identical(context: Context) -> None:
     api="getFile answers all bytes of a file.",
 )
 def large_files_are_refused(context: Context) -> None:
-    """A file larger than Messenger takes is told to the agent, and the rest of the reply goes out."""
+    """The agent learns of a file that is too large for the channel, and the rest of the reply goes out."""
     attachment = context.helpdesk.upload(PAPER.open(), an_id()) or _a_file_of_a_comment(context)
     try:
         with context.helpdesk.open_attachment(attachment, len(PAPER.data) - 1):

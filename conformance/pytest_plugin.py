@@ -12,14 +12,14 @@ CANNOT = "helpdesk cannot"
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say what the helpdesk cannot do."""
-    told = dict.fromkeys(
+    found = dict.fromkeys(
         value
         for reports in terminalreporter.stats.values()
         for report in reports
         for name, value in getattr(report, "user_properties", ())
         if name == CANNOT
     )
-    if told:
+    if found:
         terminalreporter.section("What the helpdesk cannot do, and what happens instead")
-        for one in told:
+        for one in found:
             terminalreporter.write_line(one)

@@ -15,7 +15,7 @@ from conformance.serving import Server
 
 @dataclass(frozen=True)
 class Delivered:
-    """A webhook as it came; `secret` is what followed the door's address."""
+    """A webhook as it came; `secret` is what followed `WEBHOOK_PATH` in the URL."""
 
     body: bytes
     headers: Headers

@@ -62,24 +62,24 @@ def as_json(results: Sequence[Result], cannot: dict[str, str], tickets: Sequence
 
 
 def _check(result: Result) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "name": result.check.name,
         "outcome": result.outcome,
         "promise": result.check.promise,
         "proves": result.check.proves,
     }
     if result.detail:
-        told["detail"] = result.detail
+        shown["detail"] = result.detail
     if result.outcome == "failed":
-        told |= {"expected": result.expected} if result.expected else {"remedy": result.remedy}
-        told["exchanges"] = [_as_json(operation, one) for operation, one in result.exchanges]
-        told["addresses"] = list(result.tickets)
-    return told
+        shown |= {"expected": result.expected} if result.expected else {"remedy": result.remedy}
+        shown["exchanges"] = [_as_json(operation, one) for operation, one in result.exchanges]
+        shown["addresses"] = list(result.tickets)
+    return shown
 
 
 def _as_json(operation: str, exchange: Exchange) -> dict[str, Any]:
-    told = {"operation": operation} if operation else {}
-    return told | {
+    shown = {"operation": operation} if operation else {}
+    return shown | {
         "method": exchange.method,
         "path": exchange.path,
         "status": exchange.status,

@@ -20,7 +20,7 @@ class Operation:
     answer: str
 
     def is_called(self, method: str, path: str) -> bool:
-        """Tell whether a call, whose path may begin with that of the API, is of this operation."""
+        """Return whether a call, whose path may begin with that of the API, is of this operation."""
         pattern = re.sub(r"\{\w+\}", "[^/]+", self.path)
         return method == self.method and bool(re.search(f"{pattern}$", path))
 

@@ -41,7 +41,7 @@ def closed_ticket_takes_no_message(context: Context) -> None:
     api='createComment with "internal": true answers 201 on a closed ticket, or 409 ticket_closed.',
 )
 def closed_ticket_takes_an_internal_comment(context: Context) -> None:
-    """A reply that failed is told to agents, although its ticket was closed with it."""
+    """Agents learn of a reply that failed, although its ticket was closed with it."""
     ticket, _, _ = _closed(context)
     try:
         context.comment(ticket, context.new_comment("Your reply was not delivered.", internal=True))

@@ -51,7 +51,7 @@ class Files(Server):
 class TerminalAgent(HelpdeskAgent):
     """Asks on standard error, so that a report in JSON stays one.
 
-    `files` serves what they have to put into the helpdesk; `address` tells where they see a ticket, if known.
+    `files` serves what they have to put into the helpdesk; `address` returns where they see a ticket, or "".
     """
 
     def __init__(self, files: Files, address: Callable[[str], str] = lambda _: "") -> None:

@@ -44,36 +44,36 @@ class HelpdeskConformance:
     @pytest.fixture(scope="class")
     @classmethod
     def http(cls) -> Iterator[HttpClient]:
-        """Give the connections that an adapter is made with."""
+        """Yield the HTTP client that an adapter is made with."""
         with HttpClient() as http:
             yield http
 
     @pytest.fixture
     def helpdesk(self) -> Helpdesk:
-        """Give the adapter that is checked."""
+        """Return the adapter that is checked."""
         raise NotImplementedError("the class needs a fixture `helpdesk`")
 
     @pytest.fixture
     def wrong_token(self) -> Helpdesk | None:
-        """Give the same adapter with a wrong token."""
+        """Return the same adapter with a wrong token."""
         return None
 
     @pytest.fixture
     def agent(self) -> HelpdeskAgent:
-        """Give an agent: a class made from `HelpdeskAgent`."""
+        """Return an agent: an object of a class made from `HelpdeskAgent`."""
         return HelpdeskAgent()
 
     @pytest.fixture(scope="class")
     @classmethod
     def receiver(cls) -> Iterator[Receiver]:
-        """Give what takes the helpdesk's webhooks: have it send them to `receiver.url`."""
+        """Yield what takes the helpdesk's webhooks; the helpdesk has to send them to `receiver.url`."""
         with Receiver() as receiver:
             yield receiver
 
     @pytest.fixture(scope="class")
     @classmethod
     def shared(cls) -> dict[str, Any]:
-        """Give what the checks share."""
+        """Return what the checks share."""
         return {}
 
     @pytest.fixture
@@ -87,7 +87,7 @@ class HelpdeskConformance:
         receiver: Receiver,
         shared: dict[str, Any],
     ) -> Context:
-        """Give what a check works with."""
+        """Return what a check works with."""
         return Context(
             helpdesk,
             self.desk_id,

@@ -63,8 +63,8 @@ def ticket_says_whom_it_is_about(context: Context) -> None:
     read = context.helpdesk.get_ticket(made.id)
     expect(not made.closed and not read.closed, "a new ticket is closed")
     expect(read.id == made.id, f"ticket {made.id} was asked for, and {read.id} came")
-    told = read.customer.conversation if read.customer else None
-    expect(told == customer.conversation, f"it was created for {customer.conversation}, and says {told}")
+    named = read.customer.conversation if read.customer else None
+    expect(named == customer.conversation, f"it was created for {customer.conversation}, and says {named}")
 
 
 @check(
@@ -170,7 +170,7 @@ def newest_open_ticket_is_found(context: Context) -> None:
     ),
 )
 def ticket_is_found_by_external_id(context: Context) -> None:
-    """When a create timed out, or a worker died in it, this tells whether it had worked."""
+    """When a create timed out, or a worker died in it, this shows whether it had worked."""
     new = context.new_ticket()
     _expect_no_ticket(context, new.external_id)
     made = context.create(new)

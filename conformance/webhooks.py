@@ -75,7 +75,7 @@ def _expect_refused(context: Context, body: bytes, headers: Mapping[str, str], s
 @check(
     "the helpdesk answers while its webhook is answered",
     promise="nothing is lost",
-    remedy="Run the helpdesk with several threads, or have it send webhooks after its own answer.",
+    remedy="Run the helpdesk with several threads, or let it send webhooks after its own answer.",
     api="getTicket is answered while a webhook is.",
 )
 def calls_inside_a_webhook_are_answered(context: Context) -> None:

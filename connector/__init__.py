@@ -1,1 +1,1 @@
-"""The doors: HTTP, the command line, and the settings."""
+"""The product: the web application, the command line, and the settings."""

@@ -142,7 +142,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 class SingleFlight:
-    """A question that all who ask at the same time get one answer to: anybody may ask."""
+    """Runs a call once for all who ask at the same time: anybody may ask, so it must not cost much."""
 
     def __init__(self, ask: Callable[[], Coroutine[Any, Any, object]]) -> None:
         self._ask = ask
@@ -173,7 +173,7 @@ def __getattr__(name: str) -> Starlette:
     """Build `app` when it is asked for, so that importing the module reads no settings."""
     if name == "app":
         settings = get_settings()
-        # Else nobody has under plain uvicorn, and tracebacks would show variables: texts and tokens.
+        # Plain uvicorn would leave logs as they are, with variables in tracebacks: texts and tokens.
         part = os.environ.get("CONNECTOR_PART", "web")
         logs.configure(part, settings.log_level, settings.log_format)
         try:

@@ -36,7 +36,7 @@ def configure(part: str, level: str = "info", form: str = "text") -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It would tell of each attempt to reach the broker; ours are told once a minute.
+    # It would log each attempt to reach the broker; ours are logged once a minute.
     logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.CRITICAL)
 
 

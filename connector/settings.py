@@ -156,7 +156,7 @@ class Attachments(Section):
 class Worker(Section):
     """How the work is done; `concurrency` is how many threads are relayed at once in one process.
 
-    All times are in seconds. A worker keeps a thread for `lease` and renews it while it works. An event
+    All times are in seconds. A worker has a queue for `lease` and renews that while it works. A job
     that fails for its own fault is tried `attempts` times. A reply of unknown outcome waits `echo_wait`
     for its echo before it is sent again.
     """
@@ -329,7 +329,7 @@ class StoreSettings(BaseSettings):
 
 
 class Settings(StoreSettings):
-    """Everything the connector can be told. Each key is explained in `settings.yaml`."""
+    """All settings. Each key is explained in `settings.yaml`."""
 
     model_config = SettingsConfigDict(extra="forbid")
 

@@ -50,7 +50,7 @@ def _split(value: str) -> SplitResult | None:
 
 
 def is_remote_http(url: str) -> bool:
-    """Tell whether what is sent there goes over foreign networks for everybody to read."""
+    """Return whether what is sent there goes over foreign networks for everybody to read."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if is_address(host):

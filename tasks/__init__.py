@@ -1,1 +1,1 @@
-"""The work: Celery tasks that relay events, and the inbox that keeps them in order until they are done."""
+"""The work: Celery tasks that do jobs, and the inbox that keeps them in order until they are done."""

@@ -23,18 +23,18 @@ _PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
 
 
 outage = Outage("broker_url")
-"""Tells this process's log when the broker is away; `tasks.celery` gives it the setting that names it."""
+"""Logs when the broker is away; `tasks.celery` sets `key`, the setting that names the broker."""
 
 
 def transport_options(key_prefix: str) -> dict[str, Any]:
-    """Return what Celery tells the transport."""
+    """Return the options of Celery's transport; every key begins with `key_prefix`."""
     return _OPTIONS | {"global_keyprefix": f"{key_prefix}mc:celery:"}
 
 
 class Channel(_Channel):  # type: ignore[misc]
     """A channel over connections that redis-py makes from the address, as it does for the inbox."""
 
-    # A wake-up that was not acknowledged when the broker went away is no loss. Giving it back over the
+    # A wake-up that was not acknowledged when the broker went away is no loss. Returning it over the
     # connection that is closed fails, and ends the worker: each restart of the store would restart busy
     # workers (kombu 5.7).
     do_restore = False
@@ -67,7 +67,7 @@ class Transport(_Transport):  # type: ignore[misc]
     connection_errors = (*_Transport.connection_errors, redis.RedisError)
 
     def on_readable(self, fileno: int) -> None:
-        """Read what came over a connection."""
+        """Read what came over a connection. Raises `redis.RedisError`, and logs that."""
         try:
             super().on_readable(fileno)
         except redis.RedisError as error:
@@ -90,6 +90,6 @@ class _Connection(kombu.Connection):
 
 
 class Broker(AMQP):
-    """What Celery connects by."""
+    """Celery's AMQP interface with our connection."""
 
     Connection = _Connection

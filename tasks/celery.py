@@ -1,6 +1,6 @@
-"""The Celery app. A message only wakes a worker: what has to be done, in which order, stands in the inbox.
+"""The Celery app. A message only wakes a worker: what has to be done, in which order, is in the inbox.
 
-So a message may be lost, doubled or late without harm, and everything that makes Celery keep messages safe
+So a message may be lost, duplicated or late without harm, and everything that makes Celery keep messages safe
 (acknowledgement, visibility timeout, results) is left out. `docs/design.md` says what was measured.
 """
 
@@ -32,7 +32,7 @@ ENOUGH = 64
 """How many wake-ups wait at most: each brings a worker that goes on for as long as there is work."""
 
 stopping = Event()
-"""Set when the worker is told to stop: a task then lets go after the event it is at."""
+"""Set when the worker is asked to stop: a task then releases its queue after the job under way."""
 
 
 def _configuration() -> dict[str, Any]:
@@ -57,9 +57,9 @@ def _configuration() -> dict[str, Any]:
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
-        # Nobody else on the store may tell a worker to stop, and a full store has no room for its queues.
+        # Nobody else on the store may stop a worker, and a full store has no room for its queues.
         "worker_enable_remote_control": False,
-        # A call in flight is let finish: cutting it off would only make its outcome unknown.
+        # A call in flight may finish: cutting it off would only make its outcome unknown.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
@@ -75,7 +75,7 @@ def _schedule(poll_every: float) -> dict[str, Any]:
     poll = {"task": "poll", "schedule": poll_every}
     entries = {"sweep": sweep, "poll": poll} if poll_every else {"sweep": sweep}
     for entry in entries.values():
-        # Without `expires`: that would be told by one machine's clock and held to by another's.
+        # Without `expires`: it would be set by one machine's clock and checked by another's.
         entry["options"] = {"queue": SWEEPS}
     return entries
 
@@ -85,7 +85,7 @@ app.add_defaults(_configuration)
 
 
 class Scheduler(celery.beat.Scheduler):
-    """Beat, which sends nothing more while what it sent before is not taken: no worker runs."""
+    """Celery's scheduler, which sends nothing while its messages pile up because no worker runs."""
 
     def apply_async(self, entry: Any, *args: Any, **options: Any) -> Any:
         """Send the message of an entry; one that cannot be sent is followed by the next."""
@@ -126,12 +126,12 @@ def _configure_logs(**_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect
-def _let_go(**_: Any) -> None:
+def _stop(**_: Any) -> None:
     stopping.set()
 
 
 @signals.task_prerun.connect
-def beat_the_heart(**_: Any) -> None:
-    """Show the supervisor that this worker takes work, or is still at it."""
+def touch_heartbeat(**_: Any) -> None:
+    """Show the supervisor that this worker takes work, or is still working."""
     if path := os.environ.get(HEARTBEAT_VARIABLE):
         Path(path).touch()

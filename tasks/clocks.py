@@ -1,6 +1,6 @@
 """Clocks that differ. The store's decides what is due and how old something is; the others are only measured.
 
-A difference does no harm to what is relayed, but a machine whose clock is wrong has other troubles: with
+A difference does no harm to what is relayed, but a machine whose clock is wrong has other problems: with
 certificates, and with the times in its logs.
 """
 
@@ -19,7 +19,7 @@ from tasks.inbox.inbox import Inbox
 log = structlog.get_logger(__name__)
 
 TOLERATED = 2.0
-"""How many seconds a clock may differ from the store's before it is told."""
+"""How many seconds a clock may differ from the store's before that is logged."""
 MEASURE_EVERY = 10.0
 REMIND_EVERY = 3600.0
 KEPT_FOR = 3600.0
@@ -27,7 +27,7 @@ KEPT_FOR = 3600.0
 
 
 class Clocks:
-    """Measures clocks against the store's, each of them now and then, and tells of those that differ.
+    """Measures clocks against the store's, each every `MEASURE_EVERY` seconds, and logs those that differ.
 
     This process's own clock is named by its part (web, worker) and its machine.
     """
@@ -38,20 +38,20 @@ class Clocks:
         self._lock = Lock()
         self._ahead = 0.0
         self._measured: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def now(self) -> float:
         """Return the store's time as far as it is known, in seconds since 1970. Asks nobody."""
         return time.time() - self._ahead
 
     def measure_own(self) -> None:
-        """Measure this machine's clock."""
+        """Measure this machine's clock. Raises `redis.RedisError`."""
         if self._is_due(self._own):
             self._ahead = time.time() - self._inbox.now()
             self._note(self._own, self._ahead)
 
     def measure(self, name: str, now: datetime | None) -> None:
-        """Measure the clock of another service by the time that it just told, if it told any."""
+        """Measure the clock of another service by the time in its last answer, if it had one."""
         if now is not None and self._is_due(name):
             self._note(name, now.timestamp() - self._inbox.now())
 
@@ -68,10 +68,10 @@ class Clocks:
             self._inbox.note_clock(name, msgspec.json.encode([round(ahead, 1), self._inbox.now()]))
         now = time.monotonic()
         if abs(ahead) <= TOLERATED:
-            if self._told.pop(name, None) is not None:
+            if self._logged_at.pop(name, None) is not None:
                 log.info("clock_agrees", clock=name)
-        elif now - self._told.get(name, -REMIND_EVERY) >= REMIND_EVERY:
-            self._told[name] = now
+        elif now - self._logged_at.get(name, -REMIND_EVERY) >= REMIND_EVERY:
+            self._logged_at[name] = now
             hint = "compare both machines' clocks with a time server (NTP)"
             log.warning("clock_differs_from_the_stores", clock=name, seconds_ahead=round(ahead, 1), hint=hint)
 

@@ -1,4 +1,4 @@
-"""The two directions, and what is done with the events of each kind of queue."""
+"""The three kinds of queues, and what is done with the jobs of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tasks.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """One kind of queue: how its events are relayed, and how the agent is told of one that cannot be."""
+    """One kind of queue: how its jobs are done, and how agents are notified of one that cannot be."""
 
     relay: Callable[[Work], None]
     notify: Callable[[Work, Notice], None]
@@ -27,7 +27,7 @@ DIRECTIONS = {
 
 
 def of(work: Work) -> Direction:
-    """Return what is done with a queue's events. Raises `UnknownJob`."""
+    """Return what is done with a queue's jobs. Raises `UnknownJob`."""
     direction = direction_of(work.lease.queue)
     try:
         return DIRECTIONS[direction]

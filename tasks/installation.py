@@ -1,4 +1,4 @@
-"""Whose store this is: two installations on one database would take each other's events."""
+"""Whose store this is: two installations on one database would take each other's jobs."""
 
 import time
 
@@ -26,7 +26,7 @@ class Installation:
         self._name = name
         self._is_sure = is_sure
         self._marked_at = -MARK_EVERY
-        self._told_at = -REMIND_EVERY
+        self._logged_at = -REMIND_EVERY
 
     def other(self) -> str | None:
         """Set the mark, or return the name of another installation that uses the store.
@@ -37,7 +37,7 @@ class Installation:
         return holder if holder != self._name else None
 
     def keep(self) -> None:
-        """Keep the mark while the installation runs, and tell the log of another one now and then."""
+        """Keep the mark while the installation runs, and log another one now and then."""
         now = time.monotonic()
         if now - self._marked_at < MARK_EVERY:
             return
@@ -46,8 +46,8 @@ class Installation:
             other = self.other()
         except redis.OutOfMemoryError:
             return
-        if other and now - self._told_at >= REMIND_EVERY:
-            self._told_at = now
+        if other and now - self._logged_at >= REMIND_EVERY:
+            self._logged_at = now
             log.error("store_shared", reason=advice(other))
 
 

@@ -1,4 +1,4 @@
-"""Internal comments: what the agents of a ticket have to know, told once."""
+"""Internal comments: what the agents of a ticket have to know, added once."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ def system(channel: Channel | None) -> Author:
 
 
 def notify_once(work: Work, ticket_id: str, external_id: str, note: str) -> None:
-    """Add an internal comment that neither a crash nor another try doubles. Raises `ClientError`."""
+    """Add an internal comment, once, whatever crashes and however often it is tried. Raises `ClientError`."""
     service, lease, step = work.service, work.lease, Step.told(external_id)
     if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, external_id):
         return

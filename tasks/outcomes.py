@@ -1,4 +1,7 @@
-"""What becomes of an event that did not get on: it waits, is tried again, or is given up and told."""
+"""What becomes of a job that failed: it waits, is tried again, or becomes a dead letter.
+
+`postpone`, `try_again` and `give_up` return whether the lease goes on with a next job.
+"""
 
 import random
 from contextlib import suppress
@@ -30,9 +33,9 @@ from tasks.work import Work
 log = structlog.get_logger(__name__)
 
 BUSY_DELAY = 1.0
-"""How long an event waits for a file host that serves as many others as it may (seconds)."""
+"""How long a job waits for a file host that serves as many others as it may (seconds)."""
 UNKNOWN_DELAY = 30.0
-"""How long an event waits that this version does not know, until another process may take it (seconds)."""
+"""How long a job that this version does not know waits until another process may take it (seconds)."""
 
 
 def postpone(work: Work, error: RetryableError) -> bool:
@@ -66,7 +69,7 @@ def try_again(work: Work, reason: Notice, *, attempts: int, least: float = 0) ->
 
 
 def give_up(work: Work, reason: Notice) -> bool:
-    """Tell the agent, then move the event to the dead letters and go on with the next."""
+    """Notify the agent, then move the job to the dead letters and go on with the next."""
     lease = work.lease
     lease.save_step(Step.failed(), encode(reason))
     try:
@@ -89,7 +92,7 @@ def give_up(work: Work, reason: Notice) -> bool:
 
 
 def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
-    """Leave an event to a process that knows it, such as a newer one during an upgrade, for however long."""
+    """Leave a job to a process that knows it, such as a newer one during an upgrade, for however long."""
     log.error("not_understood", queue=lease.queue, id=lease.job.id, reason=str(error), waits=UNKNOWN_DELAY)
     lease.retry_later(UNKNOWN_DELAY, encode(error.notice), counts=False)
     return False
@@ -102,7 +105,7 @@ def _pause(work: Work, error: RetryableError) -> bool:
 
 
 def _is_outage(service: Services, error: RetryableError) -> bool:
-    """Tell whether a remote is down, or only this event fails: then the remote answers when it is asked."""
+    """Return whether a remote is down, or only this job fails: then the remote answers a ping."""
     of_account = error.remote != "helpdesk"
     if isinstance(error, RateLimited | ServiceDown | NotConnected) or (
         of_account and isinstance(error, Unauthorized)
@@ -112,5 +115,5 @@ def _is_outage(service: Services, error: RetryableError) -> bool:
 
 
 def _told(error: RetryableError) -> float:
-    """Return how long the other side asks to wait (seconds): no longer than it would be paused for."""
+    """Return how long the remote asks to wait (seconds): no longer than it would be paused for."""
     return min(error.retry_after or 0, LONGEST)

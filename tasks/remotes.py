@@ -1,6 +1,6 @@
-"""The helpdesk and the pages, when they are away: left alone for a while, and told in the log.
+"""Pauses of the helpdesk and of accounts that are down: nothing calls them for a while.
 
-The log says it as it begins, each hour, and as it ends.
+The log says so at the beginning, each hour, and at the end.
 """
 
 import time
@@ -15,60 +15,60 @@ from tasks.inbox.inbox import Inbox
 log = structlog.get_logger(__name__)
 
 SHORTEST, SHORTEST_UNAUTHORIZED, LONGEST = 2.0, 30.0, 600.0
-"""How long a remote is left alone, in seconds."""
+"""How long a pause lasts, in seconds."""
 LIMITED_RATE = 4
 """How many queues a second go on at first with a remote that asked to slow down.
 
 All at once they would only meet the limit again; channels take only so many files a second from one account.
 """
 REFUSED_RATE = 16
-"""How many queues a second go on at first after a token was refused: the agents of replies are told then."""
+"""How many queues a second go on at first after a token was refused: agents are notified then."""
 REMIND_EVERY = 3600.0
 OVER_AFTER = 60.0
-"""How long after a pause, in seconds, another is told as a new one: another worker may have seen it work."""
+"""How long after a pause, in seconds, another is logged as new: another worker may have seen it work."""
 
 
 class Remotes:
-    """What this process found of the remotes; used from many threads."""
+    """What this process knows about the remotes; used from many threads."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._lock = Lock()
         self._since: dict[str, float] = {}
         self._until: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def pause(self, error: RetryableError) -> None:
-        """Leave the remote of a failure alone for a while. Raises `redis.RedisError`."""
+        """Pause the remote of an error, for as long as it asks. Raises `redis.RedisError`."""
         shortest, rate = SHORTEST, 0
         if isinstance(error, Unauthorized):
             shortest, rate = SHORTEST_UNAUTHORIZED, REFUSED_RATE
         elif isinstance(error, RateLimited):
             rate = LIMITED_RATE
         seconds = min(max(error.retry_after or 0, shortest), LONGEST)
-        self._tell(error)
+        self._log(error)
         self._until[error.remote] = time.monotonic() + seconds
         self._inbox.pause(error.remote, seconds, encode(error.notice), rate)
 
     def works(self, remote: str) -> None:
-        """Take down that a remote did what it was asked; what was in hand as it was paused tells nothing."""
+        """Note that a call to a remote worked; one that was under way when the pause began proves nothing."""
         if remote not in self._since or time.monotonic() < self._until.get(remote, 0):
             return
         with self._lock:
             since = self._since.pop(remote, None)
-            self._told.pop(remote, None)
+            self._logged_at.pop(remote, None)
         if since is not None:
             log.info("remote_back", remote=remote, after_seconds=round(time.monotonic() - since))
 
-    def _tell(self, error: RetryableError) -> None:
+    def _log(self, error: RetryableError) -> None:
         now, remote = time.monotonic(), error.remote
         with self._lock:
             if now - self._until.get(remote, now) > OVER_AFTER:
                 self._since.pop(remote, None)
-                self._told.pop(remote, None)
+                self._logged_at.pop(remote, None)
             since = self._since.setdefault(remote, now)
-            if now - self._told.get(remote, -REMIND_EVERY) < REMIND_EVERY:
+            if now - self._logged_at.get(remote, -REMIND_EVERY) < REMIND_EVERY:
                 return
-            self._told[remote] = now
-        tell = log.error if isinstance(error, Unauthorized) else log.warning
-        tell("remote_paused", remote=remote, reason=str(error), for_seconds=round(now - since))
+            self._logged_at[remote] = now
+        write = log.error if isinstance(error, Unauthorized) else log.warning
+        write("remote_paused", remote=remote, reason=str(error), for_seconds=round(now - since))

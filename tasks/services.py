@@ -54,7 +54,7 @@ class Services:
         return self.connections.get(channel, Connections()).active.get(account_id)
 
     def connection(self, channel: str, account_id: str) -> Connection:
-        """Return the connection of an account. Raises `RejectedError` if it is not connected any more."""
+        """Return the connection of an account. Raises `RejectedError` if it is not connected (any more)."""
         if connection := self.active_connection(channel, account_id):
             return connection
         raise RejectedError("not_connected", page_id=account_id)
@@ -91,7 +91,7 @@ class Services:
 
 
 def helpdesk_http(settings: Settings, transfer_limits: TransferLimits | None = None) -> HttpClient:
-    """Return the way to the helpdesk. Close it, unless it is for the life of the process."""
+    """Return the HTTP client for the helpdesk. Close it, unless it is for the life of the process."""
     helpdesk = settings.helpdesk
     return HttpClient(
         transfer_limits=transfer_limits,
@@ -115,7 +115,7 @@ def helpdesk_of(settings: Settings, http: HttpClient) -> Helpdesk:
 
 
 def inbox_of(settings: Settings, *, patient: bool = True) -> Inbox:
-    """Return the inbox; a patient one sits a restart of the store out."""
+    """Return the inbox; a patient one waits while the store restarts."""
     store = connect(settings.store_url, patient=patient)
     return Inbox(store, settings.worker.lease, settings.key_prefix)
 

@@ -44,7 +44,7 @@ def options(url: str, timeout: float = 2.0) -> dict[str, Any]:
 
 
 def connect(url: str, *, patient: bool = True) -> redis.Redis:
-    """Connect to the store. A patient connection sits out a restart of the store, or its move."""
+    """Connect to the store. A patient connection waits while the store restarts or moves."""
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
     return redis.Redis.from_url(url, retry=retry, **options(url))
 
@@ -56,7 +56,7 @@ def without_secrets(url: str) -> str:
 
 
 def has_untrusted_certificate(error: BaseException) -> bool:
-    """Tell whether a connection failed because nobody who is trusted signed the server's certificate."""
+    """Return whether a connection failed because the server's certificate is not trusted."""
     return isinstance(_system_error(error), ssl.SSLCertVerificationError)
 
 
@@ -65,7 +65,7 @@ def _system_error(error: BaseException) -> Any:
 
 
 def is_of_another_format(error: BaseException) -> bool:
-    """Tell whether a store works, but holds what only another version can read."""
+    """Return whether a store works, but holds what only another version can read."""
     return str(error).startswith(_FORMAT)
 
 
@@ -98,22 +98,22 @@ def reason_of(error: BaseException) -> str:
 
 
 class Outage:
-    """Tells the log when the store goes away, once a minute while it is, and when it is back.
+    """Logs that the store is away, once a minute while it is, and when it is back.
 
     `key` is the setting that names the store.
     """
 
     def __init__(self, key: str) -> None:
         self.key = key
-        self._told_at = -REMIND_EVERY
-        self._told = False
+        self._logged_at = -REMIND_EVERY
+        self._is_away = False
 
     def note(self, error: BaseException | None) -> None:
-        """Take down that a call failed, or that one worked."""
+        """Note that a call failed with `error`, or that one worked (None)."""
         if error is None:
-            if self._told:
+            if self._is_away:
                 log.info("store_back", setting=self.key)
-            self._told = False
-        elif time.monotonic() - self._told_at >= REMIND_EVERY:
-            self._told_at, self._told = time.monotonic(), True
+            self._is_away = False
+        elif time.monotonic() - self._logged_at >= REMIND_EVERY:
+            self._logged_at, self._is_away = time.monotonic(), True
             log.error("store_away", setting=self.key, reason=reason_of(error))

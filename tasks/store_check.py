@@ -45,7 +45,7 @@ _LEFT = (
     "pauses",
     "pause:helpdesk",
 )
-"""What a trial leaves in the store."""
+"""The keys that a trial leaves in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class StoreCheck:
 
 
 def _may_pass(error: redis.RedisError) -> bool:
-    """Tell whether a store may work later that does not now: it is away, or moves, or is full."""
+    """Return whether a store may work later that does not now: it is away, or moves, or is full."""
     if isinstance(error, redis.AuthenticationError) or has_untrusted_certificate(error):
         return False
     return isinstance(error, _PASS) or str(error).startswith(_CODES_THAT_PASS)

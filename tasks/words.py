@@ -1,4 +1,4 @@
-"""The sentences of `tasks`, and `say` with those of all helpdesks and channels known."""
+"""The sentences of `tasks`, and `say`, which knows those of all helpdesks and channels, too."""
 
 from clients.channels import registry as channels  # noqa: F401 - their sentences
 from clients.helpdesks import registry as helpdesks  # noqa: F401 - the same
@@ -9,14 +9,14 @@ __all__ = ["described", "say"]
 
 def described(reason: str) -> str:
     """Return a reason as an operator reads it: the code, and its English sentence."""
-    told = decode(reason)
-    sentence = say(told)
-    return f"{told.code}: {sentence}" if sentence != str(told) else sentence
+    what = decode(reason)
+    sentence = say(what)
+    return f"{what.code}: {sentence}" if sentence != str(what) else sentence
 
 
 add_sentences(
     {
-        # What becomes of an event.
+        # What becomes of a job.
         "tried": Plural("It was tried {count} time.", "It was tried {count} times."),
         "internal_error": N_("internal error ({error}); the connector's log has the details"),
         "machine_fault": N_("a fault of the connector's server ({detail})"),
@@ -47,6 +47,8 @@ add_sentences(
         "sent_file": N_("a file"),
         "sent_sticker": N_("a sticker"),
         "location": N_("Location"),
+        "unknown_attachment": N_("{channel} delivered an attachment of the kind “{kind}”."),
+        "the_page": N_("The page"),
         "customer_file_not_downloaded": N_(
             "The customer sent {kind} that could not be downloaded: {reason}."
         ),

@@ -1,4 +1,4 @@
-"""The Celery tasks: take a queue's lease, relay its events one after the other, let go."""
+"""The Celery tasks: take a queue's lease, do its jobs one after the other, release it."""
 
 import time
 
@@ -29,9 +29,9 @@ CACHED = (arrival.OPEN_TICKET, naming.UNNAMED, profiles.CACHE)
 """What is cached of a person, and comes with the lease."""
 SWEEP_SIZE = 500
 TURN = 5.0
-"""How long a busy queue is worked on before it lets go, so that others get their turn (seconds)."""
+"""How long a busy queue is worked on before it is released, so that others get their turn (seconds)."""
 UNEXPECTED_ATTEMPTS = 3
-"""How often an event is tried that our own code stumbles over."""
+"""How often a job is tried in which our own code raises an unexpected error."""
 
 
 @app.task(name="relay")
@@ -43,11 +43,11 @@ def relay() -> None:
             if not work_on(service):
                 return
         except redis.RedisError as error:
-            log.warning("nothing_taken", reason=reason_of(error))
+            log.warning("claim_failed", reason=reason_of(error))
             return
         except Exception:
             # Whatever it is, the other queues are not to wait; this one goes on when its lease has run out.
-            log.exception("not_worked_on")
+            log.exception("work_failed")
         if time.monotonic() > turn_ends:
             wake(1)
             return
@@ -64,11 +64,11 @@ def sweep() -> None:
         service.clocks.measure("helpdesk", service.helpdesk.now())
         service.installation.keep()
     except redis.RedisError as error:
-        log.warning("not_swept", reason=reason_of(error))
+        log.warning("sweep_failed", reason=reason_of(error))
 
 
 def work_on(service: Services, queue: str = "") -> bool:
-    """Take a queue, or a certain one, and relay what it holds. Return whether there was one to take."""
+    """Take the queue whose turn it is, or a certain one, and do its jobs. Return whether there was one."""
     lease = service.inbox.claim(queue, CACHED)
     if lease is None:
         return False
@@ -90,7 +90,7 @@ def _take_turn(work: Work) -> None:
 
 
 def relay_head(work: Work) -> bool:
-    """Relay the event at the head. Return whether the lease goes on with a next one."""
+    """Do the job at the head. Return whether the lease goes on with a next one."""
     service, lease = work.service, work.lease
     if failed := lease.step(Step.failed()):
         return outcomes.give_up(work, decode(failed))
@@ -103,7 +103,7 @@ def relay_head(work: Work) -> bool:
         return outcomes.postpone(work, error)
     except RejectedError as error:
         return outcomes.give_up(work, error.notice)
-    except OSError as error:  # no room on the disk, no more file handles: not the event's fault
+    except OSError as error:  # no room on the disk, no more file handles: not the job's fault
         log.exception("relay_failed", queue=lease.queue, id=lease.job.id)
         reason = notice("machine_fault", detail=error.strerror or type(error).__name__)
         return outcomes.try_again(work, reason, attempts=service.settings.worker.attempts)

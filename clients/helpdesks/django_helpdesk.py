@@ -64,7 +64,7 @@ class DjangoHelpdesk(HttpHelpdesk):
     """A django-helpdesk. `base_url` is where its pages are; its API is at `/api/` below.
 
     A desk is a queue's id. `owners` names the user, by id, to whom a new ticket of a category is assigned, or
-    of a desk as `desk:<id>`: the API ignores a queue's default owner, and does not tell who it is.
+    of a desk as `desk:<id>`: the API ignores a queue's default owner, and does not say who it is.
     `open_statuses` is its `HELPDESK_TICKET_OPEN_STATUSES`, `time_zone` its `TIME_ZONE`, if `USE_TZ` is off.
     """
 
@@ -79,7 +79,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         "files ahead of a comment": "they are added to it; one that is refused is named in it",
         "authors that are no users": "a comment begins with the customer's name",
         "a time of a comment's own": "a comment says when its message was written, if that is a while ago",
-        "delivery status of a comment": "failures are told in an internal comment, the rest is not shown",
+        "delivery status of a comment": "an internal comment says what failed, the rest is not shown",
     }
 
     @classmethod
@@ -205,7 +205,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         return str(found["id"]) if found and _complete(found) else None
 
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
-        """Tell whether the secret in the address is right."""
+        """Return whether the secret in the address is right."""
         return hmac.compare_digest(secret.encode(), self._secret.encode())
 
     def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
@@ -216,11 +216,11 @@ class DjangoHelpdesk(HttpHelpdesk):
         if not self.may_receive(headers, secret):
             raise InvalidWebhook
         with reading_webhook():
-            told = decode(body)
-            raw, followup_id = _checked(told["ticket"]), told.get("followup_id")
+            data = decode(body)
+            raw, followup_id = _checked(data["ticket"]), data.get("followup_id")
             about = (one for one in raw["followup_set"] if one["id"] == followup_id)
             reply = next((self._agent_reply(raw, one) for one in about if _says_something(one)), None)
-        # A ticket that is not even said to be a customer's needs no look: nothing is sent.
+        # A ticket that does not even claim to be a customer's needs no look: nothing is sent.
         return reply and replace(reply, is_confirmed=reply.ticket.customer is None)
 
     def confirm(self, reply: AgentReply) -> AgentReply | None:
@@ -253,7 +253,7 @@ class DjangoHelpdesk(HttpHelpdesk):
                     yield self._agent_reply(raw, followup, nobodys=self._is_nobodys(raw, followup))
 
     def _is_nobodys(self, raw: Json, followup: Json) -> bool:
-        """Tell whether a comment began its ticket, or came by a merge from one that is not this person's."""
+        """Return whether a comment began its ticket, or was merged in from another person's."""
         origin = _origin(followup)
         together = (one["id"] for one in raw["followup_set"] if _origin(one) == origin)
         if followup["id"] == min(together, default=None):
@@ -311,7 +311,7 @@ class DjangoHelpdesk(HttpHelpdesk):
             return _checked(self.call("POST", "/api/tickets/", json=fields))
         except Unavailable as error:
             # It is stored before its webhook is sent, and that fails while the receiver is down: a 500.
-            with suppress(ClientError):  # the first error tells how long to wait before the next look
+            with suppress(ClientError):  # the first error says how long to wait before the next look
                 tickets = self._open_tickets() if error.maybe_done else []
                 found = next((raw for raw in tickets if _by_digest(raw["followup_set"], mark.digest)), None)
                 if found:
@@ -364,7 +364,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         return Ticket(str(raw["id"]), not self._is_open(raw), Customer(_CHANNEL, *person) if person else None)
 
     def _time(self, value: str) -> datetime:
-        """Read a time; with `USE_TZ = False` it is told without its zone."""
+        """Read a time; with `USE_TZ = False` it comes without its zone."""
         time = datetime.fromisoformat(value)
         return time if time.tzinfo else time.replace(tzinfo=self._zone)
 
@@ -421,7 +421,7 @@ def _origin(followup: Json) -> str | None:
 
 
 def _says_something(followup: Json) -> bool:
-    """Tell whether it is more than a change of status or owner, which are comments without text here."""
+    """Return whether it is more than a change of status or owner, which are comments without text here."""
     return bool((followup["comment"] or "").strip() or followup["followupattachment_set"])
 
 

@@ -51,7 +51,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
     service = "helpdesk"
     if_untrusted = "untrusted_helpdesk"
     always_there: ClassVar[Sequence[str]] = ()
-    """Paths of the API's lists: whatever answers 404 there speaks for a helpdesk that is being deployed."""
+    """Paths of the API's lists: a 404 there means that the helpdesk is being deployed."""
 
     def __init__(self, http: HttpClient, base_url: str, authorization: Mapping[str, str]) -> None:
         super().__init__(http, base_url, authorization, "helpdesk")
@@ -59,7 +59,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
         self._origin = _origin(httpx.URL(base_url))
 
     def now(self) -> datetime | None:
-        """Return the time by the helpdesk's own clock, as its last answer told it."""
+        """Return the time by the helpdesk's own clock, as its last answer gave it."""
         return self.remote_now()
 
     def pages(
@@ -91,7 +91,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
         return f"**{to_markdown(comment.author.name)}**{late}:\n\n{comment.body}"
 
     def error(self, response: httpx.Response) -> ClientError:
-        """Sort an error by its status. Override it for what your API tells apart besides."""
+        """Sort an error by its status. Override it for what else your API distinguishes."""
         status = response.status_code
         if status in {404, 405} and self.asked_for(response) in self.always_there:
             return ServiceDown("helpdesk_api_missing")
@@ -104,7 +104,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
         return super().error(response)
 
     def _forbidden(self, response: httpx.Response) -> ClientError:
-        """Tell a token that may do nothing (any more) from one ticket that it may not see, by a ping."""
+        """Return what a 403 means, by a ping: the token may do nothing, or may not see this ticket."""
         if _pinging.get():
             return Unauthorized("helpdesk_forbids")
         began = _pinging.set(True)
@@ -123,7 +123,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:
         """Fetch a file. The token goes to the helpdesk's own origin, and not after a redirect elsewhere.
 
-        Elsewhere a file is fetched as a stranger's: from public addresses only, unless the settings name the
+        Elsewhere a file is fetched without it, and from public addresses only, unless the settings name the
         host in `helpdesk.file_hosts`. An outage there is not the helpdesk's.
         """
         hops: list[bool] = []
@@ -164,7 +164,9 @@ def digest(external_id: str) -> str:
 
 
 def id_in_location(response: httpx.Response) -> str:
-    """Return the id of what a call made where its `Location` tells it: the last segment of the path.
+    """Return the id of what a call made by its `Location` header: the last segment of the path.
+
+    Raises `Unavailable` if there is none.
 
     https://www.rfc-editor.org/rfc/rfc9110#field.location
     """

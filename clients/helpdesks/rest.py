@@ -153,7 +153,7 @@ class RestHelpdesk(HttpHelpdesk):
         return _one(_attachment, answer, "attachment")
 
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
-        """Tell whether the headers of Standard Webhooks are there."""
+        """Return whether the headers of Standard Webhooks are there."""
         return all(headers.get(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
 
     def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
@@ -189,7 +189,7 @@ class RestHelpdesk(HttpHelpdesk):
         return error
 
     def _conflict(self, response: httpx.Response) -> ClientError:
-        """Tell a closed ticket from a create that is still under way with the same key."""
+        """Distinguish a closed ticket from a create that is still under way with the same key."""
         try:
             code = decode_or_none(response.content)["error"]["code"]
         except MALFORMED:
@@ -282,7 +282,7 @@ def _comment(value: Any) -> Comment:
 
 
 def _agent_reply(value: Any) -> AgentReply | None:
-    """Read the new comment that a webhook tells of; other types are ignored.
+    """Read the new comment that a webhook is about; other types are ignored.
 
     A ticket that lacks its `config` may be anybody's: `confirm` reads it.
     """

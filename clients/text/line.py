@@ -15,5 +15,5 @@ def one_line(text: str) -> str:
 
 
 def is_misleading(char: str) -> bool:
-    """Tell whether a character is not to be seen itself, but changes how what is around it looks."""
+    """Return whether a character is invisible itself, but changes how the text around it looks."""
     return char in _TURNING or unicodedata.category(char) in _UNPRINTABLE

@@ -68,7 +68,7 @@ def to_markdown(text: str) -> str:
 
 
 def _escape(text: str) -> Callable[[re.Match[str]], str]:
-    """Give what escapes each match of `_SPECIAL_OR_URL` in this text."""
+    """Return what escapes each match of `_SPECIAL_OR_URL` in this text."""
     pairs = _pairs(text)
 
     def escape(match: re.Match[str]) -> str:
@@ -92,7 +92,7 @@ def _link_to_itself(url: str) -> str:
 
 
 def _pairs(text: str) -> set[str]:
-    """Give the marks that something may be opened with in this text, and closed with later."""
+    """Return the marks that may open something in this text that a later one closes."""
     marks = set()
     for mark, (opener, closer) in _PAIRS.items():
         opening = opener.search(text)
@@ -102,7 +102,7 @@ def _pairs(text: str) -> set[str]:
 
 
 def _acts(run: re.Match[str], pairs: set[str]) -> bool:
-    """Tell whether a run of one mark may open or close something: not alone, not amid a word if `_`."""
+    """Return whether a run of one mark may open or close something: not alone, not amid a word if `_`."""
     if run[0][0] not in pairs:
         return False
     before = run.string[max(0, run.start() - 1) : run.start()] or " "
@@ -179,7 +179,7 @@ def _label(text: str) -> str:
 
 
 def _target(url: str) -> str:
-    """Give a URL as it may stand between the parentheses of a link, or nothing if it may not."""
+    """Return a URL as it may stand between the parentheses of a link, or nothing if it may not."""
     if not re.match(r"(https?|geo|mailto|tel):", url.strip(), re.IGNORECASE):
         return ""
     encoded = _UNSAFE_IN_URL.sub(lambda match: quote(match[0], safe=""), url.strip())

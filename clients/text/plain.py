@@ -21,20 +21,20 @@ LONGEST_MARKDOWN = 200_000
 
 
 IsInternal = Callable[[str, str], bool]
-"""Tells of an address, and of the tag that has it (`a` or `img`), whether it is not for the person."""
+"""Returns whether an address, in a tag (`a` or `img`), must not be shown to the person."""
 
 
 def nothing_internal(address: str, tag: str) -> bool:
-    """Tell that an address may be shown."""
+    """Return False: any address may be shown."""
     return False
 
 
 def to_plain_text(body: str, body_format: str, is_internal: IsInternal = nothing_internal) -> str:
-    """Turn an agent's comment into the text a person reads in Messenger, which shows no markup.
+    """Turn an agent's comment into the text that a person reads in a channel that shows no markup.
 
     `body_format` is "markdown" (CommonMark with tables and strikethrough; HTML in it stays as typed, but for
     `<br>`), "html" or "text"; any other is taken for "text", and so is markdown of more than
-    `LONGEST_MARKDOWN` characters, which Messenger does not take anyway. Raises nothing, whatever the body is.
+    `LONGEST_MARKDOWN` characters, which no channel takes anyway. Raises nothing, whatever the body is.
 
     Of links and pictures whose address `is_internal` only the labels stay.
     """
@@ -50,7 +50,7 @@ _INVISIBLE = regex.compile(r"[\s\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\u28
 
 
 def is_visible(text: str) -> bool:
-    """Tell whether anything of a text is to be seen: Messenger refuses what looks empty."""
+    """Return whether anything of a text can be seen: channels refuse what looks empty."""
     return not _INVISIBLE.fullmatch(text)
 
 
@@ -198,7 +198,7 @@ class _Container:
 
 
 class _Writer:
-    """Writes lines of plain text, being told the tags and the words of an HTML document in their order."""
+    """Writes lines of plain text, from the tags and the words of an HTML document in their order."""
 
     def __init__(self, is_internal: IsInternal) -> None:
         self._is_internal = is_internal
@@ -211,7 +211,7 @@ class _Writer:
         self._cells: int | None = None  # how many cells the row has so far; None outside of cells
 
     def text(self) -> str:
-        """Give what was written."""
+        """Return what was written."""
         self._end_link()
         self._cells = None
         self._end_line()
@@ -362,7 +362,7 @@ def _number(text: str) -> int:
 
 
 def _address(href: str) -> str:
-    """Give the address a person can use: of the web, or the bare one of mail and telephone; else nothing."""
+    """Return the address that a person can use: of the web, or bare, of mail or telephone; else empty."""
     href = re.sub(r"[\t\n]", "", href).strip().replace(" ", "%20")
     if href.startswith("//"):
         return f"https:{href}"
@@ -386,7 +386,7 @@ _BARE_HOST = re.compile(
 
 
 def _bare(address: str) -> str:
-    """Give what two ways to write one address have in common."""
+    """Return an address in a form that is the same for all ways to write it."""
     address = re.sub(r"^(https?://|mailto:|tel:|sms:)|[\s()-]", "", unquote(address).casefold())
     return address.rstrip("/")
 
@@ -403,7 +403,7 @@ def _image_text(attributes: Mapping[str, str], is_internal: IsInternal) -> str:
 
 
 def _is_dot(attributes: Mapping[str, str]) -> bool:
-    """Tell whether a picture is not to be seen, as those are that count who reads a mail."""
+    """Return whether a picture is not to be seen, as those are that count who reads a mail."""
     sizes = {attributes.get(name, "").strip().lower().removesuffix("px") for name in ("width", "height")}
     style = re.sub(r"\s", "", attributes.get("style", "").lower())
     return bool(sizes & {"0", "1"}) or bool(
@@ -412,5 +412,5 @@ def _is_dot(attributes: Mapping[str, str]) -> bool:
 
 
 def _stands_for_a_character(name: str, attributes: Mapping[str, str]) -> bool:
-    """Tell whether a picture is an emoji, as editors put them in."""
+    """Return whether a picture is an emoji, as editors put them in."""
     return "emoji" in attributes.get("class", "").lower() or not re.search(r"[^\W_]", name)

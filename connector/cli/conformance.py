@@ -23,7 +23,7 @@ from tasks.services import helpdesk_http
 
 
 def conformance(settings: Settings, desk: str, category: str | None, *, agent: bool, as_json: bool) -> bool:
-    """Run the checks, print what came of them, and tell whether none failed. Raises `OSError`."""
+    """Run the checks, print what came of them, and return whether none failed. Raises `OSError`."""
     results = []
     with (
         helpdesk_http(settings) as http,
@@ -35,13 +35,13 @@ def conformance(settings: Settings, desk: str, category: str | None, *, agent: b
             if not as_json:
                 click.echo(report.line(result))
     cannot = report.cannot_of(results, dict(context.helpdesk.cannot))
-    told = report.as_json(results, cannot, context.made)
+    found = report.as_json(results, cannot, context.made)
     click.echo(
-        json.dumps(told, indent=2, ensure_ascii=False)
+        json.dumps(found, indent=2, ensure_ascii=False)
         if as_json
         else report.summary(results, cannot, context.made)
     )
-    return bool(told["passed"]) and len(results) == len(CHECKS)
+    return bool(found["passed"]) and len(results) == len(CHECKS)
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def _until_stopped() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("\nStopped; the checks that are not named were not made.", err=True)
+        click.echo("\nStopped; checks that are not listed were not run.", err=True)
 
 
 @contextmanager
@@ -65,8 +65,8 @@ def _context(
         return
     with Receiver(settings.host, settings.port) as receiver, Files() as files:
         click.echo(
-            f"The helpdesk's webhooks are taken at {receiver.url}, where the connector takes them as well: "
-            "stop it meanwhile. You will be asked to do a few things as an agent.",
+            f"The helpdesk's webhooks are received at {receiver.url}, as by the connector: "
+            "stop that meanwhile. You will be asked to do a few things as an agent.",
             err=True,
         )
         person = TerminalAgent(files, context.address)

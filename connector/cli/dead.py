@@ -108,9 +108,9 @@ def retry(ids: tuple[int, ...], *, filters: Filters, every: bool) -> None:
 @filters
 @settings_option
 def drop(ids: tuple[int, ...], *, filters: Filters, every: bool, yes: bool) -> None:
-    """Throw dead letters away, for good."""
+    """Delete dead letters, for good."""
     there = _dead_letters()
     meant = _meant(there, ids, filters, every=every)
     if every and meant and not yes:
-        click.confirm(f"Throw {len(meant)} dead letters away, for good?", abort=True, err=True)
+        click.confirm(f"Delete {len(meant)} dead letters for good?", abort=True, err=True)
     click.echo(f"{sum(there.drop(letter.job.id) for letter in meant)} dropped.")

@@ -49,7 +49,7 @@ class Filters:
     reason: str | None = None
 
     def match(self, letter: DeadLetter) -> bool:
-        """Tell whether a letter is meant. One that does not tell its page or its time never is by these."""
+        """Return whether a letter is meant. One without a page or a time is not, if these filter."""
         return (
             (self.page is None or _page_of(letter) == self.page.strip())
             and (self.reason is None or self.reason.casefold() in described(letter.reason).casefold())
@@ -85,7 +85,7 @@ def table(letters: list[DeadLetter]) -> str:
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:
-    """Return what a list tells of a letter: nothing that the customer or the agent wrote."""
+    """Return what a list shows of a letter: nothing that the customer or the agent wrote."""
     return {
         "id": letter.job.id,
         "died_at": letter.died_at,
@@ -95,7 +95,7 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
 
 
 def whole(letter: DeadLetter) -> dict[str, Any]:
-    """Return all that is kept of a letter."""
+    """Return all that is stored of a letter."""
     return {
         "id": letter.job.id,
         "queue": letter.job.queue,

@@ -56,7 +56,7 @@ def conformance(*, desk: str | None, category: str | None, non_interactive: bool
 @settings_option
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON; times are in seconds since 1970.")
 def status(*, as_json: bool) -> None:
-    """Tell how each page fares: what came, what was sent, what waits, and why."""
+    """Show the state of each page: what came, what was sent, what waits, and why."""
     settings = read_settings("status", get_settings)
     found = status_of(settings, reachable_inbox(settings))
     click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))

@@ -34,14 +34,14 @@ log = structlog.get_logger(__name__)
 
 
 def _settings(part: str) -> Settings:
-    """Read the settings of a part, and tell what is doubtful."""
+    """Read the settings of a part, and log what is doubtful."""
     settings = read_settings(part, get_settings)
     if PART_VARIABLE not in os.environ:  # else the supervisor has said it
-        _tell_doubts(settings)
+        _log_doubtful(settings)
     return settings
 
 
-def _tell_doubts(settings: Settings) -> None:
+def _log_doubtful(settings: Settings) -> None:
     for key, hint in doubtful(settings).items():
         log.warning("doubtful_setting", setting=key, hint=hint)
 
@@ -84,7 +84,7 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
 
 
 def _may_reload(part: str, settings: Settings) -> bool:
-    """Read the settings anew, and tell whether parts may be restarted with them. If not, the log says why."""
+    """Read the settings anew. Return whether parts may be restarted with them; if not, the log says why."""
     try:
         new = load_settings()
     except SettingsError as error:
@@ -96,14 +96,14 @@ def _may_reload(part: str, settings: Settings) -> bool:
     if faults:
         return False
     logs.configure(part, new.log_level)
-    _tell_doubts(new)
+    _log_doubtful(new)
     return True
 
 
 @click.command()
 @settings_option
 def web() -> None:
-    """Run the doors alone."""
+    """Run the webhook endpoints alone."""
     settings = _settings("web")
     try:
         wait_for_port(settings.host, settings.port)
@@ -121,7 +121,7 @@ def _serve(settings: Settings) -> None:
             host=settings.host,
             port=settings.port,
             log_config=None,
-            log_level="error",  # warnings tell what strangers sent, and as often as they like
+            log_level="error",  # warnings quote what anybody sent, as often as they like
             access_log=False,
             server_header=False,
             proxy_headers=False,  # whoever calls is known by the signature alone

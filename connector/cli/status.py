@@ -1,4 +1,4 @@
-"""`connector status`: one screen that tells how each page fares, and why something does not get through."""
+"""`connector status`: the state of each page on one screen, and why something does not get through."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ class Way:
 
 @dataclass(slots=True)
 class Page:
-    """How a page fares; times are in seconds since 1970. `paused` says why nothing is sent to it."""
+    """The state of a page; times are in seconds since 1970. `paused` says why nothing is sent to it."""
 
     page_id: str
     name: str = ""
@@ -46,7 +46,7 @@ class Page:
 
 @dataclass(slots=True)
 class Status:
-    """How the connector fares. `refused` are webhooks of nobody in particular."""
+    """The state of the connector. `refused` counts webhooks of no known page, by endpoint and reason."""
 
     now: float
     helpdesk: str
@@ -82,11 +82,11 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         dead[reason] = dead.get(reason, 0) + 1
     anybody = Counter[str]()
     for name, (count, _) in inbox.refusals().items():
-        door, page_id, reason = name.split(" ")
+        endpoint, page_id, reason = name.split(" ")
         if page_id:
-            pages[account_remote(door, page_id)].refused[reason] = count
+            pages[account_remote(endpoint, page_id)].refused[reason] = count
         else:
-            anybody[f"{door}: {reason}"] += count
+            anybody[f"{endpoint}: {reason}"] += count
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for account, page in pages.items():
         page.page_id, page.paused = account_id_of(account), reasons.get(account)

@@ -46,7 +46,7 @@ def store_part(settings: Settings, lock: IO[str]) -> Part:
 
 
 def web_part() -> Part:
-    """Return the doors."""
+    """Return the web process."""
     return Part("web", [sys.executable, "-m", "connector", "web"])
 
 

@@ -2,8 +2,8 @@
 
 It listens on a socket in the data folder, which only its own user may enter.
 
-It writes every change to disk before it answers (`appendfsync always`): the group commit of the doors makes
-that cheap, and an event that was answered 200 survives even a power cut.
+It writes every change to disk before it answers (`appendfsync always`): group commit makes that
+cheap, and an event that was answered 200 survives even a power cut.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Storing what comes in: the events of all requests that wait go to the store in one call."""
+"""Storing what comes in: the jobs of all requests that wait go to the store in one call."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from tasks.store import Outage
 log = structlog.get_logger(__name__)
 
 JOBS_AT_ONCE = 1000
-"""How many events one call stores at most; the store does nothing else meanwhile."""
+"""How many jobs one call stores at most; the store does nothing else meanwhile."""
 COMMIT_WITHIN = 2.0
 """How long one call may take, in seconds. A request waits for two at most, a channel five seconds for it."""
 
@@ -24,13 +24,13 @@ Waiting = tuple[Sequence[Job | PartEcho], asyncio.Future[None]]
 
 
 class StoreUnavailable(Exception):
-    """The events could not be stored; the sender has to send them again."""
+    """The jobs could not be stored; the sender has to send them again."""
 
 
 class GroupCommit:
     """Group commit. A task of its own talks to the store, so that a client that hangs up cancels nothing.
 
-    One call at a time: what comes meanwhile goes with the next, and many events together cost little more.
+    One call at a time: what comes meanwhile goes with the next, and many jobs together cost little more.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class GroupCommit:
                 await self._commit(batch)
 
     async def _gather(self) -> None:
-        """Let what else is read in this turn of the loop come along."""
+        """Wait for what else is read in this turn of the event loop, to store it in the same call."""
         await asyncio.sleep(0)
 
     def _next_batch(self) -> list[Waiting]:
-        """Take the requests that still wait, up to a limit of events, and always one."""
+        """Take the requests that still wait, up to a limit of jobs, and always one."""
         self._waiting = [(jobs, stored) for jobs, stored in self._waiting if not stored.done()]
         count = size = 0
         for jobs, _ in self._waiting:

@@ -165,7 +165,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._wait(ANSWER_WITHIN)
 
     def _wait(self, seconds: float) -> None:
-        """Give the client so much time, from now on."""
+        """Limit the time that the client has, from now on (seconds)."""
         self.waits_since, self.patience = self.loop.time(), seconds
 
     def _refuse(self, status: bytes) -> None:
@@ -174,7 +174,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._end()
 
     def _end(self) -> None:
-        """Let what is closing say no more, and be gone once its client had time to read the last word."""
+        """Send nothing more on what is closing, and close it once its client had time to read the answer."""
         if self._answered:
             self._answered.disconnected = True
         if self.headers:
@@ -192,7 +192,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def raise_file_limit() -> None:
-    """Let this process have as many connections as the system allows; tell if that is not enough."""
+    """Raise this process's limit of open files to the system's; log if that is not enough."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     if soft < wanted:

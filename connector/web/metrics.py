@@ -1,4 +1,4 @@
-"""What `/metrics` tells: counters of this process's doors, and the state of the inbox."""
+"""What `/metrics` shows: counters of this web process, and the state of the inbox."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ from tasks.inbox.inbox import Inbox
 
 
 class Counters:
-    """Counters of the doors of one web process."""
+    """Counters of one web process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(f"connector_{name}", text, labels, registry=registry)
 
-        labels = ("door", "page", "reason")
+        labels = ("endpoint", "page", "reason")
         self.refused = counter("webhooks_refused", "Webhooks that were not taken", labels)
         self.ignored = counter("events_ignored", "Events that are not relayed", ("reason",))
         self.kept = counter("events_kept", "Events that wait until their page is connected")

@@ -1,4 +1,4 @@
-"""Sends wake-ups from the web process, off the requests' path: a broker that hangs holds nobody up."""
+"""Sends wake-ups from the web process, off the requests' path: a broker that hangs delays no request."""
 
 import queue
 import threading
@@ -11,15 +11,15 @@ log = structlog.get_logger(__name__)
 
 
 class Notifier(threading.Thread):
-    """Sends as many as it is asked for, or enough. While it is busy they add up."""
+    """A thread that sends wake-ups, as many as it is asked for, or enough. While it is busy they add up."""
 
     def __init__(self) -> None:
         super().__init__(name="notifier", daemon=True)
         self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
 
-    def __call__(self, threads: int) -> None:
-        """Have workers woken soon, for so many threads."""
-        self._asked.put(threads)
+    def __call__(self, queues: int) -> None:
+        """Wake workers soon, for so many queues."""
+        self._asked.put(queues)
 
     def run(self) -> None:
         """Send wake-ups until `stop`."""
@@ -27,7 +27,7 @@ class Notifier(threading.Thread):
             try:
                 wake(first + self._more())
             except Exception:
-                # Whatever it is, the sweep finds these threads, and the next ones still get their wake-up.
+                # Whatever it is, the sweep finds these queues, and the next ones still get their wake-up.
                 log.exception("wake_up_not_sent")
 
     def stop(self) -> None:
@@ -36,11 +36,11 @@ class Notifier(threading.Thread):
         self.join(timeout=5)
 
     def _more(self) -> int:
-        threads = 0
+        queues = 0
         while not self._asked.empty():
             more = self._asked.get()
             if more is None:
                 self._asked.put(None)
                 break
-            threads += more
-        return threads
+            queues += more
+        return queues

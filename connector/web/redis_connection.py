@@ -1,4 +1,4 @@
-"""A connection of the doors to the store, for one call at a time."""
+"""A connection of the web process to the store, for one call at a time."""
 
 import asyncio
 from typing import Any, cast
@@ -20,7 +20,7 @@ class RedisConnection:
     """Opened by redis-py, with all that the address asks for, when it is first used and whenever it broke.
 
     The calls themselves go past redis-py, whose commands, streams and time limits cost more than the call: it
-    saves 6 to 11 % of a webhook's CPU. Whoever calls limits the time.
+    saves 6 to 11 % of a webhook's CPU. The caller limits the time.
     """
 
     def __init__(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks that are refused, and events that are left out: counted, and told with what to do about it."""
+"""Webhooks that are refused, and events that are left out: counted, and logged with what to do about it."""
 
 import time
 from collections import Counter
@@ -14,9 +14,9 @@ from tasks.inbox.inbox import Inbox
 log = structlog.get_logger(__name__)
 
 TELL_EVERY = 60.0
-"""How often a page's refusals for one reason are told, in seconds; what came in between is counted."""
+"""How often a page's refusals for one reason are logged, in seconds; what came in between is counted."""
 MOST_TOLD = 1000
-"""How many pages and reasons are told apart at most: a page id of a body may be anybody's word."""
+"""How many pages and reasons are distinguished at most: anybody can make up the page id in a body."""
 
 UNSIGNED, WRONG_SECRET, CLOCK, TOO_LARGE = "unsigned", "wrong_secret", "clock", "too_large"
 UNKNOWN_PAGE, INACTIVE_PAGE, ANOTHER_APP = "unknown_page", "inactive_page", "another_app"
@@ -34,9 +34,10 @@ Key = tuple[str, str, str]
 
 
 class Refusals:
-    """Counts by door, page and reason, for `/metrics` and the log.
+    """Counts by endpoint, page and reason, for `/metrics` and the log.
 
-    Only connected pages are told apart in the metrics: what else is named, a stranger may have made up.
+    `endpoint` is a channel's name, or `helpdesk`. The metrics name only connected pages: anybody can make up
+    other ids.
     """
 
     def __init__(self, counters: Counters, pages: Collection[str]) -> None:
@@ -45,27 +46,31 @@ class Refusals:
         self._untold = Counter[Key]()
         self._unsaved = Counter[Key]()
 
-    def refuse(self, door: str, reason: str, page: str = "", count: int = 1, **details: str | int) -> None:
-        """Take down that webhooks, or entries of them, were refused."""
-        self._counters.refused.labels(door, page if page in self._pages else "", reason).inc(count)
-        self._unsaved[door, page if page in self._pages else "", reason] += count
-        self._tell("webhook_refused", (door, page, reason), count, details)
+    def refuse(
+        self, endpoint: str, reason: str, page: str = "", count: int = 1, **details: str | int
+    ) -> None:
+        """Note that webhooks, or entries of them, were refused."""
+        self._counters.refused.labels(endpoint, page if page in self._pages else "", reason).inc(count)
+        self._unsaved[endpoint, page if page in self._pages else "", reason] += count
+        self._log("webhook_refused", (endpoint, page, reason), count, details)
 
-    def leave_out(self, door: str, reason: str, page: str = "", count: int = 1, **details: str | int) -> None:
-        """Take down that events of a channel are not relayed."""
+    def leave_out(
+        self, endpoint: str, reason: str, page: str = "", count: int = 1, **details: str | int
+    ) -> None:
+        """Note that events of a channel are not relayed."""
         self._counters.ignored.labels(reason).inc(count)
-        self._tell("ignored", (door, page, reason), count, details)
+        self._log("ignored", (endpoint, page, reason), count, details)
 
-    def keep(self, door: str, page: str, count: int) -> None:
-        """Take down that events wait until their page is connected."""
+    def keep(self, endpoint: str, page: str, count: int) -> None:
+        """Note that events wait until their page is connected."""
         if not count:
             return
         self._counters.kept.inc(count)
-        self._tell("kept_until_connected", (door, page, UNKNOWN_PAGE), count, {})
+        self._log("kept_until_connected", (endpoint, page, UNKNOWN_PAGE), count, {})
 
     def save(self, inbox: Inbox) -> None:
-        """Add what was refused since the last time to what all processes have. Raises `redis.RedisError`."""
-        for key in list(self._unsaved):  # the doors add to it meanwhile
+        """Add what was refused since the last time to the totals in the store. Raises `redis.RedisError`."""
+        for key in list(self._unsaved):  # requests add to it meanwhile
             count = self._unsaved.pop(key)
             try:
                 inbox.note_refusals(" ".join(key), count)
@@ -73,15 +78,21 @@ class Refusals:
                 self._unsaved[key] += count
                 raise
 
-    def _tell(self, event: str, key: Key, count: int, details: Mapping[str, str | int]) -> None:
-        door, page, reason = key
+    def _log(self, event: str, key: Key, count: int, details: Mapping[str, str | int]) -> None:
+        endpoint, page, reason = key
         if key not in self._told and len(self._told) >= MOST_TOLD:
-            key = (door, page := "", reason)
+            key = (endpoint, page := "", reason)
         self._untold[key] += count
         now = time.monotonic()
         if now - self._told.get(key, -TELL_EVERY) < TELL_EVERY:
             return
         self._told[key] = now
-        hint = _ADVICE.get(door, {}).get(reason)
-        fields = {"door": door, "page": page, "reason": reason, "count": self._untold.pop(key), "hint": hint}
+        hint = _ADVICE.get(endpoint, {}).get(reason)
+        fields = {
+            "endpoint": endpoint,
+            "page": page,
+            "reason": reason,
+            "count": self._untold.pop(key),
+            "hint": hint,
+        }
         log.warning(event, **{name: value for name, value in fields.items() if value}, **details)

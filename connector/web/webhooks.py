@@ -67,7 +67,7 @@ class ChannelWebhook:
     turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take events."""
+        """Take a webhook. Answers 200 once its events are stored, else 403, 408, 413 or 503."""
         try:
             answer = await self._take(dict(scope["headers"]), receive)
         except HTTPException as error:
@@ -153,7 +153,7 @@ class ChannelWebhook:
                 self.refusals.keep(self.channel.name, account, kept)
         if entry is None:
             left.add("body_not_understood" if entries is None else "nothing_for_a_page")
-        left.tell(self.refusals)
+        left.report(self.refusals)
 
     def _entries(self, body: bytes) -> Iterable[Entry] | None:
         try:
@@ -188,8 +188,8 @@ class LeftOut:
         self._counts[reason] = self._counts.get(reason, 0) + count
         self._first.setdefault(reason, ids)
 
-    def tell(self, refused: Refusals) -> None:
-        """Count and tell what was left out, with the ids of the first."""
+    def report(self, refused: Refusals) -> None:
+        """Count and log what was left out, with the ids of the first."""
         for reason, count in self._counts.items():
             if reason == refusals.ANOTHER_APP:
                 refused.refuse(self._channel, reason, count=count, **self._first[reason])
@@ -208,7 +208,7 @@ class HelpdeskWebhook:
     refusals: Refusals
 
     async def comments(self, request: Request) -> Response:
-        """Take an event."""
+        """Take a webhook. Answers 202 once its comment is stored, else 400, 401, 408, 413 or 503."""
         secret = request.path_params.get("secret", "")
         if not self.helpdesk.may_receive(request.headers, secret):
             raise self._refused(refusals.UNSIGNED, "The webhook is not signed.", CLOSE)
@@ -245,13 +245,17 @@ class HelpdeskWebhook:
 
 
 async def _read(
-    body_reader: BodyReader, headers: Mapping[bytes, bytes], receive: Receive, refused: Refusals, door: str
+    body_reader: BodyReader,
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    refused: Refusals,
+    endpoint: str,
 ) -> bytes:
     try:
         return await body_reader.read(headers, receive)
     except HTTPException as error:
         if reason := _UNREAD.get(error.status_code):
-            refused.refuse(door, reason)
+            refused.refuse(endpoint, reason)
         raise
 
 

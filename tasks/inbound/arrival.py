@@ -35,11 +35,11 @@ class Arrival(Work):
     left_out: Mapping[int, Notice] = field(default_factory=dict)
     """Attachments, by number, whose files are not brought along, and why."""
     variant: str = ""
-    """Tells this way to show the event from the one that was refused."""
+    """Distinguishes the keys of this way to show the event from those of the one that was refused."""
 
     @property
     def was_tried(self) -> bool:
-        """Tell whether all tries but the last are over, and none of them worked."""
+        """Return whether all tries but the last are over, and none of them worked."""
         return self.lease.attempts > 0 and self.is_last_try
 
     def nameless(self) -> "Arrival":
@@ -55,7 +55,7 @@ class Arrival(Work):
     @property
     def sender_name(self) -> str:
         """Return the name to show."""
-        # Without a name, a few digits tell senders apart.
+        # Without a name, a few digits distinguish senders.
         digits = self.conversation.person_id[-4:]
         return self.profile.name or self.say(notice(self.channel.nameless, digits=digits))
 
@@ -65,7 +65,10 @@ class Arrival(Work):
         return self.service.account(self.connection)
 
     def open_tickets(self) -> Iterator[str]:
-        """Yield the ticket that was used last, then the one that the helpdesk finds."""
+        """Yield the ids of the ticket that was used last, and of the one that the helpdesk finds.
+
+        Raises `ClientError`.
+        """
         known = (self.lease.cached(OPEN_TICKET) or b"").decode()
         if known:
             yield known
@@ -82,7 +85,7 @@ class Arrival(Work):
         return say(what, self.connection.language)
 
     def key(self, *suffixes: str) -> str:
-        """Return the idempotency key of a create; the suffixes tell several creates apart."""
+        """Return the idempotency key of a create; the suffixes distinguish several creates."""
         return ":".join(
             filter(None, (self.channel.key_prefix, self.conversation.account_id, self.external_id, *suffixes))
         )

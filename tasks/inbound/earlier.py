@@ -1,4 +1,4 @@
-"""What the agents of a sender's next ticket have to be told of the time before it."""
+"""What the agents of a sender's next ticket have to know about the time before it."""
 
 import structlog
 
@@ -21,13 +21,16 @@ from tasks.work import Work
 log = structlog.get_logger(__name__)
 
 UNTOLD_FOR = 7 * 24 * 3600
-"""How long it is remembered, in seconds, what the agents of a sender's next ticket have to be told."""
+"""How long it is remembered, in seconds, what the agents of a sender's next ticket have to know."""
 MOST_CONTEXT = 20
-"""How many messages are told that another app sent before there was a ticket."""
+"""How many messages of other apps, from before there was a ticket, are shown on it."""
 
 
 def notify(work: Work, reason: Notice) -> None:
-    """Tell the agents of the sender's open ticket, or of the next, that an event could not be shown on it."""
+    """Notify the agents, on the sender's open ticket or on the next, that an event could not be added.
+
+    Raises `ClientError`.
+    """
     if not work.conversation.person_id:
         return
     arrival, id_ = arrival_of(work), work.lease.job.id
@@ -46,12 +49,12 @@ def _given_up(arrival: Arrival, id_: int, reason: Notice) -> str:
 
 
 def _untold(conversation: Conversation) -> str:
-    """Name what the agents of a sender were not told yet, as the sender had no open ticket."""
+    """Name what agents still have to be notified of, as the sender had no open ticket."""
     return person_key("untold", conversation)
 
 
 def keep(arrival: Arrival) -> None:
-    """Keep what another app sent until the person writes; other events say nothing without a ticket."""
+    """Keep what another app sent until the person writes; other events mean nothing without a ticket."""
     log.info("no_open_ticket", queue=arrival.lease.queue, id=arrival.lease.job.id)
     if not isinstance(echo := arrival.event, Echo):
         return
@@ -68,7 +71,7 @@ def _context(conversation: Conversation) -> str:
 
 
 def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
-    """Tell the agents of a new ticket what came, or was given up, before there was one."""
+    """Note on a new ticket what came, or was given up, before there was one."""
     _notify_of_context(arrival, ticket_id)
     inbox, untold = arrival.service.inbox, _untold(arrival.conversation)
     for member, _ in inbox.noted(untold):
@@ -88,7 +91,7 @@ def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
 
 
 def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> None:
-    """Tell what is of an earlier time. That it cannot be told is no reason to give up the event."""
+    """Add a note about an earlier time. If that is refused, it is no reason to give up the event."""
     try:
         notify_once(arrival, ticket_id, external_id, note)
     except ClientError as error:

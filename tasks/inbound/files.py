@@ -23,9 +23,9 @@ from tasks.inbox.job import Step
 from tasks.inbox.queues import HELPDESK
 
 FETCH_ATTEMPTS = 6
-"""How often a message waits for a file that the channel's host does not hand out: about half a minute."""
+"""How often a message waits for a file that the channel's host does not deliver: about half a minute."""
 FILE_WAIT = 60.0
-"""How long a host of files may have a message wait between two tries, in seconds, whatever it asks for."""
+"""How long a message waits for a host of files between two tries at most, in seconds, whatever it asks."""
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
 ACTIVE_TYPES = frozenset(
     {"text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/xml"}
@@ -57,7 +57,7 @@ def show(
 
 
 def _is_final(arrival: Arrival, error: Unavailable) -> bool:
-    """Tell whether a file is left out, so that the rest of its message goes on without it."""
+    """Return whether a file is left out, so that the rest of its message goes on without it."""
     if not error.remote:
         return arrival.is_last_try or arrival.lease.attempts + 1 >= FETCH_ATTEMPTS
     return arrival.is_last_try and not isinstance(error, ServiceDown) and arrival.service.is_up(HELPDESK)

@@ -45,7 +45,7 @@ def fix_name(arrival: Arrival) -> None:
     except LeaseLost:
         raise
     except ClientError as error:
-        log.warning("name_not_mended", queue=arrival.lease.queue, ticket=ticket_id, reason=str(error))
+        log.warning("name_not_updated", queue=arrival.lease.queue, ticket=ticket_id, reason=str(error))
         return
     arrival.lease.forget(UNNAMED)
 

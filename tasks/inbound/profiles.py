@@ -18,7 +18,7 @@ NAMELESS_FOR = 600
 
 
 def profile_of(work: Work, connection: Connection) -> Profile:
-    """Return what is known of a sender; an empty profile if the channel tells nothing."""
+    """Return what is known of a sender; an empty profile if the channel has none."""
     if known := _known(work.lease):
         return known
     try:

@@ -22,7 +22,7 @@ from tasks.notes import system
 
 
 def opens_no_ticket(event: Event) -> bool:
-    """Tell whether an event is worth no ticket of its own; what another app sends may be a broadcast."""
+    """Return whether an event is worth no ticket of its own; what another app sends may be a broadcast."""
     if isinstance(event, Echo):
         return not event.is_by_agent
     return isinstance(event, OtherEvent) and not event.opens_ticket
@@ -91,7 +91,7 @@ def _described(arrival: Arrival, attachment: channel.Attachment) -> str:
             return _template(arrival, attachment.lines)
         case "link":
             return preview(attachment.title or attachment.url, attachment.url)
-    words = arrival.say(notice("unknown_attachment", kind=attachment.kind))
+    words = arrival.say(notice("unknown_attachment", channel=arrival.channel.title, kind=attachment.kind))
     return f"({to_markdown(f'{words} {attachment.title or attachment.detail}'.strip())})"
 
 

@@ -58,7 +58,7 @@ def relay(work: Work) -> None:
 
 
 def _is_our_own(arrival: Arrival) -> bool:
-    """Tell whether an echo without our metadata is of a reply of ours all the same.
+    """Return whether an echo without our metadata is of a reply of ours all the same.
 
     Raises `OutcomeUnknown` while a part is under way of whose message id nobody knows yet.
     """
@@ -151,7 +151,7 @@ def _has_comment(arrival: Arrival, ticket_id: str) -> bool:
 
 
 def _opened(arrival: Arrival, ticket_id: str) -> None:
-    """Remember a new ticket, and tell its agents what came, or was given up, before there was one."""
+    """Remember a new ticket, and note on it what came, or was given up, before there was one."""
     _remember(arrival, ticket_id)
     notify_of_earlier(arrival, ticket_id)
 
@@ -174,4 +174,5 @@ def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
         attachment_ids=comment.attachment_ids,
         files=comment.files,
         created_at=comment.created_at,
+        language=arrival.connection.language,
     )

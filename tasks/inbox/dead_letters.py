@@ -1,4 +1,4 @@
-"""Dead letters: jobs that could not be done, until a person has them tried again or drops them."""
+"""Dead letters: jobs that could not be done, until a person requeues or drops them."""
 
 from datetime import UTC, datetime
 from typing import cast
@@ -11,7 +11,10 @@ from tasks.inbox.script import InboxScript
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that could not be done, the reason in plain words, and when it was given up (ISO 8601)."""
+    """A job that could not be done, the reason, and when it was given up (ISO 8601).
+
+    `reason` is a notice as `clients.notices.encode` writes it.
+    """
 
     job: Job
     reason: str
@@ -31,7 +34,7 @@ class DeadLetters:
         return sorted(letters, key=lambda letter: letter.job.id)
 
     def get(self, id_: int) -> DeadLetter | None:
-        """Return one dead letter."""
+        """Return one dead letter; None if there is none of this id."""
         value = cast("bytes | None", self._script.store.hget(self._script.key("dead"), str(id_)))
         return _decode(id_, value) if value else None
 
@@ -41,7 +44,7 @@ class DeadLetters:
         return bool(self._script.run("requeue", job.id, job.queue, job.time, job.body))
 
     def drop(self, id_: int) -> bool:
-        """Throw a dead letter away. Return whether there was one."""
+        """Delete a dead letter. Return whether there was one."""
         return bool(self._script.run("drop", id_))
 
 

@@ -29,7 +29,7 @@
 --   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
---   refused          hash    "<door> <page> <reason>" -> how many webhooks were refused, and when the last one was
+--   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
 --   room             string  whether there is room for more jobs, looked up now and then
 --
 -- The clock is the store's own, in milliseconds. Every function may be repeated with the same arguments
@@ -101,7 +101,7 @@ local function insert(queue, id, accepted, time, body)
   redis.call('ZADD', jobs_of(queue), time, entry)
 end
 
--- Have a group's turn come, unless its remote is paused.
+-- Put a group in line for a turn, unless its remote is paused.
 local function offer(group)
   local remote, own = parts_of(group)
   if redis.call('SISMEMBER', P .. 'held:' .. remote, group) == 1 then return false end
@@ -110,7 +110,7 @@ local function offer(group)
   return true
 end
 
--- Have a queue wait for a worker. Return whether one may take it now.
+-- Make a queue wait for a worker. Return whether one may take it now.
 local function enqueue(queue)
   local group = place_of(queue)
   redis.call('ZADD', P .. 'ready:' .. group, 'NX', now, queue)
@@ -172,7 +172,7 @@ local function head_or_forget(queue, ...)
   return {queue, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0}
 end
 
--- Have those wait for a worker that were put off until now, or whose worker died, and whose remote is back.
+-- Make those queues wait for a worker that were put off until now, or whose worker died, and whose remote is back.
 local function promote(limit)
   for _, queue in ipairs(redis.call('ZRANGE', P .. 'later', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
     release(queue)
@@ -402,7 +402,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value)
     local accepted, oldest = string.match(head, '^%d+ (%d+)'), redis.call('ZSCORE', P .. 'oldest', queue)
     if tonumber(accepted) <= tonumber(oldest or 0) then redis.call('ZREM', P .. 'oldest', queue) end
     redis.call('HDEL', lease_of(queue), 'not_before')
-    -- A receipt asks its account for nothing, so it does not tell whether that works.
+    -- A receipt asks its account for nothing, so it does not show whether that works.
     end_trial(queue, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(queue), 'tries') == 'helpdesk')
     count(counter)
     if letter == '' then
@@ -421,7 +421,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value)
   return answer
 end
 
--- Let go of a queue whose head did not get on.
+-- Release a queue whose head failed or has to wait.
 local function put_off(queue, token, id, attempts, history)
   redis.call('HSET', P .. 'job:' .. id, 'attempts', attempts, 'history', history)
   end_trial(queue, token, false)
@@ -447,7 +447,7 @@ function inbox.wait(queue, token, id, remote, attempts, history)
   return 1
 end
 
--- release(queue, token) -> 1 | 0: let go of a queue that has more work; others have their turn first
+-- release(queue, token) -> 1 | 0: release a queue that has more work; others have their turn first
 function inbox.release(queue, token)
   if not owns(queue, token) then return 0 end
   release(queue)
@@ -520,7 +520,7 @@ function inbox.mark_installation(name, ttl, is_sure)
   return name
 end
 
--- requeue(id, queue, time, body) -> 1 | 0: take a letter back into its queue
+-- requeue(id, queue, time, body) -> 1 | 0: put a dead letter back into its queue
 function inbox.requeue(id, queue, time, body)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
   insert(queue, id, now, time, body)
@@ -528,7 +528,7 @@ function inbox.requeue(id, queue, time, body)
   return 1
 end
 
--- drop(id) -> 1 | 0: throw a letter away
+-- drop(id) -> 1 | 0: delete a dead letter
 function inbox.drop(id)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
   redis.call('DEL', P .. 'job:' .. id)

@@ -29,7 +29,7 @@ class State:
     """How much there is to do, by the store's clock; times are in seconds.
 
     `oldest` is the age of the oldest accepted job that is not done, whatever it waits for; `overdue` is how
-    long a queue that could be worked on waits for a worker. `pauses` tells of each remote that ever was
+    long a queue that could be worked on waits for a worker. `pauses` says of each remote that ever was
     paused whether it still is.
     """
 
@@ -63,7 +63,7 @@ class Inbox:
         return self._script.now()
 
     def start(self) -> None:
-        """Have the store be of this version's format. Raises `redis.ResponseError` if it is not."""
+        """Mark the store with this version's format. Raises `redis.ResponseError` if it is not."""
         self._script.run("start")
 
     def accept(self, jobs: Iterable[Job | PartEcho]) -> int:
@@ -76,7 +76,7 @@ class Inbox:
     def claim(self, queue: str = "", cached: Sequence[str] = ()) -> Lease | None:
         """Take the lease of the queue whose turn it is, or of a certain one; None if there is none to take.
 
-        The lease knows what is cached of its person under these names.
+        `cached` names what the lease reads along from the cache of its person.
         """
         token, asked = secrets.token_hex(8), time.monotonic()
         newest = secrets.randbelow(2)
@@ -88,7 +88,7 @@ class Inbox:
         return lease
 
     def sweep(self, limit: int, enough: int) -> int:
-        """Have queues that are due wait for a worker, `limit` at most.
+        """Mark at most `limit` queues that are due as waiting for a worker.
 
         Return how many want one; no more than is `enough` to know.
         """
@@ -102,7 +102,7 @@ class Inbox:
         return State(queues, oldest / 1000, overdue / 1000, dead, paused)
 
     def has_room(self) -> bool:
-        """Write to the store, and tell whether it takes more jobs."""
+        """Write to the store, and return whether it takes more jobs."""
         return bool(self._script.run("probe"))
 
     def last(self) -> dict[str, float]:
@@ -137,7 +137,7 @@ class Inbox:
         return {remote: cast("bytes", reason).decode() for remote, reason in found.items() if reason}
 
     def note_refusals(self, name: str, count: int) -> None:
-        """Add to how many webhooks were refused; the name is `<door> <page> <reason>`."""
+        """Add to how many webhooks were refused; the name is `<endpoint> <account> <reason>`."""
         self._script.run("refuse", name, count)
 
     def refusals(self) -> dict[str, tuple[int, float]]:
@@ -161,7 +161,7 @@ class Inbox:
         return {code.decode(): int(count) for code, count in counts.items()}
 
     def part_echo(self, conversation: Conversation, echo_metadata: str) -> PartEcho | None:
-        """Return what is known of a part that came back as an echo."""
+        """Return the echo of a part; None if it has not come."""
         channel, account_id = conversation.channel, conversation.account_id
         left = self.get(f"echo:{account_remote(channel, account_id)}:{echo_metadata}")
         if not left:
@@ -185,13 +185,13 @@ class Inbox:
         return steps_in({name.decode(): value.decode() for name, value in record.items()})
 
     def get(self, name: str) -> bytes | None:
-        """Return a value that was put under a name."""
+        """Return a value that was put under a name; None if there is none (any more)."""
         return cast("bytes | None", self.store.get(self.key(name)))
 
     def put(self, name: str, value: str, seconds: float = 0, *, only_new: bool = False) -> bool:
-        """Keep a value for so long, or for ever; with `only_new` unless there is one.
+        """Store a value for so many seconds, 0 for ever; with `only_new` only if there is none.
 
-        Return whether it is kept. Raises `redis.OutOfMemoryError`.
+        Return whether it was stored. Raises `redis.OutOfMemoryError`.
         """
         how = "NX" if only_new else ""
         return bool(self._script.add("put", name, value, ms(seconds) if seconds else 0, how))
@@ -211,7 +211,7 @@ class Inbox:
             self._script.run("forget_noted", name, *members[start : start + AT_ONCE])
 
     def note_clock(self, name: str, measurement: bytes) -> None:
-        """Keep what was measured of a clock. Raises `redis.OutOfMemoryError`."""
+        """Store what was measured of a clock. Raises `redis.OutOfMemoryError`."""
         self._script.add("note_clock", name, measurement)
 
     def clocks(self) -> dict[str, bytes]:

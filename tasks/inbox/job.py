@@ -13,8 +13,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Something to do, in a queue.
 
     `key` is the same for every delivery of the same event; nobody needs it once the job is accepted. In ms,
-    `time` is when it happened, by its sender's clock, and `accepted` when it came, by the store's. What the
-    store gives or learns is empty before: `id`, `accepted`, how often it failed and why, and the steps taken.
+    `time` is when it happened, by its sender's clock, and `accepted` when it came, by the store's. What only
+    the store knows is empty before: `id`, `accepted`, how often it failed and why, and the steps taken.
     """
 
     queue: str
@@ -92,7 +92,7 @@ class Step(str):
 
     @classmethod
     def failed(cls) -> "Step":
-        """Name the verdict that the job cannot be done."""
+        """Name the decision that the job cannot be done."""
         return cls("failed")
 
 
@@ -102,7 +102,7 @@ def sent_ids(steps: Mapping[str, str]) -> list[str]:
 
 
 def is_part_under_way(steps: Mapping[str, str]) -> bool:
-    """Tell whether a part may have been sent whose id is not known yet."""
+    """Return whether a part may have been sent whose id is not known yet."""
     return any(Step.sent(number) not in steps for number in _numbers(steps, "sending"))
 
 

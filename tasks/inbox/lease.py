@@ -16,7 +16,7 @@ from tasks.inbox.queues import HELPDESK, conversation_of, direction_of, person_k
 from tasks.inbox.script import InboxScript, ms
 
 HISTORY_LENGTH = 10
-"""How many failures of a job are kept; the first and the last ones tell the story."""
+"""How many failures of a job are kept: the first ones and the last ones."""
 
 NO_STEP = (Step(), "")
 
@@ -57,9 +57,9 @@ class Lease:
             raise LeaseLost("lease_lost")
 
     def need_helpdesk(self) -> None:
-        """Raise `Paused` if the helpdesk was left alone when the job was taken.
+        """Raise `Paused` if the helpdesk was paused when the job was taken.
 
-        A reply comes as far as it can without, then it waits.
+        A reply gets as far as it can without the helpdesk, then it waits.
         """
         if self._helpdesk_paused:
             raise Paused(HELPDESK)
@@ -76,7 +76,7 @@ class Lease:
         return self._steps
 
     def step(self, step: Step) -> str | None:
-        """Return what was saved for a step of the job at the head."""
+        """Return what was saved for a step of the job at the head; None if it was not taken."""
         return self._steps.get(step)
 
     def save_step(self, step: Step, value: str) -> str:
@@ -118,7 +118,7 @@ class Lease:
         return self._script.now() - self.job.accepted / 1000
 
     def foresee(self, step: Step, value: str) -> None:
-        """Have this step saved for the next job, too, by the call that finishes this one.
+        """Let the call that finishes this job save this step for the next one, too.
 
         It says that the step may have been taken, so it is no harm if it never is. In a burst, b follows a:
 
@@ -148,11 +148,11 @@ class Lease:
         return bool(answer)
 
     def retry_later(self, delay: float, reason: str, *, counts: bool) -> None:
-        """Give the queue back and try its head again in `delay` seconds; `counts` burns an attempt."""
+        """Release the queue and try its head again in `delay` seconds; `counts` burns an attempt."""
         self._put_off("retry_later", ms(delay), self.attempts + counts, reason)
 
     def wait(self, remote: str, reason: str) -> None:
-        """Give the queue back and try its head again when a remote is back, which burns no attempt."""
+        """Release the queue and try its head again when a remote is back, which burns no attempt."""
         self._put_off("wait", remote, self.attempts, reason)
 
     def _put_off(self, name: str, until: str | int, attempts: int, reason: str) -> None:
@@ -162,19 +162,19 @@ class Lease:
         self._script.run(name, self.queue, self.token, self.job.id, until, attempts, json.dumps(kept))
 
     def release(self) -> None:
-        """Give a queue back that has more work."""
+        """Release a queue that has more work."""
         self._script.run("release", self.queue, self.token)
 
     def learn(self, cached: Mapping[str, bytes]) -> None:
-        """Take what was found in the cache."""
+        """Remember what was found in the cache, by name."""
         self._cached |= cached
 
     def cached(self, name: str) -> bytes | None:
-        """Return what is cached of the queue's person under a name that the lease was claimed with."""
+        """Return what is cached of the queue's person under a name given to `Inbox.claim`, or None."""
         return self._cached.get(name)
 
     def cache(self, name: str, value: bytes, seconds: int) -> None:
-        """Keep a value that can be lost without harm, for others and for the next job."""
+        """Cache a value for so many seconds, for others and for the next job. It may be lost without harm."""
         if self._cached.get(name) != value:
             with suppress(redis.OutOfMemoryError):
                 self._script.add("put", self._person_key(name), value, ms(seconds), "")

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import redis
 
-from tasks.celery import beat_the_heart
+from tasks.celery import touch_heartbeat
 from tasks.inbox.lease import Lease
 
 
 class Renewer:
-    """One thread that renews every lease in its care; `interval` is how often, in seconds."""
+    """One thread that renews the leases of this process; `interval` is how often, in seconds."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -21,7 +21,7 @@ class Renewer:
 
     @contextmanager
     def renewed(self, lease: Lease) -> Iterator[None]:
-        """Keep a lease."""
+        """Renew a lease until the block ends."""
         with self._lock:
             self._leases.add(lease)
             if self._thread is None:
@@ -41,7 +41,7 @@ class Renewer:
             for lease in leases:
                 self._renew(lease)
             if leases:
-                beat_the_heart()
+                touch_heartbeat()
 
     @staticmethod
     def _renew(lease: Lease) -> None:

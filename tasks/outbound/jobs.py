@@ -10,7 +10,7 @@ from tasks.inbox.queues import outbound_queue, ticket_queue
 
 
 class UnknownJob(RetryableError):
-    """Another version of the connector, older or newer, put this here: what is to be done is not known."""
+    """Another version of the connector, older or newer, stored this job: what is to be done is not known."""
 
 
 class Reply(msgspec.Struct, tag=True):
@@ -28,7 +28,7 @@ def decode_job(body: bytes) -> Reply | Receipt:
 
 
 def is_public_reply(reply: AgentReply) -> bool:
-    """Tell whether a comment may go to the customer; what is not said outright counts as no.
+    """Return whether a comment may go to the customer; what is not said clearly counts as no.
 
     Where the ticket is not known yet, it may. What the connector itself put on the ticket never goes back.
     """

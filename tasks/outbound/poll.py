@@ -29,7 +29,7 @@ def poll() -> None:
 
 
 def note_start(service: Services) -> None:
-    """Note when the connector first ran with polling: what agents wrote since then is its to send."""
+    """Note when the connector first ran with polling: what agents wrote since then has to be sent."""
     if service.settings.helpdesk.poll_interval:
         with suppress(redis.OutOfMemoryError):  # the sweep has to go on, and comes again
             service.inbox.put("poll_start", str(service.inbox.now()), only_new=True)
@@ -40,25 +40,25 @@ def take_turn(service: Services) -> None:
     turn = service.settings.helpdesk.poll_interval * 0.9
     try:
         if service.inbox.put("poll", "1", turn, only_new=True):
-            service.helpdesk.ping()  # its answer tells the helpdesk's time
+            service.helpdesk.ping()  # its answer has the helpdesk's time
             _queue_since(service, _last_poll(service))
     except ClientError as error:
-        log.warning("not_polled", reason=str(error))
+        log.warning("poll_failed", reason=str(error))
     except redis.RedisError as error:
-        log.warning("not_polled", reason=reason_of(error))
+        log.warning("poll_failed", reason=reason_of(error))
 
 
 def _queue_since(service: Services, since: datetime) -> None:
     began = _now(service)
     young = began - SETTLED
-    rows = []
+    jobs = []
     try:
         for reply in service.helpdesk.poll(since):
             if reply.time < young and is_public_reply(reply):
-                rows.append(reply_job(reply))  # noqa: PERF401 - what was found before an error is kept
+                jobs.append(reply_job(reply))  # noqa: PERF401 - what was found before an error is kept
     finally:
-        if rows:
-            wake(service.inbox.accept(rows))
+        if jobs:
+            wake(service.inbox.accept(jobs))
     service.inbox.put("polled", str(began.timestamp()))
 
 
@@ -68,7 +68,7 @@ def _now(service: Services) -> datetime:
 
 
 def _last_poll(service: Services) -> datetime:
-    """Return since when comments are looked for. What was there before the start is nobody's to send."""
+    """Return since when comments are looked for. What was there before the start is not sent."""
     now, last = _now(service), service.inbox.get("polled")
     if last is None:
         started = service.inbox.get("poll_start")

@@ -1,4 +1,4 @@
-"""What became of a reply after it was sent: the channel tells what was delivered, and read."""
+"""What became of a reply after it was sent: the channel reports what was delivered, and read."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -59,7 +59,7 @@ def received(work: Work, receipt: Receipt) -> None:
 
 
 def _is_about(receipt: Receipt, reply: Sent) -> bool:
-    """Tell whether all of a reply arrived: the receipt names its last part, or it was sent until then.
+    """Return whether all of a reply arrived: the receipt names its last part, or it was sent until then.
 
     What the receipt names counts before any time: if it names a part, but not the last, not all is there.
     """
@@ -68,7 +68,7 @@ def _is_about(receipt: Receipt, reply: Sent) -> bool:
 
 
 def _by_the_channels_clock(reply: Sent, receipt: Receipt) -> Sent:
-    """Return a reply with the time by which its receipt tells that it was sent, if that is earlier."""
+    """Return a reply with the time by which its receipt says that it was sent, if that is earlier."""
     return replace(reply, at=min(reply.at, receipt.until)) if receipt.until else reply
 
 

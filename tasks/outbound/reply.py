@@ -183,9 +183,9 @@ def _send(part: Part) -> None:
 def _sent_before(part: Part) -> str | None:
     """Return the message id of a part that was sent although nobody saved it.
 
-    A channel may have no idempotency key. The echo tells, which may take a while: `OutcomeUnknown` is raised
-    meanwhile. Where none comes, as the account is not subscribed to echoes or our endpoint was away, the
-    channel is asked for what was sent.
+    A channel may have no idempotency key. The echo shows it, which may take a while: until then this raises
+    `OutcomeUnknown`. Where none comes, as the account is not subscribed to echoes or our endpoint was down,
+    the channel is asked for what was sent.
     """
     reply = part.reply
     if not reply.lease.step(part.sending):
@@ -202,7 +202,7 @@ def _sent_before(part: Part) -> str | None:
 def _find_sent(part: Part, age: timedelta) -> str | None:
     """Look for a part among what the account sent since we began to send it, `age` ago.
 
-    The channel tells how old its messages are by its own clock, so no two clocks are compared.
+    The channel says how old its messages are by its own clock, so no two clocks are compared.
     """
     reply = part.reply
     known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply)}
@@ -286,7 +286,7 @@ def _uploaded(part: Part, kind: str, file: Attachment) -> str:
 
 
 def _is_final(reply: Outgoing, error: Unavailable) -> bool:
-    """Tell whether a file is left out, as its last try failed though its remote is up."""
+    """Return whether a file is left out, as its last try failed though its remote is up."""
     if isinstance(error, ServiceDown) or not reply.is_last_try:
         return False
     return not error.remote or reply.service.is_up(error.remote)
@@ -320,7 +320,7 @@ def _note_time(reply: Outgoing, age: timedelta) -> None:
 def _note_sent(reply: Outgoing) -> None:
     """Show in the comment that it was sent, and remember it for the channel's receipts."""
     ids = sent_ids(reply.lease.steps)
-    # By the channel's clock: its receipts go by it. Ours, where it told no time at all.
+    # By the channel's clock: its receipts go by it. Ours, where it gave no time at all.
     sent_at = int(reply.lease.step(Step.sent_at()) or reply.lease.step(Step.sending(len(ids) - 1)) or 0)
     receipts.sent(reply, receipts.Sent(reply.comment.id, ids, sent_at))
 
@@ -341,7 +341,7 @@ def find_person(work: Work) -> None:
 
 
 def notify(work: Work, reason: Notice) -> None:
-    """Tell the agent that a reply did not arrive: in the comment itself, and in an internal comment."""
+    """Notify the agent that a reply did not arrive: in the comment itself, and in an internal comment."""
     service, lease = work.service, work.lease
     decoded = decode_job(lease.job.body)
     if not isinstance(decoded, Reply):

@@ -83,9 +83,11 @@ class Doors:
         """Return how much one of the numbers under `/metrics` grew in this test."""
         return self._metrics().get(f"connector_{name}", 0) - self._before.get(f"connector_{name}", 0)
 
-    def refused(self, door: str, reason: str, page: str = "") -> float:
+    def refused(self, endpoint: str, reason: str, page: str = "") -> float:
         """Return how many more webhooks were refused in this test for a reason."""
-        return self.counted(f'webhooks_refused_total{{door="{door}",page="{page}",reason="{reason}"}}')
+        return self.counted(
+            f'webhooks_refused_total{{endpoint="{endpoint}",page="{page}",reason="{reason}"}}'
+        )
 
     def _metrics(self) -> dict[str, float]:
         lines = self.metrics().splitlines()

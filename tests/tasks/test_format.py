@@ -193,7 +193,7 @@ def test_the_sweep_and_the_poll_leave_it_alone_and_say_why(
         poll.take_turn(world.service)
 
     assert dump(world.store) == before
-    assert [line["event"] for line in told] == ["not_swept", "nothing_taken", "not_polled"]
+    assert [line["event"] for line in told] == ["sweep_failed", "claim_failed", "poll_failed"]
     assert all("in format 3" in line["reason"] for line in told)
 
 

@@ -1,4 +1,4 @@
-"""Meta's errors: what happens next, and what agents are told.
+"""Meta's errors: what happens next, and what agents read.
 
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/error-codes
 """
@@ -143,5 +143,5 @@ def lookup(code: int, subcode: int) -> tuple[type[ClientError], str]:
 
 
 def is_known(code: int, subcode: int) -> bool:
-    """Tell whether an error is listed here."""
+    """Return whether an error is listed here."""
     return (code, subcode) in _ERRORS or (code, None) in _ERRORS

@@ -1,7 +1,7 @@
 """What Meta's webhooks say, as plain values.
 
-`split` takes an envelope apart at the door; `parse` reads one item later, in a task. Neither raises for
-anything Meta, or anybody, may send: what is not known becomes a `OtherEvent`, which shows that it came.
+`split` takes an envelope apart at the endpoint; `parse` reads one item later, in a task. Neither raises for
+anything Meta, or anybody, may send: what is not known becomes an `OtherEvent`, which shows that it came.
 
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events
 """
@@ -34,7 +34,7 @@ from clients.notices import N_, Notice, add_sentences, notice
 from clients.text.line import one_line
 
 CHANNEL = "facebook_messenger"
-"""The name of the channel: in queues and caches, and in what helpdesks are told."""
+"""The name of the channel: in queues and caches, and in what the helpdesk gets."""
 DELETED = "message_deleted"
 """The kind of event that a message was deleted. It has the mid of the message, and is another event."""
 ECHO_METADATA_PREFIX = "connector:"
@@ -121,7 +121,7 @@ def parse(body: bytes) -> Event:
 
 
 def _is_echo(message: dict[str, Any]) -> bool:
-    """Tell whether a message is marked as the page's own."""
+    """Return whether a message is marked as the page's own."""
     return _is_true(message.get("is_echo"))
 
 
@@ -310,7 +310,7 @@ def _attachments(message: dict[str, Any]) -> Iterator[Attachment]:
 
 
 def _names(attachment: dict[str, Any]) -> set[str]:
-    """Return what tells that two attachments are the same sticker."""
+    """Return the names by which two attachments are recognised as the same sticker."""
     payload = _dict(attachment.get("payload"))
     return {_text(payload.get("sticker_id")), _text(payload.get("url"))} - {""}
 
@@ -352,7 +352,7 @@ def _template(payload: dict[str, Any], title: str, said: str) -> tuple[Line, ...
 
 
 def _adds(text: str | Notice, said: str) -> bool:
-    """Tell whether a line is more than what the message says already."""
+    """Return whether a line is more than what the message says already."""
     return isinstance(text, Notice) or text.strip() not in {"", said}
 
 
@@ -424,7 +424,7 @@ def _address(value: Any) -> str:
 class _Row:
     """A kind of event: how it is read, and what becomes of it.
 
-    `has_mid` tells whether the mid in it is its own. One that does not `opens_ticket` is shown on an open
+    `has_mid` says whether the mid in it is its own. One that does not `opens_ticket` is shown on an open
     ticket only, an `internal` one to agents only. `is_notable` is one that an operator is to see even if it
     names no person, such as an opt-in on a web page.
     """
@@ -464,7 +464,7 @@ def _receipt(status: str) -> Callable[[dict[str, Any], str], Event]:
 
 
 def _other(field: str = "", code: str = "") -> Callable[[dict[str, Any], str], Event]:
-    """Return a reader of what is no message: it is told by a sentence, with one field of it."""
+    """Return a reader of what is no message: it is shown as a sentence, with one field of it."""
 
     def read(item: dict[str, Any], kind: str) -> Event:
         detail = _text(_content(item, kind).get(field)) if field else ""
@@ -527,12 +527,10 @@ add_sentences(
         "customer_deleted_message": N_("The customer deleted a message in Messenger ({mid})."),
         "page_deleted_message": N_("The page deleted a message in Messenger ({mid})."),
         "unknown_event": N_("Messenger reported an event of the kind “{kind}”."),
-        "unknown_attachment": N_("Messenger delivered an attachment of the kind “{kind}”."),
         "unknown_template": N_("Messenger delivered a template of the kind “{kind}”."),
         "template_picture": N_("an image"),
         "template_video": N_("a video"),
         "messenger_user": N_("Messenger user {digits}"),
-        "the_page": N_("The page"),
         "from_meta_inbox": N_("{page} (Meta inbox)"),
         "from_app": N_("{page} (app {app_id})"),
     }

@@ -35,12 +35,12 @@ _IMAGE_LIMIT = 8 * 1024 * 1024
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif"})
 _PROFILE_TIMEOUT = httpx.Timeout(5.0)
 _ROUNDING = timedelta(seconds=2)
-"""How much older a message may look than it is: Meta tells its times in whole seconds."""
+"""How much older a message may look than it is: Meta gives times in whole seconds."""
 _UPLOAD_TIMEOUT = httpx.Timeout(connect=3.0, read=90.0, write=30.0, pool=5.0)
 
 
 def attachment_kind(content_type: str, size: int) -> str:
-    """Say as what a file is sent: `image` within Meta's limits for pictures, else `file`."""
+    """Return as what a file is sent: `image` within Meta's limits for pictures, else `file`."""
     return "image" if canonical_type(content_type) in _IMAGE_TYPES and size <= _IMAGE_LIMIT else "file"
 
 
@@ -57,7 +57,7 @@ class Page(RestClient, Account):
 
     service = "facebook"
 
-    def __init__(  # noqa: PLR0913 - each is told by the settings
+    def __init__(  # noqa: PLR0913 - each is a setting
         self,
         http: HttpClient,
         url: str,
@@ -86,7 +86,7 @@ class Page(RestClient, Account):
         return self._send_message(person_id, message)
 
     def upload(self, kind: str, file: File) -> str:
-        """Hand Meta a file and return its `attachment_id`, which lives for 90 days."""
+        """Upload a file to Meta and return its `attachment_id`, which lives for 90 days."""
         message = {"attachment": {"type": kind, "payload": {"is_reusable": True}}}
         type_ = canonical_type(file.content_type)
         answer = self._post(
@@ -138,7 +138,7 @@ class Page(RestClient, Account):
         return None
 
     def now(self) -> datetime | None:
-        """Return the time by Meta's own clock, as its last answer told it."""
+        """Return the time by Meta's own clock, as its last answer gave it."""
         return self.remote_now()
 
     def _participant_name(self, psid: str) -> str:
@@ -191,7 +191,7 @@ class Page(RestClient, Account):
 
 
 def _is(message: dict[str, Any], text: str | None) -> bool:
-    """Tell whether a message of a conversation says this, or has a file."""
+    """Return whether a message of a conversation says this, or has a file."""
     if text is None:
         return bool(_items(message.get("attachments")))
     return _string(message, "message").split() == text.split()
@@ -212,7 +212,7 @@ def _required(answer: Any, key: str) -> str:
 
 
 def _found(answer: Any) -> list[dict[str, Any]]:
-    """Return what was looked for. Raises `Unavailable` for an answer that does not tell."""
+    """Return what was looked for. Raises `Unavailable` for an answer without it."""
     found = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise Unavailable("facebook_bad_answer", field="data")

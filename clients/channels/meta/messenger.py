@@ -47,11 +47,11 @@ class Messenger(Channel):
         return Handshake(query.get("hub.verify_token", ""), query.get("hub.challenge", ""))
 
     def may_receive(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Tell whether there is a signature, and it looks like one."""
+        """Return whether there is a signature, and it looks like one."""
         return signature.is_well_formed(_signature(headers))
 
     def is_signed(self, body: bytes, headers: Mapping[bytes, bytes], secret: str) -> bool:
-        """Tell whether an app with this secret signed the body."""
+        """Return whether an app with this secret signed the body."""
         try:
             signature.verify(body, _signature(headers), secret)
         except signature.InvalidSignature:
@@ -83,7 +83,7 @@ class Messenger(Channel):
         return split_text(text, TEXT_LIMIT)
 
     def kind_of_file(self, content_type: str, size: int) -> str:
-        """Say as what a file is sent: an image, or a file."""
+        """Return as what a file is sent: `image` or `file`."""
         return attachment_kind(content_type, size)
 
     def echo_metadata(self, comment_id: str, part: int) -> str:

@@ -19,7 +19,7 @@ def sign(body: bytes, secret: str) -> str:
 
 
 def is_well_formed(header: str) -> bool:
-    """Tell whether a header can be a signature at all, so that a body without one need not be read."""
+    """Return whether a header can be a signature at all, so that a body without one need not be read."""
     return _HEADER.fullmatch(header) is not None
 
 

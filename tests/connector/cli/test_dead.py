@@ -250,7 +250,7 @@ def test_all_dead_letters_may_be_thrown_away(run: Run, dead: Inbox) -> None:
 def test_before_all_dead_letters_are_thrown_away_it_is_asked(run: Run, dead: Inbox) -> None:
     result = run("dead", "drop", "--all", input="y\n")
 
-    assert "Throw 3 dead letters away, for good?" in result.stderr
+    assert "Delete 3 dead letters for good?" in result.stderr
     assert result.stdout.endswith("3 dropped.\n")
     assert ids(dead) == []
 

@@ -60,14 +60,14 @@ HANDSHAKE = {"hub.mode": "subscribe", "hub.verify_token": "a guess"}
 def test_what_is_refused_is_told_once_with_its_reason_and_what_to_do(
     own_doors: Doors, ask: Callable[[Doors], int], told: str, advice: str
 ) -> None:
-    door, page, reason = told.split(" ")
+    endpoint, page, reason = told.split(" ")
     with capture_logs() as logs:
         statuses = {ask(own_doors) for _ in range(3)}
 
-    assert own_doors.refused(door, reason, page) == 3
+    assert own_doors.refused(endpoint, reason, page) == 3
     assert statuses <= {400, 401, 403, 413}
     (line,) = [line for line in logs if line["event"] == "webhook_refused"]
-    assert (line["door"], line.get("page", ""), line["reason"]) == (door, page, reason)
+    assert (line["endpoint"], line.get("page", ""), line["reason"]) == (endpoint, page, reason)
     assert advice in line.get("hint", "")
 
 

@@ -1,4 +1,4 @@
-"""What threads share: a dear reading, none of them older than the question; the transfers of hosts."""
+"""What threads share: one expensive reading, never older than the question; the transfers of hosts."""
 
 import itertools
 import threading
