@@ -164,7 +164,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentMessage:
     """A message that was sent: its id, and how long ago, by the channel's own clock."""
 
     message_id: str
@@ -253,7 +253,7 @@ class Account(ABC):
     @abstractmethod
     def find_sent(
         self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
-    ) -> Sent | None:
+    ) -> SentMessage | None:
         """Return a message of the account's that is younger than `within` and not in `known`, or None.
 
         `text` is what it says, None for a message with a file; `known` are message ids. Asked when it is not

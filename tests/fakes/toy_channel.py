@@ -27,7 +27,7 @@ from clients.channel import (
     OtherEvent,
     Profile,
     Receipt,
-    Sent,
+    SentMessage,
 )
 from clients.jsons import decode
 from clients.media import File
@@ -99,7 +99,7 @@ class Line(Account):
 
     def find_sent(
         self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
-    ) -> Sent | None:
+    ) -> SentMessage | None:
         """Know nothing of what was sent."""
         return None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from clients.channel import Account, Attachment, Profile, Sent
+from clients.channel import Account, Attachment, Profile, SentMessage
 from clients.channels.meta.errors import BAD_PROOF, is_known, lookup
 from clients.channels.meta.events import CHANNEL, proper_mid
 from clients.errors import (
@@ -119,7 +119,7 @@ class Page(RestClient, Account):
 
     def find_sent(
         self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
-    ) -> Sent | None:
+    ) -> SentMessage | None:
         """Look for a message among the last 20 of a conversation; Meta shows no more of them.
 
         It gives files names and sizes of its own, so any file is taken for the one that is looked for.
@@ -132,7 +132,7 @@ class Page(RestClient, Account):
         for message in reversed(messages):  # the oldest first
             if _string(message.get("from"), "id") != self._page_id or not _is(message, text):
                 continue
-            sent = Sent(proper_mid(_string(message, "id")), now - _created(message))
+            sent = SentMessage(proper_mid(_string(message, "id")), now - _created(message))
             if sent.age <= within + _ROUNDING and sent.message_id not in known:
                 return sent
         return None
