@@ -74,7 +74,7 @@ class Services:
         return self.channel(connection.channel).account(self.network, connection.credentials)
 
     def is_up(self, remote: str) -> bool:
-        """Tell whether a remote answers when it is asked for something small. Raises `LeaseLost`."""
+        """Return whether a remote answers when it is asked for something small. Raises `LeaseLost`."""
         channel, _, account_id = remote.partition(":")
         try:
             if account_id:

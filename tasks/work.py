@@ -27,5 +27,5 @@ class Work:
 
     @property
     def is_last_try(self) -> bool:
-        """Tell whether the job is given up if its remote fails once more."""
+        """Return whether the job is given up if its remote fails once more."""
         return self.lease.attempts + 1 >= self.service.settings.worker.attempts

@@ -74,7 +74,7 @@ def worker_part(settings: Settings) -> Part:
 
 
 def _takes_nothing(heartbeat: Path, inbox: Inbox, started: float) -> bool:
-    """Tell whether work is due for long, and this worker took none in the meantime.
+    """Return whether work is due for long, and this worker took none in the meantime.
 
     Celery's Redis consumer can stop for ever while its process lives on, after a restart of the store.
     """

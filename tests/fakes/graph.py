@@ -1,14 +1,12 @@
 """A Graph API made of one function, and the people in the recordings of the sandbox's."""
 
-from collections.abc import Callable
 from typing import Any
-
-import httpx
 
 from clients.channels.meta.graph import Page
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from tests.conftest import PAGE_A, SECRET_A
+from tests.fakes import site
 from tests.fakes.recording import META
 
 TOKEN = "EAApage-token-that-nobody-may-see"
@@ -29,25 +27,16 @@ def messenger_at(http: HttpClient, site: str = META) -> Page:
     )
 
 
-Answer = Callable[[httpx.Request], httpx.Response]
-
-
-class Site:
+class Site(site.Site):
     """A Graph API made of one function; it keeps the requests."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.requests: list[httpx.Request] = []
-
-        def keep(request: httpx.Request) -> httpx.Response:
-            self.requests.append(request)
-            return answer(request)
-
-        self.messenger = messenger_at(HttpClient(httpx.MockTransport(keep)))
+    def __init__(self, answer: site.Answer) -> None:
+        super().__init__(answer)
+        self.messenger = messenger_at(self.http)
 
 
 def answering(status: int, body: Any = None, **headers: str) -> Page:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Site(lambda _: httpx.Response(status, json=body, headers=named)).messenger
+    return Site(site.always(status, body, **headers)).messenger
 
 
 def send_hello(messenger: Page) -> str:

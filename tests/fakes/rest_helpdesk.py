@@ -1,13 +1,10 @@
 """Helpdesks for the adapter `rest`: one made of a function, and a server that counts requests."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from typing import Any
-
-import httpx
 
 from clients.channels.meta.events import CHANNEL
 from clients.helpdesk import Author, Customer, NewComment, NewTicket
@@ -15,6 +12,7 @@ from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
 from tests.conftest import PAGE_A, WEBHOOK_SECRET
+from tests.fakes import site
 from tests.fakes.recording import HELPDESK
 
 TOKEN = "desk-token-that-nobody-may-see"
@@ -46,25 +44,16 @@ def new_file() -> File:
     return File("zażółć.png", "image/png", len(PHOTO), BytesIO(PHOTO))
 
 
-Answer = Callable[[httpx.Request], httpx.Response]
-
-
-class Site:
+class Site(site.Site):
     """A helpdesk made of one function; it keeps the requests."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.requests: list[httpx.Request] = []
-
-        def keep(request: httpx.Request) -> httpx.Response:
-            self.requests.append(request)
-            return answer(request)
-
-        self.helpdesk = helpdesk_at(HttpClient(httpx.MockTransport(keep)))
+    def __init__(self, answer: site.Answer) -> None:
+        super().__init__(answer)
+        self.helpdesk = helpdesk_at(self.http)
 
 
 def answering(status: int, body: Any = None, **headers: str) -> RestHelpdesk:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Site(lambda _: httpx.Response(status, json=body, headers=named)).helpdesk
+    return Site(site.always(status, body, **headers)).helpdesk
 
 
 class Counter(ThreadingHTTPServer):

@@ -98,3 +98,18 @@ def test_the_language_of_a_page_that_is_unknown_is_that_of_the_first_connection(
     assert polish.service.language("0") == "pl"
     polish.configure(connections=[])
     assert polish.service.language(PAGE_A) == "en"
+
+
+def test_of_a_page_listed_twice_the_language_of_the_active_connection_counts(world: World) -> None:
+    former = connection(PAGE_A, SECRET_A, language="en", active=False)
+    world.configure(connections=[former, connection(PAGE_A, SECRET_A, language="pl")])
+    assert world.service.language(PAGE_A) == "pl"
+
+
+def test_a_new_ticket_says_the_language_of_its_page(polish: World) -> None:
+    polish.receive()
+    polish.work(IN)
+
+    (ticket,) = polish.desk.tickets.values()
+    assert ticket.new
+    assert ticket.new.language == "pl"
