@@ -144,7 +144,7 @@ class Context:
 
     def create(self, ticket: NewTicket, key: str = "") -> Ticket:
         """Create a ticket, and remember it for the report."""
-        created = self.helpdesk.create_ticket(ticket, key or f"facebook:conformance:{ticket.external_id}")
+        created = self.helpdesk.create_ticket(ticket, key or f"conformance:{ticket.external_id}")
         if created.id not in self.made:
             self.made.append(created.id)
         return created
@@ -178,9 +178,7 @@ class Context:
 
     def comment(self, ticket_id: str, comment: NewComment, key: str = "") -> str:
         """Add a comment."""
-        return self.helpdesk.add_comment(
-            ticket_id, comment, key or f"facebook:conformance:{comment.external_id}"
-        )
+        return self.helpdesk.add_comment(ticket_id, comment, key or f"conformance:{comment.external_id}")
 
     def message(self, ticket_id: str, text: str, files: Sequence[Content]) -> str:
         """Add a comment with files as the connector does: without those that are refused only there."""
@@ -192,7 +190,7 @@ class Context:
             without = self.new_comment(
                 f"{text} ({names}: {say(error.notice)})", external_id=comment.external_id
             )
-            return self.comment(ticket_id, without, f"facebook:conformance:{an_id()}:without")
+            return self.comment(ticket_id, without, f"conformance:{an_id()}:without")
 
     def put(self, ticket_id: str, comment: NewComment, customer: Customer) -> str:
         """Add a comment as the connector does: look, add, and if the ticket takes none, find or open another.
@@ -210,7 +208,7 @@ class Context:
             new = self.new_ticket(customer=customer, external_id=comment.external_id)
             return self.create(replace(new, body=comment.body)).id
         expect(found.id != ticket_id, f"ticket {ticket_id} takes no comment, and is found as open")
-        self.comment(found.id, comment, f"facebook:conformance:{comment.external_id}:after:{ticket_id}")
+        self.comment(found.id, comment, f"conformance:{comment.external_id}:after:{ticket_id}")
         return found.id
 
     def _with_files(self, text: str, files: Sequence[Content]) -> tuple[str, list[str], list[File]]:

@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from clients.channel import Conversation
-from clients.channels.registry import CHANNELS
 from clients.errors import ClientError, FileRefused, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
     AgentReply,
@@ -56,8 +55,6 @@ _MERGED = re.compile(r"\[[^\]]*#(\d+)\]")
 """How the title of a comment begins that a merge brought from another ticket, in any language."""
 
 Json = dict[str, Any]
-_CHANNEL = next(iter(CHANNELS))
-"""The channel of all tickets: its fields hold the account and the person only."""
 
 
 class DjangoHelpdesk(HttpHelpdesk):
@@ -98,9 +95,8 @@ class DjangoHelpdesk(HttpHelpdesk):
         base_url: str,
         api_token: str,
         webhook_secret: str,
-        page_field: str = "fb_page_id",
-        psid_field: str = "fb_psid",
-        category_field: str = "fb_category",
+        customer_field: str = "messenger_customer",
+        category_field: str = "messenger_category",
         priority: int = 3,
         owners: Mapping[str, int] | None = None,
         open_statuses: Sequence[int] = OPEN,
@@ -108,8 +104,8 @@ class DjangoHelpdesk(HttpHelpdesk):
     ) -> None:
         super().__init__(http, base_url, {"Authorization": f"Token {api_token}"})
         self._secret = webhook_secret
-        self._page_field, self._psid_field = f"custom_{page_field}", f"custom_{psid_field}"
-        self._category_field, self._priority = f"custom_{category_field}", priority
+        self._customer_field, self._category_field = f"custom_{customer_field}", f"custom_{category_field}"
+        self._priority = priority
         self._open, self._zone = frozenset(open_statuses), ZoneInfo(time_zone)
         self._is_listed = {"status": ",".join(map(str, sorted(self._open)))}
         self._open_tickets, self._expensive = SingleFlight(self._list_open_tickets), Lock()
@@ -124,15 +120,16 @@ class DjangoHelpdesk(HttpHelpdesk):
         return f"{self._base_url}/tickets/{segment(ticket_id)}/"
 
     def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
-        """Search the open tickets for a customer, and write anew the fields that an agent's form blanked."""
-        person = page_id, psid = (conversation.account_id, conversation.person_id)
-        found = [raw for raw in self._open_tickets() if self._person(raw) == person]
+        """Search the open tickets for a customer, and write anew the field that an agent's form blanked."""
+        word = str(conversation)
+        customer = Customer.parse(word)
+        found = [raw for raw in self._open_tickets() if self._customer(raw) == customer]
         if not found:
             return None
         newest = max(found, key=lambda raw: int(raw["id"]))
-        if (newest.get(self._page_field, page_id), newest.get(self._psid_field, psid)) != person:
-            ids = {self._page_field: page_id, self._psid_field: psid}
-            self.call("PATCH", f"/api/tickets/{newest['id']}/", params=self._is_listed, json=ids)
+        if newest.get(self._customer_field, word) != word:
+            path, field = f"/api/tickets/{newest['id']}/", {self._customer_field: word}
+            self.call("PATCH", path, params=self._is_listed, json=field)
         return self._ticket(newest)
 
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
@@ -152,15 +149,14 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         """Create a ticket. Its text is its first comment, too, and the files are added there."""
-        person = (ticket.customer.account_id, ticket.customer.person_id)
-        mark = Mark(digest(ticket.external_id), len(ticket.files), person)
+        customer = str(ticket.customer.conversation)
+        mark = Mark(digest(ticket.external_id), len(ticket.files), customer)
         fields: Json = {
             "queue": ticket.desk_id,
             "title": ticket.title[:LONGEST_TITLE],
             "description": marked(for_its_markdown(ticket.body), mark),
             "priority": self._priority,
-            self._page_field: person[0],
-            self._psid_field: person[1],
+            self._customer_field: customer,
         }
         if ticket.category_id:  # an empty one is refused
             fields[self._category_field] = ticket.category_id
@@ -258,7 +254,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         together = (one["id"] for one in raw["followup_set"] if _origin(one) == origin)
         if followup["id"] == min(together, default=None):
             return True
-        return origin is not None and self._person(self._read_one(origin)) != self._person(raw)
+        return origin is not None and self._customer(self._read_one(origin)) != self._customer(raw)
 
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error by what django-rest-framework says."""
@@ -270,11 +266,11 @@ class DjangoHelpdesk(HttpHelpdesk):
         The replies there would reach that other person. One that was opened again stands for itself.
         """
         seen, raw = {ticket_id}, self._read_one(ticket_id)
-        person = self._person(raw)
+        customer = self._customer(raw)
         while raw.get("merged_to") and not self._is_open(raw) and str(raw["merged_to"]) not in seen:
             seen.add(str(raw["merged_to"]))
             into = self._read_one(str(raw["merged_to"]))
-            if person and self._person(into) not in {None, person}:
+            if customer and self._customer(into) not in {None, customer}:
                 return raw
             raw = into
         return raw
@@ -360,8 +356,7 @@ class DjangoHelpdesk(HttpHelpdesk):
             raise FileRefused("helpdesk_refuses_kind") from error
 
     def _ticket(self, raw: Json) -> Ticket:
-        person = self._person(raw)
-        return Ticket(str(raw["id"]), not self._is_open(raw), Customer(_CHANNEL, *person) if person else None)
+        return Ticket(str(raw["id"]), not self._is_open(raw), self._customer(raw))
 
     def _time(self, value: str) -> datetime:
         """Read a time; with `USE_TZ = False` it comes without its zone."""
@@ -371,16 +366,16 @@ class DjangoHelpdesk(HttpHelpdesk):
     def _is_open(self, raw: Json) -> bool:
         return raw["status"] in self._open
 
-    def _person(self, raw: Json) -> tuple[str, str] | None:
-        """Return whom a ticket is about: by its custom fields, or by the mark of its own first text.
+    def _customer(self, raw: Json) -> Customer | None:
+        """Return whom a ticket is about: by its custom field, or by the mark of its own first text.
 
         Or by that of a ticket that was merged into it. Any other comment may have been moved or copied here.
         """
-        if raw.get(self._page_field) and raw.get(self._psid_field):
-            return str(raw[self._page_field]), str(raw[self._psid_field])
+        if customer := Customer.parse(str(raw.get(self._customer_field) or "")):
+            return customer
         merged = (one["comment"] for one in raw["followup_set"] if _origin(one))
         marks = map(read_mark, [raw["description"], *merged])
-        return next((mark.person for mark in marks if mark and mark.person), None)
+        return next((Customer.parse(mark.customer) for mark in marks if mark and mark.customer), None)
 
     def _agent_reply(self, raw: Json, followup: Json, *, nobodys: bool = False) -> AgentReply:
         ticket = replace(self._ticket(raw), customer=None) if nobodys else self._ticket(raw)

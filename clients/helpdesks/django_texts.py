@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 _MARK = re.compile(
-    r"^\[//\]: # \(messenger (?:(?P<page>\S+) (?P<psid>\S+) )?(?P<digest>[0-9a-f]{16}) (?P<files>\d+)\)\s*$",
+    r"^\[//\]: # \(messenger (?:(?P<customer>\S+) )?(?P<digest>[0-9a-f]{16}) (?P<files>\d+)\)\s*$",
     re.MULTILINE,
 )
 _ITS_ESCAPES = frozenset("\\`*_{}[()>#+-.!")
@@ -19,17 +19,17 @@ _VERBATIM = "X-HELPDESK-COMMENT-"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What names a text: a digest of its `external_id`, and in a ticket's first text the page and the sender.
+    """What names a text: a digest of its `external_id`, and in a ticket's first text whom it is about.
 
-    `files` is how many of its files are not added yet.
+    `customer` is the `str` of its conversation, `files` is how many of its files are not added yet.
     """
 
     digest: str
     files: int = 0
-    person: tuple[str, str] | None = None
+    customer: str = ""
 
     def __str__(self) -> str:
-        return f"[//]: # (messenger {' '.join([*(self.person or ()), self.digest, str(self.files)])})"
+        return f"[//]: # (messenger {f'{self.customer} ' if self.customer else ''}{self.digest} {self.files})"
 
     @property
     def complete(self) -> "Mark":
@@ -43,8 +43,7 @@ def read_mark(text: str) -> Mark | None:
     if not marks:
         return None
     found = marks[-1]
-    person = (found["page"], found["psid"]) if found["page"] else None
-    return Mark(found["digest"], int(found["files"]), person)
+    return Mark(found["digest"], int(found["files"]), found["customer"] or "")
 
 
 def marked(text: str, mark: Mark) -> str:

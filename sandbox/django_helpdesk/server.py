@@ -138,6 +138,11 @@ def api(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE)
 
 
+def writer_of(ticket: dict[str, Any]) -> str:
+    """Return the id of the person whom a ticket's field says it is about; empty if it is nobody's."""
+    return str(ticket["custom_messenger_customer"] or "").rpartition("/")[2]
+
+
 def every_ticket(http: httpx.Client) -> list[dict[str, Any]]:
     """Return all tickets as the API has them, by id."""
     found: list[dict[str, Any]] = []

@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.django_helpdesk.agent import Agent, Comment
 from sandbox.django_helpdesk.host.accounts import AGENT, IDS, PASSWORDS
-from sandbox.django_helpdesk.server import api, every_ticket
+from sandbox.django_helpdesk.server import api, every_ticket, writer_of
 from sandbox.samples import Sample
 from sandbox.staff import SeenComment, SeenFile, SeenTicket, Staff
 
@@ -29,7 +29,7 @@ class DjangoStaff(Staff):
 
     def tickets(self, psid: str) -> list[SeenTicket]:
         """Return a customer's tickets, the oldest first."""
-        return [self._ticket(one) for one in every_ticket(self._http) if one["custom_fb_psid"] == psid]
+        return [self._ticket(one) for one in every_ticket(self._http) if writer_of(one) == psid]
 
     def reply(
         self, ticket_id: str, text: str, *, internal: bool = False, files: Sequence[Sample] = ()
@@ -49,7 +49,7 @@ class DjangoStaff(Staff):
             id=str(told["id"]),
             title=told["title"],
             desk_id=str(told["queue"]),
-            category_id=told["custom_fb_category"] or None,
+            category_id=told["custom_messenger_category"] or None,
             owner=NAMES.get(told["assigned_to"]),
             closed=told["status"] in CLOSED,
             comments=tuple(comment for comment in comments if comment.text or comment.files),

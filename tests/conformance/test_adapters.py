@@ -87,7 +87,7 @@ class StaffAgent(HelpdeskAgent):
 
     def read_ticket(self, ticket_id: str) -> Filed:
         ticket = self._desk.ticket(int(ticket_id))
-        return Filed(str(ticket["queue"]), ticket["custom_fb_category"] or None, ticket["title"])
+        return Filed(str(ticket["queue"]), ticket["custom_messenger_category"] or None, ticket["title"])
 
     def read_comments(self, ticket_id: str) -> list[Shown]:
         stored = self._desk.ticket(int(ticket_id))["followup_set"]

@@ -10,6 +10,7 @@ import redis
 from clients.channels.meta.events import CHANNEL
 from sandbox.django_helpdesk.agent import Comment
 from sandbox.django_helpdesk.host.accounts import AGENT
+from sandbox.django_helpdesk.server import writer_of
 from sandbox.django_helpdesk.stack import DjangoStack
 from sandbox.samples import document, photo
 from sandbox.stack import until
@@ -45,7 +46,7 @@ def store_of(stack: DjangoStack, ask: Callable[[redis.Redis], T]) -> T:
 
 def tickets_of(stack: DjangoStack, psid: str) -> list[dict[str, Any]]:
     """Return a person's tickets as the API has them."""
-    return [ticket for ticket in stack.desk.tickets() if ticket["custom_fb_psid"] == psid]
+    return [ticket for ticket in stack.desk.tickets() if writer_of(ticket) == psid]
 
 
 def comments(stack: DjangoStack, psid: str, count: int) -> list[Comment]:

@@ -10,5 +10,5 @@ PASSWORDS = {AGENT: "agent-of-the-sandbox", ADMIN: "admin-of-the-sandbox"}
 QUEUES = {"messenger": 7, "billing": 8}
 """Slug to id: the desks that the sandbox's pages lead to. `billing` has a default owner, the agent."""
 
-CUSTOM_FIELDS = {"fb_psid": "Messenger sender", "fb_page_id": "Facebook page", "fb_category": "Category"}
+CUSTOM_FIELDS = {"messenger_customer": "Messenger customer", "messenger_category": "Category"}
 """Name to label. In the API a name has the prefix `custom_`."""

@@ -72,7 +72,8 @@ def test_a_single_ticket_is_looked_for_among_those_of_a_status(
 
 
 @pytest.mark.parametrize(
-    "ignored", ["search=nothing", "custom_fb_psid=nothing", "queue=99", "submitter_email=nobody@example.com"]
+    "ignored",
+    ["search=nothing", "custom_messenger_customer=nothing", "queue=99", "submitter_email=nobody@example.com"],
 )
 def test_other_filters_are_ignored(desk: DjangoHelpdesk, ticket: int, ignored: str) -> None:
     page = desk.http.get(f"/api/tickets/?status=1,2&page_size=1&page=last&{ignored}").json()

@@ -87,7 +87,12 @@ def test_a_reply_from_a_page_that_was_open_for_a_while_undoes_what_happened_sinc
     desk: DjangoHelpdesk, agent: Agent, ticket: int
 ) -> None:
     form = agent.reply_form(ticket)
-    changes = {"status": REOPENED, "title": "New", "queue": QUEUES["billing"], "custom_fb_category": "12"}
+    changes = {
+        "status": REOPENED,
+        "title": "New",
+        "queue": QUEUES["billing"],
+        "custom_messenger_category": "12",
+    }
     desk.http.patch(f"/api/tickets/{ticket}/", json=changes)
     agent.send(form, "Hello")
     found = desk.ticket(ticket)

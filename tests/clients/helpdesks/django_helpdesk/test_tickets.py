@@ -69,14 +69,14 @@ def test_a_reopened_ticket_is_open(helpdesk: DjangoHelpdesk, agent: Agent, ticke
     assert helpdesk.find_open_ticket(MARIA.conversation) == ticket
 
 
-def test_a_ticket_is_found_when_the_owners_form_has_blanked_its_fields(
+def test_a_ticket_is_found_when_the_owners_form_has_blanked_its_field(
     desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
 ) -> None:
     agent.assign(int(ticket.id), AGENT)
-    assert not desk.ticket(int(ticket.id))["custom_fb_psid"]
+    assert not desk.ticket(int(ticket.id))["custom_messenger_customer"]
 
     assert helpdesk.find_open_ticket(MARIA.conversation) == ticket
-    assert desk.ticket(int(ticket.id))["custom_fb_psid"] == MARIA.person_id
+    assert desk.ticket(int(ticket.id))["custom_messenger_customer"] == str(MARIA.conversation)
 
 
 def test_a_merged_ticket_leads_to_the_one_it_was_merged_into(
@@ -140,7 +140,7 @@ def test_a_category_and_its_owner_are_set(desk: Server, http: HttpClient) -> Non
     helpdesk = adapter(desk, http, owners={"billing": 2})
     ticket = helpdesk.create_ticket(new_ticket(category_id="billing"), "key")
     stored = desk.ticket(int(ticket.id))
-    assert (stored["custom_fb_category"], stored["assigned_to"]) == ("billing", 2)
+    assert (stored["custom_messenger_category"], stored["assigned_to"]) == ("billing", 2)
 
 
 def test_a_desk_can_have_an_owner(desk: Server, http: HttpClient) -> None:
@@ -164,5 +164,5 @@ def test_a_ticket_gets_a_name_unless_an_agent_gave_it_another_title(
     assert helpdesk.name_requester(ticket.id, naming)
 
     stored = desk.ticket(int(ticket.id))
-    assert (stored["title"], stored["custom_fb_psid"]) == (title, MARIA.person_id)
+    assert (stored["title"], stored["custom_messenger_customer"]) == (title, str(MARIA.conversation))
     assert helpdesk.find_open_ticket(MARIA.conversation) == ticket

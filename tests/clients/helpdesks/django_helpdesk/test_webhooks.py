@@ -91,9 +91,7 @@ def test_our_own_comment_that_an_agent_edited_does_not_come_back(
 
 
 def test_what_an_agent_opened_a_ticket_with_does_not_go_out(helpdesk: DjangoHelpdesk, agent: Agent) -> None:
-    agent.create(
-        "By hand", "He was rude.", custom_fb_psid=MARIA.person_id, custom_fb_page_id=MARIA.account_id
-    )
+    agent.create("By hand", "He was rude.", custom_messenger_customer=str(MARIA.conversation))
     assert not any(map(is_public_reply, polled(helpdesk)))
 
 
@@ -101,7 +99,7 @@ def test_what_an_agent_opened_a_ticket_with_does_not_go_out(helpdesk: DjangoHelp
 def test_a_reply_that_a_merge_brought_goes_out_only_if_it_was_for_the_same_person(
     desk: Server, helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket, person: Customer | None
 ) -> None:
-    fields = {"custom_fb_page_id": person.account_id, "custom_fb_psid": person.person_id} if person else {}
+    fields = {"custom_messenger_customer": str(person.conversation)} if person else {}
     other = agent.create("By mail", "…", submitter_email="erik@example.com", **fields)
     agent.reply(other, "Dear Erik, your password is hunter2")
     with suppress(Refused):
