@@ -10,8 +10,6 @@ from typing import Any, Self
 import celery.__main__
 import redis
 from redis.asyncio import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,20 +22,11 @@ from connector import app
 from connector.cli.run import web
 from connector.settings import get_settings
 from connector.web.group_commit import GroupCommit, StoreUnavailable
-from connector.web.redis_connection import RedisConnection
 from connector.web.webhooks import ChannelWebhook
 from tasks.inbox.inbox import accept_arguments
 from tasks.inbox.job import Job, PartEcho
 from tasks.inbox.lease import Lease
 from tasks.inbox.script import ACCEPT_SCRIPT
-from tasks.store import options
-
-
-class AtOnce(GroupCommit):
-    """Stores what has come, without waiting for what comes in the same turn of the loop."""
-
-    async def _gather(self) -> None:
-        """Wait for nothing."""
 
 
 class EachByItself(GroupCommit):
@@ -58,22 +47,6 @@ class EachByItself(GroupCommit):
             raise StoreUnavailable from None
         if ready:
             self._wake(ready)
-
-
-class ByRedisPy(RedisConnection):
-    """Calls the store by redis-py."""
-
-    def __init__(self, url: str) -> None:
-        made = options(url) | {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
-        self._redis: Redis = Redis.from_url(url, **made)
-
-    async def call(self, *command: Any) -> Any:
-        """Send a command and return the answer."""
-        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._redis.aclose()
 
 
 class Routed(app.Application):
@@ -126,8 +99,6 @@ def _nothing(*_: Any) -> None:
 
 WEB: Mapping[str, Callable[[], None]] = {
     "group commit": _set(app, "GroupCommit", EachByItself),
-    "gathering": _set(app, "GroupCommit", AtOnce),
-    "calls past redis-py": _set(app, "RedisConnection", ByRedisPy),
     "the way around routes": _set(app, "Application", Routed),
     "the way around routes, requests and responses": _set(app, "Application", Plain),
     "types for plain items": _set(events, "_plain_item", _nothing),

@@ -29,13 +29,12 @@ from connector.web.body import BodyReader
 from connector.web.group_commit import GroupCommit
 from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
-from connector.web.redis_connection import RedisConnection
 from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.inbox.inbox import Inbox
 from tasks.services import helpdesk_of, inbox_of, store_check_of
-from tasks.store import Outage, reason_of
+from tasks.store import Outage, connect_async, reason_of
 from tasks.store_check import StoreCheck, Unusable
 
 log = structlog.get_logger(__name__)
@@ -69,7 +68,7 @@ def create_app(settings: Settings) -> Starlette:
     inbox = inbox_of(settings, patient=False)
     registry.register(InboxCollector(inbox))
     group_commit = GroupCommit(
-        RedisConnection(settings.store_url), inbox.prefix, notifier, Outage(settings.store_key)
+        connect_async(settings.store_url), inbox.prefix, notifier, Outage(settings.store_key)
     )
     body_reader, counters = BodyReader(), Counters(registry)
     pages = {page for connections in settings.by_channel.values() for page in connections.active}

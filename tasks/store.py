@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
+import redis.asyncio
 import structlog
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ClusterError, MasterDownError
@@ -47,6 +48,12 @@ def connect(url: str, *, patient: bool = True) -> redis.Redis:
     """Connect to the store. A patient connection waits while the store restarts or moves."""
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
     return redis.Redis.from_url(url, retry=retry, **options(url))
+
+
+def connect_async(url: str) -> redis.asyncio.Redis:
+    """Connect to the store from an event loop. The caller limits the time of a call."""
+    retry = redis.asyncio.retry.Retry(ExponentialBackoff(cap=0.2, base=0.02), 2)
+    return redis.asyncio.Redis.from_url(url, retry=retry, **options(url) | {"socket_timeout": None})
 
 
 def without_secrets(url: str) -> str:

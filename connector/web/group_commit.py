@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import redis
 import structlog
+from redis.asyncio import Redis
 
-from connector.web.redis_connection import RedisConnection
 from tasks.inbox.inbox import accept_arguments
 from tasks.inbox.job import Job, PartEcho
 from tasks.inbox.script import ACCEPT_SCRIPT, ACCEPT_SHA
@@ -33,10 +33,8 @@ class GroupCommit:
     One call at a time: what comes meanwhile goes with the next, and many jobs together cost little more.
     """
 
-    def __init__(
-        self, redis_connection: RedisConnection, prefix: str, wake: Callable[[int], None], outage: Outage
-    ) -> None:
-        self._redis = redis_connection
+    def __init__(self, store: Redis, prefix: str, wake: Callable[[int], None], outage: Outage) -> None:
+        self._store = store
         self._prefix = prefix
         self._wake = wake
         self._waiting: list[Waiting] = []
@@ -50,7 +48,7 @@ class GroupCommit:
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._redis.close()
+        await self._store.aclose()
 
     async def store(self, jobs: Sequence[Job | PartEcho]) -> None:
         """Return once the jobs are stored. Raises `StoreUnavailable`; they may be stored all the same."""
@@ -62,16 +60,11 @@ class GroupCommit:
     async def _run(self) -> None:
         while True:
             await self._arrived.wait()
-            await self._gather()
             batch = self._next_batch()
             if not self._waiting:
                 self._arrived.clear()
             if batch:
                 await self._commit(batch)
-
-    async def _gather(self) -> None:
-        """Wait for what else is read in this turn of the event loop, to store it in the same call."""
-        await asyncio.sleep(0)
 
     def _next_batch(self) -> list[Waiting]:
         """Take the requests that still wait, up to a limit of jobs, and always one."""
@@ -88,7 +81,7 @@ class GroupCommit:
         jobs = [job for jobs, _ in batch for job in jobs]
         try:
             async with asyncio.timeout(COMMIT_WITHIN):
-                ready = await _accept(self._redis, [self._prefix, "accept", *accept_arguments(jobs)])
+                ready = await _accept(self._store, [self._prefix, "accept", *accept_arguments(jobs)])
         except (redis.RedisError, OSError) as error:
             self._outage.note(error)
             _settle(batch, StoreUnavailable())
@@ -104,11 +97,11 @@ class GroupCommit:
             self._wake(ready)
 
 
-async def _accept(redis_connection: RedisConnection, arguments: Sequence[Any]) -> int:
+async def _accept(store: Redis, arguments: Sequence[Any]) -> int:
     try:
-        return int(await redis_connection.call("EVALSHA", ACCEPT_SHA, 0, *arguments))
-    except (redis.ResponseError, redis.ConnectionError):  # the store was started again, and lost the script
-        return int(await redis_connection.call("EVAL", ACCEPT_SCRIPT, 0, *arguments))
+        return int(await store.evalsha(ACCEPT_SHA, 0, *arguments))
+    except redis.exceptions.NoScriptError:  # the store was started again
+        return int(await store.eval(ACCEPT_SCRIPT, 0, *arguments))
 
 
 def _settle(batch: Sequence[Waiting], error: Exception | None) -> None:

@@ -7,26 +7,27 @@ from typing import Any
 import msgspec
 import pytest
 import redis
+from redis.asyncio import Redis
 
 from clients.channels.meta.events import CHANNEL
 from connector.web.group_commit import GroupCommit, StoreUnavailable
-from connector.web.redis_connection import RedisConnection
 from tasks.inbox.job import Job
-from tasks.store import Outage, connect
+from tasks.store import Outage, connect, connect_async
 from tests.conftest import PAGE_A, PAGE_B
 from tests.fakes.web import PSID, QUEUE
 
 
-class Calls(RedisConnection):
-    """A line to the store that counts the calls of the script, and can hold them back, or fail."""
+class Calls(Redis):
+    """A client of the store that counts the calls of the script, and can hold them back, or fail."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url)
+        super().__init__(connection_pool=connect_async(url).connection_pool)
+        self.auto_close_connection_pool = True
         self.sizes, self.broken = list[int](), False
         self.begun, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
-    async def call(self, *command: Any) -> Any:
+    async def execute_command(self, *command: Any, **options: Any) -> Any:
         """Send a command once the gate is open."""
         if self.broken:
             raise redis.ConnectionError
@@ -34,7 +35,7 @@ class Calls(RedisConnection):
             self.sizes.append(len(msgspec.msgpack.decode(command[-2])) // 4)
         self.begun.set()
         await self.gate.wait()
-        return await super().call(*command)
+        return await super().execute_command(*command, **options)  # type: ignore[no-untyped-call]
 
 
 def _row(name: str) -> Job:
