@@ -17,7 +17,7 @@ def system(channel: Channel | None) -> Author:
 
 def notify_once(work: Work, ticket_id: str, external_id: str, note: str) -> None:
     """Add an internal comment, once, whatever crashes and however often it is tried. Raises `ClientError`."""
-    service, lease, step = work.service, work.lease, Step.told(external_id)
+    service, lease, step = work.service, work.lease, Step.notified(external_id)
     if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, external_id):
         return
     lease.save_step(step, "called")

@@ -4,7 +4,6 @@
 """
 
 import random
-from contextlib import suppress
 
 import redis
 import structlog
@@ -81,14 +80,11 @@ def give_up(work: Work, reason: Notice) -> bool:
     except ClientError as error:
         if isinstance(error, RetryableError) and error.remote and _is_outage(work.service, error):
             return _pause(work, error)
-        log.warning("agent_not_told", queue=lease.queue, id=lease.job.id, reason=str(error))
+        log.warning("agent_not_notified", queue=lease.queue, id=lease.job.id, reason=str(error))
     except Exception:
-        log.exception("agent_not_told", queue=lease.queue, id=lease.job.id)
+        log.exception("agent_not_notified", queue=lease.queue, id=lease.job.id)
     log.error("dead_letter", queue=lease.queue, id=lease.job.id, reason=str(reason))
-    goes_on = lease.move_to_dead_letters(encode(reason))
-    with suppress(redis.RedisError):  # only a count
-        work.service.inbox.count_given_up(reason.code if is_known(reason) else "other")
-    return goes_on
+    return lease.move_to_dead_letters(encode(reason), reason.code if is_known(reason) else "other")
 
 
 def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:

@@ -97,4 +97,4 @@ def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> No
     except ClientError as error:
         if isinstance(error, RetryableError) and not (isinstance(error, Unavailable) and arrival.is_last_try):
             raise
-        log.warning("agent_not_told", queue=arrival.lease.queue, note=external_id, reason=str(error))
+        log.warning("agent_not_notified", queue=arrival.lease.queue, note=external_id, reason=str(error))

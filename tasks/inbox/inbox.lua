@@ -389,11 +389,11 @@ function inbox.undo_step(queue, token, id, step)
   return ''
 end
 
--- finish(queue, token, id, counter, letter, step, value) -> as claim, without what is cached
+-- finish(queue, token, id, counter, letter, step, value, code) -> as claim, without what is cached
 -- The job is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
 -- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt)
--- or dead:<direction>.
-function inbox.finish(queue, token, id, counter, letter, step, value)
+-- or dead:<direction>; a dead letter is counted by the code of its reason, too.
+function inbox.finish(queue, token, id, counter, letter, step, value, code)
   if not owns(queue, token) then return {} end
   if is_at(queue, token, id) then
     local head = head_of(queue)
@@ -414,6 +414,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value)
     else
       redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed')
       redis.call('HSET', P .. 'dead', id, letter)
+      redis.call('HINCRBY', P .. 'given_up', code, 1)
     end
   end
   local answer = head_or_forget(queue)
@@ -478,9 +479,6 @@ function inbox.pause(remote, duration, rate, reason)
   redis.call('HSET', P .. 'pause:' .. remote, 'reason', reason, 'rate', rate)
   redis.call('ZADD', P .. 'pauses', now + duration, remote)
 end
-
--- count_given_up(code): count a dead letter by the code of its reason
-function inbox.count_given_up(code) redis.call('HINCRBY', P .. 'given_up', code, 1) end
 
 -- refuse(name, count): add to how many webhooks were refused
 function inbox.refuse(name, count)

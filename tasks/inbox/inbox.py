@@ -151,10 +151,6 @@ class Inbox:
         counts = cast("dict[bytes, bytes]", self.store.hgetall(self.key("stats")))
         return {name.decode(): int(count) for name, count in counts.items()}
 
-    def count_given_up(self, code: str) -> None:
-        """Count a dead letter by the code of its reason."""
-        self._script.run("count_given_up", code)
-
     def given_up(self) -> dict[str, int]:
         """Return how many dead letters there ever were, by the code of their reason."""
         counts = cast("dict[bytes, bytes]", self.store.hgetall(self.key("given_up")))

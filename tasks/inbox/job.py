@@ -44,15 +44,15 @@ class PartEcho(msgspec.Struct, frozen=True, kw_only=True):
 class Step(str):
     """The name of a step, and of what is kept of it while the job is under way.
 
-    | step        | is kept                         | its value                | then follows                |
-    | ----------- | ------------------------------- | ------------------------ | --------------------------- |
-    | `upload:N`  | once file N is at the remote    | what it is called there  | `call`, `sending:N` or undo |
-    | `call`      | before a create in the helpdesk | `ticket`, `comment:<id>` | `call`, `told:X`, the end   |
-    | `sending:N` | before part N is sent           | when; the store's clock  | `at`, `sent:N` or undo      |
-    | `at`        | once a part was sent            | when; the channel's      | `sent:N`                    |
-    | `sent:N`    | once part N was sent            | its message id           | the next part, the end      |
-    | `told:X`    | before internal comment X       | `called`                 | any of them, the end        |
-    | `failed`    | once it is given up             | the reason               | `told:X`, the dead letter   |
+    | step         | is kept                     | its value                | then follows                  |
+    | ------------ | --------------------------- | ------------------------ | ----------------------------- |
+    | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
+    | `call`       | before a helpdesk create    | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
+    | `sending:N`  | before part N is sent       | when; the store's clock  | `at`, `sent:N` or undo        |
+    | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
+    | `sent:N`     | once part N was sent        | its message id           | the next part, the end        |
+    | `notified:X` | before internal comment X   | `called`                 | any of them, the end          |
+    | `failed`     | once it is given up         | the reason               | `notified:X`, the dead letter |
 
     What is kept before a call says that it may have worked: whoever finds it looks first. It is undone if the
     remote says that it did not work. Times are in ms. A job that is requeued keeps all of them but `failed`.
@@ -86,9 +86,9 @@ class Step(str):
         return cls("at")
 
     @classmethod
-    def told(cls, external_id: str) -> "Step":
+    def notified(cls, external_id: str) -> "Step":
         """Name an internal comment."""
-        return cls(f"told:{external_id}")
+        return cls(f"notified:{external_id}")
 
     @classmethod
     def failed(cls) -> "Step":

@@ -134,15 +134,17 @@ class Lease:
         """Take the done job off the queue. Return whether there is a next one."""
         return self._finish("relayed" if self.asks_account else "shown")
 
-    def move_to_dead_letters(self, reason: str) -> bool:
-        """Move the job to the dead letters. Return whether there is a next one."""
-        return self._finish("dead", dead_letters.encode(self.job, reason))
+    def move_to_dead_letters(self, reason: str, code: str = "other") -> bool:
+        """Move the job to the dead letters, and count it by its code. Return whether there is a next one."""
+        return self._finish("dead", dead_letters.encode(self.job, reason), code)
 
-    def _finish(self, outcome: str, letter: bytes = b"") -> bool:
+    def _finish(self, outcome: str, letter: bytes = b"", code: str = "") -> bool:
         counter = f"{outcome}:{direction_of(self.queue)}"
         step, value = self._next_step
         ahead = (f"step:{step}", value) if step else NO_STEP
-        answer = self._script.run("finish", self.queue, self.token, self.job.id, counter, letter, *ahead)
+        answer = self._script.run(
+            "finish", self.queue, self.token, self.job.id, counter, letter, *ahead, code
+        )
         if answer:
             self._begin(answer)
         return bool(answer)

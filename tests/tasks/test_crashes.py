@@ -161,7 +161,7 @@ def test_a_fault_of_the_store_while_telling_does_not_bury_untold(
     failed: list[bool] = []
 
     def flaky(*arguments: Any, **options: Any) -> Any:
-        if "told:dead:1" in str(arguments) and not failed:
+        if "notified:dead:1" in str(arguments) and not failed:
             failed.append(True)
             raise redis.ConnectionError
         return original(*arguments, **options)

@@ -46,11 +46,12 @@ def test_a_letter_that_is_not_there_is_none(inbox: Inbox) -> None:
 def test_a_burial_whose_answer_got_lost_buries_one_event(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
     letter = json.dumps({"queue": QUEUE})
-    arguments = ("finish", QUEUE, lease.token, lease.job.id, "dead:in", letter, "", "")
+    arguments = ("finish", QUEUE, lease.token, lease.job.id, "dead:in", letter, "", "", "refused")
 
     assert inbox._script.run(*arguments) == inbox._script.run(*arguments)
     assert stored.queue() == ["b"]
     assert inbox.state().dead == 1
+    assert inbox.given_up() == {"refused": 1}
 
 
 def test_steps_survive_a_burial_but_attempts_and_the_verdict_do_not(inbox: Inbox, stored: Stored) -> None:
@@ -115,4 +116,4 @@ def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: 
     assert inbox.dead_letters.drop(letter.job.id) is True
     assert inbox.dead_letters.drop(letter.job.id) is False
     assert inbox.dead_letters.requeue(letter) is False
-    assert stored.names() == {"mc:seen:a", "mc:format", "mc:ids", "mc:stats", "mc:last"}
+    assert stored.names() == {"mc:seen:a", "mc:format", "mc:given_up", "mc:ids", "mc:stats", "mc:last"}

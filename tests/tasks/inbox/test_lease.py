@@ -250,7 +250,7 @@ def test_after_all_is_relayed_only_marks_with_an_end_ids_and_counters_are_left(
         again.release()
 
     marks = {f"mc:seen:{name}" for name in "abc"}
-    assert stored.names() == marks | {"mc:format", "mc:ids", "mc:stats", "mc:last"}
+    assert stored.names() == marks | {"mc:format", "mc:given_up", "mc:ids", "mc:stats", "mc:last"}
     assert all(0 < inbox.store.pttl(mark) <= SEEN_FOR for mark in marks)
 
 
