@@ -14,7 +14,7 @@ from conformance.agent import HelpdeskAgent
 from conformance.outcome import Cannot, Failed, NotChecked
 from conformance.serving import Server
 
-PATIENCE = 60.0
+REPLY_WITHIN = 60.0
 """How long a comment may take to arrive that a person has written, in seconds."""
 WIDTH = 72
 """How long a line of a text may be that is copied from a terminal, in characters."""

@@ -16,7 +16,7 @@ from conformance.runner import wait_for
 from conformance.samples import a_customer, a_word
 from tasks.outbound.jobs import is_public_reply
 
-PATIENCE = 5.0
+CALL_WITHIN = 5.0
 """How long a call may take that is made while a webhook is answered, in seconds."""
 
 
@@ -101,7 +101,7 @@ def calls_inside_a_webhook_are_answered(context: Context) -> None:
         seconds = float("inf")
     finally:
         context.receiver.before_answer = lambda _: None
-    if seconds > PATIENCE:
+    if seconds > CALL_WITHIN:
         raise Cannot(
             "calls while it waits for its webhook's answer", "a webhook is answered before anything is asked"
         )

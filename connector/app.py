@@ -96,7 +96,7 @@ def create_app(settings: Settings) -> Starlette:
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
 
-    has_room = SingleFlight(lambda: run_in_threadpool(inbox.has_room))
+    has_room = AsyncSingleFlight(lambda: run_in_threadpool(inbox.has_room))
 
     async def readyz(_: Request) -> Response:
         try:
@@ -140,7 +140,7 @@ def create_app(settings: Settings) -> Starlette:
     )
 
 
-class SingleFlight:
+class AsyncSingleFlight:
     """Runs a call once for all who ask at the same time: anybody may ask, so it must not cost much."""
 
     def __init__(self, ask: Callable[[], Coroutine[Any, Any, object]]) -> None:

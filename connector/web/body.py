@@ -9,7 +9,7 @@ from starlette.types import Receive
 MAX_BODY = 4 * 1024 * 1024
 BODY_WITHIN = 15.0
 """How long a body may take to arrive, in seconds."""
-MAX_HELD = 48 * 1024 * 1024
+MAX_WAITING = 48 * 1024 * 1024
 """How many bytes of bodies wait in this process before large ones are refused: they are sent again."""
 SMALL = 64 * 1024
 """Up to which size, in bytes, a body is taken all the same, as nearly all webhooks are."""
@@ -60,5 +60,5 @@ class BodyReader:
             raise HTTPException(400)
         if size > MAX_BODY:
             raise HTTPException(413, headers=CLOSE)
-        if self._held > MAX_HELD and size > SMALL:
+        if self._held > MAX_WAITING and size > SMALL:
             raise HTTPException(503, "Too much is on its way; send it again.", CLOSE)

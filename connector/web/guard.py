@@ -27,7 +27,7 @@ ANSWER_WITHIN = 10.0
 """How long a head and a whole request may take to arrive, and an answer to be read, in seconds."""
 PIPELINED = 8
 """How many requests may wait in one connection."""
-MAX_HELD = 48 * 1024 * 1024
+MAX_UNANSWERED = 48 * 1024 * 1024
 """How many bytes of unanswered requests this process holds before it refuses long ones."""
 SHORT = 16 * 1024
 """Up to which length, in bytes, a request is taken all the same, as nearly all webhooks are."""
@@ -115,7 +115,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._beside_body > HEAD_LIMIT or len(self.headers or ()) > MAX_FIELDS:
                 self._refuse(b"431 Request Header Fields Too Large")
                 return
-            if _watch.held > MAX_HELD and self._length > SHORT:
+            if _watch.held > MAX_UNANSWERED and self._length > SHORT:
                 self._refuse(b"503 Service Unavailable")
                 return
 

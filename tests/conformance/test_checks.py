@@ -290,7 +290,7 @@ def test_a_helpdesk_that_asks_for_patience_gets_it(make: Make) -> None:
 def test_a_helpdesk_that_answers_too_late_inside_its_webhook_cannot(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "PATIENCE", 0.0)
+    monkeypatch.setattr(webhooks, "CALL_WITHIN", 0.0)
     result = judged(make(RestHelpdesk), "the helpdesk answers while its webhook is answered")
     assert result.outcome == "cannot"
 

@@ -6,7 +6,7 @@ import sys
 
 import redis
 
-from connector.app import SingleFlight
+from connector.app import AsyncSingleFlight
 from tests.conftest import MakeSettings
 
 
@@ -20,7 +20,7 @@ def test_all_who_ask_at_once_get_the_same_answer() -> None:
             raise redis.ConnectionError
 
     async def story() -> None:
-        shared = SingleFlight(ask)
+        shared = AsyncSingleFlight(ask)
         await asyncio.gather(*(shared() for _ in range(10)))
         answers = await asyncio.gather(*(shared() for _ in range(10)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [redis.ConnectionError] * 10

@@ -40,7 +40,7 @@ def test_a_body_that_cannot_be_signed_is_refused_before_it_is_sent(
 
 
 def test_a_body_counts_as_held_until_it_is_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector.web.body.MAX_HELD", 150_000)
+    monkeypatch.setattr("connector.web.body.MAX_WAITING", 150_000)
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b" " * 100_000}
@@ -58,7 +58,7 @@ def test_a_body_counts_as_held_until_it_is_done_with(monkeypatch: pytest.MonkeyP
 
 
 def test_what_was_refused_is_held_no_more(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector.web.body.MAX_HELD", 150_000)
+    monkeypatch.setattr("connector.web.body.MAX_WAITING", 150_000)
     body = MESSAGE + b" " * 100_000
     assert [doors.meta(body, "wrong") for _ in range(3)] == [403, 403, 403]
     assert [doors.helpdesk(body, signature="v1,wrong") for _ in range(3)] == [401, 401, 401]

@@ -245,7 +245,7 @@ def test_pipelined_requests_are_all_answered_and_then_hold_nothing(run: Run) -> 
 def test_long_requests_are_refused_while_much_is_held_and_short_ones_are_not(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "MAX_HELD", 100_000)
+    monkeypatch.setattr(guard, "MAX_UNANSWERED", 100_000)
     body = b"POST / HTTP/1.1\r\nContent-Length: 90000\r\n\r\n" + b" " * 90_000
 
     async def story(server: Server) -> None:
