@@ -17,7 +17,7 @@ from conformance.context import Context
 from conformance.exchanges import recorded
 from conformance.receiver import Receiver
 from conformance.runner import run
-from conformance.terminal_agent import PATIENCE, Files, TerminalAgent
+from conformance.terminal_agent import REPLY_WITHIN, Files, TerminalAgent
 from connector.settings import Settings
 from tasks.services import helpdesk_http
 
@@ -70,7 +70,7 @@ def _context(
             err=True,
         )
         person = TerminalAgent(files, context.address)
-        yield replace(context, agent=person, receiver=receiver, within=PATIENCE)
+        yield replace(context, agent=person, receiver=receiver, within=REPLY_WITHIN)
 
 
 def _adapter(settings: Settings, http: HttpClient, **changes: str) -> Helpdesk:
