@@ -121,12 +121,10 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
         """Search the open tickets for a customer, and write anew the field that an agent's form blanked."""
-        word = str(conversation)
-        customer = Customer.parse(word)
-        found = [raw for raw in self._open_tickets() if self._customer(raw) == customer]
+        found = [raw for raw in self._open_tickets() if self._is_about(raw, conversation)]
         if not found:
             return None
-        newest = max(found, key=lambda raw: int(raw["id"]))
+        newest, word = max(found, key=lambda raw: int(raw["id"])), str(conversation)
         if newest.get(self._customer_field, word) != word:
             path, field = f"/api/tickets/{newest['id']}/", {self._customer_field: word}
             self.call("PATCH", path, params=self._is_listed, json=field)
@@ -376,6 +374,10 @@ class DjangoHelpdesk(HttpHelpdesk):
         merged = (one["comment"] for one in raw["followup_set"] if _origin(one))
         marks = map(read_mark, [raw["description"], *merged])
         return next((Customer.parse(mark.customer) for mark in marks if mark and mark.customer), None)
+
+    def _is_about(self, raw: Json, conversation: Conversation) -> bool:
+        customer = self._customer(raw)
+        return customer is not None and customer.conversation == conversation
 
     def _agent_reply(self, raw: Json, followup: Json, *, nobodys: bool = False) -> AgentReply:
         ticket = replace(self._ticket(raw), customer=None) if nobodys else self._ticket(raw)

@@ -47,7 +47,7 @@ class Step(str):
     | step         | is kept                     | its value                | then follows                  |
     | ------------ | --------------------------- | ------------------------ | ----------------------------- |
     | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
-    | `call`       | before a helpdesk create    | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
+    | `call`       | before a ticket or comment  | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
     | `sending:N`  | before part N is sent       | when; the store's clock  | `at`, `sent:N` or undo        |
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
     | `sent:N`     | once part N was sent        | its message id           | the next part, the end        |

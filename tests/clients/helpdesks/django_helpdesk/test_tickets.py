@@ -79,6 +79,11 @@ def test_a_ticket_is_found_when_the_owners_form_has_blanked_its_field(
     assert desk.ticket(int(ticket.id))["custom_messenger_customer"] == str(MARIA.conversation)
 
 
+def test_a_ticket_of_nobodys_is_not_taken_for_anybodys(helpdesk: DjangoHelpdesk, agent: Agent) -> None:
+    agent.create("By hand", "Call the supplier.")
+    assert helpdesk.find_open_ticket(Conversation(MARIA.channel, MARIA.account_id, "not/one/word")) is None
+
+
 def test_a_merged_ticket_leads_to_the_one_it_was_merged_into(
     helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
 ) -> None:
