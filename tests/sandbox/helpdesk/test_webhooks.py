@@ -163,12 +163,14 @@ def test_a_webhook_can_come_twice(desk: Desk, receiver: Receiver) -> None:
 
 
 def test_a_webhook_can_come_once_more_behind_newer_ones(desk: Desk, receiver: Receiver) -> None:
-    desk.set(webhook_url=receiver.url, webhook_late=1, webhook_late_after=0.5)
+    desk.set(webhook_url=receiver.url, webhook_late=1, webhook_late_after=1)
     ticket_id = desk.new_ticket()
     for body in ("first", "second"):
         desk.agent(ticket_id, body=body)
     wait_for(lambda: desk.webhooks()["sent"] == 4)
-    assert receiver.comments() == ["first", "second", "first", "second"]
+    assert receiver.comments()[:2] == ["first", "second"]
+    # Two late ones may overtake each other: each has a connection of its own.
+    assert sorted(receiver.comments()[2:]) == ["first", "second"]
 
 
 def test_without_a_webhook_url_nothing_waits(desk: Desk) -> None:
