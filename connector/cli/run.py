@@ -25,7 +25,7 @@ from connector.settings import (
     get_settings,
     load_settings,
 )
-from connector.web.guard import GuardedProtocol, raise_file_limit
+from connector.web.guard import GuardedProtocol, listen, raise_file_limit
 from tasks.services import store_check_of
 from tasks.store import without_secrets
 from tasks.store_check import Unusable
@@ -142,7 +142,7 @@ def _serve(settings: Settings) -> None:
     # A supervisor restarts its parts by itself; and what is ignored stays so in the program that follows.
     signal.signal(signal.SIGHUP, signal.SIG_IGN if PART_VARIABLE in os.environ else reload)
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(listen(server.config))
     if reloads:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         os.execv(sys.executable, [sys.executable, "-m", "connector", *sys.argv[1:]])  # noqa: S606 - ourselves

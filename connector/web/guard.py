@@ -6,10 +6,12 @@ for `connector web`. Under plain `uvicorn connector.app:app` only those of the a
 
 import asyncio
 import resource
+import socket
 from collections import deque
 from contextlib import suppress
 
 import structlog
+import uvicorn
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -17,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS = 900
 """One more, and the connection is closed whose client has let us wait longest."""
+ACCEPTED_AT_ONCE = 16
+"""How many new connections are accepted between two rounds of reading from those that are open."""
 HEAD_LIMIT = 64 * 1024
 """How long a head may be, and trailers, in bytes; of a chunked body's framing, what exceeds the body."""
 MAX_FIELDS = 100
@@ -54,9 +58,12 @@ class Watch:
         """Look after a connection; where there are too many, close the one that is waited for longest."""
         self._open.add(one)
         if len(self._open) > MAX_CONNECTIONS:
-            waited_for = (each for each in self._open if each.waits_since < NEVER)
-            if oldest := min(waited_for, key=lambda each: each.waits_since, default=None):
-                oldest.give_up()
+            waited_for = [each for each in self._open if each.waits_since < NEVER]
+            # No connection of a client that can sign is closed for one that cannot; nor may those take up all.
+            spared = sum(each.signed for each in self._open) <= MAX_CONNECTIONS // 2
+            waited_for.sort(key=lambda each: (spared and each.signed, each.waits_since))
+            if waited_for:
+                waited_for[0].give_up()
         if not self._looks:
             self._look(one.loop)
 
@@ -81,12 +88,14 @@ class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits.
 
     `waits_since`, by the loop's clock, is when we began to wait for the client, for `patience` seconds.
+    `signed` is whether a request came in this connection that the application found signed: it says so with
+    `signed` in the scope's `state`.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection; where there are too many, close the one that is waited for longest."""
         super().connection_made(transport)
-        self._in_message = False
+        self._in_message = self.signed = False
         self._beside_body = self._length = 0
         self._lengths: deque[int] = deque()
         self._answered: RequestResponseCycle | None = None
@@ -151,6 +160,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """End an answer; if the request has not ended before, it is not waited for."""
         if self._lengths:
             _watch.held -= self._lengths.popleft()
+        if self._answered and self._answered.scope["state"].get("signed"):
+            self.signed = True
         super().on_response_complete()
         if not self.cycle.response_complete:
             return  # it is the next request's turn
@@ -189,6 +200,16 @@ class GuardedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answered = cycle
         super()._start_asgi_task(cycle, app)
+
+
+def listen(config: uvicorn.Config) -> list[socket.socket]:
+    """Return the socket to listen on, as often as connections are to be accepted at once.
+
+    uvloop accepts one per socket and round (libuv since 1.45, pull request 3696): a webhook that comes behind
+    a thousand new connections would wait for a thousand rounds.
+    """
+    listener = config.bind_socket()
+    return [listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
 
 
 def raise_file_limit() -> None:

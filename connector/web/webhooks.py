@@ -70,6 +70,7 @@ class ChannelWebhook:
         """Take a webhook. Answers 200 once its events are stored, else 403, 408, 413 or 503."""
         try:
             answer = await self._take(dict(scope["headers"]), receive)
+            scope.setdefault("state", {})["signed"] = True
         except HTTPException as error:
             answer = PlainTextResponse(error.detail, error.status_code, error.headers)
         await answer(scope, receive, send)
@@ -216,6 +217,7 @@ class HelpdeskWebhook:
         body = await _read(self.body_reader, headers, request.receive, self.refusals, "helpdesk")
         try:
             reply = await self._read(body, request.headers, secret)
+            request.state.signed = True
         finally:
             self.body_reader.release(body)
         jobs = [reply_job(reply)] if reply and is_public_reply(reply) else []

@@ -285,6 +285,18 @@ def test_silent_connections_shut_nobody_out(web: Web) -> None:
     assert web.memory() < MEMORY
 
 
+def test_silent_connections_cut_off_nobody_who_signs(web: Web) -> None:
+    request = f"{HEAD}Content-Length: {len(MESSAGE)}\r\n{SIGNED}\r\n".encode() + MESSAGE
+    with web.connect() as meta, ExitStack() as silent:
+        meta.sendall(request)
+        assert _received(meta, b" 200 OK")
+        for _ in range(MAX_CONNECTIONS + 50):
+            silent.enter_context(web.connect())
+        web.honest()  # all of the silent ones were accepted before this one
+        meta.sendall(request)
+        assert _received(meta, b" 200 OK")
+
+
 @pytest.mark.parametrize(
     ("sent", "answer"),
     [

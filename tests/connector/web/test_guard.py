@@ -60,6 +60,7 @@ class Server:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.let.wait()
+        scope["state"]["signed"] = scope["path"] == "/signed"
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
@@ -190,6 +191,40 @@ def test_a_connection_that_was_answered_makes_room_too(run: Run, monkeypatch: py
         await _until(lambda: b" 200 " in idle.got)
         _, new = server.connect()
         assert [idle.aborted, new.aborted] == [True, False]
+
+    run(story)
+
+
+async def _signed(server: Server) -> Wire:
+    server.let.set()
+    protocol, wire = server.connect()
+    protocol.data_received(b"GET /signed HTTP/1.1\r\nHost: x\r\n\r\n")
+    await _until(lambda: b" 200 " in wire.got)
+    return wire
+
+
+def test_who_signed_keeps_a_connection_before_who_did_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MAX_CONNECTIONS", 2)
+
+    async def story(server: Server) -> None:
+        signed = await _signed(server)
+        protocol, unsigned = server.connect()
+        protocol.data_received(GET)
+        await _until(lambda: b" 200 " in unsigned.got)
+        server.connect()
+        assert [signed.aborted, unsigned.aborted] == [False, True]
+
+    run(story)
+
+
+def test_those_who_signed_cannot_keep_all_connections(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MAX_CONNECTIONS", 3)
+
+    async def story(server: Server) -> None:
+        signed = [await _signed(server), await _signed(server)]
+        _, silent = server.connect()
+        _, new = server.connect()
+        assert [wire.aborted for wire in (*signed, silent, new)] == [True, False, False, False]
 
     run(story)
 
