@@ -59,7 +59,7 @@ class Watch:
         self._open.add(one)
         if len(self._open) > MAX_CONNECTIONS:
             waited_for = [each for each in self._open if each.waits_since < NEVER]
-            # No connection of a client that can sign is closed for one that cannot; nor may those take up all.
+            # Whoever can sign loses no connection to those who cannot, and may not take up all of them.
             spared = sum(each.signed for each in self._open) <= MAX_CONNECTIONS // 2
             waited_for.sort(key=lambda each: (spared and each.signed, each.waits_since))
             if waited_for:
