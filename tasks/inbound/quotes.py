@@ -35,18 +35,24 @@ def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
     if not comment:
         return None
     paragraphs = (one for one in comment.body.split("\n\n") if not one.startswith(">"))
-    return _notice("customer", to_plain_text(next(paragraphs, ""), comment.body_format))
+    return _by_customer(to_plain_text(next(paragraphs, ""), comment.body_format))
 
 
 def _on_channel(arrival: Arrival, message_id: str) -> Notice:
-    words = arrival.account.words_of(message_id) if message_id else None
-    if words is None:
+    said = arrival.account.words_of(message_id) if message_id else None
+    if said is None:
         return notice("earlier_message")
-    return _notice("page" if words.by_account else "customer", words.text)
+    if not said.by_account:
+        return _by_customer(said.text)
+    words = _shortened(said.text)
+    return notice("page_message", words=words) if words else notice("page_message_without_text")
 
 
-def _notice(who: str, text: str) -> Notice:
+def _by_customer(text: str) -> Notice:
+    words = _shortened(text)
+    return notice("customer_message", words=words) if words else notice("customer_message_without_text")
+
+
+def _shortened(text: str) -> str:
     words = one_line(text)
-    if not words:
-        return notice(f"{who}_message_without_text")
-    return notice(f"{who}_message", words=words if len(words) <= MOST_WORDS else f"{words[:MOST_WORDS]}…")
+    return words if len(words) <= MOST_WORDS else f"{words[:MOST_WORDS]}…"

@@ -48,8 +48,7 @@ def _table() -> Iterator[str]:
         yield f"| `{kind}` | {_opens(row)} | {_readers(row)} | {_operator(row)} | {_page(row)} |"
     yield f"| `{STANDBY}` | yes | everybody, marked as another app's | kept | {_link('standby')} |"
     yield (
-        "| `echo` | if somebody wrote it in Meta's inbox | everybody | counted | "
-        + f"{_link('message-echoes')} |"
+        f"| `echo` | if somebody wrote it in Meta's inbox | everybody | counted | {_link('message-echoes')} |"
     )
     yield "| any other | yes | agents | counted | |"
 

@@ -126,7 +126,10 @@ def _picture(element: dict[str, Any]) -> Iterator[Line]:
 
 
 _BOOKINGS = {
-    status: f"appointment_{status}" for status in ("requested", "confirmed", "declined", "cancelled")
+    "requested": "appointment_requested",
+    "confirmed": "appointment_confirmed",
+    "declined": "appointment_declined",
+    "cancelled": "appointment_cancelled",
 }
 
 

@@ -207,8 +207,10 @@ _EMOJI = {"love": "❤️", "smile": "😆", "angry": "😠", "sad": "😢", "wo
 def _reaction(item: Item, kind: str) -> OtherEvent:
     reaction = content_of(item, kind)
     shown = as_text(reaction.get("emoji")) or _EMOJI.get(as_text(reaction.get("reaction")), "")
-    taken_back = reaction.get("action") == "unreact"
-    code = ("unreacted" if taken_back else "reacted") + ("" if shown else "_somehow")
+    if reaction.get("action") == "unreact":
+        code = "unreacted" if shown else "unreacted_somehow"
+    else:
+        code = "reacted" if shown else "reacted_somehow"
     return _happened(item, kind, notice(code, reaction=one_line(shown)), about=reaction.get("mid"))
 
 
@@ -287,7 +289,7 @@ def _roles(item: Item, kind: str) -> OtherEvent:
     return _happened(item, kind, notice("app_roles_changed"), *leaves(content_of(item, kind)))
 
 
-_ACTIONS = {action: f"policy_{action}" for action in ("warning", "block", "unblock")}
+_ACTIONS = {"warning": "policy_warning", "block": "policy_block", "unblock": "policy_unblock"}
 
 
 def _policy(item: Item, kind: str) -> OtherEvent:

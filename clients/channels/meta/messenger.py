@@ -23,7 +23,7 @@ class Messenger(Channel):
     path = "/social_media/webhooks/facebook"
     nameless = "messenger_user"
     key_prefix = "facebook"
-    kinds = frozenset({*ROWS, STANDBY, ECHO})
+    kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
         "address, or a proxy drops the header",

@@ -1,6 +1,7 @@
 """The command line: which settings are used, and what is said of wrong ones."""
 
 import importlib.metadata
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,16 @@ from tests.conftest import MakeSettings, connection
 from tests.fakes.commands import Run
 
 
-def served(server: uvicorn.Server) -> None:
+def served(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
     """Stand in for a server that ran."""
     server.started = True
+    not_served(server, sockets)
+
+
+def not_served(_: uvicorn.Server, sockets: list[socket.socket]) -> None:
+    """Stand in for a server that did not start."""
+    for one in sockets:
+        one.close()
 
 
 # --- Settings. ------------------------------------------------------------------------------------------
@@ -154,22 +162,26 @@ def test_the_doors_open_where_the_settings_say(
 ) -> None:
     opened: list[uvicorn.Config] = []
 
-    def serve(server: uvicorn.Server) -> None:
-        served(server)
+    def serve(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        assert {one.getsockname() for one in sockets} == {("127.0.0.2", port)}
+        served(server, sockets)
         opened.append(server.config)
 
+    port = free_port()
     monkeypatch.setattr(uvicorn.Server, "run", serve)
-    make_settings(host="127.0.0.2", port=8123)
+    make_settings(host="127.0.0.2", port=port)
 
     assert run("web").exit_code == 0
     (config,) = opened
-    assert (config.app, config.host, config.port) == ("connector.app:app", "127.0.0.2", 8123)
+    assert (config.app, config.host, config.port) == ("connector.app:app", "127.0.0.2", port)
     assert config.access_log is False
 
 
-@pytest.mark.usefixtures("settings_file")
-def test_doors_that_could_not_be_opened_are_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn.Server, "run", lambda _: None)
+def test_doors_that_could_not_be_opened_are_a_failure(
+    run: Run, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_settings(port=free_port())
+    monkeypatch.setattr(uvicorn.Server, "run", not_served)
 
     assert run("web").exit_code == 3
 

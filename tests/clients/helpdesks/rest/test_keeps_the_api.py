@@ -109,6 +109,8 @@ CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
     "add what an agent wrote at Meta": (lambda helpdesk: helpdesk.add_comment("42", ECHO, KEY), "980"),
     "add an internal comment": (lambda helpdesk: helpdesk.add_comment("42", NOTE, KEY), "980"),
     "look a comment up": (lambda helpdesk: helpdesk.comment_by_external_id("42", "m_DeF456"), "980"),
+    "read a comment": (lambda helpdesk: helpdesk.find_comment("42", "m_DeF456").id, "980"),
+    "change a comment": (lambda helpdesk: helpdesk.edit_comment("980", "Where is parcel 117?"), True),
     "show that a reply was sent": (lambda helpdesk: helpdesk.show_delivery("980", SENT), None),
     "show that a reply failed": (lambda helpdesk: helpdesk.show_delivery("980", FAILED), None),
     "store a file": (lambda helpdesk: helpdesk.upload(_file(), "facebook:ż\n"), STORED),
