@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos fuzz bench check format messages clean
+.PHONY: help demo test chaos fuzz bench check format docs messages clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,6 +44,9 @@ check: .venv/.check  ## Check format, lint and types
 format: .venv/.check  ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/.test  ## Write the pages of docs/ that are made from the code's tables
+	@$(BIN)/python -m tests.docs.generated
 
 messages: .venv/.check  ## Bring the catalogues of sentences up to date with the code; then translate what is new in them
 	@mkdir -p build

@@ -17,6 +17,9 @@ from clients.http import HttpClient
 from clients.media import File, MediaFetcher
 from clients.notices import Notice
 
+OTHER_KINDS = "other"
+"""The name, in settings, of all kinds of events that a channel does not know yet."""
+
 
 class Conversation(msgspec.Struct, frozen=True):
     """One person with one account of a channel."""
@@ -70,41 +73,48 @@ class Entry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a template: words, perhaps with an address, or what a button says.
+    """A line of what an event shows: words, perhaps with an address, or what a button says.
 
-    `text` is a notice where it is the connector's own.
+    `text` is a notice where it is the connector's own; `label` says what it is, in front of it.
     """
 
     text: str | Notice
     url: str = ""
     is_button: bool = False
+    label: str | Notice = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """One attachment of a message.
 
-    `kind` is image, video, audio, file or sticker (`is_file`: its account can fetch it), location, link or
-    template (shown as text), or whatever word the channel used. `title` and `detail` may be empty. `lines`
-    are what a template shows.
+    `kind` is image, video, audio, file or sticker if it `is_file`, which its account can fetch from `url`;
+    else it is the channel's word, and `lines` show it.
     """
 
     kind: str
     url: str = ""
     title: str = ""
-    detail: str = ""
     lines: tuple[Line, ...] = ()
     is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a person wrote to the account."""
+    """What a person wrote to the account.
+
+    `reply_to` is the id of the message that it answers, `lines` what came with it, such as the advertisement
+    that it was written from. `kind` is the channel's word for what it is.
+    """
 
     message_id: str
     time: datetime
     text: str
     attachments: tuple[Attachment, ...]
+    reply_to: str = ""
+    lines: tuple[Line, ...] = ()
+    kind: str = "message"
+    opens_ticket: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,27 @@ class Echo:
     author: Notice
     is_by_agent: bool
     may_be_ours: bool
+    reply_to: str = ""
+    lines: tuple[Line, ...] = ()
+    kind: str = "echo"
+
+    @property
+    def opens_ticket(self) -> bool:
+        """Return whether it is worth a ticket of its own; what another app sends may be a broadcast."""
+        return self.is_by_agent
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A message of a person's that they changed: what it says now."""
+
+    message_id: str
+    time: datetime
+    text: str
+    kind: str
+    lines: tuple[Line, ...] = ()
+    opens_ticket: bool = True
+    internal: bool = True
 
 
 class Receipt(msgspec.Struct, frozen=True, tag=True):
@@ -140,17 +171,21 @@ class Receipt(msgspec.Struct, frozen=True, tag=True):
 class OtherEvent:
     """Any other event: `kind` is the channel's word for it, `summary` says in a sentence what came.
 
-    One that does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
+    `about` is the id of the message that it is about, empty if that is not known, None if it is about none;
+    unless it is None, the value `message` of the summary is filled in with what that message says. One that
+    does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
     """
 
     kind: str
     time: datetime
     summary: Notice
+    about: str | None = None
+    lines: tuple[Line, ...] = ()
     opens_ticket: bool = True
     internal: bool = True
 
 
-Event = Message | Echo | Receipt | OtherEvent
+Event = Message | Echo | Edit | Receipt | OtherEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +196,14 @@ class Profile:
     first_name: str = ""
     last_name: str = ""
     picture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a message says, and whether the account is who said it. One without a text has only files."""
+
+    text: str
+    by_account: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +263,10 @@ class Account(ABC):
     def profile(self, person_id: str) -> Profile:
         """Return who a person is."""
 
+    def words_of(self, message_id: str) -> Words | None:
+        """Return what a message of some time ago says; None where the channel does not show it any more."""
+        return None
+
     @abstractmethod
     def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
         """Fetch a file that a person sent. Raises `FileRefused`, or `Unavailable` without a remote."""
@@ -274,6 +321,8 @@ class Channel(ABC):
     """The code of the name of a person who has none; its value `digits` is the end of their id."""
     key_prefix: ClassVar[str]
     """What the idempotency keys of its creates begin with."""
+    kinds: ClassVar[frozenset[str]]
+    """The kinds of its events, as `Event.kind` names them; any other is one that nobody knows yet."""
     advice: ClassVar[Mapping[str, str]]
     """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
 

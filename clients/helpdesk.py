@@ -290,6 +290,20 @@ class Helpdesk(ABC):
         Asked before a create is repeated.
         """
 
+    def find_comment(self, ticket_id: str, external_id: str) -> Comment | None:
+        """Return the comment that was created with this id, to quote it or to change it; None if unknown.
+
+        This one knows none: what a message answers is then looked up in its channel.
+        """
+        return None
+
+    def edit_comment(self, comment_id: str, body: str) -> bool:
+        """Change the body (markdown) of a comment whose message was edited. Return whether that was done.
+
+        False is a helpdesk that cannot: its agents get the new text in an internal comment.
+        """
+        return False
+
     @abstractmethod
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> AbstractContextManager[File]:
         """Fetch an attachment. Raises `FileRefused`, also if it has more than `max_bytes`."""

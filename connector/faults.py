@@ -49,6 +49,8 @@ def of_values(error: ValidationError) -> list[str]:
 def _key(location: Iterable[int | str]) -> str:
     key = ""
     for part in location:
+        if part == "[key]":  # pydantic's mark of a key that is wrong itself
+            continue
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
     return key or "settings"
 

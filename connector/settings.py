@@ -31,8 +31,9 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadVariable
 
 import tasks.connections
-from clients.channel import Credentials
+from clients.channel import OTHER_KINDS, Credentials
 from clients.channels.meta.messenger import Messenger
+from clients.channels.registry import CHANNELS
 from clients.helpdesks.registry import check_options, find_adapter
 from connector import environment, faults
 from connector.values import (
@@ -70,6 +71,16 @@ class SettingsError(Exception):
 def _adapter(name: str) -> str:
     find_adapter(name)
     return name
+
+
+def _event_kind(name: str) -> str:
+    known = sorted({OTHER_KINDS}.union(*(channel.kinds for channel in CHANNELS.values())))
+    if name not in known:
+        raise ValueError(f"is no kind of event; write one of {', '.join(known)}")
+    return name
+
+
+EventKind = Annotated[str, AfterValidator(_event_kind)]
 
 
 class Section(BaseModel):
@@ -343,6 +354,7 @@ class Settings(StoreSettings):
     helpdesk: Helpdesk
     attachments: Attachments = Attachments()
     worker: Worker = Worker()
+    events: dict[EventKind, Literal["open_ticket", "join_ticket"]] = {}
     connections: tuple[Connection, ...] = ()
 
     @field_validator("connections")

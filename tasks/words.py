@@ -39,15 +39,22 @@ add_sentences(
         "refused_with_file": N_("the helpdesk rejected the message with this file"),
         "empty_message": N_("The message is empty."),
         "name_told_later": N_("The sender of this ticket is {name}; the name was not available before."),
-        "sent_before_ticket": N_("Before this ticket, other apps of the page sent the following:"),
+        "sent_before_ticket": N_("Before this ticket, the following was said:"),
+        # Messages that others are about, as they stand in a sentence.
+        "in_reply_to": N_("In reply to {message}:"),
+        "customer_message": N_("the message “{words}”"),
+        "page_message": N_("the page's message “{words}”"),
+        "customer_message_without_text": N_("a message without text"),
+        "page_message_without_text": N_("a message of the page's without text"),
+        "earlier_message": N_("an earlier message"),
+        "message_edited": N_("The customer edited {message}. It now reads:"),
+        "edited_at": N_("Edited by the customer on {time}. The earlier text:"),
         # Attachments, as they stand behind “sent” in a sentence.
         "sent_image": N_("an image"),
         "sent_video": N_("a video"),
         "sent_audio": N_("an audio recording"),
         "sent_file": N_("a file"),
         "sent_sticker": N_("a sticker"),
-        "location": N_("Location"),
-        "unknown_attachment": N_("{channel} delivered an attachment of the kind “{kind}”."),
         "the_page": N_("The page"),
         "customer_file_not_downloaded": N_(
             "The customer sent {kind} that could not be downloaded: {reason}."

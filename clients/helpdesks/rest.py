@@ -141,6 +141,17 @@ class RestHelpdesk(HttpHelpdesk):
         answer = self.call("GET", path, params={"external_id": external_id})
         return next(iter(_list_of(_id, answer, "comments", external_id)), None)
 
+    def find_comment(self, ticket_id: str, external_id: str) -> Comment | None:
+        """Return the comment that was created with this id."""
+        path = f"/tickets/{segment(ticket_id)}/comments"
+        answer = self.call("GET", path, params={"external_id": external_id})
+        return next(iter(_list_of(_comment, answer, "comments", external_id)), None)
+
+    def edit_comment(self, comment_id: str, body: str) -> bool:
+        """Change the comment's body."""
+        self.call("PATCH", f"/comments/{segment(comment_id)}", json={"comment": {"body": body}})
+        return True
+
     def show_delivery(self, comment_id: str, delivery: Delivery) -> None:
         """Merge the delivery into the comment's `config`."""
         shown = {"status": delivery.status, "message_ids": list(delivery.message_ids)}

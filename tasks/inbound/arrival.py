@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from structlog.contextvars import bind_contextvars
 
-from clients.channel import Account, Event, Profile
+from clients.channel import OTHER_KINDS, Account, Event, Profile, Receipt
 from clients.errors import (
     NotConnected,
     Unavailable,
@@ -51,6 +51,16 @@ class Arrival(Work):
         """Return the same event without the files of some attachments."""
         variant = ":".join(filter(None, (self.variant, "without", *map(str, numbers))))
         return replace(self, left_out=dict.fromkeys(numbers, reason), variant=variant)
+
+    @property
+    def opens_ticket(self) -> bool:
+        """Return whether the event is worth a ticket of its own, as the settings have it for its kind."""
+        event = self.event
+        if isinstance(event, Receipt):
+            return False
+        kind = event.kind if event.kind in self.channel.kinds else OTHER_KINDS
+        wanted = self.service.settings.events.get(kind)
+        return event.opens_ticket if wanted is None else wanted == "open_ticket"
 
     @property
     def sender_name(self) -> str:

@@ -2,7 +2,7 @@
 
 import structlog
 
-from clients.channel import Conversation, Echo
+from clients.channel import Conversation, Echo, Message
 from clients.errors import (
     ClientError,
     NotFound,
@@ -54,15 +54,16 @@ def _untold(conversation: Conversation) -> str:
 
 
 def keep(arrival: Arrival) -> None:
-    """Keep what another app sent until the person writes; other events mean nothing without a ticket."""
+    """Keep what was said until there is a ticket; other events mean nothing without one."""
     log.info("no_open_ticket", queue=arrival.lease.queue, id=arrival.lease.job.id)
-    if not isinstance(echo := arrival.event, Echo):
+    if not isinstance(said := arrival.event, Echo | Message):
         return
-    shown = [one.title or one.kind for one in echo.attachments]
-    said = " ".join(filter(None, (one_line(echo.text), *(f"({one_line(one)})" for one in shown))))
-    line = f"{echo.time:%Y-%m-%d %H:%M} UTC, {echo_author(echo, arrival)}: {said}"
-    at = int(echo.time.timestamp() * 1000)
-    arrival.service.inbox.note(_context(arrival.conversation), f"{echo.message_id} {line}", at, UNTOLD_FOR)
+    shown = [one.title or one.kind for one in said.attachments]
+    words = " ".join(filter(None, (one_line(said.text), *(f"({one_line(one)})" for one in shown))))
+    author = echo_author(said, arrival) if isinstance(said, Echo) else arrival.sender_name
+    line = f"{said.time:%Y-%m-%d %H:%M} UTC, {author}: {words}"
+    at = int(said.time.timestamp() * 1000)
+    arrival.service.inbox.note(_context(arrival.conversation), f"{said.message_id} {line}", at, UNTOLD_FOR)
 
 
 def _context(conversation: Conversation) -> str:

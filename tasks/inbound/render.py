@@ -4,28 +4,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from clients import channel
-from clients.channel import Echo, Event, Message, OtherEvent, Receipt
-from clients.errors import (
-    RejectedError,
-)
-from clients.helpdesk import (
-    Attachment,
-    Author,
-    NewComment,
-)
+from clients.channel import Echo, Edit, Line, Message, OtherEvent, Receipt
+from clients.errors import RejectedError
+from clients.helpdesk import Attachment, Author, NewComment
 from clients.media import File
-from clients.notices import notice
+from clients.notices import Notice, notice
+from clients.text.line import one_line
 from clients.text.markdown import preview, to_markdown
 from tasks.inbound.arrival import Arrival
 from tasks.inbound.files import show
+from tasks.inbound.quotes import quoted
 from tasks.notes import system
-
-
-def opens_no_ticket(event: Event) -> bool:
-    """Return whether an event is worth no ticket of its own; what another app sends may be a broadcast."""
-    if isinstance(event, Echo):
-        return not event.is_by_agent
-    return isinstance(event, OtherEvent) and not event.opens_ticket
 
 
 def compose(arrival: Arrival, files: ExitStack) -> NewComment:
@@ -36,20 +25,37 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
             return _message(arrival, message, customer, files)
         case Echo() as echo:
             return _message(arrival, echo, Author("agent", echo_author(echo, arrival)), files)
+        case Edit() as edit:
+            told = notice("message_edited", message=quoted(arrival, edit.message_id))
+            return _told(arrival, edit, told, [to_markdown(edit.text)])
         case OtherEvent() as other:
-            body = to_markdown(arrival.say(other.summary))
-            return NewComment(
-                body, arrival.external_id, system(arrival.channel), other.time, internal=other.internal
-            )
+            about = {"message": quoted(arrival, other.about)} if other.about is not None else {}
+            return _told(arrival, other, notice(other.summary.code, **other.summary.values, **about), [])
         case Receipt():
             raise RejectedError("receipt_on_ticket")
 
 
+def _told(arrival: Arrival, event: Edit | OtherEvent, what: Notice, more: Sequence[str]) -> NewComment:
+    """Write what happened as the connector's own words."""
+    return NewComment(
+        body=_paragraphs(to_markdown(arrival.say(what)), *more, lines_of(arrival, event.lines)),
+        external_id=arrival.external_id,
+        author=system(arrival.channel),
+        created_at=event.time,
+        internal=event.internal,
+    )
+
+
 def _message(arrival: Arrival, message: Message | Echo, author: Author, files: ExitStack) -> NewComment:
     shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments)]
-    paragraphs = [to_markdown(message.text), *(markdown for markdown, _ in shown)]
+    body = _paragraphs(
+        _in_reply_to(arrival, message.reply_to),
+        to_markdown(message.text),
+        *(markdown for markdown, _ in shown),
+        lines_of(arrival, message.lines),
+    )
     return NewComment(
-        body="\n\n".join(filter(str.strip, paragraphs)) or f"({arrival.say(notice('empty_message'))})",
+        body=body or f"({arrival.say(notice('empty_message'))})",
         external_id=arrival.external_id,
         author=author,
         created_at=message.time,
@@ -60,12 +66,31 @@ def _message(arrival: Arrival, message: Message | Echo, author: Author, files: E
     )
 
 
+def _paragraphs(*paragraphs: str) -> str:
+    return "\n\n".join(filter(str.strip, paragraphs))
+
+
+def _in_reply_to(arrival: Arrival, message_id: str) -> str:
+    """Quote what a message answers, as a line that `quotes` knows for the connector's own."""
+    if not message_id:
+        return ""
+    words = arrival.say(notice("in_reply_to", message=quoted(arrival, message_id)))
+    return f"> {to_markdown(words)}"
+
+
 def _shown(
     arrival: Arrival, number: int, attachment: channel.Attachment, files: ExitStack
 ) -> tuple[str, Attachment | File | None]:
     if attachment.is_file:
         return show(arrival, number, attachment, files)
-    return _described(arrival, attachment), None
+    return lines_of(arrival, attachment.lines), None
+
+
+def edited_body(arrival: Arrival, edit: Edit, before: str) -> str:
+    """Return the body of a comment whose message was edited: the new text, and the earlier one below."""
+    what = arrival.say(notice("edited_at", time=f"{edit.time:%Y-%m-%d %H:%M} UTC"))
+    earlier = "\n".join(f"> {line}".rstrip() for line in before.splitlines())
+    return _paragraphs(to_markdown(edit.text), f"({to_markdown(what)})", earlier)
 
 
 def first_body(comment: NewComment) -> str:
@@ -81,26 +106,19 @@ def echo_author(echo: Echo, arrival: Arrival) -> str:
     return arrival.say(notice(echo.author.code, page=page, **echo.author.values))
 
 
-def _described(arrival: Arrival, attachment: channel.Attachment) -> str:
-    match attachment.kind:
-        case "location":
-            place = attachment.title or arrival.say(notice("location"))
-            shown = preview(place, attachment.url) if attachment.url else to_markdown(place)
-            return f"📍 {shown} {attachment.detail}".strip()
-        case "template" if attachment.lines:
-            return _template(arrival, attachment.lines)
-        case "link":
-            return preview(attachment.title or attachment.url, attachment.url)
-    words = arrival.say(notice("unknown_attachment", channel=arrival.channel.title, kind=attachment.kind))
-    return f"({to_markdown(f'{words} {attachment.title or attachment.detail}'.strip())})"
-
-
-def _template(arrival: Arrival, lines: Sequence[channel.Line]) -> str:
-    """Show a template: its words as paragraphs, its buttons as a list."""
+def lines_of(arrival: Arrival, lines: Sequence[Line]) -> str:
+    """Show lines as paragraphs, the buttons among them as a list."""
     shown = ""
     for line in lines:
-        text = line.text if isinstance(line.text, str) else f"({arrival.say(line.text)})"
-        markdown = preview(text, line.url) if line.url else to_markdown(text)
         between = "\n" if line.is_button and shown.rpartition("\n")[2].startswith("- ") else "\n\n"
-        shown += between + ("- " * line.is_button) + markdown
+        shown += between + ("- " * line.is_button) + _line(arrival, line)
     return shown.strip()
+
+
+def _line(arrival: Arrival, line: Line) -> str:
+    """Show a line; the connector's own words stand in brackets unless they are a label or a link."""
+    label = arrival.say(line.label) if isinstance(line.label, Notice) else line.label
+    text = line.text if isinstance(line.text, str) else arrival.say(line.text)
+    own = isinstance(line.text, Notice) and not line.url
+    markdown = preview(text, line.url) if line.url else to_markdown(f"({text})" if own else text)
+    return f"{to_markdown(one_line(label))}: {markdown}" if label else markdown

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from clients.channel import Echo, Event, Message
+from clients.channel import Echo, Edit, Event, Message
 from clients.errors import (
     FileRefused,
     NotFound,
@@ -21,7 +21,7 @@ from clients.helpdesk import (
 from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
-from tasks.inbound.render import compose, first_body, opens_no_ticket
+from tasks.inbound.render import compose, edited_body, first_body
 from tasks.inbox.job import Step, is_part_under_way, sent_ids
 from tasks.inbox.queues import outbound_queue
 from tasks.outbound import receipts
@@ -42,8 +42,10 @@ def relay(work: Work) -> None:
     arrival = arrival_of(work)
     if _is_our_own(arrival):
         return
-    if opens_no_ticket(arrival.event) and not any(True for _ in arrival.open_tickets()):
+    if not arrival.opens_ticket and not any(True for _ in arrival.open_tickets()):
         keep(arrival)
+        return
+    if isinstance(arrival.event, Edit) and _edited(arrival, arrival.event):
         return
     if arrival.was_tried:
         _put(arrival.nameless())
@@ -75,6 +77,26 @@ def _is_our_own(arrival: Arrival) -> bool:
         and service.inbox.now() < arrival.lease.job.accepted / 1000 + wait
     ):
         raise OutcomeUnknown("echo_of_unknown_outcome")
+    return False
+
+
+def _edited(arrival: Arrival, edit: Edit) -> bool:
+    """Change the comment of a message that was edited, if it is on an open ticket and the helpdesk can.
+
+    The new body is saved before the call: what a repeat finds may have been changed already.
+    """
+    helpdesk, step = arrival.service.helpdesk, Step.edited()
+    try:
+        if done := arrival.lease.step(step):
+            comment_id, _, body = done.partition(" ")
+            return helpdesk.edit_comment(comment_id, body)
+        ticket = helpdesk.find_open_ticket(arrival.conversation)
+        if ticket and (comment := helpdesk.find_comment(ticket.id, edit.message_id)):
+            body = edited_body(arrival, edit, comment.body)
+            arrival.lease.save_step(step, f"{comment.id} {body}")
+            return helpdesk.edit_comment(comment.id, body)
+    except RejectedError as error:
+        log.warning("comment_not_edited", queue=arrival.lease.queue, reason=str(error))
     return False
 
 
@@ -122,7 +144,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
             continue
         _remember(arrival, ticket_id)
         return
-    if opens_no_ticket(arrival.event):
+    if not arrival.opens_ticket:
         keep(arrival)
         return
     lease.save_step(Step.call(), "ticket")

@@ -98,6 +98,8 @@ OF_A_HELPDESK: dict[str, Call] = {
     "name_requester": lambda desk, id_: desk.name_requester(id_, _naming(id_)),
     "add_comment": lambda desk, id_: desk.add_comment(id_, _new_comment(id_), id_),
     "comment_by_external_id": lambda desk, id_: desk.comment_by_external_id(id_, id_),
+    "find_comment": lambda desk, id_: desk.find_comment(id_, id_),
+    "edit_comment": lambda desk, id_: desk.edit_comment(id_, "Hi"),
     "show_delivery": lambda desk, id_: desk.show_delivery(id_, Delivery("sent", [id_])),
     "upload": lambda desk, id_: desk.upload(_file(), id_),
     "poll": lambda desk, _: list(desk.poll(NOW)),
@@ -109,6 +111,7 @@ OF_MESSENGER: dict[str, Call] = {
     "upload": lambda page, _: page.upload("file", _file()),
     "ping": lambda page, _: page.ping(),
     "profile": lambda page, id_: page.profile(id_),
+    "words_of": lambda page, id_: page.words_of(id_),
     "find_sent": lambda page, id_: page.find_sent(id_, "Hi", timedelta(days=1), ()),
 }
 CALLS: list[tuple[str, str]] = [

@@ -161,6 +161,8 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
         {"connections": [connection(PAGE_A, SECRET_A, language="de")]},
         "must be 'en' or 'pl'",
     ),
+    ("events.reacton", {"events": {"reacton": "open_ticket"}}, "is no kind of event; write one of"),
+    ("events.reaction", {"events": {"reaction": "never"}}, "must be 'open_ticket' or 'join_ticket'"),
     ("connections", {"connections": "none"}, "connections"),
 ]
 

@@ -12,6 +12,7 @@ from clients.errors import ClientError, NotFound, TicketClosed
 from clients.helpdesk import (
     AgentReply,
     Attachment,
+    Comment,
     Customer,
     Delivery,
     Helpdesk,
@@ -52,7 +53,7 @@ class Desk(Outside, Helpdesk):
         self.uploads: list[str] = []
         self.deliveries: dict[str, Delivery] = {}
         self.keys: list[str] = []
-        self.knows_keys = self.takes_files_ahead = self.takes_names = True
+        self.knows_keys = self.takes_files_ahead = self.takes_names = self.takes_edits = True
         self.named: dict[str, Naming] = {}
         self.contents: list[bytes] = []
         self.untrue, self.shown = 0, ""
@@ -146,6 +147,30 @@ class Desk(Outside, Helpdesk):
         with self.called("comment_by_external_id"):
             comments = self._ticket(ticket_id).comments
             return next((one.external_id for one in comments if one.external_id == external_id), None)
+
+    def find_comment(self, ticket_id: str, external_id: str) -> Comment | None:
+        with self.called("find_comment"):
+            for number, one in enumerate(self._ticket(ticket_id).comments, 1):
+                if one.external_id == external_id:
+                    return Comment(
+                        f"{ticket_id}.{number}",
+                        one.body,
+                        "markdown",
+                        one.author.type,
+                        internal=one.internal,
+                        attachments=(),
+                        from_connector=True,
+                        created_at=one.created_at,
+                    )
+            return None
+
+    def edit_comment(self, comment_id: str, body: str) -> bool:
+        with self.called("edit_comment"):
+            if self.takes_edits:
+                ticket_id, _, number = comment_id.rpartition(".")
+                comments = self._ticket(ticket_id).comments
+                comments[int(number) - 1] = dataclasses.replace(comments[int(number) - 1], body=body)
+            return self.takes_edits
 
     def show_delivery(self, comment_id: str, delivery: Delivery) -> None:
         with self.called("show_delivery"):

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
+from mimetypes import guess_type
 from typing import Any
 
 import httpx
 
+from clients.errors import FileRefused
 from clients.media import File
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import PSID
@@ -16,7 +18,7 @@ from tests.fakes.failures import Fuse, Outside
 
 
 class Media(Outside):
-    """Meta's media host; every file is of one type, a picture as a rule."""
+    """Meta's media host; every file is of one type, a picture as a rule, or else of what its name says."""
 
     content_type = "image/jpeg"
 
@@ -28,7 +30,9 @@ class Media(Outside):
     def _fetch(self, url: str) -> Iterator[File]:
         with self.called("fetch"), BytesIO(b"jpg") as stream:
             name = url.partition("?")[0].rpartition("/")[2]
-            yield File(name, self.content_type, 3, stream)
+            if not name:
+                raise FileRefused("bad_address")
+            yield File(name, self.content_type or guess_type(name)[0] or "text/plain", 3, stream)
 
 
 class Refusal(Exception):
@@ -51,6 +55,7 @@ class Meta(Outside):
         super().__init__(fuse)
         self.sent: list[dict[str, Any]] = []
         self.uploads: list[str] = []
+        self.said: dict[str, str] = {}
         self.profile = {"first_name": "Anna", "last_name": "Nowak", "profile_pic": "https://cdn/p.jpg"}
         self.echo: Callable[[dict[str, Any]], None] | None = None
 
@@ -75,13 +80,20 @@ class Meta(Outside):
             f"{page}/conversations": "conversations",
             "/v26.0/t_1/messages": "messages",
         }
-        return names.get(request.url.path, "person")
+        path = request.url.path
+        return names.get(path, "message" if path.startswith(("/v26.0/m_", "/v26.0/mid.")) else "person")
 
     def _ping(self, _: httpx.Request) -> Any:
         return {"id": PAGE_A}
 
     def _person(self, _: httpx.Request) -> Any:
         return self.profile
+
+    def _message(self, request: httpx.Request) -> Any:
+        mid = request.url.path.rpartition("/")[2]
+        if mid in self.said:
+            return {"id": mid, "message": self.said[mid], "from": {"id": PAGE_A if "page" in mid else PSID}}
+        raise Refusal(9000001)
 
     def _send(self, request: httpx.Request) -> Any:
         asked = json.loads(request.content)

@@ -112,6 +112,7 @@ class Toy(Channel):
     path = "/social_media/webhooks/toy"
     nameless = "messenger_user"
     key_prefix = "toy"
+    kinds = frozenset({"message"})
     advice: ClassVar[Mapping[str, str]] = {}
 
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:

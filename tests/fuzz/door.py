@@ -159,7 +159,7 @@ class Door:
         # What another app of ours says of pages that are not connected waits until they are.
         pages = [account_of(thread) for thread, _ in self.inbox.waiting()]
         if pages and (sample.signed != ANOTHER_APP or not all(map(_is_not_connected, pages))):
-            raise Fault(f"signed wrongly ({sample.signed}) and stored")
+            raise Fault(f"signed wrongly ({sample.signed}) and stored {pages}")
 
     def dump(self, sample: Request) -> bytes:
         """Write the body: how it was signed is tried out when it is read."""
@@ -172,7 +172,8 @@ class Door:
                 yield Request(door, data, signed)
 
 
-def _is_not_connected(page: str) -> bool:
+def _is_not_connected(account: str) -> bool:
+    page = account.removeprefix(f"{Messenger.name}:")
     return page.isdigit() and page not in {PAGE_A, PAGE_B, PAGE_OFF}
 
 

@@ -8,39 +8,38 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from clients.channel import (
-    Attachment,
-    Conversation,
-    Echo,
-    Event,
-    Incoming,
-    Line,
-    Message,
-    OtherEvent,
-    Receipt,
+from clients.channel import Conversation, Event, Incoming
+from clients.channels.meta import kinds
+from clients.channels.meta.kinds import (
+    DELETED,
+    ENVELOPE,
+    STANDBY,
+    content_of,
+    is_echo,
+    kinds_in,
+    own_mid,
+    row_of,
+)
+from clients.channels.meta.values import (
+    as_dict,
+    as_list,
+    as_text,
+    is_milliseconds,
+    milliseconds,
+    proper_mid,
 )
 from clients.jsons import NotUnderstood, decode
-from clients.notices import N_, Notice, add_sentences, notice
 from clients.text.line import one_line
 
 CHANNEL = "facebook_messenger"
 """The name of the channel: in queues and caches, and in what the helpdesk gets."""
-DELETED = "message_deleted"
-"""The kind of event that a message was deleted. It has the mid of the message, and is another event."""
 ECHO_METADATA_PREFIX = "connector:"
-# The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
-_MID_PREFIXES = ("m_", "mid.")
-PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -64,7 +63,7 @@ class Entry(msgspec.Struct, frozen=True):
             with suppress(RecursionError, NotUnderstood):
                 item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw
                 if isinstance(item, dict):
-                    yield _item(self.account_id, item, self.time)
+                    yield from _items(self.account_id, item, self.time)
 
 
 def echo_metadata(comment_id: str, part: int) -> str:
@@ -110,54 +109,27 @@ def split(body: bytes, received: int = 0) -> Iterator[Entry]:
         raise NotUnderstood
     if envelope.get("object") != "page":
         return iter(())
-    return (_entry(entry, received) for entry in _list(envelope.get("entry")) if isinstance(entry, dict))
+    return (_entry(entry, received) for entry in as_list(envelope.get("entry")) if isinstance(entry, dict))
 
 
 def parse(body: bytes) -> Event:
     """Read one item as `Incoming.body` holds it."""
-    item = _dict(decode(body))
-    kind = _kind(item)
-    return _row(kind).read(item, kind)
-
-
-def _is_echo(message: dict[str, Any]) -> bool:
-    """Return whether a message is marked as the page's own."""
-    return _is_true(message.get("is_echo"))
-
-
-def _is_true(mark: Any) -> bool:
-    """Read a mark; some relays write it as a text."""
-    return str(mark).lower() in {"true", "1"}
-
-
-def proper_mid(mid: str) -> str:
-    """Return a mid with its prefix, which Meta leaves out at times: it is the same wherever it comes."""
-    return mid if not mid or mid.startswith(_MID_PREFIXES) else f"{_MID_PREFIXES[0]}{mid}"
+    return kinds.parse(as_dict(decode(body)))
 
 
 def kind_of(body: bytes) -> str:
     """Return Meta's word for what an item is."""
-    return one_line(_kind(_dict(decode(body))))
+    return one_line(kinds.kind_of(as_dict(decode(body))))
 
 
 def external_id(body: bytes) -> str:
     """Return what names an item for ever: its mid, or else a digest of all it says."""
-    item = _dict(decode(body))
-    kind = _kind(item)
-    mid = _own_mid(item, kind)
+    item = as_dict(decode(body))
+    kind = kinds.kind_of(item)
+    mid = own_mid(item, kind)
     if kind == DELETED and mid:
         return f"{DELETED}:{mid}"
     return mid or f"event:{_digest(_dump(item))}"
-
-
-def _content(item: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return what an item holds under its kind."""
-    return _dict(item.get("message" if kind == DELETED else kind))
-
-
-def _own_mid(item: dict[str, Any], kind: str) -> str:
-    """Return the mid that is the event's own; reactions and edits name the mid of another."""
-    return proper_mid(_text(_content(item, kind).get("mid"))) if _row(kind).has_mid else ""
 
 
 def _key(page_id: str, kind: str, mid: str, item: bytes = b"") -> str:
@@ -186,8 +158,9 @@ class _Said(msgspec.Struct):
     is_deleted: bool = False
 
 
-class _PlainItem(msgspec.Struct):
+class _PlainItem(msgspec.Struct, forbid_unknown_fields=True):
     sender: _Person
+    recipient: _Person
     timestamp: int
     message: _Said
 
@@ -208,7 +181,7 @@ def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
     except (msgspec.MsgspecError, RecursionError):
         return None
     return (
-        Entry(entry.id, _milliseconds(entry.time) or received, entry.messaging, 0) for entry in envelope.entry
+        Entry(entry.id, milliseconds(entry.time) or received, entry.messaging, 0) for entry in envelope.entry
     )
 
 
@@ -224,7 +197,7 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Incoming | None:
         or item.message.is_deleted
         or psid in {"", page_id}
         or not mid
-        or not _EARLIEST <= item.timestamp <= _LATEST
+        or not is_milliseconds(item.timestamp)
     ):
         return None
     conversation = Conversation(CHANNEL, page_id, psid)
@@ -232,22 +205,32 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Incoming | None:
 
 
 def _entry(entry: dict[str, Any], received: int) -> Entry:
-    page_id = _text(entry.get("id"))
-    raw = [*_list(entry.get("messaging")), *_list(entry.get("standby"))]
-    time = _milliseconds(entry.get("time")) or received
-    return Entry(page_id, time, raw, len(_list(entry.get("changes"))))
+    page_id = as_text(entry.get("id"))
+    standby = (one | {STANDBY: True} for one in as_list(entry.get("standby")) if isinstance(one, dict))
+    raw = [*as_list(entry.get("messaging")), *standby]
+    time = milliseconds(entry.get("time")) or received
+    return Entry(page_id, time, raw, len(as_list(entry.get("changes"))))
+
+
+def _items(page_id: str, item: dict[str, Any], sent: int) -> Iterator[Incoming]:
+    """Read an item; of one that holds several kinds of event, each is one, so that none hides another."""
+    others = [*kinds_in(item)][1:]
+    yield _item(page_id, {key: item[key] for key in item if key not in others}, sent)
+    for kind in others:
+        yield _item(page_id, {key: item[key] for key in item if key == kind or key in ENVELOPE}, sent)
 
 
 def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
-    kind = _kind(item)
-    content = _content(item, kind)
-    if "message" in item and content and page_id and _text(_dict(item.get("sender")).get("id")) == page_id:
+    kind = kinds.kind_of(item)
+    content = content_of(item, kind)
+    sender = as_text(as_dict(item.get("sender")).get("id"))
+    if "message" in item and content and page_id and sender == page_id:
         # What the page is the sender of is never by the customer, whatever else it says.
         content = content | {"is_echo": True}
         item = item | {"message": content}
-    metadata = _text(content.get("metadata")) if kind == "message" and _is_echo(content) else ""
-    time = _milliseconds(item.get("timestamp")) or sent
-    mid, row = _own_mid(item, kind), _row(kind)
+    metadata = as_text(content.get("metadata")) if kind == "message" and is_echo(content) else ""
+    time = milliseconds(item.get("timestamp")) or sent
+    mid, row = own_mid(item, kind), row_of(kind)
     return Incoming(
         conversation=_conversation(page_id, item),
         kind=kind,
@@ -279,299 +262,7 @@ def _digest(value: bytes) -> str:
 def _conversation(page_id: str, item: dict[str, Any]) -> Conversation | None:
     """Find the person. On an echo the page is the sender."""
     for side in ("sender", "recipient"):
-        id_ = _text(_dict(item.get(side)).get("id"))
+        id_ = as_text(as_dict(item.get(side)).get("id"))
         if id_ and id_ != page_id:
             return Conversation(CHANNEL, page_id, id_)
     return None
-
-
-_ENVELOPE_KEYS = frozenset({"sender", "recipient", "timestamp", "hop_context", "lead"})
-
-
-def _kind(item: dict[str, Any]) -> str:
-    """Name the event by the key that holds it, as Meta's list of webhook events does."""
-    if _is_true(_dict(item.get("message")).get("is_deleted")):
-        return DELETED
-    if known := next((kind for kind in _ROWS if kind in item), None):
-        return known
-    return next((_text(key) for key in sorted(item) if key not in _ENVELOPE_KEYS), "unknown")
-
-
-_FETCHED = frozenset({"image", "video", "audio", "file", "sticker"})
-
-
-def _attachments(message: dict[str, Any]) -> Iterator[Attachment]:
-    """Read the attachments; in 2026 a sticker came as a sticker and once more as an image."""
-    raw, said = [_dict(one) for one in _list(message.get("attachments"))], _text(message.get("text"))
-    stickers = {name for one in raw if one.get("type") == "sticker" for name in _names(one)}
-    for attachment in raw:
-        if attachment.get("type") != "image" or not _names(attachment) & stickers:
-            yield _attachment(attachment, said)
-
-
-def _names(attachment: dict[str, Any]) -> set[str]:
-    """Return the names by which two attachments are recognised as the same sticker."""
-    payload = _dict(attachment.get("payload"))
-    return {_text(payload.get("sticker_id")), _text(payload.get("url"))} - {""}
-
-
-def _is_sticker(attachment: dict[str, Any]) -> bool:
-    return "sticker_id" in _dict(attachment.get("payload"))
-
-
-def _attachment(attachment: dict[str, Any], said: str) -> Attachment:
-    """Read an attachment of a message whose text is `said`."""
-    payload = _dict(attachment.get("payload"))
-    kind = _text(attachment.get("type")) or "unknown"
-    url = _unwrapped(_text(payload.get("url") or attachment.get("url")))
-    title = _text(payload.get("title") or attachment.get("title"))
-    if lines := _template(payload, title, said):
-        return Attachment("template", lines=lines)
-    if kind in _FETCHED:
-        return Attachment("sticker" if _is_sticker(attachment) else kind, url, title, is_file=True)
-    if kind == "location":
-        return _location(_dict(payload.get("coordinates")), title)
-    return Attachment("link" if url else kind, url, title, _product_titles(payload))
-
-
-def _template(payload: dict[str, Any], title: str, said: str) -> tuple[Line, ...]:
-    """Read what a template shows, but for what the message says already; nothing if it is no template."""
-    if not (kind := _text(payload.get("template_type"))):
-        return ()
-    elements = [_dict(element) for element in _list(payload.get("elements"))]
-    lines = [Line(_text(payload.get("text")) or title), *_buttons(payload)]
-    for element in elements:
-        address = _unwrapped(_text(_dict(element.get("default_action")).get("url")))
-        lines += [Line(_text(element.get("title")), address), Line(_text(element.get("subtitle")))]
-        lines += [Line(_media(element))] if kind == "media" else []
-        lines += _buttons(element)
-    if kind == "media" and not elements:
-        lines.insert(0, Line(_media({})))
-    shown = tuple(line for line in lines if _adds(line.text, said.strip()))
-    return shown or (Line("" if said.strip() else notice("unknown_template", kind=kind)),)
-
-
-def _adds(text: str | Notice, said: str) -> bool:
-    """Return whether a line is more than what the message says already."""
-    return isinstance(text, Notice) or text.strip() not in {"", said}
-
-
-def _media(element: dict[str, Any]) -> Notice:
-    return notice("template_video" if element.get("media_type") == "video" else "template_picture")
-
-
-def _buttons(holder: dict[str, Any]) -> Iterator[Line]:
-    for button in map(_dict, _list(holder.get("buttons"))):
-        yield Line(_text(button.get("title")), _unwrapped(_text(button.get("url"))), is_button=True)
-
-
-def _location(coordinates: dict[str, Any], title: str) -> Attachment:
-    try:
-        latitude, longitude = (float(coordinates[key]) for key in ("lat", "long"))
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return Attachment("location", title=title)
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
-        return Attachment("location", title=title)
-    place = ",".join(f"{degrees:.6f}".rstrip("0").rstrip(".") for degrees in (latitude, longitude))
-    return Attachment("location", f"https://www.google.com/maps?q={place}", title, place)
-
-
-def _product_titles(payload: dict[str, Any]) -> str:
-    elements = _list(_dict(payload.get("product")).get("elements"))
-    return ", ".join(filter(None, (_text(_dict(element).get("title")) for element in elements)))
-
-
-_REDIRECTS = re.compile(
-    r"(?:(?:www|m|l|lm)\.)?facebook\.com/l\.php|(?:l\.)?messenger\.com/l\.php|l\.instagram\.com/(?:l\.php)?"
-)
-_PLACEHOLDER = "https://www.facebook.com/commerce/update"
-"""Where Meta leads for what it shows only in its own apps: a page that says so."""
-
-
-def _unwrapped(url: str) -> str:
-    """Return a web address, taken out of Meta's own redirects; nothing if there is none, or no use in it."""
-    for _ in range(3):
-        target = _redirected(url)
-        if not target:
-            break
-        url = target
-    address = _address(url)
-    return "" if address.startswith(_PLACEHOLDER) else address
-
-
-def _redirected(url: str) -> str:
-    """Return where one of Meta's redirects leads, such as `l.facebook.com/l.php?u=`, or nothing."""
-    try:
-        parts = urlsplit(url.strip())
-        is_web = _REDIRECTS.fullmatch(f"{parts.hostname}{parts.path}") and parts.scheme in {"http", "https"}
-    except ValueError:
-        return ""
-    name = "u" if is_web else "target_url" if parts.scheme == "fbrpc" else ""
-    query = parts.query or parts.path.partition("?")[2]
-    return _address(next(iter(parse_qs(query).get(name, [])), ""))
-
-
-def _address(value: Any) -> str:
-    """Return a web address, or nothing if it is not one."""
-    url = _text(value).strip()
-    try:
-        return url if urlsplit(url).scheme in {"http", "https"} else ""
-    except ValueError:
-        return ""
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A kind of event: how it is read, and what becomes of it.
-
-    `has_mid` says whether the mid in it is its own. One that does not `opens_ticket` is shown on an open
-    ticket only, an `internal` one to agents only. `is_notable` is one that an operator is to see even if it
-    names no person, such as an opt-in on a web page.
-    """
-
-    read: Callable[[dict[str, Any], str], Event]
-    has_mid: bool = False
-    opens_ticket: bool = True
-    internal: bool = True
-    is_receipt: bool = False
-    is_notable: bool = False
-
-
-def _message(item: dict[str, Any], kind: str) -> Message | Echo:
-    message = _content(item, kind)
-    mid, time = proper_mid(_text(message.get("mid"))), _time(item)
-    text, attachments = _text(message.get("text")), tuple(_attachments(message))
-    if not _is_echo(message):
-        return Message(mid, time, text, attachments)
-    app_id = _text(message.get("app_id"))
-    in_inbox = app_id in PAGE_INBOX_APP_IDS
-    is_by_agent = in_inbox or not app_id  # Meta leaves the app id of its own inbox out at times
-    author = notice("from_meta_inbox") if is_by_agent else notice("from_app", app_id=one_line(app_id))
-    return Echo(mid, time, text, attachments, author, is_by_agent=is_by_agent, may_be_ours=not in_inbox)
-
-
-def _receipt(status: str) -> Callable[[dict[str, Any], str], Event]:
-    """Return a reader of receipts. One that names neither mids nor a watermark is no receipt."""
-
-    def read(item: dict[str, Any], kind: str) -> Event:
-        receipt = _content(item, kind)
-        if not {"watermark", "mids"} & receipt.keys():
-            return _other()(item, kind)
-        mids = (proper_mid(_text(mid)) for mid in _list(receipt.get("mids")))
-        return Receipt(status, _milliseconds(receipt.get("watermark")), tuple(filter(None, mids)))
-
-    return read
-
-
-def _other(field: str = "", code: str = "") -> Callable[[dict[str, Any], str], Event]:
-    """Return a reader of what is no message: it is shown as a sentence, with one field of it."""
-
-    def read(item: dict[str, Any], kind: str) -> Event:
-        detail = _text(_content(item, kind).get(field)) if field else ""
-        summary = notice(code, detail=detail) if detail else notice("unknown_event", kind=kind)
-        row = _row(kind)
-        return OtherEvent(kind, _time(item), summary, opens_ticket=row.opens_ticket, internal=row.internal)
-
-    return read
-
-
-def _deletion(item: dict[str, Any], kind: str) -> Event:
-    message = _content(item, kind)
-    code = "page_deleted_message" if _is_echo(message) else "customer_deleted_message"
-    summary = notice(code, mid=proper_mid(_text(message.get("mid"))))
-    return OtherEvent(kind, _time(item), summary, opens_ticket=False)
-
-
-# Every kind of event, by the key that holds it; an item with several of them is what comes first here. A
-# row's page is
-# https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/reference/<page>
-_ROWS: dict[str, _Row] = {
-    # messages, message-echoes
-    "message": _Row(_message, has_mid=True, internal=False, is_notable=True),
-    # message-edits
-    "message_edit": _Row(_other("text", "message_edited")),
-    # message-reactions
-    "reaction": _Row(_other("emoji", "reacted"), opens_ticket=False),
-    # message-deliveries
-    "delivery": _Row(_receipt("delivered"), is_receipt=True),
-    # message-reads
-    "read": _Row(_receipt("read"), is_receipt=True),
-    # messaging_postbacks
-    "postback": _Row(_other("title", "button_pressed"), has_mid=True, is_notable=True),
-    # messaging_referrals
-    "referral": _Row(_other("ref", "came_by_link"), is_notable=True),
-    # messaging_optins
-    "optin": _Row(_other(), is_notable=True),
-    # messaging_handovers
-    "pass_thread_control": _Row(_other(), opens_ticket=False),
-    "take_thread_control": _Row(_other(), opens_ticket=False),
-    "request_thread_control": _Row(_other(), opens_ticket=False),
-    "app_roles": _Row(_other(), opens_ticket=False),
-    # messaging_feedback, messaging_policy_enforcement, and what orders and forms bring
-    "messaging_feedback": _Row(_other(), is_notable=True),
-    "policy_enforcement": _Row(_other(), is_notable=True),
-    "order": _Row(_other(), is_notable=True),
-    "form": _Row(_other(), is_notable=True),
-    # messages: one that was deleted. It has the mid of the message, and is another event.
-    DELETED: _Row(_deletion, has_mid=True, opens_ticket=False),
-}
-_UNKNOWN = _Row(_other())
-
-
-add_sentences(
-    {
-        "message_edited": N_("The customer edited a message. It now reads:\n\n{detail}"),
-        "reacted": N_("The customer reacted with {detail} to a message."),
-        "button_pressed": N_("The customer pressed the button “{detail}”."),
-        "came_by_link": N_("The customer came through the link “{detail}”."),
-        "customer_deleted_message": N_("The customer deleted a message in Messenger ({mid})."),
-        "page_deleted_message": N_("The page deleted a message in Messenger ({mid})."),
-        "unknown_event": N_("Messenger reported an event of the kind “{kind}”."),
-        "unknown_template": N_("Messenger delivered a template of the kind “{kind}”."),
-        "template_picture": N_("an image"),
-        "template_video": N_("a video"),
-        "messenger_user": N_("Messenger user {digits}"),
-        "from_meta_inbox": N_("{page} (Meta inbox)"),
-        "from_app": N_("{page} (app {app_id})"),
-    }
-)
-
-
-def _row(kind: str) -> _Row:
-    return _ROWS.get(kind, _UNKNOWN)
-
-
-def _time(item: dict[str, Any]) -> datetime:
-    return datetime.fromtimestamp(_milliseconds(item.get("timestamp")) / 1000, UTC)
-
-
-_EARLIEST = 100_000_000_000  # below are seconds
-_LATEST = 253_402_300_799_000  # the end of the year 9999, where datetime ends
-
-
-def _milliseconds(value: Any) -> int:
-    """Read a time; Meta gives milliseconds, at times seconds, and now and then either as a string."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return 0
-    number = number * 1000 if number < _EARLIEST else number
-    return min(max(number, 0), _LATEST)
-
-
-_LARGEST_ID = 10**40
-
-
-def _text(value: Any) -> str:
-    """Return ids and texts as text: Meta writes the same id as a string here and as a number there."""
-    if isinstance(value, str):
-        return value
-    return repr(value) if type(value) in {int, float} and abs(value) < _LARGEST_ID else ""
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

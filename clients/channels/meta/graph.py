@@ -14,9 +14,10 @@ from typing import Any
 
 import httpx
 
-from clients.channel import Account, Attachment, Profile, SentMessage
+from clients.channel import Account, Attachment, Profile, SentMessage, Words
 from clients.channels.meta.errors import BAD_PROOF, is_known, lookup
-from clients.channels.meta.events import CHANNEL, proper_mid
+from clients.channels.meta.events import CHANNEL
+from clients.channels.meta.values import proper_mid
 from clients.errors import (
     ClientError,
     OutsideWindow,
@@ -116,6 +117,17 @@ class Page(RestClient, Account):
     def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
         """Fetch a file of a message from Meta's media hosts, whose addresses are signed and expire."""
         return self._media.fetch(attachment.url, attachment.kind)
+
+    def words_of(self, message_id: str) -> Words | None:
+        """Read a message among the last 20 of its conversation; None for an older one.
+
+        https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversations
+        """
+        try:
+            answer = self._get(f"/{segment(message_id)}", {"fields": "message,from"})
+        except RejectedError:
+            return None
+        return Words(_string(answer, "message"), _string(answer.get("from"), "id") == self._page_id)
 
     def find_sent(
         self, person_id: str, text: str | None, within: timedelta, known: Collection[str]

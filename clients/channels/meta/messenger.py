@@ -9,6 +9,7 @@ from typing import ClassVar
 from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network
 from clients.channels.meta import events, signature
 from clients.channels.meta.graph import Page, attachment_kind
+from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.text.split import split_text
 
 TEXT_LIMIT = 2000
@@ -22,6 +23,7 @@ class Messenger(Channel):
     path = "/social_media/webhooks/facebook"
     nameless = "messenger_user"
     key_prefix = "facebook"
+    kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
         "address, or a proxy drops the header",

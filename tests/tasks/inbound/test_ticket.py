@@ -273,8 +273,8 @@ def test_an_echo_of_our_own_reply_that_lost_its_mark_is_not_put_on_the_ticket(li
     assert linked.waiting() == 0
 
 
-def test_a_message_that_is_none_is_shown_as_empty(linked: World) -> None:
-    linked.receive_item({"timestamp": SENT_AT, "message": None, "read": {"watermark": 5}})
+def test_a_message_of_nothing_is_shown_as_empty(linked: World) -> None:
+    linked.receive_item({"timestamp": SENT_AT, "message": {}})
     linked.work()
 
     assert next(iter(linked.desk.tickets.values())).comments[-1].body == "(The message is empty.)"

@@ -29,13 +29,13 @@ def test_an_attachment_without_a_web_address_has_none(attachment: str) -> None:
 def test_a_location_without_coordinates_keeps_its_title(coordinates: str) -> None:
     attachment = f'{{"type": "location", "title": "Here", "payload": {{"coordinates": {coordinates}}}}}'
     message = parsed_message(f'{{"mid": "m_1", "attachments": [{attachment}]}}')
-    assert message.attachments == (Attachment("location", title="Here"),)
+    assert message.attachments == (Attachment("location", lines=(Line("Here", label=notice("location")),)),)
 
 
 def test_a_location_beside_the_meridian_keeps_its_place() -> None:
     attachment = '{"type": "location", "payload": {"coordinates": {"lat": 51.5, "long": 0.00005}}}'
     (found,) = parsed_message(f'{{"mid": "m_1", "attachments": [{attachment}]}}').attachments
-    assert found.detail
+    assert found.lines[1] == Line("51.5,0.00005")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_link_through_metas_redirects_leads_to_its_target(redirect: str) -> No
     url = redirect.format("https%3A%2F%2Fexample.com%2Fa%3Fb%3D1")
     message = {"mid": "m_1", "attachments": [{"type": "fallback", "payload": {"url": url, "title": "T"}}]}
     assert parsed_message(json.dumps(message)).attachments == (
-        Attachment("link", "https://example.com/a?b=1", "T"),
+        Attachment("fallback", lines=(Line("T", "https://example.com/a?b=1"),)),
     )
 
 
@@ -110,7 +110,7 @@ def test_metas_error_page_is_no_link() -> None:
         "payload": None,
     }
     assert parsed_message(json.dumps({"mid": "m_1", "attachments": [nowhere]})).attachments == (
-        Attachment("fallback"),
+        Attachment("fallback", lines=(Line(notice("unsupported_share")),)),
     )
 
 

@@ -8,7 +8,7 @@ from io import BytesIO
 import httpx
 import pytest
 
-from clients.channel import Profile
+from clients.channel import Profile, Words
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page, appsecret_proof, attachment_kind
 from clients.errors import NotFound
@@ -59,6 +59,13 @@ def test_a_file_is_uploaded_and_sent() -> None:
         uploaded = messenger.upload("file", _file())
         sent = messenger.send_file(PSID, "file", uploaded=uploaded, echo_metadata="connector:984:0")
         assert sent.startswith("m_")
+
+
+def test_a_message_has_words_as_long_as_meta_shows_it() -> None:
+    with _recorded("words_of") as messenger:
+        sent = messenger.send_text(PSID, "Hello", echo_metadata="connector:985:0")
+        assert messenger.words_of(sent) == Words("Hello", by_account=True)
+        assert messenger.words_of("m_long_ago") is None
 
 
 def test_a_person_has_a_profile() -> None:

@@ -97,6 +97,16 @@ def test_a_comment_is_added_and_found_by_its_external_id() -> None:
         assert helpdesk.comment_by_external_id(ticket.id, "m_7a") == made
 
 
+def test_a_comment_is_read_and_changed() -> None:
+    with _recorded("edit_comment") as helpdesk:
+        ticket = helpdesk.create_ticket(new_ticket("m_12"), "facebook:12")
+        made = helpdesk.add_comment(ticket.id, new_comment("m_12a"), "facebook:12a")
+        assert helpdesk.edit_comment(made, "**new**")
+        comment = helpdesk.find_comment(ticket.id, "m_12a")
+        assert comment
+        assert (comment.id, comment.body, comment.body_format) == (made, "**new**", "markdown")
+
+
 def test_an_internal_comment_is_added() -> None:
     note = NewComment("It was not sent.", "note-1", SYSTEM, AT, internal=True)
     with _recorded("add_comment_internal") as helpdesk:

@@ -12,6 +12,7 @@ from clients.channels.meta.events import CHANNEL
 from clients.helpdesk import (
     Attachment,
     Author,
+    Comment,
     Customer,
     Delivery,
     Naming,
@@ -94,6 +95,10 @@ def _file() -> File:
     return File("zażółć.pdf", "application/pdf", 4, BytesIO(b"%PDF"))
 
 
+def _id_of(comment: Comment | None) -> str:
+    return comment.id if comment else ""
+
+
 CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
     "ping": (lambda helpdesk: helpdesk.ping(), None),
     "find an open ticket": (lambda helpdesk: helpdesk.find_open_ticket(ANNA.conversation), FOUND),
@@ -109,6 +114,8 @@ CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
     "add what an agent wrote at Meta": (lambda helpdesk: helpdesk.add_comment("42", ECHO, KEY), "980"),
     "add an internal comment": (lambda helpdesk: helpdesk.add_comment("42", NOTE, KEY), "980"),
     "look a comment up": (lambda helpdesk: helpdesk.comment_by_external_id("42", "m_DeF456"), "980"),
+    "read a comment": (lambda helpdesk: _id_of(helpdesk.find_comment("42", "m_DeF456")), "980"),
+    "change a comment": (lambda helpdesk: helpdesk.edit_comment("980", "Where is parcel 117?"), True),
     "show that a reply was sent": (lambda helpdesk: helpdesk.show_delivery("980", SENT), None),
     "show that a reply failed": (lambda helpdesk: helpdesk.show_delivery("980", FAILED), None),
     "store a file": (lambda helpdesk: helpdesk.upload(_file(), "facebook:ż\n"), STORED),

@@ -1,0 +1,58 @@
+"""What an event is about, in the words of the message that it names."""
+
+import structlog
+
+from clients.errors import ClientError, LeaseLost
+from clients.notices import Notice, notice
+from clients.text.line import one_line
+from clients.text.plain import to_plain_text
+from tasks.inbound.arrival import Arrival
+
+log = structlog.get_logger(__name__)
+
+MOST_WORDS = 120
+"""How much of a message is quoted, in characters."""
+
+
+def quoted(arrival: Arrival, message_id: str) -> Notice:
+    """Name a message by its words, as far as the helpdesk or the channel still shows them.
+
+    An event never waits for what it is about: where nobody answers, it is about an earlier message.
+    """
+    try:
+        return _on_ticket(arrival, message_id) or _on_channel(arrival, message_id)
+    except LeaseLost:
+        raise
+    except ClientError as error:
+        log.info("words_not_read", queue=arrival.lease.queue, reason=str(error))
+        return notice("earlier_message")
+
+
+def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
+    """Look for a customer's message on their ticket; what an agent wrote has other ids there."""
+    ticket_id = next(arrival.open_tickets(), None)
+    comment = ticket_id and message_id and arrival.service.helpdesk.find_comment(ticket_id, message_id)
+    if not comment:
+        return None
+    paragraphs = (one for one in comment.body.split("\n\n") if not one.startswith(">"))
+    return _by_customer(to_plain_text(next(paragraphs, ""), comment.body_format))
+
+
+def _on_channel(arrival: Arrival, message_id: str) -> Notice:
+    said = arrival.account.words_of(message_id) if message_id else None
+    if said is None:
+        return notice("earlier_message")
+    if not said.by_account:
+        return _by_customer(said.text)
+    words = _shortened(said.text)
+    return notice("page_message", words=words) if words else notice("page_message_without_text")
+
+
+def _by_customer(text: str) -> Notice:
+    words = _shortened(text)
+    return notice("customer_message", words=words) if words else notice("customer_message_without_text")
+
+
+def _shortened(text: str) -> str:
+    words = one_line(text)
+    return words if len(words) <= MOST_WORDS else f"{words[:MOST_WORDS]}…"

@@ -1,0 +1,113 @@
+"""The pages of `docs/` that are made from the tables the code runs on: `make docs` writes them."""
+
+# ruff: noqa: E501 - the lines of a page
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from clients.channels.meta.kinds import REFERENCE, ROWS, STANDBY, Row
+from clients.jsons import decode
+from tests.conftest import payload
+from tests.fakes.situations import SITUATIONS, path_of
+
+DOCS = Path(__file__).parents[2] / "docs"
+_INTRODUCTION = """\
+# What Messenger's events become
+
+Made by `make docs` from `clients/channels/meta/kinds.py` and the situations in `tests/payloads/messenger/`; do not edit it.
+
+Every event that Meta reports about a person stands on their ticket: what the person wrote as a comment of theirs, anything else as an
+internal comment. An event of a kind that *opens a ticket* opens one for a person who has none that is open; any other joins the open one, and
+without one it is not shown. What was said on Messenger meanwhile, by another app or in standby, is kept for a week, and shown on the next ticket.
+
+The settings decide otherwise for a kind, by its name in the table:
+
+```yaml
+events:
+  reaction: open_ticket   # a reaction is worth a ticket
+  standby: join_ticket    # what is said while another app answers is not
+```
+
+An event that names no person belongs to no ticket. Where it matters to somebody, it stands in `connector dead list`, whole, with its kind.
+"""
+
+
+def events_page() -> str:
+    """Write `docs/events.md`."""
+    return "\n".join([_INTRODUCTION, *_table(), "", *_situations()])
+
+
+PAGES: dict[str, Callable[[], str]] = {"events.md": events_page}
+
+
+def _table() -> Iterator[str]:
+    yield "| kind | opens a ticket | shown to | without a person | Meta's page |"
+    yield "| --- | --- | --- | --- | --- |"
+    for kind, row in ROWS.items():
+        yield f"| `{kind}` | {_opens(row)} | {_readers(row)} | {_operator(row)} | {_page(row)} |"
+    yield f"| `{STANDBY}` | yes | everybody, marked as another app's | kept | {_link('standby')} |"
+    yield (
+        f"| `echo` | if somebody wrote it in Meta's inbox | everybody | counted | {_link('message-echoes')} |"
+    )
+    yield "| any other | yes | agents | counted | |"
+
+
+def _opens(row: Row) -> str:
+    if row.is_receipt:
+        return "no; it shows in `config.delivery` of replies"
+    return "yes" if row.opens_ticket else "no"
+
+
+def _readers(row: Row) -> str:
+    if row.is_receipt:
+        return "agents"
+    return "agents" if row.internal else "everybody"
+
+
+def _operator(row: Row) -> str:
+    return "kept" if row.is_notable else "counted"
+
+
+def _page(row: Row) -> str:
+    return _link(row.page) if row.page else ""
+
+
+def _link(page: str) -> str:
+    return f"[{page}]({REFERENCE}/{page})"
+
+
+def _situations() -> Iterator[str]:
+    """Show each situation: what Meta sends, and the comments that it becomes."""
+    yield "## Situations\n"
+    yield "Before each of them the customer wrote “Where is my parcel?” on an open ticket, and the page answered “It arrives tomorrow.”\n"
+    for name in SITUATIONS:
+        yield f"### {name.replace('_', ' ')}\n"
+        yield f"```json\n{_items(name)}\n```\n"
+        yield f"```\n{path_of(name).read_text().rstrip()}\n```\n"
+
+
+def _items(name: str) -> str:
+    """Return the events of a webhook, one on a line, without their ends."""
+    body = decode(payload(f"messenger/{name}"))
+    items = [
+        item
+        for entry in body["entry"]
+        for key in ("messaging", STANDBY, "changes")
+        for item in entry.get(key, [])
+    ]
+    shown = [
+        {key: value for key, value in item.items() if key not in {"sender", "recipient", "timestamp"}}
+        for item in items
+    ]
+    return "\n".join(json.dumps(one, ensure_ascii=False) for one in shown)
+
+
+def main() -> None:
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""A message that its sender edited."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from clients.errors import RejectedError
+from tests.fakes.conversation import IN, SENT_AT
+from tests.fakes.crashes import every_crash
+from tests.fakes.world import World
+
+EDITED = """\
+Where is parcel 117?
+
+(Edited by the customer on 2026-11-22 21:30 UTC. The earlier text:)
+
+> Where is it?"""
+
+
+def _edit(text: str, number: int = 1) -> dict[str, Any]:
+    return {
+        "timestamp": SENT_AT + number * 1000,
+        "message_edit": {"mid": "m_1", "text": text, "num_edit": number},
+    }
+
+
+def _bodies(world: World) -> list[str]:
+    return [comment.body for comment in list(world.desk.tickets.values())[-1].comments]
+
+
+def test_its_comment_gets_the_new_text_and_keeps_the_earlier_one(linked: World) -> None:
+    linked.receive("m_1", "Where is it?")
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.work()
+
+    assert _bodies(linked) == [EDITED]
+
+
+def test_edited_twice_it_keeps_all_earlier_texts(linked: World) -> None:
+    linked.receive("m_1", "Where is it?")
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.receive_item(_edit("Found it!", 2))
+    linked.work()
+
+    (body,) = _bodies(linked)
+    assert body.startswith("Found it!\n\n(Edited")
+    assert body.endswith("\n".join(f"> {line}".rstrip() for line in EDITED.split("\n")))
+
+
+def test_a_helpdesk_that_cannot_change_comments_gets_an_internal_one(linked: World) -> None:
+    linked.desk.takes_edits = False
+    linked.receive("m_1", "Where is it?")
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.work()
+
+    assert _bodies(linked) == [
+        "Where is it?",
+        "The customer edited the message “Where is it?”. It now reads:\n\nWhere is parcel 117?",
+    ]
+    assert linked.desk.tickets["t1"].comments[1].internal
+
+
+def test_a_helpdesk_that_refuses_the_change_gets_an_internal_comment(linked: World) -> None:
+    linked.receive("m_1", "Where is it?")
+    linked.work()
+    linked.desk.fail("edit_comment", RejectedError("it takes no changes"))
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.work()
+
+    assert len(_bodies(linked)) == 2
+
+
+def test_of_a_closed_ticket_a_new_one_tells_the_new_text(linked: World) -> None:
+    linked.receive("m_1", "Where is it?")
+    linked.work()
+    linked.desk.tickets["t1"].closed = True
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.work()
+
+    assert _bodies(linked) == []
+    new = linked.desk.tickets["t2"].new
+    assert new
+    assert new.body.endswith("It now reads:\n\nWhere is parcel 117?")
+    assert linked.desk.tickets["t1"].comments[0].body == "Where is it?"
+
+
+@pytest.mark.parametrize("knows_keys", [True, False])
+def test_wherever_a_worker_dies_it_is_edited_once(worlds: Callable[[], World], *, knows_keys: bool) -> None:
+    def prepare(world: World) -> list[str]:
+        world.desk.knows_keys = knows_keys
+        world.receive("m_0")
+        world.receive("m_1", "Where is it?")
+        world.work()
+        world.receive_item(_edit("Where is parcel 117?"))
+        return [IN]
+
+    for world in every_crash(worlds, prepare):
+        assert _bodies(world) == [EDITED]
+        assert world.left() == set()

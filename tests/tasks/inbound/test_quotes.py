@@ -1,0 +1,69 @@
+"""The words of the message that another one is about."""
+
+import pytest
+
+from tests.fakes.conversation import SENT_AT
+from tests.fakes.failures import fault
+from tests.fakes.meta import Refusal
+from tests.fakes.world import World
+
+REACTION = {"timestamp": SENT_AT + 9, "reaction": {"emoji": "❤️", "action": "react", "mid": "m_page"}}
+
+
+def _last(world: World) -> str:
+    return list(world.desk.tickets.values())[-1].comments[-1].body
+
+
+def test_a_customers_message_is_quoted_from_its_ticket(linked: World) -> None:
+    linked.receive("m_1", "Where *is* it?\n\nI wait.")
+    linked.receive("m_2", "Hello?", SENT_AT + 1, reply_to={"mid": "m_1"})
+    linked.work()
+
+    assert _last(linked) == "> In reply to the message “Where \\*is\\* it?”:\n\nHello?"
+    assert "message" not in linked.meta.calls
+
+
+def test_an_agents_message_is_quoted_from_the_channel(linked: World) -> None:
+    linked.meta.said["m_page"] = "Hello\nAnna"
+    linked.receive_item(REACTION)
+    linked.work()
+
+    assert _last(linked) == "The customer reacted with ❤️ to the page's message “Hello Anna”."
+
+
+def test_a_long_message_is_quoted_in_part(linked: World) -> None:
+    linked.meta.said["m_page"] = "a" * 500
+    linked.receive_item(REACTION)
+    linked.work()
+
+    assert f"“{'a' * 120}…”" in _last(linked)
+
+
+def test_a_message_without_text_says_so(linked: World) -> None:
+    linked.meta.said["m_page"] = ""
+    linked.receive_item(REACTION)
+    linked.work()
+
+    assert _last(linked) == "The customer reacted with ❤️ to a message of the page's without text."
+
+
+@pytest.mark.parametrize(
+    "error", [Refusal(9000001), Refusal(613), Refusal(190), Refusal(2, status=500), fault()]
+)
+def test_an_event_never_waits_for_the_words_that_it_is_about(linked: World, error: Exception) -> None:
+    linked.meta.fail("message", error)
+    linked.receive_item(REACTION)
+    linked.work()
+
+    assert _last(linked) == "The customer reacted with ❤️ to an earlier message."
+    assert linked.waiting() == 0
+
+
+def test_a_helpdesk_that_is_down_is_asked_again(linked: World) -> None:
+    linked.receive("m_1", "Where is it?")
+    linked.work()
+    linked.desk.fail("find_comment", fault())
+    linked.receive("m_2", "Hello?", SENT_AT + 1, reply_to={"mid": "m_1"})
+    linked.work()
+
+    assert _last(linked).endswith("Hello?")
