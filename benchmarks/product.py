@@ -137,7 +137,8 @@ class Product:
             "port": self.port,
             "public_url": self.url,
             "log_level": "warning",
-            "graph": {"base_url": self.stub, "media_hosts": ["127.0.0.1"]},
+            # Who relays with one POST marks nothing as seen.
+            "graph": {"base_url": self.stub, "media_hosts": ["127.0.0.1"], "mark_seen": False},
             "helpdesk": {
                 "base_url": f"{self.stub}/api/v1",
                 "api_token": "token",

@@ -218,8 +218,8 @@ class SentMessage:
 class Credentials:
     """What an account is used with.
 
-    `human_agent` says whether agents may answer after the channel's reply window has closed, where it allows
-    that.
+    `human_agent` says whether agents may answer after the channel's reply window has closed, `take_control`
+    whether a conversation that another app holds is taken over for a reply, where the channel allows that.
     """
 
     account_id: str
@@ -227,6 +227,7 @@ class Credentials:
     app_secret: str = field(default="", repr=False)
     verify_token: str = field(default="", repr=False)
     human_agent: bool = False
+    take_control: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +263,12 @@ class Account(ABC):
     @abstractmethod
     def profile(self, person_id: str) -> Profile:
         """Return who a person is."""
+
+    def show_typing(self, person_id: str) -> None:  # noqa: B027 - not all channels can
+        """Have a person see that somebody types, until the next message."""
+
+    def mark_seen(self, person_id: str) -> None:  # noqa: B027 - the same
+        """Have a person see that what they wrote was seen."""
 
     def words_of(self, message_id: str) -> Words | None:
         """Return what a message of some time ago says; None where the channel does not show it any more."""

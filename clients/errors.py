@@ -16,6 +16,9 @@
     - TicketClosed        the ticket takes no more comments
     - OutsideWindow       the channel's reply window has closed
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
+      . KindRefused       it may be taken as a plain file
+      . NotFetched        its address cannot be read; it may be taken if it is uploaded
+      . UploadGone        it was uploaded, and is not there any more
 
 An error is a code and values: `say(error.notice, language)` makes the sentence that people read. No value
 holds a token, a text of a message or a body.
@@ -123,6 +126,18 @@ class OutsideWindow(RejectedError):
 
 class FileRefused(RejectedError):
     """The file cannot be fetched or is not accepted; the rest of the message is not affected."""
+
+
+class KindRefused(FileRefused):
+    """The file is not accepted as what it was sent; as a plain file it may be."""
+
+
+class NotFetched(FileRefused):
+    """The channel could not fetch the file from its address; uploaded it may be accepted."""
+
+
+class UploadGone(FileRefused):
+    """The file was uploaded, but the channel does not have it any more."""
 
 
 add_sentences(

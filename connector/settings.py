@@ -96,6 +96,8 @@ class Graph(Section):
     version: GraphVersion = "v26.0"
     app_id: str = ""
     http_proxy: Proxy = Field(default="", repr=False)  # it may hold a password
+    typing: bool = True
+    mark_seen: bool = True
     media_hosts: tuple[Host, ...] = ("fbcdn.net", "fbsbx.com", "facebook.com", "cdninstagram.com")
 
 
@@ -192,6 +194,7 @@ class Connection(Section):
     category_id: str | None = None
     active: bool = True
     human_agent: bool = False
+    take_control: bool = False
     language: Literal["en", "pl"] = "en"
 
     @field_validator("category_id")
@@ -215,6 +218,7 @@ class Connection(Section):
             self.app_secret.get_secret_value(),
             self.verify_token.get_secret_value(),
             human_agent=self.human_agent,
+            take_control=self.take_control,
         )
         return tasks.connections.Connection(
             Messenger.name,

@@ -24,6 +24,8 @@ All at once they would only meet the limit again; channels take only so many fil
 REFUSED_RATE = 16
 """How many queues a second go on at first after a token was refused: agents are notified then."""
 REMIND_EVERY = 3600.0
+RESTS_FOR = 60.0
+"""How long a remote that failed is asked for nothing that can be left out, in seconds."""
 OVER_AFTER = 60.0
 """How long after a pause, in seconds, another is logged as new: another worker may have seen it work."""
 
@@ -37,6 +39,7 @@ class Remotes:
         self._since: dict[str, float] = {}
         self._until: dict[str, float] = {}
         self._logged_at: dict[str, float] = {}
+        self._rests_until: dict[str, float] = {}
 
     def pause(self, error: RetryableError) -> None:
         """Pause the remote of an error, for as long as it asks. Raises `redis.RedisError`."""
@@ -49,6 +52,14 @@ class Remotes:
         self._log(error)
         self._until[error.remote] = time.monotonic() + seconds
         self._inbox.pause(error.remote, seconds, encode(error.notice), rate)
+
+    def rest(self, remote: str) -> None:
+        """Note that a remote failed at what nobody waits for: it is not asked for such things for a while."""
+        self._rests_until[remote] = time.monotonic() + RESTS_FOR
+
+    def is_resting(self, remote: str) -> bool:
+        """Return whether a remote failed lately at what nobody waits for."""
+        return time.monotonic() < self._rests_until.get(remote, 0)
 
     def works(self, remote: str) -> None:
         """Note that a call to a remote worked; one that was under way when the pause began proves nothing."""

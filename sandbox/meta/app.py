@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from sandbox.faults import Faults
 from sandbox.journal import Journal, Journaled
-from sandbox.meta import control, errors, graph, media, send, subscriptions, upload
+from sandbox.meta import control, errors, graph, media, routing, send, subscriptions, upload
 from sandbox.meta.state import Platform
 from sandbox.meta.webhooks import Webhooks
 
@@ -29,6 +29,8 @@ GRAPH = [
     Route("/{version}/{id}/conversations", graph.conversations),
     Route("/{version}/{id}/messages", graph.messages),
     Route("/{version}/{id}/messages", send.send, methods=["POST"]),
+    Route("/{version}/{id}/thread_owner", routing.thread_owner),
+    Route("/{version}/{id}/take_thread_control", routing.take_thread_control, methods=["POST"]),
     Route("/{version}/{id}/message_attachments", upload.upload, methods=["POST"]),
     Route(
         "/{version}/{id}/subscribed_apps",

@@ -18,6 +18,7 @@ from clients.helpdesk import (
     NewComment,
     NewTicket,
 )
+from tasks import courtesies
 from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
@@ -47,13 +48,21 @@ def relay(work: Work) -> None:
         return
     if isinstance(arrival.event, Edit) and _edited(arrival, arrival.event):
         return
+    _put_somehow(arrival)
+    if isinstance(arrival.event, Message) and work.service.settings.graph.mark_seen:
+        account = arrival.account
+        courtesies.offer(work, account, account.mark_seen)
+
+
+def _put_somehow(arrival: Arrival) -> None:
+    """Put an event on the ticket, without names if it is refused with them."""
     if arrival.was_tried:
         _put(arrival.nameless())
         return
     try:
         _put(arrival)
     except RejectedError:
-        log.info("refused_with_names", queue=work.lease.queue, id=work.lease.job.id)
+        log.info("refused_with_names", queue=arrival.lease.queue, id=arrival.lease.job.id)
         _put(arrival.nameless())
     else:
         fix_name(arrival)

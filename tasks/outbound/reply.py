@@ -16,18 +16,22 @@ from clients.channel import Account, Channel, Receipt
 from clients.cloudfront import signed_url
 from clients.errors import (
     FileRefused,
+    KindRefused,
+    NotFetched,
     OutcomeUnknown,
     RateLimited,
     RejectedError,
     ServiceDown,
     Unauthorized,
     Unavailable,
+    UploadGone,
 )
 from clients.helpdesk import Attachment, Comment, Delivery
 from clients.media import proper_url
 from clients.notices import Notice, notice
 from clients.text.line import one_line
 from clients.text.plain import is_visible, to_plain_text
+from tasks import courtesies
 from tasks.celery import wake
 from tasks.connections import Connection
 from tasks.inbox.job import Step, sent_ids
@@ -47,6 +51,8 @@ ECHO_POLL = 1.0
 LOOK_SPREAD = 10.0
 """Over how long those are spread that may not look for what was sent yet, in seconds."""
 
+PLAIN = "application/octet-stream"
+"""The type of a file that is sent as no more than a file."""
 MOST_PARTS = 50
 """How many messages one comment may become."""
 
@@ -111,8 +117,11 @@ def _outgoing(work: Work, reply: Reply) -> Outgoing:
 def send_reply(reply: Outgoing) -> None:
     """Send what was not sent yet, text first, then show that it was sent. Raises `ClientError`."""
     refused: list[Notice] = []
-    for part in _parts(reply):
+    parts = _parts(reply)
+    for part in parts:
         try:
+            if len(parts) > 1:
+                _show_typing(part)
             _send(part)
         except FileRefused as error:
             name = one_line(part.content.filename) if isinstance(part.content, Attachment) else ""
@@ -170,6 +179,13 @@ def _whole(url: str, base_url: str) -> str:
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
+
+
+def _show_typing(part: Part) -> None:
+    """Have the person see that there is more to come."""
+    reply = part.reply
+    if reply.service.settings.graph.typing and not reply.lease.step(part.sent):
+        courtesies.offer(reply, reply.account, reply.account.show_typing)
 
 
 def _send(part: Part) -> None:
@@ -235,13 +251,28 @@ def _send_now(part: Part) -> str:
 
 
 def _send_file(part: Part, file: Attachment) -> str:
-    reply, settings = part.reply, part.reply.service.settings.attachments
-    kind = reply.channel.kind_of_file(file.content_type, file.size)
-    source = (
-        {"url": _address(reply, file)}
-        if settings.delivery != "upload"
-        else {"uploaded": _uploaded(part, kind, file)}
-    )
+    """Send a file; if it is refused as it is sent, once more in the way that may be accepted."""
+    reply, channel = part.reply, part.reply.channel
+    kind = channel.kind_of_file(file.content_type, file.size)
+    by_address = reply.service.settings.attachments.delivery != "upload"
+    try:
+        return _send_as(part, file, kind, by_address=by_address)
+    except KindRefused:
+        plain = channel.kind_of_file(PLAIN, file.size)
+        if kind == plain:
+            raise
+        return _send_as(part, file, plain, by_address=by_address)
+    except NotFetched:
+        if not by_address:
+            raise
+        return _send_as(part, file, kind, by_address=False)
+    except UploadGone:
+        return _send_as(part, file, kind, by_address=by_address)
+
+
+def _send_as(part: Part, file: Attachment, kind: str, *, by_address: bool) -> str:
+    reply = part.reply
+    source = {"url": _address(reply, file)} if by_address else {"uploaded": _uploaded(part, kind, file)}
     try:
         return _call(
             part,
@@ -276,6 +307,8 @@ def _uploaded(part: Part, kind: str, file: Attachment) -> str:
     try:
         with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
             uploaded = reply.account.upload(kind, content)
+    except FileRefused:
+        raise
     except RejectedError as error:
         raise FileRefused(error.notice.code, **error.notice.values) from error
     except Unavailable as error:

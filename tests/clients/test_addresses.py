@@ -111,6 +111,8 @@ OF_MESSENGER: dict[str, Call] = {
     "upload": lambda page, _: page.upload("file", _file()),
     "ping": lambda page, _: page.ping(),
     "profile": lambda page, id_: page.profile(id_),
+    "show_typing": lambda page, id_: page.show_typing(id_),
+    "mark_seen": lambda page, id_: page.mark_seen(id_),
     "words_of": lambda page, id_: page.words_of(id_),
     "find_sent": lambda page, id_: page.find_sent(id_, "Hi", timedelta(days=1), ()),
 }

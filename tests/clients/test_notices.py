@@ -13,7 +13,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import clients.errors
-from clients.channels.meta.errors import _ERRORS
+from clients.channels.meta.errors import ERRORS
 from clients.errors import ClientError, NotConnected, OutsideWindow, Unavailable
 from clients.notices import LOCALE, Notice, Plural, _sentences, add_sentences, decode, encode, notice, say
 from connector.settings import Connection
@@ -53,7 +53,7 @@ def _names(text: str) -> set[str]:
 
 
 def test_every_code_has_an_english_sentence() -> None:
-    used = [*_used(), *((code, "meta") for _, code in _ERRORS.values())]
+    used = [*_used(), *((code, "meta") for _, code in ERRORS.values())]
     assert len(used) > 100
     assert [(code, where) for code, where in used if code not in _sentences] == []
 

@@ -3,11 +3,25 @@
 # ruff: noqa: E501 - the lines of a page
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from clients.channels.meta.errors import ERRORS, HeldByAnotherApp
 from clients.channels.meta.kinds import REFERENCE, ROWS, STANDBY, Row
+from clients.errors import (
+    ClientError,
+    FileRefused,
+    KindRefused,
+    NotFetched,
+    OutsideWindow,
+    RateLimited,
+    RejectedError,
+    Unauthorized,
+    Unavailable,
+    UploadGone,
+)
 from clients.jsons import decode
+from clients.notices import notice, say
 from tests.conftest import payload
 from tests.fakes.situations import SITUATIONS, path_of
 
@@ -38,7 +52,52 @@ def events_page() -> str:
     return "\n".join([_INTRODUCTION, *_table(), "", *_situations()])
 
 
-PAGES: dict[str, Callable[[], str]] = {"events.md": events_page}
+_REPLIES = """\
+# What becomes of an agent's reply
+
+Made by `make docs` from `clients/channels/meta/errors.py`; do not edit it.
+
+A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
+`config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
+`connector dead list`. A code that is not listed is final, and the note has Meta's own words where it sends some.
+
+"""
+_OUTCOMES: Mapping[type[ClientError], str] = {
+    HeldByAnotherApp: "final, unless `take_control` is set: then the conversation is taken over, and it is sent",
+    KindRefused: "sent once more as a plain file; then that file is left out",
+    NotFetched: "uploaded and sent once more if it was sent by its address; else that file is left out",
+    UploadGone: "uploaded and sent once more; then that file is left out",
+    FileRefused: "that file is left out, the rest is sent",
+    OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set; else final, with the time at which the window closed",
+    RateLimited: "the page pauses as long as Meta asks, and goes on slowly",
+    Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note",
+    Unavailable: "tried again, later each time; before, it is looked up whether it was sent",
+    RejectedError: "final",
+    ClientError: "",
+}
+
+
+def replies_page() -> str:
+    """Write `docs/replies.md`."""
+    rows = [
+        f"| {code}{f'/{subcode}' if subcode else ''} | {_outcome(kind)} | {_said(ours)} |"
+        for (code, subcode), (kind, ours) in sorted(
+            ERRORS.items(), key=lambda row: (row[0][0], row[0][1] or 0)
+        )
+    ]
+    head = ["| Meta's code | what happens | what the note says |", "| --- | --- | --- |"]
+    return _REPLIES + "\n".join([*head, *rows]) + "\n"
+
+
+def _outcome(kind: type[ClientError]) -> str:
+    return next(words for known, words in _OUTCOMES.items() if issubclass(kind, known))
+
+
+def _said(code: str) -> str:
+    return say(notice(code, owner=notice("an_app"))).replace("|", "\\|")
+
+
+PAGES: dict[str, Callable[[], str]] = {"events.md": events_page, "replies.md": replies_page}
 
 
 def _table() -> Iterator[str]:

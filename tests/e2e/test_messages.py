@@ -86,21 +86,28 @@ def test_a_location_is_a_link_to_a_map(stack: Stack, psid: str) -> None:
 
 
 def test_events_that_are_no_messages_are_shown_too(stack: Stack, psid: str) -> None:
-    stack.write(psid, text="hello")
+    first = stack.write(psid, text="hello")
     bodies(stack, psid, 1)
-    send_event(
-        stack, psid, reaction={"reaction": "love", "emoji": "\u2764\ufe0f", "action": "react", "mid": "m_1"}
-    )
-    send_event(stack, psid, message_edit={"mid": "m_1", "text": "hullo", "num_edit": 1})
-    send_event(stack, psid, optin={"type": "notification_messages"})
+    second = stack.write(psid, text="Where is it?", reply_to=first)
+    bodies(stack, psid, 2)
+    send_event(stack, psid, reaction={"emoji": "\u2764\ufe0f", "action": "react", "mid": second})
+    send_event(stack, psid, optin={"type": "notification_messages", "title": "News"})
 
-    assert sorted(bodies(stack, psid, 4)[1:]) == sorted(
-        [
-            "The customer reacted with \u2764\ufe0f to a message.",
-            "The customer edited a message. It now reads:\n\nhullo",
-            "Messenger reported an event of the kind “optin”.",
-        ]
-    )
+    assert bodies(stack, psid, 4)[1:] == [
+        "> In reply to the message “hello”:\n\nWhere is it?",
+        "The customer reacted with \u2764\ufe0f to the message “Where is it?”.",
+        "The customer agreed to receive messages.\n\nTopic: News",
+    ]
+
+
+def test_an_edited_message_is_edited_on_its_ticket(stack: Stack, psid: str) -> None:
+    stack.write(psid, text="hello")
+    second = stack.write(psid, text="Where is it?")
+    bodies(stack, psid, 2)
+    send_event(stack, psid, message_edit={"mid": second, "text": "Where is my hat?", "num_edit": 1})
+
+    until("the comment is edited", lambda: bodies(stack, psid, 2)[1].startswith("Where is my hat?"))
+    assert bodies(stack, psid, 2)[1].endswith("\n\n> Where is it?")
 
 
 def test_the_first_messages_at_once_open_one_ticket(stack: Stack, psid: str) -> None:

@@ -14,5 +14,6 @@ CUSTOMER = Customer(CHANNEL, PAGE_A, PSID)
 SENT_AT = 1795382999900
 PHOTO = {"type": "image", "payload": {"url": "https://cdn.fbsbx.com/photo.jpg?oe=1"}}
 INVOICE = Attachment("3", "https://acme.example.com/files/3", "invoice.pdf", "application/pdf", 3)
+SNAP = Attachment("5", "https://acme.example.com/files/5", "snap.png", "image/png", 3)
 
 SYSTEM = Author("system", "Messenger")

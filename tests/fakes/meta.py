@@ -36,12 +36,12 @@ class Media(Outside):
 
 
 class Refusal(Exception):
-    """An answer of the Graph API that is no success."""
+    """An answer of the Graph API that is no success; `keys` are those of the error beside its code."""
 
-    def __init__(self, code: int, subcode: int = 0, status: int = 400, **headers: str) -> None:
+    def __init__(self, code: int, subcode: int = 0, status: int = 400, **keys: str) -> None:
         super().__init__()
-        error = {"code": code, "message": "no"} | ({"error_subcode": subcode} if subcode else {})
-        self.answer = httpx.Response(status, json={"error": error}, headers=headers)
+        error = {"code": code, "message": "no"} | ({"error_subcode": subcode} if subcode else {}) | keys
+        self.answer = httpx.Response(status, json={"error": error})
 
 
 OUTSIDE_WINDOW = (10, 2018278)
@@ -56,6 +56,8 @@ class Meta(Outside):
         self.sent: list[dict[str, Any]] = []
         self.uploads: list[str] = []
         self.said: dict[str, str] = {}
+        self.actions: list[str] = []
+        self.wrote_at: datetime | None = None
         self.profile = {"first_name": "Anna", "last_name": "Nowak", "profile_pic": "https://cdn/p.jpg"}
         self.echo: Callable[[dict[str, Any]], None] | None = None
 
@@ -78,9 +80,13 @@ class Meta(Outside):
             f"{page}/messages": "send",
             f"{page}/message_attachments": "upload",
             f"{page}/conversations": "conversations",
+            f"{page}/thread_owner": "owner",
+            f"{page}/take_thread_control": "take",
             "/v26.0/t_1/messages": "messages",
         }
         path = request.url.path
+        if path == f"{page}/messages" and "sender_action" in json.loads(request.content):
+            return "action"
         return names.get(path, "message" if path.startswith(("/v26.0/m_", "/v26.0/mid.")) else "person")
 
     def _ping(self, _: httpx.Request) -> Any:
@@ -88,6 +94,16 @@ class Meta(Outside):
 
     def _person(self, _: httpx.Request) -> Any:
         return self.profile
+
+    def _action(self, request: httpx.Request) -> Any:
+        self.actions.append(json.loads(request.content)["sender_action"])
+        return {"recipient_id": PSID}
+
+    def _owner(self, _: httpx.Request) -> Any:
+        return {"data": [{"thread_owner": {"app_id": "999"}}]}
+
+    def _take(self, _: httpx.Request) -> Any:
+        return {"success": True}
 
     def _message(self, request: httpx.Request) -> Any:
         mid = request.url.path.rpartition("/")[2]
@@ -116,17 +132,27 @@ class Meta(Outside):
         return {"data": [{"id": "t_1"}]}
 
     def _messages(self, _: httpx.Request) -> Any:
-        return {"data": [_shown(message) for message in reversed(self.sent)]}
+        wrote = {"id": "m_1", "from": {"id": PSID}, "created_time": _time(self.wrote_at)}
+        return {
+            "data": [
+                *(_shown(message) for message in reversed(self.sent)),
+                *([wrote] if self.wrote_at else []),
+            ]
+        }
 
     def texts(self) -> list[str]:
         """Return what was sent, files by their kind."""
         return [one.get("text") or one["attachment"]["type"] for one in self.sent]
 
 
+def _time(at: datetime | None) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S+0000") if at else ""
+
+
 def _shown(message: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "id": message["mid"],
-        "created_time": message["at"].strftime("%Y-%m-%dT%H:%M:%S+0000"),
+        "created_time": _time(message["at"]),
         "from": {"id": PAGE_A},
         "message": message.get("text", ""),
     }

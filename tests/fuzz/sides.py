@@ -109,12 +109,14 @@ class Meta:
 
     sent: list[dict[str, Any]] = field(default_factory=list)
 
-    def answer(self, request: httpx.Request, path: str) -> tuple[int, Any]:
+    def answer(self, request: httpx.Request, path: str) -> tuple[int, Any]:  # noqa: PLR0911 - one for each route
         """Do what is asked."""
         match request.method, path.strip("/").split("/"):
             case "POST", [_, "messages"]:
                 mid = f"m_ours_{len(self.sent)}"
                 asked = json.loads(request.content)
+                if "sender_action" in asked:
+                    return 200, {"recipient_id": asked["recipient"]["id"]}
                 self.sent.append(
                     asked["message"] | {"mid": mid, "psid": asked["recipient"]["id"], "at": datetime.now(UTC)}
                 )

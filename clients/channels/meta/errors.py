@@ -6,14 +6,22 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 from clients.errors import (
     ClientError,
     FileRefused,
+    KindRefused,
+    NotFetched,
     NotFound,
     OutsideWindow,
     RateLimited,
     RejectedError,
     Unauthorized,
     Unavailable,
+    UploadGone,
 )
 from clients.notices import N_, add_sentences
+
+
+class HeldByAnotherApp(RejectedError):
+    """Another app holds the conversation, so that this one may not write into it."""
+
 
 _TROUBLE = (Unavailable, "facebook_fault")
 _BUSY = (RateLimited, "facebook_rate_limit")
@@ -22,13 +30,12 @@ _UNREACHABLE = (RejectedError, "customer_unreachable")
 _TOKEN = (Unauthorized, "page_token_refused")
 BAD_PROOF = (Unauthorized, "app_secret_refused")
 _BAD_TEXT = (RejectedError, "text_blocked")
-_OTHER_APP = (RejectedError, "other_app_in_charge")
-_UNFETCHED = (FileRefused, "facebook_could_not_fetch")
+_OTHER_APP = (HeldByAnotherApp, "other_app_in_charge")
+_UNFETCHED = (NotFetched, "facebook_could_not_fetch")
 _BAD_KIND = (FileRefused, "facebook_refuses_kind")
 _REFUSED = (RejectedError, "facebook_refused")
 
-# A subcode that is missing here counts as its bare code.
-_ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
+ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (-1, None): _TROUBLE,
     (1, None): _TROUBLE,
     (1, 1357046): (Unavailable, "send_outcome_unknown"),
@@ -52,8 +59,8 @@ _ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (100, 33): (NotFound, "page_or_customer_unknown"),
     (100, 2018001): (NotFound, "customer_unknown"),
     (100, 2018008): _UNFETCHED,
-    (100, 2018047): _BAD_KIND,
-    (100, 2018074): (FileRefused, "upload_expired"),
+    (100, 2018047): (KindRefused, "facebook_refuses_kind"),
+    (100, 2018074): (UploadGone, "upload_expired"),
     (100, 2018109): (FileRefused, "facebook_file_too_large"),
     (100, 2018218): (NotFound, "no_profile"),
     (100, 2018294): _UNFETCHED,
@@ -78,6 +85,7 @@ _ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (80002, None): _BUSY,
     (80006, None): _BUSY,
 }
+"""What each code and subcode of Meta's is; a subcode that is missing counts as its bare code."""
 
 add_sentences(
     {
@@ -86,7 +94,16 @@ add_sentences(
         "facebook_fault": N_("Facebook has a temporary problem"),
         "facebook_rate_limit": N_("Facebook is limiting how fast the page may send"),
         "facebook_refused": N_("Facebook rejected the request"),
+        "facebook_says": N_("Facebook rejected it: “{words}”"),
         "facebook_bad_answer": N_("Facebook sent an incomplete response (no valid “{field}”)"),
+        "window_closed_at": N_(
+            "Facebook has not allowed a reply since {time}, as the customer wrote too long ago; "
+            "wait until they write again, or contact them another way"
+        ),
+        "window_closed_for_apps": N_(
+            "Facebook has not allowed a reply since {time}. Until {until} it allows one by an agent, if the "
+            "Meta app has the Human Agent permission: an administrator can set human_agent for the page"
+        ),
         "window_closed": N_(
             "Facebook no longer allows a reply, as the customer wrote too long ago; "
             "wait until they write again, or contact them another way"
@@ -103,8 +120,10 @@ add_sentences(
         ),
         "text_blocked": N_("Facebook blocked this text, perhaps because of a link in it"),
         "other_app_in_charge": N_(
-            "another app is in charge of this conversation; take it over in Meta's inbox first"
+            "{owner} is in charge of this conversation; take it over in Meta's inbox, or have an "
+            "administrator set take_control for the page"
         ),
+        "an_app": N_("another app"),
         "automation_in_charge": N_("an automated Q&A of the page is in charge of this conversation"),
         "send_outcome_unknown": N_("Facebook cannot tell whether the message was sent"),
         "no_such_template": N_("this message template does not exist"),
@@ -139,9 +158,9 @@ add_sentences(
 
 def lookup(code: int, subcode: int) -> tuple[type[ClientError], str]:
     """Return what an error is, and our code for it."""
-    return _ERRORS.get((code, subcode)) or _ERRORS.get((code, None)) or _REFUSED
+    return ERRORS.get((code, subcode)) or ERRORS.get((code, None)) or _REFUSED
 
 
 def is_known(code: int, subcode: int) -> bool:
     """Return whether an error is listed here."""
-    return (code, subcode) in _ERRORS or (code, None) in _ERRORS
+    return (code, subcode) in ERRORS or (code, None) in ERRORS

@@ -10,13 +10,14 @@ import re
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from clients.channel import Account, Attachment, Profile, SentMessage, Words
-from clients.channels.meta.errors import BAD_PROOF, is_known, lookup
+from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
 from clients.channels.meta.events import CHANNEL
+from clients.channels.meta.kinds import name_of_app
 from clients.channels.meta.values import proper_mid
 from clients.errors import (
     ClientError,
@@ -28,13 +29,20 @@ from clients.errors import (
 from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
 from clients.media import File, MediaFetcher, canonical_type, safe_filename
-from clients.notices import notice
+from clients.notices import Notice, Value, notice
 from clients.text.line import one_line
 
+T = TypeVar("T", bound=RejectedError)
 _OF_THE_WEB = re.compile(r"https?://[\w.-][^\s\x00-\x1f\x7f<>\"'`\\]*", re.IGNORECASE)
 _IMAGE_LIMIT = 8 * 1024 * 1024
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif"})
 _PROFILE_TIMEOUT = httpx.Timeout(5.0)
+_WINDOW, _AGENTS_WINDOW = timedelta(days=1), timedelta(days=7)
+"""For how long after a person wrote Meta allows a reply, and one by an agent.
+
+https://developers.facebook.com/documentation/business-messaging/messenger-platform/policy
+"""
+_LONGEST_WORDS = 300
 _ROUNDING = timedelta(seconds=2)
 """How much older a message may look than it is: Meta gives times in whole seconds."""
 _UPLOAD_TIMEOUT = httpx.Timeout(connect=3.0, read=90.0, write=30.0, pool=5.0)
@@ -68,10 +76,12 @@ class Page(RestClient, Account):
         app_secret: str,
         media: MediaFetcher,
         human_agent: bool = False,
+        take_control: bool = False,
     ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
-        self._page_id, self._media, self._human_agent = page_id, media, human_agent
+        self._page_id, self._media = page_id, media
+        self._human_agent, self._take_control = human_agent, take_control
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
 
     def send_text(self, person_id: str, text: str, *, echo_metadata: str) -> str:
@@ -164,15 +174,74 @@ class Page(RestClient, Account):
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
         return next(iter(_found(self._get(f"/{segment(self._page_id)}/conversations", query))), {})
 
+    def show_typing(self, person_id: str) -> None:
+        """Have the person see that somebody types, for 20 seconds or until the next message."""
+        self._act(person_id, "typing_on")
+
+    def mark_seen(self, person_id: str) -> None:
+        """Have the person see that what they wrote was seen."""
+        self._act(person_id, "mark_seen")
+
+    def _act(self, psid: str, action: str) -> None:
+        request = {"recipient": {"id": psid}, "sender_action": action}
+        self._post(f"/{segment(self._page_id)}/messages", json=request, timeout=_PROFILE_TIMEOUT)
+
     def _send_message(self, psid: str, message: dict[str, Any]) -> str:
-        """Send a message: after Meta's reply window with the tag for human agents, where allowed."""
+        """Send a message, after taking the conversation over from another app, where that is allowed.
+
+        https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversation-routing
+        """
         request = {"recipient": {"id": psid}, "message": message}
         try:
+            return self._send_in_window(request)
+        except HeldByAnotherApp as error:
+            if not self._take_control:
+                raise _told(error, error.notice.code, owner=self._owner(psid)) from None
+            self._post(f"/{segment(self._page_id)}/take_thread_control", json={"recipient": {"id": psid}})
+            return self._send_in_window(request)
+
+    def _send_in_window(self, request: dict[str, Any]) -> str:
+        """Send a message: after Meta's reply window with the tag for human agents, where allowed."""
+        try:
             return self._send(request | {"messaging_type": "RESPONSE"})
-        except OutsideWindow:
+        except OutsideWindow as error:
             if not self._human_agent:
-                raise
+                raise self._closed(request["recipient"]["id"], error) from None
+        try:
             return self._send(request | {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"})
+        except OutsideWindow as error:
+            raise self._closed(request["recipient"]["id"], error) from None
+
+    def _owner(self, psid: str) -> Notice:
+        """Name the app that holds a conversation, as far as Meta tells."""
+        try:
+            query = {"recipient": psid}
+            found = _found(self._get(f"/{segment(self._page_id)}/thread_owner", query))
+            app_id = found[0]["thread_owner"]["app_id"]
+        except (ClientError, *MALFORMED):
+            return notice("an_app")
+        return name_of_app(app_id)
+
+    def _closed(self, psid: str, error: OutsideWindow) -> OutsideWindow:
+        """Say when Meta's reply window closed, if it can be read when the person wrote last."""
+        try:
+            wrote_at = self._last_written(psid)
+        except ClientError:
+            wrote_at = None
+        if wrote_at is None:
+            return error
+        closed, until = wrote_at + _WINDOW, wrote_at + _AGENTS_WINDOW
+        if self._human_agent:
+            return _told(error, "window_closed_at", time=_shown(until))
+        if until < (self.now() or datetime.now(UTC)):
+            return _told(error, "window_closed_at", time=_shown(closed))
+        return _told(error, "window_closed_for_apps", time=_shown(closed), until=_shown(until))
+
+    def _last_written(self, psid: str) -> datetime | None:
+        conversation = _string(self._conversation(psid, "id"), "id")
+        query = {"fields": "created_time,from", "limit": "20"}
+        messages = _found(self._get(f"/{segment(conversation)}/messages", query)) if conversation else []
+        return next((_created(one) for one in messages if _string(one.get("from"), "id") == psid), None)
 
     def _send(self, request: dict[str, Any]) -> str:
         path = f"/{segment(self._page_id)}/messages"
@@ -191,6 +260,9 @@ class Page(RestClient, Account):
             code, subcode = int(error["code"]), int(error.get("error_subcode") or 0)
         except MALFORMED:
             return super().error(response)
+        words = one_line(
+            " ".join(filter(None, (_string(error, f"error_user_{key}") for key in ("title", "msg"))))
+        )
         about_proof = "appsecret_proof" in _string(error, "message")  # Meta has no code of its own for that
         kind, ours = BAD_PROOF if about_proof else lookup(code, subcode)
         reference = notice("facebook_error", error=f"{code}/{subcode}" if subcode else str(code))
@@ -199,7 +271,20 @@ class Page(RestClient, Account):
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
             return Unavailable(ours, reference=reference)
+        if words and not is_known(code, subcode):
+            return kind("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
         return kind(ours, reference=reference)
+
+
+def _told(error: T, code: str, **values: Value) -> T:
+    """Return an error with more to say."""
+    told = type(error)(code, **error.notice.values | values)
+    told.remote = error.remote
+    return told
+
+
+def _shown(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _is(message: dict[str, Any], text: str | None) -> bool:

@@ -262,7 +262,8 @@ def _optin(item: Item, kind: str) -> OtherEvent:
     return _happened(item, kind, notice(code), *lines, *leaves(shown))
 
 
-def _owner(app_id: Any) -> Notice:
+def name_of_app(app_id: Any) -> Notice:
+    """Name an app that may hold a conversation."""
     id_ = as_text(app_id)
     if not id_:
         return notice("nobody")
@@ -279,7 +280,7 @@ def _control(code: str, key: str) -> Callable[[Item, str], OtherEvent]:
             what = "control_given"
         lines = [Line(said, label=notice("remark"))] if (said := as_text(control.get("metadata"))) else []
         return _happened(
-            item, kind, notice(what, owner=_owner(control.get(key)), before=_owner(before)), *lines
+            item, kind, notice(what, owner=name_of_app(control.get(key)), before=name_of_app(before)), *lines
         )
 
     return read

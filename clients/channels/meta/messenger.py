@@ -101,6 +101,7 @@ class Messenger(Channel):
             token=credentials.access_token,
             app_secret=credentials.app_secret,
             human_agent=credentials.human_agent,
+            take_control=credentials.take_control,
             media=network.media,
         )
 

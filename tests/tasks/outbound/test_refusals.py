@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import httpx
 import pytest
 
 from clients.channels.meta.events import CHANNEL
@@ -59,25 +58,13 @@ def test_a_reply_that_is_revived_sends_what_is_missing(world: World) -> None:
 def test_a_file_that_is_refused_does_not_hold_back_the_next(world: World) -> None:
     world.desk.open()
     world.reply("", INVOICE, dataclasses.replace(INVOICE, id="4", filename="b.pdf"))
-    world.meta.fail("send", Refusal(*FILE_UNKNOWN))
+    world.meta.fail("send", Refusal(*FILE_UNKNOWN), Refusal(*FILE_UNKNOWN))
     world.work(OUT)
 
     assert world.meta.texts() == ["file"]
     (reason,) = world.reasons()
     assert "invoice.pdf" in reason
     assert "b.pdf" not in reason
-
-
-def test_a_file_that_meta_forgot_is_uploaded_again(world: World) -> None:
-    world.desk.open()
-    world.reply("", INVOICE)
-    world.meta.fail("send", Refusal(*FILE_UNKNOWN))
-    world.work(OUT)
-    world.inbox.dead_letters.requeue(world.inbox.dead_letters.all()[0])
-    world.work(OUT)
-
-    assert world.meta.uploads == ["a_0", "a_1"]
-    assert world.meta.texts() == ["file"]
 
 
 def test_outside_the_window_a_page_that_may_uses_the_tag_for_human_agents(world: World) -> None:
@@ -237,9 +224,7 @@ def test_a_page_that_is_blocked_waits(world: World) -> None:
 
 
 def test_a_wrong_app_secret_pauses_the_page_until_it_is_mended(world: World) -> None:
-    wrong = Refusal(100)
-    error = {"code": 100, "message": "Invalid appsecret_proof provided in the API argument"}
-    wrong.answer = httpx.Response(400, json={"error": error})
+    wrong = Refusal(100, message="Invalid appsecret_proof provided in the API argument")
     world.meta.fail("send", wrong)
     world.reply()
     world.work(OUT)

@@ -9,13 +9,15 @@ import httpx
 import pytest
 
 from clients.channel import Profile
-from clients.channels.meta.errors import _ERRORS
+from clients.channels.meta.errors import ERRORS, HeldByAnotherApp
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import (
     LONGEST_RETRY_AFTER,
     ClientError,
     FileRefused,
+    KindRefused,
+    NotFetched,
     NotFound,
     OutsideWindow,
     RateLimited,
@@ -23,6 +25,7 @@ from clients.errors import (
     ServiceDown,
     Unauthorized,
     Unavailable,
+    UploadGone,
 )
 from clients.media import File
 from clients.notices import say
@@ -60,20 +63,20 @@ SORTS: dict[tuple[int, int | None], type[ClientError]] = {
     (10, 2018065): OutsideWindow,
     (10, 2018108): RejectedError,
     (10, 1893063): Unauthorized,
-    (10, 2018300): RejectedError,
-    (2018300, None): RejectedError,
+    (10, 2018300): HeldByAnotherApp,
+    (2018300, None): HeldByAnotherApp,
     (2018321, None): Unavailable,
     (17, None): RateLimited,
     (32, None): RateLimited,
     (100, None): RejectedError,
     (100, 33): NotFound,
     (100, 2018001): NotFound,
-    (100, 2018008): FileRefused,
-    (100, 2018047): FileRefused,
-    (100, 2018074): FileRefused,
+    (100, 2018008): NotFetched,
+    (100, 2018047): KindRefused,
+    (100, 2018074): UploadGone,
     (100, 2018109): FileRefused,
     (100, 2018218): NotFound,
-    (100, 2018294): FileRefused,
+    (100, 2018294): NotFetched,
     (100, 1893061): RejectedError,
     (102, None): Unauthorized,
     (190, None): Unauthorized,
@@ -98,7 +101,7 @@ SORTS: dict[tuple[int, int | None], type[ClientError]] = {
 
 
 def test_every_error_that_is_known_is_tested_here() -> None:
-    assert _ERRORS.keys() == SORTS.keys()
+    assert ERRORS.keys() == SORTS.keys()
 
 
 @pytest.mark.parametrize(("code", "subcode"), SORTS)

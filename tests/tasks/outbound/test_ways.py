@@ -1,0 +1,112 @@
+"""What is tried, and told, where Meta does not take a reply as it is sent."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.conftest import PAGE_A, SECRET_A, connection
+from tests.fakes.conversation import INVOICE, OUT, SNAP
+from tests.fakes.meta import OUTSIDE_WINDOW, Refusal
+from tests.fakes.world import World
+
+
+def _note(world: World) -> str:
+    (note,) = world.desk.tickets["42"].comments
+    return note.body
+
+
+def test_a_picture_that_is_refused_as_one_is_sent_as_a_file(world: World) -> None:
+    world.reply("", SNAP)
+    world.meta.fail("upload", Refusal(100, 2018047))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["file"]
+    assert world.reasons() == []
+
+
+def test_a_file_that_meta_cannot_fetch_is_uploaded(world: World) -> None:
+    world.configure(attachments={"delivery": "url"})
+    world.reply("", INVOICE)
+    world.meta.fail("send", Refusal(100, 2018008))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["file"]
+    assert world.meta.uploads == ["a_0"]
+
+
+def test_a_file_that_meta_does_not_have_any_more_is_uploaded_again(world: World) -> None:
+    world.reply("", INVOICE)
+    world.meta.fail("send", Refusal(100, 2018074))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["file"]
+    assert world.meta.uploads == ["a_0", "a_1"]
+
+
+def test_a_file_that_is_refused_in_every_way_is_told(world: World) -> None:
+    world.desk.open()
+    world.reply("", SNAP)
+    world.meta.fail("upload", Refusal(100, 2018047), Refusal(100, 2018047))
+    world.work(OUT)
+
+    assert "Facebook does not accept files of this type" in _note(world)
+
+
+def test_the_agent_learns_which_app_holds_the_conversation(world: World) -> None:
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(10, 2018300))
+    world.work(OUT)
+
+    assert "the app 999 is in charge of this conversation" in _note(world)
+    assert "take" not in world.meta.calls
+
+
+def test_a_conversation_is_taken_over_where_the_connection_allows_it(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, take_control=True)])
+    world.reply()
+    world.meta.fail("send", Refusal(10, 2018300))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+    assert world.meta.count("take") == 1
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (2, "Until "),
+        (8, "wait until they write again"),
+    ],
+)
+def test_the_agent_learns_when_the_window_closed(world: World, days: int, words: str) -> None:
+    wrote_at = datetime.now(UTC) - timedelta(days=days)
+    world.meta.wrote_at = wrote_at
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    note = _note(world)
+    assert f"since {wrote_at + timedelta(days=1):%Y-%m-%d %H:%M} UTC" in note
+    assert words in note
+
+
+def test_where_it_is_not_known_when_the_window_closed_the_agent_learns_that_it_did(world: World) -> None:
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.meta.fail("conversations", Refusal(613))
+    world.work(OUT)
+
+    assert "Facebook no longer allows a reply" in _note(world)
+
+
+def test_of_an_error_that_nobody_knows_metas_own_words_are_told(world: World) -> None:
+    refusal = Refusal(4711, error_user_title="Cannot send", error_user_msg="The thread is archived.")
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", refusal)
+    world.work(OUT)
+
+    assert "Facebook rejected it: “Cannot send The thread is archived.” (Facebook error 4711)" in _note(world)

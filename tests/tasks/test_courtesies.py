@@ -1,0 +1,55 @@
+"""Typing bubbles and marks that a message was seen: shown where they can be, waited for by nobody."""
+
+import pytest
+
+from tests.fakes.conversation import INVOICE, OUT
+from tests.fakes.meta import Refusal
+from tests.fakes.world import World
+
+
+def test_while_a_reply_of_several_messages_is_sent_somebody_types(world: World) -> None:
+    world.reply("Hello", INVOICE)
+    world.work(OUT)
+
+    assert world.meta.actions == ["typing_on", "typing_on"]
+
+
+def test_a_reply_of_one_message_needs_no_typing(world: World) -> None:
+    world.reply("Hello")
+    world.work(OUT)
+
+    assert world.meta.actions == []
+
+
+def test_a_message_is_marked_as_seen_once_it_stands_on_the_ticket(world: World) -> None:
+    world.receive("m_1")
+    world.work()
+
+    assert world.meta.actions == ["mark_seen"]
+
+
+def test_neither_is_done_where_the_settings_do_not_want_it(world: World) -> None:
+    world.configure(graph={"typing": False, "mark_seen": False})
+    world.receive("m_1")
+    world.work()
+    world.reply("Hello", INVOICE)
+    world.work(OUT)
+
+    assert world.meta.actions == []
+
+
+@pytest.mark.parametrize(
+    "refusal", [Refusal(613), Refusal(190), Refusal(2, status=500), Refusal(10, 2018278)]
+)
+def test_one_that_fails_harms_nothing_and_is_left_out_for_a_while(world: World, refusal: Refusal) -> None:
+    world.meta.fail("action", refusal)
+    world.receive("m_1")
+    world.receive("m_2")
+    world.work()
+    world.reply("Hello", INVOICE)
+    world.work(OUT)
+
+    assert len(world.desk.tickets) == 1
+    assert world.meta.texts() == ["Hello", "file"]
+    assert world.meta.count("action") == 1
+    assert world.reasons() == []
