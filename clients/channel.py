@@ -173,7 +173,8 @@ class OtherEvent:
 
     `about` is the id of the message that it is about, empty if that is not known, None if it is about none;
     unless it is None, the value `message` of the summary is filled in with what that message says. One that
-    does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
+    does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only. `is_trouble`
+    says of an event about the account itself whether it now has trouble (True), or no more (False).
     """
 
     kind: str
@@ -183,6 +184,7 @@ class OtherEvent:
     lines: tuple[Line, ...] = ()
     opens_ticket: bool = True
     internal: bool = True
+    is_trouble: bool | None = None
 
 
 Event = Message | Echo | Edit | Receipt | OtherEvent

@@ -18,7 +18,7 @@ from clients.helpdesk import (
     NewComment,
     NewTicket,
 )
-from tasks import courtesies
+from tasks import courtesies, trouble
 from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
@@ -39,6 +39,7 @@ ECHO_KNOWN_WITHIN = 10.0
 def relay(work: Work) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
     if not work.conversation.person_id:
+        trouble.note(work, work.channel.parse(work.lease.job.body))
         raise RejectedError("no_person", kind=work.channel.kind_of(work.lease.job.body))
     arrival = arrival_of(work)
     if _is_our_own(arrival):

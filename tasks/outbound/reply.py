@@ -31,7 +31,7 @@ from clients.media import proper_url
 from clients.notices import Notice, notice
 from clients.text.line import one_line
 from clients.text.plain import is_visible, to_plain_text
-from tasks import courtesies
+from tasks import courtesies, trouble
 from tasks.celery import wake
 from tasks.connections import Connection
 from tasks.inbox.job import Step, sent_ids
@@ -385,6 +385,7 @@ def notify(work: Work, reason: Notice) -> None:
     language, told = service.language(account_of(lease.queue)), [notice("reply_not_delivered", reason=reason)]
     told += [notice("tried", count=lease.attempts + 1)] if lease.attempts else []
     told += [notice("reply_partly_delivered")] if ids else []
+    told += [known] if (known := trouble.of(work)) else []
     note = " ".join(say(one, language) for one in (*told, notice("retry_reply", id=lease.job.id)))
     try:
         notify_once(work, ticket.id, f"failed:{comment.id}", note)

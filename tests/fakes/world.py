@@ -53,6 +53,7 @@ STAYS = [
     "taken:",
     "room",
     "pauses",
+    "trouble:",
 ]
 
 

@@ -297,7 +297,8 @@ def _policy(item: Item, kind: str) -> OtherEvent:
     content = content_of(item, kind)
     action, reason = as_text(content.get("action")), as_text(content.get("reason"))
     lines = [Line(reason, label=notice("metas_reason"))] if reason else []
-    return _happened(item, kind, notice(_ACTIONS.get(action, "policy_other"), action=action), *lines)
+    event = _happened(item, kind, notice(_ACTIONS.get(action, "policy_other"), action=action), *lines)
+    return replace(event, is_trouble=action != "unblock")
 
 
 _SCORES = {"csat": "feedback_csat", "nps": "feedback_nps", "ces": "feedback_ces"}
