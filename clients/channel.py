@@ -104,7 +104,8 @@ class Message:
     """What a person wrote to the account.
 
     `reply_to` is the id of the message that it answers, `lines` what came with it, such as the advertisement
-    that it was written from. `kind` is the channel's word for what it is.
+    that it was written from. `kind` is the channel's word for what it is; `is_overheard` says that another app
+    answers it.
     """
 
     message_id: str
@@ -115,6 +116,7 @@ class Message:
     lines: tuple[Line, ...] = ()
     kind: str = "message"
     opens_ticket: bool = True
+    is_overheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

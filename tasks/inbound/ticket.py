@@ -50,9 +50,14 @@ def relay(work: Work) -> None:
     if isinstance(arrival.event, Edit) and _edited(arrival, arrival.event):
         return
     _put_somehow(arrival)
-    if isinstance(arrival.event, Message) and work.service.settings.graph.mark_seen:
-        account = arrival.account
-        courtesies.offer(work, account, account.mark_seen)
+    _mark_seen(arrival)
+
+
+def _mark_seen(arrival: Arrival) -> None:
+    """Have the person see that their message stands on the ticket; what another app answers, that app marks."""
+    event, account = arrival.event, arrival.account
+    if isinstance(event, Message) and not event.is_overheard and arrival.service.settings.graph.mark_seen:
+        courtesies.offer(arrival, account, account.mark_seen)
 
 
 def _put_somehow(arrival: Arrival) -> None:

@@ -70,7 +70,7 @@ def parse(item: Item) -> Event:
     if not is_true(item.get(STANDBY)):
         return replace(event, lines=lines)
     event = replace(event, lines=(*lines, Line(notice("in_standby"))))
-    return replace(event, kind=STANDBY) if isinstance(event, Message) else event
+    return replace(event, kind=STANDBY, is_overheard=True) if isinstance(event, Message) else event
 
 
 def _beside(item: Item, kind: str) -> Iterator[Line]:
