@@ -104,8 +104,8 @@ class Message:
     """What a person wrote to the account.
 
     `reply_to` is the id of the message that it answers, `lines` what came with it, such as the advertisement
-    that it was written from. `kind` is the channel's word for what it is; `is_overheard` says that another app
-    answers it.
+    that it was written from. `kind` is the channel's word for what it is; another app answers one that
+    `is_overheard`.
     """
 
     message_id: str

@@ -54,7 +54,7 @@ def relay(work: Work) -> None:
 
 
 def _mark_seen(arrival: Arrival) -> None:
-    """Have the person see that their message stands on the ticket; what another app answers, that app marks."""
+    """Have the person see that their message stands on the ticket; another app marks what it answers."""
     event, account = arrival.event, arrival.account
     if isinstance(event, Message) and not event.is_overheard and arrival.service.settings.graph.mark_seen:
         courtesies.offer(arrival, account, account.mark_seen)
