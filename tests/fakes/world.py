@@ -54,6 +54,7 @@ STAYS = [
     "room",
     "pauses",
     "trouble:",
+    "edited:",
 ]
 
 

@@ -138,3 +138,32 @@ def test_a_reply_that_fails_tells_what_meta_holds_against_the_page(
     world.work(OUT)
 
     assert ("Meta has blocked the page" in _note(world)) is is_told
+
+
+@pytest.mark.parametrize("refusal", [Refusal(2, status=500), Refusal(10)])
+def test_a_conversation_that_cannot_be_taken_over_had_nothing_sent_in_it(
+    world: World, refusal: Refusal
+) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, take_control=True)])
+    ticket = world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(10, 2018300))
+    world.meta.fail("take", refusal)
+    world.work(OUT)
+    assert not world.meta.sent
+    if ticket.comments:
+        assert "could not be taken over" in _note(world)
+        return
+    world.resume(OUT)
+    assert world.meta.texts() == ["Hello"]
+
+
+def test_what_was_uploaded_as_a_file_is_sent_as_one_after_a_fault(world: World) -> None:
+    world.reply("", SNAP)
+    world.meta.fail("upload", Refusal(100, 2018047))
+    world.meta.fail("send", Refusal(4))
+    world.work(OUT)
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["file"]
+    assert world.meta.uploads == ["a_0"]
