@@ -104,7 +104,8 @@ class Message:
     """What a person wrote to the account.
 
     `reply_to` is the id of the message that it answers, `lines` what came with it, such as the advertisement
-    that it was written from. `kind` is the channel's word for what it is.
+    that it was written from. `kind` is the channel's word for what it is; another app answers one that
+    `is_overheard`.
     """
 
     message_id: str
@@ -115,6 +116,7 @@ class Message:
     lines: tuple[Line, ...] = ()
     kind: str = "message"
     opens_ticket: bool = True
+    is_overheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,8 @@ class OtherEvent:
 
     `about` is the id of the message that it is about, empty if that is not known, None if it is about none;
     unless it is None, the value `message` of the summary is filled in with what that message says. One that
-    does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
+    does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only. `is_trouble`
+    says of an event about the account itself whether it now has trouble (True), or no more (False).
     """
 
     kind: str
@@ -183,6 +186,7 @@ class OtherEvent:
     lines: tuple[Line, ...] = ()
     opens_ticket: bool = True
     internal: bool = True
+    is_trouble: bool | None = None
 
 
 Event = Message | Echo | Edit | Receipt | OtherEvent

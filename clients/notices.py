@@ -24,14 +24,16 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     """What there is to say. `str()` is for logs, `code name=value …`; `say` is for people.
 
     A value may be a notice of its own, or a list of them. One whose name ends in `_bytes` is said in MB;
-    `count` chooses the plural; `reference` names it as its vendor does, behind the sentence.
+    `words` are somebody's own, and not logged; `count` chooses the plural; `reference` names it as its vendor
+    does, behind the sentence.
     """
 
     code: str
     values: dict[str, Value] = {}
 
     def __str__(self) -> str:
-        return " ".join([self.code, *(f"{name}={_logged(value)}" for name, value in self.values.items())])
+        shown = (f"{name}={_logged(value)}" for name, value in self.values.items() if name != "words")
+        return " ".join([self.code, *shown])
 
 
 class Plural(NamedTuple):

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from clients.errors import RejectedError
 from clients.helpdesk import Delivery
 from conformance.check import check
 from conformance.context import Context
@@ -113,3 +114,33 @@ def delivery_is_taken(context: Context) -> None:
         Delivery("failed", [], "The window for replies has closed."),
     ):
         context.helpdesk.show_delivery(comment_id, delivery)
+
+
+@check(
+    "an edited message is edited in its comment",
+    promise="everything is shown",
+    remedy="find_comment has to return the comment with its text, and edit_comment to put another in its "
+    "place; where the helpdesk cannot, leave both out.",
+    api="findComments shows a comment's body, and changeComment puts another in its place.",
+)
+def comment_is_edited(context: Context) -> None:
+    """A customer edits their message: the agent reads the new text, and the earlier one below."""
+    before, after = a_word(), a_word()
+    ticket, comment = context.open_ticket(), context.new_comment(before)
+    comment_id = context.comment(ticket.id, comment)
+    found = context.helpdesk.find_comment(ticket.id, comment.external_id)
+    if found is None:
+        raise Cannot("finding comments", "what a message answers is looked up in its channel")
+    expect(found.id == comment_id, f"find_comment returned comment {found.id}, not {comment_id}")
+    expect(before in found.body, "find_comment returned a comment without its text")
+    try:
+        edited = context.helpdesk.edit_comment(comment_id, f"{after}\n\n> {before}")
+    except RejectedError:
+        edited = False
+    if not edited:
+        raise Cannot("edited messages", "an internal comment tells the new text")
+    if context.agent.confirm(ticket.id, f"It shows {after}, and {before} below it, in one comment."):
+        return
+    shown = [one.text for one in context.agent.read_comments(ticket.id) if after in one.text]
+    expect(len(shown) == 1, f"the new text stands in {len(shown)} comments")
+    expect(before in shown[0], "the earlier text is not below the new one")

@@ -48,6 +48,7 @@ add_sentences(
         "page_message_without_text": N_("a message of the page's without text"),
         "earlier_message": N_("an earlier message"),
         "message_edited": N_("The customer edited {message}. It now reads:"),
+        "message_edited_before": N_("The customer had edited {message} before. It read:"),
         "edited_at": N_("Edited by the customer on {time}. The earlier text:"),
         # Attachments, as they stand behind “sent” in a sentence.
         "sent_image": N_("an image"),

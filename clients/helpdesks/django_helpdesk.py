@@ -77,6 +77,8 @@ class DjangoHelpdesk(HttpHelpdesk):
         "authors that are no users": "a comment begins with the customer's name",
         "a time of a comment's own": "a comment says when its message was written, if that is a while ago",
         "delivery status of a comment": "an internal comment says what failed, the rest is not shown",
+        "finding comments": "what a message answers is looked up in its channel",
+        "edited messages": "an internal comment tells the new text",
     }
 
     @classmethod

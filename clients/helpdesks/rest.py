@@ -149,8 +149,9 @@ class RestHelpdesk(HttpHelpdesk):
 
     def edit_comment(self, comment_id: str, body: str) -> bool:
         """Change the comment's body."""
-        self.call("PATCH", f"/comments/{segment(comment_id)}", json={"comment": {"body": body}})
-        return True
+        answer = self.call("PATCH", f"/comments/{segment(comment_id)}", json={"comment": {"body": body}})
+        # Some helpdesks ignore what they do not know, and answer with what they have.
+        return _one(_body_of, answer, "comment").strip() == body.strip()
 
     def show_delivery(self, comment_id: str, delivery: Delivery) -> None:
         """Merge the delivery into the comment's `config`."""
@@ -241,6 +242,10 @@ def _id(value: Any) -> str:
     if not isinstance(id_, str | int) or isinstance(id_, bool) or id_ == "":
         raise ValueError("an id is a string")
     return str(id_)
+
+
+def _body_of(value: Any) -> str:
+    return str(value.get("body") or "")
 
 
 def _url(value: Any) -> str:

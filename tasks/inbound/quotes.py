@@ -10,6 +10,7 @@ from tasks.inbound.arrival import Arrival
 
 log = structlog.get_logger(__name__)
 
+_MARKS = str.maketrans(dict.fromkeys('“”„"«»', "'"))
 MOST_WORDS = 120
 """How much of a message is quoted, in characters."""
 
@@ -34,8 +35,15 @@ def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
     comment = ticket_id and message_id and arrival.service.helpdesk.find_comment(ticket_id, message_id)
     if not comment:
         return None
-    paragraphs = (one for one in comment.body.split("\n\n") if not one.startswith(">"))
-    return _by_customer(to_plain_text(next(paragraphs, ""), comment.body_format))
+    is_markdown = comment.body_format == "markdown"
+    source = "\n".join(line for line in comment.body.split("\n") if not (is_markdown and _is_ours(line)))
+    text = to_plain_text(source, comment.body_format).strip()
+    return _by_customer(next((one for one in text.split("\n\n") if not one.startswith((">", "("))), ""))
+
+
+def _is_ours(line: str) -> bool:
+    """Return whether a line of a comment is a quotation, a remark of the connector's, or shows a file."""
+    return line.startswith((">", "(", "![", "[")) and not line.startswith("[http")
 
 
 def _on_channel(arrival: Arrival, message_id: str) -> Notice:
@@ -54,5 +62,6 @@ def _by_customer(text: str) -> Notice:
 
 
 def _shortened(text: str) -> str:
-    words = one_line(text)
+    # Its own quotation marks could end the quotation, and go on in our words.
+    words = one_line(text).translate(_MARKS)
     return words if len(words) <= MOST_WORDS else f"{words[:MOST_WORDS]}…"

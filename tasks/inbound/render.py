@@ -1,5 +1,6 @@
 """The comment that shows an event."""
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -12,9 +13,13 @@ from clients.notices import Notice, notice
 from clients.text.line import one_line
 from clients.text.markdown import preview, to_markdown
 from tasks.inbound.arrival import Arrival
+from tasks.inbound.edits import is_superseded
 from tasks.inbound.files import show
 from tasks.inbound.quotes import quoted
 from tasks.notes import system
+
+_ACTIVE = re.compile(r"[\[\]*`~]|(?<![^\W_])_|_(?![^\W_])")
+"""What acts on its own, or with what follows; an underscore does not inside a word."""
 
 
 def compose(arrival: Arrival, files: ExitStack) -> NewComment:
@@ -26,7 +31,8 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
         case Echo() as echo:
             return _message(arrival, echo, Author("agent", echo_author(echo, arrival)), files)
         case Edit() as edit:
-            told = notice("message_edited", message=quoted(arrival, edit.message_id))
+            code = "message_edited_before" if is_superseded(arrival, edit) else "message_edited"
+            told = notice(code, message=quoted(arrival, edit.message_id))
             return _told(arrival, edit, told, [to_markdown(edit.text)])
         case OtherEvent() as other:
             about = {"message": quoted(arrival, other.about)} if other.about is not None else {}
@@ -86,13 +92,6 @@ def _shown(
     return lines_of(arrival, attachment.lines), None
 
 
-def edited_body(arrival: Arrival, edit: Edit, before: str) -> str:
-    """Return the body of a comment whose message was edited: the new text, and the earlier one below."""
-    what = arrival.say(notice("edited_at", time=f"{edit.time:%Y-%m-%d %H:%M} UTC"))
-    earlier = "\n".join(f"> {line}".rstrip() for line in before.splitlines())
-    return _paragraphs(to_markdown(edit.text), f"({to_markdown(what)})", earlier)
-
-
 def first_body(comment: NewComment) -> str:
     """Name the author where it is not the customer: a ticket's body has no author of its own."""
     if comment.author.type != "agent":
@@ -121,4 +120,9 @@ def _line(arrival: Arrival, line: Line) -> str:
     text = line.text if isinstance(line.text, str) else arrival.say(line.text)
     own = isinstance(line.text, Notice) and not line.url
     markdown = preview(text, line.url) if line.url else to_markdown(f"({text})" if own else text)
-    return f"{to_markdown(one_line(label))}: {markdown}" if label else markdown
+    return f"{_label(label)}: {markdown}" if label else markdown
+
+
+def _label(text: str) -> str:
+    """Write a label; beside what follows it, its brackets and marks could become something else."""
+    return _ACTIVE.sub(lambda mark: f"&#{ord(mark[0])};", to_markdown(one_line(text)))

@@ -18,11 +18,12 @@ from clients.helpdesk import (
     NewComment,
     NewTicket,
 )
-from tasks import courtesies
+from tasks import courtesies, trouble
 from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
+from tasks.inbound.edits import edit_comment
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
-from tasks.inbound.render import compose, edited_body, first_body
+from tasks.inbound.render import compose, first_body
 from tasks.inbox.job import Step, is_part_under_way, sent_ids
 from tasks.inbox.queues import outbound_queue
 from tasks.outbound import receipts
@@ -39,6 +40,7 @@ ECHO_KNOWN_WITHIN = 10.0
 def relay(work: Work) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
     if not work.conversation.person_id:
+        trouble.note(work, work.channel.parse(work.lease.job.body))
         raise RejectedError("no_person", kind=work.channel.kind_of(work.lease.job.body))
     arrival = arrival_of(work)
     if _is_our_own(arrival):
@@ -46,12 +48,17 @@ def relay(work: Work) -> None:
     if not arrival.opens_ticket and not any(True for _ in arrival.open_tickets()):
         keep(arrival)
         return
-    if isinstance(arrival.event, Edit) and _edited(arrival, arrival.event):
+    if isinstance(arrival.event, Edit) and edit_comment(arrival, arrival.event):
         return
     _put_somehow(arrival)
-    if isinstance(arrival.event, Message) and work.service.settings.graph.mark_seen:
-        account = arrival.account
-        courtesies.offer(work, account, account.mark_seen)
+    _mark_seen(arrival)
+
+
+def _mark_seen(arrival: Arrival) -> None:
+    """Have the person see that their message stands on the ticket; another app marks what it answers."""
+    event, account = arrival.event, arrival.account
+    if isinstance(event, Message) and not event.is_overheard and arrival.service.settings.graph.mark_seen:
+        courtesies.offer(arrival, account, account.mark_seen)
 
 
 def _put_somehow(arrival: Arrival) -> None:
@@ -86,26 +93,6 @@ def _is_our_own(arrival: Arrival) -> bool:
         and service.inbox.now() < arrival.lease.job.accepted / 1000 + wait
     ):
         raise OutcomeUnknown("echo_of_unknown_outcome")
-    return False
-
-
-def _edited(arrival: Arrival, edit: Edit) -> bool:
-    """Change the comment of a message that was edited, if it is on an open ticket and the helpdesk can.
-
-    The new body is saved before the call: what a repeat finds may have been changed already.
-    """
-    helpdesk, step = arrival.service.helpdesk, Step.edited()
-    try:
-        if done := arrival.lease.step(step):
-            comment_id, _, body = done.partition(" ")
-            return helpdesk.edit_comment(comment_id, body)
-        ticket = helpdesk.find_open_ticket(arrival.conversation)
-        if ticket and (comment := helpdesk.find_comment(ticket.id, edit.message_id)):
-            body = edited_body(arrival, edit, comment.body)
-            arrival.lease.save_step(step, f"{comment.id} {body}")
-            return helpdesk.edit_comment(comment.id, body)
-    except RejectedError as error:
-        log.warning("comment_not_edited", queue=arrival.lease.queue, reason=str(error))
     return False
 
 

@@ -48,7 +48,7 @@ class Step(str):
     | ------------ | --------------------------- | ------------------------ | ----------------------------- |
     | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
     | `call`       | before a ticket or comment  | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
-    | `edited`     | before a comment is changed | its id, its new body     | the end, or `call`            |
+    | `edited`     | before a comment is changed | its new body             | the end, or `call`            |
     | `sending:N`  | before part N is sent       | when; the store's clock  | `at`, `sent:N` or undo        |
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
     | `sent:N`     | once part N was sent        | its message id           | the next part, the end        |

@@ -31,7 +31,7 @@ from clients.media import proper_url
 from clients.notices import Notice, notice
 from clients.text.line import one_line
 from clients.text.plain import is_visible, to_plain_text
-from tasks import courtesies
+from tasks import courtesies, trouble
 from tasks.celery import wake
 from tasks.connections import Connection
 from tasks.inbox.job import Step, sent_ids
@@ -184,7 +184,8 @@ def _origin(url: str) -> tuple[str, str]:
 def _show_typing(part: Part) -> None:
     """Have the person see that there is more to come."""
     reply = part.reply
-    if reply.service.settings.graph.typing and not reply.lease.step(part.sent):
+    is_under_way = reply.lease.step(part.sent) or reply.lease.step(part.sending)
+    if reply.service.settings.graph.typing and not is_under_way:
         courtesies.offer(reply, reply.account, reply.account.show_typing)
 
 
@@ -253,7 +254,8 @@ def _send_now(part: Part) -> str:
 def _send_file(part: Part, file: Attachment) -> str:
     """Send a file; if it is refused as it is sent, once more in the way that may be accepted."""
     reply, channel = part.reply, part.reply.channel
-    kind = channel.kind_of_file(file.content_type, file.size)
+    uploaded_as = (reply.lease.step(part.upload) or "").partition(" ")[0]
+    kind = uploaded_as or channel.kind_of_file(file.content_type, file.size)
     by_address = reply.service.settings.attachments.delivery != "upload"
     try:
         return _send_as(part, file, kind, by_address=by_address)
@@ -295,13 +297,13 @@ def _address(reply: Outgoing, file: Attachment) -> str:
 
 
 def _uploaded(part: Part, kind: str, file: Attachment) -> str:
-    """Move a file from the helpdesk to the channel, unless it is there.
+    """Move a file from the helpdesk to the channel, unless it is there; the step also says as what.
 
     One that cannot be moved for ever does not cost the others.
     """
     reply = part.reply
     if known := reply.lease.step(part.upload):
-        return known
+        return known.partition(" ")[2]
     max_bytes = reply.service.settings.attachments.max_bytes
     reply.lease.need_helpdesk()
     try:
@@ -315,7 +317,8 @@ def _uploaded(part: Part, kind: str, file: Attachment) -> str:
         if not _is_final(reply, error):
             raise
         raise FileRefused(error.notice.code, **error.notice.values) from error
-    return reply.lease.complete_step(part.upload, uploaded)
+    reply.lease.complete_step(part.upload, f"{kind} {uploaded}")
+    return uploaded
 
 
 def _is_final(reply: Outgoing, error: Unavailable) -> bool:
@@ -385,6 +388,7 @@ def notify(work: Work, reason: Notice) -> None:
     language, told = service.language(account_of(lease.queue)), [notice("reply_not_delivered", reason=reason)]
     told += [notice("tried", count=lease.attempts + 1)] if lease.attempts else []
     told += [notice("reply_partly_delivered")] if ids else []
+    told += [known] if (known := trouble.of(work)) else []
     note = " ".join(say(one, language) for one in (*told, notice("retry_reply", id=lease.job.id)))
     try:
         notify_once(work, ticket.id, f"failed:{comment.id}", note)

@@ -53,6 +53,8 @@ STAYS = [
     "taken:",
     "room",
     "pauses",
+    "trouble:",
+    "edited:",
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.conversation import INVOICE, OUT
+from tests.fakes.conversation import INVOICE, OUT, SENT_AT
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
 
@@ -26,6 +26,14 @@ def test_a_message_is_marked_as_seen_once_it_stands_on_the_ticket(world: World) 
     world.work()
 
     assert world.meta.actions == ["mark_seen"]
+
+
+def test_what_another_app_answers_is_not_marked(world: World) -> None:
+    world.receive_item({"timestamp": SENT_AT, "standby": True, "message": {"mid": "m_1", "text": "hi"}})
+    world.work()
+
+    assert len(world.desk.tickets) == 1
+    assert world.meta.actions == []
 
 
 def test_neither_is_done_where_the_settings_do_not_want_it(world: World) -> None:

@@ -3,6 +3,7 @@
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/reference/messages
 """
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -18,6 +19,8 @@ _MOST_LINES = 30
 """How many lines of what nobody knows are shown."""
 _DEEPEST = 8
 """How many levels of it are shown."""
+_SECRET = re.compile("token|secret|password|credential|authorization|sdp", re.IGNORECASE)
+"""Keys of what nobody but us is to see."""
 _NAMES = frozenset({"id", "mid", "type", "is_echo"})
 """Keys of what nobody knows that say nothing to people."""
 
@@ -158,12 +161,17 @@ def _period(payload: dict[str, Any]) -> str:
 
 
 def _moment(value: Any, zone: tzinfo) -> datetime | None:
-    return datetime.fromtimestamp(at / 1000, zone) if (at := milliseconds(value)) else None
+    try:
+        return datetime.fromtimestamp(at / 1000, zone) if (at := milliseconds(value)) else None
+    except (OverflowError, ValueError, OSError):  # the end of all calendars, in a zone that is ahead
+        return None
 
 
 def _template(attachment: dict[str, Any], payload: dict[str, Any], said: str) -> Iterator[Line]:
     """Read what a template shows, but for what the message says already."""
-    lines = [line for line in _template_lines(attachment, payload) if _adds(line.text, said.strip())]
+    lines = [
+        line for line in _template_lines(attachment, payload) if line.url or _adds(line.text, said.strip())
+    ]
     if lines:
         yield from lines
     else:
@@ -220,24 +228,24 @@ def _unknown(kind: str, attachment: dict[str, Any], payload: dict[str, Any]) -> 
 
 def leaves(value: Any, *path: str) -> Iterator[Line]:
     """Show the texts, numbers and links of what nobody knows, each under its keys; a few of many."""
-    for count, line in enumerate(_leaves(value, path), 1):
+    for count, line in enumerate(_leaves(value, path, _DEEPEST), 1):
         if count > _MOST_LINES:
             yield Line("…")
             return
         yield line
 
 
-def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[Line]:
+def _leaves(value: Any, path: tuple[str, ...], levels: int) -> Iterator[Line]:
     name = " › ".join(path)
-    if isinstance(value, dict | list) and len(path) >= _DEEPEST:
+    if isinstance(value, dict | list) and not levels:
         yield Line("…", label=name)
     elif isinstance(value, dict):
         for key, one in value.items():
-            if key not in _NAMES:
-                yield from _leaves(one, (*path, str(key)))
+            if key not in _NAMES and not _SECRET.search(key):
+                yield from _leaves(one, (*path, str(key)), levels - 1)
     elif isinstance(value, list):
         for one in value:
-            yield from _leaves(one, path)
+            yield from _leaves(one, path, levels - 1)
     elif text := str(value).lower() if isinstance(value, bool) else as_text(value):
         yield Line(text, address(value), label=name)
 

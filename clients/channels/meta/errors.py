@@ -123,6 +123,10 @@ add_sentences(
             "{owner} is in charge of this conversation; take it over in Meta's inbox, or have an "
             "administrator set take_control for the page"
         ),
+        "not_taken_over": N_(
+            "{owner} is in charge of this conversation, and it could not be taken over; "
+            "take it over in Meta's inbox"
+        ),
         "an_app": N_("another app"),
         "automation_in_charge": N_("an automated Q&A of the page is in charge of this conversation"),
         "send_outcome_unknown": N_("Facebook cannot tell whether the message was sent"),

@@ -17,6 +17,7 @@ import msgspec
 from clients.channel import Conversation, Event, Incoming
 from clients.channels.meta import kinds
 from clients.channels.meta.kinds import (
+    BY_PAGE,
     DELETED,
     ENVELOPE,
     STANDBY,
@@ -129,7 +130,12 @@ def external_id(body: bytes) -> str:
     mid = own_mid(item, kind)
     if kind == DELETED and mid:
         return f"{DELETED}:{mid}"
-    return mid or f"event:{_digest(_dump(item))}"
+    return mid or f"event:{_digest(_dump(_without_standby(item)))}"
+
+
+def _without_standby(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item as it is wherever it comes: it may come in both lists."""
+    return {key: item[key] for key in item if key != STANDBY}
 
 
 def _key(page_id: str, kind: str, mid: str, item: bytes = b"") -> str:
@@ -224,17 +230,20 @@ def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
     kind = kinds.kind_of(item)
     content = content_of(item, kind)
     sender = as_text(as_dict(item.get("sender")).get("id"))
-    if "message" in item and content and page_id and sender == page_id:
+    if page_id and sender == page_id:
         # What the page is the sender of is never by the customer, whatever else it says.
-        content = content | {"is_echo": True}
-        item = item | {"message": content}
+        if "message" in item and content:
+            content = content | {"is_echo": True}
+            item = item | {"message": content}
+        elif not row_of(kind).has_mid:
+            item = item | {BY_PAGE: True}
     metadata = as_text(content.get("metadata")) if kind == "message" and is_echo(content) else ""
     time = milliseconds(item.get("timestamp")) or sent
     mid, row = own_mid(item, kind), row_of(kind)
     return Incoming(
         conversation=_conversation(page_id, item),
         kind=kind,
-        key=_key(page_id, kind, mid, _dump(item)),
+        key=_key(page_id, kind, mid, _dump(_without_standby(item))),
         time=time,
         body=_dump(item | {"timestamp": time}),
         message_id=mid or None,

@@ -21,6 +21,7 @@ from clients.channels.meta.kinds import name_of_app
 from clients.channels.meta.values import proper_mid
 from clients.errors import (
     ClientError,
+    LeaseLost,
     OutsideWindow,
     RateLimited,
     RejectedError,
@@ -197,8 +198,21 @@ class Page(RestClient, Account):
         except HeldByAnotherApp as error:
             if not self._take_control:
                 raise _told(error, error.notice.code, owner=self._owner(psid)) from None
-            self._post(f"/{segment(self._page_id)}/take_thread_control", json={"recipient": {"id": psid}})
+            self._take(psid, error)
+        try:
             return self._send_in_window(request)
+        except HeldByAnotherApp as error:
+            raise _told(error, "not_taken_over", owner=self._owner(psid)) from None
+
+    def _take(self, psid: str, held: HeldByAnotherApp) -> None:
+        """Take a conversation over. Whatever comes of it, the message was not sent yet."""
+        try:
+            self._post(f"/{segment(self._page_id)}/take_thread_control", json={"recipient": {"id": psid}})
+        except Unavailable as error:
+            error.maybe_done = False
+            raise
+        except RejectedError:
+            raise _told(held, "not_taken_over", owner=self._owner(psid)) from None
 
     def _send_in_window(self, request: dict[str, Any]) -> str:
         """Send a message: after Meta's reply window with the tag for human agents, where allowed."""
@@ -218,6 +232,8 @@ class Page(RestClient, Account):
             query = {"recipient": psid}
             found = _found(self._get(f"/{segment(self._page_id)}/thread_owner", query))
             app_id = found[0]["thread_owner"]["app_id"]
+        except LeaseLost:
+            raise
         except (ClientError, *MALFORMED):
             return notice("an_app")
         return name_of_app(app_id)
@@ -226,6 +242,8 @@ class Page(RestClient, Account):
         """Say when Meta's reply window closed, if it can be read when the person wrote last."""
         try:
             wrote_at = self._last_written(psid)
+        except LeaseLost:
+            raise
         except ClientError:
             wrote_at = None
         if wrote_at is None:

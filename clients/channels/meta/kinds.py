@@ -6,7 +6,6 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 
 from clients.channel import Echo, Edit, Event, Line, Message, OtherEvent, Receipt
@@ -27,13 +26,15 @@ from clients.text.line import one_line
 
 DELETED = "message_deleted"
 """The kind of event that a message was deleted. It has the mid of the message, and is another event."""
+BY_PAGE = "by_page"
+"""The key that marks an item whose sender is the page."""
 STANDBY = "standby"
 """The key that marks an item of `standby[]`, whose conversation another app holds; and its kind."""
 ECHO = "echo"
 """The kind of a message that the page sent."""
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
-ENVELOPE = frozenset({"sender", "recipient", "timestamp", "lead", STANDBY})
+ENVELOPE = frozenset({"sender", "recipient", "timestamp", "lead", STANDBY, BY_PAGE})
 """The keys of an item that belong to each event in it."""
 REFERENCE = (
     "https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/reference"
@@ -70,13 +71,15 @@ def parse(item: Item) -> Event:
     if not is_true(item.get(STANDBY)):
         return replace(event, lines=lines)
     event = replace(event, lines=(*lines, Line(notice("in_standby"))))
-    return replace(event, kind=STANDBY) if isinstance(event, Message) else event
+    return replace(event, kind=STANDBY, is_overheard=True) if isinstance(event, Message) else event
 
 
 def _beside(item: Item, kind: str) -> Iterator[Line]:
     """Show what stands in an item beside its event and its envelope."""
-    known = ENVELOPE | {"message" if kind == DELETED else kind}
-    return chain.from_iterable(leaves(item[key], key) for key in item if key not in known)
+    shown = {"message" if kind == DELETED else kind} | ({"lead"} if kind == "referral" else set())
+    known = ENVELOPE - {"lead"} | shown
+    beside = {key: item[key] for key in item if key not in known}
+    return leaves(beside)
 
 
 def kind_of(item: Item) -> str:
@@ -111,6 +114,11 @@ def own_mid(item: Item, kind: str) -> str:
 def is_echo(message: Item) -> bool:
     """Return whether a message is marked as the page's own."""
     return is_true(message.get("is_echo"))
+
+
+def _is_by_page(item: Item) -> bool:
+    """Return whether the page is who did it: where the door read the item, it marked that."""
+    return is_true(item.get(BY_PAGE))
 
 
 def _time(item: Item) -> datetime:
@@ -162,9 +170,7 @@ def _came_with(message: Item, text: str) -> Iterator[Line]:
         yield Line(one_line(as_text(command.get("name"))), label=notice("command"))
     if referral := as_dict(message.get("referral")):
         yield from _referral_lines(referral)
-    for key in message:
-        if key not in _READ_OF_MESSAGE:
-            yield from leaves(message[key], key)
+    yield from leaves({key: message[key] for key in message if key not in _READ_OF_MESSAGE})
 
 
 _READ_OF_REFERRAL = frozenset(
@@ -188,7 +194,7 @@ def _referral_lines(referral: Item) -> Iterator[Line]:
         yield Line(number, label=notice("product_number"))
     if ref := as_text(referral.get("ref")):
         yield Line(one_line(ref), label=notice("reference"))
-    if page := address(referral.get("referer_uri")):
+    if page := address(referral.get("referer_uri")).partition("?")[0]:  # behind it may be a secret
         yield Line(page, page, label=notice("web_page"))
     for holder, read in ((ad, _READ_OF_AD), (referral, _READ_OF_REFERRAL)):
         yield from leaves({key: holder[key] for key in holder if key not in read})
@@ -196,7 +202,8 @@ def _referral_lines(referral: Item) -> Iterator[Line]:
 
 def _edit(item: Item, kind: str) -> Event:
     edit = content_of(item, kind)
-    if not (mid := proper_mid(as_text(edit.get("mid")))):
+    mid = proper_mid(as_text(edit.get("mid")))
+    if not mid or _is_by_page(item):
         return _other(item, kind)
     return Edit(mid, _time(item), as_text(edit.get("text")), kind, opens_ticket=row_of(kind).opens_ticket)
 
@@ -207,6 +214,8 @@ _EMOJI = {"love": "❤️", "smile": "😆", "angry": "😠", "sad": "😢", "wo
 def _reaction(item: Item, kind: str) -> OtherEvent:
     reaction = content_of(item, kind)
     shown = as_text(reaction.get("emoji")) or _EMOJI.get(as_text(reaction.get("reaction")), "")
+    if _is_by_page(item):
+        return _told("page_reacted")(item, kind)
     if reaction.get("action") == "unreact":
         code = "unreacted" if shown else "unreacted_somehow"
     else:
@@ -297,7 +306,8 @@ def _policy(item: Item, kind: str) -> OtherEvent:
     content = content_of(item, kind)
     action, reason = as_text(content.get("action")), as_text(content.get("reason"))
     lines = [Line(reason, label=notice("metas_reason"))] if reason else []
-    return _happened(item, kind, notice(_ACTIONS.get(action, "policy_other"), action=action), *lines)
+    event = _happened(item, kind, notice(_ACTIONS.get(action, "policy_other"), action=action), *lines)
+    return replace(event, is_trouble=action != "unblock")
 
 
 _SCORES = {"csat": "feedback_csat", "nps": "feedback_nps", "ces": "feedback_ces"}
@@ -409,6 +419,7 @@ add_sentences(
         "reacted_somehow": N_("The customer reacted to {message}."),
         "unreacted": N_("The customer took back the reaction {reaction} to {message}."),
         "unreacted_somehow": N_("The customer took back a reaction to {message}."),
+        "page_reacted": N_("The page reacted to a message of the customer's."),
         "button_pressed": N_("The customer pressed the button “{title}”."),
         "some_button_pressed": N_("The customer pressed a button."),
         "came_by_link": N_("The customer opened the conversation through a link."),

@@ -18,6 +18,12 @@ class ForgetsComments(RestHelpdesk):
         return None
 
 
+@red("an edited message is edited in its comment")
+class OnlyClaimsToEdit(RestHelpdesk):
+    def edit_comment(self, comment_id: str, body: str) -> bool:
+        return True
+
+
 @red("comments stand in their order")
 class Reorders(RestHelpdesk):
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from clients.errors import RejectedError
 from tests.fakes.conversation import IN, SENT_AT
 from tests.fakes.crashes import every_crash
+from tests.fakes.failures import away, fault
 from tests.fakes.world import World
 
 EDITED = """\
@@ -98,3 +99,58 @@ def test_wherever_a_worker_dies_it_is_edited_once(worlds: Callable[[], World], *
     for world in every_crash(worlds, prepare):
         assert _bodies(world) == [EDITED]
         assert world.left() == set()
+
+
+def test_an_edit_that_comes_after_a_newer_one_leaves_the_newer_text(linked: World) -> None:
+    linked.receive("m_1", "Where is it?")
+    linked.receive_item(_edit("second", 2))
+    linked.work()
+    linked.receive_item(_edit("first", 1))
+    linked.work()
+
+    edited, note = _bodies(linked)
+    assert edited.startswith("second\n")
+    assert note == "The customer had edited the message “second” before. It read:\n\nfirst"
+
+
+def test_an_edit_that_is_retried_after_a_newer_one_leaves_the_newer_text(linked: World) -> None:
+    linked.configure(worker={"attempts": 1})
+    linked.receive("m_1", "Where is it?")
+    linked.work()
+    linked.desk.fail("edit_comment", *(away() for _ in range(1)))
+    linked.receive_item(_edit("first", 1))
+    linked.work()
+    linked.receive_item(_edit("second", 2))
+    for _ in range(3):
+        linked.resume(IN)
+
+    assert _bodies(linked)[0].startswith("second\n")
+
+
+def test_a_helpdesk_that_fails_at_changes_alone_gets_an_internal_comment(linked: World) -> None:
+    linked.configure(worker={"attempts": 1})
+    linked.receive("m_1", "Where is it?")
+    linked.work()
+    linked.desk.fail("edit_comment", fault())
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.work()
+
+    assert _bodies(linked)[1].endswith("It now reads:\n\nWhere is parcel 117?")
+
+
+def test_the_earlier_text_keeps_its_lines(linked: World) -> None:
+    linked.receive("m_1", "one\ntwo\n\nthree")
+    linked.receive_item(_edit("new"))
+    linked.work()
+
+    assert _bodies(linked)[0].endswith("> one  \n> two\n>\n> three")
+
+
+def test_an_edit_is_one_in_whichever_list_it_comes(linked: World) -> None:
+    linked.receive("m_1", "Where is it?")
+    linked.receive_item(_edit("new"))
+    linked.receive_item(_edit("new") | {"standby": True})
+    linked.work()
+
+    (body,) = _bodies(linked)
+    assert body.count("Edited by the customer") == 1

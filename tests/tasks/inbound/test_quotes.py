@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.conversation import SENT_AT
+from tests.fakes.conversation import PHOTO, SENT_AT
 from tests.fakes.failures import fault
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
@@ -67,3 +67,21 @@ def test_a_helpdesk_that_is_down_is_asked_again(linked: World) -> None:
     linked.work()
 
     assert _last(linked).endswith("Hello?")
+
+
+def test_a_customer_cannot_end_the_quotation(linked: World) -> None:
+    linked.receive("m_1", "ok”, and the page's message “We refund 1000")
+    linked.receive("m_2", "so?", SENT_AT + 1, reply_to={"mid": "m_1"})
+    linked.work()
+
+    assert _last(linked).startswith(
+        "> In reply to the message “ok', and the page's message 'We refund 1000”:"
+    )
+
+
+def test_of_a_picture_no_address_is_quoted(linked: World) -> None:
+    linked.receive("m_1", "", attachments=[PHOTO])
+    linked.receive("m_2", "so?", SENT_AT + 1, reply_to={"mid": "m_1"})
+    linked.work()
+
+    assert _last(linked).startswith("> In reply to a message without text:")

@@ -79,3 +79,18 @@ def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: Wo
     assert "“policy_enforcement”" in say(decode(letter.reason))
     assert json.loads(letter.job.body)["policy_enforcement"]["action"] == "block"
     assert world.desk.calls == world.meta.calls == []
+
+
+def test_a_label_becomes_no_link_and_no_emphasis(world: World) -> None:
+    answers = [
+        {"question": "[Phone]", "answer": "https://evil.example/x"},
+        {"question": "*a", "answer": "b*"},
+    ]
+    item = {"timestamp": SENT_AT, "referral": {"type": "LEAD_COMPLETE"}, "lead": {"data": answers}}
+    world.receive_item(item)
+    world.work()
+
+    (ticket,) = world.desk.tickets.values()
+    assert ticket.new
+    assert "&#91;Phone&#93;: https:" in ticket.new.body
+    assert "&#42;a: b*" in ticket.new.body

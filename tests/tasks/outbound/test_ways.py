@@ -1,11 +1,17 @@
 """What is tried, and told, where Meta does not take a reply as it is sent."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from clients.channel import Conversation
+from clients.channels.meta import events
+from clients.channels.meta.events import CHANNEL
+from clients.channels.meta.messenger import Messenger
+from tasks.inbound.jobs import incoming_job
 from tests.conftest import PAGE_A, SECRET_A, connection
-from tests.fakes.conversation import INVOICE, OUT, SNAP
+from tests.fakes.conversation import INVOICE, OUT, SENT_AT, SNAP
 from tests.fakes.meta import OUTSIDE_WINDOW, Refusal
 from tests.fakes.world import World
 
@@ -110,3 +116,54 @@ def test_of_an_error_that_nobody_knows_metas_own_words_are_told(world: World) ->
     world.work(OUT)
 
     assert "Facebook rejected it: “Cannot send The thread is archived.” (Facebook error 4711)" in _note(world)
+
+
+def _enforced(world: World, action: str) -> None:
+    item = {"recipient": {"id": PAGE_A}, "timestamp": SENT_AT, "policy_enforcement": {"action": action}}
+    body = {"object": "page", "entry": [{"id": PAGE_A, "time": SENT_AT, "messaging": [item]}]}
+    (event,) = (one for entry in events.split(json.dumps(body).encode()) for one in entry.events())
+    world.inbox.accept([incoming_job(Messenger(), Conversation(CHANNEL, PAGE_A, ""), event)])
+    world.work(f"in:{CHANNEL}:{PAGE_A}:")
+
+
+@pytest.mark.parametrize(("actions", "is_told"), [(["block"], True), (["block", "unblock"], False)])
+def test_a_reply_that_fails_tells_what_meta_holds_against_the_page(
+    world: World, actions: list[str], *, is_told: bool
+) -> None:
+    for action in actions:
+        _enforced(world, action)
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(10))
+    world.work(OUT)
+
+    assert ("Meta has blocked the page" in _note(world)) is is_told
+
+
+@pytest.mark.parametrize("refusal", [Refusal(2, status=500), Refusal(10)])
+def test_a_conversation_that_cannot_be_taken_over_had_nothing_sent_in_it(
+    world: World, refusal: Refusal
+) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, take_control=True)])
+    ticket = world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(10, 2018300))
+    world.meta.fail("take", refusal)
+    world.work(OUT)
+    assert not world.meta.sent
+    if ticket.comments:
+        assert "could not be taken over" in _note(world)
+        return
+    world.resume(OUT)
+    assert world.meta.texts() == ["Hello"]
+
+
+def test_what_was_uploaded_as_a_file_is_sent_as_one_after_a_fault(world: World) -> None:
+    world.reply("", SNAP)
+    world.meta.fail("upload", Refusal(100, 2018047))
+    world.meta.fail("send", Refusal(4))
+    world.work(OUT)
+    world.resume(OUT)
+
+    assert world.meta.texts() == ["file"]
+    assert world.meta.uploads == ["a_0"]

@@ -1,9 +1,13 @@
 """What no page of Meta's tells of: odd numbers, times, levels and envelopes."""
 
+import json
+
 import pytest
 
+from clients.channel import Line, OtherEvent
 from clients.channels.meta.events import external_id, parse
 from clients.jsons import NotUnderstood
+from clients.notices import say
 from tests.fakes.events import new_message, parsed_message, split, with_message
 
 
@@ -76,3 +80,48 @@ def test_a_body_that_is_no_object_is_not_understood(body: bytes) -> None:
 def test_an_envelope_without_proper_entries_has_no_events(entry: str) -> None:
     body = f'{{"object": "page", "entry": {entry}}}'.encode()
     assert [item for entry_ in split(body) for item in entry_.events()] == []
+
+
+@pytest.mark.parametrize("depth", [20, 900])
+def test_levels_of_arrays_are_shown_as_far_as_they_are_read(depth: int) -> None:
+    value = "[" * depth + "1" + "]" * depth
+    event = parse(f'{{"delivery": {{"a": {value}}}}}'.encode())
+    assert isinstance(event, OtherEvent)
+    assert event.lines == (Line("…", label="a"),)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"hologram": {"authorization_code": "S3CRET", "deep": {"User_Token": "S3CRET"}}},
+        {"optin": {"title": "x", "notification_messages_token": "S3CRET"}, "user_token": "S3CRET"},
+        {"postback": {"title": "x", "token": "S3CRET", "referral": {"account_linking_token": "S3CRET"}}},
+        {"message": {"mid": "m_1", "optin": {"notification_messages_token": "S3CRET"}}},
+        {"calls": {"session": {"sdp": "S3CRET"}}},
+        {"referral": {"referer_uri": "https://shop.example/a?access_token=S3CRET"}},
+        {"account_linking": {"status": "linked", "authorization_code": "S3CRET"}},
+    ],
+)
+def test_no_secret_is_shown(event: dict[str, object]) -> None:
+    assert "S3CRET" not in str(parse(json.dumps(event).encode()))
+
+
+def test_an_appointment_at_the_end_of_all_calendars_costs_no_message() -> None:
+    payload = {"status": "requested", "start_time": 10**15, "timezone": "Europe/Warsaw"}
+    message = {
+        "mid": "m_1",
+        "text": "hi",
+        "attachments": [{"type": "appointment_booking", "payload": payload}],
+    }
+    assert parsed_message(json.dumps(message)).text == "hi"
+
+
+@pytest.mark.parametrize("kind", ["message_edit", "reaction"])
+def test_what_the_page_does_is_not_told_of_the_customer(kind: str) -> None:
+    item = {"sender": {"id": "1"}, "recipient": {"id": "2"}, "timestamp": 1795382999900}
+    item |= {kind: {"mid": "m_1", "text": "new", "emoji": "x"}}
+    body = {"object": "page", "entry": [{"id": "1", "messaging": [item]}]}
+    (event,) = split(json.dumps(body).encode())[0].events()
+    told = parse(event.body)
+    assert isinstance(told, OtherEvent)
+    assert "customer reacted" not in say(told.summary)

@@ -115,7 +115,11 @@ CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
     "add an internal comment": (lambda helpdesk: helpdesk.add_comment("42", NOTE, KEY), "980"),
     "look a comment up": (lambda helpdesk: helpdesk.comment_by_external_id("42", "m_DeF456"), "980"),
     "read a comment": (lambda helpdesk: _id_of(helpdesk.find_comment("42", "m_DeF456")), "980"),
-    "change a comment": (lambda helpdesk: helpdesk.edit_comment("980", "Where is parcel 117?"), True),
+    "change a comment": (lambda helpdesk: helpdesk.edit_comment("980", example("Comment")["body"]), True),
+    "change a comment of a helpdesk that does not": (
+        lambda helpdesk: helpdesk.edit_comment("980", "Where is parcel 117?"),
+        False,
+    ),
     "show that a reply was sent": (lambda helpdesk: helpdesk.show_delivery("980", SENT), None),
     "show that a reply failed": (lambda helpdesk: helpdesk.show_delivery("980", FAILED), None),
     "store a file": (lambda helpdesk: helpdesk.upload(_file(), "facebook:ż\n"), STORED),

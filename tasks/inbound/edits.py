@@ -1,0 +1,76 @@
+"""A message that its sender edited: its comment gets the new text, and keeps the earlier one below."""
+
+import structlog
+
+from clients.channel import Edit
+from clients.errors import RejectedError, ServiceDown, Unavailable
+from clients.helpdesk import Comment
+from clients.notices import notice
+from clients.text.markdown import to_markdown
+from clients.text.plain import to_plain_text
+from tasks.inbound.arrival import Arrival
+from tasks.inbox.job import Step
+from tasks.inbox.queues import HELPDESK, person_key
+
+log = structlog.get_logger(__name__)
+
+KNOWN_FOR = 7 * 24 * 3600
+"""How long it is known which edit of a message is the newest, in seconds."""
+
+
+def edit_comment(arrival: Arrival, edit: Edit) -> bool:
+    """Change the comment of a message that was edited, if it is on an open ticket and the helpdesk can.
+
+    False is one that has to be told in a comment of its own, as is an edit that is older than one before it.
+    """
+    if is_superseded(arrival, edit):
+        return False
+    try:
+        return _edited(arrival, edit)
+    except RejectedError as error:
+        log.warning("comment_not_edited", queue=arrival.lease.queue, reason=str(error))
+    except Unavailable as error:
+        if isinstance(error, ServiceDown) or not arrival.is_last_try or not arrival.service.is_up(HELPDESK):
+            raise
+        log.warning("comment_not_edited", queue=arrival.lease.queue, reason=str(error))
+    return False
+
+
+def is_superseded(arrival: Arrival, edit: Edit) -> bool:
+    """Return whether a newer edit of the message came already."""
+    newest = arrival.service.inbox.get(_newest(arrival, edit))
+    return newest is not None and int(newest) > _time(edit)
+
+
+def _edited(arrival: Arrival, edit: Edit) -> bool:
+    """Change the comment, once: what was made of which body is saved before."""
+    helpdesk, lease = arrival.service.helpdesk, arrival.lease
+    ticket = helpdesk.find_open_ticket(arrival.conversation)
+    comment = helpdesk.find_comment(ticket.id, edit.message_id) if ticket else None
+    if comment is None:
+        return False
+    arrival.service.inbox.put(_newest(arrival, edit), str(_time(edit)), KNOWN_FOR)
+    body = _body(arrival, edit, comment)
+    if lease.step(Step.edited()) == comment.body:  # a call before this one worked
+        return True
+    lease.save_step(Step.edited(), body)
+    return helpdesk.edit_comment(comment.id, body)
+
+
+def _body(arrival: Arrival, edit: Edit, comment: Comment) -> str:
+    """Write the new text, and the earlier one as a quotation."""
+    before = comment.body
+    if comment.body_format != "markdown":
+        before = to_markdown(to_plain_text(before, comment.body_format))
+    what = arrival.say(notice("edited_at", time=f"{edit.time:%Y-%m-%d %H:%M} UTC"))
+    text = to_markdown(edit.text) if edit.text.strip() else f"({arrival.say(notice('empty_message'))})"
+    earlier = "\n".join(f"> {line}" if line.strip() else ">" for line in before.split("\n"))
+    return f"{text}\n\n({to_markdown(what)})\n\n{earlier}"
+
+
+def _newest(arrival: Arrival, edit: Edit) -> str:
+    return f"{person_key('edited', arrival.conversation)}:{edit.message_id}"
+
+
+def _time(edit: Edit) -> int:
+    return int(edit.time.timestamp() * 1000)
