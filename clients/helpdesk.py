@@ -189,9 +189,10 @@ class Comment:
 class AgentReply:
     """A new comment on a ticket. Only one that an agent wrote publicly, on a customer's ticket, is sent.
 
-    `key` is the same whenever, and however, the connector learns of the same comment; `time` is when it was
-    written. `is_confirmed` is False where a webhook leaves something out, or cannot be believed: then nothing
-    of it is sent, but what `confirm` returns for it.
+    `change` is what happened to one that is not new: `updated` or `deleted`; the agent learns that the
+    customer has it as it was. `key` is the same whenever, and however, the connector learns of the same
+    comment, or change; `time` is when the comment was written. `is_confirmed` is False where a webhook leaves
+    something out, or cannot be believed: then nothing of it is sent, but what `confirm` returns for it.
     """
 
     key: str
@@ -199,6 +200,7 @@ class AgentReply:
     ticket: Ticket
     comment: Comment
     is_confirmed: bool = True
+    change: str = ""
 
     @classmethod
     def of(cls, ticket: Ticket, comment: Comment, *, is_confirmed: bool = True) -> "AgentReply":

@@ -75,6 +75,14 @@ add_sentences(
         "reply_waiting": N_(
             "Your reply has not been sent yet: {reason}. It will be sent automatically once this is fixed."
         ),
+        "reply_updated_later": N_(
+            "You changed this reply after it was sent. {channel} cannot change it: "
+            "the customer has it as it was."
+        ),
+        "reply_deleted_later": N_(
+            "You deleted this reply after it was sent. {channel} cannot take it back: "
+            "the customer still has it."
+        ),
         "send_unconfirmed": N_("it is not known yet whether the message was sent"),
         "comment_not_shown": N_("the helpdesk does not show the comment yet"),
         "nothing_to_send": N_("it contains nothing that can be sent to the customer"),

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -297,16 +298,25 @@ def _comment(value: Any) -> Comment:
     )
 
 
+_CHANGES = {"comment.created": "", "comment.updated": "updated", "comment.deleted": "deleted"}
+
+
 def _agent_reply(value: Any) -> AgentReply | None:
-    """Read the new comment that a webhook is about; other types are ignored.
+    """Read the comment that a webhook is about; other types are ignored.
 
     A ticket that lacks its `config` may be anybody's: `confirm` reads it.
     """
-    if str(value["type"]) != "comment.created":
+    change = _CHANGES.get(str(value["type"]))
+    if change is None:
         return None
     ticket, comment = value["data"]["ticket"], value["data"]["comment"]
     has_config = isinstance(ticket.get("config"), dict)
-    return AgentReply.of(_ticket(ticket), _comment(comment), is_confirmed=has_config)
+    reply = AgentReply.of(_ticket(ticket), _comment(comment), is_confirmed=has_config)
+    return (
+        replace(reply, key=f"{reply.key}:{change}:{value.get('timestamp')}", change=change)
+        if change
+        else reply
+    )
 
 
 def _what_was_wrong(response: httpx.Response) -> str:

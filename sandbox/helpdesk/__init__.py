@@ -9,6 +9,8 @@ need the bearer token. `/` and `/tickets/{id}` are pages to read. An order for t
 | PUT /sandbox/desks/{id}               | `{name}`: keeps a desk                                            |
 | PUT /sandbox/categories/{id}          | `{name, owner}`: keeps a category                                 |
 | POST /sandbox/tickets/{id}/comments   | an agent writes, on a closed ticket too: `AgentComment`; 201      |
+| PATCH /sandbox/comments/{id}          | `{body}`: an agent changes a comment; `{comment}`                 |
+| DELETE /sandbox/comments/{id}         | an agent deletes a comment; `{comment}`                           |
 | POST /sandbox/tickets/{id}/merge      | `{into}`: an agent merges the ticket into another; `{ticket}`     |
 | POST /sandbox/tickets/{id}/close      | an agent closes the ticket; `{ticket}`                            |
 | POST /sandbox/tickets/{id}/reopen     | an agent opens it again; `{ticket}`                               |

@@ -26,6 +26,7 @@ from sandbox.helpdesk.shapes import (
     Desk,
     Json,
     Merge,
+    NewBody,
     Refused,
     SandboxFilter,
     TicketFilter,
@@ -51,6 +52,7 @@ class Sandbox:
             Route("/sandbox/categories/{id}", self.put_category, methods=["PUT"]),
             Route("/sandbox/tickets", self.tickets),
             Route("/sandbox/tickets/{id}/comments", self.add_comment, methods=["POST"]),
+            Route("/sandbox/comments/{id}", self.change_comment, methods=["PATCH", "DELETE"]),
             Route("/sandbox/tickets/{id}/merge", self.merge, methods=["POST"]),
             Route("/sandbox/tickets/{id}/close", self.close, methods=["POST"]),
             Route("/sandbox/tickets/{id}/reopen", self.reopen, methods=["POST"]),
@@ -116,6 +118,13 @@ class Sandbox:
             )
             comment = self._store.add_comment(ticket_id, new, site, even_closed=True)
         return as_json({"comment": comment}, 201)
+
+    async def change_comment(self, request: Request) -> Response:
+        """Change a comment as an agent does, or delete it."""
+        body = (await read_body(request, NewBody)).body if request.method == "PATCH" else None
+        with self._store.transaction():
+            comment = self._store.change_comment(request.path_params["id"], body, site_of(request))
+        return as_json({"comment": comment})
 
     async def merge(self, request: Request) -> Response:
         """Merge a ticket into another."""

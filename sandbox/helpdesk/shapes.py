@@ -241,6 +241,12 @@ class AgentComment(Strict):
     config: Json = {}
 
 
+class NewBody(Strict):
+    """The body of `PATCH /sandbox/comments/{id}`."""
+
+    body: Annotated[str, Meta(min_length=1, max_length=100_000)]
+
+
 class Merge(Strict):
     """The body of `POST /sandbox/tickets/{id}/merge`."""
 

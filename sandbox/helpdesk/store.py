@@ -246,6 +246,18 @@ class Store:
         self._db.execute("UPDATE comments SET body = ?, config = ? WHERE id = ?", [body, config, comment_id])
         return self._comment(self._found("SELECT * FROM comments WHERE id = ?", comment_id), site)
 
+    def change_comment(self, comment_id: str, body: str | None, site: str) -> Json:
+        """Change a comment as an agent does, or delete it with None; the event tells it."""
+        row = self._found("SELECT * FROM comments WHERE id = ?", comment_id)
+        ticket = self.ticket(str(row["ticket_id"]), site)
+        if body is None:
+            comment = self._comment(row, site)
+            self._db.execute("DELETE FROM comments WHERE id = ?", [comment_id])
+        else:
+            comment = self.patch_comment(comment_id, CommentPatch(body=body), site)
+        self._add_event("comment.deleted" if body is None else "comment.updated", ticket, comment)
+        return comment
+
     def add_attachment(self, new: NewFile, site: str) -> Json:
         """Keep a file, for one ticket or comment to use."""
         row = {

@@ -14,7 +14,7 @@
 |                                               | `{mid, timestamp}`                                        |
 | POST .../people/{psid}/messages:batch         | a list of the same, at once                               |
 | GET .../people/{psid}/messages                | the thread, oldest first                                  |
-| POST .../people/{psid}/age                    | `{hours}`: the person's last message becomes older        |
+| POST .../people/{psid}/age                    | `{hours}`: what was said with the person becomes older    |
 | PUT .../people/{psid}/thread_owner            | `{app_id}`: that app owns the thread; null: nobody        |
 | POST /sandbox/pages/{page_id}/inbox           | `{psid, text}`: an agent writes in Meta's own inbox       |
 | POST /sandbox/pages/{page_id}/events          | `{items, standby?}`: raw events, sent as they are         |

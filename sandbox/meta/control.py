@@ -210,7 +210,10 @@ async def _make_older(order: Order) -> Any:
     hours, person = order.read(Age).hours, order.known_person()
     if person.wrote_at is None:
         raise HTTPException(400, "the person has written nothing")
-    person.wrote_at -= int(hours * 3_600_000)
+    earlier = int(hours * 3_600_000)
+    person.wrote_at -= earlier
+    for message in person.thread:
+        message.timestamp -= earlier
     return {"wrote_at": person.wrote_at}
 
 

@@ -84,7 +84,7 @@ class Attachment:
         return str(self.raw.get("type"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Message:
     """One message of a thread; `timestamp` in ms; `extra` are further keys of its webhook."""
 
@@ -101,7 +101,7 @@ class Message:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Person:
     """A person in a thread with a page; `wrote_at` (ms) opens the messaging window."""
 
@@ -125,7 +125,7 @@ class Person:
         return max(now_ms(), last + 1)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Page:
     """A Facebook page; `fields` is what it sends to its app; `assets` are its saved attachments."""
 
@@ -159,7 +159,7 @@ class Subscription:
     fields: list[str]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class App:
     """An app of a developer at Meta."""
 

@@ -1,5 +1,6 @@
 """What became of a reply after it was sent: the channel reports what was delivered, and read."""
 
+import hashlib
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ import structlog
 
 from clients.channel import Receipt
 from clients.errors import LeaseLost, RejectedError, Unavailable
-from clients.helpdesk import Delivery
+from clients.helpdesk import Comment, Delivery
 from tasks.inbox.queues import person_key
 from tasks.work import Work
 
@@ -41,7 +42,6 @@ class Sent:
 
 def sent(work: Work, reply: Sent) -> None:
     """Show in a comment that it was sent, and wait for its receipts."""
-    remember(work, reply.message_ids)
     _show(work, reply, "sent")
     _await(work, "delivered", reply)
 
@@ -72,19 +72,39 @@ def _by_the_channels_clock(reply: Sent, receipt: Receipt) -> Sent:
     return replace(reply, at=min(reply.at, receipt.until)) if receipt.until else reply
 
 
-def remember(work: Work, message_ids: Collection[str]) -> None:
-    """Keep the ids of what was sent, to know an echo that comes late and without our metadata."""
+def remember(work: Work, comment: Comment, message_ids: Collection[str]) -> None:
+    """Keep what was sent of a comment, to know an echo that comes late and without our metadata."""
     if message_ids:
         now = int(work.service.clocks.now() * 1000)
-        work.service.inbox.note(_ours(work), json.dumps(list(message_ids)), now, KEPT_FOR)
+        member = json.dumps([comment.id, _digest(comment), list(message_ids)])
+        work.service.inbox.note(_ours(work), member, now, KEPT_FOR)
 
 
 def our_ids(work: Work) -> set[str]:
     """Return the ids of all replies that were sent lately."""
-    known = work.service.inbox.noted(_ours(work))
-    ids = {id_ for member, _ in known for id_ in json.loads(member)}
     waiting = (reply for status in ("delivered", "read") for reply in _waiting(work, status))
+    ids = {id_ for _, _, message_ids in _remembered(work) for id_ in message_ids}
     return ids.union(*(reply.message_ids for reply in waiting))
+
+
+def was_sent(work: Work, comment: Comment) -> bool:
+    """Return whether a comment was sent lately, or a part of it."""
+    return any(id_ == comment.id for id_, _, _ in _remembered(work))
+
+
+def is_as_sent(work: Work, comment: Comment) -> bool:
+    """Return whether a comment says what it said when it was sent."""
+    return any((id_, digest) == (comment.id, _digest(comment)) for id_, digest, _ in _remembered(work))
+
+
+def _digest(comment: Comment) -> str:
+    return hashlib.blake2b(comment.body.encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def _remembered(work: Work) -> Iterator[tuple[str, str, list[str]]]:
+    for member, _ in work.service.inbox.noted(_ours(work)):
+        comment_id, digest, message_ids = json.loads(member)
+        yield comment_id, digest, message_ids
 
 
 def _waiting(work: Work, status: str) -> Iterator[Sent]:

@@ -26,7 +26,7 @@ from clients.errors import (
     Unavailable,
     UploadGone,
 )
-from clients.helpdesk import Attachment, Comment, Delivery
+from clients.helpdesk import AgentReply, Attachment, Comment, Delivery
 from clients.media import proper_url
 from clients.notices import Notice, notice
 from clients.text.line import one_line
@@ -102,8 +102,26 @@ def relay(work: Work) -> None:
         case Receipt() as receipt:
             work.lease.asks_account = False
             receipts.received(work, receipt)
+        case Reply(agent_reply) if agent_reply.change:
+            work.lease.asks_account = False
+            _notify_of_change(work, agent_reply)
         case Reply() as reply:
             send_reply(_outgoing(work, reply))
+
+
+def _notify_of_change(work: Work, changed: AgentReply) -> None:
+    """Notify the agent that the customer has a comment as it was, if they have it: the change is not sent."""
+    comment, is_deleted = changed.comment, changed.change == "deleted"
+    if not receipts.was_sent(work, comment):
+        return
+    if not is_deleted and receipts.is_as_sent(work, comment):  # the delivery that we show in it was changed
+        return
+    code = "reply_deleted_later" if is_deleted else "reply_updated_later"
+    note = say(notice(code, channel=work.channel.title), work.service.language(account_of(work.lease.queue)))
+    try:
+        notify_once(work, changed.ticket.id, f"{changed.change}:{comment.id}", note)
+    except RejectedError as error:  # a closed ticket takes no more comments
+        log.warning("note_not_added", comment=comment.id, reason=str(error))
 
 
 def _outgoing(work: Work, reply: Reply) -> Outgoing:
@@ -358,6 +376,7 @@ def _note_sent(reply: Outgoing) -> None:
     ids = sent_ids(reply.lease.steps)
     # By the channel's clock: its receipts go by it. Ours, where it gave no time at all.
     sent_at = int(reply.lease.step(Step.sent_at()) or reply.lease.step(Step.sending(len(ids) - 1)) or 0)
+    receipts.remember(reply, reply.comment, ids)
     receipts.sent(reply, receipts.Sent(reply.comment.id, ids, sent_at))
 
 
@@ -380,11 +399,11 @@ def notify(work: Work, reason: Notice) -> None:
     """Notify the agent that a reply did not arrive: in the comment itself, and in an internal comment."""
     service, lease = work.service, work.lease
     decoded = decode_job(lease.job.body)
-    if not isinstance(decoded, Reply):
+    if not isinstance(decoded, Reply) or decoded.agent_reply.change:
         return
     ticket, comment = decoded.agent_reply.ticket, decoded.agent_reply.comment
     ids = sent_ids(lease.steps)
-    receipts.remember(work, ids)
+    receipts.remember(work, comment, ids)
     language, told = service.language(account_of(lease.queue)), [notice("reply_not_delivered", reason=reason)]
     told += [notice("tried", count=lease.attempts + 1)] if lease.attempts else []
     told += [notice("reply_partly_delivered")] if ids else []

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -188,8 +189,12 @@ def test_a_reply_outside_the_window_fails_and_tells_the_agent(case: Case) -> Non
     case.stack.ask_meta("POST", f"/pages/{case.page.page_id}/people/{case.psid}/age", {"hours": 30})
     comment_id = case.reply("too late")
 
-    assert "no longer allows a reply" in case.delivery(comment_id, "failed")["error"]
-    assert "Facebook no longer allows a reply" in case.note()
+    closed = datetime.now(UTC) - timedelta(hours=6)
+    assert "has not allowed a reply since" in case.delivery(comment_id, "failed")["error"]
+    assert any(
+        f"Facebook has not allowed a reply since {at:%Y-%m-%d %H:%M} UTC" in case.note()
+        for at in (closed, closed - timedelta(minutes=1))
+    )
     assert case.stack.received(case.psid) == []
 
 
@@ -204,7 +209,7 @@ def test_a_page_that_may_use_the_human_agent_tag_replies_outside_the_window(stac
 
 def test_a_file_that_meta_refuses_does_not_hold_back_the_others(case: Case) -> None:
     refusal = {"error": {"message": "no", "type": "OAuthException", "code": 100, "error_subcode": 2018047}}
-    fault = {"method": "POST", "path": "/v*/message_attachments", "times": 1, "status": 400, "body": refusal}
+    fault = {"method": "POST", "path": "/v*/message_attachments", "times": 2, "status": 400, "body": refusal}
     case.stack.ask_meta("PUT", "/faults", [fault])
     comment_id = case.reply("two files", files=[photo().as_json(), document().as_json()])
 
@@ -214,6 +219,17 @@ def test_a_file_that_meta_refuses_does_not_hold_back_the_others(case: Case) -> N
     text, file = case.received(2)
     assert text["text"] == "two files"
     assert file["attachments"][0]["filename"] == "invoice.pdf"
+
+
+def test_a_picture_that_meta_refuses_as_one_is_sent_as_a_file(case: Case) -> None:
+    refusal = {"error": {"message": "no", "type": "OAuthException", "code": 100, "error_subcode": 2018047}}
+    fault = {"method": "POST", "path": "/v*/message_attachments", "times": 1, "status": 400, "body": refusal}
+    case.stack.ask_meta("PUT", "/faults", [fault])
+    case.delivery(case.reply("a picture", files=[photo().as_json()]), "read")
+
+    _, file = case.received(2)
+    assert file["attachments"][0]["filename"] == "photo.png"
+    assert case.notes() == []
 
 
 def test_replies_wait_while_the_pages_token_is_refused_although_a_ticket_is_closed(case: Case) -> None:
@@ -262,3 +278,21 @@ def test_a_helpdesk_that_does_not_take_the_delivery_makes_no_sent_reply_look_los
 
     assert [message["text"] for message in case.received(2, 60)] == ["first", "second"]
     assert case.notes() == []
+
+
+def test_an_agent_who_changes_a_reply_that_was_sent_learns_that_it_stays(case: Case) -> None:
+    comment_id = case.reply("Helo")
+    case.delivery(comment_id, "read")
+    case.stack.ask_desk("PATCH", f"/comments/{comment_id}", {"body": "Hello"})
+
+    assert case.note().startswith("You changed this reply after it was sent. Messenger cannot change it")
+    assert len(case.received(1)) == 1
+
+
+def test_a_conversation_of_another_app_is_named_in_the_note(case: Case) -> None:
+    path = f"/pages/{case.page.page_id}/people/{case.psid}/thread_owner"
+    case.stack.ask_meta("PUT", path, {"app_id": "263902037430900"})
+    comment_id = case.reply("Hello")
+
+    error = case.delivery(comment_id, "failed")["error"]
+    assert "Meta's own inbox is in charge of this conversation" in error

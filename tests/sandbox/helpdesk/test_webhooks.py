@@ -173,6 +173,15 @@ def test_a_webhook_can_come_once_more_behind_newer_ones(desk: Desk, receiver: Re
     assert sorted(receiver.comments()[2:]) == ["first", "second"]
 
 
+def test_an_agent_who_changes_a_comment_and_deletes_it_is_told_twice(desk: Desk, receiver: Receiver) -> None:
+    desk.set(webhook_url=receiver.url)
+    path = f"/sandbox/comments/{desk.agent(desk.new_ticket(), body='first').json()['comment']['id']}"
+    assert desk.http.patch(path, json={"body": "second"}).is_success
+    assert desk.http.delete(path).is_success
+    wait_for(lambda: desk.webhooks()["sent"] == 3)
+    assert receiver.comments() == ["first", "second", "second"]
+
+
 def test_without_a_webhook_url_nothing_waits(desk: Desk) -> None:
     desk.agent(desk.new_ticket())
     assert desk.webhooks() == {"sent": 0, "failed_attempts": 0, "delivered": 0, "waiting": 0}

@@ -90,6 +90,14 @@ def test_a_webhook_with_another_timestamp_is_refused() -> None:
     _refused(BODY, headers(BODY, timestamp=str(int(time.time()) - 60)))
 
 
+@pytest.mark.parametrize("change", ["updated", "deleted"])
+def test_what_happened_to_a_comment_after_it_was_written_is_read(change: str) -> None:
+    reply = receive(f"comment_{change}")
+    assert reply
+    assert (reply.change, reply.comment.id) == (change, "981")
+    assert reply.key.startswith(f"comment:981:{change}:")
+
+
 @pytest.mark.parametrize("seconds", [-310, 310])
 def test_a_webhook_more_than_five_minutes_off_is_refused(seconds: int) -> None:
     _refused(BODY, headers(BODY, at=time.time() + seconds))

@@ -1,0 +1,102 @@
+"""A reply that its agent changed, or deleted, after it was sent: the customer has it as it was."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+
+from clients.helpdesk import AgentReply, Comment, Ticket
+from tasks.outbound.jobs import reply_job
+from tests.fakes.conversation import CUSTOMER, OUT, SENT_AT, TICKET
+from tests.fakes.meta import Refusal
+from tests.fakes.world import World
+
+
+def _change(world: World, change: str, body: str = "Helo", *, is_confirmed: bool = True) -> None:
+    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
+    comment = Comment(
+        "981", body, "text", "agent", internal=False, attachments=(), from_connector=False, created_at=at
+    )
+    ticket = Ticket("42", closed=False, customer=CUSTOMER if is_confirmed else None)
+    reply = AgentReply.of(ticket, comment, is_confirmed=is_confirmed)
+    changed = dataclasses.replace(reply, key=f"comment:981:{change}:1", change=change)
+    world.inbox.accept([reply_job(changed)])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("updated", "You changed this reply after it was sent. Messenger cannot change it"),
+        ("deleted", "You deleted this reply after it was sent. Messenger cannot take it back"),
+    ],
+)
+def test_the_agent_learns_that_the_customer_has_it_as_it_was(world: World, change: str, words: str) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello")
+    _change(world, change)
+    world.work(OUT)
+
+    (note,) = ticket.comments
+    assert note.internal
+    assert note.body.startswith(words)
+    assert world.meta.texts() == ["Hello"]
+
+
+def test_the_agent_learns_it_once_however_often_a_reply_is_changed(world: World) -> None:
+    ticket = world.desk.open()
+    world.desk.knows_keys = True
+    world.reply("Hello")
+    world.work(OUT)
+    for _ in range(2):
+        _change(world, "updated")
+        world.work(OUT)
+
+    assert len(ticket.comments) == 1
+
+
+def test_of_a_reply_that_was_not_sent_nothing_is_told(world: World) -> None:
+    ticket = world.desk.open()
+    _change(world, "updated")
+    world.work(OUT)
+
+    assert ticket.comments == []
+    assert world.waiting(OUT) == 0
+
+
+def test_of_a_reply_that_failed_no_change_is_told(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello")
+    world.meta.fail("send", Refusal(551))
+    _change(world, "updated")
+    world.work(OUT)
+
+    assert [note.external_id for note in ticket.comments] == ["failed:981"]
+
+
+def test_a_change_whose_ticket_came_without_its_customer_is_told_all_the_same(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello")
+    world.work(OUT)
+    _change(world, "updated", is_confirmed=False)
+    world.work(TICKET)
+    world.work(OUT)
+
+    assert [note.external_id for note in ticket.comments] == ["updated:981"]
+
+
+def test_a_change_of_what_we_show_in_a_comment_is_none_of_the_reply(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello")
+    _change(world, "updated", "Hello")
+    world.work(OUT)
+
+    assert ticket.comments == []
+
+
+def test_a_reply_that_is_deleted_as_it_was_sent_is_told(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello")
+    _change(world, "deleted", "Hello")
+    world.work(OUT)
+
+    assert len(ticket.comments) == 1
