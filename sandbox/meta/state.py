@@ -101,7 +101,7 @@ class Message:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Person:
     """A person in a thread with a page; `wrote_at` (ms) opens the messaging window."""
 
@@ -125,7 +125,7 @@ class Person:
         return max(now_ms(), last + 1)
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Page:
     """A Facebook page; `fields` is what it sends to its app; `assets` are its saved attachments."""
 
@@ -159,7 +159,7 @@ class Subscription:
     fields: list[str]
 
 
-@dataclass(kw_only=True)
+@dataclass
 class App:
     """An app of a developer at Meta."""
 
