@@ -14,6 +14,8 @@ GOES_OUT = {
     "comment_number_ids": True,
     "comment_without_created_at": True,
     "comment_on_ticket_without_config": True,
+    "comment_updated": True,  # a change waits behind what it changes
+    "comment_deleted": True,
     "comment_internal": False,
     "comment_without_internal": False,
     "comment_internal_as_text": False,
