@@ -1,5 +1,7 @@
 """What an event is about, in the words of the message that it names."""
 
+import re
+
 import structlog
 
 from clients.errors import ClientError, LeaseLost
@@ -10,6 +12,8 @@ from tasks.inbound.arrival import Arrival
 
 log = structlog.get_logger(__name__)
 
+_OURS = re.compile(r">.*|\(.*\)|!?\[(?!http).*\]\([^\s)]*\)")
+"""A line of a comment that is a quotation, a remark of the connector's, or shows a file or a link."""
 _MARKS = str.maketrans(dict.fromkeys('“”„"«»', "'"))
 MOST_WORDS = 120
 """How much of a message is quoted, in characters."""
@@ -36,14 +40,11 @@ def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
     if not comment:
         return None
     is_markdown = comment.body_format == "markdown"
-    source = "\n".join(line for line in comment.body.split("\n") if not (is_markdown and _is_ours(line)))
+    source = "\n".join(
+        line for line in comment.body.split("\n") if not (is_markdown and _OURS.fullmatch(line))
+    )
     text = to_plain_text(source, comment.body_format).strip()
-    return _by_customer(next((one for one in text.split("\n\n") if not one.startswith((">", "("))), ""))
-
-
-def _is_ours(line: str) -> bool:
-    """Return whether a line of a comment is a quotation, a remark of the connector's, or shows a file."""
-    return line.startswith((">", "(", "![", "[")) and not line.startswith("[http")
+    return _by_customer(next((one for one in text.split("\n\n") if not one.startswith(">")), ""))
 
 
 def _on_channel(arrival: Arrival, message_id: str) -> Notice:

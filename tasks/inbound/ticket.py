@@ -56,8 +56,9 @@ def relay(work: Work) -> None:
 
 def _mark_seen(arrival: Arrival) -> None:
     """Have the person see that their message stands on the ticket; another app marks what it answers."""
-    event, account = arrival.event, arrival.account
+    event = arrival.event
     if isinstance(event, Message) and not event.is_overheard and arrival.service.settings.graph.mark_seen:
+        account = arrival.account
         courtesies.offer(arrival, account, account.mark_seen)
 
 

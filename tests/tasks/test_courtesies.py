@@ -14,6 +14,15 @@ def test_while_a_reply_of_several_messages_is_sent_somebody_types(world: World) 
     assert world.meta.actions == ["typing_on", "typing_on"]
 
 
+def test_nobody_types_while_it_is_not_known_whether_a_part_was_sent(world: World) -> None:
+    world.meta.fail("send", Refusal(1, 1357046))
+    world.reply("Hello", INVOICE)
+    for _ in range(3):
+        world.resume(OUT)
+
+    assert world.meta.actions == ["typing_on"]
+
+
 def test_a_reply_of_one_message_needs_no_typing(world: World) -> None:
     world.reply("Hello")
     world.work(OUT)

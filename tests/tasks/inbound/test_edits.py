@@ -1,6 +1,7 @@
 """A message that its sender edited."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from clients.errors import RejectedError
 from tests.fakes.conversation import IN, SENT_AT
 from tests.fakes.crashes import every_crash
-from tests.fakes.failures import away, fault
+from tests.fakes.failures import fault
 from tests.fakes.world import World
 
 EDITED = """\
@@ -113,18 +114,35 @@ def test_an_edit_that_comes_after_a_newer_one_leaves_the_newer_text(linked: Worl
     assert note == "The customer had edited the message “second” before. It read:\n\nfirst"
 
 
-def test_an_edit_that_is_retried_after_a_newer_one_leaves_the_newer_text(linked: World) -> None:
-    linked.configure(worker={"attempts": 1})
+def test_a_dead_edit_that_is_retried_after_a_newer_one_leaves_the_newer_text(linked: World) -> None:
     linked.receive("m_1", "Where is it?")
     linked.work()
-    linked.desk.fail("edit_comment", *(away() for _ in range(1)))
+    linked.desk.fail("edit_comment", *(ValueError() for _ in range(3)))
     linked.receive_item(_edit("first", 1))
-    linked.work()
-    linked.receive_item(_edit("second", 2))
     for _ in range(3):
         linked.resume(IN)
+    (letter,) = linked.inbox.dead_letters.all()
+    linked.receive_item(_edit("second", 2))
+    linked.work()
+    linked.inbox.dead_letters.requeue(letter)
+    linked.work()
 
-    assert _bodies(linked)[0].startswith("second\n")
+    bodies = _bodies(linked)
+    assert bodies[0].startswith("second\n")
+    assert bodies[-1].endswith("It read:\n\nfirst")
+
+
+def test_a_helpdesk_that_tidies_what_it_stores_has_it_edited_once(linked: World) -> None:
+    linked.receive("m_1", "one\ntwo")
+    linked.work()
+    linked.desk.fail("edit_comment", fault(), after=True)
+    linked.receive_item(_edit("new"))
+    linked.work()
+    comments = linked.desk.tickets["t1"].comments
+    comments[0] = replace(comments[0], body=comments[0].body.replace("  \n", "\n"))
+    linked.resume(IN)
+
+    assert _bodies(linked)[0].count("Edited by the customer") == 1
 
 
 def test_a_helpdesk_that_fails_at_changes_alone_gets_an_internal_comment(linked: World) -> None:

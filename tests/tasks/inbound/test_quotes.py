@@ -79,6 +79,14 @@ def test_a_customer_cannot_end_the_quotation(linked: World) -> None:
     )
 
 
+def test_words_in_brackets_are_the_customers_words(linked: World) -> None:
+    linked.receive("m_1", "(urgent) [order 7] Where is it?")
+    linked.receive("m_2", "so?", SENT_AT + 1, reply_to={"mid": "m_1"})
+    linked.work()
+
+    assert "“(urgent) [order 7] Where is it?”" in _last(linked)
+
+
 def test_of_a_picture_no_address_is_quoted(linked: World) -> None:
     linked.receive("m_1", "", attachments=[PHOTO])
     linked.receive("m_2", "so?", SENT_AT + 1, reply_to={"mid": "m_1"})
