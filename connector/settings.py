@@ -195,6 +195,7 @@ class Connection(Section):
     active: bool = True
     human_agent: bool = False
     take_control: bool = False
+    link_large_files: bool = False
     language: Literal["en", "pl"] = "en"
 
     @field_validator("category_id")
@@ -228,6 +229,7 @@ class Connection(Section):
             self.category_id,
             self.active,
             self.language,
+            self.link_large_files,
         )
 
 

@@ -9,7 +9,10 @@ from clients.channel import Credentials
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One account of a channel, and the desk it leads to; `language` (en, pl) is its agents'."""
+    """One account of a channel, and the desk it leads to; `language` (en, pl) is its agents'.
+
+    With `link_large_files` a person gets a link to a file of an agent's that is too large for the channel.
+    """
 
     channel: str
     credentials: Credentials
@@ -18,6 +21,7 @@ class Connection:
     category_id: str | None
     active: bool = True
     language: str = "en"
+    link_large_files: bool = False
 
     @property
     def account_id(self) -> str:

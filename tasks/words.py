@@ -72,6 +72,9 @@ add_sentences(
         "retry_reply": N_(
             "Once this is fixed, an administrator can send what is missing with “connector dead retry {id}”."
         ),
+        "files_sent_as_links": N_(
+            "Too large for {channel}, so the customer got a link instead of the file: {files}."
+        ),
         "reply_waiting": N_(
             "Your reply has not been sent yet: {reason}. It will be sent automatically once this is fixed."
         ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clients.channel import Credentials
+from clients.channel import Credentials, NewMessage
 from clients.helpdesk import Customer
 from tasks.connections import Connection, Connections
 from tasks.inbound.jobs import incoming_job
@@ -77,13 +77,13 @@ def test_receipts_that_name_each_message_show_a_reply_as_delivered(toy: World) -
 def test_a_part_of_unknown_outcome_is_known_by_what_came_back_with_its_status(
     toy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(*_: Any, echo_metadata: str, **__: Any) -> str:
-        Line.sent.append(("lost", echo_metadata))
+    def lose(_: Line, __: str, message: NewMessage) -> str:
+        Line.sent.append(("lost", message.echo_metadata))
         raise OSError("the worker died")
 
     toy.reply("Hello", customer=PERSON)
     with monkeypatch.context() as patch:
-        patch.setattr(Line, "send_text", lose)
+        patch.setattr(Line, "send", lose)
         toy.work(OUT)
     _receive(
         toy,

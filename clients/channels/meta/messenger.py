@@ -13,6 +13,8 @@ from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.text.split import split_text
 
 TEXT_LIMIT = 2000
+MOST_IMAGES = 30
+"""How many images one message may have; seen with others, Meta names no number."""
 
 
 class Messenger(Channel):
@@ -23,6 +25,7 @@ class Messenger(Channel):
     path = "/social_media/webhooks/facebook"
     nameless = "messenger_user"
     key_prefix = "facebook"
+    max_file_bytes = 25 * 1024 * 1024
     kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
@@ -85,8 +88,12 @@ class Messenger(Channel):
         return split_text(text, TEXT_LIMIT)
 
     def kind_of_file(self, content_type: str, size: int) -> str:
-        """Return as what a file is sent: `image` or `file`."""
+        """Return as what a file is sent: `image`, `audio`, `video` or `file`."""
         return attachment_kind(content_type, size)
+
+    def most_files(self, kind: str) -> int:
+        """Return how many files one message may have: of images several, else one."""
+        return MOST_IMAGES if kind == "image" else 1
 
     def echo_metadata(self, comment_id: str, part: int) -> str:
         """Return the `metadata` of a part, which Meta gives back in its echo."""
