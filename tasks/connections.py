@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 
 from clients.channel import Credentials
@@ -9,7 +10,11 @@ from clients.channel import Credentials
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One account of a channel, and the desk it leads to; `language` (en, pl) is its agents'."""
+    """One account of a channel, and the desk it leads to; `language` (en, pl) is its agents'.
+
+    They are reminded of a customer whom nobody answered so long before the reply window closes; never if
+    `remind_before` is 0.
+    """
 
     channel: str
     credentials: Credentials
@@ -18,6 +23,7 @@ class Connection:
     category_id: str | None
     active: bool = True
     language: str = "en"
+    remind_before: timedelta = timedelta(0)
 
     @property
     def account_id(self) -> str:

@@ -48,6 +48,8 @@ class Step(str):
     | ------------ | --------------------------- | ------------------------ | ----------------------------- |
     | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
     | `call`       | before a ticket or comment  | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
+    | `unanswered` | once a message is noted as  | when its window closes   | the end                       |
+    |              | not answered yet            |                          |                               |
     | `edited`     | before a comment is changed | its new body             | the end, or `call`            |
     | `sending:N`  | before part N is sent       | when; the store's clock  | `at`, `sent:N` or undo        |
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
@@ -70,6 +72,11 @@ class Step(str):
     def edited(cls) -> "Step":
         """Name the change of a comment."""
         return cls("edited")
+
+    @classmethod
+    def unanswered(cls) -> "Step":
+        """Name that a message was noted as not answered yet."""
+        return cls("unanswered")
 
     @classmethod
     def upload(cls, number: int) -> "Step":

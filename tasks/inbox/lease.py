@@ -101,6 +101,17 @@ class Lease:
         self._change("undo_step", step)
         self._steps.pop(step, None)
 
+    def note_unanswered(self, remind_at: int, closes: int, ticket_id: str, seconds: float) -> None:
+        """Note, once, that nobody answered the message at the head yet, which stands on a ticket.
+
+        In ms, a reminder is due at `remind_at`, and the reply window closes at `closes`; whatever is noted
+        for a later one stays. It is kept for so many seconds. Raises `LeaseLost` if the lease is lost.
+        """
+        step = Step.unanswered()
+        if step not in self._steps:
+            noted = (str(closes), ticket_id, str(remind_at), str(ms(seconds)))
+            self._steps[step] = self._change("note_unanswered", step, *noted)
+
     def _change(self, name: str, step: Step, *value: str) -> str:
         """Change a step of the job at the head, and return its value."""
         answer = self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *value)

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -37,8 +37,8 @@ from tasks.connections import Connection
 from tasks.inbox.job import Step, sent_ids
 from tasks.inbox.queues import account_of
 from tasks.notes import notify_once
-from tasks.outbound import receipts
-from tasks.outbound.jobs import Reply, decode_job, is_public_reply, reply_job
+from tasks.outbound import receipts, reminders
+from tasks.outbound.jobs import Reminder, Reply, decode_job, is_public_reply, reply_job
 from tasks.words import say
 from tasks.work import Work
 
@@ -97,11 +97,17 @@ class Part:
 
 
 def relay(work: Work) -> None:
-    """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
+    """Send the reply at the head, show what became of those before it, or remind of one.
+
+    Raises `ClientError`.
+    """
     match decode_job(work.lease.job.body):
         case Receipt() as receipt:
             work.lease.asks_account = False
             receipts.received(work, receipt)
+        case Reminder() as reminder:
+            work.lease.asks_account = False
+            reminders.remind(work, reminder)
         case Reply(agent_reply) if agent_reply.change:
             work.lease.asks_account = False
             _notify_of_change(work, agent_reply)
@@ -377,6 +383,7 @@ def _note_sent(reply: Outgoing) -> None:
     # By the channel's clock: its receipts go by it. Ours, where it gave no time at all.
     sent_at = int(reply.lease.step(Step.sent_at()) or reply.lease.step(Step.sending(len(ids) - 1)) or 0)
     receipts.remember(reply, reply.comment, ids)
+    reminders.note_answer(reply, reply.connection, datetime.fromtimestamp(sent_at / 1000, UTC))
     receipts.sent(reply, receipts.Sent(reply.comment.id, ids, sent_at))
 
 

@@ -38,7 +38,7 @@ _OF_THE_WEB = re.compile(r"https?://[\w.-][^\s\x00-\x1f\x7f<>\"'`\\]*", re.IGNOR
 _IMAGE_LIMIT = 8 * 1024 * 1024
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif"})
 _PROFILE_TIMEOUT = httpx.Timeout(5.0)
-_WINDOW, _AGENTS_WINDOW = timedelta(days=1), timedelta(days=7)
+REPLY_WINDOW, AGENTS_WINDOW = timedelta(days=1), timedelta(days=7)
 """For how long after a person wrote Meta allows a reply, and one by an agent.
 
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/policy
@@ -248,7 +248,7 @@ class Page(RestClient, Account):
             wrote_at = None
         if wrote_at is None:
             return error
-        closed, until = wrote_at + _WINDOW, wrote_at + _AGENTS_WINDOW
+        closed, until = wrote_at + REPLY_WINDOW, wrote_at + AGENTS_WINDOW
         if self._human_agent:
             return _told(error, "window_closed_at", time=_shown(until))
         if until < (self.now() or datetime.now(UTC)):
