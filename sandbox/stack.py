@@ -43,6 +43,7 @@ class Page:
     desk_id: str
     category_id: str | None
     human_agent: bool = False
+    remind_before: float = 0
 
 
 PAGES = (
@@ -334,4 +335,5 @@ def _connection(page: Page) -> dict[str, Any]:
         "desk_id": page.desk_id,
         "category_id": page.category_id,
         "human_agent": page.human_agent,
+        "remind_before": page.remind_before,
     }

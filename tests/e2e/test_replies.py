@@ -1,6 +1,7 @@
 """An agent's comment reaches Messenger: complete, in order, once; and the agent learns what did not."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,13 +14,16 @@ from tests.e2e.conftest import QUICK
 from tests.e2e.load import kill
 
 LATE = Page("55501", "Late", "777", "7e" * 16, "EAAlate", "verify-3", "9", None, human_agent=True)
+REMINDED = Page(
+    "55502", "Reminded", "778", "7f" * 16, "EAAreminded", "verify-4", "9", None, remind_before=24 - 8 / 3600
+)
 numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return the module's stack, with a page that may use the human agent tag as well."""
-    with Stack(tmp_path_factory.mktemp("stack"), pages=[*PAGES, LATE], settings=QUICK) as running:
+    """Return the module's stack, with a page that may use the human agent tag, and one with reminders."""
+    with Stack(tmp_path_factory.mktemp("stack"), pages=[*PAGES, LATE, REMINDED], settings=QUICK) as running:
         yield running
 
 
@@ -296,3 +300,16 @@ def test_a_conversation_of_another_app_is_named_in_the_note(case: Case) -> None:
 
     error = case.delivery(comment_id, "failed")["error"]
     assert "Meta's own inbox is in charge of this conversation" in error
+
+
+def test_agents_are_reminded_of_the_customer_whom_nobody_answered(stack: Stack) -> None:
+    answered, began = Case(stack, REMINDED), time.time()
+    until("the reply is younger than the message by Meta's clock of seconds", lambda: time.time() > began + 2)
+    answered.delivery(answered.reply("here you are"), "sent", "delivered", "read")
+    unanswered = Case(stack, REMINDED)
+
+    assert unanswered.note().startswith(
+        "Nobody has answered the customer yet. Messenger allows a reply until"
+    )
+    assert answered.notes() == []
+    assert len(unanswered.notes()) == 1

@@ -339,6 +339,34 @@ def test_a_reminder_waits_while_the_helpdesk_is_away(reminding: World) -> None:
     assert len(sweep(reminding)) == 1
 
 
+def test_a_reminder_asks_nothing_of_a_helpdesk_that_is_paused(reminding: World) -> None:
+    write(reminding, 22.5)
+    worker.sweep()
+    reminding.inbox.pause("helpdesk", 60, "down")
+    reminding.work(OUT)
+
+    assert (reminding.desk.count("get_ticket"), reminding.waiting(OUT)) == (0, 1)
+
+
+def test_a_reminder_waits_for_a_helpdesk_that_goes_away_at_the_last_try(reminding: World) -> None:
+    write(reminding, 22.5)
+    reminding.desk.fail("add_comment", *(fault() for _ in range(reminders.ATTEMPTS - 1)), away())
+    for _ in range(reminders.ATTEMPTS):
+        assert sweep(reminding) == []
+
+    assert len(sweep(reminding)) == 1
+
+
+def test_a_reminder_waits_for_a_helpdesk_that_answers_nothing_any_more(reminding: World) -> None:
+    write(reminding, 22.5)
+    reminding.desk.fail("add_comment", *(fault() for _ in range(reminders.ATTEMPTS)))
+    reminding.desk.fail("ping", *(None for _ in range(reminders.ATTEMPTS - 1)), fault(), fault())
+    for _ in range(reminders.ATTEMPTS):
+        assert sweep(reminding) == []
+
+    assert len(sweep(reminding)) == 1
+
+
 @pytest.mark.parametrize("error", [RateLimited("slower"), Unauthorized("no token")])
 def test_a_helpdesk_that_refuses_for_now_is_asked_again(reminding: World, error: Exception) -> None:
     write(reminding, 22.5)
