@@ -49,7 +49,7 @@ class Lease:
         self._saved_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
         self._next_step = NO_STEP
         self.asks_account = True
-        """Whether the job asks its account for anything, if it is one that goes out: a receipt does not."""
+        """Whether the job asks its account for anything, if it goes out: a receipt or a reminder does not."""
 
     def check(self) -> None:
         """Raise `LeaseLost` if another worker may have the queue by now."""

@@ -5,7 +5,7 @@ answered in the channel's own inbox. Once the reminder is due, the sweep queues 
 customer: if none of them was sent, it becomes an internal comment.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import redis
@@ -37,18 +37,21 @@ ATTEMPTS = 3
 
 
 def note_message(work: Work, connection: Connection, ticket_id: str, time: datetime) -> None:
-    """Note that a message of this time, the one at the head, stands on a ticket and waits for an answer."""
+    """Note that a message of this time, the one at the head, stands on a ticket and waits for an answer.
+
+    One that comes from the future would hide all later ones, so its time is when it was accepted at most.
+    """
     window = work.channel.reply_window
     if connection.remind_before and window:
-        closes = time + window
-        work.lease.note_unanswered(_ms(closes - connection.remind_before), _ms(closes), ticket_id, KEPT_FOR)
+        closes = min(_ms(time), work.lease.job.accepted) + _length(window)
+        work.lease.note_unanswered(closes - _length(connection.remind_before), closes, ticket_id, KEPT_FOR)
 
 
 def note_answer(work: Work, connection: Connection, time: datetime) -> None:
     """Note that all that the person wrote until then was answered."""
     window = work.channel.reply_window
     if connection.remind_before and window:
-        work.service.inbox.note_answer(work.conversation, _ms(time + window))
+        work.service.inbox.note_answer(work.conversation, _ms(time) + _length(window))
 
 
 def queue_due(service: Services) -> None:
@@ -132,3 +135,7 @@ def _shown(time: datetime) -> str:
 
 def _ms(time: datetime) -> int:
     return int(time.timestamp() * 1000)
+
+
+def _length(time: timedelta) -> int:
+    return time // timedelta(milliseconds=1)

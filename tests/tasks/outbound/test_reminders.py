@@ -327,6 +327,16 @@ def test_an_account_that_is_not_connected_any_more_leaves_no_dead_letter(remindi
     assert reminding.reasons() == []
 
 
+def test_a_message_from_the_future_hides_no_later_one(reminding: World) -> None:
+    reminding.receive("m_future", at=253402300799999)
+    reminding.work(IN)
+    closes, _ = reminding.inbox.unanswered(PERSON) or (0, "")
+    accepted = reminding.inbox.now() * 1000
+
+    assert accepted + 23.9 * HOUR < closes <= accepted + 24 * HOUR
+    assert reminding.reasons() == []
+
+
 # --- What fails, and what dies. -------------------------------------------------------------------------
 
 
