@@ -398,8 +398,8 @@ end
 
 -- finish(queue, token, id, counter, letter, step, value, code) -> as claim, without what is cached
 -- The job is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
--- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt, a reminder)
--- or dead:<direction>; a dead letter is counted by the code of its reason, too.
+-- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt,
+-- a reminder) or dead:<direction>; a dead letter is counted by the code of its reason, too.
 function inbox.finish(queue, token, id, counter, letter, step, value, code)
   if not owns(queue, token) then return {} end
   if is_at(queue, token, id) then
