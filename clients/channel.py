@@ -351,6 +351,8 @@ class Channel(ABC):
     """The kinds of its events, as `Event.kind` names them; any other is one that nobody knows yet."""
     advice: ClassVar[Mapping[str, str]]
     """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
+    reply_window: ClassVar[timedelta | None] = None
+    """For how long after a person's last message it allows a reply; None if for ever."""
 
     @abstractmethod
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:
@@ -402,6 +404,13 @@ class Channel(ABC):
     @abstractmethod
     def echo_metadata(self, comment_id: str, part: int) -> str:
         """Return what names a part of a reply, and comes back with it."""
+
+    def agents_window(self, credentials: Credentials) -> timedelta | None:
+        """Return for how long agents may answer after the reply window, too; None if they may not.
+
+        It is counted from the person's last message, as `reply_window` is.
+        """
+        return None
 
     @abstractmethod
     def account(self, network: Network, credentials: Credentials) -> Account:

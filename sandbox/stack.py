@@ -44,6 +44,7 @@ class Page:
     category_id: str | None
     human_agent: bool = False
     link_large_files: bool = False
+    remind_before: float = 0
 
 
 PAGES = (
@@ -336,4 +337,5 @@ def _connection(page: Page) -> dict[str, Any]:
         "category_id": page.category_id,
         "human_agent": page.human_agent,
         "link_large_files": page.link_large_files,
+        "remind_before": page.remind_before,
     }

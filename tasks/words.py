@@ -86,6 +86,11 @@ add_sentences(
             "You deleted this reply after it was sent. {channel} cannot take it back: "
             "the customer still has it."
         ),
+        "unanswered": N_("Nobody has answered the customer yet. {channel} allows a reply until {time}."),
+        "unanswered_by_agent": N_(
+            "Nobody has answered the customer yet. {channel} allows any reply until {time}; after that, "
+            "agents can still answer until {until}."
+        ),
         "send_unconfirmed": N_("it is not known yet whether the message was sent"),
         "comment_not_shown": N_("the helpdesk does not show the comment yet"),
         "nothing_to_send": N_("it contains nothing that can be sent to the customer"),

@@ -50,6 +50,8 @@ class Step(str):
     | `way:N`      | once file N was refused     | `apart`, `link`          | any of the next               |
     | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
     | `call`       | before a ticket or comment  | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
+    | `unanswered` | once a message is noted as  | when its window closes   | the end                       |
+    |              | not answered yet            |                          |                               |
     | `edited`     | before a comment is changed | its new body             | the end, or `call`            |
     | `sending:N`  | before part N is sent       | when; the store's clock  | `at`, `sent:N` or undo        |
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
@@ -82,6 +84,11 @@ class Step(str):
     def way(cls, number: int) -> "Step":
         """Name the decision to send a file, or the files from this number on, in another way."""
         return cls(f"way:{number}")
+
+    @classmethod
+    def unanswered(cls) -> "Step":
+        """Name that a message was noted as not answered yet."""
+        return cls("unanswered")
 
     @classmethod
     def upload(cls, number: int) -> "Step":

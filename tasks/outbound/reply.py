@@ -1,6 +1,7 @@
 """From the helpdesk to a channel: an agent's comment becomes messages, part by part."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import cast
 
 import structlog
@@ -23,8 +24,8 @@ from tasks.celery import wake
 from tasks.inbox.job import Step, last_sending, sent_ids
 from tasks.inbox.queues import account_of
 from tasks.notes import notify_once
-from tasks.outbound import receipts
-from tasks.outbound.jobs import Reply, decode_job, is_public_reply, reply_job
+from tasks.outbound import receipts, reminders
+from tasks.outbound.jobs import Reminder, Reply, decode_job, is_public_reply, reply_job
 from tasks.outbound.parts import ECHO_POLL, Outgoing, Part, do_not_answer, parts_of
 from tasks.words import say
 from tasks.work import Work
@@ -36,11 +37,17 @@ SHOWN_WITHIN = 10.0
 
 
 def relay(work: Work) -> None:
-    """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
+    """Send the reply at the head, show what became of those before it, or remind of one.
+
+    Raises `ClientError`.
+    """
     match decode_job(work.lease.job.body):
         case Receipt() as receipt:
             work.lease.asks_account = False
             receipts.received(work, receipt)
+        case Reminder() as reminder:
+            work.lease.asks_account = False
+            reminders.remind(work, reminder)
         case Reply(agent_reply) if agent_reply.change:
             work.lease.asks_account = False
             _notify_of_change(work, agent_reply)
@@ -130,6 +137,7 @@ def _note_sent(reply: Outgoing) -> None:
     # By the channel's clock: its receipts go by it. Ours, where it gave no time at all.
     sent_at = int(reply.lease.step(Step.sent_at()) or last_sending(reply.lease.steps))
     receipts.remember(reply, reply.comment, ids)
+    reminders.note_answer(reply, reply.connection, datetime.fromtimestamp(sent_at / 1000, UTC))
     receipts.sent(reply, receipts.Sent(reply.comment.id, ids, sent_at))
 
 

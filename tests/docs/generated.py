@@ -78,6 +78,9 @@ A reply is sent part by part, text first, each part once. What Meta answers deci
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
 `connector dead list`. A code that is not listed is final, and the note has Meta's own words where it sends some.
 
+Meta allows a reply for 24 hours after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
+hours before of a customer whom nobody answered.
+
 """
 _OUTCOMES: Mapping[type[ClientError], str] = {
     HeldByAnotherApp: "final, unless `take_control` is set: then the conversation is taken over, and it is sent",

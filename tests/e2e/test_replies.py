@@ -1,6 +1,7 @@
 """An agent's comment reaches Messenger: complete, in order, once; and the agent learns what did not."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,13 +15,17 @@ from tests.e2e.load import kill
 
 LATE = Page("55501", "Late", "777", "7e" * 16, "EAAlate", "verify-3", "9", None, human_agent=True)
 LINKING = Page("55502", "Linking", "778", "7f" * 16, "EAAlinks", "verify-4", "9", None, link_large_files=True)
+REMINDED = Page(
+    "55503", "Reminded", "779", "6f" * 16, "EAAreminded", "verify-5", "9", None, remind_before=24 - 8 / 3600
+)
 numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return the module's stack, with a page that may use the human agent tag and one that sends links."""
-    with Stack(tmp_path_factory.mktemp("stack"), pages=[*PAGES, LATE, LINKING], settings=QUICK) as running:
+    """Return the module's stack, with a page for each thing that is off by default."""
+    pages = [*PAGES, LATE, LINKING, REMINDED]
+    with Stack(tmp_path_factory.mktemp("stack"), pages=pages, settings=QUICK) as running:
         yield running
 
 
@@ -329,3 +334,16 @@ def test_a_file_that_is_too_large_arrives_as_a_link_where_the_page_allows_links(
     assert link["text"].partition("\n")[2].startswith("http://127.0.0.1:")
     assert case.delivery(comment_id, "delivered", "read")
     assert "the customer got a link instead of the file: film.mp4." in case.note()
+
+
+def test_agents_are_reminded_of_the_customer_whom_nobody_answered(stack: Stack) -> None:
+    answered, began = Case(stack, REMINDED), time.time()
+    until("the reply is younger than the message by Meta's clock of seconds", lambda: time.time() > began + 2)
+    answered.delivery(answered.reply("here you are"), "sent", "delivered", "read")
+    unanswered = Case(stack, REMINDED)
+
+    assert unanswered.note().startswith(
+        "Nobody has answered the customer yet. Messenger allows a reply until"
+    )
+    assert answered.notes() == []
+    assert len(unanswered.notes()) == 1

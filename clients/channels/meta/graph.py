@@ -47,7 +47,7 @@ It lists them for Instagram only; a HEIC, WebP, SVG or TIFF picture is not among
 https://developers.facebook.com/docs/messenger-platform/instagram/features/send-message
 """
 _PROFILE_TIMEOUT = httpx.Timeout(5.0)
-_WINDOW, _AGENTS_WINDOW = timedelta(days=1), timedelta(days=7)
+REPLY_WINDOW, AGENTS_WINDOW = timedelta(days=1), timedelta(days=7)
 """For how long after a person wrote Meta allows a reply, and one by an agent.
 
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/policy
@@ -151,7 +151,7 @@ class Page(RestClient, Account):
         """
         now = self.now() or datetime.now(UTC)
         for message in self._last_messages(person_id):
-            if _is(message, words) and now - _created(message) < _WINDOW:
+            if _is(message, words) and now - _created(message) < REPLY_WINDOW:
                 return proper_mid(_string(message, "id"))
         return None
 
@@ -272,7 +272,7 @@ class Page(RestClient, Account):
             wrote_at = None
         if wrote_at is None:
             return error
-        closed, until = wrote_at + _WINDOW, wrote_at + _AGENTS_WINDOW
+        closed, until = wrote_at + REPLY_WINDOW, wrote_at + AGENTS_WINDOW
         is_open_to_agents = until > (self.now() or datetime.now(UTC))
         if self._human_agent and message.is_automated and is_open_to_agents:
             return _told(error, "window_closed_for_automation", time=_shown(closed), until=_shown(until))

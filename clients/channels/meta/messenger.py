@@ -4,11 +4,12 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import ClassVar
 
 from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network
 from clients.channels.meta import events, signature
-from clients.channels.meta.graph import Page, attachment_kind
+from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.text.split import split_text
 
@@ -27,6 +28,7 @@ class Messenger(Channel):
     key_prefix = "facebook"
     max_file_bytes = 25 * 1024 * 1024
     kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
+    reply_window = REPLY_WINDOW
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
         "address, or a proxy drops the header",
@@ -98,6 +100,10 @@ class Messenger(Channel):
     def echo_metadata(self, comment_id: str, part: int) -> str:
         """Return the `metadata` of a part, which Meta gives back in its echo."""
         return events.echo_metadata(comment_id, part)
+
+    def agents_window(self, credentials: Credentials) -> timedelta | None:
+        """Return how long Meta allows replies with the tag for human agents, if the page may use it."""
+        return AGENTS_WINDOW if credentials.human_agent else None
 
     def account(self, network: Network, credentials: Credentials) -> Account:
         """Return a page."""
