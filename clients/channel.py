@@ -5,7 +5,7 @@ its connection may use it. Whatever only one channel knows stays in its folder u
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -211,6 +211,33 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to send: one that was `uploaded`, by its id there, or that the channel can fetch at `url`.
+
+    `kind` is what `Channel.kind_of_file` returned.
+    """
+
+    kind: str
+    uploaded: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to send: a text of at most one part, or files; `Channel.most_files` says how many at most.
+
+    `echo_metadata` comes back with the message's echo, or with its receipts. `reply_to` is the id of the
+    message that it answers. A person wrote it unless `is_automated`.
+    """
+
+    echo_metadata: str
+    text: str = ""
+    files: Sequence[NewFile] = ()
+    reply_to: str = ""
+    is_automated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SentMessage:
     """A message that was sent: its id, and how long ago, by the channel's own clock."""
 
@@ -282,31 +309,17 @@ class Account(ABC):
     def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
         """Fetch a file that a person sent. Raises `FileRefused`, or `Unavailable` without a remote."""
 
-    @abstractmethod
-    def send_text(self, person_id: str, text: str, *, echo_metadata: str) -> str:
-        """Send a text of at most one part and return its message id. Raises `OutsideWindow`.
-
-        `echo_metadata` comes back with the message's echo, or with its receipts.
-        """
+    def find_quoted(self, person_id: str, words: str) -> str | None:
+        """Return the id of a message of the conversation that says this, if it can be answered; or None."""
+        return None
 
     @abstractmethod
-    def send_file(
-        self,
-        person_id: str,
-        kind: str,
-        *,
-        echo_metadata: str,
-        uploaded: str = "",
-        url: str = "",
-    ) -> str:
-        """Send a file that was uploaded, or that the channel can fetch at `url`, and return its message id.
-
-        `kind` is what `Channel.kind_of_file` returned. Raises `OutsideWindow` or `FileRefused`.
-        """
+    def send(self, person_id: str, message: NewMessage) -> str:
+        """Send a message and return its id. Raises `OutsideWindow` or `FileRefused`."""
 
     @abstractmethod
     def upload(self, kind: str, file: File) -> str:
-        """Upload a file to the channel and return its id there, for `send_file`. Raises `FileRefused`."""
+        """Upload a file to the channel and return its id there, for `send`. Raises `FileRefused`."""
 
     @abstractmethod
     def find_sent(
@@ -332,10 +345,14 @@ class Channel(ABC):
     """The code of the name of a person who has none; its value `digits` is the end of their id."""
     key_prefix: ClassVar[str]
     """What the idempotency keys of its creates begin with."""
+    max_file_bytes: ClassVar[int]
+    """How large a file may be that is sent."""
     kinds: ClassVar[frozenset[str]]
     """The kinds of its events, as `Event.kind` names them; any other is one that nobody knows yet."""
     advice: ClassVar[Mapping[str, str]]
     """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
+    reply_window: ClassVar[timedelta | None] = None
+    """For how long after a person's last message it allows a reply; None if for ever."""
 
     @abstractmethod
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:
@@ -378,11 +395,22 @@ class Channel(ABC):
 
     @abstractmethod
     def kind_of_file(self, content_type: str, size: int) -> str:
-        """Return as what a file of this media type and size (bytes) is sent, for `upload` and `send_file`."""
+        """Return as what a file of this media type and size (bytes) is sent, for `upload` and `send`."""
+
+    def most_files(self, kind: str) -> int:
+        """Return how many files of a kind one message may have."""
+        return 1
 
     @abstractmethod
     def echo_metadata(self, comment_id: str, part: int) -> str:
         """Return what names a part of a reply, and comes back with it."""
+
+    def agents_window(self, credentials: Credentials) -> timedelta | None:
+        """Return for how long agents may answer after the reply window, too; None if they may not.
+
+        It is counted from the person's last message, as `reply_window` is.
+        """
+        return None
 
     @abstractmethod
     def account(self, network: Network, credentials: Credentials) -> Account:

@@ -16,6 +16,7 @@
     - TicketClosed        the ticket takes no more comments
     - OutsideWindow       the channel's reply window has closed
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
+      . FileTooLarge      it is too large
       . KindRefused       it may be taken as a plain file
       . NotFetched        its address cannot be read; it may be taken if it is uploaded
       . UploadGone        it was uploaded, and is not there any more
@@ -126,6 +127,10 @@ class OutsideWindow(RejectedError):
 
 class FileRefused(RejectedError):
     """The file cannot be fetched or is not accepted; the rest of the message is not affected."""
+
+
+class FileTooLarge(FileRefused):
+    """The file is too large: the person may get a link to it instead."""
 
 
 class KindRefused(FileRefused):

@@ -173,6 +173,7 @@ class Comment:
 
     `body_format` is markdown, html or text, `author_type` customer, agent or system. `from_connector` is True
     for what the connector added to the ticket, also for what an agent wrote in the channel's own inbox.
+    `is_automated` is True for what no person wrote: some channels allow only a person to answer late.
     """
 
     id: str
@@ -183,6 +184,7 @@ class Comment:
     attachments: tuple[Attachment, ...]
     from_connector: bool
     created_at: datetime
+    is_automated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ class RestClient:
         with self.failures():
             return self._json(self._exchange(method, path, options))
 
-    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send a request as `call` does; return the whole answer, with its headers. Raises `ClientError`."""
         with self.failures():
             return self._exchange(method, path, options)

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urljoin
 import httpx
 import regex  # type: ignore[import-untyped]  # its stubs are a package of their own
 
-from clients.errors import FileRefused, Unavailable
+from clients.errors import FileRefused, FileTooLarge, Unavailable
 from clients.http import USER_AGENT, HttpClient, retry_after, unpacked
 from clients.text.line import is_misleading
 from clients.transport import is_address
@@ -212,7 +212,7 @@ def errors_of(host: str) -> Iterator[None]:
 
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        raise FileRefused("file_too_large", limit_bytes=max_bytes)
+        raise FileTooLarge("file_too_large", limit_bytes=max_bytes)
 
 
 def _declared_size(response: httpx.Response) -> int:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,6 +79,13 @@ def _event_kind(name: str) -> str:
     if name not in known:
         raise ValueError(f"is no kind of event; write one of {', '.join(known)}")
     return name
+
+
+def _within_window(hours: float) -> float:
+    window = Messenger.reply_window / timedelta(hours=1)
+    if hours >= window:
+        raise ValueError(f"must be less than {window:g}, the hours for which Messenger allows a reply")
+    return hours
 
 
 EventKind = Annotated[str, AfterValidator(_event_kind)]
@@ -195,6 +203,8 @@ class Connection(Section):
     active: bool = True
     human_agent: bool = False
     take_control: bool = False
+    link_large_files: bool = False
+    remind_before: Annotated[float, Field(ge=0), AfterValidator(_within_window)] = 0
     language: Literal["en", "pl"] = "en"
 
     @field_validator("category_id")
@@ -228,6 +238,8 @@ class Connection(Section):
             self.category_id,
             self.active,
             self.language,
+            self.link_large_files,
+            timedelta(hours=self.remind_before),
         )
 
 

@@ -43,6 +43,8 @@ class Page:
     desk_id: str
     category_id: str | None
     human_agent: bool = False
+    link_large_files: bool = False
+    remind_before: float = 0
 
 
 PAGES = (
@@ -334,4 +336,6 @@ def _connection(page: Page) -> dict[str, Any]:
         "desk_id": page.desk_id,
         "category_id": page.category_id,
         "human_agent": page.human_agent,
+        "link_large_files": page.link_large_files,
+        "remind_before": page.remind_before,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 
 from clients.channel import Credentials
@@ -9,7 +10,12 @@ from clients.channel import Credentials
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One account of a channel, and the desk it leads to; `language` (en, pl) is its agents'."""
+    """One account of a channel, and the desk it leads to; `language` (en, pl) is its agents'.
+
+    With `link_large_files` a person gets a link to a file of an agent's that is too large for the channel.
+    Agents are reminded of a customer whom nobody answered so long before the reply window closes; never if
+    `remind_before` is 0.
+    """
 
     channel: str
     credentials: Credentials
@@ -18,6 +24,8 @@ class Connection:
     category_id: str | None
     active: bool = True
     language: str = "en"
+    link_large_files: bool = False
+    remind_before: timedelta = timedelta(0)
 
     @property
     def account_id(self) -> str:

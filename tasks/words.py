@@ -72,6 +72,9 @@ add_sentences(
         "retry_reply": N_(
             "Once this is fixed, an administrator can send what is missing with “connector dead retry {id}”."
         ),
+        "files_sent_as_links": N_(
+            "Too large for {channel}, so the customer got a link instead of the file: {files}."
+        ),
         "reply_waiting": N_(
             "Your reply has not been sent yet: {reason}. It will be sent automatically once this is fixed."
         ),
@@ -82,6 +85,11 @@ add_sentences(
         "reply_deleted_later": N_(
             "You deleted this reply after it was sent. {channel} cannot take it back: "
             "the customer still has it."
+        ),
+        "unanswered": N_("Nobody has answered the customer yet. {channel} allows a reply until {time}."),
+        "unanswered_by_agent": N_(
+            "Nobody has answered the customer yet. {channel} allows any reply until {time}; after that, "
+            "agents can still answer until {until}."
         ),
         "send_unconfirmed": N_("it is not known yet whether the message was sent"),
         "comment_not_shown": N_("the helpdesk does not show the comment yet"),

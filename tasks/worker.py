@@ -18,7 +18,7 @@ from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.inbound import arrival, naming, profiles
 from tasks.inbox.job import Step
 from tasks.inbox.queues import remote_of
-from tasks.outbound import poll
+from tasks.outbound import poll, reminders
 from tasks.services import Services, services
 from tasks.store import reason_of
 from tasks.work import Work
@@ -55,10 +55,11 @@ def relay() -> None:
 
 @app.task(name="sweep")
 def sweep() -> None:
-    """Wake workers for what is due: what was put off, whose worker died, or whose wake-up was lost."""
+    """Wake workers for what is due: put off, left by a worker that died, not woken, or a reminder."""
     service = services()
     try:
         wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
+        reminders.queue_due(service)
         poll.note_start(service)
         service.clocks.measure_own()
         service.clocks.measure("helpdesk", service.helpdesk.now())

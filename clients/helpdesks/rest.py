@@ -285,16 +285,17 @@ def _attachment(value: Any) -> Attachment:
 
 
 def _comment(value: Any) -> Comment:
-    internal, config = value.get("internal"), value.get("config")
+    internal, config, author = value.get("internal"), value.get("config"), value.get("author") or {}
     return Comment(
         id=_id(value),
         body=str(value.get("body") or ""),
         body_format=str(value.get("body_format") or "text"),
-        author_type=str((value.get("author") or {}).get("type") or ""),
+        author_type=str(author.get("type") or ""),
         internal=internal if isinstance(internal, bool) else None,
         attachments=tuple(_attachment(one) for one in value.get("attachments") or []),
         from_connector=isinstance(config, dict) and _is_ours(config),
         created_at=_time(value.get("created_at")),
+        is_automated=author.get("automated") is True,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import uvicorn
+from msgspec import UNSET
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -111,7 +112,7 @@ class Sandbox:
                 body_format=order.body_format,
                 external_id=None,
                 internal=order.internal,
-                author=Author(type="agent", name=order.agent),
+                author=Author(type="agent", name=order.agent, automated=order.automated or UNSET),
                 attachment_ids=[self._store.add_attachment(file, site)["id"] for file in order.files],
                 created_at=None,
                 config=order.config,

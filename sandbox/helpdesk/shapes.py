@@ -92,6 +92,7 @@ class Author(Strict):
     type: Literal["customer", "agent", "system"]
     name: Line
     external_id: Line | UnsetType = UNSET
+    automated: bool | UnsetType = UNSET
 
 
 class NewTicket(Strict):
@@ -237,6 +238,7 @@ class AgentComment(Strict):
     internal: bool = False
     close: bool = False
     agent: Line = "Ola"
+    automated: bool = False
     files: list[NewFile] = []
     config: Json = {}
 

@@ -424,7 +424,11 @@ def _told_ticket(ticket: Json, *, with_config: bool) -> Json:
 def _told_comment(comment: Json) -> Json:
     """Return what a webhook tells of a comment."""
     names = ("id", "body", "body_format", "internal", "attachments", "config", "created_at")
-    author = {name: comment["author"][name] for name in ("type", "id", "name")}
+    author = {
+        name: comment["author"][name]
+        for name in ("type", "id", "name", "automated")
+        if name in comment["author"]
+    }
     return {name: comment[name] for name in names} | {"author": author}
 
 

@@ -26,7 +26,7 @@ from tasks.inbound.naming import customer_of, fix_name, note_whether_named, titl
 from tasks.inbound.render import compose, first_body
 from tasks.inbox.job import Step, is_part_under_way, sent_ids
 from tasks.inbox.queues import outbound_queue
-from tasks.outbound import receipts
+from tasks.outbound import receipts, reminders
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
@@ -45,13 +45,29 @@ def relay(work: Work) -> None:
     arrival = arrival_of(work)
     if _is_our_own(arrival):
         return
+    _note_answer(arrival)
     if not arrival.opens_ticket and not any(True for _ in arrival.open_tickets()):
         keep(arrival)
         return
     if isinstance(arrival.event, Edit) and edit_comment(arrival, arrival.event):
         return
     _put_somehow(arrival)
+    _note_message(arrival)
     _mark_seen(arrival)
+
+
+def _note_answer(arrival: Arrival) -> None:
+    """Note that an agent answered in the channel's own inbox, even if the ticket cannot show it yet."""
+    event = arrival.event
+    if isinstance(event, Echo) and event.is_by_agent:
+        reminders.note_answer(arrival, arrival.connection, event.time)
+
+
+def _note_message(arrival: Arrival) -> None:
+    """Note that a message waits for an answer, if it stands on a ticket; another app answers some."""
+    event, ticket_id = arrival.event, (arrival.lease.cached(OPEN_TICKET) or b"").decode()
+    if isinstance(event, Message) and not event.is_overheard and ticket_id:
+        reminders.note_message(arrival, arrival.connection, ticket_id, event.time)
 
 
 def _mark_seen(arrival: Arrival) -> None:
@@ -154,8 +170,9 @@ def _is_there(arrival: Arrival) -> bool:
     """Look whether a call whose outcome is not known has worked."""
     what, _, ticket_id = (arrival.lease.step(Step.call()) or "").partition(":")
     helpdesk = arrival.service.helpdesk
-    if what == "comment":
-        return _has_comment(arrival, ticket_id)
+    if what == "comment" and _has_comment(arrival, ticket_id):
+        _remember(arrival, ticket_id)
+        return True
     if what == "ticket" and (ticket := helpdesk.ticket_by_external_id(arrival.external_id)):
         _opened(arrival, ticket.id)
         return True

@@ -19,6 +19,9 @@
 --   seen:<key>       string  the job was accepted (dedup)
 --   echo:<part>      string  message id of a part that came back as an echo, and when it was sent; a part
 --                            is <channel>:<account>:<what it was sent with>
+--   unanswered:<conversation>  string  when the reply window closes for what the person wrote last and nobody
+--                            answered, and the ticket that it stands on
+--   reminders        zset    queue of replies -> when agents are to be reminded that nobody answered
 --   pauses           zset    remote -> until when nothing is sent to it
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
 --                            that second began (since), and how many did (gone); with the rate 0 one queue is
@@ -65,6 +68,10 @@ local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 -- `<channel>:<account>:<person>`. Its group is all but the person: one direction of one account.
 local function group_of(queue) return string.match(queue, '^%l+:[^:]*:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
 local function conversation_of(queue) return string.match(queue, '^[^:]*:(.*)$') end
+local function unanswered_of(queue) return P .. 'unanswered:' .. conversation_of(queue) end
+local function closing_of(queue)
+  return tonumber(string.match(redis.call('GET', unanswered_of(queue)) or '', '^%d+') or 0)
+end
 
 -- The remote that a group waits for (`helpdesk`, or `<channel>:<account>`), and the group whose share of the
 -- workers it has.
@@ -391,8 +398,8 @@ end
 
 -- finish(queue, token, id, counter, letter, step, value, code) -> as claim, without what is cached
 -- The job is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
--- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt)
--- or dead:<direction>; a dead letter is counted by the code of its reason, too.
+-- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt,
+-- a reminder) or dead:<direction>; a dead letter is counted by the code of its reason, too.
 function inbox.finish(queue, token, id, counter, letter, step, value, code)
   if not owns(queue, token) then return {} end
   if is_at(queue, token, id) then
@@ -506,6 +513,51 @@ end
 
 -- forget_noted(name, member…): keep members no longer
 function inbox.forget_noted(name, ...) redis.call('ZREM', P .. name, ...) end
+
+-- note_unanswered(queue, token, id, step, closes, ticket, at, ttl) -> closes | false: nobody answered the job's message,
+-- for which the reply window closes then; remind of it at a time. Once for each job: one that is repeated after an
+-- answer would undo that. A message that came late moves nothing.
+function inbox.note_unanswered(queue, token, id, step, closes, ticket, at, ttl)
+  if not is_at(queue, token, id) then return false end
+  if redis.call('HSETNX', P .. 'job:' .. id, step, closes) == 1 and tonumber(closes) > closing_of(queue) then
+    redis.call('SET', unanswered_of(queue), closes .. ' ' .. ticket, 'PX', ttl)
+    redis.call('ZADD', P .. 'reminders', at, 'out:' .. conversation_of(queue))
+  end
+  return closes
+end
+
+-- note_answer(queue, closes): the person was answered, unless their reply window closes later than that
+function inbox.note_answer(queue, closes)
+  if closing_of(queue) > tonumber(closes) then return end
+  redis.call('DEL', unanswered_of(queue))
+  redis.call('ZREM', P .. 'reminders', queue)
+end
+
+-- due_reminders(limit) -> {queue, when it was due, "<when the window closes> <ticket>", …}
+function inbox.due_reminders(limit)
+  local due = {}
+  for _, queue in ipairs(redis.call('ZRANGE', P .. 'reminders', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
+    local unanswered = redis.call('GET', unanswered_of(queue))
+    if unanswered then
+      for _, value in ipairs({queue, redis.call('ZSCORE', P .. 'reminders', queue), unanswered}) do
+        due[#due + 1] = value
+      end
+    else
+      redis.call('ZREM', P .. 'reminders', queue)
+    end
+  end
+  return due
+end
+
+-- forget_due(queue, when it was due, …): these are queued; one that was moved meanwhile is not
+function inbox.forget_due(...)
+  local due = {...}
+  for i = 1, #due, 2 do
+    if redis.call('ZSCORE', P .. 'reminders', due[i]) == due[i + 1] then
+      redis.call('ZREM', P .. 'reminders', due[i])
+    end
+  end
+end
 
 -- note_clock(name, measurement)
 function inbox.note_clock(name, measurement) redis.call('HSET', P .. 'clocks', name, measurement) end

@@ -13,7 +13,7 @@ from clients.channel import Conversation
 from tasks.inbox.dead_letters import DeadLetters
 from tasks.inbox.job import Job, PartEcho, steps_in
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import account_remote
+from tasks.inbox.queues import account_remote, outbound_queue, person_key
 from tasks.inbox.script import InboxScript, ms
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
@@ -38,6 +38,19 @@ class State:
     overdue: float
     dead: int
     pauses: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A customer whom nobody answered, and of whom agents are to be reminded.
+
+    `queue` is that of their replies, `closes` (ms) when their reply window does; `at` is for `forget_due`.
+    """
+
+    queue: str
+    at: str
+    ticket_id: str
+    closes: int
 
 
 class Inbox:
@@ -206,6 +219,28 @@ class Inbox:
         for start in range(0, len(members), AT_ONCE):
             self._script.run("forget_noted", name, *members[start : start + AT_ONCE])
 
+    def note_answer(self, conversation: Conversation, closes: int) -> None:
+        """Note that a person was answered, unless their reply window closes later than then (ms)."""
+        self._script.run("note_answer", outbound_queue(conversation), closes)
+
+    def unanswered(self, conversation: Conversation) -> tuple[int, str] | None:
+        """Return when the reply window of a person whom nobody answered closes (ms), and their ticket."""
+        noted = self.get(person_key("unanswered", conversation))
+        return _read_unanswered(noted) if noted else None
+
+    def due_reminders(self, limit: int) -> list[Unanswered]:
+        """Return whom agents are to be reminded of by now, those that are due longest first."""
+        found = self._script.run("due_reminders", limit)
+        due = []
+        for queue, at, noted in zip(found[::3], found[1::3], found[2::3], strict=True):
+            closes, ticket_id = _read_unanswered(noted)
+            due.append(Unanswered(queue.decode(), at.decode(), ticket_id, closes))
+        return due
+
+    def forget_due(self, due: Iterable[Unanswered]) -> None:
+        """Take reminders off the list of those that are to come, but not one that was moved meanwhile."""
+        self._script.run("forget_due", *(value for one in due for value in (one.queue, one.at)))
+
     def note_clock(self, name: str, measurement: bytes) -> None:
         """Store what was measured of a clock. Raises `redis.OutOfMemoryError`."""
         self._script.add("note_clock", name, measurement)
@@ -222,6 +257,11 @@ class Inbox:
         """
         holder = self._script.add("mark_installation", name, ms(seconds), "1" if is_sure else "")
         return cast("bytes", holder).decode()
+
+
+def _read_unanswered(noted: bytes) -> tuple[int, str]:
+    closes, _, ticket_id = noted.decode().partition(" ")
+    return int(closes), ticket_id
 
 
 _pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack knows no bytes

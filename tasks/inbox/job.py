@@ -46,8 +46,12 @@ class Step(str):
 
     | step         | is kept                     | its value                | then follows                  |
     | ------------ | --------------------------- | ------------------------ | ----------------------------- |
+    | `reply_to`   | before a reply that quotes  | the message, or nothing  | any of the next               |
+    | `way:N`      | once file N was refused     | `apart`, `link`          | any of the next               |
     | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
     | `call`       | before a ticket or comment  | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
+    | `unanswered` | once a message is noted as  | when its window closes   | the end                       |
+    |              | not answered yet            |                          |                               |
     | `edited`     | before a comment is changed | its new body             | the end, or `call`            |
     | `sending:N`  | before part N is sent       | when; the store's clock  | `at`, `sent:N` or undo        |
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
@@ -70,6 +74,21 @@ class Step(str):
     def edited(cls) -> "Step":
         """Name the change of a comment."""
         return cls("edited")
+
+    @classmethod
+    def reply_to(cls) -> "Step":
+        """Name the search for the message that a reply quotes."""
+        return cls("reply_to")
+
+    @classmethod
+    def way(cls, number: int) -> "Step":
+        """Name the decision to send a file, or the files from this number on, in another way."""
+        return cls(f"way:{number}")
+
+    @classmethod
+    def unanswered(cls) -> "Step":
+        """Name that a message was noted as not answered yet."""
+        return cls("unanswered")
 
     @classmethod
     def upload(cls, number: int) -> "Step":
@@ -105,6 +124,11 @@ class Step(str):
 def sent_ids(steps: Mapping[str, str]) -> list[str]:
     """Return the message ids of the parts that were sent, in their order."""
     return [steps[Step.sent(number)] for number in _numbers(steps, "sent")]
+
+
+def last_sending(steps: Mapping[str, str]) -> int:
+    """Return when the last part was about to be sent, in ms by the store's clock; 0 if none was."""
+    return max((int(steps[Step.sending(number)]) for number in _numbers(steps, "sending")), default=0)
 
 
 def is_part_under_way(steps: Mapping[str, str]) -> bool:

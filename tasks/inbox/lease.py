@@ -49,7 +49,7 @@ class Lease:
         self._saved_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
         self._next_step = NO_STEP
         self.asks_account = True
-        """Whether the job asks its account for anything, if it is one that goes out: a receipt does not."""
+        """Whether the job asks its account for anything, if it goes out: a receipt or a reminder does not."""
 
     def check(self) -> None:
         """Raise `LeaseLost` if another worker may have the queue by now."""
@@ -100,6 +100,17 @@ class Lease:
         """Take a step back that did not work for sure. Raises `LeaseLost` if the lease is lost."""
         self._change("undo_step", step)
         self._steps.pop(step, None)
+
+    def note_unanswered(self, remind_at: int, closes: int, ticket_id: str, seconds: float) -> None:
+        """Note, once, that nobody answered the message at the head yet, which stands on a ticket.
+
+        In ms, a reminder is due at `remind_at`, and the reply window closes at `closes`; whatever is noted
+        for a later one stays. It is kept for so many seconds. Raises `LeaseLost` if the lease is lost.
+        """
+        step = Step.unanswered()
+        if step not in self._steps:
+            noted = (str(closes), ticket_id, str(remind_at), str(ms(seconds)))
+            self._steps[step] = self._change("note_unanswered", step, *noted)
 
     def _change(self, name: str, step: Step, *value: str) -> str:
         """Change a step of the job at the head, and return its value."""

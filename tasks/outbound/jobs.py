@@ -1,4 +1,4 @@
-"""What the queues of what goes out hold: agents' replies, and receipts of those before them."""
+"""What the queues of what goes out hold: agents' replies, receipts of those before them, reminders."""
 
 import msgspec
 
@@ -19,10 +19,20 @@ class Reply(msgspec.Struct, tag=True):
     agent_reply: AgentReply
 
 
-def decode_job(body: bytes) -> Reply | Receipt:
+class Reminder(msgspec.Struct, frozen=True, tag=True):
+    """A ticket whose customer nobody had answered when it was queued, and when their reply window closes.
+
+    `closes` is in ms since 1970, by the channel's clock.
+    """
+
+    ticket_id: str
+    closes: int
+
+
+def decode_job(body: bytes) -> Reply | Receipt | Reminder:
     """Read what an outbound queue holds. Raises `UnknownJob`."""
     try:
-        return msgspec.json.decode(body, type=Reply | Receipt)
+        return msgspec.json.decode(body, type=Reply | Receipt | Reminder)
     except msgspec.MsgspecError as error:
         raise UnknownJob("unknown_job", detail=str(error)) from None
 

@@ -1,44 +1,32 @@
-"""From the helpdesk to a channel: an agent's comment becomes messages, part by part, each sent once."""
+"""From the helpdesk to a channel: an agent's comment becomes messages, part by part."""
 
-import random
-import re
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import cast
-from urllib.parse import urlsplit
 
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from clients.channel import Account, Channel, Receipt
-from clients.cloudfront import signed_url
+from clients.channel import Receipt
 from clients.errors import (
     FileRefused,
-    KindRefused,
-    NotFetched,
+    FileTooLarge,
     OutcomeUnknown,
-    RateLimited,
+    OutsideWindow,
     RejectedError,
-    ServiceDown,
     Unauthorized,
-    Unavailable,
-    UploadGone,
 )
-from clients.helpdesk import AgentReply, Attachment, Comment, Delivery
-from clients.media import proper_url
+from clients.helpdesk import AgentReply, Delivery
 from clients.notices import Notice, notice
 from clients.text.line import one_line
-from clients.text.plain import is_visible, to_plain_text
 from tasks import courtesies, trouble
 from tasks.celery import wake
-from tasks.connections import Connection
-from tasks.inbox.job import Step, sent_ids
+from tasks.inbox.job import Step, last_sending, sent_ids
 from tasks.inbox.queues import account_of
 from tasks.notes import notify_once
-from tasks.outbound import receipts
-from tasks.outbound.jobs import Reply, decode_job, is_public_reply, reply_job
+from tasks.outbound import receipts, reminders
+from tasks.outbound.jobs import Reminder, Reply, decode_job, is_public_reply, reply_job
+from tasks.outbound.parts import ECHO_POLL, Outgoing, Part, do_not_answer, parts_of
 from tasks.words import say
 from tasks.work import Work
 
@@ -46,62 +34,20 @@ log = structlog.get_logger(__name__)
 
 SHOWN_WITHIN = 10.0
 """How long a comment may not be shown yet whose webhook came: before its transaction is over (seconds)."""
-ECHO_POLL = 1.0
-"""How often the echo of a part is looked for, in seconds."""
-LOOK_SPREAD = 10.0
-"""Over how long those are spread that may not look for what was sent yet, in seconds."""
-
-PLAIN = "application/octet-stream"
-"""The type of a file that is sent as no more than a file."""
-MOST_PARTS = 50
-"""How many messages one comment may become."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing(Work):
-    """A reply at the head of its queue, and all that is needed to send it."""
-
-    ticket_id: str
-    comment: Comment
-    connection: Connection
-    account: Account
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One message of a reply: a text, or a file. It is sent once, whatever happens in between."""
-
-    reply: Outgoing
-    number: int
-    content: str | Attachment
-
-    @property
-    def echo_metadata(self) -> str:
-        """Return what comes back with its echo."""
-        return self.reply.channel.echo_metadata(self.reply.comment.id, self.number)
-
-    @property
-    def sending(self) -> Step:
-        """Return the step that says when the part was about to be sent."""
-        return Step.sending(self.number)
-
-    @property
-    def sent(self) -> Step:
-        """Return the step that says as which message the part was sent."""
-        return Step.sent(self.number)
-
-    @property
-    def upload(self) -> Step:
-        """Return the step that says how the channel calls the part's file."""
-        return Step.upload(self.number)
 
 
 def relay(work: Work) -> None:
-    """Send the reply at the head, or show what became of those before it. Raises `ClientError`."""
+    """Send the reply at the head, show what became of those before it, or remind of one.
+
+    Raises `ClientError`.
+    """
     match decode_job(work.lease.job.body):
         case Receipt() as receipt:
             work.lease.asks_account = False
             receipts.received(work, receipt)
+        case Reminder() as reminder:
+            work.lease.asks_account = False
+            reminders.remind(work, reminder)
         case Reply(agent_reply) if agent_reply.change:
             work.lease.asks_account = False
             _notify_of_change(work, agent_reply)
@@ -135,248 +81,63 @@ def _outgoing(work: Work, reply: Reply) -> Outgoing:
 def send_reply(reply: Outgoing) -> None:
     """Send what was not sent yet, text first, then show that it was sent. Raises `ClientError`."""
     refused: list[Notice] = []
-    parts = _parts(reply)
+    links: list[str] = []
+    parts = parts_of(reply)
     for part in parts:
+        if len(parts) > 1 and not part.is_under_way:
+            _show_typing(reply)
         try:
-            if len(parts) > 1:
-                _show_typing(part)
-            _send(part)
-        except FileRefused as error:
-            name = one_line(part.content.filename) if isinstance(part.content, Attachment) else ""
-            refused.append(notice("file_not_sent", filename=name, reason=error.notice))
+            links += _send(part, refused)
+        except RejectedError as error:
+            if not part.reply_to or isinstance(error, OutsideWindow):
+                raise
+            do_not_answer(reply)
+            return send_reply(reply)
         except Unauthorized as error:
             if error.remote != "helpdesk":
                 _notify_of_waiting(reply, error.notice)
             raise
+    if links:
+        _notify_of_links(reply, links)
     if refused:
         raise RejectedError("files_not_sent", files=refused, count=len(refused))
-    _note_sent(reply)
+    return _note_sent(reply)
 
 
-def _parts(reply: Outgoing) -> list[Part]:
-    """Return the parts, in the order they are sent."""
-    contents = compose(reply.channel, reply.comment, reply.service.settings.helpdesk.base_url)
-    if not contents:
-        raise RejectedError("nothing_to_send")
-    if len(contents) > MOST_PARTS:
-        raise RejectedError("too_many_messages", count=len(contents), most=MOST_PARTS)
-    return [Part(reply, number, content) for number, content in enumerate(contents)]
+def _send(part: Part, refused: list[Notice]) -> list[str]:
+    """Send a part; of one that is not taken as it is, what is taken. Return the names of files sent as links.
 
-
-def compose(channel: Channel, comment: Comment, base_url: str) -> list[str | Attachment]:
-    """Return what a comment is sent as: its text in parts, then its files.
-
-    `base_url` is the helpdesk's. Where its files are is not for the person, who gets the files themselves.
+    What is said of the files that are not taken is added to `refused`.
     """
-    names: dict[str, str] = {}
-    for one in comment.attachments:
-        names |= dict.fromkeys((one.url, _whole(one.url, base_url)), one_line(one.filename))
-
-    def is_internal(address: str, tag: str) -> bool:
-        whole = _whole(address, base_url)
-        return whole in names or (tag == "img" and _origin(whole) == _origin(base_url))
-
-    text = _named(to_plain_text(comment.body, comment.body_format, is_internal), names)
-    return [*filter(is_visible, channel.split_text(text)), *comment.attachments]
-
-
-def _named(text: str, names: Mapping[str, str]) -> str:
-    """Put names in the place of addresses."""
-    known = "|".join(re.escape(url) for url in sorted(names, key=len, reverse=True) if url.startswith("http"))
-    return re.sub(rf"(?:{known})(?![\w/?&=-])", lambda url: names[url[0]], text) if known else text
-
-
-def _whole(url: str, base_url: str) -> str:
-    """Return an address as it is asked for, or nothing if it is none."""
     try:
-        return str(proper_url(url, base_url)) if url else ""
-    except FileRefused:
-        return ""
+        part.send()
+    except OutsideWindow:
+        raise
+    except RejectedError as error:
+        if len(part.files) > 1:  # which one is not taken, nobody says
+            return [name for one in part.apart() for name in _send(one, refused)]
+        if isinstance(error, FileTooLarge) and part.reply.connection.link_large_files:
+            return _send(part.as_link(), refused)
+        if not isinstance(error, FileRefused) or not part.files:
+            raise
+        filename = one_line(part.files[0].filename)
+        refused.append(notice("file_not_sent", filename=filename, reason=error.notice))
+    return [part.link_to] if part.link_to else []
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
-
-
-def _show_typing(part: Part) -> None:
+def _show_typing(reply: Outgoing) -> None:
     """Have the person see that there is more to come."""
-    reply = part.reply
-    is_under_way = reply.lease.step(part.sent) or reply.lease.step(part.sending)
-    if reply.service.settings.graph.typing and not is_under_way:
+    if reply.service.settings.graph.typing:
         courtesies.offer(reply, reply.account, reply.account.show_typing)
-
-
-def _send(part: Part) -> None:
-    """Send a part, unless it was sent, and save its message id before the next."""
-    lease = part.reply.lease
-    if not lease.step(part.sent):
-        message_id = _sent_before(part) or _send_now(part)
-        lease.complete_step(part.sent, message_id)
-
-
-def _sent_before(part: Part) -> str | None:
-    """Return the message id of a part that was sent although nobody saved it.
-
-    A channel may have no idempotency key. The echo shows it, which may take a while: until then this raises
-    `OutcomeUnknown`. Where none comes, as the account is not subscribed to echoes or our endpoint was down,
-    the channel is asked for what was sent.
-    """
-    reply = part.reply
-    if not reply.lease.step(part.sending):
-        return None
-    if echo := reply.service.inbox.part_echo(reply.conversation, part.echo_metadata):
-        reply.lease.save_step(Step.sent_at(), str(echo.time))
-        return echo.message_id
-    age = reply.lease.age(part.sending)
-    if age < reply.service.settings.worker.echo_wait:
-        raise OutcomeUnknown("send_unconfirmed", retry_after=ECHO_POLL)
-    return _find_sent(part, timedelta(seconds=age))
-
-
-def _find_sent(part: Part, age: timedelta) -> str | None:
-    """Look for a part among what the account sent since we began to send it, `age` ago.
-
-    The channel says how old its messages are by its own clock, so no two clocks are compared.
-    """
-    reply = part.reply
-    known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply)}
-    text = part.content if isinstance(part.content, str) else None
-    try:
-        found = reply.account.find_sent(reply.conversation.person_id, text, age, known)
-    except RateLimited as error:
-        # Channels let an account look only so often. Who waits for his turn must not hold up the account's
-        # sending, nor come back in step with all the others that wait.
-        wait = (error.retry_after or ECHO_POLL) + random.uniform(0, LOOK_SPREAD)  # noqa: S311 - only jitter
-        raise OutcomeUnknown("send_unconfirmed", retry_after=wait) from error
-    except RejectedError as error:
-        log.warning("sent_messages_not_read", queue=reply.lease.queue, reason=str(error))
-        return None
-    if found is None:
-        return None
-    _note_time(reply, found.age)
-    return found.message_id
-
-
-def _send_now(part: Part) -> str:
-    reply = part.reply
-    if isinstance(part.content, Attachment):
-        return _send_file(part, part.content)
-    text = part.content
-    return _call(
-        part,
-        lambda: reply.account.send_text(reply.conversation.person_id, text, echo_metadata=part.echo_metadata),
-    )
-
-
-def _send_file(part: Part, file: Attachment) -> str:
-    """Send a file; if it is refused as it is sent, once more in the way that may be accepted."""
-    reply, channel = part.reply, part.reply.channel
-    uploaded_as = (reply.lease.step(part.upload) or "").partition(" ")[0]
-    kind = uploaded_as or channel.kind_of_file(file.content_type, file.size)
-    by_address = reply.service.settings.attachments.delivery != "upload"
-    try:
-        return _send_as(part, file, kind, by_address=by_address)
-    except KindRefused:
-        plain = channel.kind_of_file(PLAIN, file.size)
-        if kind == plain:
-            raise
-        return _send_as(part, file, plain, by_address=by_address)
-    except NotFetched:
-        if not by_address:
-            raise
-        return _send_as(part, file, kind, by_address=False)
-    except UploadGone:
-        return _send_as(part, file, kind, by_address=by_address)
-
-
-def _send_as(part: Part, file: Attachment, kind: str, *, by_address: bool) -> str:
-    reply = part.reply
-    source = {"url": _address(reply, file)} if by_address else {"uploaded": _uploaded(part, kind, file)}
-    try:
-        return _call(
-            part,
-            lambda: reply.account.send_file(
-                reply.conversation.person_id, kind, echo_metadata=part.echo_metadata, **source
-            ),
-        )
-    except FileRefused:
-        reply.lease.undo_step(part.upload)
-        raise
-
-
-def _address(reply: Outgoing, file: Attachment) -> str:
-    """Return the address at which the channel fetches a file; the helpdesk may give one below its own."""
-    settings = reply.service.settings
-    url, key = str(proper_url(file.url, settings.helpdesk.base_url)), settings.attachments.cloudfront
-    if settings.attachments.delivery == "cloudfront":
-        return signed_url(url, key.key_pair_id, key.private_key_file, key.expires_in)
-    return url
-
-
-def _uploaded(part: Part, kind: str, file: Attachment) -> str:
-    """Move a file from the helpdesk to the channel, unless it is there; the step also says as what.
-
-    One that cannot be moved for ever does not cost the others.
-    """
-    reply = part.reply
-    if known := reply.lease.step(part.upload):
-        return known.partition(" ")[2]
-    max_bytes = reply.service.settings.attachments.max_bytes
-    reply.lease.need_helpdesk()
-    try:
-        with reply.service.helpdesk.open_attachment(file, max_bytes) as content:
-            uploaded = reply.account.upload(kind, content)
-    except FileRefused:
-        raise
-    except RejectedError as error:
-        raise FileRefused(error.notice.code, **error.notice.values) from error
-    except Unavailable as error:
-        if not _is_final(reply, error):
-            raise
-        raise FileRefused(error.notice.code, **error.notice.values) from error
-    reply.lease.complete_step(part.upload, f"{kind} {uploaded}")
-    return uploaded
-
-
-def _is_final(reply: Outgoing, error: Unavailable) -> bool:
-    """Return whether a file is left out, as its last try failed though its remote is up."""
-    if isinstance(error, ServiceDown) or not reply.is_last_try:
-        return False
-    return not error.remote or reply.service.is_up(error.remote)
-
-
-def _call(part: Part, send: Callable[[], str]) -> str:
-    """Send with a record around the call."""
-    reply, lease = part.reply, part.reply.lease
-    lease.save_time(part.sending)
-    began = time.monotonic()
-    try:
-        message_id = send()
-    except Unavailable as error:
-        if not error.maybe_done:
-            lease.undo_step(part.sending)
-        raise
-    except (RejectedError, Unauthorized, RateLimited):
-        lease.undo_step(part.sending)
-        raise
-    _note_time(reply, timedelta(seconds=time.monotonic() - began))
-    reply.service.clocks.measure(reply.channel.name, reply.account.now())
-    return message_id
-
-
-def _note_time(reply: Outgoing, age: timedelta) -> None:
-    """Save when a part was sent, by the channel's clock: its receipts go by that."""
-    if now := reply.account.now():
-        reply.lease.save_step(Step.sent_at(), str(int((now - age).timestamp() * 1000)))
 
 
 def _note_sent(reply: Outgoing) -> None:
     """Show in the comment that it was sent, and remember it for the channel's receipts."""
     ids = sent_ids(reply.lease.steps)
     # By the channel's clock: its receipts go by it. Ours, where it gave no time at all.
-    sent_at = int(reply.lease.step(Step.sent_at()) or reply.lease.step(Step.sending(len(ids) - 1)) or 0)
+    sent_at = int(reply.lease.step(Step.sent_at()) or last_sending(reply.lease.steps))
     receipts.remember(reply, reply.comment, ids)
+    reminders.note_answer(reply, reply.connection, datetime.fromtimestamp(sent_at / 1000, UTC))
     receipts.sent(reply, receipts.Sent(reply.comment.id, ids, sent_at))
 
 
@@ -416,9 +177,18 @@ def notify(work: Work, reason: Notice) -> None:
     service.helpdesk.show_delivery(comment.id, Delivery("failed", ids, say(reason, language)))
 
 
+def _notify_of_links(reply: Outgoing, names: list[str]) -> None:
+    """Notify the agent that the customer has links to files that were too large."""
+    told = notice("files_sent_as_links", files=", ".join(names), channel=reply.channel.title)
+    _notify(reply, "linked", say(told, reply.connection.language))
+
+
 def _notify_of_waiting(reply: Outgoing, reason: Notice) -> None:
-    note = say(notice("reply_waiting", reason=reason), reply.connection.language)
+    _notify(reply, "waiting", say(notice("reply_waiting", reason=reason), reply.connection.language))
+
+
+def _notify(reply: Outgoing, about: str, note: str) -> None:
     try:
-        notify_once(reply, reply.ticket_id, f"waiting:{reply.comment.id}", note)
-    except RejectedError as error:  # a closed ticket takes no more comments; the reply waits all the same
+        notify_once(reply, reply.ticket_id, f"{about}:{reply.comment.id}", note)
+    except RejectedError as error:  # a closed ticket takes no more comments; what became of the reply stays
         log.warning("note_not_added", comment=reply.comment.id, reason=str(error))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
+from clients.channel import NewFile, NewMessage
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import RejectedError, Unavailable
@@ -106,14 +107,15 @@ OF_A_HELPDESK: dict[str, Call] = {
     "confirm": lambda desk, id_: desk.confirm(_reply(id_)),
 }
 OF_MESSENGER: dict[str, Call] = {
-    "send_text": lambda page, id_: page.send_text(id_, "Hi", echo_metadata=id_),
-    "send_file": lambda page, id_: page.send_file(id_, "file", url=id_, echo_metadata=id_),
+    "send": lambda page, id_: page.send(id_, NewMessage(id_, "Hi")),
+    "send a file": lambda page, id_: page.send(id_, NewMessage(id_, files=[NewFile("file", url=id_)])),
     "upload": lambda page, _: page.upload("file", _file()),
     "ping": lambda page, _: page.ping(),
     "profile": lambda page, id_: page.profile(id_),
     "show_typing": lambda page, id_: page.show_typing(id_),
     "mark_seen": lambda page, id_: page.mark_seen(id_),
     "words_of": lambda page, id_: page.words_of(id_),
+    "find_quoted": lambda page, id_: page.find_quoted(id_, "Hi"),
     "find_sent": lambda page, id_: page.find_sent(id_, "Hi", timedelta(days=1), ()),
 }
 CALLS: list[tuple[str, str]] = [

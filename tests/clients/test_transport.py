@@ -15,6 +15,7 @@ import pytest
 
 from clients import http as http_module
 from clients import media, transport
+from clients.channel import NewMessage
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import FileRefused, Unavailable
@@ -162,7 +163,7 @@ def _large_file() -> File:
 def test_a_call_ends_in_time_though_the_answer_drips(what: str) -> None:
     in_time = pytest.raises(Unavailable, match="no_answer")
     with _server(DRIPS[what]) as url, HttpClient() as http, _in_time(), in_time as failure:
-        _page(http, url).send_text("1", "Hello", echo_metadata="m")
+        _page(http, url).send("1", NewMessage("m", "Hello"))
     assert (failure.value.maybe_done, failure.value.remote) == (True, f"{CHANNEL}:1")
 
 
@@ -279,7 +280,7 @@ def test_an_answer_that_never_ends_is_not_taken() -> None:
 
     too_much = pytest.raises(Unavailable, match="response_too_large limit_bytes=100000")
     with _server(talk) as url, HttpClient() as http, _in_time(), too_much as failure:
-        _page(http, url).send_text("1", "Hello", echo_metadata="m")
+        _page(http, url).send("1", NewMessage("m", "Hello"))
     assert failure.value.maybe_done
 
 
@@ -315,5 +316,5 @@ def test_an_answer_that_is_packed_is_read(body: bytes) -> None:
 def test_an_answer_that_cannot_be_unpacked_has_an_unknown_outcome(encoding: bytes, body: bytes) -> None:
     not_taken = pytest.raises(Unavailable, match="unreadable_response")
     with _server(_packed(body, encoding)) as url, HttpClient() as http, not_taken as failure:
-        _page(http, url).send_text("1", "Hello", echo_metadata="m")
+        _page(http, url).send("1", NewMessage("m", "Hello"))
     assert failure.value.maybe_done

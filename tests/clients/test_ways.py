@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from clients import http as http_module
+from clients.channel import NewMessage
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import FileRefused, ServiceDown, Unavailable
@@ -204,7 +205,7 @@ def test_a_certificate_of_facebooks_that_is_not_trusted_has_no_remedy_of_the_hel
     _names(monkeypatch, "graph.test")
     said = _no_way(
         f"https://graph.test:{encrypted}",
-        lambda http, url: _page(http, url).send_text("1", "x", echo_metadata="m"),
+        lambda http, url: _page(http, url).send("1", NewMessage("m", "x")),
     )
 
     assert "Facebook cannot be reached: graph.test has a certificate that is not trusted (" in said
@@ -429,7 +430,7 @@ def test_each_side_has_the_way_that_the_settings_name(
         )
     )
     service.helpdesk.ping()
-    service.account(service.connection(CHANNEL, PAGE_A)).send_text("1", "x", echo_metadata="m")
+    service.account(service.connection(CHANNEL, PAGE_A)).send("1", NewMessage("m", "x"))
 
     assert [head.split()[1] for head in plain_proxy.heads] == [b"http://desk.test/tickets?external_id=ping"]
 
@@ -444,7 +445,7 @@ def test_metas_side_has_a_proxy_of_its_own(
         )
     )
     service.helpdesk.ping()
-    service.account(service.connection(CHANNEL, PAGE_A)).send_text("1", "x", echo_metadata="m")
+    service.account(service.connection(CHANNEL, PAGE_A)).send("1", NewMessage("m", "x"))
 
     assert [head.split()[1].split(b"?")[0] for head in plain_proxy.heads] == [
         f"http://graph.test/v26.0/{PAGE_A}/messages".encode()

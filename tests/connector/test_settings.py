@@ -1,6 +1,7 @@
 """The settings: what is meant where, what raises doubts, and what is never shown."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,13 @@ def test_an_empty_category_is_none(file: SettingsFile) -> None:
 def test_agents_are_told_in_english_unless_a_connection_says_polish(file: SettingsFile) -> None:
     pages = [connection("1", SECRET_A), connection("2", SECRET_A, language="pl")]
     assert [one.language for one in file.load(connections=pages).connections] == ["en", "pl"]
+
+
+def test_agents_are_reminded_of_nobody_unless_a_connection_says_so(file: SettingsFile) -> None:
+    pages = [connection("1", SECRET_A), connection("2", SECRET_A, remind_before=1.5)]
+    known = file.load(connections=pages).by_channel["facebook_messenger"].active
+    assert known["1"].remind_before == timedelta(0)
+    assert known["2"].remind_before == timedelta(minutes=90)
 
 
 def test_an_inactive_connection_needs_no_secrets(file: SettingsFile) -> None:

@@ -161,6 +161,16 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
         {"connections": [connection(PAGE_A, SECRET_A, language="de")]},
         "must be 'en' or 'pl'",
     ),
+    (
+        "connections[0].remind_before",
+        {"connections": [connection(PAGE_A, SECRET_A, remind_before=24)]},
+        "must be less than 24, the hours for which Messenger allows a reply",
+    ),
+    (
+        "connections[0].remind_before",
+        {"connections": [connection(PAGE_A, SECRET_A, remind_before=-1)]},
+        "must be at least 0",
+    ),
     ("events.reacton", {"events": {"reacton": "open_ticket"}}, "is no kind of event; write one of"),
     ("events.reaction", {"events": {"reaction": "never"}}, "must be 'open_ticket' or 'join_ticket'"),
     ("connections", {"connections": "none"}, "connections"),

@@ -11,6 +11,7 @@ from clients.channels.meta.kinds import REFERENCE, ROWS, STANDBY, Row
 from clients.errors import (
     ClientError,
     FileRefused,
+    FileTooLarge,
     KindRefused,
     NotFetched,
     OutsideWindow,
@@ -57,9 +58,28 @@ _REPLIES = """\
 
 Made by `make docs` from `clients/channels/meta/errors.py`; do not edit it.
 
+## How it is sent
+
+| in the comment | on Messenger |
+| --- | --- |
+| text | plain text, in messages of at most 2,000 characters |
+| a quotation at its beginning | an answer to the message of the last day that says this, if Meta shows one among the last 20; else it is sent as it stands |
+| PNG, JPEG and GIF pictures of up to 8 MiB | pictures; those that follow each other in one message, of at most 30; one by one, if Meta refuses them together |
+| AAC, MP3, M4A and WAV audio; MP4, OGG, MOV, AVI and WebM video | a player |
+| any other file, such as a HEIC, WebP, SVG or TIFF picture, or a larger one | a file |
+| a file over 25 MiB, or over `attachments.max_bytes` | nothing, and the agent is told; with `link_large_files` a link to it, and the agent is told that |
+
+Within 24 hours after the person wrote a reply goes as `RESPONSE`. After that Meta takes it for 7 days with the tag `HUMAN_AGENT`, which is used for a
+comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag.
+
+## What Meta answers
+
 A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
 `connector dead list`. A code that is not listed is final, and the note has Meta's own words where it sends some.
+
+Meta allows a reply for 24 hours after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
+hours before of a customer whom nobody answered.
 
 """
 _OUTCOMES: Mapping[type[ClientError], str] = {
@@ -67,8 +87,9 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     KindRefused: "sent once more as a plain file; then that file is left out",
     NotFetched: "uploaded and sent once more if it was sent by its address; else that file is left out",
     UploadGone: "uploaded and sent once more; then that file is left out",
+    FileTooLarge: "sent as a link with `link_large_files`; else that file is left out, the rest is sent",
     FileRefused: "that file is left out, the rest is sent",
-    OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set; else final, with the time at which the window closed",
+    OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set and a person wrote it; else final, with the time at which the window closed",
     RateLimited: "the page pauses as long as Meta asks, and goes on slowly",
     Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note",
     Unavailable: "tried again, later each time; before, it is looked up whether it was sent",

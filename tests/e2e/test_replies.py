@@ -1,25 +1,31 @@
 """An agent's comment reaches Messenger: complete, in order, once; and the agent learns what did not."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from sandbox.samples import document, photo
+from sandbox.samples import Sample, document, photo, voice_clip
 from sandbox.stack import PAGES, Page, Stack, until
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import kill
 
 LATE = Page("55501", "Late", "777", "7e" * 16, "EAAlate", "verify-3", "9", None, human_agent=True)
+LINKING = Page("55502", "Linking", "778", "7f" * 16, "EAAlinks", "verify-4", "9", None, link_large_files=True)
+REMINDED = Page(
+    "55503", "Reminded", "779", "6f" * 16, "EAAreminded", "verify-5", "9", None, remind_before=24 - 8 / 3600
+)
 numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return the module's stack, with a page that may use the human agent tag as well."""
-    with Stack(tmp_path_factory.mktemp("stack"), pages=[*PAGES, LATE], settings=QUICK) as running:
+    """Return the module's stack, with a page for each thing that is off by default."""
+    pages = [*PAGES, LATE, LINKING, REMINDED]
+    with Stack(tmp_path_factory.mktemp("stack"), pages=pages, settings=QUICK) as running:
         yield running
 
 
@@ -296,3 +302,48 @@ def test_a_conversation_of_another_app_is_named_in_the_note(case: Case) -> None:
 
     error = case.delivery(comment_id, "failed")["error"]
     assert "Meta's own inbox is in charge of this conversation" in error
+
+
+def test_pictures_of_one_reply_arrive_in_one_message(case: Case) -> None:
+    files = [photo("one.png"), photo("two.png", blue=9), document(), voice_clip()]
+    comment_id = case.reply("", files=[file.as_json() for file in files])
+    kinds = [[file["type"] for file in message["attachments"]] for message in case.received(3)]
+
+    assert kinds == [["image", "image"], ["file"], ["audio"]]
+    assert len(case.delivery(comment_id, "delivered", "read")["message_ids"]) == 3
+
+
+def test_a_reply_that_quotes_what_the_customer_wrote_answers_it(case: Case) -> None:
+    question = case.stack.write(case.psid, case.page, text="Where is my *parcel*?")
+    until("the question", lambda: len(case.comments()) == 1)
+    quoted = case.comments()[0]["body"]
+    case.reply(f"> {quoted}\n\nOn its way.")
+    (answer,) = case.received(1)
+
+    assert answer["text"] == "On its way."
+    assert answer["reply_to"] == {"mid": question}
+
+
+def test_a_file_that_is_too_large_arrives_as_a_link_where_the_page_allows_links(stack: Stack) -> None:
+    case = Case(stack, LINKING)
+    large = Sample("film.mp4", "video/mp4", b"\0" * (25 * 2**20 + 1))
+    comment_id = case.reply("Here it is", files=[large.as_json()])
+    text, link = case.received(2)
+
+    assert (text["text"], link["text"].partition("\n")[0]) == ("Here it is", "film.mp4")
+    assert link["text"].partition("\n")[2].startswith("http://127.0.0.1:")
+    assert case.delivery(comment_id, "delivered", "read")
+    assert "the customer got a link instead of the file: film.mp4." in case.note()
+
+
+def test_agents_are_reminded_of_the_customer_whom_nobody_answered(stack: Stack) -> None:
+    answered, began = Case(stack, REMINDED), time.time()
+    until("the reply is younger than the message by Meta's clock of seconds", lambda: time.time() > began + 2)
+    answered.delivery(answered.reply("here you are"), "sent", "delivered", "read")
+    unanswered = Case(stack, REMINDED)
+
+    assert unanswered.note().startswith(
+        "Nobody has answered the customer yet. Messenger allows a reply until"
+    )
+    assert answered.notes() == []
+    assert len(unanswered.notes()) == 1

@@ -9,9 +9,9 @@ from tests.fakes.world import World
 
 
 def receive_unmarked_echo(
-    world: World, mid: str = "m_ours_0", *, standby: bool = False, **changes: Any
+    world: World, mid: str = "m_ours_0", *, standby: bool = False, at: int = SENT_AT, **changes: Any
 ) -> None:
     echo = {"is_echo": True, "mid": mid, "text": "Hello", "app_id": "3379478975539191"} | changes
-    item = {"sender": {"id": PAGE_A}, "recipient": {"id": PSID}, "timestamp": SENT_AT, "message": echo}
+    item = {"sender": {"id": PAGE_A}, "recipient": {"id": PSID}, "timestamp": at, "message": echo}
     entry = {"id": PAGE_A, "time": SENT_AT, "standby" if standby else "messaging": [item]}
     world.receive_body(json.dumps({"object": "page", "entry": [entry]}).encode())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from clients.channel import NewMessage
 from clients.channels.meta.graph import Page
 from clients.http import HttpClient
 from clients.media import MediaFetcher
@@ -40,4 +41,4 @@ def answering(status: int, body: Any = None, **headers: str) -> Page:
 
 
 def send_hello(messenger: Page) -> str:
-    return messenger.send_text(PSID, "Hello", echo_metadata="connector:981:0")
+    return messenger.send(PSID, NewMessage("connector:981:0", "Hello"))

@@ -56,6 +56,7 @@ class Meta(Outside):
         self.sent: list[dict[str, Any]] = []
         self.uploads: list[str] = []
         self.said: dict[str, str] = {}
+        self.said_at = datetime.now(UTC)
         self.actions: list[str] = []
         self.wrote_at: datetime | None = None
         self.profile = {"first_name": "Anna", "last_name": "Nowak", "profile_pic": "https://cdn/p.jpg"}
@@ -118,6 +119,7 @@ class Meta(Outside):
             "mid": f"m_ours_{len(self.sent)}",
             "at": datetime.now(UTC),
             "tag": asked.get("tag"),
+            "reply_to": asked.get("reply_to"),
         }
         self.sent.append(sent)
         if self.echo:
@@ -133,16 +135,25 @@ class Meta(Outside):
 
     def _messages(self, _: httpx.Request) -> Any:
         wrote = {"id": "m_1", "from": {"id": PSID}, "created_time": _time(self.wrote_at)}
+        said = [
+            {"id": mid, "message": text, "from": {"id": PSID}, "created_time": _time(self.said_at)}
+            for mid, text in self.said.items()
+        ]
         return {
             "data": [
                 *(_shown(message) for message in reversed(self.sent)),
                 *([wrote] if self.wrote_at else []),
+                *said,
             ]
         }
 
     def texts(self) -> list[str]:
-        """Return what was sent, files by their kind."""
-        return [one.get("text") or one["attachment"]["type"] for one in self.sent]
+        """Return what was sent, files by their kinds."""
+        return [one.get("text") or " ".join(file["type"] for file in _files(one)) for one in self.sent]
+
+
+def _files(message: dict[str, Any]) -> list[dict[str, Any]]:
+    return message.get("attachments") or [message["attachment"]]
 
 
 def _time(at: datetime | None) -> str:
@@ -156,4 +167,4 @@ def _shown(message: dict[str, Any]) -> dict[str, Any]:
         "from": {"id": PAGE_A},
         "message": message.get("text", ""),
     }
-    return shown | ({"attachments": {"data": [{"id": "1"}]}} if "attachment" in message else {})
+    return shown | ({"attachments": {"data": [{"id": "1"}]}} if "text" not in message else {})

@@ -24,6 +24,7 @@ from clients.channel import (
     Incoming,
     Message,
     Network,
+    NewMessage,
     OtherEvent,
     Profile,
     Receipt,
@@ -82,16 +83,11 @@ class Line(Account):
         assert self.credentials.access_token
         yield File(f"{attachment.url}.ogg", "audio/ogg", 3, BytesIO(b"ogg"))
 
-    def send_text(self, person_id: str, text: str, *, echo_metadata: str) -> str:
-        """Send a text."""
-        self.sent.append((text, echo_metadata))
+    def send(self, person_id: str, message: NewMessage) -> str:
+        """Send a text, or a file."""
+        shown = message.text or " ".join(f"{one.kind} {one.uploaded or one.url}" for one in message.files)
+        self.sent.append((shown, message.echo_metadata))
         return f"wamid.{len(self.sent)}"
-
-    def send_file(
-        self, person_id: str, kind: str, *, echo_metadata: str, uploaded: str = "", url: str = ""
-    ) -> str:
-        """Send a file."""
-        return self.send_text(person_id, f"{kind} {uploaded or url}", echo_metadata=echo_metadata)
 
     def upload(self, kind: str, file: File) -> str:
         """Take a file."""
@@ -112,6 +108,7 @@ class Toy(Channel):
     path = "/social_media/webhooks/toy"
     nameless = "messenger_user"
     key_prefix = "toy"
+    max_file_bytes = 100 * 1024 * 1024
     kinds = frozenset({"message"})
     advice: ClassVar[Mapping[str, str]] = {}
 

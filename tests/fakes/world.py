@@ -144,11 +144,20 @@ class World:
         id_: str = "981",
         is_confirmed: bool = True,
         customer: Customer = CUSTOMER,
+        is_automated: bool = False,
     ) -> None:
         """Accept an agent's reply; one that is not confirmed does not say whom its ticket is about."""
         at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
         comment = Comment(
-            id_, text, "text", "agent", internal=False, attachments=files, from_connector=False, created_at=at
+            id_,
+            text,
+            "text",
+            "agent",
+            internal=False,
+            attachments=files,
+            from_connector=False,
+            created_at=at,
+            is_automated=is_automated,
         )
         ticket = Ticket("42", closed=False, customer=customer if is_confirmed else None)
         self.inbox.accept([reply_job(AgentReply.of(ticket, comment, is_confirmed=is_confirmed))])

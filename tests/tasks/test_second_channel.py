@@ -2,14 +2,16 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from clients.channel import Credentials
+from clients.channel import Credentials, NewMessage
 from clients.helpdesk import Customer
 from tasks.connections import Connection, Connections
 from tasks.inbound.jobs import incoming_job
+from tasks.outbound import reminders
 from tests.fakes.toy_channel import Line, Toy
 from tests.fakes.world import World
 
@@ -77,13 +79,13 @@ def test_receipts_that_name_each_message_show_a_reply_as_delivered(toy: World) -
 def test_a_part_of_unknown_outcome_is_known_by_what_came_back_with_its_status(
     toy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(*_: Any, echo_metadata: str, **__: Any) -> str:
-        Line.sent.append(("lost", echo_metadata))
+    def lose(_: Line, __: str, message: NewMessage) -> str:
+        Line.sent.append(("lost", message.echo_metadata))
         raise OSError("the worker died")
 
     toy.reply("Hello", customer=PERSON)
     with monkeypatch.context() as patch:
-        patch.setattr(Line, "send_text", lose)
+        patch.setattr(Line, "send", lose)
         toy.work(OUT)
     _receive(
         toy,
@@ -93,3 +95,21 @@ def test_a_part_of_unknown_outcome_is_known_by_what_came_back_with_its_status(
 
     assert Line.sent == [("lost", "toy-981-0")]
     assert toy.desk.deliveries["981"].message_ids == ["wamid.7"]
+
+
+@pytest.mark.parametrize("window", [None, timedelta(days=3)])
+def test_agents_are_reminded_by_the_channels_own_window(
+    toy: World, monkeypatch: pytest.MonkeyPatch, window: timedelta | None
+) -> None:
+    monkeypatch.setattr(Toy, "reply_window", window)
+    (line,) = toy.service.connections["toy"].all
+    reminded = Connections([replace(line, remind_before=timedelta(hours=2))])
+    toy.service = replace(toy.service, connections={"toy": reminded})
+    wrote = int(toy.inbox.now() * 1000) - 71 * 3600 * 1000
+    _receive(toy, WROTE | {"at": wrote})
+    toy.work(IN)
+    reminders.queue_due(toy.service)
+    toy.work(OUT)
+
+    (ticket,) = toy.desk.tickets.values()
+    assert [one.internal for one in ticket.comments] == ([True] if window else [])

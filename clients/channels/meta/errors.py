@@ -6,6 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 from clients.errors import (
     ClientError,
     FileRefused,
+    FileTooLarge,
     KindRefused,
     NotFetched,
     NotFound,
@@ -61,7 +62,7 @@ ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (100, 2018008): _UNFETCHED,
     (100, 2018047): (KindRefused, "facebook_refuses_kind"),
     (100, 2018074): (UploadGone, "upload_expired"),
-    (100, 2018109): (FileRefused, "facebook_file_too_large"),
+    (100, 2018109): (FileTooLarge, "facebook_file_too_large"),
     (100, 2018218): (NotFound, "no_profile"),
     (100, 2018294): _UNFETCHED,
     (100, 1893061): (RejectedError, "tag_abolished"),
@@ -103,6 +104,10 @@ add_sentences(
         "window_closed_for_apps": N_(
             "Facebook has not allowed a reply since {time}. Until {until} it allows one by an agent, if the "
             "Meta app has the Human Agent permission: an administrator can set human_agent for the page"
+        ),
+        "window_closed_for_automation": N_(
+            "Facebook has not allowed an automatic reply since {time}; "
+            "until {until} an agent can still write one"
         ),
         "window_closed": N_(
             "Facebook no longer allows a reply, as the customer wrote too long ago; "

@@ -7,14 +7,14 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
 
-from clients.channel import Account, Attachment, Profile, SentMessage, Words
+from clients.channel import Account, Attachment, NewFile, NewMessage, Profile, SentMessage, Words
 from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import name_of_app
@@ -36,9 +36,18 @@ from clients.text.line import one_line
 T = TypeVar("T", bound=RejectedError)
 _OF_THE_WEB = re.compile(r"https?://[\w.-][^\s\x00-\x1f\x7f<>\"'`\\]*", re.IGNORECASE)
 _IMAGE_LIMIT = 8 * 1024 * 1024
-_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif"})
+_SHOWN_AS = {
+    "image": frozenset({"png", "jpeg", "gif"}),
+    "audio": frozenset({"aac", "mp4", "mpeg", "wav", "x-m4a", "x-wav"}),
+    "video": frozenset({"mp4", "ogg", "quicktime", "webm", "x-msvideo"}),
+}
+"""The media types that Meta shows as a picture, or plays.
+
+It lists them for Instagram only; a HEIC, WebP, SVG or TIFF picture is not among them.
+https://developers.facebook.com/docs/messenger-platform/instagram/features/send-message
+"""
 _PROFILE_TIMEOUT = httpx.Timeout(5.0)
-_WINDOW, _AGENTS_WINDOW = timedelta(days=1), timedelta(days=7)
+REPLY_WINDOW, AGENTS_WINDOW = timedelta(days=1), timedelta(days=7)
 """For how long after a person wrote Meta allows a reply, and one by an agent.
 
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/policy
@@ -50,8 +59,10 @@ _UPLOAD_TIMEOUT = httpx.Timeout(connect=3.0, read=90.0, write=30.0, pool=5.0)
 
 
 def attachment_kind(content_type: str, size: int) -> str:
-    """Return as what a file is sent: `image` within Meta's limits for pictures, else `file`."""
-    return "image" if canonical_type(content_type) in _IMAGE_TYPES and size <= _IMAGE_LIMIT else "file"
+    """Return as what a file is sent: `image`, `audio` or `video` where Meta shows it as such, else `file`."""
+    kind, _, subtype = canonical_type(content_type).partition("/")
+    is_shown = subtype in _SHOWN_AS.get(kind, ()) and (kind != "image" or size <= _IMAGE_LIMIT)
+    return kind if is_shown else "file"
 
 
 def appsecret_proof(token: str, app_secret: str) -> str:
@@ -85,17 +96,10 @@ class Page(RestClient, Account):
         self._human_agent, self._take_control = human_agent, take_control
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
 
-    def send_text(self, person_id: str, text: str, *, echo_metadata: str) -> str:
-        """Send a text of at most 2,000 UTF-16 units and return its mid."""
-        return self._send_message(person_id, {"text": text, "metadata": echo_metadata})
-
-    def send_file(
-        self, person_id: str, kind: str, *, echo_metadata: str, uploaded: str = "", url: str = ""
-    ) -> str:
-        """Send an image or a file that `upload` took, or that Meta fetches, and return its mid."""
-        payload = {"attachment_id": uploaded} if uploaded else {"url": url}
-        message = {"attachment": {"type": kind, "payload": payload}, "metadata": echo_metadata}
-        return self._send_message(person_id, message)
+    def send(self, person_id: str, message: NewMessage) -> str:
+        """Send a text of at most 2,000 UTF-16 units, a file, or up to 30 images, and return the mid."""
+        content = _content(message) | {"metadata": message.echo_metadata}
+        return self._send_message(person_id, message, content)
 
     def upload(self, kind: str, file: File) -> str:
         """Upload a file to Meta and return its `attachment_id`, which lives for 90 days."""
@@ -140,6 +144,17 @@ class Page(RestClient, Account):
             return None
         return Words(_string(answer, "message"), _string(answer.get("from"), "id") == self._page_id)
 
+    def find_quoted(self, person_id: str, words: str) -> str | None:
+        """Look for a message among the last 20 of a conversation that can be answered: for a day.
+
+        https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages
+        """
+        now = self.now() or datetime.now(UTC)
+        for message in self._last_messages(person_id):
+            if _is(message, words) and now - _created(message) < REPLY_WINDOW:
+                return proper_mid(_string(message, "id"))
+        return None
+
     def find_sent(
         self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
     ) -> SentMessage | None:
@@ -148,9 +163,7 @@ class Page(RestClient, Account):
         It gives files names and sizes of its own, so any file is taken for the one that is looked for.
         https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversations
         """
-        conversation = _string(self._conversation(person_id, "id"), "id")
-        query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
-        messages = _found(self._get(f"/{segment(conversation)}/messages", query)) if conversation else []
+        messages = self._last_messages(person_id)
         now = self.now() or datetime.now(UTC)
         for message in reversed(messages):  # the oldest first
             if _string(message.get("from"), "id") != self._page_id or not _is(message, text):
@@ -175,6 +188,12 @@ class Page(RestClient, Account):
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
         return next(iter(_found(self._get(f"/{segment(self._page_id)}/conversations", query))), {})
 
+    def _last_messages(self, psid: str) -> list[dict[str, Any]]:
+        """Return the last messages of a conversation, the newest first."""
+        conversation = _string(self._conversation(psid, "id"), "id")
+        query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
+        return _found(self._get(f"/{segment(conversation)}/messages", query)) if conversation else []
+
     def show_typing(self, person_id: str) -> None:
         """Have the person see that somebody types, for 20 seconds or until the next message."""
         self._act(person_id, "typing_on")
@@ -187,20 +206,20 @@ class Page(RestClient, Account):
         request = {"recipient": {"id": psid}, "sender_action": action}
         self._post(f"/{segment(self._page_id)}/messages", json=request, timeout=_PROFILE_TIMEOUT)
 
-    def _send_message(self, psid: str, message: dict[str, Any]) -> str:
+    def _send_message(self, psid: str, message: NewMessage, content: Mapping[str, Any]) -> str:
         """Send a message, after taking the conversation over from another app, where that is allowed.
 
         https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversation-routing
         """
-        request = {"recipient": {"id": psid}, "message": message}
+        request = {"recipient": {"id": psid}, "message": content}
         try:
-            return self._send_in_window(request)
+            return self._send_in_window(request, message)
         except HeldByAnotherApp as error:
             if not self._take_control:
                 raise _told(error, error.notice.code, owner=self._owner(psid)) from None
             self._take(psid, error)
         try:
-            return self._send_in_window(request)
+            return self._send_in_window(request, message)
         except HeldByAnotherApp as error:
             raise _told(error, "not_taken_over", owner=self._owner(psid)) from None
 
@@ -214,17 +233,22 @@ class Page(RestClient, Account):
         except RejectedError:
             raise _told(held, "not_taken_over", owner=self._owner(psid)) from None
 
-    def _send_in_window(self, request: dict[str, Any]) -> str:
-        """Send a message: after Meta's reply window with the tag for human agents, where allowed."""
+    def _send_in_window(self, request: dict[str, Any], message: NewMessage) -> str:
+        """Send a message: after Meta's reply window with the tag for human agents, where allowed.
+
+        Meta documents an answer to a certain message only within the window.
+        """
+        answer = {"reply_to": {"mid": message.reply_to}} if message.reply_to else {}
+        psid, may_be_late = request["recipient"]["id"], self._human_agent and not message.is_automated
         try:
-            return self._send(request | {"messaging_type": "RESPONSE"})
+            return self._send(request | answer | {"messaging_type": "RESPONSE"})
         except OutsideWindow as error:
-            if not self._human_agent:
-                raise self._closed(request["recipient"]["id"], error) from None
+            if not may_be_late:
+                raise self._closed(psid, error, message) from None
         try:
             return self._send(request | {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"})
         except OutsideWindow as error:
-            raise self._closed(request["recipient"]["id"], error) from None
+            raise self._closed(psid, error, message) from None
 
     def _owner(self, psid: str) -> Notice:
         """Name the app that holds a conversation, as far as Meta tells."""
@@ -238,7 +262,7 @@ class Page(RestClient, Account):
             return notice("an_app")
         return name_of_app(app_id)
 
-    def _closed(self, psid: str, error: OutsideWindow) -> OutsideWindow:
+    def _closed(self, psid: str, error: OutsideWindow, message: NewMessage) -> OutsideWindow:
         """Say when Meta's reply window closed, if it can be read when the person wrote last."""
         try:
             wrote_at = self._last_written(psid)
@@ -248,17 +272,18 @@ class Page(RestClient, Account):
             wrote_at = None
         if wrote_at is None:
             return error
-        closed, until = wrote_at + _WINDOW, wrote_at + _AGENTS_WINDOW
+        closed, until = wrote_at + REPLY_WINDOW, wrote_at + AGENTS_WINDOW
+        is_open_to_agents = until > (self.now() or datetime.now(UTC))
+        if self._human_agent and message.is_automated and is_open_to_agents:
+            return _told(error, "window_closed_for_automation", time=_shown(closed), until=_shown(until))
         if self._human_agent:
             return _told(error, "window_closed_at", time=_shown(until))
-        if until < (self.now() or datetime.now(UTC)):
+        if not is_open_to_agents:
             return _told(error, "window_closed_at", time=_shown(closed))
         return _told(error, "window_closed_for_apps", time=_shown(closed), until=_shown(until))
 
     def _last_written(self, psid: str) -> datetime | None:
-        conversation = _string(self._conversation(psid, "id"), "id")
-        query = {"fields": "created_time,from", "limit": "20"}
-        messages = _found(self._get(f"/{segment(conversation)}/messages", query)) if conversation else []
+        messages = self._last_messages(psid)
         return next((_created(one) for one in messages if _string(one.get("from"), "id") == psid), None)
 
     def _send(self, request: dict[str, Any]) -> str:
@@ -292,6 +317,18 @@ class Page(RestClient, Account):
         if words and not is_known(code, subcode):
             return kind("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
         return kind(ours, reference=reference)
+
+
+def _content(message: NewMessage) -> dict[str, Any]:
+    files = [_attachment(file) for file in message.files]
+    if len(files) > 1:
+        return {"attachments": files}
+    return {"attachment": files[0]} if files else {"text": message.text}
+
+
+def _attachment(file: NewFile) -> dict[str, Any]:
+    payload = {"attachment_id": file.uploaded} if file.uploaded else {"url": file.url}
+    return {"type": file.kind, "payload": payload}
 
 
 def _told(error: T, code: str, **values: Value) -> T:

@@ -4,15 +4,18 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import ClassVar
 
 from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network
 from clients.channels.meta import events, signature
-from clients.channels.meta.graph import Page, attachment_kind
+from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.text.split import split_text
 
 TEXT_LIMIT = 2000
+MOST_IMAGES = 30
+"""How many images one message may have; seen with others, Meta names no number."""
 
 
 class Messenger(Channel):
@@ -23,7 +26,9 @@ class Messenger(Channel):
     path = "/social_media/webhooks/facebook"
     nameless = "messenger_user"
     key_prefix = "facebook"
+    max_file_bytes = 25 * 1024 * 1024
     kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
+    reply_window = REPLY_WINDOW
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
         "address, or a proxy drops the header",
@@ -85,12 +90,20 @@ class Messenger(Channel):
         return split_text(text, TEXT_LIMIT)
 
     def kind_of_file(self, content_type: str, size: int) -> str:
-        """Return as what a file is sent: `image` or `file`."""
+        """Return as what a file is sent: `image`, `audio`, `video` or `file`."""
         return attachment_kind(content_type, size)
+
+    def most_files(self, kind: str) -> int:
+        """Return how many files one message may have: of images several, else one."""
+        return MOST_IMAGES if kind == "image" else 1
 
     def echo_metadata(self, comment_id: str, part: int) -> str:
         """Return the `metadata` of a part, which Meta gives back in its echo."""
         return events.echo_metadata(comment_id, part)
+
+    def agents_window(self, credentials: Credentials) -> timedelta | None:
+        """Return how long Meta allows replies with the tag for human agents, if the page may use it."""
+        return AGENTS_WINDOW if credentials.human_agent else None
 
     def account(self, network: Network, credentials: Credentials) -> Account:
         """Return a page."""

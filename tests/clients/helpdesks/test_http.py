@@ -79,18 +79,18 @@ def test_a_list_that_never_ends_is_left() -> None:
 )
 def test_an_id_is_read_from_where_the_new_thing_is(address: str) -> None:
     site = Site(lambda _: httpx.Response(201, headers={"Location": address}))
-    assert id_in_location(site.helpdesk.send("POST", "/things", json={})) == "t/7"
+    assert id_in_location(site.helpdesk.request("POST", "/things", json={})) == "t/7"
 
 
 def test_an_answer_without_an_id_has_an_unknown_outcome() -> None:
     with pytest.raises(Unavailable) as failure:
-        id_in_location(Site(lambda _: httpx.Response(201)).helpdesk.send("POST", "/things"))
+        id_in_location(Site(lambda _: httpx.Response(201)).helpdesk.request("POST", "/things"))
     assert failure.value.maybe_done
 
 
 def test_an_error_is_raised_although_the_whole_answer_is_asked_for() -> None:
     with pytest.raises(NotFound) as failure:
-        Site(lambda _: httpx.Response(404)).helpdesk.send("GET", "/things/7")
+        Site(lambda _: httpx.Response(404)).helpdesk.request("GET", "/things/7")
     assert failure.value.remote == "helpdesk"
 
 

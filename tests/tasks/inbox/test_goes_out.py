@@ -10,6 +10,7 @@ from tests.fakes.helpdesk_webhooks import AT, PERSON, received
 
 GOES_OUT = {
     "comment_of_agent": True,
+    "comment_of_a_rule": True,
     "comment_with_file": True,
     "comment_number_ids": True,
     "comment_without_created_at": True,

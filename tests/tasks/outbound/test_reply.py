@@ -1,17 +1,12 @@
 """Replies: their parts, files and texts."""
 
 import dataclasses
-import html
-import re
-from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from clients.channels.meta.messenger import Messenger
-from clients.helpdesk import Attachment, Comment, Delivery
-from tasks.outbound import reply
-from tests.fakes.conversation import INVOICE, OUT, PAGE, SENT_AT
+from clients.helpdesk import Delivery
+from tests.fakes.conversation import INVOICE, OUT, PAGE
 from tests.fakes.meta import Refusal
 from tests.fakes.replies import TWO_PARTS, status_of
 from tests.fakes.world import World
@@ -98,27 +93,6 @@ def test_a_reply_of_nothing_is_a_dead_letter(world: World) -> None:
     assert len(world.reasons()) == len(ticket.comments) == 1
 
 
-@pytest.mark.parametrize("body_format", ["html", "markdown", "text"])
-@pytest.mark.parametrize(
-    "body", ["<p>\u200b</p>", "&#65279;", "\u2060\u200d", "\u200b\n\n\u200b", "\u3164", "\u2800"]
-)
-def test_what_cannot_be_seen_is_no_part(world: World, body: str, body_format: str) -> None:
-    if body_format == "text":
-        body = re.sub("<.*?>", "", html.unescape(body))
-    elif body_format == "markdown":
-        body = re.sub("<.*?>", "", body)
-    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-    comment = Comment("1", body, body_format, "agent", False, (INVOICE,), False, at)
-    assert reply.compose(Messenger(), comment, "https://desk.example.com/api") == [INVOICE]
-
-
-def test_a_joiner_inside_an_emoji_stays(world: World) -> None:
-    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-    assert reply.compose(Messenger(), Comment("1", "👩‍👩‍👧", "text", "agent", False, (), False, at), "") == [
-        "👩‍👩‍👧"
-    ]
-
-
 @pytest.mark.parametrize(
     ("url", "asked"),
     [
@@ -145,37 +119,3 @@ def test_an_address_of_a_file_that_is_none_costs_that_file_only(world: World, ur
 
     assert world.meta.texts() == ["Hello"]
     assert "“invoice.pdf”" in world.reasons()[0]
-
-
-SHOT = Attachment("77", "https://desk.example.com/files/77", "zrzut.png", "image/png", 70)
-
-
-@pytest.mark.parametrize(
-    ("body", "body_format", "text"),
-    [
-        (
-            "Prosze ![zrzut.png](https://desk.example.com/files/77) tutaj",
-            "markdown",
-            "Prosze zrzut.png tutaj",
-        ),
-        (
-            'Prosze <img alt="zrzut.png" src="https://desk.example.com/files/77"> tutaj',
-            "html",
-            "Prosze zrzut.png tutaj",
-        ),
-        ('Prosze <img alt="zrzut.png" src="/files/77"> tutaj', "html", "Prosze zrzut.png tutaj"),
-        ("Prosze [zrzut](https://desk.example.com/files/77) tutaj", "markdown", "Prosze zrzut tutaj"),
-        ("Prosze https://desk.example.com/files/77.", "text", "Prosze zrzut.png."),
-        ("Prosze <https://desk.example.com/files/77>", "markdown", "Prosze zrzut.png"),
-        ("![inny](https://desk.example.com/files/78)", "markdown", "inny"),
-        ("[pomoc](https://desk.example.com/pomoc)", "markdown", "pomoc (https://desk.example.com/pomoc)"),
-        ("https://desk.example.com/files/778", "text", "https://desk.example.com/files/778"),
-    ],
-)
-def test_where_the_helpdesk_keeps_its_files_is_not_for_the_customer(
-    body: str, body_format: str, text: str
-) -> None:
-    at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-    for shot in (SHOT, dataclasses.replace(SHOT, url="/files/77")):
-        comment = Comment("1", body, body_format, "agent", False, (shot,), False, at)
-        assert reply.compose(Messenger(), comment, "https://desk.example.com/api/v1") == [text, shot]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tasks.outbound import reply
+from tasks.outbound import parts
 from tests.fakes.conversation import INVOICE, OUT, PAGE
 from tests.fakes.meta import Refusal
 from tests.fakes.replies import lose_answer
@@ -101,7 +101,7 @@ def test_an_earlier_file_of_the_reply_is_not_taken_for_the_next(world: World) ->
 
 def test_a_comment_of_too_many_messages_fails_before_any_is_sent(world: World) -> None:
     world.desk.open()
-    world.reply("a" * 2000 * reply.MOST_PARTS + "b")
+    world.reply("a" * 2000 * parts.MOST_PARTS + "b")
     world.work(OUT)
 
     (note,) = world.desk.tickets["42"].comments
@@ -112,7 +112,7 @@ def test_a_comment_of_too_many_messages_fails_before_any_is_sent(world: World) -
 
 def test_a_comment_of_as_many_messages_as_are_sent_is_sent(world: World) -> None:
     world.desk.open()
-    world.reply("a" * 2000 * reply.MOST_PARTS)
+    world.reply("a" * 2000 * parts.MOST_PARTS)
     world.work(OUT)
 
     assert len(world.meta.sent) == 50

@@ -98,6 +98,26 @@ def test_the_agent_learns_when_the_window_closed(world: World, days: int, words:
     assert words in note
 
 
+def test_what_no_person_wrote_is_not_sent_after_the_window(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    wrote_at = datetime.now(UTC) - timedelta(days=2)
+    world.meta.wrote_at = wrote_at
+    world.desk.open()
+    world.reply(is_automated=True)
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert world.meta.sent == []
+    assert f"until {wrote_at + timedelta(days=7):%Y-%m-%d %H:%M} UTC an agent can still write" in _note(world)
+
+
+def test_what_no_person_wrote_is_sent_within_the_window(world: World) -> None:
+    world.reply(is_automated=True)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello"]
+
+
 def test_where_it_is_not_known_when_the_window_closed_the_agent_learns_that_it_did(world: World) -> None:
     world.desk.open()
     world.reply()

@@ -8,7 +8,7 @@ from io import BytesIO
 import httpx
 import pytest
 
-from clients.channel import Profile, Words
+from clients.channel import NewFile, NewMessage, Profile, Words
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page, appsecret_proof, attachment_kind
 from clients.errors import NotFound
@@ -39,31 +39,31 @@ def test_a_ping_is_answered() -> None:
 
 def test_a_text_is_sent() -> None:
     with _recorded("send_text") as messenger:
-        assert messenger.send_text(PSID, "Dzień dobry 😀", echo_metadata="connector:981:0").startswith("m_")
+        assert messenger.send(PSID, NewMessage("connector:981:0", "Dzień dobry 😀")).startswith("m_")
 
 
 def test_a_text_is_sent_after_the_reply_window_with_the_tag_for_human_agents() -> None:
     with _recorded("send_text_tagged") as messenger:
-        sent = messenger.send_text(SILENT, "Sorry for the wait", echo_metadata="connector:982:0")
+        sent = messenger.send(SILENT, NewMessage("connector:982:0", "Sorry for the wait"))
         assert sent.startswith("m_")
 
 
 def test_a_text_to_somebody_unknown_is_not_sent() -> None:
     with _recorded("send_text_nobody") as messenger, pytest.raises(NotFound) as refusal:
-        messenger.send_text("404", "Hello", echo_metadata="connector:983:0")
+        messenger.send("404", NewMessage("connector:983:0", "Hello"))
     assert refusal.value.remote == f"{CHANNEL}:{PAGE_A}"
 
 
 def test_a_file_is_uploaded_and_sent() -> None:
     with _recorded("upload") as messenger:
         uploaded = messenger.upload("file", _file())
-        sent = messenger.send_file(PSID, "file", uploaded=uploaded, echo_metadata="connector:984:0")
+        sent = messenger.send(PSID, NewMessage("connector:984:0", files=[NewFile("file", uploaded)]))
         assert sent.startswith("m_")
 
 
 def test_a_message_has_words_as_long_as_meta_shows_it() -> None:
     with _recorded("words_of") as messenger:
-        sent = messenger.send_text(PSID, "Hello", echo_metadata="connector:985:0")
+        sent = messenger.send(PSID, NewMessage("connector:985:0", "Hello"))
         assert messenger.words_of(sent) == Words("Hello", by_account=True)
         assert messenger.words_of("m_long_ago") is None
 
@@ -125,11 +125,31 @@ def test_after_the_window_a_message_is_sent_with_the_tag_for_human_agents() -> N
 
 def test_an_attachment_is_written_as_the_send_api_wants_it() -> None:
     site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
-    site.messenger.send_file(PSID, "image", url="https://x/a.png", echo_metadata="connector:981:1")
+    site.messenger.send(PSID, NewMessage("connector:981:1", files=[NewFile("image", url="https://x/a.png")]))
     assert json.loads(site.requests[0].content)["message"] == {
         "attachment": {"type": "image", "payload": {"url": "https://x/a.png"}},
         "metadata": "connector:981:1",
     }
+
+
+def test_several_images_are_written_as_the_send_api_wants_them() -> None:
+    site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
+    images = [NewFile("image", "12"), NewFile("image", url="https://x/a.png")]
+    site.messenger.send(PSID, NewMessage("connector:981:1", files=images))
+    assert json.loads(site.requests[0].content)["message"] == {
+        "attachments": [
+            {"type": "image", "payload": {"attachment_id": "12"}},
+            {"type": "image", "payload": {"url": "https://x/a.png"}},
+        ],
+        "metadata": "connector:981:1",
+    }
+
+
+def test_an_answer_names_its_message_beside_its_own() -> None:
+    site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
+    site.messenger.send(PSID, NewMessage("connector:981:0", "Hello", reply_to="m_8"))
+    sent = json.loads(site.requests[0].content)
+    assert (sent["reply_to"], sent["messaging_type"]) == ({"mid": "m_8"}, "RESPONSE")
 
 
 def test_the_token_never_stands_in_an_address() -> None:
@@ -151,8 +171,16 @@ def test_the_token_never_stands_in_an_address() -> None:
         ("IMAGE/PNG", 100, "image"),
         ("image/jpeg; charset=binary", 100, "image"),
         ("application/pdf", 100, "file"),
-        ("audio/mp4", 100, "file"),
+        ("image/webp", 100, "file"),
+        ("image/heic", 100, "file"),
+        ("image/tiff", 100, "file"),
+        ("audio/mp4", 100, "audio"),
+        ("audio/mpeg", 30 * 1024 * 1024, "audio"),
+        ("audio/amr", 100, "file"),
+        ("video/mp4", 100, "video"),
+        ("video/x-matroska", 100, "file"),
+        ("text/mp4", 100, "file"),
     ],
 )
-def test_only_a_picture_within_metas_limits_is_sent_as_one(content_type: str, size: int, kind: str) -> None:
+def test_a_file_is_sent_as_what_meta_shows_it_as(content_type: str, size: int, kind: str) -> None:
     assert attachment_kind(content_type, size) == kind

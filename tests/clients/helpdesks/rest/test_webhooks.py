@@ -303,3 +303,8 @@ def test_any_signed_json_is_an_event_or_not_understood(value: Any) -> None:
 @given(st.binary(), st.dictionaries(st.sampled_from(["id", "timestamp", "signature"]), st.text()))
 def test_any_bytes_that_are_not_signed_are_refused(body: bytes, changes: dict[str, str]) -> None:
     _refused(body, headers(body, None, **({"signature": "v1,AAAA"} | changes)))
+
+
+@pytest.mark.parametrize(("name", "is_automated"), [("comment_of_a_rule", True), ("comment_of_agent", False)])
+def test_what_a_rule_wrote_is_told_from_what_an_agent_did(name: str, *, is_automated: bool) -> None:
+    assert received(name).comment.is_automated is is_automated

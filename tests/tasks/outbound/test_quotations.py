@@ -1,0 +1,97 @@
+"""A reply that quotes a message answers it, where Meta takes that."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from tests.fakes.conversation import OUT, PAGE
+from tests.fakes.crashes import every_crash
+from tests.fakes.meta import Refusal
+from tests.fakes.world import World
+
+REPLY = "> Where is\n> my parcel?\n\nOn its way."
+
+
+def test_a_reply_that_quotes_a_message_answers_it(world: World) -> None:
+    world.meta.said = {"m_9": "Hello", "m_8": "Where is my parcel?"}
+    world.reply(REPLY)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["On its way."]
+    assert world.meta.sent[0]["reply_to"] == {"mid": "m_8"}
+
+
+def test_only_the_first_part_answers(world: World) -> None:
+    world.meta.said = {"m_8": "Where is my parcel?"}
+    world.reply(REPLY + " " + "a" * 2000)
+    world.work(OUT)
+
+    assert [one["reply_to"] for one in world.meta.sent] == [{"mid": "m_8"}, None]
+
+
+def test_words_that_nobody_wrote_are_sent_as_a_quotation(world: World) -> None:
+    world.meta.said = {"m_8": "Where is it?"}
+    world.reply(REPLY)
+    world.work(OUT)
+
+    assert world.meta.texts() == [REPLY]
+    assert world.meta.sent[0]["reply_to"] is None
+
+
+def test_a_message_of_more_than_a_day_ago_is_only_quoted(world: World) -> None:
+    world.meta.said = {"m_8": "Where is my parcel?"}
+    world.meta.said_at -= timedelta(hours=25)
+    world.reply(REPLY)
+    world.work(OUT)
+
+    assert world.meta.texts() == [REPLY]
+
+
+def test_an_answer_that_meta_does_not_take_is_sent_with_its_quotation(world: World) -> None:
+    world.meta.said = {"m_8": "Where is my parcel?"}
+    world.reply(REPLY)
+    world.meta.fail("send", Refusal(100))
+    world.work(OUT)
+
+    assert world.meta.texts() == [REPLY]
+    assert world.reasons() == []
+
+
+@pytest.mark.parametrize("failure", [Refusal(613), Refusal(10), httpx.ReadTimeout("slow")])
+def test_a_reply_does_not_wait_for_what_it_quotes(world: World, failure: Exception) -> None:
+    world.meta.said = {"m_8": "Where is my parcel?"}
+    world.reply(REPLY)
+    world.meta.fail("messages", failure)
+    world.work(OUT)
+
+    assert world.meta.texts() == [REPLY]
+    assert not world.paused(PAGE)
+
+
+def test_nothing_but_a_quotation_is_sent_as_it_is(world: World) -> None:
+    world.meta.said = {"m_8": "Where is my parcel?"}
+    world.reply("> Where is my parcel?")
+    world.work(OUT)
+
+    assert world.meta.texts() == ["> Where is my parcel?"]
+    assert world.meta.count("messages") == 0
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_an_answer_is_sent_once_wherever_the_worker_dies(
+    worlds: Callable[[], World], *, refused: bool
+) -> None:
+    def prepare(world: World) -> list[str]:
+        world.configure(worker={"echo_wait": 0})
+        world.echo_all()
+        world.desk.open()
+        world.meta.said = {"m_8": "Where is my parcel?"}
+        world.reply(REPLY)
+        if refused:
+            world.meta.fail("send", Refusal(100))
+        return [OUT]
+
+    for world in every_crash(worlds, prepare):
+        assert len(world.meta.sent) == 1
