@@ -64,8 +64,8 @@ def main() -> None:
         _store(Path(folder)) as url,
         gallery(Path(folder), url) as shows,
     ):
-        for name, situation in PICTURES.items():
-            shown, file = shows.show(situation), FOLDER / f"{name}.png"
+        for name in PICTURES:
+            shown, file = shows.show(name), FOLDER / f"{name}.png"
             after[name] = shown.digest
             # Another machine has other fonts: what looks the same is left as it is.
             if before.get(name) != shown.digest or not file.exists():

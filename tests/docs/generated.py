@@ -23,7 +23,7 @@ from clients.errors import (
 from clients.jsons import decode
 from clients.notices import notice, say
 from tests.conftest import payload
-from tests.docs.pictures import ATTACHMENTS, EVENTS, PARTS, description
+from tests.docs.pictures import ATTACHMENTS, EVENTS, PARTS, RECEIPTS, description
 from tests.fakes.situations import SITUATIONS, path_of
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -139,6 +139,7 @@ def _link(page: str) -> str:
 
 _SECTIONS = (
     ("Events", EVENTS),
+    ("Receipts, on an agent's comment", RECEIPTS),
     ("Attachments of a message", ATTACHMENTS),
     ("What else a message holds", PARTS),
 )
@@ -148,7 +149,6 @@ def _pictures() -> Iterator[str]:
     """Show a picture for each kind that becomes a comment."""
     yield "## What agents see\n"
     yield "The pictures are taken by `make pictures`, of the sandbox helpdesk's page of a ticket. How a helpdesk shows comments is up to it.\n"
-    yield "`delivery` and `read` are no comments: they show as the status of an agent's.\n"
     for title, kinds in _SECTIONS:
         yield f"### {title}\n\n| kind | on the ticket |\n| --- | --- |"
         for kind in kinds:

@@ -18,7 +18,9 @@ from clients.http import HttpClient
 from clients.media import File
 from sandbox.samples import Sample, document, photo, voice_clip
 from tests.conftest import MakeSettings, settings_in
+from tests.fakes.conversation import OUT
 from tests.fakes.meta import Media
+from tests.fakes.replies import later_moment
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk
 from tests.fakes.situations import begin, happen, path_of
 from tests.fakes.world import World
@@ -76,7 +78,13 @@ PARTS = {
     "is_unsupported": "message_unsupported",
 }
 """What else a message may hold, each with a situation."""
-PICTURES = EVENTS | ATTACHMENTS | PARTS
+SITUATIONS = EVENTS | ATTACHMENTS | PARTS
+RECEIPTS = {
+    "delivery": "comment by Ola (agent): delivered",
+    "read": "comment by Ola (agent): read",
+}
+"""The kinds of event that show as the state of an agent's reply, each with a description of its picture."""
+PICTURES = [*SITUATIONS, *RECEIPTS]
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class Gallery:
         self._desk, self._store_url, self._make_settings = desk, store_url, make_settings
 
     def show(self, name: str) -> Shown:
-        """Let a situation happen, and return the comment that it becomes, or that it changes."""
+        """Let what a picture is of happen, and return the comment that it becomes, or that it changes."""
         self._desk.http.delete("/sandbox/everything").raise_for_status()
         self._desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
         world = World(self._store_url, self._make_settings)
@@ -135,11 +143,25 @@ class Gallery:
             world.service = replace(world.service, helpdesk=helpdesk)
             begin(world)
             before = self._page()
-            happen(world, name)
+            if name in RECEIPTS:
+                self._reply(world, name)
+            else:
+                happen(world, SITUATIONS[name])
             return self._changed(before, self._page())
         finally:
             http.close()
             world.close()
+
+    def _reply(self, world: World, receipt: str) -> None:
+        """Have an agent reply, at a time that stays the same, and a receipt come for it."""
+        (ticket,) = self._desk.http.get("/sandbox/tickets").json()["tickets"]
+        author, at = {"type": "agent", "name": "Ola"}, "2026-11-22T21:29:30Z"
+        written = self._desk.comment(ticket["id"], author=author, body="It arrives tomorrow.", created_at=at)
+        comment = written.raise_for_status().json()["comment"]
+        world.reply(comment["body"], id_=comment["id"])
+        world.work(OUT)
+        world.receive_receipt(receipt, later_moment())
+        world.work(OUT)
 
     def _page(self) -> tuple[str, str]:
         """Return the address of the ticket's page, and its HTML."""
@@ -171,7 +193,9 @@ def _articles(page: str) -> list[str]:
 
 def description(name: str) -> str:
     """Say in a line whose comment a picture shows, and how it begins."""
-    comment = path_of(PICTURES[name]).read_text().partition("\n---\n\n")[2]
+    if name in RECEIPTS:
+        return RECEIPTS[name]
+    comment = path_of(SITUATIONS[name]).read_text().partition("\n---\n\n")[2]
     heading, _, body = comment.partition("\n\n")
     text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", body.strip().lstrip("> "))
     return f"{heading.partition(', ')[0]}: {text.partition(chr(10))[0]}"

@@ -10,7 +10,7 @@ from clients.channels.meta.attachments import _TYPES
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.jsons import decode
 from tests.conftest import payload
-from tests.docs.pictures import ATTACHMENTS, EVENTS, FOLDER, MANIFEST, PICTURES, Gallery, gallery
+from tests.docs.pictures import ATTACHMENTS, EVENTS, FOLDER, MANIFEST, PICTURES, RECEIPTS, Gallery, gallery
 from tests.fakes.situations import SITUATIONS, path_of
 
 STALE = "it looks different now: run `make pictures`, look at what changed, and commit it"
@@ -25,19 +25,23 @@ def shows(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gal
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_shows_what_agents_see_today(shows: Gallery, name: str) -> None:
     photographed = json.loads(MANIFEST.read_text()).get(name)
-    assert photographed == shows.show(PICTURES[name]).digest, STALE
+    assert photographed == shows.show(name).digest, STALE
 
 
 def test_every_picture_is_there_and_none_is_left_over() -> None:
     there = {file.name for file in FOLDER.iterdir()} - {MANIFEST.name}
     assert there == {f"{name}.png" for name in PICTURES}, "run `make pictures`"
-    assert list(json.loads(MANIFEST.read_text())) == list(PICTURES), "run `make pictures`"
+    assert list(json.loads(MANIFEST.read_text())) == PICTURES, "run `make pictures`"
 
 
 def test_every_kind_of_event_that_becomes_a_comment_has_a_picture() -> None:
     shown = {kind for name in SITUATIONS for kind in _kinds_shown(name)}
     kinds = {kind if kind in ROWS else "any_other" for kind in shown}
     assert set(EVENTS) == kinds | {STANDBY, ECHO}
+
+
+def test_every_receipt_has_a_picture() -> None:
+    assert set(RECEIPTS) == {kind for kind, row in ROWS.items() if row.is_receipt}
 
 
 @pytest.mark.parametrize("kind", EVENTS)

@@ -36,7 +36,7 @@ def test_a_picture_shows_the_comment_as_agents_see_it(
     watched: Watched, store_url: str, tmp_path: Path
 ) -> None:
     with gallery(tmp_path, store_url) as shows:
-        shown = shows.show("message_image_with_text")
+        shown = shows.show("image")
         png = photograph(watched.page, shown)
 
     comment = watched.page.locator("article").nth(shown.number)
