@@ -24,13 +24,14 @@ from clients.errors import (
 from clients.jsons import decode
 from clients.notices import notice, say
 from tests.conftest import payload
+from tests.docs.pictures import ATTACHMENTS, EVENTS, PARTS, RECEIPTS, description
 from tests.fakes.situations import SITUATIONS, path_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 _INTRODUCTION = """\
 # What Messenger's events become
 
-Made by `make docs` from `clients/channels/meta/kinds.py` and the situations in `tests/payloads/messenger/`; do not edit it.
+Made by `make docs` from `clients/channels/meta/kinds.py` and the situations in `tests/payloads/messenger/`, its pictures by `make pictures`; do not edit it.
 
 Every event that Meta reports about a person stands on their ticket: what the person wrote as a comment of theirs, anything else as an
 internal comment. An event of a kind that *opens a ticket* opens one for a person who has none that is open; any other joins the open one, and
@@ -50,7 +51,7 @@ An event that names no person belongs to no ticket. Where it matters to somebody
 
 def events_page() -> str:
     """Write `docs/events.md`."""
-    return "\n".join([_INTRODUCTION, *_table(), "", *_situations()])
+    return "\n".join([_INTRODUCTION, *_table(), "", *_pictures(), *_situations()])
 
 
 _REPLIES = """\
@@ -155,6 +156,26 @@ def _page(row: Row) -> str:
 
 def _link(page: str) -> str:
     return f"[{page}]({REFERENCE}/{page})"
+
+
+_SECTIONS = (
+    ("Events", EVENTS),
+    ("Receipts, on an agent's comment", RECEIPTS),
+    ("Attachments of a message", ATTACHMENTS),
+    ("What else a message holds", PARTS),
+)
+
+
+def _pictures() -> Iterator[str]:
+    """Show a picture for each kind that becomes a comment."""
+    yield "## What agents see\n"
+    yield "The pictures are taken by `make pictures`, of the sandbox helpdesk's page of a ticket. How a helpdesk shows comments is up to it.\n"
+    for title, kinds in _SECTIONS:
+        yield f"### {title}\n\n| kind | on the ticket |\n| --- | --- |"
+        for kind in kinds:
+            name = "any other" if kind.startswith("any_other") else f"`{kind}`"
+            yield f"| {name} | ![{description(kind)}](events/{kind}.png) |"
+        yield ""
 
 
 def _situations() -> Iterator[str]:
