@@ -337,6 +337,10 @@ class Channel(ABC):
     advice: ClassVar[Mapping[str, str]]
     """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
 
+    def knows(self, event: Event) -> bool:
+        """Return whether an event is of a kind that is known."""
+        return isinstance(event, Receipt) or event.kind in self.kinds
+
     @abstractmethod
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:
         """Read a handshake from the query of a GET request; None for any other request."""

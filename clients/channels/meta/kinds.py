@@ -30,6 +30,8 @@ BY_PAGE = "by_page"
 """The key that marks an item whose sender is the page."""
 STANDBY = "standby"
 """The key that marks an item of `standby[]`, whose conversation another app holds; and its kind."""
+NOTHING = "unknown"
+"""The kind of an item that holds no event at all."""
 ECHO = "echo"
 """The kind of a message that the page sent."""
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
@@ -88,7 +90,7 @@ def kind_of(item: Item) -> str:
         return DELETED
     if known := next(kinds_in(item), None):
         return known
-    return next((as_text(key) for key in sorted(item) if key not in ENVELOPE | {"hop_context"}), "unknown")
+    return next((as_text(key) for key in sorted(item) if key not in ENVELOPE | {"hop_context"}), NOTHING)
 
 
 def kinds_in(item: Item) -> Iterator[str]:
@@ -98,7 +100,7 @@ def kinds_in(item: Item) -> Iterator[str]:
 
 def row_of(kind: str) -> Row:
     """Return what becomes of a kind of event, also of one that nobody knows yet."""
-    return ROWS.get(kind, _UNKNOWN)
+    return ROWS.get(kind, _EMPTY if kind == NOTHING else _UNKNOWN)
 
 
 def content_of(item: Item, kind: str) -> Item:
@@ -411,7 +413,7 @@ ROWS: dict[str, Row] = {
     DELETED: Row(_deletion, "messages", has_mid=True, opens_ticket=False),
 }
 """Every kind of event, by the key that holds it; of an item with several of them each is an event."""
-_UNKNOWN = Row(_other)
+_UNKNOWN, _EMPTY = Row(_other, is_notable=True), Row(_other)
 
 add_sentences(
     {
