@@ -55,6 +55,7 @@ STAYS = [
     "pauses",
     "trouble:",
     "edited:",
+    "early_edit:",
 ]
 
 
