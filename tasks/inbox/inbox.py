@@ -10,8 +10,8 @@ import msgspec
 import redis
 
 from clients.channel import Conversation
-from tasks.inbox.dead_letters import DeadLetters
 from tasks.inbox.job import Job, PartEcho, steps_in
+from tasks.inbox.kept_jobs import KeptJobs
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import account_remote, outbound_queue, person_key
 from tasks.inbox.script import InboxScript, ms
@@ -65,7 +65,8 @@ class Inbox:
         self.prefix = prefix + "mc:"
         self._lease = lease
         self._script = InboxScript(store, self.prefix)
-        self.dead_letters = DeadLetters(self._script)
+        self.dead_letters = KeptJobs(self._script, "dead", "requeue", "drop")
+        self.unknown_events = KeptJobs(self._script, "unknown", "replay", "drop_unknown")
 
     def key(self, name: str) -> str:
         """Return the whole name of a key."""

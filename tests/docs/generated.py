@@ -46,6 +46,10 @@ events:
 ```
 
 An event that names no person belongs to no ticket. Where it matters to somebody, it stands in `connector dead list`, whole, with its kind.
+
+An event of a kind that is not in the table is shown with the texts and links in it, and kept as it came, with a person or without:
+`connector unknown list` shows the newest 1,000 of the last 30 days. Once a version of the connector knows the kind, `connector unknown replay`
+has it shown anew, in one more comment.
 """
 
 
@@ -131,7 +135,7 @@ def _table() -> Iterator[str]:
     yield (
         f"| `echo` | if somebody wrote it in Meta's inbox | everybody | counted | {_link('message-echoes')} |"
     )
-    yield "| any other | yes | agents | counted | |"
+    yield "| any other | yes | agents | kept, as an unknown event | |"
 
 
 def _opens(row: Row) -> str:
