@@ -219,6 +219,14 @@ class SentMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How many messages an account may send in a second, of those that the channel counts under one name."""
+
+    name: str
+    per_second: int
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What an account is used with.
 
@@ -379,6 +387,10 @@ class Channel(ABC):
     @abstractmethod
     def kind_of_file(self, content_type: str, size: int) -> str:
         """Return as what a file of this media type and size (bytes) is sent, for `upload` and `send_file`."""
+
+    def rate_of(self, *, has_file: bool) -> Rate | None:
+        """Return how fast an account may send messages with a file, or without; None if as fast as it can."""
+        return None
 
     @abstractmethod
     def echo_metadata(self, comment_id: str, part: int) -> str:

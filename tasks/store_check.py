@@ -10,7 +10,7 @@ import kombu
 import redis
 from redis.exceptions import MasterDownError
 
-from clients.channel import Conversation
+from clients.channel import Conversation, Rate
 from tasks.broker import transport_options
 from tasks.celery import app
 from tasks.inbox.inbox import Inbox
@@ -44,6 +44,7 @@ _LEFT = (
     "notes",
     "pauses",
     "pause:helpdesk",
+    "begun:helpdesk:trial",
 )
 """The keys that a trial leaves in the store."""
 
@@ -126,7 +127,7 @@ def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
 
 
 def _relay(inbox: Inbox, lease: Lease) -> None:
-    lease.save_time(Step.call())
+    lease.save_time(Step.call(), Rate("trial", 1))
     lease.undo_step(Step.call())
     lease.renew()
     lease.cache("link", b"", 1)

@@ -83,6 +83,9 @@ add_sentences(
             "You deleted this reply after it was sent. {channel} cannot take it back: "
             "the customer still has it."
         ),
+        "sending_at_full_speed": N_(
+            "the page is sending as fast as it may; this message has to wait its turn"
+        ),
         "send_unconfirmed": N_("it is not known yet whether the message was sent"),
         "comment_not_shown": N_("the helpdesk does not show the comment yet"),
         "nothing_to_send": N_("it contains nothing that can be sent to the customer"),

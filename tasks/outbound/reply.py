@@ -349,7 +349,7 @@ def _is_final(reply: Outgoing, error: Unavailable) -> bool:
 def _call(part: Part, send: Callable[[], str]) -> str:
     """Send with a record around the call."""
     reply, lease = part.reply, part.reply.lease
-    lease.save_time(part.sending)
+    lease.save_time(part.sending, reply.channel.rate_of(has_file=isinstance(part.content, Attachment)))
     began = time.monotonic()
     try:
         message_id = send()

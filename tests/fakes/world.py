@@ -48,7 +48,7 @@ STAYS = [
     "ids",
     "stats",
     "given_up",
-    "given_up",
+    "begun:",
     "last",
     "taken:",
     "room",

@@ -93,3 +93,11 @@ def test_a_part_of_unknown_outcome_is_known_by_what_came_back_with_its_status(
 
     assert Line.sent == [("lost", "toy-981-0")]
     assert toy.desk.deliveries["981"].message_ids == ["wamid.7"]
+
+
+def test_a_channel_that_names_no_rate_sends_as_fast_as_it_can(toy: World) -> None:
+    toy.reply("x" * 400, customer=PERSON)
+    toy.work(OUT)
+
+    assert len(Line.sent) == 40
+    assert not list(toy.store.scan_iter("mc:begun:*"))

@@ -6,13 +6,18 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network
+from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network, Rate
 from clients.channels.meta import events, signature
 from clients.channels.meta.graph import Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.text.split import split_text
 
 TEXT_LIMIT = 2000
+_TEXTS, _FILES = Rate("text", 300), Rate("file", 10)
+"""What a page may send. Meta names audio and video only; pictures are taken for such, to be safe.
+
+https://developers.facebook.com/documentation/business-messaging/messenger-platform/overview/rate-limiting
+"""
 
 
 class Messenger(Channel):
@@ -87,6 +92,10 @@ class Messenger(Channel):
     def kind_of_file(self, content_type: str, size: int) -> str:
         """Return as what a file is sent: `image` or `file`."""
         return attachment_kind(content_type, size)
+
+    def rate_of(self, *, has_file: bool) -> Rate:
+        """Return how many messages a page may send in a second."""
+        return _FILES if has_file else _TEXTS
 
     def echo_metadata(self, comment_id: str, part: int) -> str:
         """Return the `metadata` of a part, which Meta gives back in its echo."""

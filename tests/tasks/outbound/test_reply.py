@@ -10,6 +10,7 @@ import pytest
 
 from clients.channels.meta.messenger import Messenger
 from clients.helpdesk import Attachment, Comment, Delivery
+from sandbox.stack import until
 from tasks.outbound import reply
 from tests.fakes.conversation import INVOICE, OUT, PAGE, SENT_AT
 from tests.fakes.meta import Refusal
@@ -179,3 +180,28 @@ def test_where_the_helpdesk_keeps_its_files_is_not_for_the_customer(
     for shot in (SHOT, dataclasses.replace(SHOT, url="/files/77")):
         comment = Comment("1", body, body_format, "agent", False, (shot,), False, at)
         assert reply.compose(Messenger(), comment, "https://desk.example.com/api/v1") == [text, shot]
+
+
+def test_a_file_waits_while_the_page_sends_as_many_as_it_may(world: World) -> None:
+    world.reply("Hello", *[INVOICE] * 11)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello", *["file"] * 10]
+    assert world.head(OUT).attempts == 0
+    assert world.head(OUT).reasons == [
+        "the page is sending as fast as it may; this message has to wait its turn"
+    ]
+    assert 0 < world.head(OUT).waits <= 1.3
+    assert not world.paused(PAGE)
+
+    until("it is sent in its turn", lambda: world.resume(OUT) and len(world.meta.sent) == 12)
+    assert status_of(world) == "sent"
+
+
+def test_a_file_that_is_refused_as_a_picture_does_not_wait_for_its_second_try(world: World) -> None:
+    picture = dataclasses.replace(INVOICE, filename="a.png", content_type="image/png")
+    world.reply("", picture)
+    world.meta.fail("send", Refusal(100, 2018047))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["file"]
