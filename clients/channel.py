@@ -227,6 +227,17 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of what a channel allows an account has used lately: from 0 to 1, all of it.
+
+    `regain` is how long it has to be left alone until it may do more, in seconds; 0 if it may now.
+    """
+
+    share: float
+    regain: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What an account is used with.
 
@@ -270,6 +281,10 @@ class Account(ABC):
 
     def now(self) -> datetime | None:
         """Return the time by the channel's own clock, or None if it is not known."""
+        return None
+
+    def usage(self) -> Usage | None:
+        """Return how much of its limits is used, as the last answer said; None if it is not known."""
         return None
 
     @abstractmethod

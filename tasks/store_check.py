@@ -44,6 +44,7 @@ _LEFT = (
     "notes",
     "pauses",
     "pause:helpdesk",
+    "slowed:helpdesk",
     "begun:helpdesk:trial",
 )
 """The keys that a trial leaves in the store."""
@@ -133,6 +134,7 @@ def _relay(inbox: Inbox, lease: Lease) -> None:
     lease.cache("link", b"", 1)
     lease.forget("link")
     inbox.pause(HELPDESK, 0, "trial", rate=1)
+    inbox.slow(HELPDESK, 1, "trial")
     inbox.put("value", "trial")
     inbox.get("value")
     inbox.note("notes", "trial", 0, 1)

@@ -27,6 +27,7 @@
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
 --                            that second began (since), and how many did (gone); with the rate 0 one queue is
 --                            tried first (trial: its token), and all follow when a job of it is done
+--   slowed:<remote>    string  why a remote is slowed down
 --   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
 --   dead             hash    id -> a job that could not be delivered, with its history
 --   stats            hash    counters for /metrics
@@ -518,6 +519,19 @@ function inbox.pause(remote, duration, rate, reason)
   redis.call('DEL', P .. 'pause:' .. remote)
   redis.call('HSET', P .. 'pause:' .. remote, 'reason', reason, 'rate', rate)
   redis.call('ZADD', P .. 'pauses', now + duration, remote)
+end
+
+-- slow(remote, duration, rate, reason, shown): have no more than so many queues a second go on with a remote, after a
+-- pause perhaps. Whatever holds it back more than that stays. The reason is shown for so long (ms).
+function inbox.slow(remote, duration, rate, reason, shown)
+  redis.call('SET', P .. 'slowed:' .. remote, reason, 'PX', shown)
+  if is_untried(remote) then return end
+  local pause, ends = P .. 'pause:' .. remote, now + duration
+  local before = tonumber(redis.call('HGET', pause, 'rate')) or math.huge
+  redis.call('HSET', pause, 'rate', tostring(math.min(before, tonumber(rate))))
+  if duration == '0' or tonumber(redis.call('ZSCORE', P .. 'pauses', remote) or 0) >= ends then return end
+  redis.call('HSET', pause, 'reason', reason)
+  redis.call('ZADD', P .. 'pauses', ends, remote)
 end
 
 -- refuse(name, count): add to how many webhooks were refused

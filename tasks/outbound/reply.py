@@ -362,6 +362,7 @@ def _call(part: Part, send: Callable[[], str]) -> str:
         raise
     _note_time(reply, timedelta(seconds=time.monotonic() - began))
     reply.service.clocks.measure(reply.channel.name, reply.account.now())
+    reply.service.remotes.slow_down(reply.account.remote, reply.account.usage())
     return message_id
 
 

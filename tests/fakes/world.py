@@ -49,6 +49,7 @@ STAYS = [
     "stats",
     "given_up",
     "begun:",
+    "slowed:",
     "last",
     "taken:",
     "room",
