@@ -7,7 +7,7 @@
 --   lease:<queue>   hash    token, until (who works on the queue), tries (the remote that is tried by it);
 --                            not_before (backoff of its head); waits_for (the remote that its work needs next)
 --   job:<id>         hash    what is known of a begun job: attempts, history, the steps that were taken, and
---                            when its turns are (turn:<name>)
+--                            when its slots are (slot:<name>)
 --   oldest           zset    queue -> when the oldest of its jobs was accepted; every queue that has work is
 --                            in here, and in one of the next two:
 --   later            zset    queue -> when to look at it again: its lease has run out, or its backoff is over
@@ -18,8 +18,8 @@
 --   running          hash    group -> how many of its queues are worked on, whatever they waited for
 --   taken:<token>    string  queue that was claimed with a token, for a call whose answer got lost
 --   begun:<account>:<name>  list  when an account last began what it may do only so often, the newest first
---   turns:<account>:<name>  hash  when the last turn is of those who wait for that: who came for the first time
---                            (first), and who came in their turn and could not begin (again); each job knows its own
+--   slots:<account>:<name>  hash  when the last slot is of those who wait for that: who had none before (first), and
+--                            who came for theirs too late (again); each job knows its own
 --   seen:<key>       string  the job was accepted (dedup)
 --   echo:<part>      string  message id of a part that came back as an echo, and when it was sent; a part
 --                            is <channel>:<account>:<what it was sent with>
@@ -387,39 +387,39 @@ function inbox.save_step(queue, token, id, step, value)
   return value
 end
 
--- Give a job its turn to begin something, if it cannot now: behind all that wait for the same. Those who had a turn,
--- and came too late for it, come again before those who had none.
-local function give_turn(turns, record, name, had_turn, free, gap)
-  local last = redis.call('HMGET', turns, 'first', 'again')
+-- Give a job a slot to begin something in, if it cannot now: behind all that wait for the same. Those who came too late
+-- for a slot come again before those who had none.
+local function give_slot(slots, record, name, had_slot, free, gap)
+  local last = redis.call('HMGET', slots, 'first', 'again')
   local first, again = tonumber(last[1]) or 0, tonumber(last[2]) or 0
-  local turn = math.max((had_turn and again or math.max(first, again)) + gap, free)
-  if turn <= now then return turn end
-  redis.call('HSET', turns, had_turn and 'again' or 'first', turn)
-  redis.call('PEXPIRE', turns, math.ceil(math.max(turn, first, again) - now) + 1000)
-  redis.call('HSET', record, 'turn:' .. name, turn)
-  return turn
+  local slot = math.max((had_slot and again or math.max(first, again)) + gap, free)
+  if slot <= now then return slot end
+  redis.call('HSET', slots, had_slot and 'again' or 'first', slot)
+  redis.call('PEXPIRE', slots, math.ceil(math.max(slot, first, again) - now) + 1000)
+  redis.call('HSET', record, 'slot:' .. name, slot)
+  return slot
 end
 
 -- begin(queue, token, id, step, known, name, most, within, gap) -> {0, when} | {how long to wait (ms), ''} | false
 -- Save when a step is taken, if fewer than `most` of that name were begun by the queue's account within so many ms.
--- Else the job gets its turn, and keeps it: it waits no longer than that, and who comes later waits behind it. Turns
+-- Else the job gets a slot, and keeps it: it waits no longer than that, and who comes later waits behind it. Slots
 -- are `gap` ms apart. `known` is what the caller knows of the step: if something else stands there, the answer of
 -- this very call got lost.
 function inbox.begin(queue, token, id, step, known, name, most, within, gap)
   if not is_at(queue, token, id) then return false end
   local record, what = P .. 'job:' .. id, remote_of(group_of(queue)) .. ':' .. name
-  local kept = redis.call('HMGET', record, step, 'turn:' .. name)
+  local kept = redis.call('HMGET', record, step, 'slot:' .. name)
   if (kept[1] or '') ~= known then return {0, kept[1]} end
-  local begun, turn = P .. 'begun:' .. what, tonumber(kept[2])
+  local begun, slot = P .. 'begun:' .. what, tonumber(kept[2])
   local free = (tonumber(redis.call('LINDEX', begun, most - 1)) or -within) + within
-  if not turn or (turn <= now and free > now) then
-    turn = give_turn(P .. 'turns:' .. what, record, name, turn, free, gap)
+  if not slot or (slot <= now and free > now) then
+    slot = give_slot(P .. 'slots:' .. what, record, name, slot, free, gap)
   end
-  if turn > now then return {math.ceil(turn - now) + 1, ''} end
+  if slot > now then return {math.ceil(slot - now) + 1, ''} end
   redis.call('LPUSH', begun, now)
   redis.call('LTRIM', begun, 0, most - 1)
   redis.call('PEXPIRE', begun, within)
-  redis.call('HSET', record, step, now, 'turn:' .. name, now)
+  redis.call('HSET', record, step, now, 'slot:' .. name, now)
   return {0, string.format('%d', now)}
 end
 

@@ -23,10 +23,10 @@ NO_STEP = (Step(), "")
 
 RATE_WINDOW = 1.25
 """In how many seconds an account sends what it may send in one; calls may arrive closer than they left."""
-TURNS = 0.5
-"""Which part of a rate is given out as turns.
+SLOTS = 0.5
+"""Which part of a rate is given out as slots to those who wait.
 
-Who waits comes back with the sweep, once a second: with all whose turn was in that second, or in two.
+They come back with the sweep, once a second: all whose slot was in that second, or in two.
 """
 
 
@@ -99,12 +99,12 @@ class Lease:
     def save_time(self, step: Step, rate: Rate | None = None) -> None:
         """Save, by the store's clock, when a step is taken. Raises `LeaseLost` if the lease is lost.
 
-        With a `rate`, which the account's queues share, this raises `Busy` until it is the job's turn.
+        With a `rate`, which the account's queues share, this raises `Busy` until the job may go on.
         """
         if rate is None:
             self.save_step(step, "NOW")
             return
-        limit = (rate.name, rate.per_second, ms(RATE_WINDOW), 1000 / (TURNS * rate.per_second))
+        limit = (rate.name, rate.per_second, ms(RATE_WINDOW), 1000 / (SLOTS * rate.per_second))
         wait, value = self._ask("begin", step, self._steps.get(step, ""), *limit)
         if wait:
             raise Busy("sending_at_full_speed", retry_after=wait / 1000)

@@ -1,4 +1,4 @@
-"""How fast an account may send: all workers share it, and who has to wait keeps his turn."""
+"""How fast an account may send: all workers share it, and who has to wait has a slot."""
 
 import threading
 import time
@@ -41,14 +41,14 @@ def wait_of(lease: Lease, rate: Rate = FILES, step: Step = SENDING) -> float:
 
 
 def age(store: Any, seconds: float, name: str = "chat:1:file") -> None:
-    """Have all that was begun, and all turns, be so much longer ago."""
+    """Have all that was begun, and all slots, be so much longer ago."""
     begun, by = f"mc:begun:{name}", int(1000 * seconds)
     times = [int(at) - by for at in store.lrange(begun, 0, -1)]
     store.delete(begun)
     store.rpush(begun, *times)
-    for key in [f"mc:turns:{name}".encode(), *store.scan_iter("mc:job:*")]:
+    for key in [f"mc:slots:{name}".encode(), *store.scan_iter("mc:job:*")]:
         for field, at in store.hgetall(key).items():
-            if field.startswith((b"first", b"again", b"turn:")):
+            if field.startswith((b"first", b"again", b"slot:")):
                 store.hset(key, field, str(float(at) - by))
 
 
@@ -69,7 +69,7 @@ def test_those_who_wait_come_one_after_the_other(inbox: Inbox) -> None:
     assert waits[2:] == pytest.approx([1.25, 2.25, 3.25, 4.25], abs=0.2)
 
 
-def test_who_comes_too_early_keeps_his_turn(inbox: Inbox) -> None:
+def test_who_comes_too_early_keeps_his_slot(inbox: Inbox) -> None:
     waiting = leases(inbox, 4)
     before = [wait_of(lease) for lease in waiting]
     age(inbox.store, 0.5)
@@ -88,7 +88,7 @@ def test_who_has_waited_is_sent(inbox: Inbox) -> None:
     assert waiting[2].step(SENDING)
 
 
-def test_a_turn_outlives_a_worker_that_dies(inbox: Inbox, another: Inbox, stored: Stored) -> None:
+def test_a_slot_outlives_a_worker_that_dies(inbox: Inbox, another: Inbox, stored: Stored) -> None:
     waits = [wait_of(lease) for lease in leases(inbox, 4)]
     stored.expire(outbound(3))
 
@@ -99,13 +99,13 @@ def test_who_comes_later_waits_behind_those_who_wait(inbox: Inbox) -> None:
     *waiting, newcomer = leases(inbox, 5)
     for lease in waiting:
         wait_of(lease)
-    age(inbox.store, 1.3)  # the third's turn has come, the fourth's has not
+    age(inbox.store, 1.3)  # the third's slot has come, the fourth's has not
 
     assert 1.5 < wait_of(newcomer) < 2.2
     assert wait_of(waiting[2]) == 0
 
 
-def test_who_comes_too_late_for_his_turn_goes_before_those_who_had_none(inbox: Inbox) -> None:
+def test_who_comes_too_late_for_his_slot_goes_before_those_who_had_none(inbox: Inbox) -> None:
     waiting = leases(inbox, 8)
     waits = [wait_of(lease) for lease in waiting]
     age(inbox.store, waits[5])  # no worker was there meanwhile
@@ -175,10 +175,10 @@ def test_what_is_kept_of_a_rate_goes_by_itself(inbox: Inbox) -> None:
     waits = [wait_of(lease) for lease in leases(inbox, 4)]
 
     assert 0 < inbox.store.pttl("mc:begun:chat:1:file") <= 1250
-    assert 1000 * waits[3] < inbox.store.pttl("mc:turns:chat:1:file") <= 1000 * waits[3] + 1100
+    assert 1000 * waits[3] < inbox.store.pttl("mc:slots:chat:1:file") <= 1000 * waits[3] + 1100
 
 
-def test_a_job_that_is_done_leaves_no_turn_behind(inbox: Inbox, stored: Stored) -> None:
+def test_a_job_that_is_done_leaves_no_slot_behind(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([new_job("a", queue=REPLY)])
     lease = claimed(inbox, REPLY)
     wait_of(lease)
@@ -258,11 +258,11 @@ def test_in_no_second_workers_send_more_together_than_the_account_may(store_url:
     assert crowd.put_off < 200
 
 
-def test_turns_that_passed_while_no_worker_was_there_are_not_all_taken_at_once(store_url: str) -> None:
+def test_slots_that_passed_while_no_worker_was_there_are_not_all_taken_at_once(store_url: str) -> None:
     with Crowd(store_url, 160) as crowd:
         until("the first are sent", lambda: len(crowd.sent) >= 40)
         crowd.at_work.clear()
-        time.sleep(4)  # the turns of this time pass
+        time.sleep(4)  # the slots of this time pass
         crowd.at_work.set()
         until("all is sent", crowd.is_done, 20)
 
