@@ -38,6 +38,7 @@ from clients.channels.registry import CHANNELS
 from clients.helpdesks.registry import check_options, find_adapter
 from connector import environment, faults
 from connector.values import (
+    AppId,
     AppSecret,
     CaFile,
     Filled,
@@ -102,7 +103,7 @@ class Graph(Section):
 
     base_url: GraphUrl = "https://graph.facebook.com"
     version: GraphVersion = "v26.0"
-    app_id: str = ""
+    app_id: AppId = ""
     http_proxy: Proxy = Field(default="", repr=False)  # it may hold a password
     typing: bool = True
     mark_seen: bool = True

@@ -34,6 +34,7 @@ add_sentences(
         "contradictory_ticket": N_("the helpdesk returned contradictory ticket states"),
         "unknown_channel": N_("this version of the connector does not know the channel {channel}"),
         "no_person": N_("it names no person, so it belongs to no ticket (kind: “{kind}”)"),
+        "unknown_kind": N_("this version of the connector does not know events of the kind “{kind}”"),
         "echo_of_unknown_outcome": N_("it may be a reply that is just being sent"),
         "receipt_on_ticket": N_("a receipt is not shown on tickets"),
         "refused_with_file": N_("the helpdesk rejected the message with this file"),
@@ -90,6 +91,13 @@ add_sentences(
         "unanswered_by_agent": N_(
             "Nobody has answered the customer yet. {channel} allows any reply until {time}; after that, "
             "agents can still answer until {until}."
+        ),
+        "sending_at_full_speed": N_(
+            "the page is sending as fast as it may; this message has to wait its turn"
+        ),
+        "usage_high": N_(
+            "the page has used {percent} percent of its call limit; "
+            "replies are sent more slowly, so that it is not blocked"
         ),
         "send_unconfirmed": N_("it is not known yet whether the message was sent"),
         "comment_not_shown": N_("the helpdesk does not show the comment yet"),

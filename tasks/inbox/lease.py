@@ -9,16 +9,27 @@ from typing import Any, cast
 
 import redis
 
-from clients.errors import LeaseLost, Paused
-from tasks.inbox import dead_letters
+from clients.channel import Rate
+from clients.errors import Busy, LeaseLost, Paused
+from tasks.inbox import kept_jobs
 from tasks.inbox.job import Step, read_job
 from tasks.inbox.queues import HELPDESK, conversation_of, direction_of, person_key
 from tasks.inbox.script import InboxScript, ms
 
+MOST_UNKNOWN, UNKNOWN_FOR = 1000, 30 * 24 * 3600
+"""How many events of unknown kinds are kept, the newest, and for how long (seconds)."""
 HISTORY_LENGTH = 10
 """How many failures of a job are kept: the first ones and the last ones."""
 
 NO_STEP = (Step(), "")
+
+RATE_WINDOW = 1.25
+"""In how many seconds an account sends what it may send in one; calls may arrive closer than they left."""
+SLOTS = 0.5
+"""Which part of a rate is given out as slots to those who wait.
+
+They come back with the sweep, once a second: all whose slot was in that second, or in two.
+"""
 
 
 class Lease:
@@ -87,9 +98,19 @@ class Lease:
         self._steps[step] = value
         return value
 
-    def save_time(self, step: Step) -> None:
-        """Save, by the store's clock, when a step is taken. Raises `LeaseLost` if the lease is lost."""
-        self.save_step(step, "NOW")
+    def save_time(self, step: Step, rate: Rate | None = None) -> None:
+        """Save, by the store's clock, when a step is taken. Raises `LeaseLost` if the lease is lost.
+
+        With a `rate`, which the account's queues share, this raises `Busy` until the job may go on.
+        """
+        if rate is None:
+            self.save_step(step, "NOW")
+            return
+        limit = (rate.name, rate.per_second, ms(RATE_WINDOW), 1000 / (SLOTS * rate.per_second))
+        wait, value = self._ask("begin", step, self._steps.get(step, ""), *limit)
+        if wait:
+            raise Busy("sending_at_full_speed", retry_after=wait / 1000)
+        self._steps[step] = value.decode()
 
     def complete_step(self, step: Step, value: str) -> str:
         """Save a step that worked: the job gets on, so its attempts count from here."""
@@ -114,11 +135,14 @@ class Lease:
 
     def _change(self, name: str, step: Step, *value: str) -> str:
         """Change a step of the job at the head, and return its value."""
-        answer = self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *value)
+        return cast("bytes", self._ask(name, step, *value)).decode()
+
+    def _ask(self, name: str, step: Step, *arguments: Any) -> Any:
+        answer = self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *arguments)
         if answer is None:
             self.deadline = 0.0
             self.check()
-        return cast("bytes", answer).decode()
+        return answer
 
     def age(self, step: Step) -> float:
         """Return how many seconds ago a step was taken whose time was saved, by the store's clock."""
@@ -147,7 +171,18 @@ class Lease:
 
     def move_to_dead_letters(self, reason: str, code: str = "other") -> bool:
         """Move the job to the dead letters, and count it by its code. Return whether there is a next one."""
-        return self._finish("dead", dead_letters.encode(self.job, reason), code)
+        return self._finish("dead", kept_jobs.encode(self.job, reason), code)
+
+    def keep_unknown(self, reason: str) -> None:
+        """Keep the job for a version that knows its kind, beside what is done with it now.
+
+        It may be repeated. Raises `LeaseLost`, or `redis.OutOfMemoryError` if the store is full.
+        """
+        kept = kept_jobs.encode(self.job, reason)
+        bounds = MOST_UNKNOWN, ms(UNKNOWN_FOR)
+        if self._script.add("keep_unknown", self.queue, self.token, self.job.id, kept, *bounds) is None:
+            self.deadline = 0.0
+            self.check()
 
     def _finish(self, outcome: str, letter: bytes = b"", code: str = "") -> bool:
         counter = f"{outcome}:{direction_of(self.queue)}"

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
 from clients.channels.meta.events import CHANNEL
+from clients.notices import encode, notice
 from connector.cli.main import main
 from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
@@ -99,6 +100,15 @@ def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None
     assert account_of(status, PAGE_B).paused is None
 
 
+def test_why_a_page_is_slowed_down_is_shown(settings: Settings, inbox: Inbox) -> None:
+    inbox.slow(f"{CHANNEL}:{PAGE_A}", 4, encode(notice("usage_high", percent=85)))
+    status = status_of(settings, inbox)
+
+    (line,) = [line for line in lines_of(status) if "slowed down: " in line]
+    assert "the page has used 85 percent of its call limit" in line
+    assert account_of(status, PAGE_A).paused is account_of(status, PAGE_B).slowed is None
+
+
 def test_a_page_whose_token_is_taken_again_is_shown_as_paused_no_more(
     settings: Settings, inbox: Inbox
 ) -> None:
@@ -174,6 +184,19 @@ def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:
     assert "1 people wait, since 0 s ago" in screen
     assert "last reply     never" in screen
     assert "0 dead letters" in screen
+
+
+def test_unknown_events_are_shown_in_one_line_with_what_to_do(settings: Settings, inbox: Inbox) -> None:
+    inbox.accept([row("1", f"in:{CHANNEL}:{PAGE_A}:1")])
+    lease = inbox.claim()
+    assert lease
+    lease.keep_unknown("a new kind")
+    status = status_of(settings, inbox)
+
+    assert (status.unknown_events, status.dead_letters) == (1, 0)
+    assert list(lines_of(status))[-1] == (
+        "1 unknown events; see “connector unknown list”, and replay them after an upgrade"
+    )
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["screen", "json"])
