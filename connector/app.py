@@ -32,12 +32,16 @@ from connector.web.notifier import Notifier
 from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from tasks.clocks import MEASURE_EVERY, Clocks
+from tasks.connections import Directory
 from tasks.inbox.inbox import Inbox
-from tasks.services import helpdesk_of, inbox_of, store_check_of
+from tasks.services import directory_of, helpdesk_of, inbox_of, store_check_of
 from tasks.store import Outage, connect_async, reason_of
 from tasks.store_check import StoreCheck, Unusable
 
 log = structlog.get_logger(__name__)
+
+REFRESH_EVERY = 0.5
+"""How often it is looked whether a connection changed, in seconds."""
 
 
 class Application(Starlette):
@@ -71,13 +75,11 @@ def create_app(settings: Settings) -> Starlette:
         connect_async(settings.store_url), inbox.prefix, notifier, Outage(settings.store_key)
     )
     body_reader, counters = BodyReader(), Counters(registry)
-    pages = {page for connections in settings.by_channel.values() for page in connections.active}
-    refusals = Refusals(counters, pages)
+    directory = directory_of(settings, inbox)
+    refusals = Refusals(counters, directory)
     channels = {
-        CHANNELS[name].path: ChannelWebhook(
-            CHANNELS[name], connections, group_commit, body_reader, counters, refusals
-        )
-        for name, connections in settings.by_channel.items()
+        channel.path: ChannelWebhook(channel, directory, group_commit, body_reader, counters, refusals)
+        for channel in CHANNELS.values()
     }
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
@@ -87,7 +89,10 @@ def create_app(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         notifier.start()
-        watch = asyncio.create_task(_watch(inbox, clocks, store_check_of(settings), refusals))
+        await _refresh(directory)
+        watch = asyncio.gather(
+            _watch(inbox, clocks, store_check_of(settings), refusals), _keep_current(directory)
+        )
         async with group_commit:
             yield
         watch.cancel()
@@ -166,6 +171,18 @@ async def _watch(inbox: Inbox, clocks: Clocks, check: StoreCheck, refusals: Refu
             await run_in_threadpool(clocks.measure_own)
             await run_in_threadpool(refusals.save, inbox)
         await asyncio.sleep(MEASURE_EVERY)
+
+
+async def _keep_current(directory: Directory) -> None:
+    while True:
+        await asyncio.sleep(REFRESH_EVERY)
+        await _refresh(directory)
+
+
+async def _refresh(directory: Directory) -> None:
+    """Take up what was connected, changed or removed. While the store is away, all stays as it is known."""
+    with contextlib.suppress(redis.RedisError):
+        await run_in_threadpool(directory.refresh)
 
 
 def __getattr__(name: str) -> Starlette:

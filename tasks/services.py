@@ -19,7 +19,7 @@ from clients.notices import ENGLISH
 from clients.single_flight import TransferLimits
 from connector.settings import Settings, get_settings
 from tasks.clocks import Clocks
-from tasks.connections import Connection, Connections
+from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.renewer import Renewer
 from tasks.installation import Installation
@@ -36,7 +36,7 @@ class Services:
     inbox: Inbox
     helpdesk: Helpdesk
     channels: Mapping[str, Channel]
-    connections: Mapping[str, Connections]
+    connections: Directory
     network: Network
     clocks: Clocks
     installation: Installation
@@ -51,11 +51,14 @@ class Services:
 
     def active_connection(self, channel: str, account_id: str) -> Connection | None:
         """Return the connection of an account, if there is one and it is active."""
-        return self.connections.get(channel, Connections()).active.get(account_id)
+        return self.connections.of(channel).active.get(account_id)
 
     def connection(self, channel: str, account_id: str) -> Connection:
-        """Return the connection of an account. Raises `RejectedError` if it is not connected (any more)."""
-        if connection := self.active_connection(channel, account_id):
+        """Return the connection of an account, which may not be active any more.
+
+        Raises `RejectedError` if there is none.
+        """
+        if connection := self.connections.of(channel).known.get(account_id):
             return connection
         raise RejectedError("not_connected", page_id=account_id)
 
@@ -64,8 +67,7 @@ class Services:
 
         Of one that is not known, it is that of the first connection.
         """
-        every = [one for connections in self.connections.values() for one in connections.all]
-        every.sort(key=lambda one: not one.active)
+        every = sorted(self.connections.all, key=lambda one: not one.active)
         known = (one.language for one in every if f"{one.channel}:{one.account_id}" == account)
         return next(known, every[0].language if every else ENGLISH)
 
@@ -126,6 +128,11 @@ def installation_in(inbox: Inbox, settings: Settings) -> Installation:
     return Installation(inbox, name, is_sure=not settings.redis_url)
 
 
+def directory_of(settings: Settings, inbox: Inbox) -> Directory:
+    """Return the connections: those that the settings list, and those in the store."""
+    return Directory(settings.fixed_connections, inbox.connections, settings.read_connection)
+
+
 def store_check_of(settings: Settings) -> StoreCheck:
     """Return what tries the store and the broker that the settings name."""
     return StoreCheck(
@@ -156,7 +163,7 @@ def build(settings: Settings) -> Services:
         inbox=inbox,
         helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
         channels=CHANNELS,
-        connections=settings.by_channel,
+        connections=directory_of(settings, inbox),
         network=Network(
             http,
             f"{settings.graph.base_url}/{settings.graph.version}",

@@ -59,6 +59,7 @@ def sweep() -> None:
     service = services()
     try:
         wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
+        service.connections.refresh()
         reminders.queue_due(service)
         poll.note_start(service)
         service.clocks.measure_own()
@@ -93,6 +94,7 @@ def _take_turn(work: Work) -> None:
 def relay_head(work: Work) -> bool:
     """Do the job at the head. Return whether the lease goes on with a next one."""
     service, lease = work.service, work.lease
+    service.connections.refresh(lease.connections_version)
     if failed := lease.step(Step.failed()):
         return outcomes.give_up(work, decode(failed))
     clear_contextvars()

@@ -177,7 +177,7 @@ def _others() -> list[Path]:
     """Return the modules outside the channels' folders that do not list the channels."""
     listing = {
         Path("clients/channels/registry.py"),
-        Path("connector/settings.py"),
+        Path("connector/connection.py"),
         Path("connector/cli/run.py"),
     }
     everything = _modules("connector", "tasks", "clients")

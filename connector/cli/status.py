@@ -10,6 +10,7 @@ from clients.text.line import one_line
 from connector.settings import Settings
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
+from tasks.services import directory_of
 from tasks.words import described
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
@@ -63,7 +64,9 @@ class Status:
 def status_of(settings: Settings, inbox: Inbox) -> Status:
     """Read the store. Raises `redis.RedisError`."""
     pages: defaultdict[str, Page] = defaultdict(lambda: Page(""))
-    for one in (one for connections in settings.by_channel.values() for one in connections.all):
+    directory = directory_of(settings, inbox)
+    directory.refresh()
+    for one in directory.all:
         page = pages[account_remote(one.channel, one.account_id)]
         page.name = one.name
         page.connection = "active" if one.active or page.connection == "active" else "inactive"

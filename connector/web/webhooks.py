@@ -31,7 +31,7 @@ from connector.web.body import CLOSE, BodyReader
 from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
-from tasks.connections import Connections
+from tasks.connections import Connections, Directory
 from tasks.inbound.jobs import incoming_job
 from tasks.inbox.job import Job, PartEcho
 from tasks.outbound.jobs import is_public_reply, reply_job
@@ -59,12 +59,17 @@ class ChannelWebhook:
     """
 
     channel: Channel
-    connections: Connections
+    directory: Directory
     group_commit: GroupCommit
     body_reader: BodyReader
     counters: Counters
     refusals: Refusals
     turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    @property
+    def connections(self) -> Connections:
+        """Return the channel's connections, as they are now."""
+        return self.directory.of(self.channel.name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a webhook. Answers 200 once its events are stored, else 403, 408, 413 or 503."""
@@ -106,7 +111,7 @@ class ChannelWebhook:
                 await _store(jobs, self.group_commit, self.counters)
 
     def _knows(self, token: str) -> bool:
-        known = {one.credentials.verify_token for one in self.connections.active.values()}
+        known = self.connections.verify_tokens
         return any(hmac.compare_digest(token.encode(), one.encode()) for one in known)
 
     def _signed_with(self, body: bytes, headers: Mapping[bytes, bytes]) -> str:
@@ -116,11 +121,12 @@ class ChannelWebhook:
         body. One that names accounts of many apps is nobody's, so only the first few secrets are tried:
         otherwise such a body would be a cheap way to keep this process busy.
         """
-        secrets, accounts = self.connections.secrets, self.channel.account_ids(body) or ()
+        connections, accounts = self.connections, self.channel.account_ids(body) or ()
+        secrets = connections.secrets
         named = {secrets[account]: account for account in accounts if account in secrets}
         # A body about accounts that are unknown, or not active, may be signed by any app of ours, active or
         # not.
-        for secret in islice(named or self.connections.app_secrets, MAX_APPS):
+        for secret in islice(named or connections.app_secrets, MAX_APPS):
             if self.channel.is_signed(body, headers, secret):
                 return secret
         account = next(iter(named.values()), "")
@@ -130,7 +136,8 @@ class ChannelWebhook:
 
     def _jobs(self, body: bytes, secret: str) -> Iterator[Job | PartEcho | None]:
         """Read a body that was signed with this secret; None stands for what is not stored."""
-        entries, secrets = self._entries(body), self.connections.secrets
+        entries, connections = self._entries(body), self.connections
+        secrets = connections.secrets
         left = LeftOut(self.channel)
         entry: Entry | None = None
         for entry in entries or ():
@@ -140,7 +147,7 @@ class ChannelWebhook:
             elif account in secrets:
                 left.add(refusals.ANOTHER_APP, page=account)
                 yield None
-            elif account in self.connections.inactive:
+            elif account in connections.inactive:
                 left.add(refusals.INACTIVE_PAGE, page=account)
                 yield None
             elif not (account.isascii() and account.isdigit()):  # else it might name another one's queue

@@ -160,6 +160,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
     if not arrival.opens_ticket:
         keep(arrival)
         return
+    arrival.check_active()
     lease.save_step(Step.call(), "ticket")
     note_whether_named(arrival)
     key = arrival.key(arrival.variant, suffix)

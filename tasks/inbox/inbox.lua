@@ -33,6 +33,9 @@
 --                            reply was sent
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
 --   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
+--   connections      hash    <channel>:<account> -> "<version> <record>": what was connected at run time
+--   changed          zset    <channel>:<account> -> the version at which its connection changed, or was removed
+--   version          string  of the connections: one more with each change
 --   room             string  whether there is room for more jobs, looked up now and then
 --
 -- The clock is the store's own, in milliseconds. Every function may be repeated with the same arguments
@@ -164,8 +167,8 @@ local function forget(queue)
   redis.call('ZREM', P .. 'oldest', queue)
 end
 
--- What a worker needs to go on: the head, what is known of it, what is cached of the queue's person, and whether
--- the helpdesk is paused. An empty queue ends the lease.
+-- What a worker needs to go on: the head, what is known of it, what is cached of the queue's person, whether the
+-- helpdesk is paused, and the version of the connections. An empty queue ends the lease.
 local function head_or_forget(queue, ...)
   local head = head_of(queue)
   if not head then
@@ -176,7 +179,8 @@ local function head_or_forget(queue, ...)
   redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), queue)
   local cached = {}
   for i, name in ipairs({...}) do cached[i] = redis.call('GET', P .. name .. ':' .. conversation_of(queue)) end
-  return {queue, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0}
+  local version = tonumber(redis.call('GET', P .. 'version') or 0)
+  return {queue, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0, version}
 end
 
 -- Make those queues wait for a worker that were put off until now, or whose worker died, and whose remote is back.
@@ -337,7 +341,8 @@ function inbox.accept(ttl, packed_jobs, packed_echoes)
   return ready
 end
 
--- claim(token, lease, newest, queue, cache…) -> {queue, job, its record, what is cached, helpdesk paused} | {}
+-- claim(token, lease, newest, queue, cache…) ->
+--   {queue, job, its record, what is cached, helpdesk paused, version of the connections} | {}
 -- Without a queue it is the turn of the group that has the fewest queues worked on, then of the one that had no
 -- turn for longest: no account, and no direction, takes more than its share while others wait. In a group the newest
 -- and the longest waiting take turns, as the worker says: who writes now does not wait behind yesterday.
@@ -568,6 +573,55 @@ function inbox.mark_installation(name, ttl, is_sure)
   if holder and holder ~= name and is_sure == '' then return holder end
   redis.call('SET', P .. 'installation', name, 'PX', ttl)
   return name
+end
+
+-- The version of a connection; nothing if there is none.
+local function version_of(name)
+  local stored = redis.call('HGET', P .. 'connections', name)
+  return stored and string.match(stored, '^%d+')
+end
+
+-- Note that a connection changed. Return the version that it has, or had, now.
+local function change(name)
+  local version = redis.call('INCR', P .. 'version')
+  redis.call('ZADD', P .. 'changed', version, name)
+  return version
+end
+
+-- put_connection(name, record, expected) -> its version | false, if its version is not the expected one
+-- Expected is a version, empty where there must be none yet, or * for any. What waits for its account goes on.
+function inbox.put_connection(name, record, expected)
+  local stored, version = redis.call('HGET', P .. 'connections', name), version_of(name)
+  if stored == (version or '') .. ' ' .. record then return tonumber(version) end  -- the call is repeated
+  if expected ~= '*' and (version or '') ~= expected then return false end
+  version = change(name)
+  redis.call('HSET', P .. 'connections', name, version .. ' ' .. record)
+  if is_paused(name) then redis.call('ZADD', P .. 'pauses', now, name) end
+  return version
+end
+
+-- remove_connection(name, expected) -> 1 | false, as put_connection; 0 if there is none
+function inbox.remove_connection(name, expected)
+  local version = version_of(name)
+  if not version then return 0 end
+  if expected ~= '*' and version ~= expected then return false end
+  redis.call('HDEL', P .. 'connections', name)
+  change(name)
+  return 1
+end
+
+-- changed_connections(since, limit) -> {version, name, record | '', …}
+-- The next that changed after a version; the record of one that was removed is empty.
+function inbox.changed_connections(since, limit)
+  local answer = {}
+  local found = redis.call('ZRANGE', P .. 'changed', '(' .. since, '+inf', 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+  for i = 1, #found, 2 do
+    local stored = redis.call('HGET', P .. 'connections', found[i])
+    answer[#answer + 1] = tonumber(found[i + 1])
+    answer[#answer + 1] = found[i]
+    answer[#answer + 1] = stored and string.match(stored, '^%d+ (.*)$') or ''
+  end
+  return answer
 end
 
 -- requeue(id, queue, time, body) -> 1 | 0: put a dead letter back into its queue

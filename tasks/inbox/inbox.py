@@ -10,6 +10,7 @@ import msgspec
 import redis
 
 from clients.channel import Conversation
+from tasks.inbox.connections import ConnectionRecords
 from tasks.inbox.dead_letters import DeadLetters
 from tasks.inbox.job import Job, PartEcho, steps_in
 from tasks.inbox.lease import Lease
@@ -66,6 +67,7 @@ class Inbox:
         self._lease = lease
         self._script = InboxScript(store, self.prefix)
         self.dead_letters = DeadLetters(self._script)
+        self.connections = ConnectionRecords(self._script)
 
     def key(self, name: str) -> str:
         """Return the whole name of a key."""

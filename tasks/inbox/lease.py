@@ -25,8 +25,9 @@ class Lease:
     """The right to work on a queue, and the job at its head.
 
     The lease is known to be good until `deadline` on this machine's monotonic clock, which goes on while the
-    process is stopped. It is `term` seconds long, from when it was `asked` for. Every method that changes the
-    store raises `redis.RedisError` if it is away.
+    process is stopped. It is `term` seconds long, from when it was `asked` for. `connections_version` is the
+    version of the connections when the job was taken. Every method that changes the store raises
+    `redis.RedisError` if it is away.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Lease:
         self._begin(answer)
 
     def _begin(self, answer: Sequence[Any]) -> None:
-        queue, entry, record, _, helpdesk_paused = answer
+        queue, entry, record, _, helpdesk_paused, self.connections_version = answer
         self.queue = queue.decode()
         self.job = read_job(self.queue, entry, record)
         self.attempts, self._steps = self.job.attempts, dict(self.job.steps)

@@ -59,8 +59,7 @@ def queue_due(service: Services) -> None:
 
     Whoever dies in between leaves them on the list: their keys are known then.
     """
-    connections = (one for every in service.connections.values() for one in every.active.values())
-    if not any(one.remind_before for one in connections):
+    if not any(one.active and one.remind_before for one in service.connections.all):
         return
     if due := service.inbox.due_reminders(MOST_AT_ONCE):
         try:

@@ -16,7 +16,7 @@ import clients.errors
 from clients.channels.meta.errors import ERRORS
 from clients.errors import ClientError, NotConnected, OutsideWindow, Unavailable
 from clients.notices import LOCALE, Notice, Plural, _sentences, add_sentences, decode, encode, notice, say
-from connector.settings import Connection
+from connector.connection import Connection
 from tasks import words
 
 ROOT = Path(__file__).parent.parent.parent

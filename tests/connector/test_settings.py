@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from connector.settings import PATH_VARIABLE, Settings, doubtful, load_settings
+from tasks.connections import Connections
 from tests.conftest import PAGE_A, PAGE_OFF, SECRET_A, WEBHOOK_SECRET, MakeSettings, connection
 from tests.connector.settings_file import MINIMUM, SettingsFile, refusal, whsec
 
@@ -48,10 +49,10 @@ def test_a_slash_at_the_end_of_an_address_is_dropped(file: SettingsFile) -> None
 
 def test_an_inactive_connection_is_not_found(make_settings: MakeSettings) -> None:
     settings = make_settings()
-    found = settings.by_channel["facebook_messenger"].active.get(PAGE_A)
+    found = Connections(settings.fixed_connections).active.get(PAGE_A)
     assert found
     assert found.account_id == PAGE_A
-    assert settings.by_channel["facebook_messenger"].active.get(PAGE_OFF) is None
+    assert Connections(settings.fixed_connections).active.get(PAGE_OFF) is None
 
 
 # --- What the file may say. -----------------------------------------------------------------------------
@@ -93,7 +94,7 @@ def test_agents_are_told_in_english_unless_a_connection_says_polish(file: Settin
 
 def test_agents_are_reminded_of_nobody_unless_a_connection_says_so(file: SettingsFile) -> None:
     pages = [connection("1", SECRET_A), connection("2", SECRET_A, remind_before=1.5)]
-    known = file.load(connections=pages).by_channel["facebook_messenger"].active
+    known = Connections(file.load(connections=pages).fixed_connections).active
     assert known["1"].remind_before == timedelta(0)
     assert known["2"].remind_before == timedelta(minutes=90)
 
@@ -105,7 +106,7 @@ def test_an_inactive_connection_needs_no_secrets(file: SettingsFile) -> None:
 
 def test_a_page_may_have_an_inactive_connection_beside_its_active_one(file: SettingsFile) -> None:
     pages = [connection(PAGE_A, SECRET_A, active=False), connection(PAGE_A, SECRET_A)]
-    found = file.load(connections=pages).by_channel["facebook_messenger"].active.get(PAGE_A)
+    found = Connections(file.load(connections=pages).fixed_connections).active.get(PAGE_A)
     assert found
     assert found.active
 
@@ -154,7 +155,7 @@ def test_no_active_page_raises_doubts(file: SettingsFile, connections: list[Any]
 # --- Secrets. -------------------------------------------------------------------------------------------
 
 SECRETS = {
-    "secret_key": "hush-1",
+    "secret_key": "hush-1" + "A" * 37 + "=",
     "admin_token": "hush-2",
     "helpdesk": MINIMUM["helpdesk"] | {"api_token": "hush-5"},
     "connections": [

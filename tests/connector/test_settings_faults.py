@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from connector.settings import PATH_VARIABLE, Connection, Settings, SettingsError, load_settings
+from connector.connection import Connection
+from connector.settings import PATH_VARIABLE, Settings, SettingsError, load_settings
 from tests.conftest import PAGE_A, SECRET_A, SECRET_B, connection
 from tests.connector.settings_file import MINIMUM, SettingsFile, assert_one_line, refusal, whsec
 

@@ -18,7 +18,6 @@ NOT_PACKED = shutil.ignore_patterns(
 )
 ONLY_FOR_EXTRAS = [
     "botocore",
-    "cryptography",
     "lxml",
     "pytest",
     "python_multipart",
@@ -99,17 +98,3 @@ def test_the_product_brings_nothing_that_only_its_extras_need(programs: Path, tm
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
 
     assert found.stdout == "[]\n"
-
-
-def test_cloudfront_without_its_extra_is_one_line_that_says_what_to_install(
-    programs: Path, tmp_path: Path, settings_file: Path
-) -> None:
-    settings = yaml.safe_load(settings_file.read_text()) | {"attachments": {"delivery": "cloudfront"}}
-    settings_file.write_text(yaml.safe_dump(settings))
-    refused = _connector(programs, tmp_path, "up")
-
-    assert refused.returncode == 1
-    assert refused.stderr == (
-        "attachments: delivery is cloudfront, which needs one more package; "
-        "pip install messenger-connector[cloudfront]\n"
-    )

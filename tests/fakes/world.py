@@ -23,7 +23,7 @@ from tasks.inbox.inbox import Inbox
 from tasks.inbox.renewer import Renewer
 from tasks.outbound.jobs import reply_job
 from tasks.remotes import Remotes
-from tasks.services import Services, installation_in
+from tasks.services import Services, directory_of, installation_in
 from tasks.store import connect
 from tasks.words import say
 from tests.conftest import PAGE_A, MakeSettings
@@ -91,7 +91,7 @@ class World:
             inbox,
             self.desk,
             self.channels,
-            settings.by_channel,
+            directory_of(settings, inbox),
             Network(self._http, "https://graph.facebook.com/v26.0", cast("MediaFetcher", self.media)),
             Clocks(self.inbox, "worker"),
             installation_in(self.inbox, settings),

@@ -9,7 +9,7 @@ import pytest
 
 from clients.channel import Credentials, NewMessage
 from clients.helpdesk import Customer
-from tasks.connections import Connection, Connections
+from tasks.connections import Connection, Directory
 from tasks.inbound.jobs import incoming_job
 from tasks.outbound import reminders
 from tests.fakes.toy_channel import Line, Toy
@@ -26,8 +26,7 @@ def toy(world: World) -> World:
     Line.sent.clear()
     world.channels["toy"] = Toy()
     line = Connection("toy", Credentials("48500", "token", "secret", "v"), "Acme", "9", None)
-    connections = {**world.service.connections, "toy": Connections([line])}
-    world.service = replace(world.service, connections=connections)
+    world.service = replace(world.service, connections=Directory([*world.service.connections.all, line]))
     return world
 
 
@@ -102,9 +101,9 @@ def test_agents_are_reminded_by_the_channels_own_window(
     toy: World, monkeypatch: pytest.MonkeyPatch, window: timedelta | None
 ) -> None:
     monkeypatch.setattr(Toy, "reply_window", window)
-    (line,) = toy.service.connections["toy"].all
-    reminded = Connections([replace(line, remind_before=timedelta(hours=2))])
-    toy.service = replace(toy.service, connections={"toy": reminded})
+    (line,) = toy.service.connections.of("toy").all
+    reminded = Directory([replace(line, remind_before=timedelta(hours=2))])
+    toy.service = replace(toy.service, connections=reminded)
     wrote = int(toy.inbox.now() * 1000) - 71 * 3600 * 1000
     _receive(toy, WROTE | {"at": wrote})
     toy.work(IN)

@@ -10,16 +10,20 @@ import redis
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
+from clients.channel import Credentials
 from clients.channels.meta.events import CHANNEL
 from connector.cli.main import main
 from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
+from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, MakeSettings
+
+KNOWN = Directory([Connection("facebook_messenger", Credentials(PAGE_A), "", "7", None)])
 
 
 @pytest.fixture
@@ -130,7 +134,7 @@ def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
     settings: Settings, inbox: Inbox
 ) -> None:
     for _ in range(2):
-        refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+        refusals = Refusals(Counters(CollectorRegistry()), KNOWN)
         refusals.refuse("facebook_messenger", "wrong_secret", PAGE_A)
         refusals.refuse("helpdesk", "clock")
         refusals.save(inbox)
@@ -144,7 +148,7 @@ def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
 def test_refused_webhooks_are_still_counted_when_the_store_is_back(
     settings: Settings, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+    refusals = Refusals(Counters(CollectorRegistry()), KNOWN)
     refusals.refuse("facebook_messenger", "wrong_secret", PAGE_A, count=3)
     with monkeypatch.context() as away:
         away.setattr(inbox.store, "evalsha", Mock(side_effect=redis.ConnectionError))

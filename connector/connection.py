@@ -1,0 +1,90 @@
+"""A connection as the settings list it, and as it is added at run time: a page, its secrets, and its desk."""
+
+import json
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+
+import tasks.connections
+from clients.channel import Credentials
+from clients.channels.meta.messenger import Messenger
+from connector.cipher import Cipher
+from connector.values import AppSecret, Filled, PageId, Section, Token
+
+SECRETS = ("page_access_token", "app_secret", "verify_token")
+"""The fields that nobody is shown, and that the store has encrypted."""
+
+
+def _within_window(hours: float) -> float:
+    window = Messenger.reply_window / timedelta(hours=1)
+    if hours >= window:
+        raise ValueError(f"must be less than {window:g}, the hours for which Messenger allows a reply")
+    return hours
+
+
+class Connection(Section):
+    """One Facebook page and the desk it leads to."""
+
+    page_id: PageId
+    page_name: str = ""
+    page_access_token: Token = SecretStr("")
+    app_secret: AppSecret = SecretStr("")
+    verify_token: SecretStr = SecretStr("")
+    desk_id: Filled
+    category_id: str | None = None
+    active: bool = True
+    human_agent: bool = False
+    take_control: bool = False
+    link_large_files: bool = False
+    remind_before: Annotated[float, Field(ge=0), AfterValidator(_within_window)] = 0
+    language: Literal["en", "pl"] = "en"
+
+    @field_validator("category_id")
+    @classmethod
+    def _empty_is_none(cls, value: str | None) -> str | None:
+        return value or None
+
+    @model_validator(mode="after")
+    def _active_has_its_secrets(self) -> Self:
+        missing = [name for name in SECRETS if not getattr(self, name).get_secret_value().strip()]
+        if self.active and missing:
+            raise ValueError(f"{', '.join(missing)} must not be empty while the connection is active")
+        return self
+
+    def encode(self, cipher: Cipher) -> bytes:
+        """Return the connection as the store keeps it, its secrets encrypted."""
+        fields = self.model_dump()
+        encrypted = {name: cipher.encrypt(fields[name].get_secret_value()) for name in SECRETS}
+        return json.dumps(fields | encrypted, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, body: bytes, cipher: Cipher) -> Self:
+        """Read a connection from the store. Raises `Unreadable`, or `ValueError` for no connection."""
+        fields = json.loads(body)
+        if not isinstance(fields, dict):
+            raise ValueError("it is no connection")  # noqa: TRY004 - as any other that cannot be read
+        decrypted = {name: cipher.decrypt(str(fields.get(name, ""))) for name in SECRETS}
+        return cls.model_validate(fields | decrypted)
+
+    def as_data(self) -> tasks.connections.Connection:
+        """Return the connection as the work knows it."""
+        credentials = Credentials(
+            self.page_id,
+            self.page_access_token.get_secret_value(),
+            self.app_secret.get_secret_value(),
+            self.verify_token.get_secret_value(),
+            human_agent=self.human_agent,
+            take_control=self.take_control,
+        )
+        return tasks.connections.Connection(
+            Messenger.name,
+            credentials,
+            self.page_name,
+            self.desk_id,
+            self.category_id,
+            self.active,
+            self.language,
+            self.link_large_files,
+            timedelta(hours=self.remind_before),
+        )
