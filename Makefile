@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos fuzz bench check format docs messages clean
+.PHONY: help demo test chaos fuzz bench check format docs pictures messages clean chromium
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,7 +19,7 @@ help:  ## Show this list
 demo: .venv/.sandbox $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-helpdesk)  ## Try it: a real conversation, beside sandboxes (ARGS=--once, HELPDESK=django-helpdesk or your API's address)
 	@$(BIN)/python -m $(DEMO) $(ARGS)
 
-test: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules  ## Run all tests, with coverage (ARGS= for pytest)
+test: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules chromium  ## Run all tests, with coverage (ARGS= for pytest)
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest $(or $(ARGS),$(ON_TWO_CORES) --ignore tests/e2e)
 	$(if $(ARGS),,$(BIN)/coverage run -m pytest $(ON_TWO_CORES) tests/e2e)
@@ -48,6 +48,9 @@ format: .venv/.check  ## Put the code into its format
 docs: .venv/.test  ## Write the pages of docs/ that are made from the code's tables
 	@$(BIN)/python -m tests.docs.generated
 
+pictures: .venv/.test chromium  ## Take the pictures of docs/events.md, in a real browser
+	@$(BIN)/python -m tests.docs.camera
+
 messages: .venv/.check  ## Bring the catalogues of sentences up to date with the code; then translate what is new in them
 	@mkdir -p build
 	@$(BIN)/pybabel --quiet extract --keyword Plural:1,2 --no-location --sort-output --project messenger-connector -o build/connector.pot clients tasks
@@ -68,6 +71,10 @@ clean:  ## Remove what was built and what the demo left
 	@$(PIP) --editable '.[django-helpdesk]'
 	@$(BIN)/python -m sandbox.django_helpdesk.install
 	@touch $@
+
+# What agents see helpdesks in.
+chromium:
+	@command -v $${CHROMIUM:-chromium} >/dev/null || { echo "The tests and the pictures need Chromium; on Debian and Ubuntu: apt install chromium fonts-noto-color-emoji" >&2; exit 1; }
 
 # What helpdesks render markdown with.
 tests/renderers/node_modules: tests/renderers/package-lock.json

@@ -354,6 +354,10 @@ class Channel(ABC):
     reply_window: ClassVar[timedelta | None] = None
     """For how long after a person's last message it allows a reply; None if for ever."""
 
+    def knows(self, event: Event) -> bool:
+        """Return whether an event is of a kind that is known."""
+        return isinstance(event, Receipt) or event.kind in self.kinds
+
     @abstractmethod
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:
         """Read a handshake from the query of a GET request; None for any other request."""

@@ -35,6 +35,7 @@ from connector import environment, faults
 from connector.cipher import Cipher, is_key
 from connector.connection import Connection
 from connector.values import (
+    AppId,
     CaFile,
     Filled,
     GraphUrl,
@@ -85,7 +86,7 @@ class Graph(Section):
 
     base_url: GraphUrl = "https://graph.facebook.com"
     version: GraphVersion = "v26.0"
-    app_id: str = ""
+    app_id: AppId = ""
     http_proxy: Proxy = Field(default="", repr=False)  # it may hold a password
     typing: bool = True
     mark_seen: bool = True

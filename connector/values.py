@@ -113,6 +113,13 @@ def _page_id(value: str) -> str:
     return value
 
 
+def _app_id(value: str) -> str:
+    value = value.strip()
+    if value and not (value.isascii() and value.isdecimal()):
+        raise ValueError("must be the app's number, digits only; copy it from your Meta app: Settings, Basic")
+    return value
+
+
 def _token(value: SecretStr) -> SecretStr:
     """Take a token without the line break that a file of secrets leaves behind it."""
     token = value.get_secret_value().strip()
@@ -162,6 +169,7 @@ RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Host = Annotated[str, AfterValidator(_host)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
 CaFile = Annotated[str, AfterValidator(_ca_file)]
+AppId = Annotated[str, AfterValidator(_app_id)]
 PageId = Annotated[str, AfterValidator(_page_id)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Secret = Annotated[Token, AfterValidator(_filled_secret)]

@@ -9,7 +9,7 @@ from typing import Any
 from celery import signals
 
 from clients.channel import Account, Channel, Network
-from clients.channels.registry import CHANNELS
+from clients.channels.registry import make_channels
 from clients.errors import LeaseLost, RejectedError, RetryableError
 from clients.helpdesk import Helpdesk
 from clients.helpdesks.registry import make_adapter
@@ -162,7 +162,7 @@ def build(settings: Settings) -> Services:
         settings=settings,
         inbox=inbox,
         helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
-        channels=CHANNELS,
+        channels=make_channels(settings.graph.app_id),
         connections=directory_of(settings, inbox),
         network=Network(
             http,

@@ -34,6 +34,7 @@ add_sentences(
         "contradictory_ticket": N_("the helpdesk returned contradictory ticket states"),
         "unknown_channel": N_("this version of the connector does not know the channel {channel}"),
         "no_person": N_("it names no person, so it belongs to no ticket (kind: “{kind}”)"),
+        "unknown_kind": N_("this version of the connector does not know events of the kind “{kind}”"),
         "echo_of_unknown_outcome": N_("it may be a reply that is just being sent"),
         "receipt_on_ticket": N_("a receipt is not shown on tickets"),
         "refused_with_file": N_("the helpdesk rejected the message with this file"),

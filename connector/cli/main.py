@@ -9,6 +9,7 @@ from connector.cli.common import fail, reachable_inbox, read_settings, settings_
 from connector.cli.dead import dead
 from connector.cli.run import beat, up, web, worker
 from connector.cli.status import lines_of, status_of
+from connector.cli.unknown import unknown
 from connector.run.valkey import why_not_listening
 from connector.settings import get_settings
 
@@ -62,5 +63,5 @@ def status(*, as_json: bool) -> None:
     click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
 
 
-for command in (up, web, worker, beat, dead):
+for command in (up, web, worker, beat, dead, unknown):
     main.add_command(command)

@@ -53,6 +53,7 @@ class Status:
     helpdesk: str
     helpdesk_paused: str | None
     dead_letters: int
+    unknown_events: int
     pages: list[Page]
     refused: dict[str, int]
 
@@ -98,6 +99,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         helpdesk=settings.helpdesk.base_url,
         helpdesk_paused=reasons.get(HELPDESK),
         dead_letters=len(letters),
+        unknown_events=inbox.unknown_events.count(),
         pages=sorted(pages.values(), key=lambda page: (page.connection != "active", page.page_id)),
         refused=dict(anybody),
     )
@@ -125,6 +127,11 @@ def lines_of(status: Status) -> Iterator[str]:
     yield ""
     hint = "; see “connector dead list”" if status.dead_letters else ""
     yield f"{status.dead_letters} dead letters{hint}"
+    if status.unknown_events:
+        yield (
+            f"{status.unknown_events} unknown events; see “connector unknown list”, "
+            "and replay them after an upgrade"
+        )
 
 
 def _paused(reason: str | None) -> str:

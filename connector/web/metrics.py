@@ -37,6 +37,7 @@ class InboxCollector(Collector):
             state, stats = self._inbox.state(), self._inbox.stats()
             differing = differences(self._inbox)
             given_up = self._inbox.given_up()
+            unknown = self._inbox.unknown_events.count()
         except redis.RedisError:
             return
         yield GaugeMetricFamily("connector_queues", "Queues with work", value=state.queues)
@@ -47,6 +48,8 @@ class InboxCollector(Collector):
         yield GaugeMetricFamily(
             "connector_dead_letters", "Events that could not be delivered", value=state.dead
         )
+        help_ = "Events of kinds that are not known yet, kept for replay"
+        yield GaugeMetricFamily("connector_unknown_events", help_, value=unknown)
         paused = GaugeMetricFamily(
             "connector_remote_paused", "1 while nothing gets through to it", labels=("remote",)
         )

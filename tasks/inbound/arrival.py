@@ -10,6 +10,7 @@ from clients.errors import Busy, NotConnected, RejectedError, Unavailable
 from clients.notices import Notice, notice
 from tasks.connections import Connection
 from tasks.inbound.profiles import profile_of
+from tasks.inbox.job import Step
 from tasks.words import say
 from tasks.work import Work
 
@@ -57,7 +58,7 @@ class Arrival(Work):
         event = self.event
         if isinstance(event, Receipt):
             return False
-        kind = event.kind if event.kind in self.channel.kinds else OTHER_KINDS
+        kind = event.kind if self.channel.knows(event) else OTHER_KINDS
         wanted = self.service.settings.events.get(kind)
         return event.opens_ticket if wanted is None else wanted == "open_ticket"
 
@@ -117,6 +118,8 @@ def arrival_of(work: Work) -> Arrival:
         raise NotConnected(name, account_id)
     channel, connection, body = work.channel, service.connection(name, account_id), lease.job.body
     external_id = channel.external_id(body)
+    if replayed := lease.step(Step.replayed()):  # the helpdesk may have a comment under the first one
+        external_id += f":replay:{replayed}"
     profile = profile_of(work, connection)
     bind_contextvars(external_id=external_id)
     return Arrival(service, lease, channel.parse(body), external_id, connection, profile)

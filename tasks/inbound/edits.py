@@ -1,5 +1,6 @@
 """A message that its sender edited: its comment gets the new text, and keeps the earlier one below."""
 
+import msgspec
 import structlog
 
 from clients.channel import Edit
@@ -16,6 +17,10 @@ log = structlog.get_logger(__name__)
 
 KNOWN_FOR = 7 * 24 * 3600
 """How long it is known which edit of a message is the newest, in seconds."""
+EARLY = "early_edit"
+"""The name under which the last edit is cached whose message was not on the ticket: it may come later."""
+EARLY_FOR = 24 * 3600
+"""For how long, in seconds."""
 
 
 def edit_comment(arrival: Arrival, edit: Edit) -> bool:
@@ -38,8 +43,25 @@ def edit_comment(arrival: Arrival, edit: Edit) -> bool:
 
 def is_superseded(arrival: Arrival, edit: Edit) -> bool:
     """Return whether a newer edit of the message came already."""
+    if (early := _early(arrival, edit.message_id)) and early.time > edit.time:
+        return True
     newest = arrival.service.inbox.get(_newest(arrival, edit))
     return newest is not None and int(newest) > _time(edit)
+
+
+def with_early_edit(arrival: Arrival, message_id: str, body: str) -> str:
+    """Return the body of a message's comment, edited if an edit of the message came before it."""
+    early = _early(arrival, message_id)
+    return _body(arrival, early, body) if early else body
+
+
+def _early(arrival: Arrival, message_id: str) -> Edit | None:
+    """Return the edit of a message that came before it; one that another version wrote counts as absent."""
+    try:
+        edit = msgspec.json.decode(arrival.lease.cached(EARLY) or b"", type=Edit)
+    except msgspec.MsgspecError:
+        return None
+    return edit if edit.message_id == message_id else None
 
 
 def _edited(arrival: Arrival, edit: Edit) -> bool:
@@ -48,9 +70,10 @@ def _edited(arrival: Arrival, edit: Edit) -> bool:
     ticket = helpdesk.find_open_ticket(arrival.conversation)
     comment = helpdesk.find_comment(ticket.id, edit.message_id) if ticket else None
     if comment is None:
+        lease.cache(EARLY, msgspec.json.encode(edit), EARLY_FOR)
         return False
     arrival.service.inbox.put(_newest(arrival, edit), str(_time(edit)), KNOWN_FOR)
-    body = _body(arrival, edit, comment)
+    body = _body(arrival, edit, _markdown(comment))
     # A call before this one worked; helpdesks may tidy the white space of what they store.
     if (lease.step(Step.edited()) or "").split() == comment.body.split():
         return True
@@ -58,11 +81,14 @@ def _edited(arrival: Arrival, edit: Edit) -> bool:
     return helpdesk.edit_comment(comment.id, body)
 
 
-def _body(arrival: Arrival, edit: Edit, comment: Comment) -> str:
+def _markdown(comment: Comment) -> str:
+    if comment.body_format == "markdown":
+        return comment.body
+    return to_markdown(to_plain_text(comment.body, comment.body_format))
+
+
+def _body(arrival: Arrival, edit: Edit, before: str) -> str:
     """Write the new text, and the earlier one as a quotation."""
-    before = comment.body
-    if comment.body_format != "markdown":
-        before = to_markdown(to_plain_text(before, comment.body_format))
     what = arrival.say(notice("edited_at", time=f"{edit.time:%Y-%m-%d %H:%M} UTC"))
     text = to_markdown(edit.text) if edit.text.strip() else f"({arrival.say(notice('empty_message'))})"
     earlier = "\n".join(f"> {line}" if line.strip() else ">" for line in before.split("\n"))

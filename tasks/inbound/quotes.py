@@ -4,7 +4,7 @@ import re
 
 import structlog
 
-from clients.errors import ClientError, LeaseLost
+from clients.errors import ClientError, LeaseLost, RetryableError
 from clients.notices import Notice, notice
 from clients.text.line import one_line
 from clients.text.plain import to_plain_text
@@ -48,7 +48,18 @@ def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
 
 
 def _on_channel(arrival: Arrival, message_id: str) -> Notice:
-    said = arrival.account.words_of(message_id) if message_id else None
+    """Ask the account, unless it failed at that lately; what else it failed at says nothing about this."""
+    account, remotes = arrival.account, arrival.service.remotes
+    asked = f"{account.remote} words"
+    if not message_id or remotes.is_resting(asked):
+        return notice("earlier_message")
+    try:
+        said = account.words_of(message_id)
+    except LeaseLost:
+        raise
+    except RetryableError:
+        remotes.rest(asked)
+        raise
     if said is None:
         return notice("earlier_message")
     if not said.by_account:

@@ -13,7 +13,7 @@ from clients.notices import Notice, notice
 from clients.text.line import one_line
 from clients.text.markdown import preview, to_markdown
 from tasks.inbound.arrival import Arrival
-from tasks.inbound.edits import is_superseded
+from tasks.inbound.edits import is_superseded, with_early_edit
 from tasks.inbound.files import show
 from tasks.inbound.quotes import quoted
 from tasks.notes import system
@@ -60,8 +60,9 @@ def _message(arrival: Arrival, message: Message | Echo, author: Author, files: E
         *(markdown for markdown, _ in shown),
         lines_of(arrival, message.lines),
     )
+    body = body or f"({arrival.say(notice('empty_message'))})"
     return NewComment(
-        body=body or f"({arrival.say(notice('empty_message'))})",
+        body=with_early_edit(arrival, message.message_id, body),
         external_id=arrival.external_id,
         author=author,
         created_at=message.time,

@@ -19,6 +19,7 @@ from clients.helpdesk import (
     NewTicket,
 )
 from tasks import courtesies, trouble
+from tasks.inbound import unknown
 from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.edits import edit_comment
@@ -40,9 +41,28 @@ ECHO_KNOWN_WITHIN = 10.0
 def relay(work: Work) -> None:
     """Put the event at the head on its sender's ticket. Raises `ClientError`."""
     if not work.conversation.person_id:
-        trouble.note(work, work.channel.parse(work.lease.job.body))
-        raise RejectedError("no_person", kind=work.channel.kind_of(work.lease.job.body))
+        _take_without_person(work)
+        return
     arrival = arrival_of(work)
+    is_known = arrival.channel.knows(arrival.event)
+    if is_known or not work.lease.step(Step.replayed()):  # else the ticket shows no more than it did
+        _show(arrival)
+    if not is_known:
+        unknown.keep(work)
+
+
+def _take_without_person(work: Work) -> None:
+    """Keep an event that belongs to no ticket for an operator."""
+    body = work.lease.job.body
+    event = work.channel.parse(body)
+    if not work.channel.knows(event):
+        unknown.keep(work)
+        return
+    trouble.note(work, event)
+    raise RejectedError("no_person", kind=work.channel.kind_of(body))
+
+
+def _show(arrival: Arrival) -> None:
     if _is_our_own(arrival):
         return
     _note_answer(arrival)

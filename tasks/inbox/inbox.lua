@@ -28,6 +28,8 @@
 --                            tried first (trial: its token), and all follow when a job of it is done
 --   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
 --   dead             hash    id -> a job that could not be delivered, with its history
+--   unknown          hash    id -> a job of a kind that this version did not know, kept for one that does
+--   unknown_since    zset    id -> since when it is kept
 --   stats            hash    counters for /metrics
 --   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
@@ -624,12 +626,17 @@ function inbox.changed_connections(since, limit)
   return answer
 end
 
--- requeue(id, queue, time, body) -> 1 | 0: put a dead letter back into its queue
-function inbox.requeue(id, queue, time, body)
-  if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
+-- Put a job that was kept back into its queue.
+local function put_back(id, queue, time, body)
   insert(queue, id, now, time, body)
   if redis.call('ZADD', P .. 'oldest', 'NX', now, queue) == 1 then enqueue(queue) end
   return 1
+end
+
+-- requeue(id, queue, time, body) -> 1 | 0: put a dead letter back into its queue
+function inbox.requeue(id, queue, time, body)
+  if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
+  return put_back(id, queue, time, body)
 end
 
 -- drop(id) -> 1 | 0: delete a dead letter
@@ -637,6 +644,33 @@ function inbox.drop(id)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
   redis.call('DEL', P .. 'job:' .. id)
   return 1
+end
+
+-- drop_unknown(id) -> 1 | 0: keep an event of an unknown kind no longer
+function inbox.drop_unknown(id)
+  redis.call('ZREM', P .. 'unknown_since', id)
+  return redis.call('HDEL', P .. 'unknown', id)
+end
+
+-- keep_unknown(queue, token, id, job, most, ttl) -> 1 | false
+-- Keep the head for a version that knows its kind: so many of them, the newest, and for so long (ms).
+function inbox.keep_unknown(queue, token, id, job, most, ttl)
+  if not is_at(queue, token, id) then return false end
+  local since = P .. 'unknown_since'
+  redis.call('HSET', P .. 'unknown', id, job)
+  redis.call('ZADD', since, now, id)
+  for _, old in ipairs(redis.call('ZRANGE', since, '-inf', now - ttl, 'BYSCORE')) do inbox.drop_unknown(old) end
+  for _, old in ipairs(redis.call('ZRANGE', since, 0, -most - 1)) do inbox.drop_unknown(old) end
+  redis.call('PEXPIRE', P .. 'unknown', ttl)
+  redis.call('PEXPIRE', since, ttl)
+  return 1
+end
+
+-- replay(id, queue, time, body) -> 1 | 0: put an event of an unknown kind back into its queue, to be shown anew
+function inbox.replay(id, queue, time, body)
+  if inbox.drop_unknown(id) == 0 then return 0 end
+  redis.call('HSET', P .. 'job:' .. id, 'step:replayed', string.format('%d', now))
+  return put_back(id, queue, time, body)
 end
 
 -- state() -> {queues with work, age of the oldest job (ms), how long one waits for a worker (ms), dead letters,

@@ -11,8 +11,8 @@ import redis
 
 from clients.channel import Conversation
 from tasks.inbox.connections import ConnectionRecords
-from tasks.inbox.dead_letters import DeadLetters
 from tasks.inbox.job import Job, PartEcho, steps_in
+from tasks.inbox.kept_jobs import KeptJobs
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import account_remote, outbound_queue, person_key
 from tasks.inbox.script import InboxScript, ms
@@ -66,8 +66,9 @@ class Inbox:
         self.prefix = prefix + "mc:"
         self._lease = lease
         self._script = InboxScript(store, self.prefix)
-        self.dead_letters = DeadLetters(self._script)
         self.connections = ConnectionRecords(self._script)
+        self.dead_letters = KeptJobs(self._script, "dead", "requeue", "drop")
+        self.unknown_events = KeptJobs(self._script, "unknown", "replay", "drop_unknown")
 
     def key(self, name: str) -> str:
         """Return the whole name of a key."""

@@ -58,6 +58,7 @@ class Step(str):
     | `sent:N`     | once part N was sent        | its message id           | the next part, the end        |
     | `notified:X` | before internal comment X   | `called`                 | any of them, the end          |
     | `failed`     | once it is given up         | the reason               | `notified:X`, the dead letter |
+    | `replayed`   | as it is put back           | when; the store's clock  | any of them                   |
 
     What is kept before a call says that it may have worked: whoever finds it looks first. It is undone if the
     remote says that it did not work. Times are in ms. A job that is requeued keeps all of them but `failed`.
@@ -119,6 +120,11 @@ class Step(str):
     def failed(cls) -> "Step":
         """Name the decision that the job cannot be done."""
         return cls("failed")
+
+    @classmethod
+    def replayed(cls) -> "Step":
+        """Name an operator's wish that an event is shown anew, as its kind may be known by now."""
+        return cls("replayed")
 
 
 def sent_ids(steps: Mapping[str, str]) -> list[str]:

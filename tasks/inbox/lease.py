@@ -10,11 +10,13 @@ from typing import Any, cast
 import redis
 
 from clients.errors import LeaseLost, Paused
-from tasks.inbox import dead_letters
+from tasks.inbox import kept_jobs
 from tasks.inbox.job import Step, read_job
 from tasks.inbox.queues import HELPDESK, conversation_of, direction_of, person_key
 from tasks.inbox.script import InboxScript, ms
 
+MOST_UNKNOWN, UNKNOWN_FOR = 1000, 30 * 24 * 3600
+"""How many events of unknown kinds are kept, the newest, and for how long (seconds)."""
 HISTORY_LENGTH = 10
 """How many failures of a job are kept: the first ones and the last ones."""
 
@@ -148,7 +150,18 @@ class Lease:
 
     def move_to_dead_letters(self, reason: str, code: str = "other") -> bool:
         """Move the job to the dead letters, and count it by its code. Return whether there is a next one."""
-        return self._finish("dead", dead_letters.encode(self.job, reason), code)
+        return self._finish("dead", kept_jobs.encode(self.job, reason), code)
+
+    def keep_unknown(self, reason: str) -> None:
+        """Keep the job for a version that knows its kind, beside what is done with it now.
+
+        It may be repeated. Raises `LeaseLost`, or `redis.OutOfMemoryError` if the store is full.
+        """
+        kept = kept_jobs.encode(self.job, reason)
+        bounds = MOST_UNKNOWN, ms(UNKNOWN_FOR)
+        if self._script.add("keep_unknown", self.queue, self.token, self.job.id, kept, *bounds) is None:
+            self.deadline = 0.0
+            self.check()
 
     def _finish(self, outcome: str, letter: bytes = b"", code: str = "") -> bool:
         counter = f"{outcome}:{direction_of(self.queue)}"

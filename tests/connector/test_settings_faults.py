@@ -139,6 +139,7 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
         "must not be empty",
     ),
     ("connections[0].page_id", {"connections": [connection("my page", SECRET_A)]}, "digits only"),
+    ("graph.app_id", {"graph": {"app_id": "my app"}}, "digits only"),
     ("connections[0].page_id", {"connections": [connection("10738 1679", SECRET_A)]}, "digits only"),
     ("connections[0].app_secret", {"connections": [connection(PAGE_A, "abc")]}, "Settings, Basic"),
     ("connections[0].app_secret", {"connections": [connection(PAGE_A, 32 * "g")]}, "must be 32 digits"),

@@ -24,13 +24,14 @@ from clients.errors import (
 from clients.jsons import decode
 from clients.notices import notice, say
 from tests.conftest import payload
+from tests.docs.pictures import ATTACHMENTS, EVENTS, PARTS, RECEIPTS, description
 from tests.fakes.situations import SITUATIONS, path_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 _INTRODUCTION = """\
 # What Messenger's events become
 
-Made by `make docs` from `clients/channels/meta/kinds.py` and the situations in `tests/payloads/messenger/`; do not edit it.
+Made by `make docs` from `clients/channels/meta/kinds.py` and the situations in `tests/payloads/messenger/`, its pictures by `make pictures`; do not edit it.
 
 Every event that Meta reports about a person stands on their ticket: what the person wrote as a comment of theirs, anything else as an
 internal comment. An event of a kind that *opens a ticket* opens one for a person who has none that is open; any other joins the open one, and
@@ -45,12 +46,16 @@ events:
 ```
 
 An event that names no person belongs to no ticket. Where it matters to somebody, it stands in `connector dead list`, whole, with its kind.
+
+An event of a kind that is not in the table is shown with the texts and links in it, and kept as it came, with a person or without:
+`connector unknown list` shows the newest 1,000 of the last 30 days. Once a version of the connector knows the kind, `connector unknown replay`
+has it shown anew, in one more comment.
 """
 
 
 def events_page() -> str:
     """Write `docs/events.md`."""
-    return "\n".join([_INTRODUCTION, *_table(), "", *_situations()])
+    return "\n".join([_INTRODUCTION, *_table(), "", *_pictures(), *_situations()])
 
 
 _REPLIES = """\
@@ -130,7 +135,7 @@ def _table() -> Iterator[str]:
     yield (
         f"| `echo` | if somebody wrote it in Meta's inbox | everybody | counted | {_link('message-echoes')} |"
     )
-    yield "| any other | yes | agents | counted | |"
+    yield "| any other | yes | agents | kept, as an unknown event | |"
 
 
 def _opens(row: Row) -> str:
@@ -155,6 +160,26 @@ def _page(row: Row) -> str:
 
 def _link(page: str) -> str:
     return f"[{page}]({REFERENCE}/{page})"
+
+
+_SECTIONS = (
+    ("Events", EVENTS),
+    ("Receipts, on an agent's comment", RECEIPTS),
+    ("Attachments of a message", ATTACHMENTS),
+    ("What else a message holds", PARTS),
+)
+
+
+def _pictures() -> Iterator[str]:
+    """Show a picture for each kind that becomes a comment."""
+    yield "## What agents see\n"
+    yield "The pictures are taken by `make pictures`, of the sandbox helpdesk's page of a ticket. How a helpdesk shows comments is up to it.\n"
+    for title, kinds in _SECTIONS:
+        yield f"### {title}\n\n| kind | on the ticket |\n| --- | --- |"
+        for kind in kinds:
+            name = "any other" if kind.startswith("any_other") else f"`{kind}`"
+            yield f"| {name} | ![{description(kind)}](events/{kind}.png) |"
+        yield ""
 
 
 def _situations() -> Iterator[str]:

@@ -176,3 +176,17 @@ def test_a_reaction_after_the_ticket_was_closed_opens_none(stack: Stack, psid: s
     stack.write(psid, text="one more thing")
 
     assert bodies(stack, psid, 2) == ["hello", "one more thing"]
+
+
+def test_an_event_of_an_unknown_kind_is_shown_and_kept_as_it_came(
+    stack: Stack, psid: str, run: Callable[..., str]
+) -> None:
+    send_event(stack, psid, gift={"name": "A mug"})
+
+    (body,) = bodies(stack, psid, 1)
+    assert body == "Messenger reported an event of the kind “gift”.\n\nname: A mug"
+    (line,) = until("it", lambda: [one for one in run("unknown", "list").splitlines() if psid in one])
+    assert '"gift": {' in run("unknown", "show", line.split()[0])
+    assert "unknown events; see “connector unknown list”" in run("status")
+    assert psid not in run("dead", "list")
+    assert run("unknown", "drop", line.split()[0]) == "1 dropped.\n"

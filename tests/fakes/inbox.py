@@ -3,9 +3,9 @@
 from typing import Any
 
 from clients.channel import Conversation
-from tasks.inbox.dead_letters import DeadLetter
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
+from tasks.inbox.kept_jobs import KeptJob
 from tasks.inbox.lease import Lease
 
 PERSON = Conversation("chat", "1", "2")
@@ -100,7 +100,7 @@ def begin(inbox: Inbox, *jobs: Job) -> Lease:
     return claimed(inbox)
 
 
-def buried(inbox: Inbox, *jobs: Job) -> DeadLetter:
+def buried(inbox: Inbox, *jobs: Job) -> KeptJob:
     """Return the letter of the first of some events, with the others let go of."""
     lease = begin(inbox, *(jobs or [new_job("a", 20)]))
     if lease.move_to_dead_letters("refused"):
@@ -109,7 +109,7 @@ def buried(inbox: Inbox, *jobs: Job) -> DeadLetter:
     return letter
 
 
-def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> DeadLetter:
+def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> KeptJob:
     lease = begin(inbox, new_job(name, at))
     lease.save_step(Step.call(), "ticket")
     lease.save_step(Step.failed(), "refused")

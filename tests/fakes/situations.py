@@ -24,17 +24,27 @@ def path_of(name: str) -> Path:
 
 def shown(world: World, name: str) -> str:
     """Let a situation happen, and return what the agents see of it."""
+    begin(world)
+    (ticket,) = world.desk.tickets.values()
+    before = dict(enumerate(ticket.comments))
+    happen(world, name)
+    changed = [_shown(one) for number, one in enumerate(ticket.comments) if before.get(number) != one]
+    return "\n---\n\n".join([_what_becomes(name), *changed])
+
+
+def begin(world: World) -> None:
+    """Let happen what happens before each situation."""
     world.media.content_type = ""
     world.meta.said["m_page"] = "It arrives tomorrow."
     world.receive("m_0", "Hello", at=SENT_AT - 100_000)
     world.receive("m_AAA", "Where is my parcel?", at=SENT_AT - 90_000)
     world.work()
-    (ticket,) = world.desk.tickets.values()
-    before = dict(enumerate(ticket.comments))
+
+
+def happen(world: World, name: str) -> None:
+    """Let a situation happen."""
     world.receive_body(payload(f"messenger/{name}"))
     world.work()
-    changed = [_shown(one) for number, one in enumerate(ticket.comments) if before.get(number) != one]
-    return "\n---\n\n".join([_what_becomes(name), *changed])
 
 
 def _what_becomes(name: str) -> str:

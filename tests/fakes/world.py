@@ -11,7 +11,7 @@ import httpx
 from clients.channel import Channel, Network
 from clients.channels.meta import events
 from clients.channels.meta.messenger import Messenger
-from clients.channels.registry import CHANNELS
+from clients.channels.registry import make_channels
 from clients.helpdesk import AgentReply, Attachment, Comment, Customer, Ticket
 from clients.http import HttpClient
 from clients.media import MediaFetcher
@@ -55,6 +55,7 @@ STAYS = [
     "pauses",
     "trouble:",
     "edited:",
+    "early_edit:",
 ]
 
 
@@ -79,13 +80,13 @@ class World:
         self.fused = cast("FusedStore", FusedStore.from_url(url))
         self.fused.fuse = self.fuse
         self._http = HttpClient(httpx.MockTransport(self.meta))
-        self.channels: dict[str, Channel] = dict(CHANNELS)
         self.configure()
 
     def configure(self, **changes: Any) -> None:
         """Change settings."""
         settings = self._make_settings(redis_url=self._url, **changes)
         inbox = Inbox(self.fused, settings.worker.lease)
+        self.channels: dict[str, Channel] = make_channels(settings.graph.app_id)
         self.service = Services(
             settings,
             inbox,

@@ -17,6 +17,7 @@ from sandbox.stack import free_port
 from tasks import worker
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
+from tasks.inbox.kept_jobs import KeptJob
 from tasks.inbox.lease import Lease
 from tasks.inbox.queues import inbound_queue
 from tasks.outbound import poll
@@ -100,6 +101,7 @@ COMMANDS = [
     ["-m", "connector", "dead", "show", "7"],
     ["-m", "connector", "dead", "retry", "--all"],
     ["-m", "connector", "dead", "drop", "--all", "--yes"],
+    ["-m", "connector", "unknown", "replay", "--all"],
 ]
 
 
@@ -134,6 +136,11 @@ CHANGES: dict[str, Callable[[Inbox, Lease], object]] = {
     "note_clock": lambda inbox, _: inbox.note_clock("worker", b"[0,0]"),
     "mark_installation": lambda inbox, _: inbox.mark_installation("ours", 30, is_sure=True),
     "drop": lambda inbox, _: inbox.dead_letters.drop(7),
+    "replay": lambda inbox, lease: inbox.unknown_events.requeue(
+        KeptJob(job=lease.job, reason="", kept_at="")
+    ),
+    "drop_unknown": lambda inbox, _: inbox.unknown_events.drop(7),
+    "keep_unknown": lambda _, lease: lease.keep_unknown("a new kind"),
     "renew": lambda _, lease: lease.renew(),
     "save_step": lambda _, lease: lease.save_step(Step.call(), "ticket"),
     "undo_step": lambda _, lease: lease.undo_step(Step.call()),

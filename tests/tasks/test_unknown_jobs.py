@@ -103,7 +103,7 @@ def test_a_record_of_another_shape_counts_as_absent(world: World, field: str, va
 
 
 def test_a_dead_letter_with_more_fields_is_read(world: World) -> None:
-    letter = {"queue": IN, "time": 1, "body": "{}", "reason": "r", "died_at": "", "history": [], "code": "x"}
+    letter = {"queue": IN, "time": 1, "body": "{}", "reason": "r", "kept_at": "", "history": [], "code": "x"}
     world.store.hset("mc:dead", "7", json.dumps(letter))
 
     assert [one.reason for one in world.inbox.dead_letters.all()] == ["r"]

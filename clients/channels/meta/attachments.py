@@ -103,19 +103,20 @@ def _post(code: str) -> Callable[[str, dict[str, Any], dict[str, Any]], Attachme
 def _products(kind: str, attachment: dict[str, Any], payload: dict[str, Any]) -> Attachment:
     """Read products of a catalogue; a template of any other shape shows what it has."""
     elements = dicts(as_dict(payload.get("product")).get("elements"))
-    if not elements:
-        return _unknown(kind, attachment, payload)
-    return _shown("product", (line for element in elements for line in _product(element)))
+    lines = tuple(line for element in elements for line in _product(element))
+    return _shown("product", lines) if lines else _unknown(kind, attachment, payload)
 
 
 def _product(element: dict[str, Any]) -> Iterator[Line]:
     number = as_text(element.get("retailer_id") or element.get("id"))
-    title = as_text(element.get("title")) or number
-    yield Line(title, address(element.get("url")), label=notice("product"))
+    url = address(element.get("url"))
+    if title := as_text(element.get("title")) or number or url:
+        yield Line(title, url, label=notice("product"))
     yield from _words(as_text(element.get("subtitle")))
     yield from _picture(element)
     if number and element.get("title"):
         yield Line(number, label=notice("item_number"))
+    yield from _buttons(element)
 
 
 def _words(text: str) -> Iterator[Line]:
@@ -215,7 +216,9 @@ def _media(element: dict[str, Any]) -> Notice:
 
 def _buttons(holder: dict[str, Any]) -> Iterator[Line]:
     for button in dicts(holder.get("buttons")):
-        yield Line(as_text(button.get("title")), address(button.get("url")), is_button=True)
+        title, url = as_text(button.get("title")), address(button.get("url"))
+        if title.strip() or url:
+            yield Line(title, url, is_button=True)
 
 
 def _unknown(kind: str, attachment: dict[str, Any], payload: dict[str, Any]) -> Attachment:

@@ -113,9 +113,9 @@ def split(body: bytes, received: int = 0) -> Iterator[Entry]:
     return (_entry(entry, received) for entry in as_list(envelope.get("entry")) if isinstance(entry, dict))
 
 
-def parse(body: bytes) -> Event:
-    """Read one item as `Incoming.body` holds it."""
-    return kinds.parse(as_dict(decode(body)))
+def parse(body: bytes, own_app_id: str = "") -> Event:
+    """Read one item as `Incoming.body` holds it; with the id of our app it is named where the item has it."""
+    return kinds.parse(as_dict(decode(body)), own_app_id)
 
 
 def kind_of(body: bytes) -> str:

@@ -17,7 +17,7 @@ import httpx
 from clients.channel import Account, Attachment, NewFile, NewMessage, Profile, SentMessage, Words
 from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
 from clients.channels.meta.events import CHANNEL
-from clients.channels.meta.kinds import name_of_app
+from clients.channels.meta.kinds import is_app, name_of_app
 from clients.channels.meta.values import proper_mid
 from clients.errors import (
     ClientError,
@@ -89,11 +89,12 @@ class Page(RestClient, Account):
         media: MediaFetcher,
         human_agent: bool = False,
         take_control: bool = False,
+        app_id: str = "",
     ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
         self._page_id, self._media = page_id, media
-        self._human_agent, self._take_control = human_agent, take_control
+        self._human_agent, self._take_control, self._app_id = human_agent, take_control, app_id
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
 
     def send(self, person_id: str, message: NewMessage) -> str:
@@ -260,7 +261,9 @@ class Page(RestClient, Account):
             raise
         except (ClientError, *MALFORMED):
             return notice("an_app")
-        return name_of_app(app_id)
+        owner = name_of_app(app_id)
+        # Ours by now: the one that held the conversation a moment ago has let it go.
+        return notice("an_app") if is_app(owner, self._app_id) else owner
 
     def _closed(self, psid: str, error: OutsideWindow, message: NewMessage) -> OutsideWindow:
         """Say when Meta's reply window closed, if it can be read when the person wrote last."""

@@ -21,7 +21,7 @@ from clients.channels.meta.values import (
     milliseconds,
     proper_mid,
 )
-from clients.notices import N_, Notice, add_sentences, notice
+from clients.notices import N_, Notice, Value, add_sentences, notice
 from clients.text.line import one_line
 
 DELETED = "message_deleted"
@@ -30,6 +30,8 @@ BY_PAGE = "by_page"
 """The key that marks an item whose sender is the page."""
 STANDBY = "standby"
 """The key that marks an item of `standby[]`, whose conversation another app holds; and its kind."""
+NOTHING = "unknown"
+"""The kind of an item that holds no event at all."""
 ECHO = "echo"
 """The kind of a message that the page sent."""
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
@@ -61,10 +63,10 @@ class Row:
     is_notable: bool = False
 
 
-def parse(item: Item) -> Event:
+def parse(item: Item, own_app_id: str = "") -> Event:
     """Read one item of `messaging[]`, or of `standby[]` if it is marked so."""
     kind = kind_of(item)
-    event = row_of(kind).read(item, kind)
+    event = _with_own_app(row_of(kind).read(item, kind), own_app_id)
     if isinstance(event, Receipt):
         return event
     lines = (*event.lines, *_beside(item, kind))
@@ -88,7 +90,7 @@ def kind_of(item: Item) -> str:
         return DELETED
     if known := next(kinds_in(item), None):
         return known
-    return next((as_text(key) for key in sorted(item) if key not in ENVELOPE | {"hop_context"}), "unknown")
+    return next((as_text(key) for key in sorted(item) if key not in ENVELOPE | {"hop_context"}), NOTHING)
 
 
 def kinds_in(item: Item) -> Iterator[str]:
@@ -98,7 +100,7 @@ def kinds_in(item: Item) -> Iterator[str]:
 
 def row_of(kind: str) -> Row:
     """Return what becomes of a kind of event, also of one that nobody knows yet."""
-    return ROWS.get(kind, _UNKNOWN)
+    return ROWS.get(kind, _EMPTY if kind == NOTHING else _UNKNOWN)
 
 
 def content_of(item: Item, kind: str) -> Item:
@@ -279,6 +281,24 @@ def name_of_app(app_id: Any) -> Notice:
     return notice("meta_inbox") if id_ in PAGE_INBOX_APP_IDS else notice("app", app_id=one_line(id_))
 
 
+def is_app(app: Value, app_id: str) -> bool:
+    """Return whether a notice names the app with this id."""
+    return isinstance(app, Notice) and bool(app_id) and app.values.get("app_id") == app_id
+
+
+def _with_own_app(event: Event, app_id: str) -> Event:
+    """Name our own app, where an event has its number."""
+    if isinstance(event, Echo) and is_app(event.author, app_id):
+        return replace(event, author=notice("from_own_app"))
+    if isinstance(event, OtherEvent):
+        values = {
+            name: notice("own_app") if is_app(value, app_id) else value
+            for name, value in event.summary.values.items()
+        }
+        return replace(event, summary=notice(event.summary.code, **values))
+    return event
+
+
 def _control(code: str, key: str) -> Callable[[Item, str], OtherEvent]:
     """Return a reader of who answers a conversation now: the app that is named under `key`."""
 
@@ -411,7 +431,7 @@ ROWS: dict[str, Row] = {
     DELETED: Row(_deletion, "messages", has_mid=True, opens_ticket=False),
 }
 """Every kind of event, by the key that holds it; of an item with several of them each is an event."""
-_UNKNOWN = Row(_other)
+_UNKNOWN, _EMPTY = Row(_other, is_notable=True), Row(_other)
 
 add_sentences(
     {
@@ -471,8 +491,10 @@ add_sentences(
         "nobody": N_("no app"),
         "meta_inbox": N_("Meta's own inbox"),
         "app": N_("the app {app_id}"),
+        "own_app": N_("this connector"),
         "messenger_user": N_("Messenger user {digits}"),
         "from_meta_inbox": N_("{page} (Meta inbox)"),
         "from_app": N_("{page} (app {app_id})"),
+        "from_own_app": N_("{page} (this connector's app)"),
     }
 )

@@ -44,6 +44,10 @@ class Messenger(Channel):
         "type the one of the settings at Meta, or change it here",
     }
 
+    def __init__(self, app_id: str = "") -> None:
+        """Take the id of our Meta app, so that it is named where an event or an answer has its number."""
+        self._app_id = app_id
+
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:
         """Read Meta's subscribe handshake.
 
@@ -75,7 +79,7 @@ class Messenger(Channel):
 
     def parse(self, body: bytes) -> Event:
         """Read one item of `messaging[]` or `standby[]`."""
-        return events.parse(body)
+        return events.parse(body, self._app_id)
 
     def kind_of(self, body: bytes) -> str:
         """Return Meta's word for what an item is."""
@@ -116,6 +120,7 @@ class Messenger(Channel):
             human_agent=credentials.human_agent,
             take_control=credentials.take_control,
             media=network.media,
+            app_id=self._app_id,
         )
 
 

@@ -81,7 +81,7 @@ def mixed(inbox: Inbox, settings_file: Path) -> Inbox:
         ("in:chat:1:8", "", "another version wrote this"),
     ]
     for id_, (thread, died_at, reason) in enumerate(letters, 1):
-        letter = {"queue": thread, "died_at": died_at, "reason": reason}
+        letter = {"queue": thread, "kept_at": died_at, "reason": reason}
         inbox.store.hset("mc:dead", str(id_), json.dumps(letter))
     return inbox
 

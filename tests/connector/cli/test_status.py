@@ -180,6 +180,19 @@ def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:
     assert "0 dead letters" in screen
 
 
+def test_unknown_events_are_shown_in_one_line_with_what_to_do(settings: Settings, inbox: Inbox) -> None:
+    inbox.accept([row("1", f"in:{CHANNEL}:{PAGE_A}:1")])
+    lease = inbox.claim()
+    assert lease
+    lease.keep_unknown("a new kind")
+    status = status_of(settings, inbox)
+
+    assert (status.unknown_events, status.dead_letters) == (1, 0)
+    assert list(lines_of(status))[-1] == (
+        "1 unknown events; see “connector unknown list”, and replay them after an upgrade"
+    )
+
+
 @pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["screen", "json"])
 @pytest.mark.usefixtures("settings")
 def test_the_command_prints_it(arguments: list[str]) -> None:

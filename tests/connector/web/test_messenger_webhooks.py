@@ -167,6 +167,11 @@ def test_what_is_signed_and_of_a_page_that_is_not_connected_waits_for_that(doors
     assert doors.counted("events_kept_total") == 1
 
 
+def test_what_nobody_knows_waits_for_an_operator_though_it_names_no_person(doors: Doors) -> None:
+    assert doors.meta(envelope(entry({"recipient": {"id": PAGE_A}, "gift": {"name": "A mug"}}))) == 200
+    assert doors.queues() == {f"in:{CHANNEL}:{PAGE_A}:"}
+
+
 @pytest.mark.parametrize("name", ["policy_enforcement", "optin_without_person"])
 def test_what_is_about_no_person_waits_for_an_operator(doors: Doors, name: str) -> None:
     assert doors.meta(payload(f"messenger/{name}")) == 200

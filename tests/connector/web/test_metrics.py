@@ -35,6 +35,11 @@ def test_metrics_tell_the_codes_of_what_was_given_up(doors: Doors) -> None:
     assert doors.counted('given_up_total{code="window_closed"}') == 2
 
 
+def test_metrics_tell_how_many_events_are_unknown(doors: Doors) -> None:
+    doors.store.hset("mc:unknown", "7", "{}")
+    assert doors.counted("unknown_events") == 1
+
+
 def test_metrics_hold_no_secret(doors: Doors) -> None:
     doors.meta(MESSAGE)
     assert SECRET_A not in doors.metrics()

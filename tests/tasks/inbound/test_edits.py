@@ -172,3 +172,80 @@ def test_an_edit_is_one_in_whichever_list_it_comes(linked: World) -> None:
 
     (body,) = _bodies(linked)
     assert body.count("Edited by the customer") == 1
+
+
+TOLD = "The customer edited an earlier message. It now reads:\n\nWhere is parcel 117?"
+
+
+def test_an_edit_that_waits_with_its_message_goes_behind_it(linked: World) -> None:
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.receive("m_1", "Where is it?")
+    linked.work()
+
+    assert _bodies(linked) == [EDITED]
+
+
+def test_a_message_that_comes_after_its_edit_is_shown_as_edited(linked: World) -> None:
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.work()
+    linked.receive("m_1", "Where is it?")
+    linked.receive("m_2", "Hello?")
+    linked.work()
+
+    assert _bodies(linked) == [TOLD, EDITED, "Hello?"]
+
+
+def test_an_edit_that_opens_the_ticket_of_its_message_is_known_to_it(world: World) -> None:
+    world.receive_item(_edit("Where is parcel 117?"))
+    world.work()
+    world.receive("m_1", "Where is it?")
+    world.work()
+
+    (ticket,) = world.desk.tickets.values()
+    assert ticket.new
+    assert ticket.new.body == TOLD
+    assert [comment.body for comment in ticket.comments] == [EDITED]
+
+
+def test_of_two_edits_that_come_before_their_message_the_newer_is_shown_in_it(linked: World) -> None:
+    for number, text in ((2, "second"), (1, "first")):
+        linked.receive_item(_edit(text, number))
+        linked.work()
+    linked.receive("m_1", "Where is it?")
+    linked.work()
+
+    told, before, message = _bodies(linked)
+    assert told.endswith("It now reads:\n\nsecond")
+    assert before == "The customer had edited an earlier message before. It read:\n\nfirst"
+    assert message.startswith("second\n\n(Edited by the customer")
+
+
+def test_a_message_that_came_after_its_edit_can_be_edited_again(linked: World) -> None:
+    linked.receive_item(_edit("Where is parcel 117?"))
+    linked.work()
+    linked.receive("m_1", "Where is it?")
+    linked.work()
+    linked.receive_item(_edit("Found it!", 2))
+    linked.work()
+
+    assert len(_bodies(linked)) == 2
+    assert _bodies(linked)[1].startswith("Found it!\n\n(Edited")
+    assert "> Where is parcel 117?" in _bodies(linked)[1]
+
+
+@pytest.mark.parametrize("knows_keys", [True, False])
+def test_wherever_a_worker_dies_a_message_that_comes_after_its_edit_is_shown_once(
+    worlds: Callable[[], World], *, knows_keys: bool
+) -> None:
+    def prepare(world: World) -> list[str]:
+        world.desk.knows_keys = knows_keys
+        world.receive("m_0")
+        world.receive_item(_edit("Where is parcel 117?"))
+        world.work()
+        world.receive("m_1", "Where is it?")
+        world.receive("m_2", "Hello?")
+        return [IN]
+
+    for world in every_crash(worlds, prepare):
+        assert _bodies(world) == [TOLD, EDITED, "Hello?"]
+        assert world.left() == set()

@@ -93,3 +93,40 @@ def test_of_a_picture_no_address_is_quoted(linked: World) -> None:
     linked.work()
 
     assert _last(linked).startswith("> In reply to a message without text:")
+
+
+@pytest.mark.parametrize("error", [Refusal(613), Refusal(190), Refusal(2, status=500)])
+def test_a_page_that_failed_to_give_words_is_not_asked_for_any_for_a_while(
+    linked: World, error: Exception
+) -> None:
+    linked.meta.said["m_page"] = "Hello"
+    linked.meta.fail("message", error)
+    for number in range(3):
+        linked.receive_item(REACTION | {"timestamp": SENT_AT + number})
+    linked.work()
+
+    assert linked.meta.count("message") == 1
+    assert _last(linked) == "The customer reacted with ❤️ to an earlier message."
+    linked.configure()  # a minute later
+    linked.receive_item(REACTION | {"timestamp": SENT_AT + 9})
+    linked.work()
+    assert "“Hello”" in _last(linked)
+
+
+def test_a_page_that_does_not_know_a_message_is_asked_for_the_next(linked: World) -> None:
+    linked.meta.fail("message", Refusal(100))
+    for number in range(2):
+        linked.receive_item(REACTION | {"timestamp": SENT_AT + number})
+    linked.work()
+
+    assert linked.meta.count("message") == 2
+
+
+def test_a_page_that_could_not_mark_a_message_as_seen_is_asked_for_words(linked: World) -> None:
+    linked.meta.said["m_page"] = "Hello"
+    linked.meta.fail("action", Refusal(551))
+    linked.receive("m_1")
+    linked.receive_item(REACTION)
+    linked.work()
+
+    assert "“Hello”" in _last(linked)

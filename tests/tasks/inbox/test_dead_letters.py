@@ -26,7 +26,7 @@ def test_a_dead_letter_tells_its_story(inbox: Inbox, stored: Stored) -> None:
     assert (letter.job.id, letter.job.queue, letter.job.time, letter.job.body) == (1, QUEUE, 20, b"a")
     assert letter.reason == "refused"
     assert [entry["reason"] for entry in letter.job.history] == ["down"]
-    assert letter.died_at.startswith("20")
+    assert letter.kept_at.startswith("20")
 
 
 def test_dead_letters_come_the_oldest_first(inbox: Inbox) -> None:

@@ -68,6 +68,16 @@ def test_the_agent_learns_which_app_holds_the_conversation(world: World) -> None
     assert "take" not in world.meta.calls
 
 
+def test_a_conversation_that_is_ours_by_now_was_held_by_another_app(world: World) -> None:
+    world.configure(graph={"app_id": "999"})
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(10, 2018300))
+    world.work(OUT)
+
+    assert "another app is in charge of this conversation" in _note(world)
+
+
 def test_a_conversation_is_taken_over_where_the_connection_allows_it(world: World) -> None:
     world.configure(connections=[connection(PAGE_A, SECRET_A, take_control=True)])
     world.reply()

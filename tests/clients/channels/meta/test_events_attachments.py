@@ -118,3 +118,30 @@ def test_a_template_of_another_kind_says_so() -> None:
     assert _template(None, {"template_type": "receipt"}) == (
         Line(notice("unknown_template", kind="receipt")),
     )
+
+
+BUTTON = Line("Buy", "https://shop.example/7", is_button=True)
+PRODUCT = '{"mid": "m_1", "attachments": [{"type": "template", "payload": {"product": {"elements": [%s]}}}]}'
+
+
+@pytest.mark.parametrize(
+    ("element", "lines"),
+    [
+        ('"subtitle": "Blue, 0.3 l"', (Line("Blue, 0.3 l"),)),
+        ('"buttons": [{"title": "Buy", "url": "https://shop.example/7"}]', (BUTTON,)),
+        ('"subtitle": "Blue", "buttons": [{"title": "Buy"}]', (Line("Blue"), Line("Buy", is_button=True))),
+        (
+            '"url": "https://shop.example/7"',
+            (Line("https://shop.example/7", "https://shop.example/7", label=notice("product")),),
+        ),
+        ('"title": "A mug", "buttons": [{}, {"title": " "}]', (Line("A mug", label=notice("product")),)),
+    ],
+)
+def test_a_product_shows_what_it_has(element: str, lines: tuple[Line, ...]) -> None:
+    (found,) = parsed_message(PRODUCT % f"{{{element}}}").attachments
+    assert found.lines == lines
+
+
+def test_a_product_of_nothing_is_named_by_its_kind() -> None:
+    (found,) = parsed_message(PRODUCT % "{}").attachments
+    assert found.lines[0] == Line(notice("unknown_attachment", kind="template"))

@@ -1,0 +1,69 @@
+"""The pictures of docs/events.md show what the code makes of events today, and there is one for each kind."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from clients.channels.meta.attachments import _TYPES
+from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
+from clients.jsons import decode
+from tests.conftest import payload
+from tests.docs.pictures import ATTACHMENTS, EVENTS, FOLDER, MANIFEST, PICTURES, RECEIPTS, Gallery, gallery
+from tests.fakes.situations import SITUATIONS, path_of
+
+STALE = "it looks different now: run `make pictures`, look at what changed, and commit it"
+
+
+@pytest.fixture(scope="module")
+def shows(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+    with gallery(tmp_path_factory.mktemp("gallery"), valkey) as shows:
+        yield shows
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_shows_what_agents_see_today(shows: Gallery, name: str) -> None:
+    photographed = json.loads(MANIFEST.read_text()).get(name)
+    assert photographed == shows.show(name).digest, STALE
+
+
+def test_every_picture_is_there_and_none_is_left_over() -> None:
+    there = {file.name for file in FOLDER.iterdir()} - {MANIFEST.name}
+    assert there == {f"{name}.png" for name in PICTURES}, "run `make pictures`"
+    assert list(json.loads(MANIFEST.read_text())) == PICTURES, "run `make pictures`"
+
+
+def test_every_kind_of_event_that_becomes_a_comment_has_a_picture() -> None:
+    shown = {kind for name in SITUATIONS for kind in _kinds_shown(name)}
+    kinds = {kind if kind in ROWS else "any_other" for kind in shown}
+    assert set(EVENTS) == kinds | {STANDBY, ECHO}
+
+
+def test_every_receipt_has_a_picture() -> None:
+    assert set(RECEIPTS) == {kind for kind, row in ROWS.items() if row.is_receipt}
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_the_picture_of_a_kind_of_event_is_of_that_kind(kind: str) -> None:
+    (shown,) = _kinds_shown(EVENTS[kind])
+    marked = {STANDBY: '"standby"', ECHO: '"is_echo"'}
+    assert shown == kind or (kind == "any_other" and shown not in ROWS) or kind in marked
+    assert marked.get(kind, "").encode() in payload(f"messenger/{EVENTS[kind]}")
+
+
+def test_every_type_of_attachment_has_a_picture() -> None:
+    assert set(ATTACHMENTS) == {*_TYPES, "any_other_attachment"}
+
+
+@pytest.mark.parametrize("kind", ATTACHMENTS)
+def test_the_picture_of_an_attachment_is_of_its_type(kind: str) -> None:
+    (entry,) = decode(payload(f"messenger/{ATTACHMENTS[kind]}"))["entry"]
+    (attachment,) = entry["messaging"][0]["message"]["attachments"]
+    assert attachment["type"] == kind or (kind not in _TYPES and attachment["type"] not in _TYPES)
+
+
+def _kinds_shown(name: str) -> list[str]:
+    """Return the kinds of the events of a situation that become a comment."""
+    becomes = path_of(name).read_text().partition("\n---\n")[0]
+    return re.findall(r"^(\w+): (?:opens|joins) ", becomes, re.MULTILINE)
