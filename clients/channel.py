@@ -246,6 +246,25 @@ class SentMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How many messages an account may send in a second, of those that the channel counts under one name."""
+
+    name: str
+    per_second: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of what a channel allows an account has used lately: from 0 to 1, all of it.
+
+    `regain` is how long it has to be left alone until it may do more, in seconds; 0 if it may now.
+    """
+
+    share: float
+    regain: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What an account is used with.
 
@@ -289,6 +308,10 @@ class Account(ABC):
 
     def now(self) -> datetime | None:
         """Return the time by the channel's own clock, or None if it is not known."""
+        return None
+
+    def usage(self) -> Usage | None:
+        """Return how much of its limits is used, as the last answer said; None if it is not known."""
         return None
 
     @abstractmethod
@@ -404,6 +427,10 @@ class Channel(ABC):
     def most_files(self, kind: str) -> int:
         """Return how many files of a kind one message may have."""
         return 1
+
+    def rate_of(self, *, has_file: bool) -> Rate | None:
+        """Return how fast an account may send messages with a file, or without; None if as fast as it can."""
+        return None
 
     @abstractmethod
     def echo_metadata(self, comment_id: str, part: int) -> str:

@@ -7,7 +7,7 @@
     - RateLimited         the server asks to slow down
     - Unauthorized        the token is refused; the call works again once a person renews it
     - OutcomeUnknown      an earlier call may have worked; its trace has to show first
-    - Busy                a file host serves as many transfers of this process as it may
+    - Busy                a file host, or an account, does as much as it may; it is this one's turn soon
     - Paused              the remote is paused for a while, so it was not called
     - NotConnected        the account has no active connection
     - LeaseLost           this worker lost its lease before the call went out
@@ -86,7 +86,7 @@ class OutcomeUnknown(RetryableError):
 
 
 class Busy(RetryableError):
-    """The file host serves as many transfers as one host may hold; it is this one's turn soon."""
+    """A file host serves, or an account sends, as much at once as it may; it is this one's turn soon."""
 
 
 class Paused(RetryableError):

@@ -209,7 +209,8 @@ class RestClient:
         base = httpx.URL(self._base_url).raw_path.rstrip(b"/")
         return response.request.url.raw_path.partition(b"?")[0].removeprefix(base).decode("ascii")
 
-    def _note_time(self, response: httpx.Response) -> None:
+    def _note_headers(self, response: httpx.Response) -> None:
+        """Keep what the headers of an answer say beside it; services keep more."""
         with suppress(ValueError, TypeError):
             date = parsedate_to_datetime(response.headers.get("date", ""))
             self._date = date if date.tzinfo else date.replace(tzinfo=UTC), time.monotonic()
@@ -236,7 +237,7 @@ class RestClient:
             method, self._base_url + path, headers=headers, extensions=extensions, **options
         )
         response = self._http.exchange(request, self.max_answer)
-        self._note_time(response)
+        self._note_headers(response)
         if not response.is_success:
             raise self.error(response)
         return response

@@ -32,7 +32,7 @@ from tasks.work import Work
 log = structlog.get_logger(__name__)
 
 BUSY_DELAY = 1.0
-"""How long a job waits for a file host that serves as many others as it may (seconds)."""
+"""How long a job waits that is not told when it is its turn (seconds)."""
 UNKNOWN_DELAY = 30.0
 """How long a job that this version does not know waits until another process may take it (seconds)."""
 

@@ -8,8 +8,9 @@ from threading import Lock
 
 import structlog
 
+from clients.channel import Usage
 from clients.errors import RateLimited, RetryableError, Unauthorized
-from clients.notices import encode
+from clients.notices import encode, notice
 from tasks.inbox.inbox import Inbox
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,12 @@ All at once they would only meet the limit again; channels take only so many fil
 """
 REFUSED_RATE = 16
 """How many queues a second go on at first after a token was refused: agents are notified then."""
+SLOW_AT, PAUSE_AT = 0.8, 0.95
+"""From which share of its limits on an account is slowed down, and paused now and then."""
+SLOW_EVERY = 3.0
+"""How often an account is slowed down at most, in seconds: it gets faster again by itself."""
+LONGEST_BEFORE_LIMIT = 60.0
+"""How long an account is paused at its limit that has not been refused yet, in seconds; before it, less."""
 REMIND_EVERY = 3600.0
 RESTS_FOR = 60.0
 """How long a remote that failed is asked for nothing that can be left out, in seconds."""
@@ -40,6 +47,8 @@ class Remotes:
         self._until: dict[str, float] = {}
         self._logged_at: dict[str, float] = {}
         self._rests_until: dict[str, float] = {}
+        self._slowed_at: dict[str, float] = {}
+        self._slowing_logged_at: dict[str, float] = {}
 
     def pause(self, error: RetryableError) -> None:
         """Pause the remote of an error, for as long as it asks. Raises `redis.RedisError`."""
@@ -52,6 +61,26 @@ class Remotes:
         self._log(error)
         self._until[error.remote] = time.monotonic() + seconds
         self._inbox.pause(error.remote, seconds, encode(error.notice), rate)
+
+    def slow_down(self, account: str, usage: Usage | None) -> None:
+        """Slow an account down that has used much of its limits, before it is refused anything.
+
+        What is under way goes on. Raises `redis.RedisError`.
+        """
+        if usage is None or (usage.share < SLOW_AT and not usage.regain):
+            return
+        now = time.monotonic()
+        with self._lock:
+            before = self._slowed_at.get(account, -OVER_AFTER)
+            if now - before < SLOW_EVERY:
+                return
+            self._slowed_at[account] = now
+        rate = max(1.0, LIMITED_RATE * (1 - usage.share) / (1 - SLOW_AT))
+        seconds, reason = _pause_of(usage), notice("usage_high", percent=round(100 * usage.share))
+        if now - before > OVER_AFTER or now - self._slowing_logged_at[account] >= REMIND_EVERY:
+            self._slowing_logged_at[account] = now
+            log.warning("remote_slowed", remote=account, reason=str(reason), paused_for=round(seconds))
+        self._inbox.slow(account, rate, encode(reason), seconds)
 
     def rest(self, remote: str) -> None:
         """Note that a remote failed at what nobody waits for: it is not asked for such things for a while."""
@@ -83,3 +112,12 @@ class Remotes:
             self._logged_at[remote] = now
         write = log.error if isinstance(error, Unauthorized) else log.warning
         write("remote_paused", remote=remote, reason=str(error), for_seconds=round(now - since))
+
+
+def _pause_of(usage: Usage) -> float:
+    """Return for how many seconds an account is left alone, so that it does not meet its limit."""
+    if usage.regain:
+        return min(usage.regain, LONGEST)
+    if usage.share < PAUSE_AT:
+        return 0
+    return max(SHORTEST, LONGEST_BEFORE_LIMIT * (usage.share - PAUSE_AT) / (1 - PAUSE_AT))

@@ -10,7 +10,7 @@ import kombu
 import redis
 from redis.exceptions import MasterDownError
 
-from clients.channel import Conversation
+from clients.channel import Conversation, Rate
 from tasks.broker import transport_options
 from tasks.celery import app
 from tasks.inbox.inbox import Inbox
@@ -44,6 +44,8 @@ _LEFT = (
     "notes",
     "pauses",
     "pause:helpdesk",
+    "slowed:helpdesk",
+    "begun:helpdesk:trial",
 )
 """The keys that a trial leaves in the store."""
 
@@ -126,12 +128,13 @@ def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
 
 
 def _relay(inbox: Inbox, lease: Lease) -> None:
-    lease.save_time(Step.call())
+    lease.save_time(Step.call(), Rate("trial", 1))
     lease.undo_step(Step.call())
     lease.renew()
     lease.cache("link", b"", 1)
     lease.forget("link")
     inbox.pause(HELPDESK, 0, "trial", rate=1)
+    inbox.slow(HELPDESK, 1, "trial")
     inbox.put("value", "trial")
     inbox.get("value")
     inbox.note("notes", "trial", 0, 1)

@@ -92,6 +92,13 @@ add_sentences(
             "Nobody has answered the customer yet. {channel} allows any reply until {time}; after that, "
             "agents can still answer until {until}."
         ),
+        "sending_at_full_speed": N_(
+            "the page is sending as fast as it may; this message has to wait its turn"
+        ),
+        "usage_high": N_(
+            "the page has used {percent} percent of its call limit; "
+            "replies are sent more slowly, so that it is not blocked"
+        ),
         "send_unconfirmed": N_("it is not known yet whether the message was sent"),
         "comment_not_shown": N_("the helpdesk does not show the comment yet"),
         "nothing_to_send": N_("it contains nothing that can be sent to the customer"),

@@ -31,7 +31,10 @@ class Way:
 
 @dataclass(slots=True)
 class Page:
-    """The state of a page; times are in seconds since 1970. `paused` says why nothing is sent to it."""
+    """The state of a page; times are in seconds since 1970.
+
+    `paused` says why nothing is sent to it, `slowed` why little is.
+    """
 
     page_id: str
     name: str = ""
@@ -39,6 +42,7 @@ class Page:
     last_webhook: float | None = None
     last_reply: float | None = None
     paused: str | None = None
+    slowed: str | None = None
     to_helpdesk: Way = field(default_factory=Way)
     to_messenger: Way = field(default_factory=Way)
     dead: dict[str, int] = field(default_factory=dict)
@@ -94,6 +98,8 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for account, page in pages.items():
         page.page_id, page.paused = account_id_of(account), reasons.get(account)
+        slowed = inbox.slowed(account)
+        page.slowed = described(slowed) if slowed else None
     return Status(
         now=inbox.now(),
         helpdesk=settings.helpdesk.base_url,
@@ -116,7 +122,7 @@ def lines_of(status: Status) -> Iterator[str]:
         )
         yield f"  last webhook   {_ago(status.now, page.last_webhook)}"
         yield f"  last reply     {_ago(status.now, page.last_reply)}"
-        yield f"  Messenger      {_paused(page.paused)}"
+        yield f"  Messenger      {_paused(page.paused, page.slowed)}"
         yield f"  to helpdesk    {_waiting(status.now, page.to_helpdesk)}"
         yield f"  to Messenger   {_waiting(status.now, page.to_messenger)}"
         yield from _counted("dead letters", page.dead)
@@ -134,8 +140,10 @@ def lines_of(status: Status) -> Iterator[str]:
         )
 
 
-def _paused(reason: str | None) -> str:
-    return f"paused: {one_line(reason)}" if reason else "works, as far as is known"
+def _paused(reason: str | None, slowed: str | None = None) -> str:
+    if reason:
+        return f"paused: {one_line(reason)}"
+    return f"slowed down: {one_line(slowed)}" if slowed else "works, as far as is known"
 
 
 def _waiting(now: float, way: Way) -> str:

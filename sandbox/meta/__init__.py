@@ -18,6 +18,8 @@
 | PUT .../people/{psid}/thread_owner            | `{app_id}`: that app owns the thread; null: nobody        |
 | POST /sandbox/pages/{page_id}/inbox           | `{psid, text}`: an agent writes in Meta's own inbox       |
 | POST /sandbox/pages/{page_id}/events          | `{items, standby?}`: raw events, sent as they are         |
+| GET /sandbox/pages/{page_id}/rates            | for text, media and conversations: how many calls were     |
+|                                               | `accepted`, at `most` in a second, and `refused` for that |
 | PUT /sandbox/behaviour                        | changes some of `meta.state.Behaviour`; answers all       |
 | GET /sandbox/webhooks                         | `{sent, delivered, failed_attempts, waiting, alerts,      |
 |                                               | unsubscribed}`; `waiting` counts events, the numbers      |

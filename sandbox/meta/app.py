@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -17,6 +18,7 @@ from sandbox.faults import Faults
 from sandbox.journal import Journal, Journaled
 from sandbox.meta import control, errors, graph, media, routing, send, subscriptions, upload
 from sandbox.meta.state import Platform
+from sandbox.meta.usage import SaysUsage
 from sandbox.meta.webhooks import Webhooks
 
 MEDIA = [
@@ -50,6 +52,7 @@ def create_app(journal: Path | None = None) -> ASGIApp:
     kept = Journal(journal)
     app = Starlette(
         routes=[*control.ROUTES, *MEDIA, *GRAPH],
+        middleware=[Middleware(SaysUsage)],
         exception_handlers={errors.GraphError: errors.refused},
         lifespan=_lifespan,
     )

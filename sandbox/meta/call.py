@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from sandbox.meta import errors
 from sandbox.meta.errors import GraphError
-from sandbox.meta.state import App, File, Page, Platform
+from sandbox.meta.state import App, File, Page, Platform, Rate
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Call:
             if token in page.revoked:
                 raise GraphError(errors.TOKEN_REVOKED)
             if token == page.access_token:
+                self.request.state.page = page
                 self._check_proof(self.platform.apps[page.app_id], token)
                 return page
         raise GraphError(errors.TOKEN_INVALID)
@@ -128,11 +129,14 @@ async def read_call(request: Request) -> Call:
 def check_rate(call: Call, page: Page, bucket: str, per_second: int, refusal: errors.Refusal) -> None:
     """Refuse the call when the page made as many within the last second; a refused one does not count."""
     calls, now = page.calls.setdefault(bucket, deque()), time.monotonic()
+    rate = page.rates.setdefault(bucket, Rate())
     while calls and calls[0] <= now - 1:
         calls.popleft()
     if len(calls) >= per_second:
+        rate.refused += 1
         raise GraphError(refusal, errors.usage_header(page.id, call.platform.behaviour.regain))
     calls.append(now)
+    rate.accepted, rate.most = rate.accepted + 1, max(rate.most, len(calls))
 
 
 async def _file(part: UploadFile | str | None) -> File | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
@@ -245,6 +246,10 @@ async def _put_behaviour(order: Order) -> Any:
     return msgspec.to_builtins(order.platform.behaviour)
 
 
+async def _rates(order: Order) -> Any:
+    return {bucket: asdict(rate) for bucket, rate in order.page.rates.items()}
+
+
 async def _webhooks(order: Order) -> Any:
     webhooks = order.webhooks
     return {
@@ -272,6 +277,7 @@ ROUTES = [
     _route(PERSON + "/thread_owner", "PUT", _put_owner),
     _route(PAGE + "/inbox", "POST", _write_in_inbox),
     _route(PAGE + "/events", "POST", _send_raw),
+    _route(PAGE + "/rates", "GET", _rates),
     _route("/sandbox/behaviour", "PUT", _put_behaviour),
     _route("/sandbox/webhooks", "GET", _webhooks),
 ]

@@ -5,8 +5,11 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+
+from sandbox.meta.state import AppUsage, PageUsage
 
 
 @dataclass(frozen=True)
@@ -134,15 +137,21 @@ def refused(request: Request, exc: Exception) -> JSONResponse:
 
 
 def usage_header(page_id: str, minutes: int) -> dict[str, str]:
-    """Return `X-Business-Use-Case-Usage` of a page at its limit, with the minutes to regain access.
+    """Return the headers of a page at its limit, with the minutes until it regains access."""
+    usage = PageUsage(
+        call_count=100, total_cputime=20, total_time=20, estimated_time_to_regain_access=minutes
+    )
+    return usage_headers(page_id, usage, None)
+
+
+def usage_headers(page_id: str, of_page: PageUsage | None, of_app: AppUsage | None) -> dict[str, str]:
+    """Return the headers that say how much of its limits a page has used, and its app.
 
     Source: Graph API "Rate Limits".
     """
-    usage = {
-        "type": "messenger",
-        "call_count": 100,
-        "total_cputime": 20,
-        "total_time": 20,
-        "estimated_time_to_regain_access": minutes,
-    }
-    return {"X-Business-Use-Case-Usage": json.dumps({page_id: [usage]})}
+    headers = {}
+    if of_page:
+        headers["X-Business-Use-Case-Usage"] = json.dumps({page_id: [msgspec.to_builtins(of_page)]})
+    if of_app:
+        headers["X-App-Usage"] = json.dumps(msgspec.to_builtins(of_app))
+    return headers

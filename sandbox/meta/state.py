@@ -21,6 +21,24 @@ class LostAfterSend(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     subcode: int | None = 1357046
 
 
+class AppUsage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What `X-App-Usage` says, in percent."""
+
+    call_count: int = 0
+    total_cputime: int = 0
+    total_time: int = 0
+
+
+class PageUsage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What `X-Business-Use-Case-Usage` says of a page: percentages, and minutes."""
+
+    type: Literal["messenger", "pages"] = "messenger"
+    call_count: int = 0
+    total_cputime: int = 0
+    total_time: int = 0
+    estimated_time_to_regain_access: int = 0
+
+
 class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How Meta behaves, as `PUT /sandbox/behaviour` takes it.
 
@@ -28,7 +46,8 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     unsubscription takes here. The last of `retry_waits` repeats. A `duplicate` comes again after a wait
     between the two of `duplicate_delay`, a `late` one after ten times the longer of them, which brings
     it in behind newer events of its thread. A page that calls too often is told to wait
-    `regain` minutes.
+    `regain` minutes. Each answer to a page that stands in `usage`, by its id, and with `app_usage` to any
+    page, says how much of its limits is used; nothing is refused for that.
     """
 
     seed: int = 0
@@ -45,6 +64,8 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     media_lifetime: float = 7 * 86400.0
     lost_after_send: LostAfterSend | None = None
     regain: int = 1
+    usage: dict[str, PageUsage] = {}
+    app_usage: AppUsage | None = None
 
     def __post_init__(self) -> None:
         if not self.retry_waits or self.batch < 1 or self.minute <= 0:
@@ -126,6 +147,15 @@ class Person:
 
 
 @dataclass
+class Rate:
+    """How many calls of one kind a page made, at most in a second, and how many were refused for that."""
+
+    accepted: int = 0
+    most: int = 0
+    refused: int = 0
+
+
+@dataclass
 class Page:
     """A Facebook page; `fields` is what it sends to its app; `assets` are its saved attachments."""
 
@@ -139,6 +169,7 @@ class Page:
     messages: dict[str, Message] = field(default_factory=dict)
     assets: dict[str, tuple[Media, float]] = field(default_factory=dict)
     calls: dict[str, deque[float]] = field(default_factory=dict)
+    rates: dict[str, Rate] = field(default_factory=dict)
 
     def person(self, psid: str) -> Person:
         """Return the person, who is new to the page perhaps."""

@@ -6,7 +6,8 @@
 --   jobs:<queue>    zset    "<id> <accepted> <time> <body>" by time; what was begun comes before all others
 --   lease:<queue>   hash    token, until (who works on the queue), tries (the remote that is tried by it);
 --                            not_before (backoff of its head); waits_for (the remote that its work needs next)
---   job:<id>         hash    what is known of a begun job: attempts, history, and the steps that were taken
+--   job:<id>         hash    what is known of a begun job: attempts, history, the steps that were taken, and
+--                            when its slots are (slot:<name>)
 --   oldest           zset    queue -> when the oldest of its jobs was accepted; every queue that has work is
 --                            in here, and in one of the next two:
 --   later            zset    queue -> when to look at it again: its lease has run out, or its backoff is over
@@ -16,6 +17,9 @@
 --   ready            zset    group -> how much of it is worked on, then when it last had its turn
 --   running          hash    group -> how many of its queues are worked on, whatever they waited for
 --   taken:<token>    string  queue that was claimed with a token, for a call whose answer got lost
+--   begun:<account>:<name>  list  when an account last began what it may do only so often, the newest first
+--   slots:<account>:<name>  hash  when the last slot is of those who wait for that: who had none before (first), and
+--                            who came for theirs too late (again); each job knows its own
 --   seen:<key>       string  the job was accepted (dedup)
 --   echo:<part>      string  message id of a part that came back as an echo, and when it was sent; a part
 --                            is <channel>:<account>:<what it was sent with>
@@ -26,6 +30,7 @@
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
 --                            that second began (since), and how many did (gone); with the rate 0 one queue is
 --                            tried first (trial: its token), and all follow when a job of it is done
+--   slowed:<remote>    string  why a remote is slowed down
 --   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
 --   dead             hash    id -> a job that could not be delivered, with its history
 --   unknown          hash    id -> a job of a kind that this version did not know, kept for one that does
@@ -396,6 +401,42 @@ function inbox.save_step(queue, token, id, step, value)
   return value
 end
 
+-- Give a job a slot to begin something in, if it cannot now: behind all that wait for the same. Those who came too late
+-- for a slot come again before those who had none.
+local function give_slot(slots, record, name, had_slot, free, gap)
+  local last = redis.call('HMGET', slots, 'first', 'again')
+  local first, again = tonumber(last[1]) or 0, tonumber(last[2]) or 0
+  local slot = math.max((had_slot and again or math.max(first, again)) + gap, free)
+  if slot <= now then return slot end
+  redis.call('HSET', slots, had_slot and 'again' or 'first', slot)
+  redis.call('PEXPIRE', slots, math.ceil(math.max(slot, first, again) - now) + 1000)
+  redis.call('HSET', record, 'slot:' .. name, slot)
+  return slot
+end
+
+-- begin(queue, token, id, step, known, name, most, within, gap) -> {0, when} | {how long to wait (ms), ''} | false
+-- Save when a step is taken, if fewer than `most` of that name were begun by the queue's account within so many ms.
+-- Else the job gets a slot, and keeps it: it waits no longer than that, and who comes later waits behind it. Slots
+-- are `gap` ms apart. `known` is what the caller knows of the step: if something else stands there, the answer of
+-- this very call got lost.
+function inbox.begin(queue, token, id, step, known, name, most, within, gap)
+  if not is_at(queue, token, id) then return false end
+  local record, what = P .. 'job:' .. id, remote_of(group_of(queue)) .. ':' .. name
+  local kept = redis.call('HMGET', record, step, 'slot:' .. name)
+  if (kept[1] or '') ~= known then return {0, kept[1]} end
+  local begun, slot = P .. 'begun:' .. what, tonumber(kept[2])
+  local free = (tonumber(redis.call('LINDEX', begun, most - 1)) or -within) + within
+  if not slot or (slot <= now and free > now) then
+    slot = give_slot(P .. 'slots:' .. what, record, name, slot, free, gap)
+  end
+  if slot > now then return {math.ceil(slot - now) + 1, ''} end
+  redis.call('LPUSH', begun, now)
+  redis.call('LTRIM', begun, 0, most - 1)
+  redis.call('PEXPIRE', begun, within)
+  redis.call('HSET', record, step, now, 'slot:' .. name, now)
+  return {0, string.format('%d', now)}
+end
+
 -- undo_step(queue, token, id, step) -> '' | false: take back a step that did not work for sure
 function inbox.undo_step(queue, token, id, step)
   if not is_at(queue, token, id) then return false end
@@ -492,6 +533,19 @@ function inbox.pause(remote, duration, rate, reason)
   redis.call('DEL', P .. 'pause:' .. remote)
   redis.call('HSET', P .. 'pause:' .. remote, 'reason', reason, 'rate', rate)
   redis.call('ZADD', P .. 'pauses', now + duration, remote)
+end
+
+-- slow(remote, duration, rate, reason, shown): have no more than so many queues a second go on with a remote, after a
+-- pause perhaps. Whatever holds it back more than that stays. The reason is shown for so long (ms).
+function inbox.slow(remote, duration, rate, reason, shown)
+  redis.call('SET', P .. 'slowed:' .. remote, reason, 'PX', shown)
+  if is_untried(remote) then return end
+  local pause, ends = P .. 'pause:' .. remote, now + duration
+  local before = tonumber(redis.call('HGET', pause, 'rate')) or math.huge
+  redis.call('HSET', pause, 'rate', tostring(math.min(before, tonumber(rate))))
+  if duration == '0' or tonumber(redis.call('ZSCORE', P .. 'pauses', remote) or 0) >= ends then return end
+  redis.call('HSET', pause, 'reason', reason)
+  redis.call('ZADD', P .. 'pauses', ends, remote)
 end
 
 -- refuse(name, count): add to how many webhooks were refused

@@ -21,6 +21,8 @@ SEEN_FOR = 7 * 24 * 3600 * 1000
 """How long the key of an accepted job is remembered, in ms; channels give up their retries long before."""
 SHOWN_AS_PAUSED = 10_000
 """How long a pause is shown beyond its end, in ms: a remote that is still down is paused anew soon after."""
+SHOWN_AS_SLOWED = 60_000
+"""How long a remote is shown as slowed down after that was asked for, in ms."""
 AT_ONCE = 1000
 """How many members one call of the script takes out of a set; Lua has a limit."""
 
@@ -142,6 +144,18 @@ class Inbox:
         tried, and all others follow when it has worked.
         """
         self._script.run("pause", remote, ms(seconds), rate, reason)
+
+    def slow(self, remote: str, rate: float, reason: str, seconds: float = 0) -> None:
+        """Have so many queues a second at most go on with a remote, and soon more, perhaps after a pause.
+
+        It goes on no sooner, and no faster, than it would without this.
+        """
+        self._script.run("slow", remote, ms(seconds) if seconds else 0, rate, reason, SHOWN_AS_SLOWED)
+
+    def slowed(self, remote: str) -> str | None:
+        """Return why a remote is slowed down, if it is."""
+        reason = self.get(f"slowed:{remote}")
+        return reason.decode() if reason else None
 
     def reasons(self) -> dict[str, str]:
         """Return why each remote that is paused is, or that was and has not worked since."""

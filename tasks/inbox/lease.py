@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import redis
 
-from clients.errors import LeaseLost, Paused
+from clients.channel import Rate
+from clients.errors import Busy, LeaseLost, Paused
 from tasks.inbox import kept_jobs
 from tasks.inbox.job import Step, read_job
 from tasks.inbox.queues import HELPDESK, conversation_of, direction_of, person_key
@@ -21,6 +22,14 @@ HISTORY_LENGTH = 10
 """How many failures of a job are kept: the first ones and the last ones."""
 
 NO_STEP = (Step(), "")
+
+RATE_WINDOW = 1.25
+"""In how many seconds an account sends what it may send in one; calls may arrive closer than they left."""
+SLOTS = 0.5
+"""Which part of a rate is given out as slots to those who wait.
+
+They come back with the sweep, once a second: all whose slot was in that second, or in two.
+"""
 
 
 class Lease:
@@ -90,9 +99,19 @@ class Lease:
         self._steps[step] = value
         return value
 
-    def save_time(self, step: Step) -> None:
-        """Save, by the store's clock, when a step is taken. Raises `LeaseLost` if the lease is lost."""
-        self.save_step(step, "NOW")
+    def save_time(self, step: Step, rate: Rate | None = None) -> None:
+        """Save, by the store's clock, when a step is taken. Raises `LeaseLost` if the lease is lost.
+
+        With a `rate`, which the account's queues share, this raises `Busy` until the job may go on.
+        """
+        if rate is None:
+            self.save_step(step, "NOW")
+            return
+        limit = (rate.name, rate.per_second, ms(RATE_WINDOW), 1000 / (SLOTS * rate.per_second))
+        wait, value = self._ask("begin", step, self._steps.get(step, ""), *limit)
+        if wait:
+            raise Busy("sending_at_full_speed", retry_after=wait / 1000)
+        self._steps[step] = value.decode()
 
     def complete_step(self, step: Step, value: str) -> str:
         """Save a step that worked: the job gets on, so its attempts count from here."""
@@ -117,11 +136,14 @@ class Lease:
 
     def _change(self, name: str, step: Step, *value: str) -> str:
         """Change a step of the job at the head, and return its value."""
-        answer = self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *value)
+        return cast("bytes", self._ask(name, step, *value)).decode()
+
+    def _ask(self, name: str, step: Step, *arguments: Any) -> Any:
+        answer = self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *arguments)
         if answer is None:
             self.deadline = 0.0
             self.check()
-        return cast("bytes", answer).decode()
+        return answer
 
     def age(self, step: Step) -> float:
         """Return how many seconds ago a step was taken whose time was saved, by the store's clock."""

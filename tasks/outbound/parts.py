@@ -334,7 +334,7 @@ def _call(part: Part, files: list[NewFile]) -> str:
     message = NewMessage(
         part.echo_metadata, part.text, files, part.reply_to, is_automated=reply.comment.is_automated
     )
-    lease.save_time(part.sending)
+    lease.save_time(part.sending, reply.channel.rate_of(has_file=bool(files)))
     began = time.monotonic()
     try:
         message_id = reply.account.send(reply.conversation.person_id, message)
@@ -347,6 +347,7 @@ def _call(part: Part, files: list[NewFile]) -> str:
         raise
     _note_time(reply, timedelta(seconds=time.monotonic() - began))
     reply.service.clocks.measure(reply.channel.name, reply.account.now())
+    reply.service.remotes.slow_down(reply.account.remote, reply.account.usage())
     return message_id
 
 

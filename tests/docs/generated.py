@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clients.channels.meta.errors import ERRORS, HeldByAnotherApp
 from clients.channels.meta.kinds import REFERENCE, ROWS, STANDBY, Row
+from clients.channels.meta.messenger import Messenger
 from clients.errors import (
     ClientError,
     FileRefused,
@@ -23,6 +24,7 @@ from clients.errors import (
 )
 from clients.jsons import decode
 from clients.notices import notice, say
+from tasks.remotes import SLOW_AT
 from tests.conftest import payload
 from tests.docs.pictures import ATTACHMENTS, EVENTS, PARTS, RECEIPTS, description
 from tests.fakes.situations import SITUATIONS, path_of
@@ -86,6 +88,9 @@ A reply is sent part by part, text first, each part once. What Meta answers deci
 Meta allows a reply for 24 hours after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
 hours before of a customer whom nobody answered.
 
+A page sends {texts} texts and {files} messages with a file a second at most; what is beyond that waits. Once Meta's answers say that a page has used
+{percent} % of its limits, its replies go out more slowly, so that Meta does not limit it (codes {limits}).
+
 """
 _OUTCOMES: Mapping[type[ClientError], str] = {
     HeldByAnotherApp: "final, unless `take_control` is set: then the conversation is taken over, and it is sent",
@@ -112,7 +117,14 @@ def replies_page() -> str:
         )
     ]
     head = ["| Meta's code | what happens | what the note says |", "| --- | --- | --- |"]
-    return _REPLIES + "\n".join([*head, *rows]) + "\n"
+    limits = sorted({code for (code, _), (kind, _) in ERRORS.items() if issubclass(kind, RateLimited)})
+    introduction = _REPLIES.format(
+        texts=Messenger().rate_of(has_file=False).per_second,
+        files=Messenger().rate_of(has_file=True).per_second,
+        percent=round(100 * SLOW_AT),
+        limits=", ".join(map(str, limits)),
+    )
+    return introduction + "\n".join([*head, *rows]) + "\n"
 
 
 def _outcome(kind: type[ClientError]) -> str:

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.bodies import Bodies
 from sandbox.meta.webhooks import signed_headers
+from sandbox.samples import photo
 from sandbox.stack import PAGES, Page, Stack, until
 from tests.e2e.load import metric
 
@@ -22,6 +23,7 @@ crowds = itertools.count(1_000_000, 1_000_000)
 def _mend(stack: Stack) -> Iterator[None]:
     yield
     stack.ask_meta("DELETE", "/faults")
+    stack.ask_meta("PUT", "/behaviour", {"usage": {}})
     until("all is done", lambda: waiting(stack) == 0, 60)
 
 
@@ -82,6 +84,50 @@ def test_a_page_whose_calls_take_long_holds_no_other_up(stack: Stack) -> None:
 
     until("the other page's reply is sent", lambda: stack.received(quick, PAGE_A))
     assert len([person for person in slow if stack.received(person, PAGE_B)]) < 24
+
+
+def open_tickets(stack: Stack, pages: dict[str, Page]) -> dict[str, str]:
+    """Have people write to their pages. Return the ticket of each."""
+    for person, page in pages.items():
+        stack.write(person, page, text="hello")
+    until("all have a ticket", lambda: all(map(stack.tickets, pages)))
+    return {person: stack.tickets(person)[0]["id"] for person in pages}
+
+
+def test_a_page_that_sends_many_pictures_stays_below_metas_limit_and_holds_no_other_up(stack: Stack) -> None:
+    *crowd, other = new_people(41)
+    tickets = open_tickets(stack, dict.fromkeys(crowd, PAGE_A) | {other: PAGE_B})
+    for person in crowd:
+        stack.reply(tickets[person], "", files=[photo().as_json()])
+    until("the first are sent", lambda: any(stack.received(person, PAGE_A) for person in crowd))
+    stack.reply(tickets[other], "", files=[photo().as_json()])
+
+    until("the other page's reply is sent", lambda: stack.received(other, PAGE_B), within=3)
+    sent = [person for person in crowd if stack.received(person, PAGE_A)]
+    assert len(sent) < 30
+    until("all are sent", lambda: all(stack.received(person, PAGE_A) for person in crowd))
+    rates = stack.ask_meta("GET", f"/pages/{PAGE_A.page_id}/rates")
+    assert (rates["media"]["accepted"], rates["media"]["refused"]) == (40, 0)
+    assert rates["media"]["most"] <= 10
+
+
+def test_a_page_near_its_limit_is_slowed_down_alone(stack: Stack, run: Callable[..., str]) -> None:
+    *crowd, other = new_people(31)
+    tickets = open_tickets(stack, dict.fromkeys(crowd, PAGE_A) | {other: PAGE_B})
+    stack.ask_meta("PUT", "/behaviour", {"usage": {PAGE_A.page_id: {"call_count": 90}}})
+    stack.reply(tickets[crowd[0]], "first")
+    until("the page is slowed down", lambda: "slowed down: " in run("status"))
+    for person in crowd[1:]:
+        stack.reply(tickets[person], "slow")
+    stack.reply(tickets[other], "quick")
+
+    until("the other page's reply is sent", lambda: stack.received(other, PAGE_B))
+    assert len([person for person in crowd if stack.received(person, PAGE_A)]) < 24
+    stack.write(crowd[0], PAGE_A, text="more")
+    until("what customers write comes in", lambda: stack.tickets(crowd[0])[0]["comments"][1:])
+    stack.ask_meta("PUT", "/behaviour", {"usage": {}})
+    until("all are sent", lambda: all(stack.received(person, PAGE_A) for person in crowd))
+    assert "0 dead letters" in run("status")
 
 
 @contextmanager

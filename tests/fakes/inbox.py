@@ -83,7 +83,7 @@ class Stored:
     def names(self) -> set[str]:
         """Return all keys but those that go by themselves within seconds, and those of Celery's queue."""
         names = {key.decode() for key in self._store.scan_iter()}
-        passing = ("mc:taken:", "mc:room")
+        passing = ("mc:taken:", "mc:room", "mc:begun:", "mc:slots:")
         return {name for name in names if name.startswith("mc:") and not name.startswith(passing)}
 
 

@@ -58,6 +58,7 @@ class Meta(Outside):
         self.said: dict[str, str] = {}
         self.said_at = datetime.now(UTC)
         self.actions: list[str] = []
+        self.headers: dict[str, str] = {}
         self.wrote_at: datetime | None = None
         self.profile = {"first_name": "Anna", "last_name": "Nowak", "profile_pic": "https://cdn/p.jpg"}
         self.echo: Callable[[dict[str, Any]], None] | None = None
@@ -72,7 +73,7 @@ class Meta(Outside):
                 answer = getattr(self, f"_{name}")(request)
         except Refusal as refusal:
             return refusal.answer
-        return httpx.Response(200, json=answer)
+        return httpx.Response(200, json=answer, headers=self.headers)
 
     def _name(self, request: httpx.Request) -> str:
         page = f"/v26.0/{PAGE_A}"

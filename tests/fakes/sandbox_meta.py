@@ -31,6 +31,8 @@ QUIET = {
     "media_lifetime": 3600,
     "lost_after_send": None,
     "regain": 1,
+    "usage": {},
+    "app_usage": None,
 }
 
 

@@ -19,7 +19,13 @@ STATUSES = (
 )
 FAULTS = (500, 502, 503, 504, 429)
 AFTER = ["0", "1", "-1", "9" * 9, "9" * 400, "nan", "1e3", "٣", "Wed, 21 Oct 2026 07:28:00 GMT", "\xff"]
-USAGE = ['{"1":[{"estimated_time_to_regain_access":1e400}]}', '{"1":null}', "[[", '{"1":[{}]}']
+USAGE = [
+    *(f'{{"{PAGE_A}":{uses}}}' for uses in ("null", "[{}]", "[[]]", '[{"type":[]}]')),
+    f'{{"{PAGE_A}":[{{"type":"messenger","estimated_time_to_regain_access":1e400}}]}}',
+    f'{{"{PAGE_A}":[{{"type":"pages","call_count":"99","total_time":{"9" * 400}}}]}}',
+    '{"call_count":{}}',
+    "[[",
+]
 GRAPH_ERRORS: list[Any] = [190, 10, 100, 613, 1, 2, -1, 551, 368, "190", 1.5, None, [], 10**400]
 SUBCODES: list[Any] = [0, 2018278, 2018074, 1545041, 33, "33", None, {}, -1]
 BREAKS: tuple[Callable[[str], httpx.TransportError], ...] = (
@@ -248,5 +254,6 @@ class _Mutated:
             headers["retry-after"] = self._random.choice(AFTER)
         if self._random.random() < 0.1:
             headers["x-business-use-case-usage"] = self._random.choice(USAGE)
+            headers["x-app-usage"] = self._random.choice(USAGE)
         raw = [(name.encode(), value.encode(errors="replace")) for name, value in headers.items()]
         return httpx.Response(status, content=body, headers=raw)

@@ -76,15 +76,22 @@ class Hasty(Inbox):
         """Leave a remote alone for a moment."""
         super().pause(remote, 0, *rest, **named)
 
+    def slow(self, remote: str, rate: float, reason: str, seconds: float = 0) -> None:
+        """Slow a remote down without a pause."""
+        super().slow(remote, rate, reason)
+
 
 class HastyScript(InboxScript):
-    """A script that puts every queue off for a moment only."""
+    """A script that puts every queue off, and spreads what has a limited rate, by a moment only."""
 
     def run(self, name: str, *arguments: Any) -> Any:
         """Run a function."""
         if name == "retry_later":
             *lease, _, attempts, history = arguments
             arguments = (*lease, 1, attempts, history)
+        if name == "begin":
+            *lease, _, _ = arguments
+            arguments = (*lease, 1, 1)
         return super().run(name, *arguments)
 
 

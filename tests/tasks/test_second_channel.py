@@ -112,3 +112,11 @@ def test_agents_are_reminded_by_the_channels_own_window(
 
     (ticket,) = toy.desk.tickets.values()
     assert [one.internal for one in ticket.comments] == ([True] if window else [])
+
+
+def test_a_channel_that_names_no_rate_sends_as_fast_as_it_can(toy: World) -> None:
+    toy.reply("x" * 400, customer=PERSON)
+    toy.work(OUT)
+
+    assert len(Line.sent) == 40
+    assert not list(toy.store.scan_iter("mc:begun:*"))

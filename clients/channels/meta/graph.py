@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from clients.channel import Account, Attachment, NewFile, NewMessage, Profile, SentMessage, Words
+from clients.channel import Account, Attachment, NewFile, NewMessage, Profile, SentMessage, Usage, Words
 from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import is_app, name_of_app
+from clients.channels.meta.usage import usage_of
 from clients.channels.meta.values import proper_mid
 from clients.errors import (
     ClientError,
@@ -95,6 +96,7 @@ class Page(RestClient, Account):
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
         self._page_id, self._media = page_id, media
         self._human_agent, self._take_control, self._app_id = human_agent, take_control, app_id
+        self._usage: Usage | None = None
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
 
     def send(self, person_id: str, message: NewMessage) -> str:
@@ -177,6 +179,14 @@ class Page(RestClient, Account):
     def now(self) -> datetime | None:
         """Return the time by Meta's own clock, as its last answer gave it."""
         return self.remote_now()
+
+    def usage(self) -> Usage | None:
+        """Return how much of Meta's limits the page, or its app, has used."""
+        return self._usage
+
+    def _note_headers(self, response: httpx.Response) -> None:
+        super()._note_headers(response)
+        self._usage = usage_of(response.headers, self._page_id) or self._usage
 
     def _participant_name(self, psid: str) -> str:
         try:
@@ -313,7 +323,8 @@ class Page(RestClient, Account):
         kind, ours = BAD_PROOF if about_proof else lookup(code, subcode)
         reference = notice("facebook_error", error=f"{code}/{subcode}" if subcode else str(code))
         if issubclass(kind, RateLimited):
-            return kind(ours, reference=reference, retry_after=_time_to_regain_access(response))
+            usage = usage_of(response.headers, self._page_id)
+            return kind(ours, reference=reference, retry_after=(usage and usage.regain) or None)
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
             return Unavailable(ours, reference=reference)
@@ -387,17 +398,3 @@ def _string(answer: Any, key: str) -> str:
 
 def _name(answer: Any, key: str) -> str:
     return one_line(_string(answer, key))
-
-
-def _time_to_regain_access(response: httpx.Response) -> float | None:
-    """Read how long Meta wants to be left alone, in seconds. The header gives minutes.
-
-    https://developers.facebook.com/docs/graph-api/overview/rate-limiting
-    """
-    try:
-        usage = decode_or_none(response.headers["x-business-use-case-usage"].encode())
-        minutes = [use["estimated_time_to_regain_access"] for uses in usage.values() for use in uses]
-        seconds = 60.0 * max(minutes)
-    except MALFORMED:
-        return None
-    return seconds if seconds > 0 else None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
 
-from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network
+from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network, Rate
 from clients.channels.meta import events, signature
 from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
@@ -16,6 +16,11 @@ from clients.text.split import split_text
 TEXT_LIMIT = 2000
 MOST_IMAGES = 30
 """How many images one message may have; seen with others, Meta names no number."""
+_TEXTS, _FILES = Rate("text", 300), Rate("file", 10)
+"""What a page may send. Meta names audio and video only; pictures are taken for such, to be safe.
+
+https://developers.facebook.com/documentation/business-messaging/messenger-platform/overview/rate-limiting
+"""
 
 
 class Messenger(Channel):
@@ -100,6 +105,10 @@ class Messenger(Channel):
     def most_files(self, kind: str) -> int:
         """Return how many files one message may have: of images several, else one."""
         return MOST_IMAGES if kind == "image" else 1
+
+    def rate_of(self, *, has_file: bool) -> Rate:
+        """Return how many messages a page may send in a second."""
+        return _FILES if has_file else _TEXTS
 
     def echo_metadata(self, comment_id: str, part: int) -> str:
         """Return the `metadata` of a part, which Meta gives back in its echo."""

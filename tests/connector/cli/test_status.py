@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from clients.channel import Credentials
 from clients.channels.meta.events import CHANNEL
+from clients.notices import encode, notice
 from connector.cli.main import main
 from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
@@ -101,6 +102,15 @@ def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None
     assert status.helpdesk_paused == "it is down"
     assert account_of(status, PAGE_A).paused == "the token is refused"
     assert account_of(status, PAGE_B).paused is None
+
+
+def test_why_a_page_is_slowed_down_is_shown(settings: Settings, inbox: Inbox) -> None:
+    inbox.slow(f"{CHANNEL}:{PAGE_A}", 4, encode(notice("usage_high", percent=85)))
+    status = status_of(settings, inbox)
+
+    (line,) = [line for line in lines_of(status) if "slowed down: " in line]
+    assert "the page has used 85 percent of its call limit" in line
+    assert account_of(status, PAGE_A).paused is account_of(status, PAGE_B).slowed is None
 
 
 def test_a_page_whose_token_is_taken_again_is_shown_as_paused_no_more(

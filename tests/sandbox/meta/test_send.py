@@ -167,3 +167,41 @@ def test_another_page_s_path_is_refused(page: Page) -> None:
 
 def test_a_path_without_version_is_refused(page: Page) -> None:
     assert fault(page.http.get("/graph/me")) == (400, 2500, None)
+
+
+def test_answers_say_how_much_a_page_and_its_app_have_used(page: Page) -> None:
+    page.writes("hello")
+    used = {"call_count": 85, "estimated_time_to_regain_access": 3}
+    page.http.put("/sandbox/behaviour", json={"usage": {page.id: used}, "app_usage": {"total_time": 40}})
+
+    for answer in (page.send({"text": "hi"}), page.send({})):
+        assert json.loads(answer.headers["X-Business-Use-Case-Usage"]) == {
+            page.id: [{"type": "messenger", "total_cputime": 0, "total_time": 0} | used]
+        }
+        assert json.loads(answer.headers["X-App-Usage"])["total_time"] == 40
+
+
+def test_nothing_is_said_of_what_a_page_has_used_unless_it_is_ordered(page: Page) -> None:
+    page.writes("hello")
+    page.http.put("/sandbox/behaviour", json={"usage": {"1": {"call_count": 85}}})
+
+    assert not [name for name in page.send({"text": "hi"}).headers if "usage" in name]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"usage": {"1": {"calls": 1}}}, {"usage": {"1": {"type": "ads"}}}, {"app_usage": {"type": "pages"}}],
+)
+def test_a_usage_that_meta_does_not_know_is_refused(page: Page, wrong: dict[str, object]) -> None:
+    assert page.http.put("/sandbox/behaviour", json=wrong).status_code == 400
+
+
+def test_the_sandbox_counts_how_fast_a_page_sends(page: Page) -> None:
+    page.writes("hello")
+    attachment_id = page.upload("image", "a.png", b"png", "image/png").json()["attachment_id"]
+    message = {"attachment": {"type": "image", "payload": {"attachment_id": attachment_id}}}
+    for _ in range(12):
+        page.send(message)
+
+    rates = page.http.get(f"/sandbox/pages/{page.id}/rates").json()
+    assert rates["media"] == {"accepted": 10, "most": 10, "refused": 2}

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from clients.helpdesk import Delivery
+from sandbox.stack import until
 from tests.fakes.conversation import INVOICE, OUT, PAGE
 from tests.fakes.meta import Refusal
 from tests.fakes.replies import TWO_PARTS, status_of
@@ -119,3 +120,28 @@ def test_an_address_of_a_file_that_is_none_costs_that_file_only(world: World, ur
 
     assert world.meta.texts() == ["Hello"]
     assert "“invoice.pdf”" in world.reasons()[0]
+
+
+def test_a_file_waits_while_the_page_sends_as_many_as_it_may(world: World) -> None:
+    world.reply("Hello", *[INVOICE] * 11)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello", *["file"] * 10]
+    assert world.head(OUT).attempts == 0
+    assert world.head(OUT).reasons == [
+        "the page is sending as fast as it may; this message has to wait its turn"
+    ]
+    assert 0 < world.head(OUT).waits <= 1.3
+    assert not world.paused(PAGE)
+
+    until("it is sent in its turn", lambda: world.resume(OUT) and len(world.meta.sent) == 12)
+    assert status_of(world) == "sent"
+
+
+def test_a_file_that_is_refused_as_a_picture_does_not_wait_for_its_second_try(world: World) -> None:
+    picture = dataclasses.replace(INVOICE, filename="a.png", content_type="image/png")
+    world.reply("", picture)
+    world.meta.fail("send", Refusal(100, 2018047))
+    world.work(OUT)
+
+    assert world.meta.texts() == ["file"]

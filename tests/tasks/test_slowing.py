@@ -1,0 +1,174 @@
+"""A page that has used much of Meta's limits is slowed down before Meta refuses it anything."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from clients.channel import Usage
+from tasks import remotes
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job
+from tests.conftest import PAGE_A
+from tests.fakes.conversation import IN, INVOICE, OUT, PAGE
+from tests.fakes.meta import Refusal
+from tests.fakes.replies import status_of
+from tests.fakes.world import World
+
+OTHER_PAGE = "facebook_messenger:204496721830011"
+
+
+def use(world: World, percent: int, regain: int = 0) -> None:
+    """Have Meta say how much of its limits the page has used, and in how many minutes it may do more."""
+    use = {"type": "messenger", "call_count": percent, "estimated_time_to_regain_access": regain}
+    world.meta.headers["X-Business-Use-Case-Usage"] = json.dumps({PAGE_A: [use]})
+
+
+def slowed(world: World) -> float | None:
+    """Return how many queues a second go on with the page, if it is slowed down."""
+    rate = world.store.hget(f"mc:pause:{PAGE}", "rate")
+    return float(rate) if rate else None
+
+
+def test_a_page_that_has_used_little_is_not_slowed_down(world: World) -> None:
+    use(world, 79)
+    world.reply()
+    world.work(OUT)
+
+    assert (slowed(world), world.inbox.slowed(PAGE)) == (None, None)
+
+
+@pytest.mark.parametrize(("percent", "rate"), [(80, 4), (90, 2), (94, 1.2)])
+def test_the_more_a_page_has_used_the_slower_it_gets(world: World, percent: int, rate: float) -> None:
+    use(world, percent)
+    world.reply()
+    world.work(OUT)
+
+    assert slowed(world) == pytest.approx(rate)
+    assert not world.paused(PAGE)
+    assert status_of(world) == "sent"
+
+
+@pytest.mark.parametrize(
+    ("percent", "regain", "seconds"), [(95, 0, 2), (97, 0, 24), (100, 0, 60), (120, 0, 60), (100, 5, 300)]
+)
+def test_just_before_its_limit_a_page_pauses(world: World, percent: int, regain: int, seconds: int) -> None:
+    use(world, percent, regain)
+    world.reply()
+    world.work(OUT)
+
+    assert world.paused(PAGE) == pytest.approx(seconds, abs=1)
+    assert slowed(world) == 1
+    assert status_of(world) == "sent"
+
+
+def test_a_pause_before_the_limit_has_an_end_whatever_meta_says(world: World) -> None:
+    use(world, 100, regain=10**6)
+    world.reply()
+    world.work(OUT)
+
+    assert 590 < world.paused(PAGE) <= remotes.LONGEST
+
+
+def test_what_is_under_way_as_a_page_pauses_is_sent_to_its_end(world: World) -> None:
+    use(world, 100)
+    world.reply("Hello", INVOICE)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["Hello", "file"]
+    assert status_of(world) == "sent"
+
+
+def test_replies_of_a_paused_page_wait_with_no_attempt_and_no_note(world: World) -> None:
+    ticket = world.desk.open()
+    use(world, 100)
+    world.reply()
+    world.work(OUT)
+    world.reply("Again", id_="982")
+    world.work(OUT)
+    assert (world.waiting(OUT), world.head(OUT).attempts, world.head(OUT).reasons) == (1, 0, [])
+
+    world.meta.headers.clear()
+    world.resume(OUT)
+    assert world.meta.texts() == ["Hello", "Again"]
+    assert ticket.comments == []
+
+
+def test_messages_of_customers_come_in_while_their_page_pauses(world: World) -> None:
+    use(world, 100)
+    world.reply()
+    world.work(OUT)
+    world.receive()
+    world.work(IN)
+
+    assert len(world.desk.tickets) == 1
+    assert world.paused() == world.paused(OTHER_PAGE) == 0
+
+
+def test_a_page_that_stays_busy_is_slowed_down_again_and_told_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[Any] = []
+    monkeypatch.setattr(world.inbox, "slow", lambda *arguments: rates.append(arguments[1]))
+    with capture_logs() as logs:
+        for second in range(10):
+            monkeypatch.setattr(time, "monotonic", lambda second=second: 1e6 + second)
+            world.service.remotes.slow_down(PAGE, Usage(0.8 + second / 100))
+
+    assert rates == pytest.approx([4, 3.4, 2.8, 2.2])
+    assert [(line["event"], line["remote"], line["reason"]) for line in logs] == [
+        ("remote_slowed", PAGE, "usage_high percent=80")
+    ]
+
+
+@pytest.mark.parametrize(("step", "told"), [(50, 2), (61, 74)])
+def test_a_page_that_is_slowed_down_is_told_each_hour_and_when_it_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: int, told: int
+) -> None:
+    with capture_logs() as logs:
+        for second in range(0, 4500, step):
+            monkeypatch.setattr(time, "monotonic", lambda second=second: 1e6 + second)
+            world.service.remotes.slow_down(PAGE, Usage(0.9))
+
+    assert len(logs) == told
+
+
+def test_a_page_that_meta_limits_is_paused_by_what_meta_asks(world: World) -> None:
+    use(world, 85)
+    world.reply()
+    world.meta.fail("send", Refusal(613))
+    world.work(OUT)
+    assert world.paused(PAGE)
+    assert world.inbox.slowed(PAGE) is None
+
+
+def going_on(inbox: Inbox) -> int:
+    """Return how many queues of a page go on at once, out of twenty."""
+    inbox.accept([Job(key=str(one), queue=f"out:{PAGE}:{one}", time=one, body=b"{}") for one in range(20)])
+    return sum(inbox.claim() is not None for _ in range(20))
+
+
+def test_a_page_that_is_slowed_down_goes_on_a_little(world: World) -> None:
+    world.inbox.slow(PAGE, 4, "it is busy")
+
+    assert going_on(world.inbox) == 4
+
+
+def test_slowing_down_shortens_no_pause_and_speeds_nothing_up(world: World) -> None:
+    world.inbox.pause(PAGE, 60, "it is limited", rate=2)
+    world.inbox.slow(PAGE, 4, "it is busy")
+    world.inbox.slow(PAGE, 4, "it is busy", 5)
+
+    assert world.paused(PAGE) > 55
+    assert slowed(world) == 2
+    assert world.inbox.reasons()[PAGE] == "it is limited"
+
+
+def test_a_page_that_was_away_is_still_tried_with_one_reply(world: World) -> None:
+    world.inbox.pause(PAGE, 1, "it is down")
+    world.end_pause(PAGE)
+    world.inbox.slow(PAGE, 4, "it is busy", 60)
+
+    assert going_on(world.inbox) == 1
