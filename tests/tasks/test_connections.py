@@ -15,7 +15,7 @@ from tests.fakes.conversation import IN, OUT, PAGE
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
 
-KEY = new_key()
+KEY, OTHER_KEY = new_key(), new_key()
 NEW = "204496721830099"
 
 
@@ -109,7 +109,7 @@ def test_while_the_store_is_away_the_last_known_ones_are_used(
     assert [one.account_id for one in directory.all] == [NEW]
 
 
-@pytest.mark.parametrize("key", ["", new_key()])
+@pytest.mark.parametrize("key", ["", OTHER_KEY], ids=["none", "another"])
 def test_a_connection_that_cannot_be_decrypted_is_told_and_costs_no_other(world: World, key: str) -> None:
     _put(world)
     world.configure(secret_key=key, connections=[connection(PAGE_A, SECRET_A)])
