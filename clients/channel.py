@@ -333,7 +333,7 @@ class Account(ABC):
         """Fetch a file that a person sent. Raises `FileRefused`, or `Unavailable` without a remote."""
 
     def find_quoted(self, person_id: str, words: str) -> str | None:
-        """Return the id of a message of the conversation that says this, if it can be answered; or None."""
+        """Return the id of a message of the person's that says this, if it can be answered; or None."""
         return None
 
     @abstractmethod

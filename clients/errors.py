@@ -15,6 +15,7 @@
     - NotFound            what it names does not exist
     - TicketClosed        the ticket takes no more comments
     - OutsideWindow       the channel's reply window has closed
+    - MessageRefused      the message is not taken as it is; another form of it may be
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
       . FileTooLarge      it is too large
       . KindRefused       it may be taken as a plain file
@@ -123,6 +124,10 @@ class TicketClosed(RejectedError):
 
 class OutsideWindow(RejectedError):
     """The person wrote too long ago: the channel's reply window has closed."""
+
+
+class MessageRefused(RejectedError):
+    """The message is not taken as it is written; in a simpler form it may be."""
 
 
 class FileRefused(RejectedError):

@@ -127,11 +127,12 @@ class Helpdesk(Section):
 
 
 class CloudFront(Section):
-    """The key pair that signs CloudFront URLs; `expires_in` is in seconds."""
+    """The key pair that signs CloudFront URLs, and how many seconds they last: for Meta, and for people."""
 
     key_pair_id: str = ""
     private_key_file: str = ""
     expires_in: Annotated[int, Field(gt=0)] = 3600
+    link_expires_in: Annotated[int, Field(gt=0)] = 30 * 24 * 3600
 
 
 class Attachments(Section):

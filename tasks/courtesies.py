@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from clients.channel import Account
-from clients.errors import ClientError, LeaseLost
+from clients.errors import ClientError, LeaseLost, RetryableError
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
@@ -21,5 +21,6 @@ def offer(work: Work, account: Account, act: Callable[[str], None]) -> None:
     except LeaseLost:
         raise
     except ClientError as error:
-        remotes.rest(remote)
+        if isinstance(error, RetryableError):  # else it is this person who cannot be shown it
+            remotes.rest(remote)
         log.info("courtesy_failed", remote=remote, reason=str(error))

@@ -74,7 +74,7 @@ add_sentences(
             "Once this is fixed, an administrator can send what is missing with “connector dead retry {id}”."
         ),
         "files_sent_as_links": N_(
-            "Too large for {channel}, so the customer got a link instead of the file: {files}."
+            "Too large to be sent, so the customer got a link instead of the file: {files}."
         ),
         "reply_waiting": N_(
             "Your reply has not been sent yet: {reason}. It will be sent automatically once this is fixed."
@@ -96,8 +96,8 @@ add_sentences(
             "the page is sending as fast as it may; this message has to wait its turn"
         ),
         "usage_high": N_(
-            "the page has used {percent} percent of its call limit; "
-            "replies are sent more slowly, so that it is not blocked"
+            "{percent} percent of the allowed calls have been used; "
+            "replies are sent more slowly, so that the page is not blocked"
         ),
         "send_unconfirmed": N_("it is not known yet whether the message was sent"),
         "comment_not_shown": N_("the helpdesk does not show the comment yet"),

@@ -7,7 +7,7 @@
 --   lease:<queue>   hash    token, until (who works on the queue), tries (the remote that is tried by it);
 --                            not_before (backoff of its head); waits_for (the remote that its work needs next)
 --   job:<id>         hash    what is known of a begun job: attempts, history, the steps that were taken, and
---                            when its slots are (slot:<name>)
+--                            when its slots are (slot:<step>)
 --   oldest           zset    queue -> when the oldest of its jobs was accepted; every queue that has work is
 --                            in here, and in one of the next two:
 --   later            zset    queue -> when to look at it again: its lease has run out, or its backoff is over
@@ -65,6 +65,7 @@ local FRESHEST = 100    -- how many of the last that came are remembered as such
 local ROOM_FOR = 500    -- ms that the answer holds whether there is room
 local FULL_AT = 0.9     -- of maxmemory: what is left is for finishing what was accepted
 local SPEED_UP = 1.25   -- a remote that asked to slow down gets so many times more queues each second
+local LONG_AGO = -10 ^ 9  -- ms
 local FULL_SPEED = 200  -- queues a second that need no more care
 
 local function jobs_of(queue) return P .. 'jobs:' .. queue end
@@ -403,14 +404,14 @@ end
 
 -- Give a job a slot to begin something in, if it cannot now: behind all that wait for the same. Those who came too late
 -- for a slot come again before those who had none.
-local function give_slot(slots, record, name, had_slot, free, gap)
+local function give_slot(slots, record, step, had_slot, free, gap)
   local last = redis.call('HMGET', slots, 'first', 'again')
   local first, again = tonumber(last[1]) or 0, tonumber(last[2]) or 0
   local slot = math.max((had_slot and again or math.max(first, again)) + gap, free)
   if slot <= now then return slot end
   redis.call('HSET', slots, had_slot and 'again' or 'first', slot)
   redis.call('PEXPIRE', slots, math.ceil(math.max(slot, first, again) - now) + 1000)
-  redis.call('HSET', record, 'slot:' .. name, slot)
+  redis.call('HSET', record, 'slot:' .. step, slot)
   return slot
 end
 
@@ -422,18 +423,18 @@ end
 function inbox.begin(queue, token, id, step, known, name, most, within, gap)
   if not is_at(queue, token, id) then return false end
   local record, what = P .. 'job:' .. id, remote_of(group_of(queue)) .. ':' .. name
-  local kept = redis.call('HMGET', record, step, 'slot:' .. name)
+  local kept = redis.call('HMGET', record, step, 'slot:' .. step)
   if (kept[1] or '') ~= known then return {0, kept[1]} end
   local begun, slot = P .. 'begun:' .. what, tonumber(kept[2])
   local free = (tonumber(redis.call('LINDEX', begun, most - 1)) or -within) + within
   if not slot or (slot <= now and free > now) then
-    slot = give_slot(P .. 'slots:' .. what, record, name, slot, free, gap)
+    slot = give_slot(P .. 'slots:' .. what, record, step, slot, free, gap)
   end
   if slot > now then return {math.ceil(slot - now) + 1, ''} end
   redis.call('LPUSH', begun, now)
   redis.call('LTRIM', begun, 0, most - 1)
   redis.call('PEXPIRE', begun, within)
-  redis.call('HSET', record, step, now, 'slot:' .. name, now)
+  redis.call('HSET', record, step, now, 'slot:' .. step, now)
   return {0, string.format('%d', now)}
 end
 
@@ -544,7 +545,6 @@ function inbox.slow(remote, duration, rate, reason, shown)
   local before = tonumber(redis.call('HGET', pause, 'rate')) or math.huge
   redis.call('HSET', pause, 'rate', tostring(math.min(before, tonumber(rate))))
   if duration == '0' or tonumber(redis.call('ZSCORE', P .. 'pauses', remote) or 0) >= ends then return end
-  redis.call('HSET', pause, 'reason', reason)
   redis.call('ZADD', P .. 'pauses', ends, remote)
 end
 
@@ -583,6 +583,7 @@ function inbox.note_unanswered(queue, token, id, step, closes, ticket, at, ttl)
   if redis.call('HSETNX', P .. 'job:' .. id, step, closes) == 1 and tonumber(closes) > closing_of(queue) then
     redis.call('SET', unanswered_of(queue), closes .. ' ' .. ticket, 'PX', ttl)
     redis.call('ZADD', P .. 'reminders', at, 'out:' .. conversation_of(queue))
+    redis.call('PEXPIRE', P .. 'reminders', ttl)
   end
   return closes
 end
@@ -720,8 +721,11 @@ function inbox.keep_unknown(queue, token, id, job, most, ttl)
   return 1
 end
 
--- replay(id, queue, time, body) -> 1 | 0: put an event of an unknown kind back into its queue, to be shown anew
+-- replay(id, queue, time, body) -> 1 | 0: put an event of an unknown kind back into its queue, to be shown anew; not
+-- one that a worker who died showed the first time, and that is not off its queue yet
 function inbox.replay(id, queue, time, body)
+  local head = head_of(queue)
+  if head and tonumber(string.match(head, '^%d+')) == tonumber(id) then return 0 end
   if inbox.drop_unknown(id) == 0 then return 0 end
   redis.call('HSET', P .. 'job:' .. id, 'step:replayed', string.format('%d', now))
   return put_back(id, queue, time, body)
@@ -729,6 +733,7 @@ end
 
 -- state() -> {queues with work, age of the oldest job (ms), how long one waits for a worker (ms), dead letters,
 --             remote, how long its pause still lasts (ms; negative: since it ended), …}
+-- One that is only slowed down, a few queues each second, is not paused.
 function inbox.state()
   local oldest = redis.call('ZRANGE', P .. 'oldest', 0, 0, 'WITHSCORES')[2] or now
   local due = {redis.call('ZRANGE', P .. 'later', 0, 0, 'WITHSCORES')[2] or now}
@@ -741,8 +746,9 @@ function inbox.state()
   local answer = {redis.call('ZCARD', P .. 'oldest'), now - oldest, now - first, redis.call('HLEN', P .. 'dead')}
   local pauses = redis.call('ZRANGE', P .. 'pauses', 0, -1, 'WITHSCORES')
   for i = 1, #pauses, 2 do
+    local left, rate = pauses[i + 1] - now, tonumber(redis.call('HGET', P .. 'pause:' .. pauses[i], 'rate')) or 0
     answer[#answer + 1] = pauses[i]
-    answer[#answer + 1] = pauses[i + 1] - now
+    answer[#answer + 1] = (rate > 0 and left <= 1000) and LONG_AGO or left
   end
   return answer
 end

@@ -47,7 +47,9 @@ PLAIN = "application/octet-stream"
 MOST_PARTS = 50
 """How many messages one comment may become."""
 APART, LINK = "apart", "link"
-"""The ways of files that are not taken as they are: one by one, and as a link."""
+"""The ways of files that are not taken as they are: one by one, and as a link, whose address follows."""
+LONGEST_NAME = 200
+"""How many characters of a file's name stand before its link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +119,21 @@ class Part:
 
     def as_link(self) -> "Part":
         """Have a link to its file sent from now on. Raises `FileRefused` for a file without an address."""
-        link = _link(self.reply, self.number, self.files[0])
-        self.reply.lease.save_step(Step.way(self.number), LINK)
-        return link
+        address = _public_address(self.reply, self.files[0])
+        self.reply.lease.save_step(Step.way(self.number), f"{LINK} {address}")
+        return _link(self.reply, self.number, self.files[0], address)
 
 
 def parts_of(reply: Outgoing) -> list[Part]:
     """Return the parts of a reply, its text first. Raises `RejectedError` if there are none, or too many."""
     texts, reply_to = _texts(reply)
-    count = len(texts) + len(reply.comment.attachments)
-    if not count:
+    parts = [Part(reply, n, text, reply_to="" if n else reply_to) for n, text in enumerate(texts)]
+    parts += _file_parts(reply, first=len(texts))
+    if not parts:
         raise RejectedError("nothing_to_send")
-    if count > MOST_PARTS:
-        raise RejectedError("too_many_messages", count=count, most=MOST_PARTS)
-    said = [Part(reply, n, text, reply_to="" if n else reply_to) for n, text in enumerate(texts)]
-    return [*said, *_file_parts(reply, first=len(texts))]
+    if len(parts) > MOST_PARTS:
+        raise RejectedError("too_many_messages", count=len(parts), most=MOST_PARTS)
+    return parts
 
 
 def do_not_answer(reply: Outgoing) -> None:
@@ -152,16 +154,16 @@ def _quoted(reply: Outgoing, quotation: str) -> str:
     known = reply.lease.step(Step.reply_to())
     if known is not None:
         return known
-    remotes, remote = reply.service.remotes, reply.account.remote
+    remotes, asked = reply.service.remotes, f"{reply.account.remote} quoted"
     found = None
-    if not remotes.is_resting(remote):
+    if not remotes.is_resting(asked):
         try:
             found = reply.account.find_quoted(reply.conversation.person_id, quotation)
         except LeaseLost:
             raise
         except ClientError as error:
-            remotes.rest(remote)
-            log.info("quoted_message_not_found", remote=remote, reason=str(error))
+            remotes.rest(asked)
+            log.info("quoted_message_not_found", remote=reply.account.remote, reason=str(error))
     return reply.lease.save_step(Step.reply_to(), found or "")
 
 
@@ -183,13 +185,13 @@ def _together(reply: Outgoing, numbered: list[tuple[int, Attachment]]) -> Iterat
         yield Part(reply, first, files=tuple(file for _, file in numbered))
         return
     for number, file in numbered:
-        is_link = reply.lease.step(Step.way(number)) == LINK
-        yield _link(reply, number, file) if is_link else Part(reply, number, files=(file,))
+        way, _, address = (reply.lease.step(Step.way(number)) or "").partition(" ")
+        yield _link(reply, number, file, address) if way == LINK else Part(reply, number, files=(file,))
 
 
-def _link(reply: Outgoing, number: int, file: Attachment) -> Part:
-    name = one_line(file.filename)
-    return Part(reply, number, f"{name}\n{_address(reply, file)}", link_to=name)
+def _link(reply: Outgoing, number: int, file: Attachment, address: str) -> Part:
+    name = one_line(file.filename)[:LONGEST_NAME] or address.rpartition("/")[2]
+    return Part(reply, number, f"{name}\n{address}", link_to=name)
 
 
 def _sent_before(part: Part) -> str | None:
@@ -291,10 +293,22 @@ def _max_bytes(reply: Outgoing) -> int:
 
 def _address(reply: Outgoing, file: Attachment) -> str:
     """Return the address at which the channel fetches a file; the helpdesk may give one below its own."""
+    return _signed(reply, file, reply.service.settings.attachments.cloudfront.expires_in)
+
+
+def _public_address(reply: Outgoing, file: Attachment) -> str:
+    """Return the address at which the person fetches a file. Raises `FileRefused` if there is none."""
+    address = _signed(reply, file, reply.service.settings.attachments.cloudfront.link_expires_in)
+    if not file.url.strip() or not address.startswith(("http://", "https://")):
+        raise FileRefused("bad_address")
+    return address
+
+
+def _signed(reply: Outgoing, file: Attachment, expires_in: int) -> str:
     settings = reply.service.settings
     url, key = str(proper_url(file.url, settings.helpdesk.base_url)), settings.attachments.cloudfront
     if settings.attachments.delivery == "cloudfront":
-        return signed_url(url, key.key_pair_id, key.private_key_file, key.expires_in)
+        return signed_url(url, key.key_pair_id, key.private_key_file, expires_in)
     return url
 
 

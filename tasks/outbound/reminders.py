@@ -86,7 +86,10 @@ def remind(work: Work, reminder: Reminder) -> None:
     """
     bind_contextvars(ticket=reminder.ticket_id)
     connection = work.service.active_connection(work.conversation.channel, work.conversation.account_id)
-    if connection and connection.remind_before and _is_unanswered(work, reminder):
+    unanswered = _is_unanswered(work, reminder)
+    if unanswered and work.service.inbox.now() * 1000 >= reminder.closes:
+        log.warning("reminder_too_late", queue=work.lease.queue)  # its page was paused until now
+    elif unanswered and connection and connection.remind_before:
         try:
             _notify(work, reminder, say(_words(work.channel, connection, reminder), connection.language))
         except ClientError as error:
@@ -97,10 +100,8 @@ def remind(work: Work, reminder: Reminder) -> None:
 
 
 def _is_unanswered(work: Work, reminder: Reminder) -> bool:
-    """Return whether nobody answered, the customer wrote no more, and the window is still open."""
-    inbox = work.service.inbox
-    noted = inbox.unanswered(work.conversation)
-    return noted == (reminder.closes, reminder.ticket_id) and inbox.now() * 1000 < reminder.closes
+    """Return whether nobody answered, and the customer wrote no more."""
+    return work.service.inbox.unanswered(work.conversation) == (reminder.closes, reminder.ticket_id)
 
 
 def _notify(work: Work, reminder: Reminder, note: str) -> None:

@@ -11,10 +11,11 @@ from clients.channel import Receipt
 from clients.errors import (
     FileRefused,
     FileTooLarge,
+    MessageRefused,
     OutcomeUnknown,
-    OutsideWindow,
     RejectedError,
     Unauthorized,
+    Unavailable,
 )
 from clients.helpdesk import AgentReply, Delivery
 from clients.notices import Notice, notice
@@ -88,8 +89,8 @@ def send_reply(reply: Outgoing) -> None:
             _show_typing(reply)
         try:
             links += _send(part, refused)
-        except RejectedError as error:
-            if not part.reply_to or isinstance(error, OutsideWindow):
+        except MessageRefused:
+            if not part.reply_to:
                 raise
             do_not_answer(reply)
             return send_reply(reply)
@@ -97,11 +98,14 @@ def send_reply(reply: Outgoing) -> None:
             if error.remote != "helpdesk":
                 _notify_of_waiting(reply, error.notice)
             raise
+    if not refused:
+        _note_sent(reply)
+    _note_answer(reply)
     if links:
         _notify_of_links(reply, links)
     if refused:
         raise RejectedError("files_not_sent", files=refused, count=len(refused))
-    return _note_sent(reply)
+    return None
 
 
 def _send(part: Part, refused: list[Notice]) -> list[str]:
@@ -111,15 +115,16 @@ def _send(part: Part, refused: list[Notice]) -> list[str]:
     """
     try:
         part.send()
-    except OutsideWindow:
-        raise
-    except RejectedError as error:
+    except (FileRefused, MessageRefused) as error:
         if len(part.files) > 1:  # which one is not taken, nobody says
             return [name for one in part.apart() for name in _send(one, refused)]
-        if isinstance(error, FileTooLarge) and part.reply.connection.link_large_files:
-            return _send(part.as_link(), refused)
         if not isinstance(error, FileRefused) or not part.files:
             raise
+        try:
+            if isinstance(error, FileTooLarge) and part.reply.connection.link_large_files:
+                return _send(part.as_link(), refused)
+        except FileRefused as no_link:
+            error = no_link
         filename = one_line(part.files[0].filename)
         refused.append(notice("file_not_sent", filename=filename, reason=error.notice))
     return [part.link_to] if part.link_to else []
@@ -134,11 +139,22 @@ def _show_typing(reply: Outgoing) -> None:
 def _note_sent(reply: Outgoing) -> None:
     """Show in the comment that it was sent, and remember it for the channel's receipts."""
     ids = sent_ids(reply.lease.steps)
-    # By the channel's clock: its receipts go by it. Ours, where it gave no time at all.
-    sent_at = int(reply.lease.step(Step.sent_at()) or last_sending(reply.lease.steps))
     receipts.remember(reply, reply.comment, ids)
-    reminders.note_answer(reply, reply.connection, datetime.fromtimestamp(sent_at / 1000, UTC))
-    receipts.sent(reply, receipts.Sent(reply.comment.id, ids, sent_at))
+    receipts.sent(reply, receipts.Sent(reply.comment.id, ids, _sent_at(reply)))
+
+
+def _note_answer(reply: Outgoing) -> None:
+    """Note that the person has an answer, if a person wrote it, even if not all of it could be sent."""
+    if sent_at := 0 if reply.comment.is_automated else _sent_at(reply):
+        reminders.note_answer(reply, reply.connection, datetime.fromtimestamp(sent_at / 1000, UTC))
+
+
+def _sent_at(reply: Outgoing) -> int:
+    """Return when the last part was sent, in ms; 0 if none was.
+
+    It is by the channel's clock, as its receipts go by that; by ours where it gave no time at all.
+    """
+    return int(reply.lease.step(Step.sent_at()) or last_sending(reply.lease.steps))
 
 
 def find_person(work: Work) -> None:
@@ -179,8 +195,13 @@ def notify(work: Work, reason: Notice) -> None:
 
 def _notify_of_links(reply: Outgoing, names: list[str]) -> None:
     """Notify the agent that the customer has links to files that were too large."""
-    told = notice("files_sent_as_links", files=", ".join(names), channel=reply.channel.title)
-    _notify(reply, "linked", say(told, reply.connection.language))
+    told = notice("files_sent_as_links", files=", ".join(names))
+    try:
+        _notify(reply, "linked", say(told, reply.connection.language))
+    except Unavailable as error:  # the reply was sent all the same
+        if reply.lease.attempts + 1 < receipts.ATTEMPTS:
+            raise
+        log.warning("note_not_added", comment=reply.comment.id, reason=str(error))
 
 
 def _notify_of_waiting(reply: Outgoing, reason: Notice) -> None:

@@ -107,8 +107,7 @@ OF_A_HELPDESK: dict[str, Call] = {
     "confirm": lambda desk, id_: desk.confirm(_reply(id_)),
 }
 OF_MESSENGER: dict[str, Call] = {
-    "send": lambda page, id_: page.send(id_, NewMessage(id_, "Hi")),
-    "send a file": lambda page, id_: page.send(id_, NewMessage(id_, files=[NewFile("file", url=id_)])),
+    "send": lambda page, id_: page.send(id_, NewMessage(id_, files=[NewFile("file", id_)], reply_to=id_)),
     "upload": lambda page, _: page.upload("file", _file()),
     "ping": lambda page, _: page.ping(),
     "profile": lambda page, id_: page.profile(id_),
@@ -170,7 +169,7 @@ def test_what_is_no_id_reaches_no_other_path(client: str, call: str, id_: str) -
 
 def test_every_method_that_calls_is_tested_here() -> None:
     others = {"call", "error", "failures", "now", "remote_now", "open_attachment", "receive", "may_receive"}
-    others |= {"asked_for", "send", "fetch"}
+    others |= {"asked_for", "request", "fetch", "usage"}
     for class_, calls in ((Helpdesk, OF_A_HELPDESK), (Page, OF_MESSENGER)):
         methods = {name for name in dir(class_) if callable(getattr(class_, name)) and name[0] != "_"}
         assert methods - others - {"check_secret", "clock"} == calls.keys()

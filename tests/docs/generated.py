@@ -14,6 +14,7 @@ from clients.errors import (
     FileRefused,
     FileTooLarge,
     KindRefused,
+    MessageRefused,
     NotFetched,
     OutsideWindow,
     RateLimited,
@@ -86,7 +87,7 @@ A reply is sent part by part, text first, each part once. What Meta answers deci
 `connector dead list`. A code that is not listed is final, and the note has Meta's own words where it sends some.
 
 Meta allows a reply for 24 hours after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
-hours before of a customer whom nobody answered.
+hours before of a customer whom nobody answered. A reply of which at least a part was sent is an answer; one that no person wrote is none.
 
 A page sends {texts} texts and {files} messages with a file a second at most; what is beyond that waits. Once Meta's answers say that a page has used
 {percent} % of its limits, its replies go out more slowly, so that Meta does not limit it (codes {limits}).
@@ -103,6 +104,7 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     RateLimited: "the page pauses as long as Meta asks, and goes on slowly",
     Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note",
     Unavailable: "tried again, later each time; before, it is looked up whether it was sent",
+    MessageRefused: "a reply that quotes is sent with its quotation, pictures are sent one by one; else final",
     RejectedError: "final",
     ClientError: "",
 }

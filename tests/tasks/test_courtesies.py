@@ -55,9 +55,7 @@ def test_neither_is_done_where_the_settings_do_not_want_it(world: World) -> None
     assert world.meta.actions == []
 
 
-@pytest.mark.parametrize(
-    "refusal", [Refusal(613), Refusal(190), Refusal(2, status=500), Refusal(10, 2018278)]
-)
+@pytest.mark.parametrize("refusal", [Refusal(613), Refusal(190), Refusal(2, status=500)])
 def test_one_that_fails_harms_nothing_and_is_left_out_for_a_while(world: World, refusal: Refusal) -> None:
     world.meta.fail("action", refusal)
     world.receive("m_1")
@@ -70,3 +68,13 @@ def test_one_that_fails_harms_nothing_and_is_left_out_for_a_while(world: World, 
     assert world.meta.texts() == ["Hello", "file"]
     assert world.meta.count("action") == 1
     assert world.reasons() == []
+
+
+def test_one_that_is_refused_for_a_person_is_not_left_out_for_others(world: World) -> None:
+    world.meta.fail("action", Refusal(10, 2018278))
+    world.receive("m_1")
+    world.receive("m_2")
+    world.work()
+
+    assert world.meta.count("action") == 2
+    assert world.meta.actions == ["mark_seen"]

@@ -8,6 +8,7 @@ from clients.errors import (
     FileRefused,
     FileTooLarge,
     KindRefused,
+    MessageRefused,
     NotFetched,
     NotFound,
     OutsideWindow,
@@ -34,7 +35,7 @@ _BAD_TEXT = (RejectedError, "text_blocked")
 _OTHER_APP = (HeldByAnotherApp, "other_app_in_charge")
 _UNFETCHED = (NotFetched, "facebook_could_not_fetch")
 _BAD_KIND = (FileRefused, "facebook_refuses_kind")
-_REFUSED = (RejectedError, "facebook_refused")
+_REFUSED = (MessageRefused, "facebook_refused")
 
 ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (-1, None): _TROUBLE,
@@ -56,7 +57,7 @@ ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (2018321, None): (Unavailable, "automation_in_charge"),
     (17, None): _BUSY,
     (32, None): _BUSY,
-    (100, None): (RejectedError, "message_refused"),
+    (100, None): (MessageRefused, "message_refused"),
     (100, 33): (NotFound, "page_or_customer_unknown"),
     (100, 2018001): (NotFound, "customer_unknown"),
     (100, 2018008): _UNFETCHED,
@@ -106,8 +107,7 @@ add_sentences(
             "Meta app has the Human Agent permission: an administrator can set human_agent for the page"
         ),
         "window_closed_for_automation": N_(
-            "Facebook has not allowed an automatic reply since {time}; "
-            "until {until} an agent can still write one"
+            "Facebook has not allowed an automatic reply since {time}; until {until} an agent can still reply"
         ),
         "window_closed": N_(
             "Facebook no longer allows a reply, as the customer wrote too long ago; "

@@ -148,13 +148,14 @@ class Page(RestClient, Account):
         return Words(_string(answer, "message"), _string(answer.get("from"), "id") == self._page_id)
 
     def find_quoted(self, person_id: str, words: str) -> str | None:
-        """Look for a message among the last 20 of a conversation that can be answered: for a day.
+        """Look for a message of the person's among the last 20; it can be answered for a day.
 
         https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages
         """
         now = self.now() or datetime.now(UTC)
         for message in self._last_messages(person_id):
-            if _is(message, words) and now - _created(message) < REPLY_WINDOW:
+            is_theirs = _string(message.get("from"), "id") == person_id
+            if is_theirs and _is(message, words) and now - _created(message) < REPLY_WINDOW:
                 return proper_mid(_string(message, "id"))
         return None
 

@@ -109,7 +109,7 @@ def test_why_a_page_is_slowed_down_is_shown(settings: Settings, inbox: Inbox) ->
     status = status_of(settings, inbox)
 
     (line,) = [line for line in lines_of(status) if "slowed down: " in line]
-    assert "the page has used 85 percent of its call limit" in line
+    assert "85 percent of the allowed calls have been used" in line
     assert account_of(status, PAGE_A).paused is account_of(status, PAGE_B).slowed is None
 
 

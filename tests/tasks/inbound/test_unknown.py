@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,6 +14,7 @@ from clients.channels.meta import kinds
 from clients.channels.meta.messenger import Messenger
 from clients.notices import decode, say
 from tasks.inbox.job import Job
+from tasks.inbox.lease import Lease
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import IN, SENT_AT
 from tests.fakes.crashes import every_crash
@@ -233,3 +235,19 @@ def test_wherever_a_worker_dies_a_replay_that_comes_too_early_is_kept(worlds: Ca
         assert world.inbox.unknown_events.count() == 1
         assert world.waiting() == 0
         world.close()
+
+
+def test_one_whose_worker_died_before_it_was_done_is_not_replayed_yet(
+    linked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked.desk.knows_keys = False
+    linked.receive_item(GIFT)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "finish", Mock(side_effect=Crash))
+        with pytest.raises(Crash):
+            linked.work()
+    with _upgraded():
+        assert not _replay(linked)
+        linked.resume()
+
+    assert len(_bodies(linked)) == 1

@@ -268,3 +268,13 @@ def test_slots_that_passed_while_no_worker_was_there_are_not_all_taken_at_once(s
 
     assert most_in(crowd.sent, 1249) == 40
     assert crowd.put_off < 320
+
+
+def test_the_next_part_of_a_reply_goes_before_nobody_who_waits(inbox: Inbox) -> None:
+    first, second, third, fourth = leases(inbox, 4)
+    for lease in (first, second):
+        wait_of(lease)
+    third_waits = wait_of(third)
+    next_part = wait_of(first, step=Step.sending(1))
+    assert next_part > third_waits
+    assert wait_of(fourth) > next_part

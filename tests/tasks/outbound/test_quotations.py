@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from tests.fakes.conversation import OUT, PAGE
+from tests.fakes.conversation import IN, OUT, PAGE
 from tests.fakes.crashes import every_crash
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
@@ -95,3 +95,25 @@ def test_an_answer_is_sent_once_wherever_the_worker_dies(
 
     for world in every_crash(worlds, prepare):
         assert len(world.meta.sent) == 1
+
+
+def test_what_the_page_itself_said_in_the_same_words_is_not_what_is_answered(world: World) -> None:
+    world.meta.said = {"m_8": "OK"}
+    world.reply("OK", id_="1")
+    world.work(OUT)
+    world.reply("> OK\n\nThen it is settled.", id_="2")
+    world.work(OUT)
+
+    assert world.meta.sent[-1]["reply_to"] == {"mid": "m_8"}
+
+
+def test_a_person_who_cannot_be_shown_that_theirs_was_seen_costs_nobody_an_answer(world: World) -> None:
+    world.meta.said = {"m_8": "Where is my parcel?"}
+    world.desk.open()
+    world.meta.fail("action", Refusal(551))
+    world.receive()
+    world.work(IN)
+    world.reply(REPLY)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["On its way."]

@@ -1,5 +1,6 @@
 """Agents are reminded of a customer whom nobody answered, before Messenger allows no reply any more."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,7 @@ from tasks import worker
 from tasks.inbox.inbox import Inbox
 from tasks.outbound import reminders
 from tests.conftest import PAGE_A, SECRET_A, connection
-from tests.fakes.conversation import IN, OUT, PERSON, PSID
+from tests.fakes.conversation import IN, INVOICE, OUT, PERSON, PSID
 from tests.fakes.crashes import every_crash
 from tests.fakes.echoes import receive_unmarked_echo
 from tests.fakes.failures import Crash, away, fault
@@ -551,3 +552,24 @@ def test_wherever_a_sweep_dies_agents_are_reminded_once(reminding: World, step: 
         sweep(reminding)
     assert len(notes(reminding)) == 1
     assert kept(reminding) == set()
+
+
+def test_what_no_person_wrote_is_no_answer(reminding: World) -> None:
+    write(reminding, 22.5)
+    reminding.reply("We got your message.", is_automated=True)
+    reminding.work(OUT)
+
+    assert len(sweep(reminding)) == 1
+
+
+def test_a_reply_of_which_a_file_was_left_out_is_an_answer(reminding: World) -> None:
+    write(reminding, 22.5)
+    reminding.reply("Here it is.", dataclasses.replace(INVOICE, size=30 * 1024 * 1024))
+    reminding.work(OUT)
+
+    assert [note for note in sweep(reminding) if note.startswith("Nobody")] == []
+
+
+def test_what_is_noted_for_reminders_that_are_off_is_gone_in_a_week(reminding: World) -> None:
+    write(reminding, 22.5)
+    assert 0 < reminding.store.ttl("mc:reminders") <= 7 * 24 * 3600

@@ -118,7 +118,7 @@ def test_what_no_person_wrote_is_not_sent_after_the_window(world: World) -> None
     world.work(OUT)
 
     assert world.meta.sent == []
-    assert f"until {wrote_at + timedelta(days=7):%Y-%m-%d %H:%M} UTC an agent can still write" in _note(world)
+    assert f"until {wrote_at + timedelta(days=7):%Y-%m-%d %H:%M} UTC an agent can still reply" in _note(world)
 
 
 def test_what_no_person_wrote_is_sent_within_the_window(world: World) -> None:

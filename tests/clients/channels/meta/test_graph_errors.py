@@ -18,6 +18,7 @@ from clients.errors import (
     FileRefused,
     FileTooLarge,
     KindRefused,
+    MessageRefused,
     NotFetched,
     NotFound,
     OutsideWindow,
@@ -69,7 +70,7 @@ SORTS: dict[tuple[int, int | None], type[ClientError]] = {
     (2018321, None): Unavailable,
     (17, None): RateLimited,
     (32, None): RateLimited,
-    (100, None): RejectedError,
+    (100, None): MessageRefused,
     (100, 33): NotFound,
     (100, 2018001): NotFound,
     (100, 2018008): NotFetched,
@@ -152,7 +153,7 @@ def test_a_file_is_uploaded_with_its_canonical_type_and_a_name_that_arrives(
 
 
 def test_an_unknown_error_is_rejected() -> None:
-    assert type(_failure(_refusing(4242))) is RejectedError
+    assert type(_failure(_refusing(4242))) is MessageRefused
 
 
 @pytest.mark.parametrize("more", [{"is_transient": True}, {"status": 503}])
