@@ -291,6 +291,9 @@ class Account(ABC):
         """Return the time by the channel's own clock, or None if it is not known."""
         return None
 
+    def unsubscribe(self) -> None:  # noqa: B027 - not all channels can
+        """Have the channel send no more webhooks about the account."""
+
     @abstractmethod
     def profile(self, person_id: str) -> Profile:
         """Return who a person is."""

@@ -290,7 +290,7 @@ class Settings(StoreSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     public_url: HttpUrl = "http://127.0.0.1:8000"
     secret_key: SecretStr = SecretStr("")
-    admin_token: SecretStr = SecretStr("")
+    admin_token: Token = SecretStr("")
     metrics_token: Token = SecretStr("")
     graph: Graph = Graph()
     helpdesk: Helpdesk
@@ -319,17 +319,16 @@ class Settings(StoreSettings):
         return connections
 
     @property
-    def secret_keys(self) -> list[str]:
-        """Return the keys of `secret_key`, the newest first."""
-        return _keys(self.secret_key)
+    def cipher(self) -> Cipher | None:
+        """Return what encrypts with the keys of `secret_key`, the newest first; None if there is none."""
+        keys = _keys(self.secret_key)
+        return Cipher(keys) if keys else None
 
     @property
     def read_connection(self) -> Read | None:
         """Return what reads a connection that was added at run time; None without a `secret_key`."""
-        if not self.secret_keys:
-            return None
-        cipher = Cipher(self.secret_keys)
-        return lambda record: Connection.decode(record.body, cipher).as_data()
+        cipher = self.cipher
+        return (lambda record: Connection.decode(record.body, cipher).as_data()) if cipher else None
 
     @cached_property
     def fixed_connections(self) -> tuple[tasks.connections.Connection, ...]:

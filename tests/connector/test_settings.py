@@ -219,7 +219,7 @@ def test_the_shipped_file_alone_names_each_secret_that_is_missing(monkeypatch: p
     assert [fault.partition(":")[0] for fault in refusal()] == [
         "helpdesk.api_token",
         "helpdesk.webhook_secret",
-        "connections[0]",
+        *(f"connections[0].{name}" for name in ("page_access_token", "app_secret", "verify_token")),
     ]
 
 
