@@ -36,8 +36,8 @@ class NoSecretKey(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "secret_key is not set, so secrets cannot be stored; “connector secrets new-key” prints a key: "
-            "write it into the settings, and reload or restart"
+            "Secrets cannot be stored, as secret_key is not set. “connector secrets new-key” prints a key: "
+            "write it into the settings, and reload or restart."
         )
 
 
@@ -45,21 +45,21 @@ class NoConnection(Refused):
     """The page is not connected."""
 
     def __init__(self, page_id: str) -> None:
-        super().__init__(f"there is no connection of page {page_id}")
+        super().__init__(f"There is no connection of page {page_id}.")
 
 
 class AlreadyConnected(Refused):
     """The page is connected, and was to be added."""
 
     def __init__(self, page_id: str) -> None:
-        super().__init__(f"page {page_id} is connected already; change that connection, or remove it first")
+        super().__init__(f"Page {page_id} is connected already: change that connection, or remove it first.")
 
 
 class Fixed(Refused):
     """The settings list the page."""
 
     def __init__(self, page_id: str) -> None:
-        super().__init__(f"the settings list page {page_id}; change it there, and reload")
+        super().__init__(f"The settings list page {page_id}: change it there, and reload.")
 
 
 class Stale(Refused):
@@ -67,7 +67,7 @@ class Stale(Refused):
 
     def __init__(self, page_id: str) -> None:
         super().__init__(
-            f"the connection of page {page_id} was changed meanwhile; look at it, and try again if need be"
+            f"The connection of page {page_id} was changed meanwhile: look at it, and try again if need be."
         )
 
 
@@ -167,8 +167,8 @@ class ConnectionAdmin:
         # Only now: a page that is connected, but sends nothing, would lose what people write.
         reason = entry.fault or self._unsubscribe(entry.connection)
         return reason and (
-            f"the page was not unsubscribed: {reason}; until it is, its webhooks are refused, or kept for "
-            "seven days if an app of another connection signs them"
+            f"The page was not unsubscribed: {reason}. Until it is, its webhooks are refused, or kept for "
+            "seven days if the app of another connection signs them."
         )
 
     def rotate(self) -> Iterator[bool | str]:

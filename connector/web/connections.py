@@ -205,5 +205,4 @@ def _problem(error: admin.Refused) -> Problem:
     status, kind = _REFUSALS[type(error)]
     if isinstance(error, admin.InvalidFields):
         return Problem(status, kind, "The connection was not stored: see errors.", errors=error.faults)
-    detail = str(error)
-    return Problem(status, kind, f"{detail[0].upper()}{detail[1:]}.")
+    return Problem(status, kind, str(error))

@@ -78,7 +78,7 @@ def test_a_page_that_is_removed_is_gone_and_what_was_not_done_is_said(admin: Adm
     answer = admin.ask("DELETE", If_Match=tag)
 
     assert answer.status_code == 200
-    assert "the page was not unsubscribed: Facebook" in answer.json()["not_done"]
+    assert "The page was not unsubscribed: Facebook" in answer.json()["not_done"]
     assert problem(admin.ask("GET")) == (404, "no-connection")
 
 
