@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -229,8 +230,15 @@ def test_of_two_admins_who_change_the_same_one_has_to_look_again(admin: Admin) -
     assert admin.ask("GET").json()["desk_id"] == "8"
 
 
-def test_of_two_admins_who_add_the_same_page_one_is_refused(admin: Admin) -> None:
-    assert [admin.add().status_code for _ in range(2)] == [201, 412]
+def test_of_many_admins_at_the_same_moment_one_wins(admin: Admin) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda _: admin.add().status_code, range(8)))
+        tag = admin.ask("GET").headers["etag"]
+        answers = pool.map(lambda desk: admin.ask("PUT", body={"desk_id": str(desk)}, If_Match=tag), range(8))
+        changed = [answer.status_code for answer in answers]
+
+    assert sorted(added) == [201] + 7 * [412]
+    assert sorted(changed) == [200] + 7 * [412]
 
 
 # --- Secrets. -----------------------------------------------------------------------------------------------
