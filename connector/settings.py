@@ -58,6 +58,10 @@ LONGEST_SOCKET = 103
 """How many bytes the path of a socket may have (unix(7): 107; macOS: 103)."""
 
 
+LONG_TOKEN = 20
+"""How many characters a bearer token has that nobody guesses."""
+
+
 class SettingsError(Exception):
     """The settings cannot be used; `faults` holds one readable line for each thing that is wrong."""
 
@@ -401,8 +405,17 @@ def doubtful(settings: Settings) -> dict[str, str]:
             found[key] = "tokens and messages go there unencrypted; write https://"
     if is_remote_http(settings.public_url):
         found["public_url"] = "Meta calls https:// only; write the address of your reverse proxy with TLS"
-    if not any(connection.active for connection in settings.connections):
+    if not settings.cipher and not any(connection.active for connection in settings.connections):
         found["connections"] = "no page is connected, so nothing is relayed; add one, or set active: true"
+    if token := settings.admin_token.get_secret_value():
+        if len(token) < LONG_TOKEN:
+            found["admin_token"] = (
+                f"it can be guessed; take {LONG_TOKEN} random characters or more, such as those of "
+                "“connector secrets new-key”"
+            )
+        if not settings.cipher:
+            hint = "/connections can only show and remove; “connector secrets new-key” prints a key"
+            found["secret_key"] = hint
     return found
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from connector.cipher import new_key
 from connector.settings import PATH_VARIABLE, Settings, doubtful, load_settings
 from tasks.connections import Connections
 from tests.conftest import PAGE_A, PAGE_OFF, SECRET_A, WEBHOOK_SECRET, MakeSettings, connection
@@ -150,6 +151,20 @@ def test_a_public_address_without_tls_raises_doubts(file: SettingsFile) -> None:
 @pytest.mark.parametrize("connections", [[], [connection(PAGE_A, SECRET_A, active=False)]])
 def test_no_active_page_raises_doubts(file: SettingsFile, connections: list[Any]) -> None:
     assert "no page is connected" in doubtful(file.load(connections=connections))["connections"]
+
+
+def test_pages_may_all_be_added_at_run_time(file: SettingsFile) -> None:
+    assert doubtful(file.load(connections=[], secret_key=new_key())) == {}
+
+
+def test_an_admin_token_that_can_be_guessed_raises_doubts(file: SettingsFile) -> None:
+    assert "guessed" in doubtful(file.load(admin_token="admin", secret_key=new_key()))["admin_token"]
+    assert doubtful(file.load(admin_token=new_key(), secret_key=new_key())) == {}
+
+
+def test_an_admin_token_without_a_key_to_store_secrets_raises_doubts(file: SettingsFile) -> None:
+    settings = file.load(admin_token=new_key(), connections=[connection(PAGE_A, SECRET_A)])
+    assert "connector secrets new-key" in doubtful(settings)["secret_key"]
 
 
 # --- Secrets. -------------------------------------------------------------------------------------------
