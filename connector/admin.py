@@ -208,8 +208,6 @@ class ConnectionAdmin:
             return Entry(page_id, None, record.version, _NO_KEY)
         try:
             return Entry(page_id, Connection.decode(record.body, self._cipher), record.version)
-        except ValidationError as error:
-            return Entry(page_id, None, record.version, "; ".join(faults.of_values(error)))
         except ValueError as error:
             return Entry(page_id, None, record.version, str(error))
 

@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 import tasks.connections
 from clients.channel import Credentials
 from clients.channels.meta.messenger import Messenger
+from connector import faults
 from connector.cipher import Cipher
 from connector.values import AppSecret, Filled, PageId, Section, Token
 from tasks.inbox.queues import account_remote
@@ -57,8 +58,8 @@ class Connection(Section):
     def _active_has_its_secrets(self) -> Self:
         missing = [name for name in SECRETS if not getattr(self, name).get_secret_value().strip()]
         if self.active and missing:
-            faults = [InitErrorDetails(type=_NEEDED, loc=(name,), input=None) for name in missing]
-            raise ValidationError.from_exception_data("Connection", faults)
+            lacking = [InitErrorDetails(type=_NEEDED, loc=(name,), input=None) for name in missing]
+            raise ValidationError.from_exception_data("Connection", lacking)
         return self
 
     def encode(self, cipher: Cipher) -> bytes:
@@ -72,7 +73,10 @@ class Connection(Section):
         """Read a connection from the store. Raises `Unreadable`, or `ValueError` for no connection."""
         fields = stored_fields(body)
         decrypted = {name: cipher.decrypt(fields[name]) for name in SECRETS}
-        return cls.model_validate(fields | decrypted)
+        try:
+            return cls.model_validate(fields | decrypted)
+        except ValidationError as error:  # which quotes values
+            raise ValueError("; ".join(faults.of_values(error))) from None
 
     def as_data(self) -> tasks.connections.Connection:
         """Return the connection as the work knows it."""

@@ -275,7 +275,11 @@ def test_a_stored_page_that_the_settings_list_as_well_is_listed_once(
 # --- What cannot be read. -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("key", "reason"), [("", "no secret_key"), (new_key(), "secret_key does not have")])
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("", "no secret_key"), (new_key(), "secret_key does not have")],
+    ids=["no key", "another key"],
+)
 def test_a_connection_that_cannot_be_decrypted_is_shown_as_such(
     admin: ConnectionAdmin, admins: Admins, key: str, reason: str
 ) -> None:
