@@ -101,6 +101,8 @@ def create_app(settings: Settings) -> Starlette:
         async with group_commit:
             yield
         watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
         notifier.stop()
 
     async def healthz(_: Request) -> Response:
