@@ -79,6 +79,10 @@ def run(bench: Bench) -> None:
             large = opened.enter_context(Product(bench.folder / "many", pages=MANY_PAGES))
             products[f"{MANY_PAGES:,} pages"] = large
             _start(bench, large, f"{MANY_PAGES:,} pages")
+        added = FEW_PAGES if bench.quick else MANY_PAGES
+        name = f"{added:,} pages added at run time"
+        products[name] = opened.enter_context(Product(bench.folder / "added", pages=0, added=added))
+        _start(bench, products[name], name)
         _store_sizes(bench, small)
         _page_counts(bench, products)
 
@@ -209,7 +213,7 @@ def _copies(store: redis.Redis, kept: Kept, count: int) -> int:
 
 
 def _page_counts(bench: Bench, products: dict[str, Product]) -> None:
-    """Measure a message with few and with many connected pages, in turn and again."""
+    """Measure a message with few and with many connected pages, those of the settings and added ones."""
     costs: dict[str, list[Cost]] = {name: [] for name in products}
     rounds, messages = (1, 20) if bench.quick else (4, 150)
     for number, (name, product) in itertools.product(range(rounds), products.items()):
@@ -217,8 +221,9 @@ def _page_counts(bench: Bench, products: dict[str, Product]) -> None:
         bench.say(f"round {number + 1}, {name}: {cost.total:.2f} ms of CPU, {cost.wall:.1f} ms")
     bench.table = "connected pages"
     _tell(bench, costs)
-    if len(costs) == 2:
-        _flat(bench, costs, *costs)
+    few, *many = costs
+    for name in () if bench.quick else many:
+        _flat(bench, costs, few, name)
 
 
 def _cost(product: Product, page_id: str, senders: Sequence[int]) -> Cost:

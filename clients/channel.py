@@ -314,6 +314,9 @@ class Account(ABC):
         """Return how much of its limits is used, as the last answer said; None if it is not known."""
         return None
 
+    def unsubscribe(self) -> None:  # noqa: B027 - not all channels can
+        """Have the channel send no more webhooks about the account."""
+
     @abstractmethod
     def profile(self, person_id: str) -> Profile:
         """Return who a person is."""

@@ -24,8 +24,10 @@ from clients.channels.registry import CHANNELS
 from clients.helpdesk import WEBHOOK_PATH
 from clients.http import HttpClient
 from connector import logs
+from connector.admin import ConnectionAdmin
 from connector.settings import Settings, get_settings
 from connector.web.body import BodyReader
+from connector.web.connections import ConnectionsApi
 from connector.web.group_commit import GroupCommit
 from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
@@ -85,6 +87,9 @@ def create_app(settings: Settings) -> Starlette:
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
     helpdesk = HelpdeskWebhook(adapter, group_commit, body_reader, counters, refusals)
+    connections = ConnectionsApi(
+        ConnectionAdmin(settings, inbox.connections), settings.admin_token.get_secret_value(), body_reader
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -96,6 +101,8 @@ def create_app(settings: Settings) -> Starlette:
         async with group_commit:
             yield
         watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
         notifier.stop()
 
     async def healthz(_: Request) -> Response:
@@ -141,6 +148,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
+            *connections.routes,
         ],
     )
 

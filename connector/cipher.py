@@ -33,7 +33,8 @@ class Cipher:
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        fernets = [Fernet(key) for key in keys]
+        self._fernet, self._newest = MultiFernet(fernets), fernets[0]
 
     def encrypt(self, secret: str) -> str:
         """Encrypt a secret."""
@@ -45,6 +46,14 @@ class Cipher:
             return self._fernet.decrypt(token).decode()
         except InvalidToken:
             raise Unreadable from None
+
+    def is_newest(self, token: str) -> bool:
+        """Return whether a secret was encrypted with the first key."""
+        try:
+            self._newest.decrypt(token)
+        except InvalidToken:
+            return False
+        return True
 
     def rotate(self, token: str) -> str:
         """Encrypt a secret anew, with the first key. Raises `Unreadable`."""

@@ -2,18 +2,27 @@
 
 import json
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 import tasks.connections
 from clients.channel import Credentials
 from clients.channels.meta.messenger import Messenger
+from connector import faults
 from connector.cipher import Cipher
 from connector.values import AppSecret, Filled, PageId, Section, Token
+from tasks.inbox.queues import account_remote
 
 SECRETS = ("page_access_token", "app_secret", "verify_token")
 """The fields that nobody is shown, and that the store has encrypted."""
+_NEEDED = PydanticCustomError("needed", "must not be empty while the connection is active")
+
+
+def record_name(page_id: str) -> str:
+    """Return what a page's connection is called in the store."""
+    return account_remote(Messenger.name, page_id)
 
 
 def _within_window(hours: float) -> float:
@@ -49,7 +58,8 @@ class Connection(Section):
     def _active_has_its_secrets(self) -> Self:
         missing = [name for name in SECRETS if not getattr(self, name).get_secret_value().strip()]
         if self.active and missing:
-            raise ValueError(f"{', '.join(missing)} must not be empty while the connection is active")
+            lacking = [InitErrorDetails(type=_NEEDED, loc=(name,), input=None) for name in missing]
+            raise ValidationError.from_exception_data("Connection", lacking)
         return self
 
     def encode(self, cipher: Cipher) -> bytes:
@@ -61,11 +71,12 @@ class Connection(Section):
     @classmethod
     def decode(cls, body: bytes, cipher: Cipher) -> Self:
         """Read a connection from the store. Raises `Unreadable`, or `ValueError` for no connection."""
-        fields = json.loads(body)
-        if not isinstance(fields, dict):
-            raise ValueError("it is no connection")  # noqa: TRY004 - as any other that cannot be read
-        decrypted = {name: cipher.decrypt(str(fields.get(name, ""))) for name in SECRETS}
-        return cls.model_validate(fields | decrypted)
+        fields = stored_fields(body)
+        decrypted = {name: cipher.decrypt(fields[name]) for name in SECRETS}
+        try:
+            return cls.model_validate(fields | decrypted)
+        except ValidationError as error:  # which quotes values
+            raise ValueError("; ".join(faults.of_values(error))) from None
 
     def as_data(self) -> tasks.connections.Connection:
         """Return the connection as the work knows it."""
@@ -88,3 +99,23 @@ class Connection(Section):
             self.link_large_files,
             timedelta(hours=self.remind_before),
         )
+
+
+def rotated(body: bytes, cipher: Cipher) -> bytes | None:
+    """Return a connection as the store keeps it, its secrets encrypted anew; None if that is done.
+
+    Raises `Unreadable`, or `ValueError` for no connection.
+    """
+    fields = stored_fields(body)
+    if all(cipher.is_newest(fields[name]) for name in SECRETS):
+        return None
+    encrypted = {name: cipher.rotate(fields[name]) for name in SECRETS}
+    return json.dumps(fields | encrypted, separators=(",", ":")).encode()
+
+
+def stored_fields(body: bytes) -> dict[str, Any]:
+    """Return what the store has of a connection, its secrets encrypted. Raises `ValueError` if it is none."""
+    fields = json.loads(body)
+    if not isinstance(fields, dict):
+        raise ValueError("it is no connection")  # noqa: TRY004 - as any other that cannot be read
+    return fields | {name: str(fields.get(name, "")) for name in SECRETS}

@@ -58,6 +58,10 @@ LONGEST_SOCKET = 103
 """How many bytes the path of a socket may have (unix(7): 107; macOS: 103)."""
 
 
+LONG_TOKEN = 20
+"""How many characters a bearer token has that nobody guesses."""
+
+
 class SettingsError(Exception):
     """The settings cannot be used; `faults` holds one readable line for each thing that is wrong."""
 
@@ -291,7 +295,7 @@ class Settings(StoreSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     public_url: HttpUrl = "http://127.0.0.1:8000"
     secret_key: SecretStr = SecretStr("")
-    admin_token: SecretStr = SecretStr("")
+    admin_token: Token = SecretStr("")
     metrics_token: Token = SecretStr("")
     graph: Graph = Graph()
     helpdesk: Helpdesk
@@ -320,17 +324,16 @@ class Settings(StoreSettings):
         return connections
 
     @property
-    def secret_keys(self) -> list[str]:
-        """Return the keys of `secret_key`, the newest first."""
-        return _keys(self.secret_key)
+    def cipher(self) -> Cipher | None:
+        """Return what encrypts with the keys of `secret_key`, the newest first; None if there is none."""
+        keys = _keys(self.secret_key)
+        return Cipher(keys) if keys else None
 
     @property
     def read_connection(self) -> Read | None:
         """Return what reads a connection that was added at run time; None without a `secret_key`."""
-        if not self.secret_keys:
-            return None
-        cipher = Cipher(self.secret_keys)
-        return lambda record: Connection.decode(record.body, cipher).as_data()
+        cipher = self.cipher
+        return (lambda record: Connection.decode(record.body, cipher).as_data()) if cipher else None
 
     @cached_property
     def fixed_connections(self) -> tuple[tasks.connections.Connection, ...]:
@@ -403,8 +406,17 @@ def doubtful(settings: Settings) -> dict[str, str]:
             found[key] = "tokens and messages go there unencrypted; write https://"
     if is_remote_http(settings.public_url):
         found["public_url"] = "Meta calls https:// only; write the address of your reverse proxy with TLS"
-    if not any(connection.active for connection in settings.connections):
+    if not settings.cipher and not any(connection.active for connection in settings.connections):
         found["connections"] = "no page is connected, so nothing is relayed; add one, or set active: true"
+    if token := settings.admin_token.get_secret_value():
+        if len(token) < LONG_TOKEN:
+            found["admin_token"] = (
+                f"it can be guessed; take {LONG_TOKEN} random characters or more, such as those of "
+                "“connector secrets new-key”"
+            )
+        if not settings.cipher:
+            hint = "/connections can only show and remove; “connector secrets new-key” prints a key"
+            found["secret_key"] = hint
     return found
 
 

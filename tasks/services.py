@@ -103,6 +103,16 @@ def helpdesk_http(settings: Settings, transfer_limits: TransferLimits | None = N
     )
 
 
+def network_of(settings: Settings, transfer_limits: TransferLimits | None = None) -> Network:
+    """Return how channels are reached. Close its HTTP client, unless it is for the life of the process."""
+    http = HttpClient(transfer_limits=transfer_limits, proxy=settings.graph.http_proxy, public_by_proxy=True)
+    return Network(
+        http,
+        f"{settings.graph.base_url}/{settings.graph.version}",
+        MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
+    )
+
+
 def helpdesk_of(settings: Settings, http: HttpClient) -> Helpdesk:
     """Return the adapter that the settings name."""
     helpdesk = settings.helpdesk
@@ -156,7 +166,6 @@ def check_at_start(**_: Any) -> None:
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
     transfer_limits = TransferLimits(settings.worker.concurrency)
-    http = HttpClient(transfer_limits=transfer_limits, proxy=settings.graph.http_proxy, public_by_proxy=True)
     inbox = inbox_of(settings)
     return Services(
         settings=settings,
@@ -164,11 +173,7 @@ def build(settings: Settings) -> Services:
         helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
         channels=make_channels(settings.graph.app_id),
         connections=directory_of(settings, inbox),
-        network=Network(
-            http,
-            f"{settings.graph.base_url}/{settings.graph.version}",
-            MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
-        ),
+        network=network_of(settings, transfer_limits),
         clocks=Clocks(inbox, "worker"),
         installation=installation_in(inbox, settings),
         remotes=Remotes(inbox),

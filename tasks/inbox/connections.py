@@ -1,6 +1,6 @@
 """The connections that were added at run time, as the store keeps them: records, each with a version."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -38,11 +38,16 @@ class ConnectionRecords:
 
     def get(self, name: str) -> Record | None:
         """Return a record; None if there is none of this name."""
-        stored = cast("bytes | None", self._script.store.hget(self._script.key("connections"), name))
-        if stored is None:
-            return None
-        version, _, body = stored.partition(b" ")
-        return Record(name, int(version), body)
+        return self.get_all([name]).get(name)
+
+    def get_all(self, names: Sequence[str]) -> dict[str, Record]:
+        """Return the records that there are of these names, by name."""
+        if not names:
+            return {}
+        key = self._script.key("connections")
+        found = cast("list[bytes | None]", self._script.store.hmget(key, names))
+        read = (_record(name, stored) for name, stored in zip(names, found, strict=True) if stored)
+        return {record.name: record for record in read}
 
     def put(self, name: str, body: bytes, expected: str = ANY) -> int | None:
         """Store a record, and have what waits for its account go on. Return its version.
@@ -67,3 +72,8 @@ class ConnectionRecords:
             if len(found) < 3 * AT_ONCE:
                 return
             since = int(found[-3])
+
+
+def _record(name: str, stored: bytes) -> Record:
+    version, _, body = stored.partition(b" ")
+    return Record(name, int(version), body)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from connector.cipher import new_key
 from connector.settings import PATH_VARIABLE, Settings, doubtful, load_settings
 from tasks.connections import Connections
 from tests.conftest import PAGE_A, PAGE_OFF, SECRET_A, WEBHOOK_SECRET, MakeSettings, connection
@@ -152,6 +153,20 @@ def test_no_active_page_raises_doubts(file: SettingsFile, connections: list[Any]
     assert "no page is connected" in doubtful(file.load(connections=connections))["connections"]
 
 
+def test_pages_may_all_be_added_at_run_time(file: SettingsFile) -> None:
+    assert doubtful(file.load(connections=[], secret_key=new_key())) == {}
+
+
+def test_an_admin_token_that_can_be_guessed_raises_doubts(file: SettingsFile) -> None:
+    assert "guessed" in doubtful(file.load(admin_token="admin", secret_key=new_key()))["admin_token"]
+    assert doubtful(file.load(admin_token=new_key(), secret_key=new_key())) == {}
+
+
+def test_an_admin_token_without_a_key_to_store_secrets_raises_doubts(file: SettingsFile) -> None:
+    settings = file.load(admin_token=new_key(), connections=[connection(PAGE_A, SECRET_A)])
+    assert "connector secrets new-key" in doubtful(settings)["secret_key"]
+
+
 # --- Secrets. -------------------------------------------------------------------------------------------
 
 SECRETS = {
@@ -219,7 +234,7 @@ def test_the_shipped_file_alone_names_each_secret_that_is_missing(monkeypatch: p
     assert [fault.partition(":")[0] for fault in refusal()] == [
         "helpdesk.api_token",
         "helpdesk.webhook_secret",
-        "connections[0]",
+        *(f"connections[0].{name}" for name in ("page_access_token", "app_secret", "verify_token")),
     ]
 
 

@@ -144,9 +144,9 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("connections[0].app_secret", {"connections": [connection(PAGE_A, "abc")]}, "Settings, Basic"),
     ("connections[0].app_secret", {"connections": [connection(PAGE_A, 32 * "g")]}, "must be 32 digits"),
     (
-        "connections[0]",
+        "connections[0].page_access_token",
         {"connections": [connection(PAGE_A, SECRET_A, page_access_token="")]},
-        "page_access_token must not be empty",
+        "must not be empty while the connection is active",
     ),
     (
         "connections[1].pgae_name",

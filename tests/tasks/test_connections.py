@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import redis
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from connector.cipher import Cipher, new_key
-from connector.connection import Connection
+from connector.connection import SECRETS, Connection
 from tasks.connections import Directory
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import IN, OUT, PAGE
@@ -120,6 +121,18 @@ def test_a_connection_that_cannot_be_decrypted_is_told_and_costs_no_other(world:
     assert [(line["event"], line["connection"]) for line in logs] == [
         ("connection_not_read", f"facebook_messenger:{NEW}")
     ]
+
+
+def test_a_connection_that_is_refused_is_told_without_its_secrets(world: World, directory: Directory) -> None:
+    fields = connection(NEW, "hush") | {name: SecretStr("hush") for name in SECRETS}
+    body = Connection.model_construct(**fields).encode(Cipher([KEY]))
+    world.inbox.connections.put(f"facebook_messenger:{NEW}", body)
+    with capture_logs() as logs:
+        directory.refresh()
+
+    (line,) = logs
+    assert line["reason"].startswith("app_secret: must be 32 digits")
+    assert "hush" not in str(line)
 
 
 def test_a_worker_takes_a_change_up_with_its_next_job(world: World) -> None:

@@ -120,6 +120,14 @@ class Page(RestClient, Account):
         """Ask for something small, to learn whether Facebook is up and takes the token."""
         self._get(f"/{segment(self._page_id)}", {"fields": "id"})
 
+    def unsubscribe(self) -> None:
+        """Have Meta send the app no more webhooks about the page.
+
+        https://developers.facebook.com/docs/graph-api/reference/page/subscribed_apps
+        """
+        path = f"/{segment(self._page_id)}/subscribed_apps"
+        self.call("DELETE", path, params=self._proof, timeout=_PROFILE_TIMEOUT)
+
     def profile(self, person_id: str) -> Profile:
         """Read a person's name and picture; where the profile has no name, the conversation may.
 

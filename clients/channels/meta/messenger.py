@@ -37,16 +37,16 @@ class Messenger(Channel):
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
         "address, or a proxy drops the header",
-        "wrong_secret": "the app_secret in the settings is not that of the Meta app which sends this; "
+        "wrong_secret": "the connection's app_secret is not that of the Meta app which sends this; "
         "copy it again: Meta app, Settings, Basic",
-        "unknown_page": "no connection in the settings has this page_id; add one, "
+        "unknown_page": "no connection has this page_id; add one (“connector connections add”), "
         "or unsubscribe the page from the app",
-        "inactive_page": "its connection has active: false; set it to true, "
+        "inactive_page": "its connection is not active; switch it on (“connector connections enable”), "
         "or unsubscribe the page from the app",
         "another_app": "it is signed by another page's app; connect the page with that app's app_secret, "
         "or unsubscribe the page from that app",
         "verify_token": "no active connection has this verify_token; "
-        "type the one of the settings at Meta, or change it here",
+        "type the connection's one at Meta, or change it here",
     }
 
     def __init__(self, app_id: str = "") -> None:

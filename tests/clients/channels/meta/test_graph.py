@@ -152,6 +152,14 @@ def test_an_answer_names_its_message_beside_its_own() -> None:
     assert (sent["reply_to"], sent["messaging_type"]) == ({"mid": "m_8"}, "RESPONSE")
 
 
+def test_a_page_is_unsubscribed_with_a_proof() -> None:
+    site = Site(lambda _: httpx.Response(200, json={"success": True}))
+    site.messenger.unsubscribe()
+    (request,) = site.requests
+    assert (request.method, request.url.path) == ("DELETE", f"/v26.0/{PAGE_A}/subscribed_apps")
+    assert request.url.params["appsecret_proof"] == appsecret_proof(TOKEN, SECRET_A)
+
+
 def test_the_token_never_stands_in_an_address() -> None:
     site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
     send_hello(site.messenger)
