@@ -112,6 +112,7 @@ OF_MESSENGER: dict[str, Call] = {
     "ping": lambda page, _: page.ping(),
     "profile": lambda page, id_: page.profile(id_),
     "show_typing": lambda page, id_: page.show_typing(id_),
+    "unsubscribe": lambda page, _: page.unsubscribe(),
     "mark_seen": lambda page, id_: page.mark_seen(id_),
     "words_of": lambda page, id_: page.words_of(id_),
     "find_quoted": lambda page, id_: page.find_quoted(id_, "Hi"),
