@@ -125,7 +125,7 @@ CALLS: list[tuple[str, str]] = [
 ]
 WORDS = {
     b"",
-    *b"tickets comments attachments api followups messages conversations message_attachments".split(),
+    *b"tickets comments attachments api followups messages conversations message_attachments subscribed_apps".split(),
 }
 
 
