@@ -28,10 +28,11 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     unsubscription takes here. The last of `retry_waits` repeats. A `duplicate` comes again after a wait
     between the two of `duplicate_delay`, a `late` one after ten times the longer of them, which brings
     it in behind newer events of its thread. A page that calls too often is told to wait
-    `regain` minutes.
+    `regain` minutes. Unless it is to `deliver`, no event goes out, now or later.
     """
 
     seed: int = 0
+    deliver: bool = True
     duplicate: float = 0.0
     duplicate_delay: tuple[float, float] = (0.0, 0.5)
     late: float = 0.0
