@@ -81,8 +81,8 @@ class PastConversations:
 class Past:
     """What was said in a conversation since a time: the `messages` that can be read, the oldest first.
 
-    The channel no longer shows what the `hidden` ones say, which have no body. One without a key stands for
-    nobody knows how many, the oldest of which is not older than its time.
+    The channel no longer shows what the `hidden` ones say. One without a key stands for nobody knows how
+    many, none of which is older than its time.
     """
 
     messages: Sequence[Incoming] = ()

@@ -59,7 +59,7 @@ class Backfills:
 
         Return False if it is somebody else's by now, or begins anew.
         """
-        wait = "" if delay is None else ms(delay)
+        wait = "" if delay is None else int(delay * 1000)
         return bool(
             self._script.run("save_backfill", backfill.remote, backfill.token, ms(LEASE), state, wait)
         )
