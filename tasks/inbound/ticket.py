@@ -143,7 +143,10 @@ def _came_before(arrival: Arrival) -> bool:
         return False
     if helpdesk.ticket_by_external_id(arrival.external_id):
         return True
-    return any(_has_comment(arrival, ticket_id) for ticket_id in arrival.open_tickets())
+    found = helpdesk.find_open_ticket(arrival.conversation)
+    last = (arrival.lease.cached(OPEN_TICKET) or b"").decode()
+    tickets = {last, found.id if found else ""} - {""}
+    return any(_has_comment(arrival, ticket_id) for ticket_id in tickets)
 
 
 def _put(arrival: Arrival) -> None:

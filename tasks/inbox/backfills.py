@@ -7,7 +7,7 @@ from tasks.inbox.script import InboxScript, ms
 
 LONGEST_GAP = 300.0
 """How long no webhook can be stored before what was written meanwhile is fetched, in seconds."""
-LEASE = 60.0
+LEASE = 30.0
 """How long a worker has a backfill for, in seconds, from each time that it saves how far it got."""
 
 

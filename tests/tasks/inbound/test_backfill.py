@@ -69,12 +69,14 @@ def test_what_was_missed_stands_on_the_ticket_in_order_with_its_true_times(world
     for minute in range(3):
         world.meta.say(f"m_{minute}", now - HOUR + minute * 60_000)
     ask(world, now)
-    fetch(world)
-    relay(world)
+    with capture_logs() as told:
+        fetch(world)
+        relay(world)
 
     (ticket,) = world.desk.tickets.values()
     assert ticket.new
     assert bodies(world) == ["m_0", "m_1", "m_2"]
+    assert [line for line in told if line["log_level"] != "info"] == []
     times = [ticket.new.created_at, *(comment.created_at for comment in ticket.comments)]
     assert times == [_at(now - HOUR + minute * 60_000) for minute in range(3)]
     assert world.left() == set()
