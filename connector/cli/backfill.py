@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 SCALE = 1000
 """How many steps the progress bar has: it shows how far back in time the conversations were looked at."""
 ROUNDING = timedelta(minutes=1)
-LONGEST_PAUSE = 60.0
-"""How long the command waits by itself if Meta limits it, in seconds."""
+LONGEST_PAUSE = 20.0
+"""How long the command waits by itself if Meta limits it, in seconds: it has a backfill for 30 at most."""
 
 
 @click.command()

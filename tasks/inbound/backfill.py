@@ -77,7 +77,12 @@ class Fetcher:
 
     def first(self) -> Progress:
         """Return where to begin."""
-        return Progress(began=int(self.service.inbox.now() * 1000), least=_ms(self.since))
+        return Progress(began=int(self.service.inbox.now() * 1000), least=self._least)
+
+    @property
+    def _least(self) -> int:
+        """Return since when (ms) a conversation is looked at: channels may list times in whole seconds."""
+        return int(self.since.timestamp()) * 1000
 
     def step(self, progress: Progress) -> Progress | None:
         """Take a step. Return how far it got; None once all is fetched. Raises `ClientError`."""
@@ -108,7 +113,7 @@ class Fetcher:
         return msgspec.structs.replace(
             progress,
             began=int(self.service.inbox.now() * 1000),
-            least=max(progress.began - MOVED, _ms(self.since)),
+            least=max(progress.began - MOVED, self._least),
             after="",
             lists=0,
             is_listed=False,
