@@ -15,7 +15,8 @@ from tasks.connections import Directory
 from tasks.inbound import backfill
 from tasks.words import say
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF
-from tests.fakes.conversation import PSID
+from tests.fakes.conversation import IN, PSID
+from tests.fakes.crashes import every_crash
 from tests.fakes.failures import Crash
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
@@ -187,6 +188,7 @@ def test_what_somebody_else_sent_for_the_page_is_an_agents_comment_that_names_no
 def test_what_the_store_forgot_and_the_helpdesk_knows_is_not_doubled(
     world: World, now: int, *, is_ticket: bool
 ) -> None:
+    world.desk.knows_keys = False
     if not is_ticket:
         world.receive("m_first", "first", at=now - 2 * HOUR)
     world.receive("m_0", "m_0", at=now - HOUR)
@@ -213,6 +215,7 @@ def test_what_a_button_said_is_not_doubled(world: World, now: int) -> None:
 
 
 def test_where_the_channel_shows_no_more_the_ticket_says_so_once(world: World, now: int) -> None:
+    world.desk.knows_keys = False
     for minute in range(25):
         world.meta.say(f"m_{minute:02}", now - HOUR + minute * 60_000)
     for _ in range(2):
@@ -290,6 +293,7 @@ def test_wherever_a_worker_dies_all_is_fetched_once(
     steps, died = 0, True
     while died:
         world = worlds()
+        world.desk.knows_keys = False
         for number, person in enumerate([PSID, *OTHERS[:2]]):
             for minute in range(count if person == PSID else 2):
                 world.meta.say(f"m_{number}_{minute:02}", now - HOUR + minute * 60_000, person)
@@ -305,6 +309,29 @@ def test_wherever_a_worker_dies_all_is_fetched_once(
         world.close()
         steps += 1
     assert steps > 10
+
+
+@pytest.mark.parametrize("knows_keys", [True, False])
+def test_wherever_a_worker_dies_what_was_fetched_stands_there_once(
+    worlds: Callable[[], World], now: int, *, knows_keys: bool
+) -> None:
+    def prepare(world: World) -> list[str]:
+        world.desk.knows_keys = knows_keys
+        for minute in range(21):
+            world.meta.say(f"m_{minute:02}", now - HOUR + minute * 60_000)
+        for minute in range(1, 19):
+            world.receive(f"m_{minute:02}", at=now - HOUR + minute * 60_000)
+        relay(world)
+        ask(world, now)
+        fetch(world)
+        assert world.waiting() == 3
+        return [IN]
+
+    for world in every_crash(worlds, prepare):
+        (ticket,) = world.desk.tickets.values()
+        fetched = [comment.external_id for comment in ticket.comments[17:]]
+        assert fetched == ["m_19", "m_20", "missing_messages:m_00"]
+        assert world.left() == set()
 
 
 def _dies(world: World, steps: int) -> bool:
