@@ -5,7 +5,7 @@ its connection may use it. Whatever only one channel knows stays in its folder u
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +19,8 @@ from clients.notices import Notice
 
 OTHER_KINDS = "other"
 """The name, in settings, of all kinds of events that a channel does not know yet."""
+MISSING = "missing_messages"
+"""The kind of the connector's own event that messages could not be fetched."""
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -39,7 +41,8 @@ class Incoming(msgspec.Struct, frozen=True):
     `key` is the same for every delivery of the same event. `conversation` is None if the event names no
     person; then `is_notable` says whether an operator is to see it all the same. `time` is in ms since 1970.
     `echo_metadata` is set on the echo of a part of a reply that the connector sent itself. A receipt is about
-    replies, so it waits behind them.
+    replies, so it waits behind them. `known_by` are keys that the same event may have had, where it came
+    another way.
     """
 
     conversation: Conversation | None
@@ -51,6 +54,39 @@ class Incoming(msgspec.Struct, frozen=True):
     echo_metadata: str | None = None
     is_receipt: bool = False
     is_notable: bool = False
+    known_by: tuple[str, ...] = ()
+
+
+class PastConversation(msgspec.Struct, frozen=True):
+    """A conversation as its channel lists it; `time` (ms) is when something was said there last.
+
+    Another app answers one that `is_overheard`.
+    """
+
+    id: str
+    person_id: str
+    time: int
+    is_overheard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PastConversations:
+    """Conversations, the newest first; `after` is where the list goes on, empty at its end."""
+
+    conversations: Sequence[PastConversation] = ()
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was said in a conversation since a time: the `messages` that can be read, the oldest first.
+
+    The channel no longer shows what the `hidden` ones say. One without a key stands for nobody knows how
+    many, none of which is older than its time.
+    """
+
+    messages: Sequence[Incoming] = ()
+    hidden: Sequence[Incoming] = ()
 
 
 class Entry(Protocol):
@@ -105,7 +141,7 @@ class Message:
 
     `reply_to` is the id of the message that it answers, `lines` what came with it, such as the advertisement
     that it was written from. `kind` is the channel's word for what it is; another app answers one that
-    `is_overheard`.
+    `is_overheard`. One that `was_fetched` came by no webhook: the helpdesk may have it all the same.
     """
 
     message_id: str
@@ -117,6 +153,7 @@ class Message:
     kind: str = "message"
     opens_ticket: bool = True
     is_overheard: bool = False
+    was_fetched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +162,7 @@ class Echo:
 
     `author` is a notice that names the account (its value `page` is filled in) and the app it was sent with.
     `is_by_agent` says whether somebody wrote it in the channel's own inbox, and `may_be_ours` whether it
-    could be a reply of the connector's that lost its metadata.
+    could be a reply of the connector's that lost its metadata. `was_fetched` is as for a message.
     """
 
     message_id: str
@@ -138,6 +175,7 @@ class Echo:
     reply_to: str = ""
     lines: tuple[Line, ...] = ()
     kind: str = "echo"
+    was_fetched: bool = False
 
     @property
     def opens_ticket(self) -> bool:
@@ -282,11 +320,16 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How a channel is reached: its API's address, with the version, and what fetches its files."""
+    """How a channel is reached: its API's address, with the version, and what fetches its files.
+
+    `take_turn` waits until an account may be asked for its past, so many seconds after the last time, whoever
+    asked; it returns False if that would take too long.
+    """
 
     http: HttpClient
     api_url: str
     media: MediaFetcher
+    take_turn: Callable[[str, float], bool] = lambda _account, _spacing: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +373,14 @@ class Account(ABC):
     def words_of(self, message_id: str) -> Words | None:
         """Return what a message of some time ago says; None where the channel does not show it any more."""
         return None
+
+    def conversations(self, after: str = "") -> PastConversations:
+        """List the conversations, from where the last call ended; none where a channel does not."""
+        return PastConversations()
+
+    def past(self, conversation: PastConversation, since: datetime) -> Past:
+        """Return what was said in a conversation since then."""
+        return Past()
 
     @abstractmethod
     def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
@@ -382,7 +433,7 @@ class Channel(ABC):
 
     def knows(self, event: Event) -> bool:
         """Return whether an event is of a kind that is known."""
-        return isinstance(event, Receipt) or event.kind in self.kinds
+        return isinstance(event, Receipt) or event.kind in self.kinds or event.kind == MISSING
 
     @abstractmethod
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:

@@ -35,6 +35,7 @@ from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.connections import Directory
+from tasks.inbox.backfills import LONGEST_GAP
 from tasks.inbox.inbox import Inbox
 from tasks.services import directory_of, helpdesk_of, inbox_of, store_check_of
 from tasks.store import Outage, connect_async, reason_of
@@ -42,6 +43,8 @@ from tasks.store_check import StoreCheck, Unusable
 
 log = structlog.get_logger(__name__)
 
+NOTE_DOOR_EVERY = 5.0
+"""How often it is noted that webhooks can be stored, in seconds."""
 REFRESH_EVERY = 0.5
 """How often it is looked whether a connection changed, in seconds."""
 
@@ -96,7 +99,9 @@ def create_app(settings: Settings) -> Starlette:
         notifier.start()
         await _refresh(directory)
         watch = asyncio.gather(
-            _watch(inbox, clocks, store_check_of(settings), refusals), _keep_current(directory)
+            _watch(inbox, clocks, store_check_of(settings), refusals),
+            _keep_current(directory),
+            _note_door(inbox),
         )
         async with group_commit:
             yield
@@ -179,6 +184,14 @@ async def _watch(inbox: Inbox, clocks: Clocks, check: StoreCheck, refusals: Refu
             await run_in_threadpool(clocks.measure_own)
             await run_in_threadpool(refusals.save, inbox)
         await asyncio.sleep(MEASURE_EVERY)
+
+
+async def _note_door(inbox: Inbox) -> None:
+    """Note that webhooks can be stored, as long as they can: what came in a gap is fetched."""
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            await run_in_threadpool(inbox.note_door, LONGEST_GAP)
+        await asyncio.sleep(NOTE_DOOR_EVERY)
 
 
 async def _keep_current(directory: Directory) -> None:

@@ -299,6 +299,7 @@ class Settings(StoreSettings):
     metrics_token: Token = SecretStr("")
     graph: Graph = Graph()
     helpdesk: Helpdesk
+    backfill: bool = True
     attachments: Attachments = Attachments()
     worker: Worker = Worker()
     events: dict[EventKind, Literal["open_ticket", "join_ticket"]] = {}

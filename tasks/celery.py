@@ -31,6 +31,9 @@ SWEEP_EVERY = 1.0
 ENOUGH = 64
 """How many wake-ups wait at most: each brings a worker that goes on for as long as there is work."""
 
+FETCHES = 4
+"""How many workers fetch what no webhook brought at the same time, at most: they wait more than they work."""
+
 stopping = Event()
 """Set when the worker is asked to stop: a task then releases its queue after the job under way."""
 
@@ -53,7 +56,7 @@ def _configuration() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "accept_content": ["json"],
-        "include": ["tasks.worker", "tasks.outbound.poll"],
+        "include": ["tasks.worker", "tasks.inbound.backfill", "tasks.outbound.poll"],
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
@@ -109,10 +112,19 @@ def wake(queues: int) -> int:
 
     One that cannot be sent is no loss: the sweep sends another.
     """
+    return _send("relay", queues)
+
+
+def wake_fetchers(count: int) -> int:
+    """Have so many workers fetch, unless enough messages wait already. Return how many were sent."""
+    return _send("fetch", count)
+
+
+def _send(task: str, count: int) -> int:
     sent = 0
     try:
-        for _ in range(min(queues, ENOUGH - _waiting(WAKE_UPS)) if queues else 0):
-            app.send_task("relay")
+        for _ in range(min(count, ENOUGH - _waiting(WAKE_UPS)) if count else 0):
+            app.send_task(task)
             sent += 1
     except (OperationalError, redis.RedisError, OSError) as error:
         outage.note(error.__cause__ or error)

@@ -2,8 +2,9 @@
 
 import functools
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from celery import signals
@@ -26,6 +27,9 @@ from tasks.installation import Installation
 from tasks.remotes import Remotes
 from tasks.store import connect
 from tasks.store_check import Address, StoreCheck, Unusable
+
+LONGEST_TURN = 5.0
+"""How long a worker waits at most until it may ask an account for its past, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,18 @@ def check_at_start(**_: Any) -> None:
         sys.exit(str(error))
 
 
+def turns_in(inbox: Inbox) -> Callable[[str, float], bool]:
+    """Return what waits for an account's turn to be asked for its past (`Network.take_turn`)."""
+
+    def take_turn(account: str, spacing: float) -> bool:
+        wait = inbox.take_turn(account, spacing, LONGEST_TURN)
+        if wait is not None:
+            time.sleep(wait)
+        return wait is not None
+
+    return take_turn
+
+
 def build(settings: Settings) -> Services:
     """Build the services from settings."""
     transfer_limits = TransferLimits(settings.worker.concurrency)
@@ -173,7 +189,7 @@ def build(settings: Settings) -> Services:
         helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
         channels=make_channels(settings.graph.app_id),
         connections=directory_of(settings, inbox),
-        network=network_of(settings, transfer_limits),
+        network=replace(network_of(settings, transfer_limits), take_turn=turns_in(inbox)),
         clocks=Clocks(inbox, "worker"),
         installation=installation_in(inbox, settings),
         remotes=Remotes(inbox),

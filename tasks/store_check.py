@@ -13,6 +13,7 @@ from redis.exceptions import MasterDownError
 from clients.channel import Conversation, Rate
 from tasks.broker import transport_options
 from tasks.celery import app
+from tasks.inbox.backfills import Backfill
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
 from tasks.inbox.lease import Lease
@@ -46,6 +47,11 @@ _LEFT = (
     "pause:helpdesk",
     "slowed:helpdesk",
     "begun:helpdesk:trial",
+    "door",
+    "turn:trial",
+    "backfill:trial",
+    "backfills",
+    "fetching",
 )
 """The keys that a trial leaves in the store."""
 
@@ -122,6 +128,7 @@ def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
         lease = cast("Lease", inbox.claim())
         left.append(f"taken:{lease.token}")
         _relay(inbox, lease)
+        _fetch(inbox)
     finally:
         with suppress(redis.RedisError):
             store.delete(*map(inbox.key, left))
@@ -147,6 +154,18 @@ def _relay(inbox: Inbox, lease: Lease) -> None:
     inbox.state()
     inbox.stats()
     inbox.has_room()
+
+
+def _fetch(inbox: Inbox) -> None:
+    inbox.seen(["trial"])
+    inbox.note_door(1)
+    inbox.gaps()
+    inbox.take_turn("trial", 1, 1)
+    inbox.backfills.request("trial", 0)
+    inbox.backfills.due(1)
+    backfill = cast("Backfill", inbox.backfills.claim(1))
+    inbox.backfills.save(backfill, b"")
+    inbox.backfills.end(backfill)
 
 
 def try_broker(url: str, key_prefix: str) -> None:

@@ -40,6 +40,10 @@ add_sentences(
         "refused_with_file": N_("the helpdesk rejected the message with this file"),
         "empty_message": N_("The message is empty."),
         "name_told_later": N_("The sender of this ticket is {name}; the name was not available before."),
+        "missing_messages": N_(
+            "Messages of this conversation may be missing here, written between {first} and {last}: "
+            "{channel} no longer provides them. See the whole conversation in the page's own inbox."
+        ),
         "sent_before_ticket": N_("Before this ticket, the following was said:"),
         # Messages that others are about, as they stand in a sentence.
         "in_reply_to": N_("In reply to {message}:"),

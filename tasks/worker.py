@@ -15,7 +15,7 @@ from clients.http import guarded
 from clients.notices import decode, notice
 from tasks import directions, outcomes
 from tasks.celery import ENOUGH, app, stopping, wake
-from tasks.inbound import arrival, edits, naming, profiles
+from tasks.inbound import arrival, backfill, edits, naming, profiles
 from tasks.inbox.job import Step
 from tasks.inbox.queues import remote_of
 from tasks.outbound import poll, reminders
@@ -62,6 +62,7 @@ def sweep() -> None:
         service.connections.refresh()
         reminders.queue_due(service)
         poll.note_start(service)
+        backfill.queue_due(service)
         service.clocks.measure_own()
         service.clocks.measure("helpdesk", service.helpdesk.now())
         service.installation.keep()

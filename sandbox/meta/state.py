@@ -48,9 +48,11 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     it in behind newer events of its thread. A page that calls too often is told to wait
     `regain` minutes. Each answer to a page that stands in `usage`, by its id, and with `app_usage` to any
     page, says how much of its limits is used; nothing is refused for that.
+    Unless it is to `deliver`, no event goes out, now or later.
     """
 
     seed: int = 0
+    deliver: bool = True
     duplicate: float = 0.0
     duplicate_delay: tuple[float, float] = (0.0, 0.5)
     late: float = 0.0

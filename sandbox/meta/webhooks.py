@@ -125,7 +125,7 @@ class Webhooks:
     def _wanted(self, event: Event) -> bool:
         """Tell whether both app and page have subscribed to it (Graph API, "Page Subscribed Apps")."""
         subscription = self.platform.apps[event.page.app_id].subscription
-        if subscription is None or not event.page.fields:
+        if subscription is None or not event.page.fields or not self.platform.behaviour.deliver:
             return False
         name = event.subscribed_as
         return name is None or (name in subscription.fields and name in event.page.fields)

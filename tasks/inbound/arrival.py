@@ -9,6 +9,7 @@ from clients.channel import OTHER_KINDS, Account, Event, Profile, Receipt
 from clients.errors import Busy, NotConnected, RejectedError, Unavailable
 from clients.notices import Notice, notice
 from tasks.connections import Connection
+from tasks.inbound import missing
 from tasks.inbound.profiles import profile_of
 from tasks.inbox.job import Step
 from tasks.words import say
@@ -117,9 +118,11 @@ def arrival_of(work: Work) -> Arrival:
     if account_id not in service.connections.of(name).known and lease.waited() < CONNECTED_WITHIN:
         raise NotConnected(name, account_id)
     channel, connection, body = work.channel, service.connection(name, account_id), lease.job.body
-    external_id = channel.external_id(body)
+    own = missing.read(body)
+    event = own.event(channel) if own else channel.parse(body)
+    external_id = own.external_id if own else channel.external_id(body)
     if replayed := lease.step(Step.replayed()):  # the helpdesk may have a comment under the first one
         external_id += f":replay:{replayed}"
     profile = profile_of(work, connection)
     bind_contextvars(external_id=external_id)
-    return Arrival(service, lease, channel.parse(body), external_id, connection, profile)
+    return Arrival(service, lease, event, external_id, connection, profile)

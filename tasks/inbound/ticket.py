@@ -63,7 +63,7 @@ def _take_without_person(work: Work) -> None:
 
 
 def _show(arrival: Arrival) -> None:
-    if _is_our_own(arrival):
+    if _is_our_own(arrival) or _came_before(arrival):
         return
     _note_answer(arrival)
     if not arrival.opens_ticket and not any(True for _ in arrival.open_tickets()):
@@ -121,7 +121,7 @@ def _is_our_own(arrival: Arrival) -> bool:
     if not isinstance(event, Echo):
         return False
     steps = service.inbox.steps(outbound_queue(arrival.conversation))
-    if event.message_id in {*sent_ids(steps)} | receipts.our_ids(arrival):
+    if event.message_id in {*sent_ids(steps)} | receipts.our_ids(service.inbox, arrival.conversation):
         return True
     wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
     if (
@@ -131,6 +131,22 @@ def _is_our_own(arrival: Arrival) -> bool:
     ):
         raise OutcomeUnknown("echo_of_unknown_outcome")
     return False
+
+
+def _came_before(arrival: Arrival) -> bool:
+    """Return whether a message that was fetched stands on a ticket, as the store may have forgotten it.
+
+    Once a call for it is under way, that is looked for instead (`_is_there`).
+    """
+    event, helpdesk = arrival.event, arrival.service.helpdesk
+    if not isinstance(event, Message | Echo) or not event.was_fetched or arrival.lease.step(Step.call()):
+        return False
+    if helpdesk.ticket_by_external_id(arrival.external_id):
+        return True
+    found = helpdesk.find_open_ticket(arrival.conversation)
+    last = (arrival.lease.cached(OPEN_TICKET) or b"").decode()
+    tickets = {last, found.id if found else ""} - {""}
+    return any(_has_comment(arrival, ticket_id) for ticket_id in tickets)
 
 
 def _put(arrival: Arrival) -> None:

@@ -43,6 +43,13 @@
 --   connections      hash    <channel>:<account> -> "<version> <record>": what was connected at run time
 --   changed          zset    <channel>:<account> -> the version at which its connection changed, or was removed
 --   version          string  of the connections: one more with each change
+--   backfill:<remote>  hash    since when messages of an account are fetched that no webhook brought, how far that got
+--                            (state), and who does it (token)
+--   backfills        zset    remote -> when its backfill goes on
+--   fetching         zset    remote -> until when a worker is at its backfill
+--   turn:<remote>    string  when the account may be asked for its past again
+--   door             string  when a process that takes webhooks last could store some
+--   gaps             zset    "<from> <to>" by its end: a time in which none could
 --   room             string  whether there is room for more jobs, looked up now and then
 --
 -- The clock is the store's own, in milliseconds. Every function may be repeated with the same arguments
@@ -654,6 +661,7 @@ function inbox.put_connection(name, record, expected)
   version = change(name)
   redis.call('HSET', P .. 'connections', name, version .. ' ' .. record)
   if is_paused(name) then redis.call('ZADD', P .. 'pauses', now, name) end
+  redis.call('ZADD', P .. 'backfills', 'XX', 'LT', now, name)
   return version
 end
 
@@ -679,6 +687,85 @@ function inbox.changed_connections(since, limit)
     answer[#answer + 1] = stored and string.match(stored, '^%d+ (.*)$') or ''
   end
   return answer
+end
+
+-- note_door(longest): webhooks can be stored now. If the last time is longer ago than that (ms), there was a gap.
+function inbox.note_door(longest)
+  if not has_room() then return end
+  local last = redis.call('GET', P .. 'door')
+  if last and now - last > tonumber(longest) then
+    redis.call('ZADD', P .. 'gaps', now, string.format('%d %d', last, now))
+  end
+  redis.call('SET', P .. 'door', string.format('%d', now))
+end
+
+-- take_turn(remote, spacing, longest) -> how long to wait for one's turn (ms) | false: longer than that
+function inbox.take_turn(remote, spacing, longest)
+  local turn = P .. 'turn:' .. remote
+  local at = math.max(tonumber(redis.call('GET', turn) or 0), now)
+  if at - now > tonumber(longest) then return false end
+  redis.call('SET', turn, string.format('%d', at + spacing), 'PXAT', string.format('%d', at + spacing))
+  return at - now
+end
+
+local function backfill_of(remote) return P .. 'backfill:' .. remote end
+local function fetches(remote, token) return redis.call('HGET', backfill_of(remote), 'token') == token end
+
+-- Have a worker be at a backfill for a while.
+local function hold_backfill(remote, token, lease)
+  redis.call('HSET', backfill_of(remote), 'token', token)
+  redis.call('ZADD', P .. 'backfills', now + lease, remote)
+  redis.call('ZADD', P .. 'fetching', now + lease, remote)
+end
+
+-- request_backfill(remote, since, token, lease): fetch what was said since then, or since an earlier time that was
+-- asked for and is not done; begin anew. With a token that worker is at it already.
+function inbox.request_backfill(remote, since, token, lease)
+  local earlier = redis.call('HGET', backfill_of(remote), 'since')
+  redis.call('DEL', backfill_of(remote))
+  redis.call('HSET', backfill_of(remote), 'since', string.format('%d', math.min(since, earlier or since)))
+  redis.call('ZADD', P .. 'backfills', now, remote)
+  redis.call('ZREM', P .. 'fetching', remote)
+  if token ~= '' then hold_backfill(remote, token, lease) end
+end
+
+-- How many more workers may fetch at the same time.
+local function free_fetchers(most) return math.max(0, most - redis.call('ZCOUNT', P .. 'fetching', now, '+inf')) end
+
+-- due_backfills(most) -> how many workers should fetch now, with those that do no more than so many
+function inbox.due_backfills(most)
+  return math.min(redis.call('ZCOUNT', P .. 'backfills', '-inf', now), free_fetchers(most))
+end
+
+-- claim_backfill(token, lease, most) -> {remote, since, state} | {}
+function inbox.claim_backfill(token, lease, most)
+  local remote = redis.call('ZRANGE', P .. 'backfills', '-inf', now, 'BYSCORE', 'LIMIT', 0, 1)[1]
+  if not remote or free_fetchers(most) == 0 then return {} end
+  hold_backfill(remote, token, lease)
+  local known = redis.call('HMGET', backfill_of(remote), 'since', 'state')
+  return {remote, known[1], known[2] or ''}
+end
+
+-- save_backfill(remote, token, lease, state, delay) -> 1 | 0: it got so far; with a delay others go on then
+function inbox.save_backfill(remote, token, lease, state, delay)
+  if not fetches(remote, token) then return 0 end
+  redis.call('HSET', backfill_of(remote), 'state', state)
+  hold_backfill(remote, token, lease)
+  if delay ~= '' then
+    redis.call('HDEL', backfill_of(remote), 'token')
+    redis.call('ZREM', P .. 'fetching', remote)
+    redis.call('ZADD', P .. 'backfills', now + delay, remote)
+  end
+  return 1
+end
+
+-- end_backfill(remote, token) -> 1 | 0
+function inbox.end_backfill(remote, token)
+  if not fetches(remote, token) then return 0 end
+  redis.call('DEL', backfill_of(remote))
+  redis.call('ZREM', P .. 'backfills', remote)
+  redis.call('ZREM', P .. 'fetching', remote)
+  return 1
 end
 
 -- Put a job that was kept back into its queue.

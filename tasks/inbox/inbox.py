@@ -10,6 +10,7 @@ import msgspec
 import redis
 
 from clients.channel import Conversation
+from tasks.inbox.backfills import Backfills
 from tasks.inbox.connections import ConnectionRecords
 from tasks.inbox.job import Job, PartEcho, steps_in
 from tasks.inbox.kept_jobs import KeptJobs
@@ -69,6 +70,7 @@ class Inbox:
         self._lease = lease
         self._script = InboxScript(store, self.prefix)
         self.connections = ConnectionRecords(self._script)
+        self.backfills = Backfills(self._script)
         self.dead_letters = KeptJobs(self._script, "dead", "requeue", "drop")
         self.unknown_events = KeptJobs(self._script, "unknown", "replay", "drop_unknown")
 
@@ -90,6 +92,13 @@ class Inbox:
         Raises `redis.OutOfMemoryError` if the store is nearly full.
         """
         return int(self._script.add("accept", *accept_arguments(jobs)))
+
+    def seen(self, keys: Sequence[str]) -> set[str]:
+        """Return which of these keys are those of jobs that were accepted, as far as that is remembered."""
+        with self.store.pipeline(transaction=False) as asked:
+            for key in keys:
+                asked.exists(self.key(f"seen:{key}"))
+            return {key for key, found in zip(keys, asked.execute(), strict=True) if found}
 
     def claim(self, queue: str = "", cached: Sequence[str] = ()) -> Lease | None:
         """Take the lease of the queue whose turn it is, or of a certain one; None if there is none to take.
@@ -257,6 +266,26 @@ class Inbox:
     def forget_due(self, due: Iterable[Unanswered]) -> None:
         """Take reminders off the list of those that are to come, but not one that was moved meanwhile."""
         self._script.run("forget_due", *(value for one in due for value in (one.queue, one.at)))
+
+    def take_turn(self, remote: str, spacing: float, longest: float) -> float | None:
+        """Return how many seconds to wait until an account may be asked for its past; None if too long.
+
+        `spacing` seconds later it is somebody else's turn. Who waits is counted in.
+        """
+        waits = self._script.run("take_turn", remote, ms(spacing), ms(longest))
+        return None if waits is None else int(waits) / 1000
+
+    def note_door(self, longest: float) -> None:
+        """Note that webhooks can be stored now, and a gap if the last time is longer ago (seconds)."""
+        self._script.run("note_door", ms(longest))
+
+    def gaps(self) -> list[tuple[str, int]]:
+        """Return the times in which no webhook could be stored: each as `noted`, and when it began (ms)."""
+        return [(member, int(member.partition(" ")[0])) for member, _ in self.noted("gaps")]
+
+    def forget_gap(self, member: str) -> None:
+        """Note a gap no longer."""
+        self.forget_noted("gaps", member)
 
     def note_clock(self, name: str, measurement: bytes) -> None:
         """Store what was measured of a clock. Raises `redis.OutOfMemoryError`."""

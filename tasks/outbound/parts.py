@@ -219,7 +219,7 @@ def _find_sent(part: Part, age: timedelta) -> str | None:
     The channel says how old its messages are by its own clock, so no two clocks are compared.
     """
     reply = part.reply
-    known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply)}
+    known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply.service.inbox, reply.conversation)}
     text = None if part.files else part.text
     try:
         found = reply.account.find_sent(reply.conversation.person_id, text, age, known)

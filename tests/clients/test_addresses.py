@@ -125,7 +125,8 @@ CALLS: list[tuple[str, str]] = [
 ]
 WORDS = {
     b"",
-    *b"tickets comments attachments api followups messages conversations message_attachments subscribed_apps".split(),
+    *b"tickets comments attachments api followups messages conversations".split(),
+    *b"message_attachments subscribed_apps".split(),
 }
 
 

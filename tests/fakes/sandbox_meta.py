@@ -18,6 +18,7 @@ PSID = "7623554920995436"
 NUMBERS = itertools.count(1)
 QUIET = {
     "seed": 1,
+    "deliver": True,
     "duplicate": 0,
     "duplicate_delay": [0, 0.02],
     "late": 0,

@@ -15,6 +15,7 @@ from clients.channel import Conversation
 from clients.channels.meta.signature import sign
 from sandbox.stack import free_port
 from tasks import worker
+from tasks.inbox.backfills import Backfill
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
 from tasks.inbox.kept_jobs import KeptJob
@@ -133,6 +134,13 @@ CHANGES: dict[str, Callable[[Inbox, Lease], object]] = {
     "put": lambda inbox, _: inbox.put("poll", "1"),
     "note": lambda inbox, _: inbox.note("ours", "m_1", 1, 60),
     "forget_noted": lambda inbox, _: inbox.forget_noted("jobs:x", "m_1"),
+    "note_door": lambda inbox, _: inbox.note_door(300),
+    "take_turn": lambda inbox, _: inbox.take_turn("messenger:1", 1, 1),
+    "request_backfill": lambda inbox, _: inbox.backfills.request("messenger:1", 1),
+    "due_backfills": lambda inbox, _: inbox.backfills.due(1),
+    "claim_backfill": lambda inbox, _: inbox.backfills.claim(1),
+    "save_backfill": lambda inbox, _: inbox.backfills.save(Backfill("messenger:1", 1, b"", ""), b""),
+    "end_backfill": lambda inbox, _: inbox.backfills.end(Backfill("messenger:1", 1, b"", "")),
     "note_clock": lambda inbox, _: inbox.note_clock("worker", b"[0,0]"),
     "mark_installation": lambda inbox, _: inbox.mark_installation("ours", 30, is_sure=True),
     "drop": lambda inbox, _: inbox.dead_letters.drop(7),

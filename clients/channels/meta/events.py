@@ -175,6 +175,15 @@ _plain_envelope = msgspec.json.Decoder(_PlainEnvelope).decode
 _plain = msgspec.json.Decoder(_PlainItem).decode
 
 
+def past_event(page_id: str, item: dict[str, Any]) -> Incoming:
+    """Read an item that was made of a message of the Conversations API, which may have come by webhook, too.
+
+    What a person pressed is a message there, with the mid of the postback.
+    """
+    event = _item(page_id, item, 0)
+    return msgspec.structs.replace(event, known_by=(_key(page_id, "postback", event.message_id or ""),))
+
+
 def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
     """Read an envelope as Meta writes nearly all of them; None for any other.
 

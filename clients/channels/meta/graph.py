@@ -7,14 +7,28 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
 
-from clients.channel import Account, Attachment, NewFile, NewMessage, Profile, SentMessage, Usage, Words
+from clients.channel import (
+    Account,
+    Attachment,
+    Incoming,
+    NewFile,
+    NewMessage,
+    Past,
+    PastConversation,
+    PastConversations,
+    Profile,
+    SentMessage,
+    Usage,
+    Words,
+)
+from clients.channels.meta import past
 from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import is_app, name_of_app
@@ -56,6 +70,8 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 _LONGEST_WORDS = 300
 _ROUNDING = timedelta(seconds=2)
 """How much older a message may look than it is: Meta gives times in whole seconds."""
+_MOST_LISTS = 5
+"""How many lists of a hundred messages that are not shown any more are read of a conversation."""
 _UPLOAD_TIMEOUT = httpx.Timeout(connect=3.0, read=90.0, write=30.0, pool=5.0)
 
 
@@ -91,6 +107,7 @@ class Page(RestClient, Account):
         human_agent: bool = False,
         take_control: bool = False,
         app_id: str = "",
+        take_turn: Callable[[str, float], bool] = lambda _account, _spacing: True,
     ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
@@ -98,6 +115,7 @@ class Page(RestClient, Account):
         self._human_agent, self._take_control, self._app_id = human_agent, take_control, app_id
         self._usage: Usage | None = None
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
+        self._take_turn = take_turn
 
     def send(self, person_id: str, message: NewMessage) -> str:
         """Send a text of at most 2,000 UTF-16 units, a file, or up to 30 images, and return the mid."""
@@ -150,7 +168,7 @@ class Page(RestClient, Account):
         https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversations
         """
         try:
-            answer = self._get(f"/{segment(message_id)}", {"fields": "message,from"})
+            answer = self._ask_past(f"/{segment(message_id)}", {"fields": "message,from"})
         except RejectedError:
             return None
         return Words(_string(answer, "message"), _string(answer.get("from"), "id") == self._page_id)
@@ -185,6 +203,54 @@ class Page(RestClient, Account):
                 return sent
         return None
 
+    def conversations(self, after: str = "") -> PastConversations:
+        """List the page's conversations, the one where something was said last first."""
+        query = {"platform": "messenger", "fields": past.CONVERSATION_FIELDS, "limit": "25"}
+        path = f"/{segment(self._page_id)}/conversations"
+        answer = self._ask_past(path, query | ({"after": after} if after else {}))
+        found = [past.conversation_of(self._page_id, one) for one in _found(answer)]
+        return PastConversations([one for one in found if one], past.after(answer))
+
+    def past(self, conversation: PastConversation, since: datetime) -> Past:
+        """Read the last 20 messages of a conversation; of older ones since then Meta shows that they are."""
+        messages, after = self._listed(conversation, past.MESSAGE_FIELDS, past.MOST_SHOWN)
+        wanted = [one for one in messages if _is_since(one, since)]
+        read = [(one, past.readable(self._page_id, conversation, one)) for one in wanted]
+        unread = [past.hidden(self._page_id, conversation, one) for one, event in read if event is None]
+        if after and len(wanted) == len(messages):
+            unread += self._hidden(conversation, since, after)
+        return Past([event for _, event in reversed(read) if event], unread[::-1])
+
+    def _hidden(self, conversation: PastConversation, since: datetime, after: str) -> Sequence[Incoming]:
+        """List the messages since then that Meta does not show, the newest first."""
+        found: list[Incoming] = []
+        try:
+            for _ in range(_MOST_LISTS):
+                messages, after = self._listed(conversation, "id,created_time", 100, after)
+                wanted = [one for one in messages if _is_since(one, since)]
+                found += (past.hidden(self._page_id, conversation, one) for one in wanted)
+                if not after or len(wanted) < len(messages):
+                    return found
+        except RejectedError:
+            pass
+        return [*found, past.unknown(self._page_id, conversation, int(since.timestamp() * 1000))]
+
+    def _listed(
+        self, conversation: PastConversation, fields: str, limit: int, after: str = ""
+    ) -> tuple[list[dict[str, Any]], str]:
+        """List messages of a conversation, the newest first; return where the list goes on, too."""
+        query = {"fields": fields, "limit": str(limit)} | ({"after": after} if after else {})
+        answer = self._ask_past(f"/{segment(conversation.id)}/messages", query)
+        return _found(answer), past.after(answer)
+
+    def _ask_past(self, path: str, query: dict[str, str]) -> Any:
+        """Ask the Conversations API, which takes few calls for each page. Raises `RateLimited`."""
+        if not self._take_turn(self.remote, past.SPACING):
+            busy = RateLimited("facebook_rate_limit", retry_after=1)
+            busy.remote = self.remote
+            raise busy
+        return self._get(path, query)
+
     def now(self) -> datetime | None:
         """Return the time by Meta's own clock, as its last answer gave it."""
         return self.remote_now()
@@ -206,13 +272,15 @@ class Page(RestClient, Account):
 
     def _conversation(self, psid: str, fields: str) -> Any:
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
-        return next(iter(_found(self._get(f"/{segment(self._page_id)}/conversations", query))), {})
+        path = f"/{segment(self._page_id)}/conversations"
+        return next(iter(_found(self._ask_past(path, query))), {})
 
     def _last_messages(self, psid: str) -> list[dict[str, Any]]:
         """Return the last messages of a conversation, the newest first."""
         conversation = _string(self._conversation(psid, "id"), "id")
         query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
-        return _found(self._get(f"/{segment(conversation)}/messages", query)) if conversation else []
+        path = f"/{segment(conversation)}/messages"
+        return _found(self._ask_past(path, query)) if conversation else []
 
     def show_typing(self, person_id: str) -> None:
         """Have the person see that somebody types, for 20 seconds or until the next message."""
@@ -377,6 +445,11 @@ def _created(message: dict[str, Any]) -> datetime:
         return datetime.strptime(_string(message, "created_time"), "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
         raise Unavailable("facebook_bad_answer", field="data") from None
+
+
+def _is_since(message: dict[str, Any], since: datetime) -> bool:
+    """Return whether a message was written in the same second or later: Meta gives no more of a time."""
+    return past.milliseconds_of(message.get("created_time")) >= int(since.timestamp()) * 1000
 
 
 def _required(answer: Any, key: str) -> str:

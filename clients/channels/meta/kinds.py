@@ -28,6 +28,8 @@ DELETED = "message_deleted"
 """The kind of event that a message was deleted. It has the mid of the message, and is another event."""
 BY_PAGE = "by_page"
 """The key that marks an item whose sender is the page."""
+FETCHED = "fetched"
+"""The key that marks an item that no webhook brought: it was made of what the Conversations API shows."""
 STANDBY = "standby"
 """The key that marks an item of `standby[]`, whose conversation another app holds; and its kind."""
 NOTHING = "unknown"
@@ -36,7 +38,7 @@ ECHO = "echo"
 """The kind of a message that the page sent."""
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
-ENVELOPE = frozenset({"sender", "recipient", "timestamp", "lead", STANDBY, BY_PAGE})
+ENVELOPE = frozenset({"sender", "recipient", "timestamp", "lead", STANDBY, BY_PAGE, FETCHED})
 """The keys of an item that belong to each event in it."""
 REFERENCE = (
     "https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/reference"
@@ -143,15 +145,18 @@ def _message(item: Item, kind: str) -> Message | Echo:
     text, attachments = as_text(message.get("text")), tuple(attachments_of(message))
     reply_to = proper_mid(as_text(as_dict(message.get("reply_to")).get("mid")))
     lines = tuple(_came_with(message, text))
+    was_fetched = is_true(item.get(FETCHED))
     if not is_echo(message):
-        return Message(mid, time, text, attachments, reply_to, lines)
+        return Message(mid, time, text, attachments, reply_to, lines, was_fetched=was_fetched)
     app_id = as_text(message.get("app_id"))
     in_inbox = app_id in PAGE_INBOX_APP_IDS
-    is_by_agent = in_inbox or not app_id  # Meta leaves the app id of its own inbox out at times
+    # Meta leaves the app id of its own inbox out at times; the Conversations API has none at all.
+    is_by_agent = in_inbox or not (app_id or was_fetched)
     author = notice("from_meta_inbox") if is_by_agent else notice("from_app", app_id=one_line(app_id))
     return Echo(
-        mid, time, text, attachments, author, is_by_agent=is_by_agent, may_be_ours=not in_inbox,
-        reply_to=reply_to, lines=lines,
+        mid, time, text, attachments, notice("from_somebody") if was_fetched else author,
+        is_by_agent=is_by_agent, may_be_ours=not in_inbox, reply_to=reply_to, lines=lines,
+        was_fetched=was_fetched,
     )  # fmt: skip
 
 
@@ -496,5 +501,6 @@ add_sentences(
         "from_meta_inbox": N_("{page} (Meta inbox)"),
         "from_app": N_("{page} (app {app_id})"),
         "from_own_app": N_("{page} (this connector's app)"),
+        "from_somebody": N_("{page} (Meta inbox or an app)"),
     }
 )

@@ -130,6 +130,7 @@ class Messenger(Channel):
             take_control=credentials.take_control,
             media=network.media,
             app_id=self._app_id,
+            take_turn=network.take_turn,
         )
 
 

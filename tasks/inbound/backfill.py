@@ -1,0 +1,286 @@
+"""Fetching what no webhook brought: messages of a time in which the connector, or a page, was cut off.
+
+A worker goes through an account's conversations, the one with the newest message first, in short turns. The
+store keeps how far it got, and what it found is known by its keys, so all of it may be repeated.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import redis
+import structlog
+
+from clients.channel import Conversation, Incoming, Past, PastConversation
+from clients.errors import RejectedError, RetryableError
+from tasks.celery import FETCHES, app, stopping, wake, wake_fetchers
+from tasks.connections import Connection
+from tasks.inbound.jobs import incoming_job
+from tasks.inbound.missing import Missing
+from tasks.inbox.backfills import Backfill
+from tasks.inbox.job import Job
+from tasks.inbox.queues import account_remote, inbound_queue
+from tasks.outbound.receipts import our_ids
+from tasks.services import Services, services
+from tasks.store import reason_of
+
+log = structlog.get_logger(__name__)
+
+TURN = 5.0
+"""How long a worker fetches before other work has its turn (seconds)."""
+OVERLAP = timedelta(minutes=5)
+"""How much earlier than a gap messages are fetched: clocks differ, and what came is known by its key."""
+OLDEST = timedelta(days=6)
+"""How far back messages are fetched at most: after seven days it is forgotten which of them came."""
+MOST_PASSES = 5
+"""How often the list of conversations is begun anew because some may have moved meanwhile."""
+MOVED = 60_000
+"""How much earlier than the last pass began a conversation may have moved, in ms: clocks differ."""
+LONGEST_WAIT = 300.0
+"""How long a backfill waits at most after it failed, in seconds."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a backfill got: the conversations `todo`, and `after` which the list of them goes on.
+
+    In this pass over the list those are wanted where something was said at `least` (ms) or later; it `began`
+    at a time by the store's clock. The rest counts what there was, and what of it is new.
+    """
+
+    began: int
+    least: int
+    todo: tuple[PastConversation, ...] = ()
+    after: str = ""
+    lists: int = 0
+    is_listed: bool = False
+    passes: int = 1
+    attempts: int = 0
+    conversations: int = 0
+    messages: int = 0
+    new: int = 0
+    hidden: int = 0
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Fetches what was said with an account since a time, in steps of few calls.
+
+    `accept` takes the jobs of one person.
+    """
+
+    service: Services
+    connection: Connection
+    since: datetime
+    accept: Callable[[Sequence[Job]], object]
+
+    def first(self) -> Progress:
+        """Return where to begin."""
+        return Progress(began=int(self.service.inbox.now() * 1000), least=self._least)
+
+    @property
+    def _least(self) -> int:
+        """Return since when (ms) a conversation is looked at: channels may list times in whole seconds."""
+        return int(self.since.timestamp()) * 1000
+
+    def step(self, progress: Progress) -> Progress | None:
+        """Take a step. Return how far it got; None once all is fetched. Raises `ClientError`."""
+        if progress.todo:
+            return self._take(progress)
+        if not progress.is_listed:
+            return self._list(progress)
+        return self._again(progress)
+
+    def _list(self, progress: Progress) -> Progress:
+        account = self.service.account(self.connection)
+        listed = account.conversations(progress.after)
+        todo = tuple(one for one in listed.conversations if one.time >= progress.least)
+        is_listed = not listed.after or len(todo) < len(listed.conversations)
+        return msgspec.structs.replace(
+            progress,
+            todo=todo,
+            after=listed.after,
+            lists=progress.lists + 1,
+            is_listed=is_listed,
+            attempts=0,
+        )
+
+    def _again(self, progress: Progress) -> Progress | None:
+        """Look at the head of the list again: what was said meanwhile moved conversations there, unseen."""
+        if progress.lists == 1 or progress.passes >= MOST_PASSES:
+            return None
+        return msgspec.structs.replace(
+            progress,
+            began=int(self.service.inbox.now() * 1000),
+            least=max(progress.began - MOVED, self._least),
+            after="",
+            lists=0,
+            is_listed=False,
+            passes=progress.passes + 1,
+        )
+
+    def _take(self, progress: Progress) -> Progress:
+        first, *rest = progress.todo
+        try:
+            past = self.service.account(self.connection).past(first, self.since)
+        except RejectedError as error:
+            log.warning("conversation_not_fetched", account=self.connection.account_id, reason=str(error))
+            past = Past()
+        new, hidden = self._unknown(first, past.messages), self._unknown(first, past.hidden)
+        if jobs := [*self._jobs(first, new), *self._missing(first, past, hidden)]:
+            self.accept(jobs)
+        return msgspec.structs.replace(
+            progress,
+            todo=tuple(rest),
+            attempts=0,
+            conversations=progress.conversations + 1,
+            messages=progress.messages + len(past.messages),
+            new=progress.new + len(new),
+            hidden=progress.hidden + len(hidden),
+        )
+
+    def _conversation(self, conversation: PastConversation) -> Conversation:
+        return Conversation(self.connection.channel, self.connection.account_id, conversation.person_id)
+
+    def _unknown(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Incoming]:
+        """Return those that neither came by webhook nor were sent by the connector."""
+        inbox = self.service.inbox
+        known = inbox.seen([key for event in events for key in (event.key, *event.known_by)])
+        ours = our_ids(inbox, self._conversation(conversation)) if events else set()
+        return [
+            event
+            for event in events
+            if not known & {event.key, *event.known_by} and event.message_id not in ours
+        ]
+
+    def _jobs(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Job]:
+        channel, person = self.service.channel(self.connection.channel), self._conversation(conversation)
+        jobs = (incoming_job(channel, person, event) for event in events)
+        return [job for job in jobs if isinstance(job, Job)]
+
+    def _missing(self, conversation: PastConversation, past: Past, hidden: Sequence[Incoming]) -> list[Job]:
+        """Return the job that tells agents of messages that the channel no longer shows; once for them."""
+        if not hidden:
+            return []
+        shown = [event.time for event in past.messages] or [conversation.time]
+        first, last = hidden[0], hidden[-1]
+        until = last.time if last.message_id else min(shown)
+        missing = Missing(last.message_id or "", first.time, until, max(*shown, until))
+        queue = inbound_queue(self._conversation(conversation))
+        key = f"{missing.external_id}:{queue}"
+        return [Job(key=key, queue=queue, time=missing.time, body=missing.body)]
+
+
+def fetch_since(service: Services, account: str, since: datetime) -> None:
+    """Have workers fetch what was said with an account (`<channel>:<id>`) since then, unless that is off.
+
+    What came by webhook as well is known, so `since` may be too early. Raises `redis.RedisError`.
+    """
+    if service.settings.backfill:
+        service.inbox.backfills.request(account, _ms(since))
+
+
+def queue_due(service: Services) -> None:
+    """Have workers fetch what is due, and what was missed in a gap. Raises `redis.RedisError`."""
+    inbox = service.inbox
+    for gap, began in inbox.gaps():
+        since = datetime.fromtimestamp(began / 1000, UTC) - OVERLAP
+        log.warning("webhooks_missed", since=since.isoformat(), fetched=service.settings.backfill)
+        for one in service.connections.all:
+            if one.active:
+                fetch_since(service, account_remote(one.channel, one.account_id), since)
+        inbox.forget_gap(gap)
+    wake_fetchers(inbox.backfills.due(FETCHES))
+
+
+@app.task(name="fetch")
+def fetch() -> None:
+    """Fetch for one account after the other, as long as a turn lasts; others go on then."""
+    take_turn(services())
+
+
+def take_turn(service: Services) -> None:
+    """Fetch as long as a turn lasts and there is something to fetch."""
+    ends = time.monotonic() + TURN
+    try:
+        while backfill := service.inbox.backfills.claim(FETCHES):
+            _fetch(service, backfill, ends)
+            if stopping.is_set() or time.monotonic() > ends:
+                return  # the sweep sends the next one
+    except redis.RedisError as error:
+        log.warning("fetch_failed", reason=reason_of(error))
+
+
+def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
+    """Take steps of a backfill until the turn ends; keep how far each got."""
+    backfills = service.inbox.backfills
+    service.connections.refresh()
+    channel, _, account_id = backfill.remote.partition(":")
+    connection = service.active_connection(channel, account_id)
+    if connection is None:
+        log.warning("backfill_dropped", account=backfill.remote, reason="it has no active connection")
+        backfills.end(backfill)
+        return
+    fetcher = fetcher_of(service, connection, backfill, lambda jobs: wake(service.inbox.accept(jobs)))
+    progress = progress_of(fetcher, backfill)
+    while True:
+        try:
+            step = fetcher.step(progress)
+        except (RetryableError, redis.OutOfMemoryError) as error:
+            put_off(service, backfill, progress, error)
+            return
+        except RejectedError as error:
+            log.error("backfill_failed", account=backfill.remote, reason=str(error))  # noqa: TRY400 - it says it
+            backfills.end(backfill)
+            return
+        if step is None:
+            if backfills.end(backfill):
+                log.info("backfill_done", account=backfill.remote, **counts(progress))
+            return
+        progress, is_over = step, stopping.is_set() or time.monotonic() > ends
+        if not backfills.save(backfill, msgspec.json.encode(progress), 0 if is_over else None) or is_over:
+            return
+
+
+def fetcher_of(
+    service: Services, connection: Connection, backfill: Backfill, accept: Callable[[Sequence[Job]], object]
+) -> Fetcher:
+    """Return what fetches for a backfill, no further back than it is known which messages came."""
+    oldest = datetime.fromtimestamp(service.inbox.now(), UTC) - OLDEST
+    since = max(datetime.fromtimestamp(backfill.since / 1000, UTC), oldest)
+    return Fetcher(service, connection, since, accept)
+
+
+def progress_of(fetcher: Fetcher, backfill: Backfill) -> Progress:
+    """Return how far a backfill got; one that another version began begins anew."""
+    try:
+        return msgspec.json.decode(backfill.state, type=Progress)
+    except msgspec.MsgspecError:
+        return fetcher.first()
+
+
+def put_off(service: Services, backfill: Backfill, progress: Progress, error: Exception) -> float:
+    """Let a backfill that failed go on later. Return how many seconds later that is."""
+    told = error.retry_after if isinstance(error, RetryableError) else None
+    delay = min(told or 2.0**progress.attempts, LONGEST_WAIT)
+    reason = reason_of(error) if isinstance(error, redis.RedisError) else str(error)
+    log.warning("backfill_put_off", account=backfill.remote, seconds=delay, reason=reason)
+    later = msgspec.structs.replace(progress, attempts=min(progress.attempts + 1, 10))
+    service.inbox.backfills.save(backfill, msgspec.json.encode(later), delay)
+    return delay
+
+
+def counts(progress: Progress) -> dict[str, int]:
+    """Return what there was, as logs and commands show it."""
+    return {
+        "conversations": progress.conversations,
+        "messages": progress.messages,
+        "known": progress.messages - progress.new,
+        "new": progress.new,
+        "hidden": progress.hidden,
+    }
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
