@@ -153,11 +153,11 @@ def check_at_start(**_: Any) -> None:
         sys.exit(str(error))
 
 
-def build(settings: Settings) -> Services:
-    """Build the services from settings."""
+def build(settings: Settings, *, patient: bool = True) -> Services:
+    """Build the services from settings; patient ones wait while the store restarts."""
     transfer_limits = TransferLimits(settings.worker.concurrency)
     http = HttpClient(transfer_limits=transfer_limits, proxy=settings.graph.http_proxy, public_by_proxy=True)
-    inbox = inbox_of(settings)
+    inbox = inbox_of(settings, patient=patient)
     return Services(
         settings=settings,
         inbox=inbox,

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from connector.cli.check import check
 from connector.cli.common import fail, reachable_inbox, read_settings, settings_option
 from connector.cli.dead import dead
 from connector.cli.run import beat, up, web, worker
@@ -63,5 +64,5 @@ def status(*, as_json: bool) -> None:
     click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
 
 
-for command in (up, web, worker, beat, dead, unknown):
+for command in (up, web, worker, beat, check, dead, unknown):
     main.add_command(command)

@@ -7,14 +7,24 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
 
-from clients.channel import Account, Attachment, NewFile, NewMessage, Profile, SentMessage, Words
+from clients.channel import (
+    Account,
+    Attachment,
+    Credentials,
+    NewFile,
+    NewMessage,
+    Profile,
+    SentMessage,
+    Words,
+)
+from clients.channels.meta.checks import PageChecks
 from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import is_app, name_of_app
@@ -27,6 +37,7 @@ from clients.errors import (
     RejectedError,
     Unavailable,
 )
+from clients.findings import Finding
 from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
 from clients.media import File, MediaFetcher, canonical_type, safe_filename
@@ -90,12 +101,15 @@ class Page(RestClient, Account):
         human_agent: bool = False,
         take_control: bool = False,
         app_id: str = "",
+        verify_token: str = "",
     ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
         self._page_id, self._media = page_id, media
         self._human_agent, self._take_control, self._app_id = human_agent, take_control, app_id
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
+        credentials = Credentials(page_id, token, app_secret, verify_token)
+        self._checks = PageChecks(http, self.call, self.now, credentials, self._proof)
 
     def send(self, person_id: str, message: NewMessage) -> str:
         """Send a text of at most 2,000 UTF-16 units, a file, or up to 30 images, and return the mid."""
@@ -117,6 +131,14 @@ class Page(RestClient, Account):
     def ping(self) -> None:
         """Ask for something small, to learn whether Facebook is up and takes the token."""
         self._get(f"/{segment(self._page_id)}", {"fields": "id"})
+
+    def check(self, callback_url: str) -> Iterator[Finding]:
+        """Yield what is right and wrong about token, app, subscriptions, webhook address and clock."""
+        return self._checks.check(callback_url)
+
+    def repair(self, found: Finding, callback_url: str) -> None:
+        """Subscribe the page, or the app, with all fields. Raises `ClientError`."""
+        self._checks.repair(found, callback_url)
 
     def profile(self, person_id: str) -> Profile:
         """Read a person's name and picture; where the profile has no name, the conversation may.

@@ -121,6 +121,7 @@ class Messenger(Channel):
             take_control=credentials.take_control,
             media=network.media,
             app_id=self._app_id,
+            verify_token=credentials.verify_token,
         )
 
 
