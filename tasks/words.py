@@ -139,6 +139,7 @@ add_meanings(
         "store_unsafe": Meaning(
             _WARNING, N_("The store is not safe: {advice}."), N_("Accepted messages may be lost.")
         ),
+        "settings_good": Meaning(Level.OK, N_("The settings can be used.")),
         "setting_doubtful": Meaning(_WARNING, N_("The setting {setting} is doubtful: {advice}.")),
         "no_connections": Meaning(
             _WARNING,

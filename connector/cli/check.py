@@ -136,9 +136,11 @@ def _check_page(
 
 
 def _doubts(settings: Settings) -> Iterator[Finding]:
-    for key, advice in doubtful(settings).items():
-        if key != "connections":  # others may have been added at run time
-            yield finding("setting_doubtful", setting=key, advice=advice)
+    found = {key: advice for key, advice in doubtful(settings).items() if key != "connections"}
+    for key, advice in found.items():
+        yield finding("setting_doubtful", setting=key, advice=advice)
+    if not found:
+        yield finding("settings_good")
 
 
 def _store(settings: Settings, service: Services) -> Iterator[Finding]:
