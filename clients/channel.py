@@ -13,6 +13,8 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from clients.errors import RejectedError
+from clients.findings import Finding
 from clients.http import HttpClient
 from clients.media import File, MediaFetcher
 from clients.notices import Notice
@@ -359,6 +361,17 @@ class Account(ABC):
 
     def unsubscribe(self) -> None:  # noqa: B027 - not all channels can
         """Have the channel send no more webhooks about the account."""
+
+    def check(self, callback_url: str) -> Iterator[Finding]:
+        """Yield what is right and wrong about the account's connection, each as soon as it is known.
+
+        `callback_url` is where its webhooks are to come. That the channel is away is a finding, no error.
+        """
+        yield from ()
+
+    def repair(self, found: Finding, callback_url: str) -> None:
+        """Put right what `check` found, if that can be fixed. Raises `ClientError`."""
+        raise RejectedError("cannot_be_repaired")
 
     @abstractmethod
     def profile(self, person_id: str) -> Profile:

@@ -154,6 +154,7 @@ add_sentences(
     {
         "remote_paused": N_("waiting until the other side is available again"),
         "not_connected": N_("the page {page_id} has no active connection"),
+        "cannot_be_repaired": N_("a person has to do this"),
         "lease_lost": N_("the work on this conversation was interrupted for too long"),
         # Calls.
         "the_service": N_("the service"),

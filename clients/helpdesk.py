@@ -250,6 +250,14 @@ class Helpdesk(ABC):
         """Return the time by the helpdesk's own clock, or None if it is not known."""
         return None
 
+    def has_desk(self, desk_id: str) -> bool | None:
+        """Return whether there is a desk that tickets can go to; None where that cannot be told."""
+        return None
+
+    def has_category(self, category_id: str) -> bool | None:
+        """Return whether there is a category for tickets; None where that cannot be told."""
+        return None
+
     def ticket_url(self, ticket_id: str) -> str:
         """Return where agents see a ticket, for people to follow; empty if it is not known."""
         return ""

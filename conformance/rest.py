@@ -41,6 +41,10 @@ OPERATIONS = (
         "/attachments",
         '201 {"attachment": {"id": "…", "url": "…", "filename": "…", "content_type": "…", "size": 1}}',
     ),
+    Operation("getDesk", "GET", "/desks/{desk_id}", '200 {"desk": {"id": "…", "name": "…"}}'),
+    Operation(
+        "getCategory", "GET", "/categories/{category_id}", '200 {"category": {"id": "…", "name": "…"}}'
+    ),
 )
 
 

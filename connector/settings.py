@@ -302,6 +302,7 @@ class Settings(StoreSettings):
     backfill: bool = True
     attachments: Attachments = Attachments()
     worker: Worker = Worker()
+    check_every: Annotated[float, Field(ge=0)] = 30
     events: dict[EventKind, Literal["open_ticket", "join_ticket"]] = {}
     connections: tuple[Connection, ...] = ()
 

@@ -27,6 +27,8 @@ WAKE_UPS, SWEEPS = "wake-ups", "sweeps"
 HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
 SWEEP_EVERY = 1.0
 """How often the inbox is searched for queues that are due, in seconds."""
+LOOK_FOR_CHECKS_EVERY = 10.0
+"""How often it is looked which connections are to be checked, in seconds."""
 
 ENOUGH = 64
 """How many wake-ups wait at most: each brings a worker that goes on for as long as there is work."""
@@ -56,7 +58,7 @@ def _configuration() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "accept_content": ["json"],
-        "include": ["tasks.worker", "tasks.inbound.backfill", "tasks.outbound.poll"],
+        "include": ["tasks.worker", "tasks.checks", "tasks.inbound.backfill", "tasks.outbound.poll"],
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
@@ -69,14 +71,15 @@ def _configuration() -> dict[str, Any]:
         # The schedule is one line long: nothing about it has to be remembered over a restart.
         "beat_scheduler": "tasks.celery:Scheduler",
         "beat_max_loop_interval": SWEEP_EVERY,
-        "beat_schedule": _schedule(settings.helpdesk.poll_interval),
+        "beat_schedule": _schedule(settings.helpdesk.poll_interval, settings.check_every * 60),
     }
 
 
-def _schedule(poll_every: float) -> dict[str, Any]:
-    sweep = {"task": "sweep", "schedule": SWEEP_EVERY}
-    poll = {"task": "poll", "schedule": poll_every}
-    entries = {"sweep": sweep, "poll": poll} if poll_every else {"sweep": sweep}
+def _schedule(poll_every: float, check_every: float) -> dict[str, Any]:
+    every = {"sweep": SWEEP_EVERY, "poll": poll_every, "check": min(check_every, LOOK_FOR_CHECKS_EVERY)}
+    entries: dict[str, Any] = {
+        name: {"task": name, "schedule": seconds} for name, seconds in every.items() if seconds
+    }
     for entry in entries.values():
         # Without `expires`: it would be set by one machine's clock and checked by another's.
         entry["options"] = {"queue": SWEEPS}

@@ -179,10 +179,10 @@ def turns_in(inbox: Inbox) -> Callable[[str, float], bool]:
     return take_turn
 
 
-def build(settings: Settings) -> Services:
-    """Build the services from settings."""
+def build(settings: Settings, *, patient: bool = True) -> Services:
+    """Build the services from settings; patient ones wait while the store restarts."""
     transfer_limits = TransferLimits(settings.worker.concurrency)
-    inbox = inbox_of(settings)
+    inbox = inbox_of(settings, patient=patient)
     return Services(
         settings=settings,
         inbox=inbox,

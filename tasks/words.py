@@ -1,6 +1,7 @@
 """The sentences of `tasks`, and `say`, which knows those of all helpdesks and channels, too."""
 
 from clients.channels import registry as channels  # noqa: F401 - their sentences
+from clients.findings import Level, Meaning, add_meanings
 from clients.helpdesks import registry as helpdesks  # noqa: F401 - the same
 from clients.notices import N_, Plural, add_sentences, decode, say
 
@@ -114,5 +115,88 @@ add_sentences(
             "a file could not be sent: {files}", "{count} files could not be sent: {files}"
         ),
         "file_not_sent": N_("“{filename}” ({reason})"),
+        # Checks.
+        "helpdesk_does_not_tell": N_("the helpdesk does not offer to look it up"),
+    }
+)
+
+_STOPS, _WARNING = Level.STOPS_MESSAGES, Level.WARNING
+_NO_TICKETS = N_("Messages wait and become tickets once this is fixed.")
+_DEAD_LETTERS = N_("Messages from customers without an open ticket become dead letters.")
+_MORE_MEMORY = N_("Give it more memory (maxmemory), or see to it that what waits is relayed.")
+
+add_meanings(
+    {
+        "store_works": Meaning(Level.OK, N_("The store answers, takes writes and has memory left.")),
+        "store_away": Meaning(
+            _STOPS,
+            N_("The store cannot be used: {reason}."),
+            N_("No webhook is accepted and nothing is relayed until it is back."),
+            N_("Start “connector up”, or check redis_url and the server that it names."),
+            hides_others=True,
+        ),
+        "store_full": Meaning(
+            _STOPS,
+            N_("The store is full."),
+            N_("New webhooks are refused, and sent again later by their senders."),
+            _MORE_MEMORY,
+        ),
+        "store_nearly_full": Meaning(
+            _WARNING,
+            N_("The store uses {percent} percent of its memory."),
+            N_("From 90 percent on, new webhooks are refused."),
+            _MORE_MEMORY,
+        ),
+        "store_unsafe": Meaning(
+            _WARNING, N_("The store is not safe: {advice}."), N_("Accepted messages may be lost.")
+        ),
+        "settings_good": Meaning(Level.OK, N_("The settings can be used.")),
+        "setting_doubtful": Meaning(_WARNING, N_("The setting {setting} is doubtful: {advice}.")),
+        "no_connections": Meaning(
+            _WARNING,
+            N_("No page is connected."),
+            N_("Nothing is relayed."),
+            N_("Add a connection, or set active: true."),
+        ),
+        "helpdesk_works": Meaning(Level.OK, N_("The helpdesk answers and accepts the token.")),
+        "helpdesk_token_wrong": Meaning(
+            _STOPS,
+            N_("The helpdesk rejects the token: {reason}."),
+            _NO_TICKETS,
+            N_("Set helpdesk.api_token to a valid one, and check what its user is allowed to do."),
+        ),
+        "helpdesk_away": Meaning(
+            _STOPS,
+            N_("The helpdesk cannot be used: {reason}."),
+            _NO_TICKETS,
+            N_("Check that it runs, and that helpdesk.base_url leads to it."),
+        ),
+        "helpdesk_refuses_check": Meaning(
+            _WARNING,
+            N_("The helpdesk rejects a search for tickets: {reason}."),
+            _DEAD_LETTERS,
+            N_("Check helpdesk.base_url, then run “connector conformance”."),
+        ),
+        "desk_exists": Meaning(Level.OK, N_("The helpdesk has the desk {desk_id}.")),
+        "desk_unknown": Meaning(
+            Level.UNKNOWN, N_("Whether the helpdesk has the desk {desk_id} is not known: {reason}.")
+        ),
+        "desk_missing": Meaning(
+            _STOPS,
+            N_("The helpdesk has no desk {desk_id}."),
+            _DEAD_LETTERS,
+            N_("Correct desk_id, then run “connector dead retry --all”."),
+        ),
+        "category_missing": Meaning(
+            _STOPS,
+            N_("The helpdesk has no category {category_id}."),
+            _DEAD_LETTERS,
+            N_("Correct category_id, then run “connector dead retry --all”."),
+        ),
+        "repair_failed": Meaning(
+            _WARNING,
+            N_("It could not be repaired ({what}): {reason}."),
+            remedy=N_("Do it in the settings of the app, or try again."),
+        ),
     }
 )

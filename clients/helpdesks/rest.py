@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 
 from clients.channel import Conversation
 from clients.channels.registry import CHANNELS
-from clients.errors import ClientError, RejectedError, TicketClosed, Unavailable
+from clients.errors import ClientError, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
     AgentReply,
     Attachment,
@@ -39,6 +39,9 @@ from clients.media import File
 
 TOLERANCE = 300.0
 """How old, or how new, a webhook may be, in seconds."""
+
+NO_DESK, NO_CATEGORY = "no_such_desk", "no_such_category"
+"""The codes of a 404 that says so; any other may only mean that the helpdesk does not offer the question."""
 
 T = TypeVar("T")
 
@@ -71,6 +74,22 @@ class RestHelpdesk(HttpHelpdesk):
     def ping(self) -> None:
         """Search for a ticket that is not there."""
         self.call("GET", "/tickets", params={"external_id": "ping"})
+
+    def has_desk(self, desk_id: str) -> bool | None:
+        """Ask for the desk, which a helpdesk need not offer."""
+        return self._has(f"/desks/{segment(desk_id)}", NO_DESK)
+
+    def has_category(self, category_id: str) -> bool | None:
+        """Ask for the category, which a helpdesk need not offer."""
+        return self._has(f"/categories/{segment(category_id)}", NO_CATEGORY)
+
+    def _has(self, path: str, code_if_not: str) -> bool | None:
+        """Ask whether something is there. A helpdesk that does not offer the question answers 404, too."""
+        try:
+            self.call("GET", path)
+        except RejectedError as error:
+            return False if error.notice.values.get("detail") == code_if_not else None
+        return True
 
     def ticket_url(self, ticket_id: str) -> str:
         """Return what the helpdesk says is the ticket's address."""
@@ -196,6 +215,8 @@ class RestHelpdesk(HttpHelpdesk):
         """Sort an error: a closed ticket has its own name, and a refusal says what was refused."""
         if response.status_code == 409:
             return self._conflict(response)
+        if response.status_code == 404 and (missing := _what_was_wrong(response)) in {NO_DESK, NO_CATEGORY}:
+            return NotFound("helpdesk_not_found", detail=missing)
         error = super().error(response)
         if type(error) is RejectedError and (detail := _what_was_wrong(response)):
             return RejectedError("helpdesk_refused", status=response.status_code, detail=detail)

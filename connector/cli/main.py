@@ -6,6 +6,7 @@ import sys
 import click
 
 from connector.cli.backfill import backfill
+from connector.cli.check import check
 from connector.cli.common import fail, reachable_inbox, read_settings, settings_option
 from connector.cli.connections import connections
 from connector.cli.dead import dead
@@ -66,5 +67,5 @@ def status(*, as_json: bool) -> None:
     click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
 
 
-for command in (up, web, worker, beat, connections, secrets, backfill, dead, unknown):
+for command in (up, web, worker, beat, check, connections, secrets, backfill, dead, unknown):
     main.add_command(command)

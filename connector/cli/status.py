@@ -8,10 +8,11 @@ from typing import Any
 
 from clients.text.line import one_line
 from connector.settings import Settings
+from tasks.checks import kept
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
 from tasks.services import directory_of
-from tasks.words import described
+from tasks.words import described, say
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
@@ -33,7 +34,8 @@ class Way:
 class Page:
     """The state of a page; times are in seconds since 1970.
 
-    `paused` says why nothing is sent to it, `slowed` why little is.
+    `paused` says why nothing is sent to it, `slowed` why little is. `wrong` is what its last
+    check found to be wrong.
     """
 
     page_id: str
@@ -47,6 +49,7 @@ class Page:
     to_messenger: Way = field(default_factory=Way)
     dead: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -95,11 +98,13 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             pages[account_remote(endpoint, page_id)].refused[reason] = count
         else:
             anybody[f"{endpoint}: {reason}"] += count
+    wrong = inbox.findings()
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for account, page in pages.items():
         page.page_id, page.paused = account_id_of(account), reasons.get(account)
         slowed = inbox.slowed(account)
         page.slowed = described(slowed) if slowed else None
+        page.wrong = [say(one.finding.what) for one in kept(wrong.get(account))]
     return Status(
         now=inbox.now(),
         helpdesk=settings.helpdesk.base_url,
@@ -125,6 +130,7 @@ def lines_of(status: Status) -> Iterator[str]:
         yield f"  Messenger      {_paused(page.paused, page.slowed)}"
         yield f"  to helpdesk    {_waiting(status.now, page.to_helpdesk)}"
         yield f"  to Messenger   {_waiting(status.now, page.to_messenger)}"
+        yield from (f"  wrong          {one_line(what)}" for what in page.wrong)
         yield from _counted("dead letters", page.dead)
         yield from _counted("refused", page.refused)
     if status.refused:

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tasks.checks import kept
 from tasks.clocks import differences
 from tasks.inbox.inbox import Inbox
 
@@ -38,6 +39,7 @@ class InboxCollector(Collector):
             differing = differences(self._inbox)
             given_up = self._inbox.given_up()
             unknown = self._inbox.unknown_events.count()
+            findings = self._inbox.findings()
         except redis.RedisError:
             return
         yield GaugeMetricFamily("connector_queues", "Queues with work", value=state.queues)
@@ -61,6 +63,12 @@ class InboxCollector(Collector):
         for name, ahead in sorted(differing.items()):
             clocks.add_metric([name], ahead)
         yield clocks
+        help_ = "1 for each thing that the last check of a connection found to be wrong"
+        wrong = GaugeMetricFamily("connector_check_findings", help_, labels=("remote", "finding", "level"))
+        for remote, stored in sorted(findings.items()):
+            for one in kept(stored):
+                wrong.add_metric([remote, one.what.code, str(one.finding.level)], 1)
+        yield wrong
         help_ = "Events by what became of them, receipts and notes included"
         events = CounterMetricFamily("connector_events", help_, labels=("outcome",))
         for outcome, count in sorted(stats.items()):

@@ -46,7 +46,23 @@ class Api:
             _route("/tickets/{id}/comments", GET=self.comments, POST=self.add_comment),
             _route("/comments/{id}", PATCH=self.patch_comment),
             _route("/attachments", POST=self.add_attachment),
+            _route("/desks/{id}", GET=self.desk),
+            _route("/categories/{id}", GET=self.category),
         ]
+
+    async def desk(self, request: Request) -> Response:
+        """Answer what a desk is called."""
+        id_ = request.path_params["id"]
+        if (name := self._store.desk_names().get(id_)) is None:
+            raise Refused(404, "no_such_desk", f"there is no desk {id_}")
+        return as_json({"desk": {"id": id_, "name": name}})
+
+    async def category(self, request: Request) -> Response:
+        """Answer what a category is called."""
+        id_ = request.path_params["id"]
+        if (name := self._store.category_names().get(id_)) is None:
+            raise Refused(404, "no_such_category", f"there is no category {id_}")
+        return as_json({"category": {"id": id_, "name": name}})
 
     async def tickets(self, request: Request) -> Response:
         """Answer the tickets that meet every filter."""

@@ -131,6 +131,10 @@ class Store:
         """Return the name of each desk by its id."""
         return {row["id"]: row["name"] for row in self._db.execute("SELECT id, name FROM desks ORDER BY id")}
 
+    def category_names(self) -> dict[str, str]:
+        """Return the name of each category by its id."""
+        return {row["id"]: row["name"] for row in self._db.execute("SELECT id, name FROM categories")}
+
     def once(self, endpoint: str, key: str, asked: object, make: Callable[[], Json]) -> tuple[bytes, bool]:
         """Return the JSON of `make()`, or of its first result for this key, and whether it is a repeat.
 

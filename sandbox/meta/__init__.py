@@ -8,6 +8,9 @@
 |                                               | `meta.shapes.Connection`; 400 when the handshake fails   |
 | PUT /sandbox/apps/{app_id}                    | keeps an app: `meta.shapes.NewApp`                       |
 | PUT /sandbox/pages/{page_id}                  | keeps a page: `meta.shapes.NewPage`                      |
+| PATCH /sandbox/apps/{app_id}/subscription     | changes it without a handshake: `meta.shapes.Moved`       |
+| PUT /sandbox/pages/{page_id}/token            | what its token allows, until when: `meta.shapes.NewGrant` |
+| POST /sandbox/pages/{page_id}/unsubscribe     | unsubscribes it, as after an hour of failed deliveries    |
 | GET /sandbox/pages/{page_id}/people           | `[{psid, name, messages}]`                                |
 | PUT .../people/{psid}                         | keeps a person: `meta.shapes.NewPerson`                  |
 | POST .../people/{psid}/messages               | the person writes: `meta.shapes.Writing`;                 |

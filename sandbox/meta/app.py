@@ -27,6 +27,7 @@ MEDIA = [
 ]
 GRAPH = [
     Route("/{version}/debug_token", subscriptions.debug_token),
+    Route("/{version}/app", subscriptions.own_app),
     Route("/{version}/{id}", graph.node),
     Route("/{version}/{id}/conversations", graph.conversations),
     Route("/{version}/{id}/messages", graph.messages),

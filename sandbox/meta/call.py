@@ -79,6 +79,8 @@ class Call:
             if token in page.revoked:
                 raise GraphError(errors.TOKEN_REVOKED)
             if token == page.access_token:
+                if page.grant.is_over:
+                    raise GraphError(errors.TOKEN_EXPIRED, now=int(time.time()))
                 self.request.state.page = page
                 self._check_proof(self.platform.apps[page.app_id], token)
                 return page
@@ -90,6 +92,11 @@ class Call:
         if self.object_id not in ("me", page.id):
             raise self.no_such_object()
         return page
+
+    def check_scope(self, page: Page, scope: str) -> None:
+        """Refuse the call unless the page's token has this permission."""
+        if scope not in page.grant.scopes:
+            raise GraphError(errors.NO_SCOPE, scope=scope)
 
     def app(self) -> App:
         """Return the app whose token `APP_ID|APP_SECRET` this is."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,7 +18,9 @@ from sandbox.meta.shapes import (
     Age,
     Connection,
     InboxMessage,
+    Moved,
     NewApp,
+    NewGrant,
     NewPage,
     NewPerson,
     Owner,
@@ -30,6 +32,7 @@ from sandbox.meta.state import (
     App,
     Attachment,
     Behaviour,
+    Grant,
     Message,
     Page,
     Person,
@@ -120,6 +123,26 @@ def _keep_page(platform: Platform, page_id: str, new: NewPage) -> Page:
     page.revoked = (page.revoked | {page.access_token}) - {new.access_token}
     page.name, page.access_token, page.app_id = new.name, new.access_token, new.app_id
     return page
+
+
+async def _put_grant(order: Order) -> Any:
+    new = order.read(NewGrant)
+    order.page.grant = Grant(tuple(new.scopes), new.expires_at, new.data_access_expires_at)
+    return {"id": order.page.id}
+
+
+async def _unsubscribe(order: Order) -> Any:
+    order.webhooks.unsubscribe(order.page)
+    return {"id": order.page.id}
+
+
+async def _move(order: Order) -> Any:
+    app = order.platform.apps.get(order.path("app_id"))
+    if app is None or app.subscription is None:
+        raise HTTPException(404, "no such app, or it has no subscription")
+    changes = msgspec.to_builtins(order.read(Moved))
+    app.subscription = replace(app.subscription, **{k: v for k, v in changes.items() if v is not None})
+    return {"callback_url": app.subscription.callback_url, "active": app.subscription.active}
 
 
 async def _connect(order: Order) -> Any:
@@ -267,7 +290,10 @@ PERSON = PAGE + "/people/{psid}"
 ROUTES = [
     _route("/sandbox/connect", "POST", _connect),
     _route("/sandbox/apps/{app_id}", "PUT", _put_app),
+    _route("/sandbox/apps/{app_id}/subscription", "PATCH", _move),
     _route(PAGE, "PUT", _put_page),
+    _route(PAGE + "/token", "PUT", _put_grant),
+    _route(PAGE + "/unsubscribe", "POST", _unsubscribe),
     _route(PAGE + "/people", "GET", _people),
     _route(PERSON, "PUT", _put_person),
     _route(PERSON + "/messages", "GET", _thread),

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from sandbox.meta.state import SCOPES
+
 DEFAULT_FIELDS = [
     *("messages", "message_echoes", "message_edits", "message_reactions", "message_deliveries"),
     *("message_reads", "messaging_postbacks", "messaging_referrals", "messaging_optins"),
@@ -25,6 +27,22 @@ class NewPage(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     access_token: str
     app_id: str
+
+
+class NewGrant(msgspec.Struct, forbid_unknown_fields=True):
+    """What the page's token allows, and until when (seconds since 1970; 0: for ever)."""
+
+    scopes: list[str] = msgspec.field(default_factory=lambda: [*SCOPES])
+    expires_at: int = 0
+    data_access_expires_at: int = 0
+
+
+class Moved(msgspec.Struct, forbid_unknown_fields=True):
+    """What is changed about an app's subscription, as somebody else might; no handshake is made."""
+
+    callback_url: str | None = None
+    active: bool | None = None
+    fields: list[str] | None = None
 
 
 class NewPerson(msgspec.Struct, forbid_unknown_fields=True):

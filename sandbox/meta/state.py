@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -148,6 +149,23 @@ class Person:
         return max(now_ms(), last + 1)
 
 
+SCOPES = ("pages_show_list", "pages_messaging", "pages_manage_metadata", "pages_read_engagement")
+
+
+@dataclass
+class Grant:
+    """What a page's token allows, and until when (seconds since 1970; 0: for ever)."""
+
+    scopes: Sequence[str] = SCOPES
+    expires_at: int = 0
+    data_access_expires_at: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the token has expired."""
+        return 0 < self.expires_at <= time.time()
+
+
 @dataclass
 class Rate:
     """How many calls of one kind a page made, at most in a second, and how many were refused for that."""
@@ -165,6 +183,7 @@ class Page:
     name: str
     access_token: str
     app_id: str
+    grant: Grant = field(default_factory=Grant)
     revoked: set[str] = field(default_factory=set)
     fields: list[str] = field(default_factory=list)
     people: dict[str, Person] = field(default_factory=dict)
@@ -190,6 +209,7 @@ class Subscription:
     callback_url: str
     verify_token: str
     fields: list[str]
+    active: bool = True
 
 
 @dataclass

@@ -26,7 +26,6 @@ FIELDS = frozenset(
         *("marketing_message_echoes", "marketing_message_delivery_failed", "feed", "leadgen"),
     }
 )
-SCOPES = ["pages_show_list", "pages_messaging", "pages_manage_metadata", "pages_read_engagement"]
 
 
 async def page_subscription(request: Request) -> Response:
@@ -36,6 +35,7 @@ async def page_subscription(request: Request) -> Response:
     """
     call = await read_call(request)
     page = call.own_page()
+    call.check_scope(page, "pages_manage_metadata")
     if request.method == "GET":
         return JSONResponse({"data": [_subscribed_app(call, page)] if page.fields else []})
     page.fields = (
@@ -62,13 +62,20 @@ async def app_subscription(request: Request) -> Response:
     return JSONResponse({"success": True})
 
 
+async def own_app(request: Request) -> Response:
+    """Answer `GET /app`: the app that a page's token belongs to (Graph API, "Application")."""
+    call = await read_call(request)
+    page = call.page()
+    return JSONResponse({"name": f"App {page.app_id}", "id": page.app_id})
+
+
 async def debug_token(request: Request) -> Response:
     """Answer `GET /debug_token` (Graph API, "Debug Token"); a bad token is told with status 200."""
     call = await read_call(request)
     app, token = call.app(), call.text("input_token")
     for page in call.platform.pages.values():
         if token in {page.access_token, *page.revoked} and page.app_id == app.id:
-            return JSONResponse({"data": _valid(page) if token == page.access_token else _revoked(page)})
+            return JSONResponse({"data": _described(page, token)})
     error = {"code": 190, "message": errors.TOKEN_INVALID.message}
     return JSONResponse({"data": {"error": error, "is_valid": False, "scopes": []}})
 
@@ -116,24 +123,23 @@ def _subscribed_app(call: Call, page: Page) -> dict[str, Any]:
 
 def _subscription(subscription: Subscription) -> dict[str, Any]:
     fields = [{"name": name, "version": "v26.0"} for name in subscription.fields]
-    return {"object": "page", "callback_url": subscription.callback_url, "active": True, "fields": fields}
+    shown = {"object": "page", "callback_url": subscription.callback_url, "active": subscription.active}
+    return shown | {"fields": fields}
 
 
-def _valid(page: Page) -> dict[str, Any]:
-    return {
+def _described(page: Page, token: str) -> dict[str, Any]:
+    grant = page.grant
+    known = {
         "app_id": page.app_id,
         "type": "PAGE",
         "application": f"App {page.app_id}",
-        "data_access_expires_at": 0,
-        "expires_at": 0,
-        "is_valid": True,
+        "data_access_expires_at": grant.data_access_expires_at,
+        "expires_at": grant.expires_at,
         "profile_id": page.id,
-        "scopes": SCOPES,
-        "granular_scopes": [{"scope": scope, "target_ids": [page.id]} for scope in SCOPES],
     }
-
-
-def _revoked(page: Page) -> dict[str, Any]:
-    error = {"code": 190, "message": errors.TOKEN_REVOKED.message, "subcode": 460}
-    known = {"app_id": page.app_id, "type": "PAGE", "application": f"App {page.app_id}"}
-    return {**known, "error": error, "expires_at": 0, "is_valid": False, "profile_id": page.id, "scopes": []}
+    if token != page.access_token or grant.is_over:
+        refusal = errors.TOKEN_EXPIRED if token == page.access_token else errors.TOKEN_REVOKED
+        error = {"code": 190, "message": refusal.message, "subcode": refusal.subcode}
+        return known | {"error": error, "is_valid": False, "scopes": []}
+    granular = [{"scope": scope, "target_ids": [page.id]} for scope in grant.scopes]
+    return known | {"is_valid": True, "scopes": list(grant.scopes), "granular_scopes": granular}

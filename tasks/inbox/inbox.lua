@@ -39,6 +39,8 @@
 --   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
+--   checks           zset    <channel>:<account> -> when its connection is to be checked next
+--   findings         hash    <channel>:<account> -> what its last checks found to be wrong, and since when
 --   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
 --   connections      hash    <channel>:<account> -> "<version> <record>": what was connected at run time
 --   changed          zset    <channel>:<account> -> the version at which its connection changed, or was removed
@@ -630,6 +632,34 @@ end
 
 -- note_clock(name, measurement)
 function inbox.note_clock(name, measurement) redis.call('HSET', P .. 'clocks', name, measurement) end
+
+-- plan_checks(within, name, …): have connections checked that never were, spread over so many ms
+function inbox.plan_checks(within, ...)
+  local names = {...}
+  for i, name in ipairs(names) do
+    redis.call('ZADD', P .. 'checks', 'NX', now + math.floor(within * (i - 1) / #names), name)
+  end
+end
+
+-- due_checks(limit, every) -> names of connections that are to be checked now, and again after so many ms
+-- If the answer gets lost, these are checked the next time.
+function inbox.due_checks(limit, every)
+  local due = redis.call('ZRANGE', P .. 'checks', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
+  for _, name in ipairs(due) do redis.call('ZADD', P .. 'checks', 'XX', now + every, name) end
+  return due
+end
+
+-- note_findings(name, findings): keep what is wrong with a connection; empty is nothing
+function inbox.note_findings(name, findings)
+  if findings == '' then redis.call('HDEL', P .. 'findings', name)
+  else redis.call('HSET', P .. 'findings', name, findings) end
+end
+
+-- forget_checks(name): of a connection that is not active any more
+function inbox.forget_checks(name)
+  redis.call('ZREM', P .. 'checks', name)
+  redis.call('HDEL', P .. 'findings', name)
+end
 
 -- mark_installation(name, ttl, is_sure) -> the name of the installation whose store it is
 function inbox.mark_installation(name, ttl, is_sure)

@@ -296,6 +296,34 @@ class Inbox:
         found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("clocks")))
         return {name.decode(): measurement for name, measurement in found.items()}
 
+    def plan_checks(self, names: Sequence[str], within: float) -> None:
+        """Have connections checked that never were, the first now, the last after so many seconds."""
+        if self.store.zcard(self.key("checks")) == len(names):
+            return
+        for start in range(0, len(names), AT_ONCE):
+            self._script.run("plan_checks", ms(within), *names[start : start + AT_ONCE])
+
+    def due_checks(self, limit: int, every: float) -> list[str]:
+        """Return which connections are to be checked now; each is due again after so many seconds."""
+        return [name.decode() for name in self._script.run("due_checks", limit, ms(every))]
+
+    def forget_checks(self, name: str) -> None:
+        """Forget the checks of a connection that is not active any more, and what they found."""
+        self._script.run("forget_checks", name)
+
+    def note_findings(self, name: str, findings: bytes) -> None:
+        """Keep what is wrong with a connection; empty is nothing."""
+        self._script.run("note_findings", name, findings)
+
+    def findings_of(self, name: str) -> bytes | None:
+        """Return what is kept of what is wrong with a connection."""
+        return cast("bytes | None", self.store.hget(self.key("findings"), name))
+
+    def findings(self) -> dict[str, bytes]:
+        """Return what is wrong with each connection that anything is wrong with."""
+        found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("findings")))
+        return {name.decode(): findings for name, findings in found.items()}
+
     def mark_installation(self, name: str, seconds: float, *, is_sure: bool) -> str:
         """Mark the store for so long as an installation's, unless it is another's; return whose it is then.
 

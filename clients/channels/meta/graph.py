@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ import httpx
 from clients.channel import (
     Account,
     Attachment,
+    Credentials,
     Incoming,
     NewFile,
     NewMessage,
@@ -29,6 +30,7 @@ from clients.channel import (
     Words,
 )
 from clients.channels.meta import past
+from clients.channels.meta.checks import PageChecks
 from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import is_app, name_of_app
@@ -42,6 +44,7 @@ from clients.errors import (
     RejectedError,
     Unavailable,
 )
+from clients.findings import Finding
 from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
 from clients.media import File, MediaFetcher, canonical_type, safe_filename
@@ -108,6 +111,7 @@ class Page(RestClient, Account):
         take_control: bool = False,
         app_id: str = "",
         take_turn: Callable[[str, float], bool] = lambda _account, _spacing: True,
+        verify_token: str = "",
     ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
@@ -116,6 +120,8 @@ class Page(RestClient, Account):
         self._usage: Usage | None = None
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
         self._take_turn = take_turn
+        credentials = Credentials(page_id, token, app_secret, verify_token)
+        self._checks = PageChecks(http, self.call, self.now, credentials, self._proof)
 
     def send(self, person_id: str, message: NewMessage) -> str:
         """Send a text of at most 2,000 UTF-16 units, a file, or up to 30 images, and return the mid."""
@@ -145,6 +151,14 @@ class Page(RestClient, Account):
         """
         path = f"/{segment(self._page_id)}/subscribed_apps"
         self.call("DELETE", path, params=self._proof, timeout=_PROFILE_TIMEOUT)
+
+    def check(self, callback_url: str) -> Iterator[Finding]:
+        """Yield what is right and wrong about token, app, subscriptions, webhook address and clock."""
+        return self._checks.check(callback_url)
+
+    def repair(self, found: Finding, callback_url: str) -> None:
+        """Subscribe the page, or the app, with all fields. Raises `ClientError`."""
+        self._checks.repair(found, callback_url)
 
     def profile(self, person_id: str) -> Profile:
         """Read a person's name and picture; where the profile has no name, the conversation may.

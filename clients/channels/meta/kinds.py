@@ -54,6 +54,7 @@ class Row:
     `page` is the vendor's, behind `REFERENCE`, where it has one. `has_mid` says whether the mid in it is its
     own. One that does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
     An operator is to see one that `is_notable` even if it names no person, such as an opt-in on a web page.
+    One that `is_extra` comes where an operator subscribes its field; nobody is missing it elsewhere.
     """
 
     read: Callable[[Item, str], Event]
@@ -63,6 +64,7 @@ class Row:
     internal: bool = True
     is_receipt: bool = False
     is_notable: bool = False
+    is_extra: bool = False
 
 
 def parse(item: Item, own_app_id: str = "") -> Event:
@@ -425,10 +427,11 @@ ROWS: dict[str, Row] = {
     ),
     "app_roles": Row(_roles, "messaging_handovers", opens_ticket=False),
     "policy_enforcement": Row(_policy, "messaging_policy_enforcement", is_notable=True),
-    "account_linking": Row(_linking, "messaging_account_linking", opens_ticket=False),
-    "response_feedback": Row(_response_feedback, "response_feedback", opens_ticket=False),
+    "account_linking": Row(_linking, "messaging_account_linking", opens_ticket=False, is_extra=True),
+    # Whoever subscribes it has Messenger show its users thumbs to rate a message with.
+    "response_feedback": Row(_response_feedback, "response_feedback", opens_ticket=False, is_extra=True),
     "messaging_feedback": Row(_feedback, is_notable=True),
-    "order": Row(_order, "send_cart", is_notable=True),
+    "order": Row(_order, "send_cart", is_notable=True, is_extra=True),
     "form": Row(_told("form_submitted"), is_notable=True),
     "calls": Row(_told("called"), is_notable=True),
     "message_request": Row(_told("message_request"), is_notable=True),
@@ -437,6 +440,22 @@ ROWS: dict[str, Row] = {
 }
 """Every kind of event, by the key that holds it; of an item with several of them each is an event."""
 _UNKNOWN, _EMPTY = Row(_other, is_notable=True), Row(_other)
+
+
+def _field(row: Row) -> str:
+    """Return the subscription that brings a kind of event: Meta's page is called like it."""
+    return row.page.replace("-", "_")
+
+
+NEEDED_FIELDS = (
+    *dict.fromkeys(_field(row) for row in ROWS.values() if row.page and not row.is_extra),
+    "message_echoes",
+    "standby",
+)
+"""The fields that have to be subscribed, for the app and for each page, so that nothing is missing.
+
+https://developers.facebook.com/docs/graph-api/webhooks/reference/page
+"""
 
 add_sentences(
     {

@@ -131,6 +131,7 @@ class Messenger(Channel):
             media=network.media,
             app_id=self._app_id,
             take_turn=network.take_turn,
+            verify_token=credentials.verify_token,
         )
 
 

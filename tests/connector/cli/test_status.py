@@ -12,12 +12,14 @@ from prometheus_client import CollectorRegistry
 
 from clients.channel import Credentials
 from clients.channels.meta.events import CHANNEL
+from clients.findings import finding
 from clients.notices import encode, notice
 from connector.cli.main import main
 from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
+from tasks import checks
 from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
@@ -176,6 +178,16 @@ def test_a_page_that_is_not_connected_is_shown_with_what_waits_for_it(
     page = account_of(status_of(settings, inbox), "123")
 
     assert (page.connection, page.to_helpdesk.queues) == ("unknown", 1)
+
+
+def test_what_is_wrong_with_a_connection_is_shown(settings: Settings, inbox: Inbox) -> None:
+    checks.note(inbox, f"{CHANNEL}:{PAGE_A}", [finding("page_not_subscribed")])
+    status = status_of(settings, inbox)
+
+    said = "The page is not subscribed: it does not send its messages to the app."
+    assert account_of(status, PAGE_A).wrong == [said]
+    assert account_of(status, PAGE_B).wrong == []
+    assert f"  wrong          {said}" in lines_of(status)
 
 
 def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:
