@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import os
 import signal
@@ -33,11 +34,12 @@ from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
 from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
+from tasks import checks
 from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.connections import Directory
 from tasks.inbox.backfills import LONGEST_GAP
 from tasks.inbox.inbox import Inbox
-from tasks.services import directory_of, helpdesk_of, inbox_of, store_check_of
+from tasks.services import build, directory_of, helpdesk_of, inbox_of, store_check_of
 from tasks.store import Outage, connect_async, reason_of
 from tasks.store_check import StoreCheck, Unusable
 
@@ -91,7 +93,10 @@ def create_app(settings: Settings) -> Starlette:
     adapter.clock = clocks.now
     helpdesk = HelpdeskWebhook(adapter, group_commit, body_reader, counters, refusals)
     connections = ConnectionsApi(
-        ConnectionAdmin(settings, inbox.connections), settings.admin_token.get_secret_value(), body_reader
+        ConnectionAdmin(settings, inbox.connections),
+        settings.admin_token.get_secret_value(),
+        body_reader,
+        checks.on_request(functools.cache(lambda: build(settings, patient=False))),
     )
 
     @contextlib.asynccontextmanager

@@ -5,9 +5,10 @@ so that the log says when it began and when it is over, whichever worker looks.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
@@ -21,6 +22,7 @@ from clients.helpdesk import Helpdesk
 from clients.notices import ENGLISH, Notice, notice
 from tasks.celery import app, stopping
 from tasks.connections import Connection
+from tasks.inbound import backfill
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import account_remote
 from tasks.services import Services, services
@@ -62,6 +64,27 @@ def check_connection(service: Services, connection: Connection) -> Iterator[Find
     """Yield what is right and wrong about a connection, each as soon as it is known."""
     yield from check_account(service, connection)
     yield from check_desk(service.helpdesk, connection)
+
+
+def on_request(
+    services: Callable[[], Services],
+) -> Callable[[str], list[dict[str, Any]] | None]:
+    """Return what checks the connection of an account now, and keeps what is wrong, as any other check does.
+
+    It returns the findings, None without a connection.
+    """
+
+    def check_now(account_id: str) -> list[dict[str, Any]] | None:
+        service = services()
+        service.connections.refresh()
+        known = [one for one in service.connections.all if one.account_id == account_id]
+        for connection in sorted(known, key=lambda one: not one.active)[:1]:
+            found = list(check_connection(service, connection))
+            note(service.inbox, account_remote(connection.channel, account_id), found)
+            return [as_data(one, connection.language) for one in found]
+        return None
+
+    return check_now
 
 
 def check_account(service: Services, connection: Connection) -> Iterator[Finding]:
@@ -200,11 +223,19 @@ def _without_repaired(
         return found
     if failed := list(repair(service, connection, faults)):
         return [*found, *failed]
+    _fetch_missed(service, name)
     # Whoever unsubscribes it again and again is not reported each time.
     with suppress(redis.OutOfMemoryError):
         if service.inbox.put(f"repaired:{name}", "1", SAID_FOR, only_new=True):
             log.warning("page_subscribed_again", remote=name)
     return [one for one in found if one not in faults]
+
+
+def _fetch_missed(service: Services, name: str) -> None:
+    """Have fetched what was said while no webhooks came: since the last one, or the check before at most."""
+    before = service.inbox.now() - 2 * 60 * service.settings.check_every
+    last = min(service.inbox.last().get(f"in:{name}:", before), before)
+    backfill.fetch_since(service, name, datetime.fromtimestamp(last, UTC))
 
 
 def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> None:

@@ -43,6 +43,8 @@ _UNREAD = {
     503: ("busy", "Too much is on its way; send it again."),
 }
 Handler = Callable[[Request], Awaitable[Response]]
+Check = Callable[[str], list[dict[str, Any]] | None]
+"""Checks the connection of a page and returns the findings; None if the page is not connected."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,13 @@ class Resource:
 
 
 class ConnectionsApi:
-    """`/connections`, and `/connections/{page_id}`."""
+    """`/connections`, `/connections/{page_id}`, and `/connections/{page_id}/check`."""
 
-    def __init__(self, admin: ConnectionAdmin, token: str, body_reader: BodyReader) -> None:
-        self._admin, self._body_reader = admin, body_reader
+    def __init__(self, admin: ConnectionAdmin, token: str, body_reader: BodyReader, check: Check) -> None:
+        self._admin, self._body_reader, self._check = admin, body_reader, check
         self.routes = [
             Route("/connections", Resource(token, {"GET": self._list, "HEAD": self._list})),
+            Route("/connections/{account_id}/check", Resource(token, {"POST": self._findings})),
             # Whatever else is below is no page, which is said as of any other that is not there.
             Route(
                 "/connections/{account_id:path}",
@@ -134,6 +137,13 @@ class ConnectionsApi:
         not_done = await run_in_threadpool(self._admin.remove, page_id, version)
         log.info("connection_removed", page=page_id, not_done=not_done or None)
         return JSONResponse({"not_done": not_done}) if not_done else Response(status_code=204)
+
+    async def _findings(self, request: Request) -> Response:
+        page_id = _page(request)
+        found = await run_in_threadpool(self._check, page_id)
+        if found is None:
+            raise admin.NoConnection(page_id)
+        return JSONResponse({"findings": found})
 
     async def _found(self, request: Request) -> tuple[str, Entry | None]:
         page_id = _page(request)

@@ -270,3 +270,11 @@ def test_a_finding_as_data_has_its_sentences() -> None:
         "remedy": "Utwórz token bezterminowy, z długotrwałego tokena użytkownika lub użytkownika "
         "systemowego, i ustaw go jako page_access_token.",
     }
+
+
+def test_what_was_said_while_a_page_was_not_subscribed_is_fetched(world: World, pages: Pages) -> None:
+    pages.found[PAGE_A] = [UNSUBSCRIBED]
+    make_due(world)
+    checks.take_turn(world.service)
+
+    assert world.store.zrange("mc:backfills", 0, -1) == [A.encode()]

@@ -282,3 +282,15 @@ def test_no_secret_is_in_any_answer_any_line_of_the_log_or_the_store(
 
     secrets = [TOKEN[:-1], SECRET_A, SECRET_B, FIELDS["verify_token"], ADMIN_TOKEN, KEY]
     assert not [secret for secret in secrets for text in said if secret in text]
+
+
+def test_a_connection_is_checked_on_request(admin: Admin) -> None:
+    admin.add()
+    answer = admin.ask("POST", f"/{NEW}/check")
+
+    assert answer.status_code == 200
+    assert "facebook_away" in {one["code"] for one in answer.json()["findings"]}
+
+
+def test_a_page_that_is_not_connected_is_not_checked(admin: Admin) -> None:
+    assert problem(admin.ask("POST", "/404/check")) == (404, "no-connection")
