@@ -14,7 +14,8 @@ from tasks.inbox.connections import ConnectionRecords
 from tasks.inbox.job import Job, PartEcho, steps_in
 from tasks.inbox.kept_jobs import KeptJobs
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import account_remote, outbound_queue, person_key
+from tasks.inbox.personal import Personal
+from tasks.inbox.queues import name_of, outbound_queue, person_key
 from tasks.inbox.script import InboxScript, ms
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
@@ -89,7 +90,7 @@ class Inbox:
         """
         return int(self._script.add("accept", *accept_arguments(jobs)))
 
-    def claim(self, queue: str = "", cached: Sequence[str] = ()) -> Lease | None:
+    def claim(self, queue: str = "", cached: Sequence[Personal] = ()) -> Lease | None:
         """Take the lease of the queue whose turn it is, or of a certain one; None if there is none to take.
 
         `cached` names what the lease reads along from the cache of its person.
@@ -174,18 +175,13 @@ class Inbox:
 
     def part_echo(self, conversation: Conversation, echo_metadata: str) -> PartEcho | None:
         """Return the echo of a part; None if it has not come."""
-        channel, account_id = conversation.channel, conversation.account_id
-        left = self.get(f"echo:{account_remote(channel, account_id)}:{echo_metadata}")
-        if not left:
-            return None
-        message_id, _, at = left.decode().rpartition(" ")
-        return PartEcho(
-            channel=channel,
-            account_id=account_id,
-            echo_metadata=echo_metadata,
-            message_id=message_id,
-            time=int(at),
-        )
+        for member, _ in reversed(self.noted(Personal.ECHO, conversation)):
+            metadata, message_id, at = msgspec.json.decode(member)
+            if metadata == echo_metadata:
+                return PartEcho(
+                    conversation=conversation, echo_metadata=metadata, message_id=message_id, time=at
+                )
+        return None
 
     def steps(self, queue: str) -> dict[str, str]:
         """Return the steps taken so far of the job at the head of a queue, whoever works on it."""
@@ -208,19 +204,16 @@ class Inbox:
         how = "NX" if only_new else ""
         return bool(self._script.add("put", name, value, ms(seconds) if seconds else 0, how))
 
-    def note(self, name: str, member: str, at: int, seconds: float) -> None:
-        """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
-        self._script.run("note", name, member, at, ms(seconds))
-
-    def noted(self, name: str) -> list[tuple[str, int]]:
-        """Return the members of a sorted set, the oldest first, and where they stand (ms)."""
-        found = self.store.zrange(self.key(name), 0, -1, withscores=True)
+    def noted(self, name: Personal, conversation: Conversation) -> list[tuple[str, int]]:
+        """Return what `Lease.note` kept of a person by a name, the oldest first, and of when it is (ms)."""
+        found = self.store.zrange(self.key(person_key(name, conversation)), 0, -1, withscores=True)
         return [(member.decode(), int(at)) for member, at in cast("list[tuple[bytes, float]]", found)]
 
-    def forget_noted(self, name: str, *members: str) -> None:
-        """Take members out of a sorted set."""
+    def forget_noted(self, name: Personal, conversation: Conversation, *members: str) -> None:
+        """Keep members of what is noted of a person no longer."""
+        key = person_key(name, conversation)
         for start in range(0, len(members), AT_ONCE):
-            self._script.run("forget_noted", name, *members[start : start + AT_ONCE])
+            self._script.run("forget_noted", key, *members[start : start + AT_ONCE])
 
     def note_answer(self, conversation: Conversation, closes: int) -> None:
         """Note that a person was answered, unless their reply window closes later than then (ms)."""
@@ -228,7 +221,7 @@ class Inbox:
 
     def unanswered(self, conversation: Conversation) -> tuple[int, str] | None:
         """Return when the reply window of a person whom nobody answered closes (ms), and their ticket."""
-        noted = self.get(person_key("unanswered", conversation))
+        noted = self.get(person_key(Personal.UNANSWERED, conversation))
         return _read_unanswered(noted) if noted else None
 
     def due_reminders(self, limit: int) -> list[Unanswered]:
@@ -278,6 +271,6 @@ def accept_arguments(jobs: Iterable[Job | PartEcho]) -> list[Any]:
         if isinstance(job, Job):
             packed += (job.key, job.queue, str(job.time), job.body.decode(errors="replace"))
         else:
-            account = account_remote(job.channel, job.account_id)
-            echoes += (f"{account}:{job.echo_metadata}", f"{job.message_id} {job.time}")
+            member = msgspec.json.encode((job.echo_metadata, job.message_id, job.time))
+            echoes += (name_of(job.conversation), member.decode())
     return [SEEN_FOR, _pack(packed), _pack(echoes)]

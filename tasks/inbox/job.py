@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from clients.channel import Conversation
+
 T = TypeVar("T")
 History = tuple[dict[str, str], ...]
 
@@ -34,8 +36,7 @@ class PartEcho(msgspec.Struct, frozen=True, kw_only=True):
     `echo_metadata` is what the part was sent with; `time` is when it was sent, in ms by the channel's clock.
     """
 
-    channel: str
-    account_id: str
+    conversation: Conversation
     echo_metadata: str
     message_id: str
     time: int
