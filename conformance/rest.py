@@ -35,6 +35,7 @@ OPERATIONS = (
     Operation("findComments", "GET", "/tickets/{ticket_id}/comments", f'200 {{"comments": [{_COMMENT}, …]}}'),
     Operation("createComment", "POST", "/tickets/{ticket_id}/comments", f'201 {{"comment": {_COMMENT}}}'),
     Operation("changeComment", "PATCH", "/comments/{comment_id}", f'200 {{"comment": {_COMMENT}}}'),
+    Operation("createErasure", "POST", "/erasures", '201 {"erasure": {…}}, or 404 without erasures'),
     Operation(
         "uploadAttachment",
         "POST",

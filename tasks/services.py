@@ -153,15 +153,15 @@ def check_at_start(**_: Any) -> None:
         sys.exit(str(error))
 
 
-def build(settings: Settings) -> Services:
-    """Build the services from settings."""
+def build(settings: Settings, helpdesk: Helpdesk | None = None) -> Services:
+    """Build the services from settings, perhaps with a helpdesk that the caller closes."""
     transfer_limits = TransferLimits(settings.worker.concurrency)
     http = HttpClient(transfer_limits=transfer_limits, proxy=settings.graph.http_proxy, public_by_proxy=True)
     inbox = inbox_of(settings)
     return Services(
         settings=settings,
         inbox=inbox,
-        helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
+        helpdesk=helpdesk or helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
         channels=make_channels(settings.graph.app_id),
         connections=directory_of(settings, inbox),
         network=Network(

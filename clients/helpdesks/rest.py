@@ -37,10 +37,17 @@ from clients.http import HttpClient, segment
 from clients.jsons import MALFORMED, decode, decode_or_none
 from clients.media import File
 
+ERASURES = "/erasures"
+OPTIONAL = {ERASURES}
+"""Paths that a helpdesk need not have."""
 TOLERANCE = 300.0
 """How old, or how new, a webhook may be, in seconds."""
 
 T = TypeVar("T")
+
+
+class NotOffered(RejectedError):
+    """The helpdesk does not have a part of the API that it need not have."""
 
 
 class RestHelpdesk(HttpHelpdesk):
@@ -165,6 +172,15 @@ class RestHelpdesk(HttpHelpdesk):
         answer = self.call("POST", "/attachments", files={"file": file.part}, headers=_idempotency(key))
         return _one(_attachment, answer, "attachment")
 
+    def erase(self, conversation: Conversation, requested_at: datetime, key: str) -> bool:
+        """Ask for an erasure; what the helpdesk answers beside its status is not looked at."""
+        erasure = _ids(conversation) | {"requested_at": _iso(requested_at)}
+        try:
+            self.request("POST", ERASURES, json={"erasure": erasure}, headers=_idempotency(key))
+        except NotOffered:
+            return False
+        return True
+
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
         """Return whether the headers of Standard Webhooks are there."""
         return all(headers.get(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
@@ -196,6 +212,8 @@ class RestHelpdesk(HttpHelpdesk):
         """Sort an error: a closed ticket has its own name, and a refusal says what was refused."""
         if response.status_code == 409:
             return self._conflict(response)
+        if response.status_code in {404, 405, 501} and self.asked_for(response) in OPTIONAL:
+            return NotOffered("helpdesk_not_found")
         error = super().error(response)
         if type(error) is RejectedError and (detail := _what_was_wrong(response)):
             return RejectedError("helpdesk_refused", status=response.status_code, detail=detail)

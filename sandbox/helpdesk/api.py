@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 from sandbox.helpdesk.shapes import (
     CommentBody,
     CommentFilter,
+    ErasureBody,
     Json,
     NewFile,
     PatchBody,
@@ -46,6 +47,7 @@ class Api:
             _route("/tickets/{id}/comments", GET=self.comments, POST=self.add_comment),
             _route("/comments/{id}", PATCH=self.patch_comment),
             _route("/attachments", POST=self.add_attachment),
+            _route("/erasures", POST=self.add_erasure),
         ]
 
     async def tickets(self, request: Request) -> Response:
@@ -109,6 +111,14 @@ class Api:
                 asked,
                 lambda: {"attachment": self._store.add_attachment(new, site_of(request))},
             )
+
+    async def add_erasure(self, request: Request) -> Response:
+        """Delete what is kept of a person."""
+        if not self._store.settings.erasures:
+            raise Refused(404, "not_found", "there are no erasures here")
+        with self._claim(request, "erasures") as key:
+            new = (await read_body(request, ErasureBody)).erasure
+            return self._once("erasures", key, new, lambda: {"erasure": self._store.erase(new)})
 
     def _ticket_id(self, request: Request) -> str:
         """Return the ticket that is asked for; raise `Refused` 403 where the token may not see it."""

@@ -34,7 +34,7 @@ class Settings(Strict):
     With an empty `webhook_url` events are not kept for later. `webhook_duplicate` is the probability that
     a webhook comes twice in a row, `webhook_late` that it comes once more `webhook_late_after` seconds later,
     behind newer ones. `retry_waits` are in seconds, and the last of them goes on for a day. `forbidden` are
-    the tickets, by their ids, that the API's token may not see.
+    the tickets, by their ids, that the API's token may not see. Without `erasures` the helpdesk has none.
     """
 
     webhook_url: str = ""
@@ -48,6 +48,7 @@ class Settings(Strict):
     )
     closed_comments: Literal["refuse"] = "refuse"
     forbidden: list[str] = []
+    erasures: bool = True
 
 
 class TicketConfig(Struct):
@@ -61,6 +62,15 @@ class TicketConfig(Struct):
     sender_first_name: str | UnsetType = UNSET
     sender_last_name: str | UnsetType = UNSET
     sender_profile_pic: str | UnsetType = UNSET
+
+
+class Erasure(Strict):
+    """The `erasure` of `POST /erasures`."""
+
+    source: Source
+    page_id: Line
+    sender_id: Line
+    requested_at: Instant
 
 
 class Delivery(Struct):
@@ -206,6 +216,12 @@ class CommentBody(Strict):
     """The body of `POST /tickets/{id}/comments`."""
 
     comment: NewComment
+
+
+class ErasureBody(Strict):
+    """The body of `POST /erasures`."""
+
+    erasure: Erasure
 
 
 class PatchBody(Strict):

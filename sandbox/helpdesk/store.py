@@ -21,6 +21,7 @@ from sandbox.helpdesk.shapes import (
     Author,
     CommentFilter,
     CommentPatch,
+    Erasure,
     Json,
     NewFile,
     NewTicket,
@@ -257,6 +258,34 @@ class Store:
             comment = self.patch_comment(comment_id, CommentPatch(body=body), site)
         self._add_event("comment.deleted" if body is None else "comment.updated", ticket, comment)
         return comment
+
+    def erase(self, wanted: Erasure) -> Json:
+        """Delete a person's tickets with all that is in them; return what was asked for."""
+        person = [wanted.source, wanted.page_id, wanted.sender_id]
+        rows = self._db.execute(
+            """SELECT id FROM tickets WHERE json_extract(config, '$.source') = ?
+               AND json_extract(config, '$.page_id') = ? AND json_extract(config, '$.sender_id') = ?""",
+            person,
+        )
+        for ticket_id in [row["id"] for row in rows]:
+            self._delete_ticket(ticket_id)
+        self._db.execute("DELETE FROM people WHERE type = 'customer' AND known_as = ?", [wanted.sender_id])
+        self._journal.note("erased", sender_id=wanted.sender_id)
+        told: Json = msgspec.to_builtins(wanted)
+        return told
+
+    def _delete_ticket(self, ticket_id: int) -> None:
+        comments = f"SELECT 'comment ' || id FROM comments WHERE ticket_id = {ticket_id:d}"  # noqa: S608 - a number
+        for sql in (
+            f"DELETE FROM attachments WHERE used_by = 'ticket ' || :id OR used_by IN ({comments})",  # noqa: S608 - our own words
+            """DELETE FROM idempotency_keys WHERE json_extract(answer, '$.ticket.id') = :text
+               OR json_extract(answer, '$.comment.ticket_id') = :text""",
+            "DELETE FROM comments WHERE ticket_id = :id",
+            "DELETE FROM merged WHERE ticket_id = :id OR into_id = :id",
+            "DELETE FROM events WHERE ticket_id = :id",
+            "DELETE FROM tickets WHERE id = :id",
+        ):
+            self._db.execute(sql, {"id": ticket_id, "text": str(ticket_id)})
 
     def add_attachment(self, new: NewFile, site: str) -> Json:
         """Keep a file, for one ticket or comment to use."""

@@ -265,7 +265,7 @@ local function grant(queue, token, lease, ...)
       redis.call('ZADD', P .. 'later', free, queue)
       return {}
     end
-    if not state[1] then run(group_of(queue), 1) end
+    if state[1] then redis.call('DEL', P .. 'taken:' .. state[1]) else run(group_of(queue), 1) end
   end
   redis.call('HSET', lease_of(queue), 'token', token, 'until', now + lease)
   redis.call('ZADD', P .. 'later', now + lease, queue)
@@ -691,11 +691,11 @@ function inbox.replay(id, queue, time, body)
   return put_back(id, queue, time, body)
 end
 
--- forget(conversation, most, name…) -> {how many jobs were deleted, whether a worker was at one, jobs left}
+-- forget(conversation, most, name…) -> {whether a worker had a lease, how many jobs are left}
 -- Delete what waits in a person's queues, at most so many jobs of each, and what is kept of them by these names. Whoever
 -- works on one loses its lease. No worker takes the jobs that are left: call it again until there are none.
 function inbox.forget(conversation, most, ...)
-  local deleted, at_work, left = 0, 0, 0
+  local at_work, left = 0, 0
   for _, direction in ipairs({'in', 'out'}) do
     local queue = direction .. ':' .. conversation
     local token = redis.call('HGET', lease_of(queue), 'token')
@@ -706,7 +706,7 @@ function inbox.forget(conversation, most, ...)
     for _, entry in ipairs(redis.call('ZRANGE', jobs_of(queue), 0, most - 1)) do
       redis.call('DEL', record_of(entry))
     end
-    deleted = deleted + redis.call('ZREMRANGEBYRANK', jobs_of(queue), 0, most - 1)
+    redis.call('ZREMRANGEBYRANK', jobs_of(queue), 0, most - 1)
     left = left + redis.call('ZCARD', jobs_of(queue))
     forget(queue)
   end
@@ -716,7 +716,7 @@ function inbox.forget(conversation, most, ...)
   end
   redis.call('ZREM', P .. 'reminders', 'out:' .. conversation)
   for _, name in ipairs({...}) do redis.call('DEL', P .. name .. ':' .. conversation) end
-  return {deleted, at_work, left}
+  return {at_work, left}
 end
 
 -- state() -> {queues with work, age of the oldest job (ms), how long one waits for a worker (ms), dead letters,

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import redis
 
 from clients.channel import Conversation
 from tasks.inbox.connections import ConnectionRecords
-from tasks.inbox.job import Job, PartEcho, steps_in
+from tasks.inbox.job import Job, PartEcho, read_job
 from tasks.inbox.kept_jobs import KeptJobs
 from tasks.inbox.lease import Lease
 from tasks.inbox.personal import Personal
@@ -188,9 +189,13 @@ class Inbox:
         head = cast("list[bytes]", self.store.zrange(self.key(f"jobs:{queue}"), 0, 0))
         if not head:
             return {}
-        id_ = int(head[0].partition(b" ")[0])
+        return dict(read_job(queue, head[0], self._record(head[0])).steps)
+
+    def _record(self, entry: bytes) -> list[bytes]:
+        """Return what is known of a begun job: names and values, one after the other."""
+        id_ = int(entry.partition(b" ")[0])
         record = cast("dict[bytes, bytes]", self.store.hgetall(self.key(f"job:{id_}")))
-        return steps_in({name.decode(): value.decode() for name, value in record.items()})
+        return [part for pair in record.items() for part in pair]
 
     def get(self, name: str) -> bytes | None:
         """Return a value that was put under a name; None if there is none (any more)."""
@@ -214,6 +219,36 @@ class Inbox:
         key = person_key(name, conversation)
         for start in range(0, len(members), AT_ONCE):
             self._script.run("forget_noted", key, *members[start : start + AT_ONCE])
+
+    def kept(self, name: Personal, conversation: Conversation) -> str | list[tuple[str, int]] | None:
+        """Return what is kept of a person by a name, as text or as `noted` does; None if it is nothing."""
+        key = self.key(person_key(name, conversation))
+        if self.store.type(key) == b"zset":
+            return self.noted(name, conversation)
+        value = cast("bytes | None", self.store.get(key))
+        return None if value is None else value.decode()
+
+    def jobs(self, queue: str) -> list[Job]:
+        """Return the jobs of a queue, the head first, with what is known of those that were begun."""
+        entries = cast("list[bytes]", self.store.zrange(self.key(f"jobs:{queue}"), 0, -1))
+        return [read_job(queue, entry, self._record(entry)) for entry in entries]
+
+    def forget(self, conversation: Conversation) -> bool:
+        """Delete a person's jobs, and what is kept of them by the names of `Personal`.
+
+        Who works on one loses the lease; return whether somebody did. Their dead letters and unknown events
+        stay.
+        """
+        at_work, left = False, 1
+        while left:
+            somebody, left = self._script.run("forget", name_of(conversation), AT_ONCE, *Personal)
+            at_work = at_work or bool(somebody)
+        return at_work
+
+    def rewrite(self) -> None:
+        """Have the store write its file anew, if it may be asked: what was deleted is in there until then."""
+        with suppress(redis.ResponseError):  # one is under way, there is no such file, or it is not allowed
+            self.store.bgrewriteaof()
 
     def note_answer(self, conversation: Conversation, closes: int) -> None:
         """Note that a person was answered, unless their reply window closes later than then (ms)."""

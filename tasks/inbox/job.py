@@ -58,6 +58,8 @@ class Step(str):
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
     | `sent:N`     | once part N was sent        | its message id           | the next part, the end        |
     | `notified:X` | before internal comment X   | `called`                 | any of them, the end          |
+    | `told_anew`  | once a person is forgotten  | `soon`                   | the end                       |
+    |              | whom a worker was at        |                          |                               |
     | `failed`     | once it is given up         | the reason               | `notified:X`, the dead letter |
     | `replayed`   | as it is put back           | when; the store's clock  | any of them                   |
 
@@ -116,6 +118,11 @@ class Step(str):
     def notified(cls, external_id: str) -> "Step":
         """Name an internal comment."""
         return cls(f"notified:{external_id}")
+
+    @classmethod
+    def told_anew(cls) -> "Step":
+        """Name that the helpdesk has to be told of an erasure once more."""
+        return cls("told_anew")
 
     @classmethod
     def failed(cls) -> "Step":

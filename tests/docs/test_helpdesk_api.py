@@ -27,6 +27,12 @@ CONFIG = {
 OURS = "1"
 """The id of a ticket, and of its comment."""
 KNOWN = {"desk_id": "7", "category_id": "12"}
+ERASURE = {
+    "source": "facebook_messenger",
+    "page_id": "1",
+    "sender_id": "7",
+    "requested_at": "2026-11-22T20:15:03Z",
+}
 KEYS = count()
 
 
@@ -66,7 +72,7 @@ def test_every_operation_has_a_tag_by_which_generators_make_a_class(part: str, t
         if name in {"get", "post", "patch"}
     ]
 
-    assert [operation["tags"] for operation in operations] == [[tag]] * (9 if part == "paths" else 5)
+    assert [operation["tags"] for operation in operations] == [[tag]] * (10 if part == "paths" else 5)
 
 
 def test_every_example_of_the_document_is_what_its_schema_says() -> None:
@@ -167,6 +173,7 @@ def test_a_ticket_that_the_token_may_not_see_is_403(
         ("changeTicket", {"ticket_id": OURS, "body": {"ticket": {}}}),
         ("changeComment", {"comment_id": OURS, "body": {"comment": {}}}),
         ("uploadAttachment", {"key": "k"}),
+        ("createErasure", {"key": "k", "body": {"erasure": ERASURE}}),
         ("getFile", {"file_id": "99", "filename": "a.png"}),
     ],
 )
@@ -192,6 +199,13 @@ def test_a_key_that_comes_with_something_else_is_422(desk: Desk) -> None:
     for title, status in (("one", 201), ("other", 422)):
         answer = _ask(desk, "createTicket", "used", body={"ticket": TICKET | {"title": title}})
         assert answer.status_code == status
+
+
+def test_a_helpdesk_without_erasures_answers_404(desk: Desk) -> None:
+    desk.set(erasures=False).raise_for_status()
+    status = _ask(desk, "createErasure", "none", body={"erasure": ERASURE}).status_code
+    desk.set(erasures=True).raise_for_status()
+    assert status == 404
 
 
 def test_a_file_comes_back(desk: Desk) -> None:

@@ -134,6 +134,7 @@ CHANGES: dict[str, Callable[[Inbox, Lease], object]] = {
     "note_refusals": lambda inbox, _: inbox.note_refusals("messenger 1 unsigned", 1),
     "put": lambda inbox, _: inbox.put("poll", "1"),
     "note": lambda _, lease: lease.note(Personal.OURS, "m_1", 1),
+    "forget_person": lambda inbox, _: inbox.forget(PERSON),
     "forget_noted": lambda inbox, _: inbox.forget_noted(Personal.OURS, PERSON, "m_1"),
     "note_clock": lambda inbox, _: inbox.note_clock("worker", b"[0,0]"),
     "mark_installation": lambda inbox, _: inbox.mark_installation("ours", 30, is_sure=True),
