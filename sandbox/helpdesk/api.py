@@ -20,6 +20,7 @@ from sandbox.helpdesk.shapes import (
     CommentFilter,
     ErasureBody,
     Json,
+    ListFilter,
     NewFile,
     PatchBody,
     Refused,
@@ -45,6 +46,7 @@ class Api:
             _route("/tickets", GET=self.tickets, POST=self.add_ticket),
             _route("/tickets/{id}", GET=self.ticket, PATCH=self.patch_ticket),
             _route("/tickets/{id}/comments", GET=self.comments, POST=self.add_comment),
+            _route("/comments", GET=self.all_comments),
             _route("/comments/{id}", PATCH=self.patch_comment),
             _route("/attachments", POST=self.add_attachment),
             _route("/erasures", POST=self.add_erasure),
@@ -54,7 +56,8 @@ class Api:
         """Answer the tickets that meet every filter."""
         wanted = read_query(request, TicketFilter)
         hidden = self._store.settings.forbidden
-        return as_json({"tickets": self._store.tickets(wanted, site_of(request), hidden=hidden)})
+        found = self._store.tickets(wanted, site_of(request), hidden=hidden)
+        return as_json({"tickets": found} | _next(request, found, wanted.limit))
 
     async def ticket(self, request: Request) -> Response:
         """Answer one ticket."""
@@ -79,6 +82,15 @@ class Api:
         """Answer a ticket's comments."""
         wanted = read_query(request, CommentFilter)
         return as_json({"comments": self._store.comments(self._ticket_id(request), wanted, site_of(request))})
+
+    async def all_comments(self, request: Request) -> Response:
+        """Answer the comments of all tickets that meet every filter, each with its ticket."""
+        if not self._store.settings.comment_list:
+            raise Refused(404, "not_found", "comments cannot be listed here")
+        wanted = read_query(request, ListFilter)
+        hidden = self._store.settings.forbidden
+        found = self._store.all_comments(wanted, site_of(request), hidden=hidden)
+        return as_json({"comments": found} | _next(request, found, wanted.limit))
 
     async def add_comment(self, request: Request) -> Response:
         """Add a comment to a ticket."""
@@ -173,6 +185,13 @@ def _route(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) -> 
         return await endpoints["GET" if request.method == "HEAD" else request.method](request)
 
     return Route(path, answer, methods=[*endpoints])
+
+
+def _next(request: Request, found: list[Json], limit: str) -> Json:
+    """Return where the next page of a list is, if this one is full."""
+    if len(found) < int(limit):
+        return {}
+    return {"next": str(request.url.include_query_params(cursor=found[-1]["id"]))}
 
 
 async def _upload(request: Request) -> NewFile:
