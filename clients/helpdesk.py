@@ -330,6 +330,15 @@ class Helpdesk(ABC):
     def show_delivery(self, comment_id: str, delivery: Delivery) -> None:  # noqa: B027 - not all can
         """Show in an agent's comment what became of it; a failure is also said in an internal comment."""
 
+    def erase(self, conversation: Conversation, requested_at: datetime, key: str) -> bool:
+        """Have the helpdesk delete what it keeps of a person who asked for that. Return whether it will.
+
+        False is a helpdesk that cannot: what it has is then dealt with there. Asked before the connector
+        itself forgets them, and a second time, by another `key`, where a create may have been under way.
+        The same `key` again has no other effect.
+        """
+        return False
+
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
         """Return whether a webhook with these headers can be the helpdesk's; else its body is not read."""
         return True

@@ -33,8 +33,12 @@ OPERATIONS = (
     Operation("getTicket", "GET", "/tickets/{ticket_id}", f'200 {{"ticket": {_TICKET}}}'),
     Operation("changeTicket", "PATCH", "/tickets/{ticket_id}", f'200 {{"ticket": {_TICKET}}}'),
     Operation("findComments", "GET", "/tickets/{ticket_id}/comments", f'200 {{"comments": [{_COMMENT}, …]}}'),
+    Operation(
+        "listComments", "GET", "/comments", f'200 {{"comments": [{_COMMENT}, …]}}, or 404 without lists'
+    ),
     Operation("createComment", "POST", "/tickets/{ticket_id}/comments", f'201 {{"comment": {_COMMENT}}}'),
     Operation("changeComment", "PATCH", "/comments/{comment_id}", f'200 {{"comment": {_COMMENT}}}'),
+    Operation("createErasure", "POST", "/erasures", '201 {"erasure": {…}}, or 404 without erasures'),
     Operation(
         "uploadAttachment",
         "POST",

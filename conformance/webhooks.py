@@ -116,6 +116,11 @@ def _expect_polling(context: Context) -> None:
     "polling finds what an agent wrote",
     promise="nothing is lost",
     remedy="poll(since) has to return the replies that receive would have, with the same keys.",
+    api=(
+        "listComments with after answers what agents wrote later, each comment with the id that its webhook "
+        "had; or, without listComments, findComments with after does so for each ticket that findTickets "
+        "answers."
+    ),
 )
 def polling_finds_comments(context: Context) -> None:
     """A comment whose webhook was lost, or was sent while the connector was down, is found by polling.
@@ -149,6 +154,7 @@ def _polled(context: Context, since: datetime) -> dict[str, AgentReply]:
     "polling finds what stands on the second page",
     promise="nothing is lost",
     remedy="poll has to read on until all that was written since then is read, or until what is older comes.",
+    api="next of listComments leads to the next page, until all that was written later was answered.",
 )
 def polling_reads_every_page(context: Context) -> None:
     """After an outage more may have been written than the helpdesk lists at once."""
@@ -172,6 +178,7 @@ def polling_reads_every_page(context: Context) -> None:
     "polling finds what was written on a ticket that is closed by now",
     promise="nothing is lost",
     remedy="poll has to look at closed tickets as well.",
+    api="listComments, and findTickets without the filter closed, answer those of closed tickets as well.",
 )
 def polling_finds_comments_of_closed_tickets(context: Context) -> None:
     """Agents answer and close at once: the answer still has to go out."""

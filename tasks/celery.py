@@ -5,6 +5,7 @@ So a message may be lost, duplicated or late without harm, and everything that m
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -30,6 +31,7 @@ SWEEP_EVERY = 1.0
 LOOK_FOR_CHECKS_EVERY = 10.0
 """How often it is looked which connections are to be checked, in seconds."""
 
+LONG_AGO = timedelta(days=365)
 ENOUGH = 64
 """How many wake-ups wait at most: each brings a worker that goes on for as long as there is work."""
 
@@ -92,6 +94,12 @@ app.add_defaults(_configuration)
 
 class Scheduler(celery.beat.Scheduler):
     """Celery's scheduler, which sends nothing while its messages pile up because no worker runs."""
+
+    def setup_schedule(self) -> None:
+        """Have comments looked for at the start, too: what was written while nothing ran has waited."""
+        super().setup_schedule()
+        if poll := self.schedule.get("poll"):
+            poll.last_run_at = poll.default_now() - LONG_AGO
 
     def apply_async(self, entry: Any, *args: Any, **options: Any) -> Any:
         """Send the message of an entry; one that cannot be sent is followed by the next."""

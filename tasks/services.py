@@ -179,14 +179,17 @@ def turns_in(inbox: Inbox) -> Callable[[str, float], bool]:
     return take_turn
 
 
-def build(settings: Settings, *, patient: bool = True) -> Services:
-    """Build the services from settings; patient ones wait while the store restarts."""
+def build(settings: Settings, helpdesk: Helpdesk | None = None, *, patient: bool = True) -> Services:
+    """Build the services from settings, perhaps with a helpdesk that the caller closes.
+
+    Patient ones wait while the store restarts.
+    """
     transfer_limits = TransferLimits(settings.worker.concurrency)
     inbox = inbox_of(settings, patient=patient)
     return Services(
         settings=settings,
         inbox=inbox,
-        helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
+        helpdesk=helpdesk or helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
         channels=make_channels(settings.graph.app_id),
         connections=directory_of(settings, inbox),
         network=replace(network_of(settings, transfer_limits), take_turn=turns_in(inbox)),

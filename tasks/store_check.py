@@ -17,6 +17,7 @@ from tasks.inbox.backfills import Backfill
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
 from tasks.inbox.lease import Lease
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import HELPDESK, inbound_queue
 from tasks.installation import MARKED_FOR, Installation, advice
 from tasks.store import Outage, connect, has_untrusted_certificate, reason_of
@@ -42,7 +43,6 @@ _LEFT = (
     "room",
     "probe",
     "value",
-    "notes",
     "pauses",
     "pause:helpdesk",
     "slowed:helpdesk",
@@ -138,15 +138,15 @@ def _relay(inbox: Inbox, lease: Lease) -> None:
     lease.save_time(Step.call(), Rate("trial", 1))
     lease.undo_step(Step.call())
     lease.renew()
-    lease.cache("link", b"", 1)
-    lease.forget("link")
+    lease.cache(Personal.OPEN_TICKET, b"", 1)
+    lease.forget(Personal.OPEN_TICKET)
     inbox.pause(HELPDESK, 0, "trial", rate=1)
     inbox.slow(HELPDESK, 1, "trial")
     inbox.put("value", "trial")
     inbox.get("value")
-    inbox.note("notes", "trial", 0, 1)
-    inbox.noted("notes")
-    inbox.forget_noted("notes", "trial")
+    lease.note(Personal.OURS, "trial", 0)
+    inbox.noted(Personal.OURS, _NOBODY)
+    inbox.forget_noted(Personal.OURS, _NOBODY, "trial")
     inbox.part_echo(_NOBODY, "trial")
     inbox.sweep(1, 1)
     lease.finish()

@@ -23,6 +23,9 @@ add_sentences(
         "machine_fault": N_("a fault of the connector's server ({detail})"),
         "unknown_queue": N_("this version of the connector does not know queues of the kind “{direction}”"),
         "unknown_job": N_("this version of the connector cannot read it ({detail})"),
+        "person_at_work": N_(
+            "a call about this person may still be under way; the helpdesk is told once more"
+        ),
         "unreadable_letter": N_(
             "another version of the connector wrote this, and this version cannot read it"
         ),

@@ -15,8 +15,9 @@ from clients.http import guarded
 from clients.notices import decode, notice
 from tasks import directions, outcomes
 from tasks.celery import ENOUGH, app, stopping, wake
-from tasks.inbound import arrival, backfill, edits, naming, profiles
+from tasks.inbound import backfill
 from tasks.inbox.job import Step
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import remote_of
 from tasks.outbound import poll, reminders
 from tasks.services import Services, services
@@ -25,7 +26,7 @@ from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-CACHED = (arrival.OPEN_TICKET, naming.UNNAMED, profiles.CACHE, edits.EARLY)
+CACHED = (Personal.OPEN_TICKET, Personal.UNNAMED, Personal.PROFILE, Personal.EARLY_EDIT)
 """What is cached of a person, and comes with the lease."""
 SWEEP_SIZE = 500
 TURN = 5.0

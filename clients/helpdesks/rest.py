@@ -6,13 +6,17 @@ Whom a ticket is about, and what the connector itself wrote, stands in an object
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain, islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+import structlog
 from standardwebhooks import Webhook
 
 from clients.channel import Conversation
@@ -37,6 +41,15 @@ from clients.http import HttpClient, segment
 from clients.jsons import MALFORMED, decode, decode_or_none
 from clients.media import File
 
+ERASURES, ALL_COMMENTS = "/erasures", "/comments"
+OPTIONAL = {ERASURES, ALL_COMMENTS}
+"""Paths that a helpdesk need not have."""
+PAGE = "100"
+"""How many tickets or comments a page of a list has at most."""
+MOST_PAGES = 1000
+"""How many pages of comments one poll reads at most."""
+MOST_TICKET_PAGES = 10
+"""How many pages of open tickets one poll looks through at most, where comments cannot be listed."""
 TOLERANCE = 300.0
 """How old, or how new, a webhook may be, in seconds."""
 
@@ -44,12 +57,18 @@ NO_DESK, NO_CATEGORY = "no_such_desk", "no_such_category"
 """The codes of a 404 that says so; any other may only mean that the helpdesk does not offer the question."""
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class NotOffered(RejectedError):
+    """The helpdesk does not have a part of the API that it need not have."""
 
 
 class RestHelpdesk(HttpHelpdesk):
     """A helpdesk with our own API."""
 
     always_there = ("/tickets", "/attachments")
+    poll_every = 300.0
 
     @classmethod
     def check_secret(cls, webhook_secret: str) -> None:
@@ -184,6 +203,49 @@ class RestHelpdesk(HttpHelpdesk):
         answer = self.call("POST", "/attachments", files={"file": file.part}, headers=_idempotency(key))
         return _one(_attachment, answer, "attachment")
 
+    def erase(self, conversation: Conversation, requested_at: datetime, key: str) -> bool:
+        """Ask for an erasure; what the helpdesk answers beside its status is not looked at."""
+        erasure = _ids(conversation) | {"requested_at": _iso(requested_at)}
+        try:
+            self.request("POST", ERASURES, json={"erasure": erasure}, headers=_idempotency(key))
+        except NotOffered:
+            return False
+        return True
+
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
+        """List the comments that were written since then; where that is not offered, ticket by ticket."""
+        try:
+            for channel in CHANNELS:
+                yield from self._new_comments(channel, since)
+        except NotOffered:
+            for channel in CHANNELS:
+                yield from self._comments_by_ticket(channel, since)
+
+    def _new_comments(self, channel: str, since: datetime) -> Iterator[AgentReply]:
+        query = {"source": channel, "after": _iso(since), "limit": PAGE}
+        for page in _bounded(self.pages(ALL_COMMENTS, query), MOST_PAGES):
+            yield from _readable(_listed_reply, page)
+
+    def _comments_by_ticket(self, channel: str, since: datetime) -> Iterator[AgentReply]:
+        for ticket in self._recent_tickets(channel):
+            path = f"/tickets/{segment(ticket.id)}/comments"
+            with suppress(NotFound):  # it was deleted meanwhile, or the token may not see it
+                answer = self.call("GET", path, params={"after": _iso(since)})
+                yield from _readable(partial(_reply_on, ticket), answer)
+
+    def _recent_tickets(self, channel: str) -> Iterator[Ticket]:
+        """Return the newest tickets in any state, as agents answer and close at once, and all open ones."""
+        query, known = {"source": channel, "limit": PAGE}, set[str]()
+        newest = iter([self.call("GET", "/tickets", params=query)])
+        still_open = islice(self.pages("/tickets", query | {"closed": "false"}), MOST_TICKET_PAGES)
+        for page in chain(newest, still_open):
+            for ticket in _list_of(_ticket, page, "tickets"):
+                if ticket.id not in known:
+                    known.add(ticket.id)
+                    yield ticket
+        if len(known) >= int(PAGE) * MOST_TICKET_PAGES:
+            log.warning("older_tickets_not_polled", tickets=len(known), hint="offer GET /comments")
+
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
         """Return whether the headers of Standard Webhooks are there."""
         return all(headers.get(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
@@ -217,6 +279,8 @@ class RestHelpdesk(HttpHelpdesk):
             return self._conflict(response)
         if response.status_code == 404 and (missing := _what_was_wrong(response)) in {NO_DESK, NO_CATEGORY}:
             return NotFound("helpdesk_not_found", detail=missing)
+        if response.status_code in {404, 405, 501} and self.asked_for(response) in OPTIONAL:
+            return NotOffered("helpdesk_not_found")
         error = super().error(response)
         if type(error) is RejectedError and (detail := _what_was_wrong(response)):
             return RejectedError("helpdesk_refused", status=response.status_code, detail=detail)
@@ -318,6 +382,43 @@ def _comment(value: Any) -> Comment:
         created_at=_time(value.get("created_at")),
         is_automated=author.get("automated") is True,
     )
+
+
+def _readable(reader: Callable[[Any], AgentReply], page: Any) -> Iterator[AgentReply]:
+    """Read the comments of a page; one that cannot be read does not keep back the others."""
+    for value in _list_of(_itself, page, "comments"):
+        try:
+            yield reader(value)
+        except MALFORMED:
+            log.warning("comment_not_read", hint="it is not as the API describes it")
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _listed_reply(value: Any) -> AgentReply:
+    """Read a comment of the list of all: it tells its ticket as a webhook does."""
+    ticket = value.get("ticket") or {"id": value["ticket_id"]}
+    return AgentReply.of(
+        _ticket(ticket), _comment(value), is_confirmed=isinstance(ticket.get("config"), dict)
+    )
+
+
+def _reply_on(ticket: Ticket, value: Any) -> AgentReply:
+    """Read a comment of a ticket; one that a merge brought there is of the ticket that it was written on."""
+    written_on = str(value.get("ticket_id") or ticket.id)
+    if written_on != ticket.id:
+        unread = Ticket(written_on, closed=False, customer=None)
+        return AgentReply.of(unread, _comment(value), is_confirmed=False)
+    return AgentReply.of(ticket, _comment(value))
+
+
+def _bounded(pages: Iterator[T], most: int) -> Iterator[T]:
+    """Yield pages. Raises `Unavailable` if there are more than so many."""
+    yield from islice(pages, most)
+    if next(pages, None) is not None:
+        raise Unavailable("helpdesk_endless_list")
 
 
 _CHANGES = {"comment.created": "", "comment.updated": "updated", "comment.deleted": "deleted"}

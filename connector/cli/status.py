@@ -86,7 +86,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             pages[account].last_reply = at
     for queue, at in inbox.waiting():
         page = pages[account_of(queue)]
-        (page.to_helpdesk if direction_of(queue) == "in" else page.to_messenger).add(at)
+        (page.to_messenger if direction_of(queue) in {"out", "ticket"} else page.to_helpdesk).add(at)
     letters = inbox.dead_letters.all()
     for account, reason in ((account_of(letter.job.queue), described(letter.reason)) for letter in letters):
         dead = pages[account].dead

@@ -12,6 +12,7 @@ from tasks.connections import Connection
 from tasks.inbound import missing
 from tasks.inbound.profiles import profile_of
 from tasks.inbox.job import Step
+from tasks.inbox.personal import Personal
 from tasks.words import say
 from tasks.work import Work
 
@@ -20,8 +21,6 @@ CONNECTED_WITHIN = 7 * 24 * 3600
 LOOK_AGAIN = 30.0
 """How long a message waits until it is looked whether its connection is active again (seconds)."""
 NAMELESS = "nameless"
-OPEN_TICKET = "open_ticket"
-"""The name under which the open ticket of a sender is cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Arrival(Work):
 
         Raises `ClientError`.
         """
-        known = (self.lease.cached(OPEN_TICKET) or b"").decode()
+        known = (self.lease.cached(Personal.OPEN_TICKET) or b"").decode()
         if known:
             yield known
         found = self.service.helpdesk.find_open_ticket(self.conversation)

@@ -20,20 +20,19 @@ from clients.helpdesk import (
 )
 from tasks import courtesies, trouble
 from tasks.inbound import unknown
-from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
+from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.edits import edit_comment
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
 from tasks.inbound.render import compose, first_body
 from tasks.inbox.job import Step, is_part_under_way, sent_ids
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import outbound_queue
 from tasks.outbound import receipts, reminders
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED_FOR = 24 * 3600
-"""How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
 ECHO_KNOWN_WITHIN = 10.0
 """How much longer than `worker.echo_wait` an echo waits for the reply that it may be of, in seconds."""
 
@@ -85,7 +84,7 @@ def _note_answer(arrival: Arrival) -> None:
 
 def _note_message(arrival: Arrival) -> None:
     """Note that a message waits for an answer, if it stands on a ticket; another app answers some."""
-    event, ticket_id = arrival.event, (arrival.lease.cached(OPEN_TICKET) or b"").decode()
+    event, ticket_id = arrival.event, (arrival.lease.cached(Personal.OPEN_TICKET) or b"").decode()
     if isinstance(event, Message) and not event.is_overheard and ticket_id:
         reminders.note_message(arrival, arrival.connection, ticket_id, event.time)
 
@@ -144,7 +143,7 @@ def _came_before(arrival: Arrival) -> bool:
     if helpdesk.ticket_by_external_id(arrival.external_id):
         return True
     found = helpdesk.find_open_ticket(arrival.conversation)
-    last = (arrival.lease.cached(OPEN_TICKET) or b"").decode()
+    last = (arrival.lease.cached(Personal.OPEN_TICKET) or b"").decode()
     tickets = {last, found.id if found else ""} - {""}
     return any(_has_comment(arrival, ticket_id) for ticket_id in tickets)
 
@@ -188,7 +187,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         try:
             helpdesk.add_comment(ticket_id, comment, arrival.key(arrival.variant, suffix))
         except (TicketClosed, NotFound):
-            lease.forget(OPEN_TICKET)
+            lease.forget(Personal.OPEN_TICKET)
             suffix = f"after:{ticket_id}"
             continue
         _remember(arrival, ticket_id)
@@ -231,7 +230,7 @@ def _opened(arrival: Arrival, ticket_id: str) -> None:
 
 def _remember(arrival: Arrival, ticket_id: str) -> None:
     """Keep where the sender's messages go; the next one will probably go there, too."""
-    arrival.lease.cache(OPEN_TICKET, ticket_id.encode(), REMEMBERED_FOR)
+    arrival.lease.cache(Personal.OPEN_TICKET, ticket_id.encode())
     arrival.lease.foresee(Step.call(), f"comment:{ticket_id}")
     bind_contextvars(ticket=ticket_id)
 

@@ -21,10 +21,11 @@
 --   slots:<account>:<name>  hash  when the last slot is of those who wait for that: who had none before (first), and
 --                            who came for theirs too late (again); each job knows its own
 --   seen:<key>       string  the job was accepted (dedup)
---   echo:<part>      string  message id of a part that came back as an echo, and when it was sent; a part
---                            is <channel>:<account>:<what it was sent with>
---   unanswered:<conversation>  string  when the reply window closes for what the person wrote last and nobody
---                            answered, and the ticket that it stands on
+--   <name>:<conversation>  what is kept of a person, all of it by the names in `personal.py`; among them
+--     echo           zset    what a part was sent with, its message id, and when it was sent: parts that came
+--                            back as an echo
+--     unanswered     string  when the reply window closes for what the person wrote last and nobody answered,
+--                            and the ticket that it stands on
 --   reminders        zset    queue of replies -> when agents are to be reminded that nobody answered
 --   pauses           zset    remote -> until when nothing is sent to it
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
@@ -84,8 +85,8 @@ local function owns(queue, token) return redis.call('HGET', lease_of(queue), 'to
 local function head_of(queue) return redis.call('ZRANGE', jobs_of(queue), 0, 0)[1] end
 local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 
--- A queue's name is `in:<conversation>`, `out:<conversation>` or `ticket:<id>`; a conversation is
--- `<channel>:<account>:<person>`. Its group is all but the person: one direction of one account.
+-- A queue's name is `in:<conversation>`, `out:<conversation>`, `erase:<conversation>` or `ticket:<id>`; a conversation
+-- is `<channel>:<account>:<person>`. Its group is all but the person: one direction of one account.
 local function group_of(queue) return string.match(queue, '^%l+:[^:]*:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
 local function conversation_of(queue) return string.match(queue, '^[^:]*:(.*)$') end
 local function unanswered_of(queue) return P .. 'unanswered:' .. conversation_of(queue) end
@@ -173,6 +174,8 @@ end
 
 -- End the work on a queue; what is known of its head's backoff stays.
 local function release(queue)
+  local token = redis.call('HGET', lease_of(queue), 'token')
+  if token then redis.call('DEL', P .. 'taken:' .. token) end
   if redis.call('HDEL', lease_of(queue), 'token', 'until', 'tries') > 0 then run(group_of(queue), -1) end
   redis.call('ZREM', P .. 'later', queue)
 end
@@ -277,7 +280,7 @@ local function grant(queue, token, lease, ...)
       redis.call('ZADD', P .. 'later', free, queue)
       return {}
     end
-    if not state[1] then run(group_of(queue), 1) end
+    if state[1] then redis.call('DEL', P .. 'taken:' .. state[1]) else run(group_of(queue), 1) end
   end
   redis.call('HSET', lease_of(queue), 'token', token, 'until', now + lease)
   redis.call('ZADD', P .. 'later', now + lease, queue)
@@ -320,12 +323,20 @@ local inbox = {}
 -- start(): the store is of this format from now on
 function inbox.start() redis.call('SET', P .. 'format', FORMAT) end
 
+-- Keep a member of what is kept of a person for so long (ms), among others that are as old as that at most.
+local function keep(name, conversation, member, at, ttl)
+  local key = P .. name .. ':' .. conversation
+  redis.call('ZADD', key, at, member)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', at - ttl)
+  redis.call('PEXPIRE', key, ttl)
+end
+
 -- accept(ttl, jobs, echoes) -> how many queues now want a worker
--- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; part, id and time, part, … of echoes.
+-- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; conversation, member, … of echoes.
 function inbox.accept(ttl, packed_jobs, packed_echoes)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
   local echoes = cmsgpack.unpack(packed_echoes)
-  for i = 1, #echoes, 2 do redis.call('SET', P .. 'echo:' .. echoes[i], echoes[i + 1], 'PX', ttl) end
+  for i = 1, #echoes, 2 do keep('echo', echoes[i], echoes[i + 1], now, ttl) end
   local jobs, new, ready = cmsgpack.unpack(packed_jobs), 0, 0
   local last_id = redis.call('GET', P .. 'ids') or 0
   local woken = {}  -- group -> how many of its queues had no work before
@@ -574,11 +585,18 @@ end
 -- delete(name): keep a value no longer
 function inbox.delete(name) redis.call('DEL', P .. name) end
 
--- note(name, member, at, ttl): keep a member for so long (ms), among others that are as old as that at most
-function inbox.note(name, member, at, ttl)
-  redis.call('ZADD', P .. name, at, member)
-  redis.call('ZREMRANGEBYSCORE', P .. name, '-inf', at - ttl)
-  redis.call('PEXPIRE', P .. name, ttl)
+-- cache(queue, token, name, value, ttl) -> 1 | false: keep a value of the queue's person for so long (ms)
+function inbox.cache(queue, token, name, value, ttl)
+  if not owns(queue, token) then return false end
+  redis.call('SET', P .. name .. ':' .. conversation_of(queue), value, 'PX', ttl)
+  return 1
+end
+
+-- note(queue, token, name, member, at, ttl) -> 1 | false: keep a member among those of the queue's person
+function inbox.note(queue, token, name, member, at, ttl)
+  if not owns(queue, token) then return false end
+  keep(name, conversation_of(queue), member, at, ttl)
+  return 1
 end
 
 -- forget_noted(name, member…): keep members no longer
@@ -846,6 +864,34 @@ function inbox.replay(id, queue, time, body)
   if inbox.drop_unknown(id) == 0 then return 0 end
   redis.call('HSET', P .. 'job:' .. id, 'step:replayed', string.format('%d', now))
   return put_back(id, queue, time, body)
+end
+
+-- forget(conversation, most, name…) -> {whether a worker had a lease, how many jobs are left}
+-- Delete what waits in a person's queues, at most so many jobs of each, and what is kept of them by these names. Whoever
+-- works on one loses its lease. No worker takes the jobs that are left: call it again until there are none.
+function inbox.forget(conversation, most, ...)
+  local at_work, left = 0, 0
+  for _, direction in ipairs({'in', 'out'}) do
+    local queue = direction .. ':' .. conversation
+    local token = redis.call('HGET', lease_of(queue), 'token')
+    if token then
+      at_work = 1
+      end_trial(queue, token, false)
+    end
+    for _, entry in ipairs(redis.call('ZRANGE', jobs_of(queue), 0, most - 1)) do
+      redis.call('DEL', record_of(entry))
+    end
+    redis.call('ZREMRANGEBYRANK', jobs_of(queue), 0, most - 1)
+    left = left + redis.call('ZCARD', jobs_of(queue))
+    forget(queue)
+  end
+  for _, direction in ipairs({'in', 'out', 'erase'}) do
+    local queue = direction .. ':' .. conversation
+    redis.call('LREM', P .. 'fresh:' .. group_of(queue), 0, queue)
+  end
+  redis.call('ZREM', P .. 'reminders', 'out:' .. conversation)
+  for _, name in ipairs({...}) do redis.call('DEL', P .. name .. ':' .. conversation) end
+  return {at_work, left}
 end
 
 -- state() -> {queues with work, age of the oldest job (ms), how long one waits for a worker (ms), dead letters,

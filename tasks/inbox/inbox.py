@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,10 +13,11 @@ import redis
 from clients.channel import Conversation
 from tasks.inbox.backfills import Backfills
 from tasks.inbox.connections import ConnectionRecords
-from tasks.inbox.job import Job, PartEcho, steps_in
+from tasks.inbox.job import Job, PartEcho, read_job
 from tasks.inbox.kept_jobs import KeptJobs
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import account_remote, outbound_queue, person_key
+from tasks.inbox.personal import Personal
+from tasks.inbox.queues import name_of, outbound_queue, person_key
 from tasks.inbox.script import InboxScript, ms
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
@@ -100,7 +102,7 @@ class Inbox:
                 asked.exists(self.key(f"seen:{key}"))
             return {key for key, found in zip(keys, asked.execute(), strict=True) if found}
 
-    def claim(self, queue: str = "", cached: Sequence[str] = ()) -> Lease | None:
+    def claim(self, queue: str = "", cached: Sequence[Personal] = ()) -> Lease | None:
         """Take the lease of the queue whose turn it is, or of a certain one; None if there is none to take.
 
         `cached` names what the lease reads along from the cache of its person.
@@ -197,27 +199,26 @@ class Inbox:
 
     def part_echo(self, conversation: Conversation, echo_metadata: str) -> PartEcho | None:
         """Return the echo of a part; None if it has not come."""
-        channel, account_id = conversation.channel, conversation.account_id
-        left = self.get(f"echo:{account_remote(channel, account_id)}:{echo_metadata}")
-        if not left:
-            return None
-        message_id, _, at = left.decode().rpartition(" ")
-        return PartEcho(
-            channel=channel,
-            account_id=account_id,
-            echo_metadata=echo_metadata,
-            message_id=message_id,
-            time=int(at),
-        )
+        for member, _ in reversed(self.noted(Personal.ECHO, conversation)):
+            metadata, message_id, at = msgspec.json.decode(member)
+            if metadata == echo_metadata:
+                return PartEcho(
+                    conversation=conversation, echo_metadata=metadata, message_id=message_id, time=at
+                )
+        return None
 
     def steps(self, queue: str) -> dict[str, str]:
         """Return the steps taken so far of the job at the head of a queue, whoever works on it."""
         head = cast("list[bytes]", self.store.zrange(self.key(f"jobs:{queue}"), 0, 0))
         if not head:
             return {}
-        id_ = int(head[0].partition(b" ")[0])
+        return dict(read_job(queue, head[0], self._record(head[0])).steps)
+
+    def _record(self, entry: bytes) -> list[bytes]:
+        """Return what is known of a begun job: names and values, one after the other."""
+        id_ = int(entry.partition(b" ")[0])
         record = cast("dict[bytes, bytes]", self.store.hgetall(self.key(f"job:{id_}")))
-        return steps_in({name.decode(): value.decode() for name, value in record.items()})
+        return [part for pair in record.items() for part in pair]
 
     def get(self, name: str) -> bytes | None:
         """Return a value that was put under a name; None if there is none (any more)."""
@@ -231,19 +232,46 @@ class Inbox:
         how = "NX" if only_new else ""
         return bool(self._script.add("put", name, value, ms(seconds) if seconds else 0, how))
 
-    def note(self, name: str, member: str, at: int, seconds: float) -> None:
-        """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
-        self._script.run("note", name, member, at, ms(seconds))
-
-    def noted(self, name: str) -> list[tuple[str, int]]:
-        """Return the members of a sorted set, the oldest first, and where they stand (ms)."""
-        found = self.store.zrange(self.key(name), 0, -1, withscores=True)
+    def noted(self, name: Personal, conversation: Conversation) -> list[tuple[str, int]]:
+        """Return what `Lease.note` kept of a person by a name, the oldest first, and of when it is (ms)."""
+        found = self.store.zrange(self.key(person_key(name, conversation)), 0, -1, withscores=True)
         return [(member.decode(), int(at)) for member, at in cast("list[tuple[bytes, float]]", found)]
 
-    def forget_noted(self, name: str, *members: str) -> None:
-        """Take members out of a sorted set."""
+    def forget_noted(self, name: Personal, conversation: Conversation, *members: str) -> None:
+        """Keep members of what is noted of a person no longer."""
+        key = person_key(name, conversation)
         for start in range(0, len(members), AT_ONCE):
-            self._script.run("forget_noted", name, *members[start : start + AT_ONCE])
+            self._script.run("forget_noted", key, *members[start : start + AT_ONCE])
+
+    def kept(self, name: Personal, conversation: Conversation) -> str | list[tuple[str, int]] | None:
+        """Return what is kept of a person by a name, as text or as `noted` does; None if it is nothing."""
+        key = self.key(person_key(name, conversation))
+        if self.store.type(key) == b"zset":
+            return self.noted(name, conversation)
+        value = cast("bytes | None", self.store.get(key))
+        return None if value is None else value.decode()
+
+    def jobs(self, queue: str) -> list[Job]:
+        """Return the jobs of a queue, the head first, with what is known of those that were begun."""
+        entries = cast("list[bytes]", self.store.zrange(self.key(f"jobs:{queue}"), 0, -1))
+        return [read_job(queue, entry, self._record(entry)) for entry in entries]
+
+    def forget(self, conversation: Conversation) -> bool:
+        """Delete a person's jobs, and what is kept of them by the names of `Personal`.
+
+        Who works on one loses the lease; return whether somebody did. Their dead letters and unknown events
+        stay.
+        """
+        at_work, left = False, 1
+        while left:
+            somebody, left = self._script.run("forget", name_of(conversation), AT_ONCE, *Personal)
+            at_work = at_work or bool(somebody)
+        return at_work
+
+    def rewrite(self) -> None:
+        """Have the store write its file anew, if it may be asked: what was deleted is in there until then."""
+        with suppress(redis.ResponseError):  # one is under way, there is no such file, or it is not allowed
+            self.store.bgrewriteaof()
 
     def note_answer(self, conversation: Conversation, closes: int) -> None:
         """Note that a person was answered, unless their reply window closes later than then (ms)."""
@@ -251,7 +279,7 @@ class Inbox:
 
     def unanswered(self, conversation: Conversation) -> tuple[int, str] | None:
         """Return when the reply window of a person whom nobody answered closes (ms), and their ticket."""
-        noted = self.get(person_key("unanswered", conversation))
+        noted = self.get(person_key(Personal.UNANSWERED, conversation))
         return _read_unanswered(noted) if noted else None
 
     def due_reminders(self, limit: int) -> list[Unanswered]:
@@ -281,11 +309,12 @@ class Inbox:
 
     def gaps(self) -> list[tuple[str, int]]:
         """Return the times in which no webhook could be stored: each as `noted`, and when it began (ms)."""
-        return [(member, int(member.partition(" ")[0])) for member, _ in self.noted("gaps")]
+        found = cast("list[bytes]", self.store.zrange(self.key("gaps"), 0, -1))
+        return [(gap.decode(), int(gap.partition(b" ")[0])) for gap in found]
 
     def forget_gap(self, member: str) -> None:
         """Note a gap no longer."""
-        self.forget_noted("gaps", member)
+        self._script.run("forget_noted", "gaps", member)
 
     def note_clock(self, name: str, measurement: bytes) -> None:
         """Store what was measured of a clock. Raises `redis.OutOfMemoryError`."""
@@ -349,6 +378,6 @@ def accept_arguments(jobs: Iterable[Job | PartEcho]) -> list[Any]:
         if isinstance(job, Job):
             packed += (job.key, job.queue, str(job.time), job.body.decode(errors="replace"))
         else:
-            account = account_remote(job.channel, job.account_id)
-            echoes += (f"{account}:{job.echo_metadata}", f"{job.message_id} {job.time}")
+            member = msgspec.json.encode((job.echo_metadata, job.message_id, job.time))
+            echoes += (name_of(job.conversation), member.decode())
     return [SEEN_FOR, _pack(packed), _pack(echoes)]

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from clients.channel import Conversation
+
 T = TypeVar("T")
 History = tuple[dict[str, str], ...]
 
@@ -34,8 +36,7 @@ class PartEcho(msgspec.Struct, frozen=True, kw_only=True):
     `echo_metadata` is what the part was sent with; `time` is when it was sent, in ms by the channel's clock.
     """
 
-    channel: str
-    account_id: str
+    conversation: Conversation
     echo_metadata: str
     message_id: str
     time: int
@@ -57,6 +58,8 @@ class Step(str):
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
     | `sent:N`     | once part N was sent        | its message id           | the next part, the end        |
     | `notified:X` | before internal comment X   | `called`                 | any of them, the end          |
+    | `told_anew`  | once a person is forgotten  | `soon`                   | the end                       |
+    |              | whom a worker was at        |                          |                               |
     | `failed`     | once it is given up         | the reason               | `notified:X`, the dead letter |
     | `replayed`   | as it is put back           | when; the store's clock  | any of them                   |
 
@@ -115,6 +118,11 @@ class Step(str):
     def notified(cls, external_id: str) -> "Step":
         """Name an internal comment."""
         return cls(f"notified:{external_id}")
+
+    @classmethod
+    def told_anew(cls) -> "Step":
+        """Name that the helpdesk has to be told of an erasure once more."""
+        return cls("told_anew")
 
     @classmethod
     def failed(cls) -> "Step":

@@ -13,6 +13,7 @@ from clients.channel import Rate
 from clients.errors import Busy, LeaseLost, Paused
 from tasks.inbox import kept_jobs
 from tasks.inbox.job import Step, read_job
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import HELPDESK, conversation_of, direction_of, person_key
 from tasks.inbox.script import InboxScript, ms
 
@@ -48,7 +49,7 @@ class Lease:
         self.deadline = asked + term
         self._script = script
         self._term = term
-        self._cached: dict[str, bytes] = {}
+        self._cached: dict[Personal, bytes] = {}
         self._saved_ahead = self._next_step = NO_STEP
         self._begin(answer)
 
@@ -123,15 +124,15 @@ class Lease:
         self._change("undo_step", step)
         self._steps.pop(step, None)
 
-    def note_unanswered(self, remind_at: int, closes: int, ticket_id: str, seconds: float) -> None:
+    def note_unanswered(self, remind_at: int, closes: int, ticket_id: str) -> None:
         """Note, once, that nobody answered the message at the head yet, which stands on a ticket.
 
         In ms, a reminder is due at `remind_at`, and the reply window closes at `closes`; whatever is noted
-        for a later one stays. It is kept for so many seconds. Raises `LeaseLost` if the lease is lost.
+        for a later one stays. Raises `LeaseLost` if the lease is lost.
         """
         step = Step.unanswered()
         if step not in self._steps:
-            noted = (str(closes), ticket_id, str(remind_at), str(ms(seconds)))
+            noted = (str(closes), ticket_id, str(remind_at), str(ms(Personal.UNANSWERED.seconds)))
             self._steps[step] = self._change("note_unanswered", step, *noted)
 
     def _change(self, name: str, step: Step, *value: str) -> str:
@@ -139,7 +140,12 @@ class Lease:
         return cast("bytes", self._ask(name, step, *value)).decode()
 
     def _ask(self, name: str, step: Step, *arguments: Any) -> Any:
-        answer = self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *arguments)
+        return self._need(
+            self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *arguments)
+        )
+
+    def _need(self, answer: object) -> object:
+        """Return what the script answered. Raises `LeaseLost` if that is nothing, as the lease is lost."""
         if answer is None:
             self.deadline = 0.0
             self.check()
@@ -181,9 +187,7 @@ class Lease:
         """
         kept = kept_jobs.encode(self.job, reason)
         bounds = MOST_UNKNOWN, ms(UNKNOWN_FOR)
-        if self._script.add("keep_unknown", self.queue, self.token, self.job.id, kept, *bounds) is None:
-            self.deadline = 0.0
-            self.check()
+        self._need(self._script.add("keep_unknown", self.queue, self.token, self.job.id, kept, *bounds))
 
     def _finish(self, outcome: str, letter: bytes = b"", code: str = "") -> bool:
         counter = f"{outcome}:{direction_of(self.queue)}"
@@ -214,25 +218,34 @@ class Lease:
         """Release a queue that has more work."""
         self._script.run("release", self.queue, self.token)
 
-    def learn(self, cached: Mapping[str, bytes]) -> None:
+    def learn(self, cached: Mapping[Personal, bytes]) -> None:
         """Remember what was found in the cache, by name."""
         self._cached |= cached
 
-    def cached(self, name: str) -> bytes | None:
+    def cached(self, name: Personal) -> bytes | None:
         """Return what is cached of the queue's person under a name given to `Inbox.claim`, or None."""
         return self._cached.get(name)
 
-    def cache(self, name: str, value: bytes, seconds: int) -> None:
-        """Cache a value for so many seconds, for others and for the next job. It may be lost without harm."""
+    def cache(self, name: Personal, value: bytes, seconds: int = 0) -> None:
+        """Cache a value for others and for the next job, perhaps for less time than it may be kept.
+
+        It may be lost without harm. Raises `LeaseLost`.
+        """
         if self._cached.get(name) != value:
             with suppress(redis.OutOfMemoryError):
-                self._script.add("put", self._person_key(name), value, ms(seconds), "")
+                kept_for = ms(seconds or name.seconds)
+                self._need(self._script.add("cache", self.queue, self.token, name, value, kept_for))
             self._cached[name] = value
 
-    def forget(self, name: str) -> None:
+    def note(self, name: Personal, member: str, at: int) -> None:
+        """Keep a member of a sorted set at `at` (ms), and none that is too old. Raises `LeaseLost`."""
+        kept_for = ms(name.seconds)
+        self._need(self._script.run("note", self.queue, self.token, name, member, at, kept_for))
+
+    def forget(self, name: Personal) -> None:
         """Drop what is cached under a name."""
         self._script.run("delete", self._person_key(name))
         self._cached.pop(name, None)
 
-    def _person_key(self, name: str) -> str:
+    def _person_key(self, name: Personal) -> str:
         return person_key(name, conversation_of(self.queue))

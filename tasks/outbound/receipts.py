@@ -11,13 +11,12 @@ from clients.channel import Conversation, Receipt
 from clients.errors import LeaseLost, RejectedError, Unavailable
 from clients.helpdesk import Comment, Delivery
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import person_key
+from tasks.inbox.personal import Personal
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-KEPT_FOR = 7 * 24 * 3600
-"""How long a reply waits to be delivered and read, in seconds."""
+_AWAITING = {"delivered": Personal.AWAITING_DELIVERY, "read": Personal.AWAITING_READ}
 ATTEMPTS = 3
 """How often it is tried to show what became of a reply, if the helpdesk is up and does not take just that."""
 
@@ -56,7 +55,7 @@ def received(work: Work, receipt: Receipt) -> None:
             _show(work, reply, receipt.status)
             if receipt.status == "delivered":
                 _await(work, "read", _by_the_channels_clock(reply, receipt))
-            work.service.inbox.forget_noted(_awaiting(work.conversation, earlier), reply.member)
+            work.service.inbox.forget_noted(_AWAITING[earlier], work.conversation, reply.member)
 
 
 def _is_about(receipt: Receipt, reply: Sent) -> bool:
@@ -78,7 +77,7 @@ def remember(work: Work, comment: Comment, message_ids: Collection[str]) -> None
     if message_ids:
         now = int(work.service.clocks.now() * 1000)
         member = json.dumps([comment.id, _digest(comment), list(message_ids)])
-        work.service.inbox.note(_ours(work.conversation), member, now, KEPT_FOR)
+        work.lease.note(Personal.OURS, member, now)
 
 
 def our_ids(inbox: Inbox, conversation: Conversation) -> set[str]:
@@ -105,19 +104,19 @@ def _digest(comment: Comment) -> str:
 
 
 def _remembered(inbox: Inbox, conversation: Conversation) -> Iterator[tuple[str, str, list[str]]]:
-    for member, _ in inbox.noted(_ours(conversation)):
+    for member, _ in inbox.noted(Personal.OURS, conversation):
         comment_id, digest, message_ids = json.loads(member)
         yield comment_id, digest, message_ids
 
 
 def _waiting(inbox: Inbox, conversation: Conversation, status: str) -> Iterator[Sent]:
-    for member, sent_at in inbox.noted(_awaiting(conversation, status)):
+    for member, sent_at in inbox.noted(_AWAITING[status], conversation):
         comment_id, message_ids = json.loads(member)
         yield Sent(comment_id, message_ids, sent_at)
 
 
 def _await(work: Work, status: str, reply: Sent) -> None:
-    work.service.inbox.note(_awaiting(work.conversation, status), reply.member, reply.at, KEPT_FOR)
+    work.lease.note(_AWAITING[status], reply.member, reply.at)
 
 
 def _show(work: Work, reply: Sent, status: str) -> None:
@@ -131,11 +130,3 @@ def _show(work: Work, reply: Sent, status: str) -> None:
         if isinstance(error, Unavailable) and work.lease.attempts + 1 < ATTEMPTS:
             raise
         log.warning("delivery_not_shown", comment=reply.comment_id, status=status, reason=str(error))
-
-
-def _ours(conversation: Conversation) -> str:
-    return person_key("ours", conversation)
-
-
-def _awaiting(conversation: Conversation, status: str) -> str:
-    return person_key(f"awaiting:{status}", conversation)

@@ -28,8 +28,6 @@ from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-KEPT_FOR = 7 * 24 * 3600
-"""How long it is known that a message is unanswered, in seconds: long after any reminder of it."""
 MOST_AT_ONCE = 100
 """How many reminders one sweep queues."""
 ATTEMPTS = 3
@@ -44,7 +42,7 @@ def note_message(work: Work, connection: Connection, ticket_id: str, time: datet
     window = work.channel.reply_window
     if connection.remind_before and window:
         closes = min(_ms(time), work.lease.job.accepted) + _length(window)
-        work.lease.note_unanswered(closes - _length(connection.remind_before), closes, ticket_id, KEPT_FOR)
+        work.lease.note_unanswered(closes - _length(connection.remind_before), closes, ticket_id)
 
 
 def note_answer(work: Work, connection: Connection, time: datetime) -> None:

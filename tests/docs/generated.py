@@ -25,6 +25,7 @@ from clients.errors import (
 )
 from clients.jsons import decode
 from clients.notices import notice, say
+from tasks.inbox.personal import DAY, Personal
 from tasks.remotes import SLOW_AT
 from tests.conftest import payload
 from tests.docs.pictures import ATTACHMENTS, EVENTS, PARTS, RECEIPTS, description
@@ -137,7 +138,81 @@ def _said(code: str) -> str:
     return say(notice(code, owner=notice("an_app"))).replace("|", "\\|")
 
 
-PAGES: dict[str, Callable[[], str]] = {"events.md": events_page, "replies.md": replies_page}
+_PRIVACY = """\
+# What is kept of a person
+
+Made by `make docs` from `tasks/inbox/personal.py`; do not edit it.
+
+Conversations live at Meta and in your helpdesk. The connector keeps what it has not delivered yet, and for a while what it needs to know so that
+nothing is doubled or shown in the wrong place. A person is known by their id for one page (PSID).
+
+| what | of whom | where | until |
+| --- | --- | --- | --- |
+| messages and events on their way to the helpdesk, whole, and how far each got | who wrote | `mc:jobs:in:…`, `mc:job:<id>` | they stand on the ticket |
+| agents' replies, receipts and reminders on their way, whole, and how far each got | whom they go to | `mc:jobs:out:…`, `mc:job:<id>` | they are sent, or shown |
+| replies whose ticket has to be read first | whom the ticket is about | `mc:jobs:ticket:<id>` | the ticket is read |
+| what could not be delivered, whole, with the reasons | who wrote, or whom it was to go to | `mc:dead`, `mc:job:<id>` | it is retried or dropped (`connector dead`): no time limit |
+| events of kinds that this version does not know, whole | who they are about | `mc:unknown` | they are replayed or dropped; 30 days |
+| names of their queues, without any text | everybody with work that waits | `mc:oldest`, `mc:later`, `mc:ready:…`, `mc:fresh:…`, `mc:lease:…`, `mc:taken:…`, `mc:reminders` | the work is done, or for `mc:fresh:…` a hundred others came |
+"""
+_PRIVACY_END = """\
+| that an event came already: a digest of the page's id, the kind and the message's id, or of all that an event without one says; of a reply the helpdesk's id of the comment | nobody that could be told from it | `mc:seen:…` | 7 days |
+| a wish to be forgotten that waits for the helpdesk | who asked | `mc:jobs:erase:…` | the helpdesk is told |
+| what came of such a wish: its code, when it came, how it ended | nobody that could be told from it | `mc:erasure:<code>` | 90 days |
+
+Files are passed on and not kept. Counters and times of the last event are kept for each page, not for each person.
+
+## Export and forget
+
+`connector export --page P --sender S` prints all of this that there is of a person, as JSON. Whoever asked has to be known to be that person; that is up to you.
+
+`connector forget --page P --sender S` deletes it:
+
+1. The helpdesk is told to delete what it keeps (`createErasure` of [helpdesk-api.yaml](helpdesk-api.yaml)). While it is away the wish waits in a queue of its own, for however long,
+   and nothing is deleted yet; the command then ends with 3.
+2. All that is in the table goes, but for the digests and the outcome. What is being relayed for the person at that moment is stopped: its worker loses the lease, and can
+   save nothing more. A call that is under way cannot be called back, so the helpdesk is told once more when it must be over.
+
+| what came of it | what is left to do |
+| --- | --- |
+| the helpdesk was told | nothing |
+| the helpdesk offers no erasures (404, 405 or 501; so does django-helpdesk) | delete the person's tickets in the helpdesk |
+| the helpdesk refused (any other 4xx, or `worker.attempts` failures) | forgotten here; `connector dead list` has the wish, with the reason: `retry` it, or delete the tickets by hand and `drop` it |
+
+A person who writes again later is a new one.
+
+**What it does not reach.** Messages that Meta keeps. A reply in the queue of a ticket (`ticket:…`) whose ticket could not be read yet, if nothing else says whose ticket it is: it waits no
+longer than the helpdesk is away, but as a dead letter it has to be dropped by hand. Logs name people by their ids, and hold no text and no name: let them expire. Backups of `data_dir`. The store's own
+file holds what was deleted until it is written anew; `connector forget` asks the store for that (`BGREWRITEAOF`), which a hosted store may refuse.
+
+## Meta's data deletion requests
+
+Meta's data deletion callback names a user by an id of the app's (app-scoped), which is another than the PSID by which a page, and so the connector, knows them. The connector
+keeps nothing by which it could tell the one from the other. Such a request therefore has to be fulfilled by hand: find the person's ticket, take `page_id` and `sender_id` from its `config`, and run `connector forget`.
+The callbacks `/social_media/facebook/data_deletion` and `/social_media/facebook/deauthorize` are not served yet; enter the address of your own instructions for data deletion at Meta
+(*Settings → Basic → User data deletion*).
+"""
+
+
+def privacy_page() -> str:
+    """Write `docs/privacy.md`."""
+    rows = [
+        f"| {name.holds} | the person of the conversation | `mc:{name}:…` | {_lasts(name.seconds)}, if not sooner |"
+        for name in Personal
+    ]
+    return _PRIVACY + "\n".join([*rows, ""]) + _PRIVACY_END
+
+
+def _lasts(seconds: int) -> str:
+    days = seconds // DAY
+    return "1 day" if days == 1 else f"{days} days"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "events.md": events_page,
+    "replies.md": replies_page,
+    "privacy.md": privacy_page,
+}
 
 
 def _table() -> Iterator[str]:

@@ -27,6 +27,12 @@ CONFIG = {
 OURS = "1"
 """The id of a ticket, and of its comment."""
 KNOWN = {"desk_id": "7", "category_id": "12"}
+ERASURE = {
+    "source": "facebook_messenger",
+    "page_id": "1",
+    "sender_id": "7",
+    "requested_at": "2026-11-22T20:15:03Z",
+}
 KEYS = count()
 
 
@@ -165,10 +171,12 @@ def test_a_ticket_that_the_token_may_not_see_is_403(
         ("createTicket", {"key": "k", "body": {"ticket": TICKET}}),
         ("getTicket", {"ticket_id": OURS}),
         ("findComments", {"ticket_id": OURS}),
+        ("listComments", {}),
         ("createComment", {"ticket_id": OURS, "key": "k", "body": {"comment": COMMENT}}),
         ("changeTicket", {"ticket_id": OURS, "body": {"ticket": {}}}),
         ("changeComment", {"comment_id": OURS, "body": {"comment": {}}}),
         ("uploadAttachment", {"key": "k"}),
+        ("createErasure", {"key": "k", "body": {"erasure": ERASURE}}),
         ("getFile", {"file_id": "99", "filename": "a.png"}),
     ],
 )
@@ -194,6 +202,13 @@ def test_a_key_that_comes_with_something_else_is_422(desk: Desk) -> None:
     for title, status in (("one", 201), ("other", 422)):
         answer = _ask(desk, "createTicket", "used", body={"ticket": TICKET | {"title": title}})
         assert answer.status_code == status
+
+
+def test_a_helpdesk_without_erasures_answers_404(desk: Desk) -> None:
+    desk.set(erasures=False).raise_for_status()
+    status = _ask(desk, "createErasure", "none", body={"erasure": ERASURE}).status_code
+    desk.set(erasures=True).raise_for_status()
+    assert status == 404
 
 
 def test_a_file_comes_back(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from io import BytesIO
 from typing import Any, cast
 
@@ -57,6 +58,7 @@ class Desk(Outside, Helpdesk):
         self.named: dict[str, Naming] = {}
         self.contents: list[bytes] = []
         self.untrue, self.shown = 0, ""
+        self.can_erase, self.erased = True, list[Conversation]()
         self.refuses: Callable[[NewTicket | NewComment], Exception | None] = lambda new: None
         self._answers: dict[str, Any] = {}
 
@@ -189,6 +191,12 @@ class Desk(Outside, Helpdesk):
 
         with self.called("upload"):
             return cast("Attachment", self._once(key, make))
+
+    def erase(self, conversation: Conversation, requested_at: datetime, key: str) -> bool:
+        with self.called("erase"):
+            if self.can_erase:
+                self._once(key, lambda: self.erased.append(conversation))
+            return self.can_erase
 
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:

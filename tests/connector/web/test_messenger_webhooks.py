@@ -276,8 +276,10 @@ def test_events_in_standby_are_stored(doors: Doors) -> None:
 
 def test_our_own_echo_leaves_only_its_mid_and_its_time(doors: Doors) -> None:
     assert doors.meta(payload("messenger/echo_ours")) == 200
-    assert doors.stored() == {f"mc:echo:{CHANNEL}:{PAGE_A}:connector:981:0"}
-    assert doors.store.get(f"mc:echo:{CHANNEL}:{PAGE_A}:connector:981:0") == b"m_ours 1795383000500"
+    assert doors.stored() == {f"mc:echo:{CHANNEL}:{PAGE_A}:{PSID}"}
+    assert doors.store.zrange(f"mc:echo:{CHANNEL}:{PAGE_A}:{PSID}", 0, -1) == [
+        b'["connector:981:0","m_ours",1795383000500]'
+    ]
 
 
 def test_an_echo_of_the_page_inbox_waits_beside_what_the_person_wrote(doors: Doors) -> None:

@@ -134,12 +134,12 @@ def test_a_queue_that_waits_is_not_due_sooner_because_more_comes(inbox: Inbox, s
 
 
 def test_an_echo_of_a_part_leaves_only_its_mid_and_its_time(inbox: Inbox, stored: Stored) -> None:
-    echo = PartEcho(channel="chat", account_id="1", echo_metadata="connector:9:0", message_id="m_1", time=10)
+    echo = PartEcho(conversation=PERSON, echo_metadata="connector:9:0", message_id="m_1", time=10)
     inbox.accept([echo])
 
     assert inbox.part_echo(PERSON, "connector:9:0") == echo
-    assert stored.names() == {"mc:echo:chat:1:connector:9:0"}
-    assert inbox.store.pttl("mc:echo:chat:1:connector:9:0") > 0
+    assert stored.names() == {"mc:echo:chat:1:2"}
+    assert inbox.store.pttl("mc:echo:chat:1:2") > 0
 
 
 def test_an_echo_that_did_not_come_is_none(inbox: Inbox) -> None:
