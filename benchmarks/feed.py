@@ -100,10 +100,16 @@ def messages(count: int, *, batch: int = 100, burst: int = 1) -> Iterator[Webhoo
         yield IN, body, signed_headers(body, SECRET)
 
 
-def replies(count: int, *, burst: int = 1, first: int = 0, page_id: str = PAGE_ID) -> Iterator[Webhook]:
-    """Yield the helpdesk's webhooks of `count` replies; a person gets `burst` in a row."""
+def replies(
+    count: int, *, burst: int = 1, first: int = 0, page_id: str = PAGE_ID, pages: int = 1
+) -> Iterator[Webhook]:
+    """Yield the helpdesk's webhooks of `count` replies; a person gets `burst` in a row.
+
+    They are of so many `pages`, which count up from `page_id`, in turn.
+    """
     for number in range(first, first + count):
-        body = msgspec.json.encode(_comment(number, psid(number // burst), page_id))
+        of_page = str(int(page_id) + number // burst % pages)
+        body = msgspec.json.encode(_comment(number, psid(number // burst), of_page))
         stamp = str(int(time.time()))
         signature = sign(WEBHOOK_SECRET, f"msg_{number}", stamp, body)
         headers = {"webhook-id": f"msg_{number}", "webhook-timestamp": stamp, "webhook-signature": signature}

@@ -25,6 +25,8 @@ SLOW = {0.05: 3200, 0.2: 1600}
 JUDGED = 0.2
 """With quicker calls it is the processor that sets the limit, not the number of threads."""
 RATE = "messages a second"
+PAGES = 20
+"""So many pages send the replies: what one may send in a second is no question of the connector's speed."""
 YARDSTICKS = ("empty tasks", "one-POST tasks")
 PARTS = ("worker", "web", "valkey")
 WANTED = {"in: new senders": 0.5, "in: known senders": 1.0, f"in: bursts of {BURST}": 1.7}
@@ -35,7 +37,7 @@ def run(bench: Bench) -> None:
     """Measure all cases, one after the other in each round."""
     count, rounds = (100, 1) if bench.quick else (MESSAGES, ROUNDS)
     rates, cpu = defaultdict[str, list[float]](list), defaultdict[tuple[str, str], list[float]](list)
-    with pinned(OTHER_CORE), Product(bench.folder / "through") as product:
+    with pinned(OTHER_CORE), Product(bench.folder / "through", pages=PAGES) as product:
         feeder = _started(product)
         for number in range(rounds):
             for case, measure in _cases(product, feeder, count).items():
@@ -91,8 +93,8 @@ def _cases(product: Product, feeder: Feeder, count: int) -> dict[str, Callable[[
         "in: new senders": through(messages(count), new=True),
         "in: known senders": through(messages(count)),
         f"in: bursts of {BURST}": through(messages(count, burst=BURST)),
-        "out: a reply to each": through(replies(count)),
-        f"out: bursts of {BURST}": through(replies(count, burst=BURST, first=count)),
+        "out: a reply to each": through(replies(count, pages=PAGES)),
+        f"out: bursts of {BURST}": through(replies(count, burst=BURST, first=count, pages=PAGES)),
     }
 
 

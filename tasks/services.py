@@ -28,7 +28,7 @@ from tasks.remotes import Remotes
 from tasks.store import connect
 from tasks.store_check import Address, StoreCheck, Unusable
 
-LONGEST_TURN = 5.0
+LONGEST_TURN = 2.0
 """How long a worker waits at most until it may ask an account for its past, in seconds."""
 
 

@@ -93,7 +93,8 @@ def send_reply(reply: Outgoing) -> None:
             if not part.reply_to:
                 raise
             do_not_answer(reply)
-            return send_reply(reply)
+            send_reply(reply)
+            return
         except Unauthorized as error:
             if error.remote != "helpdesk":
                 _notify_of_waiting(reply, error.notice)
@@ -105,7 +106,6 @@ def send_reply(reply: Outgoing) -> None:
         _notify_of_links(reply, links)
     if refused:
         raise RejectedError("files_not_sent", files=refused, count=len(refused))
-    return None
 
 
 def _send(part: Part, refused: list[Notice]) -> list[str]:

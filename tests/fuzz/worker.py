@@ -161,7 +161,7 @@ class Worker:
                 self._services,
                 inbox=self._inbox,
                 helpdesk=helpdesk,
-                network=replace(self._services.network, http=http, media=media),
+                network=replace(self._services.network, http=http, media=media, take_turn=lambda *_: True),
                 remotes=Remotes(self._inbox),
             )
             jobs = [*_messages(sample.messenger), *_replies(helpdesk, sample.helpdesk)]

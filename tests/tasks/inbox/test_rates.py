@@ -278,3 +278,19 @@ def test_the_next_part_of_a_reply_goes_before_nobody_who_waits(inbox: Inbox) -> 
     next_part = wait_of(first, step=Step.sending(1))
     assert next_part > third_waits
     assert wait_of(fourth) > next_part
+
+
+def test_an_account_that_is_slowed_down_is_not_paused(inbox: Inbox) -> None:
+    inbox.accept([new_job(str(person), queue=outbound(person)) for person in range(6)])
+    inbox.slow("chat:1", 4, "{}")
+    taken = [lease for _ in range(6) if (lease := inbox.claim())]
+
+    assert len(taken) == 4
+    assert inbox.state().pauses == {"chat:1": False}
+
+
+def test_an_account_that_was_paused_for_its_usage_has_no_reason_once_that_is_over(inbox: Inbox) -> None:
+    inbox.slow("chat:1", 4, "{}", 0.01)
+    until("the pause is over", lambda: not inbox.state().pauses["chat:1"])
+
+    assert inbox.reasons() == {}
