@@ -72,8 +72,8 @@ class Application(Starlette):
             await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings) -> Starlette:
-    """Build the application from settings."""
+def create_app(settings: Settings, check: StoreCheck) -> Starlette:
+    """Build the application from settings; while the store is away, `check` is made again and again."""
     registry = CollectorRegistry()
     notifier = Notifier()
     inbox = inbox_of(settings, patient=False)
@@ -104,7 +104,7 @@ def create_app(settings: Settings) -> Starlette:
         notifier.start()
         await _refresh(directory)
         watch = asyncio.gather(
-            _watch(inbox, clocks, store_check_of(settings), refusals),
+            _watch(inbox, clocks, check, refusals),
             _keep_current(directory),
             _note_door(inbox),
         )
@@ -218,9 +218,10 @@ def __getattr__(name: str) -> Starlette:
         # Plain uvicorn would leave logs as they are, with variables in tracebacks: texts and tokens.
         part = os.environ.get("CONNECTOR_PART", "web")
         logs.configure(part, settings.log_level, settings.log_format)
+        check = store_check_of(settings)
         try:
-            store_check_of(settings)()
+            check()
         except Unusable as error:
             sys.exit(str(error))
-        return create_app(settings)
+        return create_app(settings, check)
     raise AttributeError(name)

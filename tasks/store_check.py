@@ -4,16 +4,16 @@ import secrets
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import kombu
 import redis
 from redis.exceptions import MasterDownError
 
 from clients.channel import Conversation, Rate
+from clients.errors import LeaseLost
 from tasks.broker import transport_options
 from tasks.celery import app
-from tasks.inbox.backfills import Backfill
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
 from tasks.inbox.lease import Lease
@@ -63,6 +63,8 @@ class Address:
     setting: str
     url: str
 
+
+Found = TypeVar("Found")
 
 Mark = Callable[[Inbox], Installation]
 """Makes the mark of this installation in an inbox."""
@@ -125,13 +127,22 @@ def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
     left = [*_LEFT]
     try:
         inbox.accept([Job(key="trial", queue=inbound_queue(_NOBODY), time=0, body=b"{}")])
-        lease = cast("Lease", inbox.claim())
+        lease = _still_there(inbox.claim())
         left.append(f"taken:{lease.token}")
         _relay(inbox, lease)
         _fetch(inbox)
+    except LeaseLost:
+        _still_there(None)
     finally:
         with suppress(redis.RedisError):
             store.delete(*map(inbox.key, left))
+
+
+def _still_there(found: Found | None) -> Found:
+    """Return what was just given to the store. Raises `redis.ConnectionError` if it lost it: a failover."""
+    if found is None:
+        raise redis.ConnectionError("it lost what it had just stored")
+    return found
 
 
 def _relay(inbox: Inbox, lease: Lease) -> None:
@@ -163,7 +174,7 @@ def _fetch(inbox: Inbox) -> None:
     inbox.take_turn("trial", 1, 1)
     inbox.backfills.request("trial", 0)
     inbox.backfills.due(1)
-    backfill = cast("Backfill", inbox.backfills.claim(1))
+    backfill = _still_there(inbox.backfills.claim(1))
     inbox.backfills.save(backfill, b"")
     inbox.backfills.end(backfill)
 
