@@ -58,11 +58,21 @@ class Call:
         return value
 
     def names(self, name: str, default: str = "") -> list[str]:
-        """Return a comma-separated parameter, without what is selected `{inside}` a field."""
+        """Return a comma-separated parameter, without the `.limit(5){fields}` of a field."""
         value = self.params.get(name) or default
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        text = re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}", "", text)
+        text = re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}|\.limit\(\d+\)", "", text)
         return [part.strip() for part in text.split(",") if part.strip()]
+
+    def expanded(self, field: str) -> tuple[int, list[str]]:
+        """Return how many objects of a field are asked for, and which fields of theirs, if any are named.
+
+        It stands as `field.limit(5){id,name}` in `fields` (Graph API, "Field Expansion").
+        """
+        asked = str(self.params.get("fields", ""))
+        found = re.search(rf"\b{field}(?:\.limit\((\d+)\))?(?:\{{([^{{}}]*)\}})?", asked)
+        limit, names = found.groups() if found else (None, None)
+        return int(limit or 25), [name.strip() for name in (names or "").split(",") if name.strip()]
 
     def token(self) -> str:
         """Return the access token."""

@@ -106,6 +106,7 @@ OF_A_HELPDESK: dict[str, Call] = {
     "edit_comment": lambda desk, id_: desk.edit_comment(id_, "Hi"),
     "show_delivery": lambda desk, id_: desk.show_delivery(id_, Delivery("sent", [id_])),
     "upload": lambda desk, id_: desk.upload(_file(), id_),
+    "erase": lambda desk, id_: desk.erase(_customer(id_).conversation, NOW, id_),
     "poll": lambda desk, _: list(desk.poll(NOW)),
     "confirm": lambda desk, id_: desk.confirm(_reply(id_)),
 }
@@ -132,7 +133,7 @@ CALLS: list[tuple[str, str]] = [
 WORDS = {
     b"",
     *b"tickets comments attachments api followups messages conversations message_attachments".split(),
-    *b"desks categories hook app debug_token subscribed_apps subscriptions".split(),
+    *b"desks categories hook app debug_token subscribed_apps subscriptions erasures".split(),
 }
 
 

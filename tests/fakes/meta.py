@@ -87,7 +87,6 @@ class Meta(Outside):
             f"{page}/conversations": "conversations",
             f"{page}/thread_owner": "owner",
             f"{page}/take_thread_control": "take",
-            "/v26.0/t_1/messages": "messages",
         }
         path = request.url.path
         if path.startswith("/v26.0/t_past_"):
@@ -139,9 +138,10 @@ class Meta(Outside):
         return {"attachment_id": self.uploads[-1]}
 
     def _conversations(self, request: httpx.Request) -> Any:
-        return {"data": [{"id": "t_1"}]}
+        asks_messages = request.url.params["fields"].startswith("messages.limit(20){id,")
+        return {"data": [{"id": "t_1"} | ({"messages": self._messages()} if asks_messages else {})]}
 
-    def _messages(self, _: httpx.Request) -> Any:
+    def _messages(self) -> Any:
         wrote = {"id": "m_1", "from": {"id": PSID}, "created_time": _time(self.wrote_at)}
         said = [
             {"id": mid, "message": text, "from": {"id": PSID}, "created_time": _time(self.said_at)}

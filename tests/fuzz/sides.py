@@ -63,9 +63,7 @@ class Desk:
             self._answers[key] = answer
         return status, answer
 
-    def _done(  # noqa: PLR0911 - one for each route
-        self, request: httpx.Request, path: list[str]
-    ) -> tuple[int, Any]:
+    def _done(self, request: httpx.Request, path: list[str]) -> tuple[int, Any]:
         match request.method, path:
             case "GET", ["tickets"]:
                 return 200, {"tickets": self._found(dict(request.url.params))}
@@ -115,7 +113,7 @@ class Meta:
 
     sent: list[dict[str, Any]] = field(default_factory=list)
 
-    def answer(self, request: httpx.Request, path: str) -> tuple[int, Any]:  # noqa: PLR0911 - one for each route
+    def answer(self, request: httpx.Request, path: str) -> tuple[int, Any]:
         """Do what is asked."""
         match request.method, path.strip("/").split("/"):
             case "POST", [_, "messages"]:
@@ -130,10 +128,9 @@ class Meta:
             case "POST", [_, "message_attachments"]:
                 return 200, {"attachment_id": "77"}
             case "GET", [_, "conversations"]:
-                return 200, {"data": [{"id": f"t_{request.url.params['user_id']}"}]}
-            case "GET", [conversation, "messages"]:
-                psid = conversation.removeprefix("t_")
-                return 200, {"data": [_shown(one) for one in reversed(self.sent) if one["psid"] == psid][:20]}
+                psid = request.url.params["user_id"]
+                said = [_shown(one) for one in reversed(self.sent) if one["psid"] == psid][:20]
+                return 200, {"data": [{"id": f"t_{psid}", "messages": {"data": said}}]}
             case "GET", [page] if page == PAGE_A:
                 return 200, {"id": PAGE_A}
         return 200, {

@@ -290,11 +290,13 @@ class Page(RestClient, Account):
         return next(iter(_found(self._ask_past(path, query))), {})
 
     def _last_messages(self, psid: str) -> list[dict[str, Any]]:
-        """Return the last messages of a conversation, the newest first."""
-        conversation = _string(self._conversation(psid, "id"), "id")
-        query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
-        path = f"/{segment(conversation)}/messages"
-        return _found(self._ask_past(path, query)) if conversation else []
+        """Return the last messages of a conversation, the newest first, which takes one call.
+
+        https://developers.facebook.com/docs/graph-api/guides/field-expansion
+        """
+        fields = f"messages.limit({past.MOST_SHOWN}){{id,created_time,from,message,attachments}}"
+        conversation = self._conversation(psid, fields)
+        return _found(conversation.get("messages")) if conversation else []
 
     def show_typing(self, person_id: str) -> None:
         """Have the person see that somebody types, for 20 seconds or until the next message."""
