@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from clients.channel import NewFile, NewMessage
+from clients.channel import NewFile, NewMessage, PastConversation
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import RejectedError, Unavailable
@@ -122,6 +122,8 @@ OF_MESSENGER: dict[str, Call] = {
     "unsubscribe": lambda page, _: page.unsubscribe(),
     "mark_seen": lambda page, id_: page.mark_seen(id_),
     "words_of": lambda page, id_: page.words_of(id_),
+    "conversations": lambda page, id_: page.conversations(id_),
+    "past": lambda page, id_: page.past(PastConversation(id_, id_, 0), NOW),
     "find_quoted": lambda page, id_: page.find_quoted(id_, "Hi"),
     "find_sent": lambda page, id_: page.find_sent(id_, "Hi", timedelta(days=1), ()),
 }
