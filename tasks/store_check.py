@@ -22,7 +22,13 @@ from tasks.inbox.queues import HELPDESK, inbound_queue
 from tasks.installation import MARKED_FOR, Installation, advice
 from tasks.store import Outage, connect, has_untrusted_certificate, reason_of
 
+
+class _Lost(redis.RedisError):
+    """The store lost what it had just stored: it moved to another server meanwhile, or was emptied."""
+
+
 _PASS = (
+    _Lost,
     redis.ConnectionError,
     redis.TimeoutError,
     redis.ReadOnlyError,
@@ -139,9 +145,8 @@ def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
 
 
 def _still_there(found: Found | None) -> Found:
-    """Return what was just given to the store. Raises `redis.ConnectionError` if it lost it: a failover."""
     if found is None:
-        raise redis.ConnectionError("it lost what it had just stored")
+        raise _Lost("it lost what it had just stored")
     return found
 
 

@@ -108,7 +108,7 @@ def test_comments_are_looked_for_when_beat_starts_and_not_only_minutes_later() -
     scheduler.setup_schedule()
 
     due = {name: entry.is_due()[0] for name, entry in scheduler.schedule.items()}
-    assert due == {"sweep": False, "poll": True}
+    assert due == {"sweep": False, "check": False, "poll": True}
 
 
 def test_an_error_with_one_thread_keeps_no_other_from_its_turn(

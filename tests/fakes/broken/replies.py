@@ -21,7 +21,7 @@ from tests.fakes.broken.registry import red
 
 @red("agents' comments reach the connector")
 class HearsNothing(RestHelpdesk):
-    receive = Helpdesk.receive
+    receive, poll = Helpdesk.receive, Helpdesk.poll
 
 
 class Mishears(RestHelpdesk):
