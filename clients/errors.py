@@ -201,7 +201,7 @@ add_sentences(
         "file_not_provided": N_("{host} did not provide it (HTTP {status})"),
         "host_error": N_("{host} returned an error (HTTP {status})"),
         "host_no_answer": N_("{host} did not respond in time"),
-        "host_connection_failed": N_("{host} could not be connected to"),
+        "host_connection_failed": N_("no connection to {host} could be made"),
         "bad_cloudfront_key": N_("the private key for CloudFront cannot be read"),
         "cloudfront_key_not_rsa": N_("the private key for CloudFront is not an RSA key"),
         "transfers_busy": N_("other files are being transferred at the moment; this one is next"),

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 THREADS = 4
 """How many connections a worker checks at the same time: each takes about five calls, one after the other."""
-TURN = 8.0
+CHECKING_TURN = 8.0
 """How long a worker goes on to take connections, in seconds."""
 NEARLY_FULL = 0.8
 """From which part of its memory on a store is nearly full."""
@@ -191,7 +191,7 @@ def _check_due(service: Services, every: float) -> None:
     everyone = service.connections.all
     active = {account_remote(one.channel, one.account_id): one for one in everyone if one.active}
     service.inbox.plan_checks(list(active), every)
-    turn_ends = time.monotonic() + TURN
+    turn_ends = time.monotonic() + CHECKING_TURN
     with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
         while not stopping.is_set() and time.monotonic() < turn_ends:
             due = service.inbox.due_checks(THREADS, every)

@@ -19,6 +19,7 @@ from clients.media import MediaFetcher
 from clients.notices import ENGLISH
 from clients.single_flight import TransferLimits
 from connector.settings import Settings, get_settings
+from tasks.celery import touch_heartbeat
 from tasks.clocks import Clocks
 from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
@@ -114,6 +115,8 @@ def network_of(settings: Settings, transfer_limits: TransferLimits | None = None
         http,
         f"{settings.graph.base_url}/{settings.graph.version}",
         MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
+        typing=settings.graph.typing,
+        mark_seen=settings.graph.mark_seen,
     )
 
 
@@ -196,7 +199,7 @@ def build(settings: Settings, helpdesk: Helpdesk | None = None, *, patient: bool
         clocks=Clocks(inbox, "worker"),
         installation=installation_in(inbox, settings),
         remotes=Remotes(inbox),
-        renewer=Renewer(settings.worker.lease / 3),
+        renewer=Renewer(settings.worker.lease / 3, touch_heartbeat),
     )
 
 

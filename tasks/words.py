@@ -24,7 +24,7 @@ add_sentences(
         "unknown_queue": N_("this version of the connector does not know queues of the kind “{direction}”"),
         "unknown_job": N_("this version of the connector cannot read it ({detail})"),
         "person_at_work": N_(
-            "a call about this person may still be under way; the helpdesk is told once more"
+            "a request about this person may still be under way; the helpdesk is told once more"
         ),
         "unreadable_letter": N_(
             "another version of the connector wrote this, and this version cannot read it"
@@ -89,7 +89,7 @@ add_sentences(
         ),
         "reply_updated_later": N_(
             "You changed this reply after it was sent. {channel} cannot change it: "
-            "the customer has it as it was."
+            "the customer still sees it as you first wrote it."
         ),
         "reply_deleted_later": N_(
             "You deleted this reply after it was sent. {channel} cannot take it back: "
@@ -126,7 +126,7 @@ add_sentences(
 _STOPS, _WARNING = Level.STOPS_MESSAGES, Level.WARNING
 _NO_TICKETS = N_("Messages wait and become tickets once this is fixed.")
 _DEAD_LETTERS = N_("Messages from customers without an open ticket become dead letters.")
-_MORE_MEMORY = N_("Give it more memory (maxmemory), or see to it that what waits is relayed.")
+_MORE_MEMORY = N_("Give it more memory (maxmemory), or find out why what waits is not relayed.")
 
 add_meanings(
     {

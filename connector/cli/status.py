@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
 from connector.settings import Settings
 from tasks.checks import kept
@@ -40,13 +41,14 @@ class Page:
 
     page_id: str
     name: str = ""
+    channel: str = ""
     connection: str = "unknown"
     last_webhook: float | None = None
     last_reply: float | None = None
     paused: str | None = None
     slowed: str | None = None
     to_helpdesk: Way = field(default_factory=Way)
-    to_messenger: Way = field(default_factory=Way)
+    to_channel: Way = field(default_factory=Way)
     dead: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -86,7 +88,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             pages[account].last_reply = at
     for queue, at in inbox.waiting():
         page = pages[account_of(queue)]
-        (page.to_messenger if direction_of(queue) in {"out", "ticket"} else page.to_helpdesk).add(at)
+        (page.to_channel if direction_of(queue) in {"out", "ticket"} else page.to_helpdesk).add(at)
     letters = inbox.dead_letters.all()
     for account, reason in ((account_of(letter.job.queue), described(letter.reason)) for letter in letters):
         dead = pages[account].dead
@@ -102,6 +104,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for account, page in pages.items():
         page.page_id, page.paused = account_id_of(account), reasons.get(account)
+        page.channel = _title(account)
         slowed = inbox.slowed(account)
         page.slowed = described(slowed) if slowed else None
         page.wrong = [say(one.finding.what) for one in kept(wrong.get(account))]
@@ -116,6 +119,11 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
     )
 
 
+def _title(account: str) -> str:
+    channel = CHANNELS.get(account.partition(":")[0])
+    return channel.title if channel else "its channel"
+
+
 def lines_of(status: Status) -> Iterator[str]:
     """Yield the lines of the screen."""
     yield f"helpdesk  {status.helpdesk}  {_paused(status.helpdesk_paused)}"
@@ -127,9 +135,9 @@ def lines_of(status: Status) -> Iterator[str]:
         )
         yield f"  last webhook   {_ago(status.now, page.last_webhook)}"
         yield f"  last reply     {_ago(status.now, page.last_reply)}"
-        yield f"  Messenger      {_paused(page.paused, page.slowed)}"
+        yield f"  {page.channel:<14} {_paused(page.paused, page.slowed)}"
         yield f"  to helpdesk    {_waiting(status.now, page.to_helpdesk)}"
-        yield f"  to Messenger   {_waiting(status.now, page.to_messenger)}"
+        yield f"  to {page.channel:<11} {_waiting(status.now, page.to_channel)}"
         yield from (f"  wrong          {one_line(what)}" for what in page.wrong)
         yield from _counted("dead letters", page.dead)
         yield from _counted("refused", page.refused)

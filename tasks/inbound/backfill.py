@@ -28,7 +28,7 @@ from tasks.store import reason_of
 
 log = structlog.get_logger(__name__)
 
-TURN = 5.0
+FETCHING_TURN = 5.0
 """How long a worker fetches before other work has its turn (seconds)."""
 OVERLAP = timedelta(minutes=5)
 """How much earlier than a gap messages are fetched: clocks differ, and what came is known by its key."""
@@ -202,7 +202,7 @@ def fetch() -> None:
 
 def take_turn(service: Services) -> None:
     """Fetch as long as a turn lasts and there is something to fetch."""
-    ends = time.monotonic() + TURN
+    ends = time.monotonic() + FETCHING_TURN
     try:
         while backfill := service.inbox.backfills.claim(FETCHES):
             _fetch(service, backfill, ends)

@@ -92,7 +92,7 @@ def _note_message(arrival: Arrival) -> None:
 def _mark_seen(arrival: Arrival) -> None:
     """Have the person see that their message stands on the ticket; another app marks what it answers."""
     event = arrival.event
-    if isinstance(event, Message) and not event.is_overheard and arrival.service.settings.graph.mark_seen:
+    if isinstance(event, Message) and not event.is_overheard:
         account = arrival.account
         courtesies.offer(arrival, account, account.mark_seen)
 

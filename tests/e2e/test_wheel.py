@@ -50,10 +50,11 @@ def settings_file(tmp_path: Path) -> Path:
     return file
 
 
-def _do(folder: Path, *command: str) -> None:
-    """Run a command in a folder. It is not the repository, whose packages would come first."""
+def _do(folder: Path, *command: str) -> str:
+    """Run a command in a folder and return what it said; in the repository its packages would come first."""
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
 
 
 def _connector(programs: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -69,6 +70,14 @@ def test_the_installed_command_says_what_it_does(
 
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith("Usage: connector")
+
+
+def test_the_installed_product_speaks_polish(programs: Path, tmp_path: Path) -> None:
+    code = "from clients.notices import notice, say; print(say(notice('empty_message'), 'pl'))"
+    code = f"import clients.text, tasks.words\n{code}"
+    said = _do(tmp_path, str(programs / "python"), "-c", code)
+
+    assert "wiadomość" in said.lower()
 
 
 def test_the_installed_product_runs_and_stops(programs: Path, tmp_path: Path, settings_file: Path) -> None:

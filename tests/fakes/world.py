@@ -94,11 +94,17 @@ class World:
             self.desk,
             self.channels,
             directory_of(settings, inbox),
-            Network(self._http, "https://graph.facebook.com/v26.0", cast("MediaFetcher", self.media)),
+            Network(
+                self._http,
+                "https://graph.facebook.com/v26.0",
+                cast("MediaFetcher", self.media),
+                typing=settings.graph.typing,
+                mark_seen=settings.graph.mark_seen,
+            ),
             Clocks(self.inbox, "worker"),
             installation_in(self.inbox, settings),
             Remotes(self.inbox),
-            Renewer(settings.worker.lease / 3),
+            Renewer(settings.worker.lease / 3, lambda: None),
         )
 
     def close(self) -> None:

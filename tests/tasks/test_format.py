@@ -24,7 +24,7 @@ from tasks.inbox.personal import Personal
 from tasks.inbox.queues import inbound_queue
 from tasks.outbound import poll
 from tasks.store import connect, is_of_another_format
-from tests.conftest import SECRET_A, MakeSettings, payload
+from tests.conftest import PAGE_A, SECRET_A, MakeSettings, payload
 from tests.fakes.inbox import PERSON
 from tests.fakes.stores import refusal
 from tests.fakes.web import MESSENGER, serving
@@ -105,6 +105,10 @@ COMMANDS = [
     ["-m", "connector", "dead", "retry", "--all"],
     ["-m", "connector", "dead", "drop", "--all", "--yes"],
     ["-m", "connector", "unknown", "replay", "--all"],
+    ["-m", "connector", "connections", "list"],
+    ["-m", "connector", "backfill", "--page", PAGE_A, "--since", "6d"],
+    ["-m", "connector", "forget", "--page", PAGE_A, "--sender", "7", "--yes"],
+    ["-m", "connector", "export", "--page", PAGE_A, "--sender", "7"],
 ]
 
 

@@ -460,9 +460,9 @@ add_meanings(
         ),
         "facebook_away": Meaning(
             _STOPS,
-            N_("Facebook cannot be asked: {reason}."),
+            N_("This could not be checked: {reason}."),
             N_("Messages wait and are relayed once it works again."),
-            N_("Check this machine's way to graph.base_url; if Facebook is down, wait."),
+            N_("Check that this machine can reach graph.base_url; if Facebook is down, wait."),
             hides_others=True,
         ),
         "facebook_refuses_check": Meaning(

@@ -112,6 +112,8 @@ class Page(RestClient, Account):
         app_id: str = "",
         take_turn: Callable[[str, float], bool] = lambda _account, _spacing: True,
         verify_token: str = "",
+        typing: bool = True,
+        mark_seen: bool = True,
     ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
@@ -120,6 +122,7 @@ class Page(RestClient, Account):
         self._usage: Usage | None = None
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
         self._take_turn = take_turn
+        self._typing, self._mark_seen = typing, mark_seen
         credentials = Credentials(page_id, token, app_secret, verify_token)
         self._checks = PageChecks(http, self.call, self.now, credentials, self._proof)
 
@@ -300,11 +303,13 @@ class Page(RestClient, Account):
 
     def show_typing(self, person_id: str) -> None:
         """Have the person see that somebody types, for 20 seconds or until the next message."""
-        self._act(person_id, "typing_on")
+        if self._typing:
+            self._act(person_id, "typing_on")
 
     def mark_seen(self, person_id: str) -> None:
         """Have the person see that what they wrote was seen."""
-        self._act(person_id, "mark_seen")
+        if self._mark_seen:
+            self._act(person_id, "mark_seen")
 
     def _act(self, psid: str, action: str) -> None:
         request = {"recipient": {"id": psid}, "sender_action": action}

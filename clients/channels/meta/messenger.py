@@ -14,6 +14,10 @@ from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.text.split import split_text
 
 TEXT_LIMIT = 2000
+"""UTF-16 code units: Meta says "characters" and not of which kind; these are the strictest that were seen.
+
+https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages
+"""
 MOST_IMAGES = 30
 """How many images one message may have; seen with others, Meta names no number."""
 _TEXTS, _FILES = Rate("text", 300), Rate("file", 10)
@@ -132,6 +136,8 @@ class Messenger(Channel):
             app_id=self._app_id,
             take_turn=network.take_turn,
             verify_token=credentials.verify_token,
+            typing=network.typing,
+            mark_seen=network.mark_seen,
         )
 
 

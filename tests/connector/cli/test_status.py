@@ -72,7 +72,7 @@ def test_what_came_and_what_waits_is_shown_by_page(settings: Settings, inbox: In
     page = account_of(status, PAGE_A)
 
     assert page.last_webhook == pytest.approx(status.now, abs=5)
-    assert (page.to_helpdesk.queues, page.to_messenger.queues) == (2, 1)
+    assert (page.to_helpdesk.queues, page.to_channel.queues) == (2, 1)
     assert page.to_helpdesk.oldest == pytest.approx(status.now, abs=5)
     assert account_of(status, PAGE_B).to_helpdesk.queues == 0
 
@@ -82,7 +82,7 @@ def test_a_reply_whose_page_is_not_known_yet_waits_for_no_page_in_particular(
 ) -> None:
     inbox.accept([row("1", "ticket:42"), row("2", "ticket:desk:43")])
 
-    assert account_of(status_of(settings, inbox), "").to_messenger.queues == 2
+    assert account_of(status_of(settings, inbox), "").to_channel.queues == 2
 
 
 def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox) -> None:
