@@ -148,11 +148,11 @@ def _through(bench: Bench, rounds: int) -> Iterator[Comparison]:
                     webhooks = list(messages(MESSAGES, batch=one.batch, burst=one.burst))
                     cpu[which, one.load].append(_used(product, partial(_relayed, feeder, webhooks)))
     for name, one in THROUGH.items():
-        rounds = [cpu[which, one.load] for which in (OURS, name)]
+        both = [cpu[which, one.load] for which in (OURS, name)]
         what = "a message" if one.burst == 1 else f"a message of {one.burst} in a row"
-        ours, without = ([sum(used[part] for part in one.saves) for used in each] for each in rounds)
+        ours, without = ([sum(used[part] for part in one.saves) for used in each] for each in both)
         yield Comparison(name, f"{' and '.join(one.saves)}, {what}", ours, without)
-        ours, without = ([used[STORE_CALLS] for used in each] for each in rounds)
+        ours, without = ([used[STORE_CALLS] for used in each] for each in both)
         yield Comparison(name, f"{STORE_CALLS}, {what}", ours, without, unit="")
 
 
