@@ -74,7 +74,7 @@ async def conversations(request: Request) -> Response:
     def show(person: Person) -> dict[str, Any]:
         return _select(call, "UnifiedThread", _conversation_fields(call, page, person), "id")
 
-    return JSONResponse(_paged(call, people, show))
+    return JSONResponse(paged(call, people, show))
 
 
 async def messages(request: Request) -> Response:
@@ -123,7 +123,7 @@ def _message_list(call: Call, page: Page, person: Person) -> dict[str, Any]:
             return _select(call, "Message", known, "id,created_time")
         return {"id": known["id"], "created_time": known["created_time"]}
 
-    return _paged(call, person.thread[::-1], show)
+    return paged(call, person.thread[::-1], show)
 
 
 def _message_node(call: Call, page: Page, message: Message) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _time(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
-def _paged(call: Call, items: Sequence[T], show: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+def paged(call: Call, items: Sequence[T], show: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     """Return one page of a list with its cursors (Graph API, "Paginated Results")."""
     start, limit = _start(call), int(call.params.get("limit", 25))
     end = min(start + limit, len(items))
