@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
 
-from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network, Rate
+from clients.channel import Account, App, Channel, Credentials, Entry, Event, Handshake, Network, Rate
 from clients.channels.meta import events, signature
 from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
+from clients.channels.meta.login import FacebookLogin
 from clients.text.split import split_text
 
 TEXT_LIMIT = 2000
@@ -117,6 +118,10 @@ class Messenger(Channel):
     def agents_window(self, credentials: Credentials) -> timedelta | None:
         """Return how long Meta allows replies with the tag for human agents, if the page may use it."""
         return AGENTS_WINDOW if credentials.human_agent else None
+
+    def login(self, network: Network, app: App) -> FacebookLogin:
+        """Return Facebook Login."""
+        return FacebookLogin(network, app)
 
     def account(self, network: Network, credentials: Credentials) -> Account:
         """Return a page."""
