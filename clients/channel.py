@@ -407,6 +407,10 @@ class Login(ABC):
     """The name of the channel whose accounts it is for."""
 
     @abstractmethod
+    def __init__(self, network: Network, app: App) -> None:
+        """Take how the channel is reached, and the app of ours at which people log in."""
+
+    @abstractmethod
     def address(self, redirect_uri: str, state: str, verifier: str) -> str:
         """Return where a person logs in, who then comes back to `redirect_uri` with the state.
 
@@ -533,6 +537,8 @@ class Channel(ABC):
     """The kinds of its events, as `Event.kind` names them; any other is one that nobody knows yet."""
     advice: ClassVar[Mapping[str, str]]
     """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
+    login: ClassVar[type[Login] | None] = None
+    """The login by which people connect its accounts; None if there is none."""
     reply_window: ClassVar[timedelta | None] = None
     """For how long after a person's last message it allows a reply; None if for ever."""
 
@@ -600,10 +606,6 @@ class Channel(ABC):
 
         It is counted from the person's last message, as `reply_window` is.
         """
-        return None
-
-    def login(self, network: Network, app: App) -> Login | None:
-        """Return the login at an app of ours; None where the channel has none."""
         return None
 
     @abstractmethod

@@ -37,6 +37,7 @@ from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
 from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
+from connector.web.withdrawals import STATUS_PATH, DeletionStatus, Withdrawals
 from tasks import checks
 from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.connections import Directory
@@ -102,7 +103,10 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     )
     app = App(settings.graph.app_id, settings.graph.app_secret.get_secret_value())
     network = network_of(settings)
-    logins = [login for channel in CHANNELS.values() if (login := channel.login(network, app))]
+    logins = [channel.login(network, app) for channel in CHANNELS.values() if channel.login]
+    withdrawals = [
+        Withdrawals(settings, login, admin, inbox, directory, body_reader, refusals) for login in logins
+    ]
     login_pages = [
         LoginPages(
             settings,
@@ -178,6 +182,8 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             Route("/metrics", metrics),
             *connections.routes,
             *(route for pages in login_pages for route in pages.routes),
+            *(route for callbacks in withdrawals for route in callbacks.routes),
+            Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
         ],
     )
 

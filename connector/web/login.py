@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import redis
@@ -95,13 +95,15 @@ class LoginPages:
         self._settings, self._login, self._onboarding = settings, login, onboarding
         self._inbox, self._body_reader = inbox, body_reader
         self._key = settings.admin_token.get_secret_value()
+        # A proxy may have put a path in front of ours.
+        self._cookie_path = urlsplit(settings.public_url).path + login.path
         self._redirect_uri = f"{settings.public_url}{login.path}/callback"
-        self._choice_path = f"{login.path}/pages"
+        self._choice_uri = f"{settings.public_url}{login.path}/pages"
         self.routes = [
             Route(login.path, self._told(self._begin)),
             Route(f"{login.path}/callback", self._told(self._come_back)),
-            Route(self._choice_path, self._told(self._show), methods=["GET"]),
-            Route(self._choice_path, self._told(self._connect), methods=["POST"]),
+            Route(f"{login.path}/pages", self._told(self._show), methods=["GET"]),
+            Route(f"{login.path}/pages", self._told(self._connect), methods=["POST"]),
         ]
 
     def _told(self, handler: Handler) -> Handler:
@@ -153,7 +155,7 @@ class LoginPages:
         given = self._sealed(Given(secrets.token_urlsafe(24), offer))
         await run_in_threadpool(self._inbox.put, _name(choosing), given, CHOOSE_WITHIN)
         log.info("logged_in", desk=begun.link.desk_id, pages=len(offer.accounts))
-        return self._leading_to(self._choice_path, choosing, CHOOSE_WITHIN)
+        return self._leading_to(self._choice_uri, choosing, CHOOSE_WITHIN)
 
     async def _show(self, request: Request) -> Response:
         """Show what may be chosen."""
@@ -172,7 +174,7 @@ class LoginPages:
         await run_in_threadpool(self._inbox.delete, _name(choosing))
         outcomes = await run_in_threadpool(self._onboarding.connect, given.offer, choosing.link, chosen)
         answer = self._page(request, "connected.html", 200, choosing.link, outcomes=outcomes)
-        answer.delete_cookie(COOKIE, path=self._login.path)
+        answer.delete_cookie(COOKIE, path=self._cookie_path)
         return answer
 
     async def _choice(
@@ -239,7 +241,7 @@ class LoginPages:
             COOKIE,
             self._sealed(cookie),
             max_age=seconds,
-            path=self._login.path,
+            path=self._cookie_path,
             secure=self._settings.public_url.startswith("https:"),
             httponly=True,
             samesite="lax",

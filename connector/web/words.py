@@ -50,6 +50,31 @@ add_sentences(
             "Not connected: the connector could not store it. Ask whoever runs the connector to look at its "
             "log."
         ),
+        # People ask for their data to be deleted.
+        "deletion_title": N_("Your request to delete your data"),
+        "deletion_request": N_("Requested on {time}. Code: {number}."),
+        "deletion_waiting": N_("It is being carried out. Look at this page again later."),
+        "deletion_done": N_(
+            "Done. All that this service kept of you is deleted, and the helpdesk was told to delete your "
+            "conversations."
+        ),
+        "deletion_here_only": N_(
+            "All that this service kept of you is deleted. Your conversations in the helpdesk have to be "
+            "deleted there by hand: ask the page that you wrote to."
+        ),
+        "deletion_not_found": N_(
+            "No conversation of yours was found. We are told who you are by an id that is not the one of "
+            "conversations, and nothing is kept under it. If you wrote to a page, write to it again and name "
+            "the code above: its team can then find your conversation, and have it deleted."
+        ),
+        "deletion_of_pages": N_(
+            "If you connected pages here with your login, they are switched off, and it is kept no longer "
+            "that it was you."
+        ),
+        "deletion_shown_for": N_("This page can be seen for {days} days after the request."),
+        "deletion_unknown": N_(
+            "There is no request with this code, or it was made more than {days} days ago. Check the address."
+        ),
         "connect_link_incomplete": N_("This link is not complete. Open it from your helpdesk again."),
         "connect_link_forged": N_(
             "This link was changed on the way, or was not made by your helpdesk. Open it from your helpdesk "

@@ -37,6 +37,15 @@ class Person:
         self.pages = [f"60{number:05}{page:08}" for page in range(pages)]
         self.tasks = dict.fromkeys(self.pages, MANAGER)
         self.psids: dict[str, str] = {}
+        self.order(
+            "PUT",
+            f"/apps/{APP}",
+            app_secret=APP_SECRET,
+            require_proof=True,
+            redirect_uris=[f"{url}{PATH}/callback"],
+            deauthorize_url=f"{url}{CALLBACKS}/deauthorize",
+            data_deletion_url=f"{url}{CALLBACKS}/data_deletion",
+        )
         for page in self.pages:
             self.order("PUT", f"/pages/{page}", name=name_of(page), access_token=f"EAA{page}", app_id=APP)
         self.enrol()

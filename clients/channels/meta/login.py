@@ -31,6 +31,8 @@ SCOPES = ("pages_show_list", *PERMISSIONS)
 """What is asked for. https://developers.facebook.com/docs/permissions"""
 TASKS = {"messages": frozenset({"MESSAGING", "MESSAGE"}), "moderation": frozenset({"MODERATE", "MANAGE"})}
 """What a person has to be allowed to do on a page: one of each."""
+_CALLBACK_TIMEOUT = httpx.Timeout(5.0)
+"""How long each step of a call may take while Meta waits for our answer, in seconds."""
 _MOST_LISTS = 200
 """How many lists of a hundred pages are read; it ends there, should a list lead to itself."""
 _REFUSALS = {
@@ -154,7 +156,7 @@ class FacebookLogin(Login):
         if not withdrawal.user_id or withdrawal.app_secret != self._app.app_secret:
             return []  # of another app of ours the id is not known, which its token needs
         path = f"/{segment(withdrawal.user_id)}/ids_for_pages"
-        found = _data(self._as_app("GET", path))
+        found = _data(self._as_app("GET", path, timeout=_CALLBACK_TIMEOUT))
         pairs = ((as_text(as_dict(one.get("page")).get("id")), as_text(one.get("id"))) for one in found)
         return [Conversation(CHANNEL, page_id, psid) for page_id, psid in pairs if page_id and psid]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
 
-from clients.channel import Account, App, Channel, Credentials, Entry, Event, Handshake, Network, Rate
+from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network, Rate
 from clients.channels.meta import events, signature
 from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
@@ -34,6 +34,7 @@ class Messenger(Channel):
     key_prefix = "facebook"
     max_file_bytes = 25 * 1024 * 1024
     kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
+    login = FacebookLogin
     reply_window = REPLY_WINDOW
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
@@ -118,10 +119,6 @@ class Messenger(Channel):
     def agents_window(self, credentials: Credentials) -> timedelta | None:
         """Return how long Meta allows replies with the tag for human agents, if the page may use it."""
         return AGENTS_WINDOW if credentials.human_agent else None
-
-    def login(self, network: Network, app: App) -> FacebookLogin:
-        """Return Facebook Login."""
-        return FacebookLogin(network, app)
 
     def account(self, network: Network, credentials: Credentials) -> Account:
         """Return a page."""

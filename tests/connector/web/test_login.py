@@ -1,10 +1,12 @@
 """Connect with Facebook: from the helpdesk's link to standing connections, and all that can stop it."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -20,9 +22,11 @@ from tests.conftest import PAGE_A, MakeSettings, Valkey, settings_in
 from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.login import APP, APP_SECRET, DESK, MANAGER, PATH, Person, form_of, link_to, name_of, said
 from tests.fakes.sandbox_meta import serving_meta
+from tests.fakes.stores import empty
 from tests.fakes.web import serving
 
 KEY = new_key()
+GUIDE = Path(__file__).parents[3] / "docs" / "connect-with-facebook.md"
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +50,12 @@ def connector(make: MakeSettings, store_url: str, meta: httpx.Client, **changes:
 
 @pytest.fixture(scope="module")
 def url(valkey: str, meta: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # Without a prefix, as all that the tests of one process wake is named by the settings that came first.
     with (
+        empty(valkey),
         settings_in(tmp_path_factory.mktemp("login")) as make,
-        connector(make, valkey, meta, key_prefix="login:") as url,
+        connector(make, valkey, meta) as url,
     ):
-        app = {"app_secret": APP_SECRET, "require_proof": True, "redirect_uris": [f"{url}{PATH}/callback"]}
-        assert meta.put(f"/sandbox/apps/{APP}", json=app).is_success
         yield url
 
 
@@ -331,10 +335,17 @@ def test_a_link_that_will_not_do_says_what_to_do(person: Person, link: Any, word
 def test_the_signature_is_the_documented_one() -> None:
     link = Link("7", 1795383000, "pl", "https://acme.example.com/desks/7")
 
-    assert links.sign(link, PATH, "who-may-change-connections") == EXAMPLE_SIGNATURE
+    assert f"`{links.sign(link, PATH, 'who-may-change-connections')}`" in GUIDE.read_text()
 
 
-EXAMPLE_SIGNATURE = "46f4d531aa10fbabf26f2bff5721af0f349ad16275d9c5eeeab5257b201fe119"
+def test_the_documented_code_makes_a_link_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_TOKEN", ADMIN_TOKEN)
+    code: dict[str, Any] = {}
+    exec(GUIDE.read_text().partition("```python\n")[2].partition("```")[0], code)
+    made = urlsplit(code["connect_link"]("7", return_url="https://acme.example.com/desks/ą?b=c&d"))
+    link = links.read(dict(parse_qsl(made.query)), PATH, ADMIN_TOKEN, time.time())
+
+    assert (link.desk_id, link.return_url) == ("7", "https://acme.example.com/desks/ą?b=c&d")
 
 
 # --- Other browsers, and forms from elsewhere. --------------------------------------------------------------
@@ -410,11 +421,9 @@ def test_who_has_no_good_link_is_told_in_the_browsers_language(
 
 
 def test_without_its_settings_it_is_off_and_says_which_are_missing(
-    make_settings: MakeSettings, store_url: str
+    make_settings: MakeSettings, valkey: str
 ) -> None:
-    settings = make_settings(
-        redis_url=store_url, graph={"app_id": APP}, public_url="https://acme.example.com"
-    )
+    settings = make_settings(redis_url=valkey, graph={"app_id": APP}, key_prefix="off:")
     with serving(settings) as url:
         shown = httpx.get(link_to(url), trust_env=False)
 
@@ -423,28 +432,30 @@ def test_without_its_settings_it_is_off_and_says_which_are_missing(
 
 
 def test_over_https_the_cookie_is_secure(
-    make_settings: MakeSettings, store_url: str, meta: httpx.Client
+    make_settings: MakeSettings, valkey: str, meta: httpx.Client
 ) -> None:
-    settings = settings_of(make_settings, store_url, meta, 1)
-    settings = settings.model_copy(update={"public_url": "https://acme.example.com"})
+    settings = settings_of(make_settings, valkey, meta, 1, key_prefix="https:")
+    settings = settings.model_copy(update={"public_url": "https://acme.example.com/c"})
     with serving(settings) as url:
         begun = httpx.get(link_to(url), trust_env=False)
 
     assert "secure" in begun.headers["set-cookie"].lower()
+    assert "path=/c/connect/facebook" in begun.headers["set-cookie"].lower()
     assert (
-        "redirect_uri=https%3A%2F%2Facme.example.com%2Fconnect%2Ffacebook%2Fcallback"
+        "redirect_uri=https%3A%2F%2Facme.example.com%2Fc%2Fconnect%2Ffacebook%2Fcallback"
         in begun.headers["location"]
     )
 
 
 def test_while_the_store_is_away_it_is_said(tmp_path: Path, own_store: Valkey, meta: httpx.Client) -> None:
-    with settings_in(tmp_path) as make, connector(make, own_store.url, meta) as url:
-        app = {"app_secret": APP_SECRET, "redirect_uris": [f"{url}{PATH}/callback"]}
-        meta.put(f"/sandbox/apps/{APP}", json=app)
-        with person_with(url, meta) as person:
-            own_store.stop()
-            shown = person.log_in()
-            own_store.start()
+    with (
+        settings_in(tmp_path) as make,
+        connector(make, own_store.url, meta) as url,
+        person_with(url, meta) as person,
+    ):
+        own_store.stop()
+        shown = person.log_in()
+        own_store.start()
 
     assert (shown.status_code, "cannot store anything at the moment" in said(shown)) == (503, True)
 
@@ -455,8 +466,6 @@ def test_no_secret_is_in_any_page_address_log_line_or_the_store(
     with settings_in(tmp_path) as make, capture_logs() as logs:
         port = free_port()
         settings = settings_of(make, valkey, meta, port, key_prefix="secrets:")
-        app = {"app_secret": APP_SECRET, "redirect_uris": [f"http://127.0.0.1:{port}{PATH}/callback"]}
-        meta.put(f"/sandbox/apps/{APP}", json=app)
         with serving(settings, port) as url, person_with(url, meta) as person:
             shown = person.log_in()
             store = connect(valkey)
