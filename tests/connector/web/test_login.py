@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -396,6 +396,22 @@ def test_a_page_runs_no_script_and_asks_nobody_else(person: Person) -> None:
     assert not re.search(r"""(src|href|url\()=?["']?https?:""", shown.text)
     assert "<b>Pizza" not in shown.text
     assert "&lt;b&gt;Pizza &amp; " in shown.text
+
+
+def test_the_login_is_bound_by_state_and_pkce(person: Person) -> None:
+    first, second = (
+        parse_qs(
+            urlsplit(
+                person.browser.get(link_to(person.url), follow_redirects=False).headers["location"]
+            ).query
+        )
+        for _ in range(2)
+    )
+
+    assert first["code_challenge_method"] == ["S256"]
+    assert [len(first[name][0]) for name in ("state", "code_challenge")] == [32, 43]
+    assert first["state"] != second["state"]
+    assert first["code_challenge"] != second["code_challenge"]
 
 
 def test_the_cookie_is_for_the_login_alone(person: Person) -> None:

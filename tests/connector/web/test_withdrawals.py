@@ -214,6 +214,7 @@ def test_conversations_that_meta_matches_are_forgotten(person: Person, inbox: In
     queue = erasure_queue(Conversation(CHANNEL, person.pages[0], PSID))
 
     assert (told["status"], len(inbox.jobs(queue))) == (200, 1)
+    assert inbox.jobs(erasure_queue(Conversation(CHANNEL, "not-connected", "1"))) == []
     assert "It is being carried out." in said(shown)
     assert answer["confirmation_code"] in said(shown)
 
