@@ -345,6 +345,98 @@ class Handshake:
     challenge: str
 
 
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app of ours at a channel, at which people log in. Both are empty where there is none."""
+
+    app_id: str = ""
+    app_secret: str = field(default="", repr=False)
+
+
+class OfferedAccount(msgspec.Struct, frozen=True):
+    """An account that somebody showed us by a login, and a token for it.
+
+    `refusal` says why they may not connect it.
+    """
+
+    account_id: str
+    name: str
+    access_token: str
+    refusal: Notice | None = None
+
+    def __repr__(self) -> str:
+        """Show no token."""
+        return f"OfferedAccount({self.account_id!r})"
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a login gave: whose it was, by their id for the app, when, and for which accounts.
+
+    `time` is in seconds since 1970, by the channel's clock.
+    """
+
+    user_id: str
+    time: int
+    accounts: list[OfferedAccount]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Somebody takes back what they granted an app: for all accounts, or for one of them.
+
+    `app_secret` is that of the app, `user_id` their id for it, `account_id` the one account, `time` when
+    (seconds since 1970).
+    """
+
+    app_secret: str = field(repr=False)
+    user_id: str = ""
+    account_id: str = ""
+    time: int = 0
+
+
+class Login(ABC):
+    """The login by which a person connects accounts of a channel.
+
+    `offer` and `conversations_of` raise `ClientError`; the others ask no network.
+    """
+
+    title: ClassVar[str]
+    """What people call the service that they log in with."""
+    path: ClassVar[str]
+    """Where it begins; what else belongs to it is below."""
+    callback_path: ClassVar[str]
+    """Below what the channel says that somebody withdraws what they granted, or wants their data deleted."""
+    channel: ClassVar[str]
+    """The name of the channel whose accounts it is for."""
+
+    @abstractmethod
+    def __init__(self, network: Network, app: App) -> None:
+        """Take how the channel is reached, and the app of ours at which people log in."""
+
+    @abstractmethod
+    def address(self, redirect_uri: str, state: str, verifier: str) -> str:
+        """Return where a person logs in, who then comes back to `redirect_uri` with the state.
+
+        `verifier` is the secret of PKCE: https://www.rfc-editor.org/rfc/rfc7636
+        """
+
+    @abstractmethod
+    def refusal(self, query: Mapping[str, str]) -> Notice | None:
+        """Return why the person who comes back brings no code; None if they do."""
+
+    @abstractmethod
+    def offer(self, code: str, redirect_uri: str, verifier: str) -> Offer:
+        """Return what a login gave, whole. Raises `RejectedError` for a code that is none (any more)."""
+
+    @abstractmethod
+    def withdrawal(self, body: bytes, secrets: Iterable[str]) -> Withdrawal | None:
+        """Read what came below `callback_path`; None unless an app with one of these secrets signed it."""
+
+    @abstractmethod
+    def conversations_of(self, withdrawal: Withdrawal) -> list[Conversation]:
+        """Return the conversations of who withdraws, as far as the channel tells."""
+
+
 class Account(ABC):
     """One account of a channel. Every method raises `ClientError`; the account is its `remote`."""
 
@@ -370,6 +462,10 @@ class Account(ABC):
 
         `callback_url` is where its webhooks are to come. That the channel is away is a finding, no error.
         """
+        yield from ()
+
+    def check_grant(self) -> Iterator[Finding]:
+        """Yield why the account cannot be connected with the token that a login gave."""
         yield from ()
 
     def repair(self, found: Finding, callback_url: str) -> None:
@@ -444,6 +540,8 @@ class Channel(ABC):
     """The kinds of its events, as `Event.kind` names them; any other is one that nobody knows yet."""
     advice: ClassVar[Mapping[str, str]]
     """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
+    login: ClassVar[type[Login] | None] = None
+    """The login by which people connect its accounts; None if there is none."""
     reply_window: ClassVar[timedelta | None] = None
     """For how long after a person's last message it allows a reply; None if for ever."""
 

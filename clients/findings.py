@@ -20,8 +20,9 @@ class Level(StrEnum):
 class Meaning:
     """What a code is: its sentence, what it means for messages, what to do, all in English.
 
-    One that `can_be_fixed` is fixed when somebody asks for it, or unasked if `is_fixed_unasked`. Behind one
-    that `hides_others` the checks that follow could not be made.
+    One that `can_be_fixed` is fixed when somebody asks for it, or unasked if `is_fixed_unasked`; one that
+    `is_set_up` also when the account is connected by a login. Behind one that `hides_others` the checks that
+    follow could not be made.
     """
 
     level: Level
@@ -30,6 +31,7 @@ class Meaning:
     remedy: str = ""
     can_be_fixed: bool = False
     is_fixed_unasked: bool = False
+    is_set_up: bool = False
     hides_others: bool = False
 
 

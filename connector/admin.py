@@ -5,15 +5,25 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from clients.channel import Withdrawal
 from clients.channels.registry import CHANNELS
 from clients.errors import ClientError
 from connector import faults
 from connector.cipher import Cipher, Unreadable
-from connector.connection import SECRETS, Connection, record_name, rotated, stored_fields
+from connector.connection import (
+    SECRETS,
+    Connection,
+    Granted,
+    granted_by,
+    record_name,
+    rotated,
+    stored_fields,
+)
 from connector.settings import Settings
 from tasks.inbox.connections import ConnectionRecords, Record
 from tasks.inbox.queues import account_id_of
@@ -144,14 +154,38 @@ class ConnectionAdmin:
         cipher, record = self._may_change(page_id)
         known = _known(record, cipher)
         secrets = {name: known[name] for name in SECRETS if name in known}
-        return self._write(page_id, secrets | dict(fields), record, version, cipher)
+        granted = _kept_grant(record, fields)
+        return self._write(page_id, secrets | dict(fields), cipher, record, version=version, granted=granted)
 
     def change(self, page_id: str, fields: Mapping[str, Any]) -> Entry:
         """Change these fields of a connection. Raises as `put`."""
         cipher, record = self._may_change(page_id)
         if not record:
             raise NoConnection(page_id)
-        return self._write(page_id, _known(record, cipher) | dict(fields), record, record.version, cipher)
+        changed, granted = _known(record, cipher) | dict(fields), _kept_grant(record, fields)
+        return self._write(page_id, changed, cipher, record, version=record.version, granted=granted)
+
+    def put_granted(
+        self, page_id: str, fields: Mapping[str, Any], version: int | None, granted: Granted
+    ) -> Entry:
+        """Add a connection, or change these fields of the one of this version: a login gave its token.
+
+        Raises as `put`.
+        """
+        cipher, record = self._may_change(page_id)
+        changed = _known(record, cipher) | dict(fields)
+        return self._write(page_id, changed, cipher, record, version=version, granted=granted)
+
+    def withdraw(self, withdrawal: Withdrawal, *, forget: bool = False) -> Sequence[str]:
+        """Switch the connections off whose tokens somebody granted, and now does not; return their pages.
+
+        With `forget` it is kept no longer who that was. A page of the settings stays as it is.
+        """
+        cipher = self._cipher
+        if not cipher:
+            return []
+        about = partial(self._withdraw, withdrawal=withdrawal, cipher=cipher, forget=forget)
+        return [account_id_of(name) for name in self._records.names() if about(name)]
 
     def remove(self, page_id: str, version: int) -> str:
         """Delete the connection of this version, and have the page unsubscribed.
@@ -197,6 +231,27 @@ class ConnectionAdmin:
                 return True
         return False
 
+    def _withdraw(self, name: str, withdrawal: Withdrawal, cipher: Cipher, *, forget: bool) -> bool:
+        while record := self._records.get(name):
+            try:
+                granted = granted_by(record.body)
+                connection = Connection.decode(record.body, cipher)
+            except ValueError:
+                break
+            is_theirs = granted is not None and granted.user_id == withdrawal.user_id
+            if not is_theirs and account_id_of(name) != withdrawal.account_id:
+                break
+            # Who connected the page again meanwhile means it: an old word does not count, nor its repetition.
+            if granted and withdrawal.time and granted.time > withdrawal.time:
+                break
+            if connection.app_secret.get_secret_value() != withdrawal.app_secret:
+                break
+            kept = None if is_theirs and forget else granted
+            body = connection.model_copy(update={"active": False}).encode(cipher, kept)
+            if self._records.put(name, body, str(record.version)):
+                return True
+        return False
+
     def _record(self, page_id: str) -> Record | None:
         return self._records.get(record_name(page_id))
 
@@ -218,13 +273,15 @@ class ConnectionAdmin:
             raise NoSecretKey
         return self._cipher, self._record(page_id)
 
-    def _write(
+    def _write(  # noqa: PLR0913 - what is to be stored, in place of what, and how
         self,
         page_id: str,
         fields: Mapping[str, Any],
-        record: Record | None,
-        version: int | None,
         cipher: Cipher,
+        record: Record | None,
+        *,
+        version: int | None,
+        granted: Granted | None,
     ) -> Entry:
         if version is None and record:
             raise AlreadyConnected(page_id)
@@ -232,7 +289,7 @@ class ConnectionAdmin:
             raise Stale(page_id)
         connection = _checked(page_id, fields, is_new=record is None)
         expected = "" if version is None else str(version)
-        stored = self._records.put(record_name(page_id), connection.encode(cipher), expected)
+        stored = self._records.put(record_name(page_id), connection.encode(cipher, granted), expected)
         if stored is None:
             raise AlreadyConnected(page_id) if version is None else Stale(page_id)
         return Entry(page_id, connection, stored)
@@ -248,6 +305,14 @@ class ConnectionAdmin:
             except ClientError as error:
                 return say(error.notice)
         return ""
+
+
+def _kept_grant(record: Record | None, fields: Mapping[str, Any]) -> Granted | None:
+    """Return whose login gave the token, unless there is another token now."""
+    try:
+        return granted_by(record.body) if record and "page_access_token" not in fields else None
+    except ValueError:
+        return None
 
 
 def _known(record: Record | None, cipher: Cipher) -> dict[str, Any]:

@@ -21,25 +21,29 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from clients.channel import App
 from clients.channels.registry import CHANNELS
 from clients.helpdesk import WEBHOOK_PATH
 from clients.http import HttpClient
 from connector import logs
 from connector.admin import ConnectionAdmin
+from connector.onboarding import Onboarding
 from connector.settings import Settings, get_settings
 from connector.web.body import BodyReader
 from connector.web.connections import ConnectionsApi
 from connector.web.group_commit import GroupCommit
+from connector.web.login import LoginPages
 from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
 from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
+from connector.web.withdrawals import STATUS_PATH, DeletionStatus, Withdrawals
 from tasks import checks
 from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.connections import Directory
 from tasks.inbox.backfills import LONGEST_GAP
 from tasks.inbox.inbox import Inbox
-from tasks.services import build, directory_of, helpdesk_of, inbox_of, store_check_of
+from tasks.services import build, directory_of, helpdesk_of, inbox_of, network_of, store_check_of
 from tasks.store import Outage, connect_async, reason_of
 from tasks.store_check import StoreCheck, Unusable
 
@@ -92,12 +96,27 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
     helpdesk = HelpdeskWebhook(adapter, group_commit, body_reader, counters, refusals)
+    services = functools.cache(lambda: build(settings, patient=False))
+    admin = ConnectionAdmin(settings, inbox.connections)
     connections = ConnectionsApi(
-        ConnectionAdmin(settings, inbox.connections),
-        settings.admin_token.get_secret_value(),
-        body_reader,
-        checks.on_request(functools.cache(lambda: build(settings, patient=False))),
+        admin, settings.admin_token.get_secret_value(), body_reader, checks.on_request(services)
     )
+    app = App(settings.graph.app_id, settings.graph.app_secret.get_secret_value())
+    network = network_of(settings)
+    logins = [channel.login(network, app) for channel in CHANNELS.values() if channel.login]
+    withdrawals = [
+        Withdrawals(settings, login, admin, inbox, directory, body_reader, refusals) for login in logins
+    ]
+    login_pages = [
+        LoginPages(
+            settings,
+            login,
+            Onboarding(settings, admin, login, directory, services),
+            inbox,
+            body_reader,
+        )
+        for login in logins
+    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -114,6 +133,9 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
         with contextlib.suppress(asyncio.CancelledError):
             await watch
         notifier.stop()
+        network.http.close()
+        if services.cache_info().currsize:
+            services().network.http.close()
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -159,6 +181,9 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             Route("/readyz", readyz),
             Route("/metrics", metrics),
             *connections.routes,
+            *(route for pages in login_pages for route in pages.routes),
+            *(route for callbacks in withdrawals for route in callbacks.routes),
+            Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
         ],
     )
 

@@ -2,7 +2,7 @@
 
 import json
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -17,12 +17,20 @@ from tasks.inbox.queues import account_remote
 
 SECRETS = ("page_access_token", "app_secret", "verify_token")
 """The fields that nobody is shown, and that the store has encrypted."""
+_GRANTED = "granted"
 _NEEDED = PydanticCustomError("needed", "must not be empty while the connection is active")
 
 
 def record_name(page_id: str) -> str:
     """Return what a page's connection is called in the store."""
     return account_remote(Messenger.name, page_id)
+
+
+class Granted(NamedTuple):
+    """Whose login gave a page's token: by their id for the app, and when (seconds since 1970)."""
+
+    user_id: str
+    time: int
 
 
 def _within_window(hours: float) -> float:
@@ -62,11 +70,15 @@ class Connection(Section):
             raise ValidationError.from_exception_data("Connection", lacking)
         return self
 
-    def encode(self, cipher: Cipher) -> bytes:
-        """Return the connection as the store keeps it, its secrets encrypted."""
+    def encode(self, cipher: Cipher, granted: Granted | None = None) -> bytes:
+        """Return the connection as the store keeps it, its secrets encrypted.
+
+        `granted` says whose login gave the token, if one did.
+        """
         fields = self.model_dump()
         encrypted = {name: cipher.encrypt(fields[name].get_secret_value()) for name in SECRETS}
-        return json.dumps(fields | encrypted, separators=(",", ":")).encode()
+        by_login = {_GRANTED: granted} if granted else {}
+        return json.dumps(fields | encrypted | by_login, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, body: bytes, cipher: Cipher) -> Self:
@@ -106,15 +118,25 @@ def rotated(body: bytes, cipher: Cipher) -> bytes | None:
 
     Raises `Unreadable`, or `ValueError` for no connection.
     """
-    fields = stored_fields(body)
+    fields = _stored(body)
     if all(cipher.is_newest(fields[name]) for name in SECRETS):
         return None
     encrypted = {name: cipher.rotate(fields[name]) for name in SECRETS}
     return json.dumps(fields | encrypted, separators=(",", ":")).encode()
 
 
+def granted_by(body: bytes) -> Granted | None:
+    """Return whose login gave the token of a connection, as the store keeps it; None if none did."""
+    found = _stored(body).get(_GRANTED)
+    return Granted(*found) if found else None
+
+
 def stored_fields(body: bytes) -> dict[str, Any]:
     """Return what the store has of a connection, its secrets encrypted. Raises `ValueError` if it is none."""
+    return {name: value for name, value in _stored(body).items() if name != _GRANTED}
+
+
+def _stored(body: bytes) -> dict[str, Any]:
     fields = json.loads(body)
     if not isinstance(fields, dict):
         raise ValueError("it is no connection")  # noqa: TRY004 - as any other that cannot be read

@@ -36,6 +36,7 @@ from connector.cipher import Cipher, is_key
 from connector.connection import Connection
 from connector.values import (
     AppId,
+    AppSecret,
     CaFile,
     Filled,
     GraphUrl,
@@ -91,6 +92,7 @@ class Graph(Section):
     base_url: GraphUrl = "https://graph.facebook.com"
     version: GraphVersion = "v26.0"
     app_id: AppId = ""
+    app_secret: AppSecret = SecretStr("")
     http_proxy: Proxy = Field(default="", repr=False)  # it may hold a password
     typing: bool = True
     mark_seen: bool = True
@@ -419,7 +421,20 @@ def doubtful(settings: Settings) -> dict[str, str]:
         if not settings.cipher:
             hint = "/connections can only show and remove; “connector secrets new-key” prints a key"
             found["secret_key"] = hint
+    if settings.graph.app_secret.get_secret_value() and (missing := missing_for_login(settings)):
+        found["graph.app_secret"] = f"nobody can log in to connect pages before {', '.join(missing)} is set"
     return found
+
+
+def missing_for_login(settings: Settings) -> list[str]:
+    """Return the keys that are empty, and are needed for people to connect pages by a login."""
+    needed = {
+        "graph.app_id": settings.graph.app_id,
+        "graph.app_secret": settings.graph.app_secret.get_secret_value(),
+        "secret_key": settings.cipher,
+        "admin_token": settings.admin_token.get_secret_value(),
+    }
+    return [key for key, value in needed.items() if not value]
 
 
 def changed_for_good(old: Settings, new: Settings) -> list[str]:

@@ -5,6 +5,7 @@ under its code, without the person's id, as the person may be shown it.
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -29,8 +30,9 @@ SHOWN_FOR = 90 * 24 * 3600
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a wish to be forgotten. `requested_at` is ISO 8601, `reason` an encoded notice.
 
-    `state` is `waiting`; `done`: the helpdesk was told; `helpdesk_cannot`: it has no erasures; or `refused`:
-    it did not accept it, for the `reason`. In the last three nothing is kept here.
+    `state` is `waiting`; `done`: the helpdesk was told; `helpdesk_cannot`: it has no erasures; `refused`: it
+    did not accept it, for the `reason`; or `not_found`: nobody knows yet whose conversations are meant. After
+    the second, third and fourth nothing is kept here.
     """
 
     requested_at: str
@@ -55,6 +57,28 @@ def request(inbox: Inbox, conversation: Conversation, code: str = "") -> str:
     body = msgspec.json.encode(Erasure(code, now))
     inbox.accept([Job(key=f"erasure:{code}:{now}", queue=erasure_queue(conversation), time=now, body=body)])
     return code
+
+
+def request_all(inbox: Inbox, conversations: Sequence[Conversation]) -> str:
+    """Queue the wish that all conversations of a person be forgotten, as far as they are known.
+
+    Return its code, by which `outcomes` knows it. Raises `redis.RedisError`.
+    """
+    code = secrets.token_hex(8)
+    if not conversations:
+        now = datetime.fromtimestamp(int(inbox.now()), UTC)
+        _keep(inbox, code, Outcome(requested_at=now.isoformat(timespec="seconds"), state="not_found"))
+    for number, conversation in enumerate(conversations, 1):
+        request(inbox, conversation, code if number == 1 else f"{code}-{number}")
+    return code
+
+
+def outcomes(inbox: Inbox, code: str) -> list[Outcome]:
+    """Return what came of a wish, of each conversation; nothing if there is none of this code (any more)."""
+    found: list[Outcome] = []
+    while one := outcome(inbox, f"{code}-{len(found) + 1}" if found else code):
+        found.append(one)
+    return found
 
 
 def outcome(inbox: Inbox, code: str) -> Outcome | None:

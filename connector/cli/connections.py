@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -9,12 +10,14 @@ from typing import Any, cast
 import click
 import redis
 
+from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
+from connector import links
 from connector.admin import ConnectionAdmin, Entry, Fixed, Refused
 from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
 from connector.cli.shown import as_json as to_json
 from connector.connection import SECRETS
-from connector.settings import get_settings
+from connector.settings import get_settings, missing_for_login
 from tasks.store import reason_of
 
 AT_ONCE = 1000
@@ -106,6 +109,27 @@ def _ask(secret: str) -> str:
 
 def _is_terminal() -> bool:
     return sys.stdin.isatty()
+
+
+@connections.command()
+@click.option(
+    "--desk", "desk_id", required=True, metavar="ID", help="The desk that the pages are to lead to."
+)
+@click.option("--language", type=click.Choice(links.LANGUAGES), help="The language of the pages shown.")
+@click.option("--return-url", default="", metavar="URL", help="Where the helpdesk is, to go back to.")
+@click.option(
+    "--minutes", type=click.IntRange(1, 60), default=15, show_default=True, help="How long it is good."
+)
+@settings_option
+def link(*, desk_id: str, language: str | None, return_url: str, minutes: int) -> None:
+    """Print a link by which somebody connects their pages to a desk in a browser, by a login."""
+    settings = read_settings("connections", get_settings)
+    if missing := missing_for_login(settings):
+        fail(f"Nobody can log in to connect pages: set {', '.join(missing)}.")
+    made = links.Link(desk_id, int(time.time()) + 60 * minutes, language or "", return_url)
+    key = settings.admin_token.get_secret_value()
+    for login in (channel.login for channel in CHANNELS.values() if channel.login):
+        click.echo(links.address(made, settings.public_url, login.path, key))
 
 
 @connections.command("list")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from sandbox.meta import errors
 from sandbox.meta.errors import GraphError
-from sandbox.meta.state import App, File, Page, Platform, Rate
+from sandbox.meta.state import App, File, Page, Platform, Rate, UserToken
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,24 @@ class Call:
         for page in self.platform.pages.values():
             if token in page.revoked:
                 raise GraphError(errors.TOKEN_REVOKED)
-            if token == page.access_token:
-                if page.grant.is_over:
+            if grant := page.grant_of(token):
+                if grant.is_over:
                     raise GraphError(errors.TOKEN_EXPIRED, now=int(time.time()))
                 self.request.state.page = page
-                self._check_proof(self.platform.apps[page.app_id], token)
+                self._check_proof(self.platform.apps[grant.app_id or page.app_id], token)
                 return page
         raise GraphError(errors.TOKEN_INVALID)
+
+    def user(self) -> UserToken:
+        """Return the user's token that this is."""
+        token = self.token()
+        found = self.platform.user_tokens.get(token)
+        if found is None:
+            raise GraphError(errors.TOKEN_INVALID)
+        if found.expires_at <= time.time():
+            raise GraphError(errors.TOKEN_EXPIRED, now=int(time.time()))
+        self._check_proof(self.platform.apps[found.app_id], token)
+        return found
 
     def own_page(self) -> Page:
         """Return the page whose token this is, which the path must mean, by its id or as `me`."""
@@ -103,9 +114,15 @@ class Call:
             raise self.no_such_object()
         return page
 
+    def app_id(self, page: Page) -> str:
+        """Return the app that the page's token belongs to."""
+        grant = page.grant_of(self.token())
+        return (grant.app_id if grant else "") or page.app_id
+
     def check_scope(self, page: Page, scope: str) -> None:
         """Refuse the call unless the page's token has this permission."""
-        if scope not in page.grant.scopes:
+        grant = page.grant_of(self.token())
+        if grant is None or scope not in grant.scopes:
             raise GraphError(errors.NO_SCOPE, scope=scope)
 
     def app(self) -> App:

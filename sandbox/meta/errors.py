@@ -45,6 +45,21 @@ TOKEN_REVOKED = Refusal(
 TOKEN_EXPIRED = Refusal(
     400, 190, 463, "Error validating access token: Session has expired. The current time is {now}."
 )
+APP_UNKNOWN = Refusal(
+    400, 101, None, "Error validating application. Cannot get application info due to a system error."
+)
+SECRET_WRONG = Refusal(400, 1, None, "Error validating client secret.")
+CODE_UNKNOWN = Refusal(400, 100, None, "Invalid verification code format.")
+CODE_EXPIRED = Refusal(400, 100, 36007, "This authorization code has expired.")
+CODE_OF_ANOTHER_ADDRESS = Refusal(
+    400,
+    100,
+    36008,
+    "Error validating verification code. Please make sure your redirect_uri is identical to the one you used "
+    "in the OAuth dialog request",
+)
+CODE_USED = Refusal(400, 100, 36009, "This authorization code has been used.")
+VERIFIER_WRONG = Refusal(400, 100, None, "Invalid code_verifier parameter")
 NOT_THE_APP = Refusal(
     400,
     100,

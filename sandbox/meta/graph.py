@@ -78,7 +78,7 @@ async def conversations(request: Request) -> Response:
     def show(person: Person) -> dict[str, Any]:
         return _select(call, "UnifiedThread", _conversation_fields(call, page, person), "id")
 
-    return JSONResponse(_paged(call, people, show))
+    return JSONResponse(paged(call, people, show))
 
 
 async def messages(request: Request) -> Response:
@@ -130,7 +130,7 @@ def _as_shown(
 
 def _message_list(call: Call, page: Page, person: Person) -> dict[str, Any]:
     names = call.names("fields", ",".join(MESSAGE_DEFAULT))
-    return _paged(call, person.thread[::-1], lambda message: _as_shown(call, page, person, message, names))
+    return paged(call, person.thread[::-1], lambda message: _as_shown(call, page, person, message, names))
 
 
 def _message_node(call: Call, page: Page, message: Message) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _time(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
-def _paged(call: Call, items: Sequence[T], show: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+def paged(call: Call, items: Sequence[T], show: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     """Return one page of a list with its cursors (Graph API, "Paginated Results")."""
     start, limit = _start(call), int(call.params.get("limit", 25))
     end = min(start + limit, len(items))

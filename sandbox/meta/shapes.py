@@ -19,6 +19,24 @@ class NewApp(msgspec.Struct, forbid_unknown_fields=True):
     app_secret: str
     require_proof: bool = False
     human_agent: bool = False
+    redirect_uris: list[str] = []
+    deauthorize_url: str = ""
+    data_deletion_url: str = ""
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody who can log in: what they may do on each page, and their ids in conversations with pages."""
+
+    name: str
+    tasks: dict[str, list[str]] = {}
+    psids: dict[str, str] = {}
+
+
+class Removal(msgspec.Struct, forbid_unknown_fields=True):
+    """From which app a user withdraws what they granted; with a `page_id` the app is removed from that."""
+
+    app_id: str
+    page_id: str = ""
 
 
 class NewPage(msgspec.Struct, forbid_unknown_fields=True):

@@ -232,6 +232,10 @@ class Inbox:
         how = "NX" if only_new else ""
         return bool(self._script.add("put", name, value, ms(seconds) if seconds else 0, how))
 
+    def delete(self, name: str) -> None:
+        """Keep a value that was put under a name no longer."""
+        self._script.run("delete", name)
+
     def noted(self, name: Personal, conversation: Conversation) -> list[tuple[str, int]]:
         """Return what `Lease.note` kept of a person by a name, the oldest first, and of when it is (ms)."""
         found = self.store.zrange(self.key(person_key(name, conversation)), 0, -1, withscores=True)

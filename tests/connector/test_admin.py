@@ -18,7 +18,7 @@ from connector.admin import (
     Stale,
 )
 from connector.cipher import Cipher, new_key
-from connector.connection import SECRETS, Connection
+from connector.connection import SECRETS, Connection, Granted
 from tasks.inbox.connections import ConnectionRecords
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
@@ -194,9 +194,9 @@ def test_a_change_between_reading_and_writing_is_noticed(
     admin.put(NEW, FIELDS, None)
     encode = Connection.encode
 
-    def change_meanwhile(self: Connection, cipher: Cipher) -> bytes:
+    def change_meanwhile(self: Connection, cipher: Cipher, granted: Granted | None = None) -> bytes:
         records.put(NAME, b"{}")
-        return encode(self, cipher)
+        return encode(self, cipher, granted)
 
     monkeypatch.setattr(Connection, "encode", change_meanwhile)
     with pytest.raises(Stale):

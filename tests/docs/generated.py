@@ -159,6 +159,8 @@ _PRIVACY_END = """\
 | that an event came already: a digest of the page's id, the kind and the message's id, or of all that an event without one says; of a reply the helpdesk's id of the comment | nobody that could be told from it | `mc:seen:…` | 7 days |
 | a wish to be forgotten that waits for the helpdesk | who asked | `mc:jobs:erase:…` | the helpdesk is told |
 | what came of such a wish: its code, when it came, how it ended | nobody that could be told from it | `mc:erasure:<code>` | 90 days |
+| names and tokens of the pages that a login gave, encrypted, and the id of who logged in | who connects pages | `mc:login:<random>` | they have chosen; 15 minutes |
+| the id of who logged in to connect a page, for the app (app-scoped), and when | who connected pages | `mc:connections` | the page gets a token another way, or is removed; they have their data deleted |
 
 Files are passed on and not kept. Counters and times of the last event are kept for each page, not for each person.
 
@@ -187,10 +189,21 @@ file holds what was deleted until it is written anew; `connector forget` asks th
 
 ## Meta's data deletion requests
 
-Meta's data deletion callback names a user by an id of the app's (app-scoped), which is another than the PSID by which a page, and so the connector, knows them. The connector
-keeps nothing by which it could tell the one from the other. Such a request therefore has to be fulfilled by hand: find the person's ticket, take `page_id` and `sender_id` from its `config`, and run `connector forget`.
-The callbacks `/social_media/facebook/data_deletion` and `/social_media/facebook/deauthorize` are not served yet; enter the address of your own instructions for data deletion at Meta
-(*Settings → Basic → User data deletion*).
+Enter `<public_url>/social_media/facebook/data_deletion` at Meta (*Facebook Login → Settings → Data Deletion Request URL*), and `<public_url>/social_media/facebook/deauthorize` as the
+deauthorize callback. A request counts only if the app of `graph.app_secret`, or of a connection, signed it.
+
+Only people who logged in at the app can make such a request: in practice those who connected pages. Meta names them by an id of the app's (app-scoped), which is another than the PSID
+by which a page, and so the connector, knows who writes to it.
+
+| what is found by that id | what is done |
+| --- | --- |
+| pages that they connected by a login of this app | switched off; who connected them is kept no longer. The tokens stay, encrypted, until the page is connected again or removed; they stop working when the person removes the app |
+| conversations, if Meta tells the PSIDs (`ids_for_pages`: for the app of `graph.app_id`, if app and pages belong to one business in the Business Manager) | forgotten, as by `connector forget`, and the helpdesk is told |
+| nothing else: no conversation is kept under that id | the status page says so, and asks them to write to the page and name the code |
+
+The answer has the code and the address of a status page, `<public_url>/data_deletion/<code>`, which says in English or Polish what came of it, for 90 days. Where no conversation was
+found, the log has a line `deletion_not_matched` with the code. When the person has written: find their ticket, take `page_id` and `sender_id` from its `config`, and run
+`connector forget --page … --sender … --code …`, which brings the status page up to date.
 """
 
 

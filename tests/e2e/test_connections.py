@@ -14,6 +14,7 @@ from sandbox.stack import PAGES, Page, Stack, until
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import metric, part
 from tests.fakes.admin import ADMIN_TOKEN, Admin
+from tests.fakes.login import APP, APP_SECRET, MANAGER, PATH, form_of, link_to, said
 
 SOON = 5.0
 """How long a change may take, in seconds, on a machine that has other things to do."""
@@ -24,6 +25,7 @@ numbers = itertools.count(1)
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return the module's stack, whose settings list one page; no test restarts a part."""
     settings = QUICK | {"secret_key": new_key(), "admin_token": ADMIN_TOKEN}
+    settings["graph"] = {"app_id": APP, "app_secret": APP_SECRET}
     with Stack(tmp_path_factory.mktemp("stack"), pages=PAGES[:1], settings=settings) as running:
         before = _parts(running)
         yield running
@@ -126,6 +128,34 @@ def test_a_new_token_lets_the_replies_that_wait_leave_at_once_and_in_order(case:
 
     # A token that was refused is tried again after half a minute, so it is the new one that did it.
     assert case.received(5, 15) == [str(number) for number in range(5)]
+
+
+def test_a_token_that_is_revoked_is_renewed_by_a_login_and_the_replies_leave_in_order(case: Case) -> None:
+    case.connect()
+    case.write("hello")
+    ticket = case.ticket()
+    app = {"app_secret": APP_SECRET, "redirect_uris": [f"{case.stack.url}{PATH}/callback"]}
+    case.stack.ask_meta("PUT", f"/apps/{APP}", app)
+    page = {"name": case.page.name, "app_id": case.page.app_id, "access_token": "EAAanother"}
+    case.stack.ask_meta("PUT", f"/pages/{case.page.page_id}", page)
+    for number in range(5):
+        case.stack.reply(ticket["id"], str(number))
+    paused = f'connector_remote_paused{{remote="facebook_messenger:{case.page.page_id}"}}'
+    until("its replies wait", lambda: metric(case.stack, paused) == 1, 15)
+    case.stack.ask_meta("PUT", "/users/1", {"name": "Ola", "tasks": {case.page.page_id: MANAGER}})
+    case.stack.ask_meta("PUT", "/login", {"user_id": "1"})
+    with httpx.Client(follow_redirects=True, trust_env=False, timeout=30) as browser:
+        shown = browser.get(link_to(case.stack.url))
+        done = browser.post(shown.url, data={"form": form_of(shown), "page": [case.page.page_id]})
+
+    assert "Connected with a new access token." in said(done)
+    assert case.received(5, 15) == [str(number) for number in range(5)]
+    case.write("and now?")
+
+    def came() -> bool:
+        return "and now?" in [comment["body"] for comment in case.ticket()["comments"]]
+
+    until("a message comes by the app of the login", came, 15)
 
 
 def test_a_page_that_is_switched_off_opens_no_ticket_but_its_replies_leave(

@@ -26,14 +26,14 @@ MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """Serve the web application and give its URL.
+def serving(settings: Settings, port: int = 0) -> Iterator[str]:
+    """Serve the web application, on a port that is free or on this one, and give its URL.
 
     The store is tried before, as in a process of its own: later another test may empty it meanwhile.
     """
     check = store_check_of(settings)
     check()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         config = uvicorn.Config(create_app(settings, check), log_config=None, access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))

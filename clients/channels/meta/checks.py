@@ -57,6 +57,16 @@ class PageChecks:
         except ClientError as error:
             yield _unanswered(error)
 
+    def check_grant(self) -> Iterator[Finding]:
+        """Yield why the page cannot be connected with this token: it is to be the page's, and for good."""
+        try:
+            token = self._token(self._app_id())
+        except ClientError as error:
+            yield _unanswered(error)
+            return
+        faults = _faults_of(token, self._credentials.account_id)
+        yield from (one for one in faults if one.code != "data_access_ends")
+
     def repair(self, found: Finding, callback_url: str) -> None:
         """Subscribe what is not subscribed. Raises `ClientError`."""
         app_id = self._app_id()
@@ -403,6 +413,7 @@ add_meanings(
             _NOTHING_ARRIVES,
             _RUN_FIX,
             can_be_fixed=True,
+            is_set_up=True,
         ),
         "app_subscription_inactive": Meaning(
             _STOPS,
@@ -410,6 +421,7 @@ add_meanings(
             _NOTHING_ARRIVES,
             _RUN_FIX,
             can_be_fixed=True,
+            is_set_up=True,
         ),
         "app_subscribed_elsewhere": Meaning(
             _STOPS,
@@ -424,6 +436,7 @@ add_meanings(
             _SOME_EVENTS,
             _RUN_FIX,
             can_be_fixed=True,
+            is_set_up=True,
         ),
         "page_subscribed": Meaning(Level.OK, N_("The page sends its events to the app, with all fields.")),
         "page_subscription_unknown": Meaning(
@@ -437,6 +450,7 @@ add_meanings(
             N_("The connector subscribes it again by itself, and “connector check --fix” at once."),
             can_be_fixed=True,
             is_fixed_unasked=True,
+            is_set_up=True,
         ),
         "page_fields_missing": Meaning(
             _WARNING,
@@ -444,6 +458,7 @@ add_meanings(
             _SOME_EVENTS,
             _RUN_FIX,
             can_be_fixed=True,
+            is_set_up=True,
         ),
         "clock_right": Meaning(Level.OK, N_("The clock of this machine agrees with Facebook's.")),
         "clock_fast": Meaning(

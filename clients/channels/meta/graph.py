@@ -159,6 +159,10 @@ class Page(RestClient, Account):
         """Yield what is right and wrong about token, app, subscriptions, webhook address and clock."""
         return self._checks.check(callback_url)
 
+    def check_grant(self) -> Iterator[Finding]:
+        """Yield why the page cannot be connected with the token that a login gave."""
+        return self._checks.check_grant()
+
     def repair(self, found: Finding, callback_url: str) -> None:
         """Subscribe the page, or the app, with all fields. Raises `ClientError`."""
         self._checks.repair(found, callback_url)

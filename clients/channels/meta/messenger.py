@@ -11,6 +11,7 @@ from clients.channel import Account, Channel, Credentials, Entry, Event, Handsha
 from clients.channels.meta import events, signature
 from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
+from clients.channels.meta.login import FacebookLogin
 from clients.text.split import split_text
 
 TEXT_LIMIT = 2000
@@ -37,6 +38,7 @@ class Messenger(Channel):
     key_prefix = "facebook"
     max_file_bytes = 25 * 1024 * 1024
     kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
+    login = FacebookLogin
     reply_window = REPLY_WINDOW
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "

@@ -1,19 +1,22 @@
 """`connector connections` and `connector secrets`: what they change, refuse and show, which is no secret."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import click
 import pytest
 
+from connector import links
 from connector.cipher import Cipher, new_key
 from connector.cli import connections
 from connector.connection import Connection
 from tasks.inbox.inbox import Inbox
 from tests.conftest import PAGE_A, SECRET_A, MakeSettings
-from tests.fakes.admin import FIELDS, NEW, TOKEN
+from tests.fakes.admin import ADMIN_TOKEN, FIELDS, NEW, TOKEN
 from tests.fakes.commands import Run
 
 KEY = new_key()
@@ -310,3 +313,26 @@ def test_without_a_key_nothing_is_encrypted_anew(run: Run, configure: Callable[.
 
     assert result.exit_code == 1
     assert result.stderr.startswith("Secrets cannot be stored")
+
+
+# --- A link to connect pages by a login. --------------------------------------------------------------------
+
+
+def test_a_link_is_printed_that_the_connector_takes(run: Run, configure: Callable[..., Any]) -> None:
+    app = {"app_id": "1", "app_secret": SECRET_A}
+    configure(admin_token=ADMIN_TOKEN, public_url="https://acme.example.com", graph=app)
+    result = run(
+        "connections", "link", "--desk", "7", "--language", "pl", "--return-url", "https://a.example/"
+    )
+    printed = urlsplit(result.stdout.strip())
+
+    assert f"{printed.scheme}://{printed.netloc}{printed.path}" == "https://acme.example.com/connect/facebook"
+    link = links.read(dict(parse_qsl(printed.query)), printed.path, ADMIN_TOKEN, time.time())
+    assert (link.desk_id, link.language, link.return_url) == ("7", "pl", "https://a.example/")
+
+
+def test_without_an_app_no_link_is_printed(run: Run) -> None:
+    result = run("connections", "link", "--desk", "7")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "set graph.app_id, graph.app_secret, admin_token" in result.stderr
