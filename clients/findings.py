@@ -21,7 +21,8 @@ class Meaning:
     """What a code is: its sentence, what it means for messages, what to do, all in English.
 
     One that `can_be_fixed` is fixed when somebody asks for it, or unasked if `is_fixed_unasked`. Behind one
-    that `hides_others` the checks that follow could not be made.
+    that `hides_others` the checks that follow could not be made. One that `may_pass` often passes by itself:
+    nobody is told of it on a ticket before a second check has found it.
     """
 
     level: Level
@@ -31,6 +32,7 @@ class Meaning:
     can_be_fixed: bool = False
     is_fixed_unasked: bool = False
     hides_others: bool = False
+    may_pass: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

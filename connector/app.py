@@ -91,7 +91,9 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
-    helpdesk = HelpdeskWebhook(adapter, group_commit, body_reader, counters, refusals)
+    helpdesk = HelpdeskWebhook(
+        adapter, group_commit, body_reader, counters, refusals, inbox.note_helpdesk_webhook
+    )
     connections = ConnectionsApi(
         ConnectionAdmin(settings, inbox.connections),
         settings.admin_token.get_secret_value(),

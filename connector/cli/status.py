@@ -8,7 +8,7 @@ from typing import Any
 
 from clients.text.line import one_line
 from connector.settings import Settings
-from tasks.checks import kept
+from tasks.findings import kept
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
 from tasks.services import directory_of

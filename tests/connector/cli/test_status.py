@@ -19,7 +19,7 @@ from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
-from tasks import checks
+from tasks import findings
 from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
@@ -181,7 +181,7 @@ def test_a_page_that_is_not_connected_is_shown_with_what_waits_for_it(
 
 
 def test_what_is_wrong_with_a_connection_is_shown(settings: Settings, inbox: Inbox) -> None:
-    checks.note(inbox, f"{CHANNEL}:{PAGE_A}", [finding("page_not_subscribed")])
+    findings.note(inbox, f"{CHANNEL}:{PAGE_A}", [finding("page_not_subscribed")])
     status = status_of(settings, inbox)
 
     said = "The page is not subscribed: it does not send its messages to the app."
