@@ -131,7 +131,7 @@ def _bring_up_to_date(work: Work) -> None:
 
 def _opened_before(work: Work) -> Report | None:
     """Look for a ticket whose create may have worked, though nobody could note that."""
-    begun = _read(work.lease.step(Step.call()) or "")
+    begun = _read(work.lease.step(Step.report()) or "")
     ticket = work.service.helpdesk.ticket_by_external_id(begun.external_id) if begun else None
     return _keep(work, msgspec.structs.replace(begun, ticket_id=ticket.id)) if begun and ticket else None
 
@@ -155,7 +155,7 @@ def _open(work: Work, connection: Connection, found: list[Kept], after: str = ""
         created_at=datetime.fromtimestamp(found[0].since, UTC),
         language=language,
     )
-    work.lease.save_step(Step.call(), msgspec.json.encode(begun).decode())
+    work.lease.save_step(Step.report(), msgspec.json.encode(begun).decode())
     made = work.service.helpdesk.create_ticket(
         ticket, f"{work.channel.key_prefix}:{account_id}:{external_id}"
     )
