@@ -190,6 +190,20 @@ def test_what_is_wrong_with_a_connection_is_shown(settings: Settings, inbox: Inb
     assert f"  wrong          {said}" in lines_of(status)
 
 
+def test_what_is_wrong_with_the_helpdesk_is_shown(settings: Settings, inbox: Inbox) -> None:
+    findings.note(inbox, "helpdesk", [finding("helpdesk_webhook_missing", seconds=5, ours="https://a/b")])
+    status = status_of(settings, inbox)
+
+    said = "A webhook that the helpdesk was asked for did not arrive within 5 seconds."
+    assert status.helpdesk_wrong == [said]
+    assert list(lines_of(status))[1] == f"  wrong          {said}"
+
+
+def test_a_report_that_waits_is_no_person(settings: Settings, inbox: Inbox) -> None:
+    inbox.accept([row("1", f"report:{CHANNEL}:{PAGE_A}:")])
+    assert account_of(status_of(settings, inbox), PAGE_A).to_helpdesk.queues == 0
+
+
 def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:
     inbox.accept([row("1", f"in:{CHANNEL}:{PAGE_A}:1")])
     inbox.pause("helpdesk", 60, "it is down")
