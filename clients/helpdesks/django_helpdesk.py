@@ -72,6 +72,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         "idempotency keys": "a mark in the text is looked for before anything is repeated",
         "search by sender": "the open tickets are listed; the one that is found is remembered for a day",
         "signed webhooks": "their address has a secret, and each comment is read back before it is sent",
+        "webhooks on request": "whether they arrive shows with the first reply",
         "webhooks that are repeated": "the newest comments are polled every minute",
         "files ahead of a comment": "they are added to it; one that is refused is named in it",
         "authors that are no users": "a comment begins with the customer's name",
