@@ -373,3 +373,13 @@ def test_a_check_that_finds_what_stops_messages_has_it_reported(world: World, pa
 
     assert world.waiting(f"report:{A}:") == 1
     assert world.waiting(f"report:{B}:") == 0
+
+
+def test_a_check_on_request_is_of_the_helpdesk_too_and_is_reported(world: World, pages: Pages) -> None:
+    pages.found[PAGE_A] = [UNSUBSCRIBED]
+    found = checks.on_request(lambda: world.service)(PAGE_A)
+
+    assert found
+    codes = [one["code"] for one in found]
+    assert codes == ["page_not_subscribed", "desk_unknown", "helpdesk_works", "helpdesk_webhook_unknown"]
+    assert world.waiting(f"report:{A}:") == 1
