@@ -22,7 +22,8 @@ class Meaning:
 
     One that `can_be_fixed` is fixed when somebody asks for it, or unasked if `is_fixed_unasked`; one that
     `is_set_up` also when the account is connected by a login. Behind one that `hides_others` the checks that
-    follow could not be made.
+    follow could not be made. One that `may_pass` often passes by itself: nobody is told of it on a ticket
+    before a second check has found it.
     """
 
     level: Level
@@ -33,6 +34,7 @@ class Meaning:
     is_fixed_unasked: bool = False
     is_set_up: bool = False
     hides_others: bool = False
+    may_pass: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

@@ -20,6 +20,8 @@ from clients.notices import ENGLISH
 
 WEBHOOK_PATH = "/social_media/webhooks/helpdesk"
 """Where the connector takes the helpdesk's webhooks."""
+CONNECTOR = "Messenger connector"
+"""In whose name a ticket is that has no customer."""
 
 
 class InvalidWebhook(Exception):
@@ -96,6 +98,9 @@ class Customer:
 class NewTicket:
     """A ticket to create. `body` is markdown, `external_id` unique.
 
+    Without a `customer` it is internal: the connector itself has something to say to agents. Nobody is to be
+    answered or mailed, and `Ticket.customer` is None for as long as the helpdesk has it.
+
     `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open. `language` is the
     agents', for what the adapter itself has to say.
     """
@@ -105,11 +110,16 @@ class NewTicket:
     title: str
     body: str
     external_id: str
-    customer: Customer
+    customer: Customer | None
     attachment_ids: Sequence[str]
     created_at: datetime
     files: Sequence[File] = ()
     language: str = ENGLISH
+
+    @property
+    def author_name(self) -> str:
+        """Return in whose name the ticket is."""
+        return self.customer.display_name if self.customer else CONNECTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +156,10 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket, as far as the connector looks at it. It is not the connector's if `customer` is None."""
+    """A ticket, as far as the connector looks at it.
+
+    If `customer` is None, it is not the connector's, or an internal one: no comment on it is ever sent.
+    """
 
     id: str
     closed: bool
@@ -281,6 +294,13 @@ class Helpdesk(ABC):
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         """Create a ticket; the same `key` again returns the first one, if the helpdesk can."""
 
+    def close_ticket(self, ticket_id: str) -> bool:
+        """Close an internal ticket, whose last comment says that all is well. Return whether that was done.
+
+        False is a helpdesk that cannot: its agents close the ticket. One that is closed already stays so.
+        """
+        return False
+
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         """Put the customer's name on their ticket. Return whether it is there.
 
@@ -338,6 +358,14 @@ class Helpdesk(ABC):
         The same `key` again has no other effect.
         """
         return False
+
+    def request_webhook(self) -> str | None:
+        """Have the helpdesk send a webhook now, to see whether its webhooks reach the connector.
+
+        It carries no comment, so `receive` returns None for it. Return the address that it goes to, empty
+        where the helpdesk does not say. None is a helpdesk that cannot be asked for one.
+        """
+        return None
 
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
         """Return whether a webhook with these headers can be the helpdesk's; else its body is not read."""

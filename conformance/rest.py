@@ -38,6 +38,7 @@ OPERATIONS = (
     ),
     Operation("createComment", "POST", "/tickets/{ticket_id}/comments", f'201 {{"comment": {_COMMENT}}}'),
     Operation("changeComment", "PATCH", "/comments/{comment_id}", f'200 {{"comment": {_COMMENT}}}'),
+    Operation("sendPing", "POST", "/webhooks/ping", '202 {"webhook": {"url": "…"}}, or 404 without pings'),
     Operation("createErasure", "POST", "/erasures", '201 {"erasure": {…}}, or 404 without erasures'),
     Operation(
         "uploadAttachment",

@@ -9,8 +9,8 @@ from clients.errors import ClientError, RateLimited
 from clients.helpdesk import AgentReply
 from conformance.agents import answer_of_an_agent, second_answer
 from conformance.check import check
-from conformance.context import CLOCKS, Context, conversation_of, plain
-from conformance.outcome import Cannot, NotChecked, expect
+from conformance.context import CLOCKS, LOOK_EVERY, Context, conversation_of, plain
+from conformance.outcome import Cannot, Failed, NotChecked, expect
 from conformance.receiver import Delivered
 from conformance.runner import wait_for
 from conformance.samples import a_customer, a_word
@@ -105,6 +105,30 @@ def calls_inside_a_webhook_are_answered(context: Context) -> None:
         raise Cannot(
             "calls while it waits for its webhook's answer", "a webhook is answered before anything is asked"
         )
+
+
+@check(
+    "a webhook comes when it is asked for",
+    promise="nothing is lost",
+    remedy="request_webhook has to have one sent, for which receive returns None once it is verified; "
+    "or it returns None itself.",
+    api='a "ping", signed as any webhook, follows sendPing; or sendPing is answered 404.',
+)
+def webhook_comes_when_asked_for(context: Context) -> None:
+    """Whether the helpdesk's webhooks reach the connector can be seen before a reply depends on it."""
+    if not context.has_webhooks:
+        raise Cannot("webhooks", "the connector polls")
+    if not context.receiver:
+        raise NotChecked("the helpdesk's webhooks lead nowhere")
+    before = len(context.receiver.delivered)
+    if context.helpdesk.request_webhook() is None:
+        raise Cannot("webhooks on request", "whether they arrive shows with the first reply")
+    ends = time.monotonic() + context.within
+    while time.monotonic() < ends:
+        if any(map(context.carries_nothing, context.receiver.delivered[before:])):
+            return
+        time.sleep(LOOK_EVERY)
+    raise Failed(f"a webhook was asked for, and none came within {context.within:.0f} s")
 
 
 def _expect_polling(context: Context) -> None:

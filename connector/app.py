@@ -95,7 +95,9 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
-    helpdesk = HelpdeskWebhook(adapter, group_commit, body_reader, counters, refusals)
+    helpdesk = HelpdeskWebhook(
+        adapter, group_commit, body_reader, counters, refusals, inbox.note_helpdesk_webhook
+    )
     services = functools.cache(lambda: build(settings, patient=False))
     admin = ConnectionAdmin(settings, inbox.connections)
     connections = ConnectionsApi(

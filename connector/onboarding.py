@@ -16,7 +16,7 @@ from connector.admin import ConnectionAdmin, Entry, NoConnection, Refused, Stale
 from connector.connection import Granted, record_name
 from connector.links import Link
 from connector.settings import Settings
-from tasks import checks
+from tasks import checks, findings
 from tasks.connections import Connection, Directory
 from tasks.services import Services
 
@@ -147,7 +147,7 @@ class Onboarding:
         if wrong:
             time.sleep(OTHERS_KNOW_AFTER)
             wrong = _set_up(service, connection)
-        checks.note(service.inbox, record_name(account_id), wrong)
+        findings.note(service.inbox, record_name(account_id), wrong)
         return wrong
 
 

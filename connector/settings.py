@@ -305,6 +305,7 @@ class Settings(StoreSettings):
     attachments: Attachments = Attachments()
     worker: Worker = Worker()
     check_every: Annotated[float, Field(ge=0)] = 30
+    check_tickets: bool = True
     events: dict[EventKind, Literal["open_ticket", "join_ticket"]] = {}
     connections: tuple[Connection, ...] = ()
 

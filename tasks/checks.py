@@ -1,7 +1,6 @@
-"""The checks of connections: what each finds, what is put right, and what is told of it once.
+"""The checks of connections, and of the helpdesk: what each finds, and what is put right.
 
-A few connections are checked at a time, each every `check_every` minutes. What is wrong is kept in the store,
-so that the log says when it began and when it is over, whichever worker looks.
+A few connections are checked at a time, each every `check_every` minutes, and the helpdesk as often.
 """
 
 import time
@@ -12,19 +11,20 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
-import msgspec
 import redis
 import structlog
 
 from clients.errors import ClientError, RetryableError, Unauthorized
-from clients.findings import Finding, Level, finding
-from clients.helpdesk import Helpdesk
-from clients.notices import ENGLISH, Notice, notice
+from clients.findings import Finding, finding
+from clients.helpdesk import WEBHOOK_PATH, Helpdesk
+from clients.notices import ENGLISH, notice
+from clients.text.line import address
+from tasks import findings, reports
 from tasks.celery import app, stopping
 from tasks.connections import Connection
 from tasks.inbound import backfill
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import account_remote
+from tasks.inbox.queues import HELPDESK, account_remote
 from tasks.services import Services, services
 from tasks.store import reason_of
 from tasks.words import say
@@ -39,22 +39,23 @@ NEARLY_FULL = 0.8
 """From which part of its memory on a store is nearly full."""
 SAID_FOR = 24 * 3600.0
 """For how long it is not said again that an account was subscribed again, in seconds."""
+WEBHOOK_WITHIN = 5.0
+"""How long to wait for a webhook that the helpdesk was asked for, in seconds."""
+LOOK_EVERY = 0.1
+"""How often it is looked whether that webhook came, in seconds."""
+REFUSED_LATELY = 3600.0
+"""How old a refused webhook may be to say why none arrives, in seconds."""
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A finding as the store keeps it; `since` is in seconds since 1970."""
-
-    what: Notice
-    since: float
-
-    @property
-    def finding(self) -> Finding:
-        """Return the finding."""
-        return Finding(self.what.code, self.what.values)
-
+_REFUSALS = {
+    "wrong_secret": "webhook_wrong_secret",
+    "unsigned": "webhook_unsigned",
+    "clock": "webhook_clock",
+    "not_understood": "webhook_not_understood",
+}
+"""Why webhooks are refused, as the store counts it, and what it is called here; what says most is first."""
 
 _checking = Lock()
-_decode, _encode = msgspec.json.Decoder(list[Kept]).decode, msgspec.json.Encoder().encode
 
 
 # --- What is checked. -------------------------------------------------------------------------------------
@@ -80,8 +81,10 @@ def on_request(
         known = [one for one in service.connections.all if one.account_id == account_id]
         for connection in sorted(known, key=lambda one: not one.active)[:1]:
             found = list(check_connection(service, connection))
-            note(service.inbox, account_remote(connection.channel, account_id), found)
-            return [as_data(one, connection.language) for one in found]
+            name = account_remote(connection.channel, account_id)
+            findings.note(service.inbox, name, found)
+            reports.request(service, name)
+            return [as_data(one, connection.language) for one in (*found, *_noted_of_helpdesk(service))]
         return None
 
     return check_now
@@ -92,10 +95,10 @@ def check_account(service: Services, connection: Connection) -> Iterator[Finding
     yield from service.account(connection).check(_callback_url(service, connection))
 
 
-def check_helpdesk(helpdesk: Helpdesk) -> Iterator[Finding]:
-    """Yield whether the helpdesk answers, and takes the token."""
+def check_helpdesk(service: Services) -> Iterator[Finding]:
+    """Yield whether the helpdesk answers, takes the token, and its webhooks reach the connector."""
     try:
-        helpdesk.ping()
+        service.helpdesk.ping()
     except Unauthorized as error:
         yield finding("helpdesk_token_wrong", reason=error.notice)
     except ClientError as error:
@@ -103,6 +106,54 @@ def check_helpdesk(helpdesk: Helpdesk) -> Iterator[Finding]:
         yield finding("helpdesk_away" if away else "helpdesk_refuses_check", reason=error.notice)
     else:
         yield finding("helpdesk_works")
+        if type(service.helpdesk).receive is not Helpdesk.receive:
+            yield _webhook(service)
+
+
+def _noted_of_helpdesk(service: Services) -> list[Finding]:
+    """Check the helpdesk, and keep what is wrong."""
+    found = list(check_helpdesk(service))
+    findings.note(service.inbox, HELPDESK, found)
+    return found
+
+
+def _webhook(service: Services) -> Finding:
+    """Have the helpdesk send a webhook, and return whether it came: the web process notes that."""
+    try:
+        asked = service.inbox.now()
+        url = service.helpdesk.request_webhook()
+        if url is None:
+            return finding("helpdesk_webhook_unknown", reason=notice("helpdesk_sends_none_on_request"))
+        if _came(service.inbox, asked):
+            return finding("helpdesk_webhook_arrives")
+        return _why_not(service, url)
+    except ClientError as error:
+        return finding("helpdesk_webhook_unknown", reason=error.notice)
+    except redis.RedisError as error:
+        return finding("helpdesk_webhook_unknown", reason=reason_of(error))
+
+
+def _came(inbox: Inbox, asked: float) -> bool:
+    ends = time.monotonic() + WEBHOOK_WITHIN
+    while time.monotonic() < ends:
+        if inbox.helpdesk_webhook() >= asked:
+            return True
+        time.sleep(LOOK_EVERY)
+    return False
+
+
+def _why_not(service: Services, url: str) -> Finding:
+    """Return what it means that no webhook came that should have gone to an address, if that is known."""
+    ours = service.settings.public_url + WEBHOOK_PATH
+    lately = service.inbox.now() - REFUSED_LATELY
+    refusals = service.inbox.refusals()
+    for reason, code in _REFUSALS.items():
+        _, at = refusals.get(f"helpdesk  {reason}", (0, 0.0))
+        if at > lately:
+            return finding("helpdesk_webhook_refused", reason=notice(code))
+    if url and url.rstrip("/") != ours:
+        return finding("helpdesk_webhook_elsewhere", url=address(url), ours=ours)
+    return finding("helpdesk_webhook_missing", seconds=round(WEBHOOK_WITHIN), ours=ours)
 
 
 def check_desk(helpdesk: Helpdesk, connection: Connection) -> Iterator[Finding]:
@@ -191,6 +242,8 @@ def _check_due(service: Services, every: float) -> None:
     everyone = service.connections.all
     active = {account_remote(one.channel, one.account_id): one for one in everyone if one.active}
     service.inbox.plan_checks(list(active), every)
+    if active:
+        _check_helpdesk_if_due(service, every)
     turn_ends = time.monotonic() + CHECKING_TURN
     with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
         while not stopping.is_set() and time.monotonic() < turn_ends:
@@ -198,16 +251,30 @@ def _check_due(service: Services, every: float) -> None:
             for name in due:
                 if name not in active:
                     service.inbox.forget_checks(name)
+                    reports.request(service, name)
             connected = [name for name in due if name in active]
             list(threads.map(lambda name: _check_and_note(service, name, active[name]), connected))
             if len(due) < THREADS:
                 return
 
 
+def _check_helpdesk_if_due(service: Services, every: float) -> None:
+    try:
+        if service.inbox.put("helpdesk_check", "1", every * 0.9, only_new=True):
+            _noted_of_helpdesk(service)
+    except redis.OutOfMemoryError:
+        log.info("check_left_out", remote=HELPDESK, reason="the store is full")
+    except redis.RedisError:
+        raise
+    except Exception:  # a fault of ours, or the adapter's
+        log.exception("check_failed", remote=HELPDESK)
+
+
 def _check_and_note(service: Services, name: str, connection: Connection) -> None:
     try:
         found = list(check_connection(service, connection))
-        note(service.inbox, name, _without_repaired(service, name, connection, found))
+        findings.note(service.inbox, name, _without_repaired(service, name, connection, found))
+        reports.request(service, name)
     except redis.RedisError as error:
         log.warning("check_failed", remote=name, reason=reason_of(error))
     except Exception:  # a fault of ours: the others are not to be left out
@@ -236,33 +303,3 @@ def _fetch_missed(service: Services, name: str) -> None:
     before = service.inbox.now() - 2 * 60 * service.settings.check_every
     last = min(service.inbox.last().get(f"in:{name}:", before), before)
     backfill.fetch_since(service, name, datetime.fromtimestamp(last, UTC))
-
-
-def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> None:
-    """Keep what is wrong with a connection; log what began and what is over. Raises `redis.RedisError`."""
-    found = list(found)
-    known = {one.what.code: one for one in kept(inbox.findings_of(name))}
-    now = inbox.now()
-    wrong = {
-        one.code: Kept(one.what, known[one.code].since if one.code in known else now)
-        for one in found
-        if one.is_wrong
-    }
-    if any(one.meaning.hides_others for one in found):
-        wrong = known | wrong  # nobody knows whether the others are over
-    if wrong != known:
-        inbox.note_findings(name, _encode(list(wrong.values())) if wrong else b"")
-    for code in wrong.keys() - known.keys():
-        one = wrong[code].finding
-        write = log.error if one.level == Level.STOPS_MESSAGES else log.warning
-        write("finding_began", remote=name, finding=str(one.what), hint=say(one.remedy) if one.remedy else "")
-    for code in known.keys() - wrong.keys():
-        log.info("finding_over", remote=name, code=code, after_seconds=round(now - known[code].since))
-
-
-def kept(stored: bytes | None) -> list[Kept]:
-    """Read what the store keeps of a connection."""
-    try:
-        return _decode(stored) if stored else []
-    except msgspec.MsgspecError:  # of another version
-        return []

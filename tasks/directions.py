@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clients.notices import Notice
-from tasks import erasures
+from tasks import erasures, reports
 from tasks.inbound import earlier, ticket
 from tasks.inbox.queues import direction_of
 from tasks.outbound import reply
@@ -25,6 +25,7 @@ DIRECTIONS = {
     "out": Direction(reply.relay, reply.notify),
     "ticket": Direction(reply.find_person, reply.notify),
     "erase": Direction(erasures.relay, erasures.notify),
+    "report": Direction(reports.relay, reports.notify),
 }
 
 

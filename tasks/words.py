@@ -118,13 +118,33 @@ add_sentences(
             "a file could not be sent: {files}", "{count} files could not be sent: {files}"
         ),
         "file_not_sent": N_("“{filename}” ({reason})"),
+        # Reports: what stops messages, on an internal ticket.
+        "messages_stopped": N_("Messages of the page {page} do not get through"),
+        "wrong_since": N_("(Found on {time}.)"),
+        "report_is_internal": N_(
+            "This ticket is internal: what is written here is not sent to anybody. The connector adds what "
+            "changes, and says when all is well again."
+        ),
+        "report_changed": N_("It has changed. What is wrong now:"),
+        "report_over": N_("It is over: the last check found nothing that stops messages."),
+        "report_ends": N_(
+            "The page is not connected any more, or its connection is not active, so it is not checked."
+        ),
         # Checks.
+        "webhook_wrong_secret": N_("they are not signed with helpdesk.webhook_secret"),
+        "webhook_unsigned": N_("they are not signed as helpdesk.adapter expects"),
+        "webhook_clock": N_("their timestamps are more than five minutes off"),
+        "webhook_not_understood": N_("they are not as the helpdesk's API describes them"),
+        "helpdesk_sends_none_on_request": N_("the helpdesk cannot be asked for one"),
         "helpdesk_does_not_tell": N_("the helpdesk does not offer to look it up"),
     }
 )
 
 _STOPS, _WARNING = Level.STOPS_MESSAGES, Level.WARNING
 _NO_TICKETS = N_("Messages wait and become tickets once this is fixed.")
+_REPLIES_LATE = N_(
+    "Agents' replies are only sent once they are looked for (helpdesk.poll_every), or not at all."
+)
 _DEAD_LETTERS = N_("Messages from customers without an open ticket become dead letters.")
 _MORE_MEMORY = N_("Give it more memory (maxmemory), or find out why what waits is not relayed.")
 
@@ -167,18 +187,46 @@ add_meanings(
             N_("The helpdesk rejects the token: {reason}."),
             _NO_TICKETS,
             N_("Set helpdesk.api_token to a valid one, and check what its user is allowed to do."),
+            hides_others=True,
         ),
         "helpdesk_away": Meaning(
             _STOPS,
             N_("The helpdesk cannot be used: {reason}."),
             _NO_TICKETS,
             N_("Check that it runs, and that helpdesk.base_url leads to it."),
+            hides_others=True,
         ),
         "helpdesk_refuses_check": Meaning(
             _WARNING,
             N_("The helpdesk rejects a search for tickets: {reason}."),
             _DEAD_LETTERS,
             N_("Check helpdesk.base_url, then run “connector conformance”."),
+            hides_others=True,
+        ),
+        "helpdesk_webhook_arrives": Meaning(Level.OK, N_("The helpdesk's webhooks reach the connector.")),
+        "helpdesk_webhook_unknown": Meaning(
+            Level.UNKNOWN, N_("Whether the helpdesk's webhooks reach the connector is not known: {reason}.")
+        ),
+        "helpdesk_webhook_refused": Meaning(
+            _WARNING,
+            N_("The helpdesk's webhooks are refused: {reason}."),
+            _REPLIES_LATE,
+            N_(
+                "Give the helpdesk and helpdesk.webhook_secret the same secret, and have both machines keep "
+                "their time by a time server (NTP); the log has more (webhook_refused)."
+            ),
+        ),
+        "helpdesk_webhook_elsewhere": Meaning(
+            _WARNING,
+            N_("The helpdesk sends its webhooks to {url} instead of {ours}, and they do not arrive."),
+            _REPLIES_LATE,
+            N_("Set that address in the helpdesk, or correct public_url."),
+        ),
+        "helpdesk_webhook_missing": Meaning(
+            _WARNING,
+            N_("A webhook that the helpdesk was asked for did not arrive within {seconds} seconds."),
+            _REPLIES_LATE,
+            N_("Check that the connector runs, and that the helpdesk sends its webhooks to {ours}."),
         ),
         "desk_exists": Meaning(Level.OK, N_("The helpdesk has the desk {desk_id}.")),
         "desk_unknown": Meaning(

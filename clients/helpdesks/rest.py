@@ -23,6 +23,7 @@ from clients.channel import Conversation
 from clients.channels.registry import CHANNELS
 from clients.errors import ClientError, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
+    CONNECTOR,
     AgentReply,
     Attachment,
     Comment,
@@ -41,8 +42,8 @@ from clients.http import HttpClient, segment
 from clients.jsons import MALFORMED, decode, decode_or_none
 from clients.media import File
 
-ERASURES, ALL_COMMENTS = "/erasures", "/comments"
-OPTIONAL = {ERASURES, ALL_COMMENTS}
+ERASURES, ALL_COMMENTS, PING = "/erasures", "/comments", "/webhooks/ping"
+OPTIONAL = {ERASURES, ALL_COMMENTS, PING}
 """Paths that a helpdesk need not have."""
 PAGE = "100"
 """How many tickets or comments a page of a list has at most."""
@@ -55,6 +56,9 @@ TOLERANCE = 300.0
 
 NO_DESK, NO_CATEGORY = "no_such_desk", "no_such_category"
 """The codes of a 404 that says so; any other may only mean that the helpdesk does not offer the question."""
+
+OF_NOBODY = {"source": "connector"}
+"""The `config` of a ticket without a customer."""
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -136,12 +140,22 @@ class RestHelpdesk(HttpHelpdesk):
             "body": ticket.body,
             "body_format": "markdown",
             "external_id": ticket.external_id,
-            "requester": _requester(ticket.customer),
+            "requester": _requester(ticket.customer) if ticket.customer else _CONNECTOR,
             "attachment_ids": list(ticket.attachment_ids),
             "created_at": _iso(ticket.created_at),
-            "config": _config(ticket.customer),
+            "config": _config(ticket.customer) if ticket.customer else OF_NOBODY,
         } | _without_empty(category_id=ticket.category_id)
         return _one(_ticket, self._create("/tickets", {"ticket": fields}, key), "ticket")
+
+    def close_ticket(self, ticket_id: str) -> bool:
+        """Change the ticket to closed, which a helpdesk need not offer."""
+        path = f"/tickets/{segment(ticket_id)}"
+        try:
+            answer = self.call("PATCH", path, json={"ticket": {"closed": True}})
+        except RejectedError:
+            return False
+        # Some helpdesks ignore what they do not know, and answer with what they have.
+        return _one(_ticket, answer, "ticket").closed
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         """Change the ticket's requester and `config`, and its title unless an agent did."""
@@ -211,6 +225,16 @@ class RestHelpdesk(HttpHelpdesk):
         except NotOffered:
             return False
         return True
+
+    def request_webhook(self) -> str | None:
+        """Ask for a webhook of the type `ping`, which a helpdesk need not offer."""
+        try:
+            answer = self.request("POST", PING)
+        except NotOffered:
+            return None
+        with suppress(*MALFORMED):
+            return _url(decode_or_none(answer.content)["webhook"])
+        return ""
 
     def poll(self, since: datetime) -> Iterable[AgentReply]:
         """List the comments that were written since then; where that is not offered, ticket by ticket."""
@@ -468,6 +492,9 @@ def _iso(time: datetime) -> str:
 def _idempotency(key: str) -> dict[str, str]:
     """Return the header that makes a create repeatable; a header holds ASCII only."""
     return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()", errors="replace")}
+
+
+_CONNECTOR = {"name": CONNECTOR, "external_id": "connector"}
 
 
 def _requester(customer: Customer) -> dict[str, str]:

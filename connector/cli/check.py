@@ -97,7 +97,7 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
     service, report = build(settings, patient=False), Report(quiet=as_json)
     report.add("settings", _doubts(settings))
     report.add("store", _store(settings, service))
-    helpdesk = report.add("helpdesk", checks.check_helpdesk(service.helpdesk))
+    helpdesk = report.add("helpdesk", checks.check_helpdesk(service))
     with suppress(redis.RedisError):  # then those of the settings are known, and the store is reported
         service.connections.refresh()
     connections = [one for one in service.connections.all if one.active]
@@ -107,7 +107,7 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
             fail(f"There is no active connection of the page {one_line(page)}.")
     elif not connections:
         report.add("connections", [finding("no_connections")])
-    has_helpdesk = not any(one.is_wrong for one in helpdesk)
+    has_helpdesk = not any(one.meaning.hides_others for one in helpdesk)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for done in [
             threads.submit(_check_page, service, one, report, fix=fix, has_helpdesk=has_helpdesk)

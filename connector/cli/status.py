@@ -9,7 +9,7 @@ from typing import Any
 from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
 from connector.settings import Settings
-from tasks.checks import kept
+from tasks.findings import kept
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
 from tasks.services import directory_of
@@ -56,11 +56,15 @@ class Page:
 
 @dataclass(slots=True)
 class Status:
-    """The state of the connector. `refused` counts webhooks of no known page, by endpoint and reason."""
+    """The state of the connector. `refused` counts webhooks of no known page, by endpoint and reason.
+
+    `helpdesk_wrong` is what the last check of the helpdesk found to be wrong.
+    """
 
     now: float
     helpdesk: str
     helpdesk_paused: str | None
+    helpdesk_wrong: list[str]
     dead_letters: int
     unknown_events: int
     pages: list[Page]
@@ -87,8 +91,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         elif way == "sent":
             pages[account].last_reply = at
     for queue, at in inbox.waiting():
-        page = pages[account_of(queue)]
-        (page.to_channel if direction_of(queue) in {"out", "ticket"} else page.to_helpdesk).add(at)
+        _add_waiting(pages[account_of(queue)], direction_of(queue), at)
     letters = inbox.dead_letters.all()
     for account, reason in ((account_of(letter.job.queue), described(letter.reason)) for letter in letters):
         dead = pages[account].dead
@@ -107,11 +110,12 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         page.channel = _title(account)
         slowed = inbox.slowed(account)
         page.slowed = described(slowed) if slowed else None
-        page.wrong = [say(one.finding.what) for one in kept(wrong.get(account))]
+        page.wrong = _said(wrong.get(account))
     return Status(
         now=inbox.now(),
         helpdesk=settings.helpdesk.base_url,
         helpdesk_paused=reasons.get(HELPDESK),
+        helpdesk_wrong=_said(wrong.get(HELPDESK)),
         dead_letters=len(letters),
         unknown_events=inbox.unknown_events.count(),
         pages=sorted(pages.values(), key=lambda page: (page.connection != "active", page.page_id)),
@@ -124,9 +128,19 @@ def _title(account: str) -> str:
     return channel.title if channel else "its channel"
 
 
+def _add_waiting(page: Page, direction: str, at: float) -> None:
+    if direction != "report":  # which nobody waits for
+        (page.to_channel if direction in {"out", "ticket"} else page.to_helpdesk).add(at)
+
+
+def _said(findings: bytes | None) -> list[str]:
+    return [say(one.finding.what) for one in kept(findings)]
+
+
 def lines_of(status: Status) -> Iterator[str]:
     """Yield the lines of the screen."""
     yield f"helpdesk  {status.helpdesk}  {_paused(status.helpdesk_paused)}"
+    yield from (f"  wrong          {one_line(what)}" for what in status.helpdesk_wrong)
     for page in status.pages:
         yield ""
         yield (

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tasks.checks import kept
 from tasks.clocks import differences
+from tasks.findings import kept
 from tasks.inbox.inbox import Inbox
 
 

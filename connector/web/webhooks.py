@@ -7,11 +7,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import ParamSpec, TypeVar
 
+import redis
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -214,6 +217,7 @@ class HelpdeskWebhook:
     body_reader: BodyReader
     counters: Counters
     refusals: Refusals
+    note_arrival: Callable[[], None]
 
     async def comments(self, request: Request) -> Response:
         """Take a webhook. Answers 202 once its comment is stored, else 400, 401, 408, 413 or 503."""
@@ -227,6 +231,9 @@ class HelpdeskWebhook:
             request.state.signed = True
         finally:
             self.body_reader.release(body)
+        if reply is None:  # it may be one that a check waits for
+            with suppress(redis.RedisError):
+                await run_in_threadpool(self.note_arrival)
         jobs = [reply_job(reply)] if reply and is_public_reply(reply) else []
         await _store(jobs, self.group_commit, self.counters)
         return ACCEPTED

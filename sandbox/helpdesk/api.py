@@ -52,6 +52,7 @@ class Api:
             _route("/desks/{id}", GET=self.desk),
             _route("/categories/{id}", GET=self.category),
             _route("/erasures", POST=self.add_erasure),
+            _route("/webhooks/ping", POST=self.send_ping),
         ]
 
     async def desk(self, request: Request) -> Response:
@@ -88,8 +89,10 @@ class Api:
             )
 
     async def patch_ticket(self, request: Request) -> Response:
-        """Change a ticket's title, requester or config."""
+        """Change a ticket's title, requester or config, or close it."""
         patch = (await read_body(request, TicketPatchBody)).ticket
+        if patch.closed and not self._store.settings.closing:
+            raise Refused(422, "invalid", "tickets are not closed here", "ticket.closed")
         with self._store.transaction():
             ticket = self._store.patch_ticket(request.path_params["id"], patch, site_of(request))
         return as_json({"ticket": ticket})
@@ -147,6 +150,14 @@ class Api:
         with self._claim(request, "erasures") as key:
             new = (await read_body(request, ErasureBody)).erasure
             return self._once("erasures", key, new, lambda: {"erasure": self._store.erase(new)})
+
+    async def send_ping(self, request: Request) -> Response:
+        """Send a webhook that is about nothing."""
+        if not self._store.settings.pings:
+            raise Refused(404, "not_found", "there are no pings here")
+        with self._store.transaction():
+            self._store.add_ping()
+        return as_json({"webhook": {"url": self._store.settings.webhook_url}}, 202)
 
     def _ticket_id(self, request: Request) -> str:
         """Return the ticket that is asked for; raise `Refused` 403 where the token may not see it."""

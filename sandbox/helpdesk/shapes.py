@@ -37,7 +37,8 @@ class Settings(Strict):
     a webhook comes twice in a row, `webhook_late` that it comes once more `webhook_late_after` seconds later,
     behind newer ones. `retry_waits` are in seconds, and the last of them goes on for a day. `forbidden` are
     the tickets, by their ids, that the API's token may not see. Without `erasures`, or
-    `comment_list`, the helpdesk has none.
+    `comment_list`, the helpdesk has none; without `closing` the API closes no tickets, and without `pings`
+    it sends none.
     """
 
     webhook_url: str = ""
@@ -53,12 +54,13 @@ class Settings(Strict):
     forbidden: list[str] = []
     erasures: bool = True
     comment_list: bool = True
+    closing: bool = True
+    pings: bool = True
 
 
-class TicketConfig(Struct):
-    """What the `config` of the connector's tickets holds; it may hold more."""
+class CustomerConfig(Struct, tag_field="source", tag="facebook_messenger"):
+    """What the `config` of a customer's ticket holds; it may hold more."""
 
-    source: Source
     page_id: Line
     sender_id: Line
     page_name: str | UnsetType = UNSET
@@ -66,6 +68,13 @@ class TicketConfig(Struct):
     sender_first_name: str | UnsetType = UNSET
     sender_last_name: str | UnsetType = UNSET
     sender_profile_pic: str | UnsetType = UNSET
+
+
+class ConnectorConfig(Struct, tag_field="source", tag="connector"):
+    """What the `config` of an internal ticket holds, which has no customer; it may hold more."""
+
+
+TicketConfig = CustomerConfig | ConnectorConfig
 
 
 class Erasure(Strict):
@@ -134,6 +143,7 @@ class TicketPatch(Strict):
     title: Line | UnsetType = UNSET
     requester: Requester | UnsetType = UNSET
     config: Json | UnsetType = UNSET
+    closed: Literal[True] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Refuse a `config` that is not the connector's."""

@@ -187,13 +187,15 @@ class Store:
         return self.ticket(str(ticket_id), site)
 
     def patch_ticket(self, ticket_id: str, patch: TicketPatch, site: str) -> Json:
-        """Replace the title and the requester, merge `config`; raise `Refused` 404 without the ticket."""
+        """Replace title and requester, merge `config`, close it; raise `Refused` 404 without the ticket."""
         row = self._found("SELECT * FROM tickets WHERE id = ?", ticket_id)
         title = row["title"] if patch.title is UNSET else patch.title
         requester = row["requester"] if patch.requester is UNSET else _text(patch.requester)
         added = {} if patch.config is UNSET else patch.config
         values = [title, requester, _text(msgspec.json.decode(row["config"]) | added), ticket_id]
         self._db.execute("UPDATE tickets SET title = ?, requester = ?, config = ? WHERE id = ?", values)
+        if patch.closed is not UNSET:
+            return self.set_closed(ticket_id, site, closed=True)
         return self.ticket(ticket_id, site)
 
     def set_closed(self, ticket_id: str, site: str, *, closed: bool) -> Json:
@@ -441,18 +443,25 @@ class Store:
             "attachments": self._attachments(f"comment {row['id']}", site),
         }
 
+    def add_ping(self) -> None:
+        """Add an event that is about nothing; it waits behind none of a ticket's."""
+        self._queue_event("ping", {}, 0)
+
     def _add_event(self, kind: str, ticket: Json, comment: Json | None = None) -> None:
-        if not self.settings.webhook_url:
-            return
         data: Json = {"ticket": _told_ticket(ticket, with_config=self.settings.webhook_config)}
         if comment:
             data["comment"] = _told_comment(comment)
+        self._queue_event(kind, data, int(ticket["id"]))
+
+    def _queue_event(self, kind: str, data: Json, ticket_id: int) -> None:
+        if not self.settings.webhook_url:
+            return
         body = msgspec.json.encode({"type": kind, "timestamp": _iso(None), "data": data})
         self._db.execute(
             "INSERT INTO events (webhook_id, ticket_id, body, created) VALUES (?, ?, ?, ?)",
-            [f"msg_{uuid.uuid4().hex}", ticket["id"], body, time.time()],
+            [f"msg_{uuid.uuid4().hex}", ticket_id, body, time.time()],
         )
-        self.on_event(int(ticket["id"]))
+        self.on_event(ticket_id)
 
 
 def _columns(new: NewTicket | AnyComment) -> Json:

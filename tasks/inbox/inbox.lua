@@ -41,7 +41,10 @@
 --                            reply was sent
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
 --   checks           zset    <channel>:<account> -> when its connection is to be checked next
---   findings         hash    <channel>:<account> -> what its last checks found to be wrong, and since when
+--   findings         hash    <channel>:<account>, helpdesk -> what its last checks found to be wrong, and since when
+--   report:<account>  string  the ticket that says what stops the messages of an account
+--   helpdesk_webhook  string  when a webhook of the helpdesk's came last that brought no comment
+--   helpdesk_check   string  the helpdesk was checked lately
 --   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
 --   connections      hash    <channel>:<account> -> "<version> <record>": what was connected at run time
 --   changed          zset    <channel>:<account> -> the version at which its connection changed, or was removed
@@ -85,8 +88,8 @@ local function owns(queue, token) return redis.call('HGET', lease_of(queue), 'to
 local function head_of(queue) return redis.call('ZRANGE', jobs_of(queue), 0, 0)[1] end
 local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 
--- A queue's name is `in:<conversation>`, `out:<conversation>`, `erase:<conversation>` or `ticket:<id>`; a conversation
--- is `<channel>:<account>:<person>`. Its group is all but the person: one direction of one account.
+-- A queue's name is `in:<conversation>`, `out:<conversation>`, `erase:<conversation>`, `report:<conversation>` or
+-- `ticket:<id>`; a conversation is `<channel>:<account>:<person>`, of a report without the person. Its group is all but the person: one direction of one account.
 local function group_of(queue) return string.match(queue, '^%l+:[^:]*:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
 local function conversation_of(queue) return string.match(queue, '^[^:]*:(.*)$') end
 local function unanswered_of(queue) return P .. 'unanswered:' .. conversation_of(queue) end

@@ -233,8 +233,16 @@ class Inbox:
         return bool(self._script.add("put", name, value, ms(seconds) if seconds else 0, how))
 
     def delete(self, name: str) -> None:
-        """Keep a value that was put under a name no longer."""
+        """Delete a value that was put under a name."""
         self._script.run("delete", name)
+
+    def note_helpdesk_webhook(self) -> None:
+        """Note that a webhook of the helpdesk's came. Raises `redis.OutOfMemoryError`."""
+        self.put("helpdesk_webhook", str(self.now()))
+
+    def helpdesk_webhook(self) -> float:
+        """Return when `note_helpdesk_webhook` was called last, in seconds since 1970; 0 if it never was."""
+        return float(self.get("helpdesk_webhook") or 0)
 
     def noted(self, name: Personal, conversation: Conversation) -> list[tuple[str, int]]:
         """Return what `Lease.note` kept of a person by a name, the oldest first, and of when it is (ms)."""

@@ -60,6 +60,7 @@ class Step(str):
     | `notified:X` | before internal comment X   | `called`                 | any of them, the end          |
     | `told_anew`  | once a person is forgotten  | `soon`                   | the end                       |
     |              | whom a worker was at        |                          |                               |
+    | `report`     | before an internal ticket   | what it is to say        | `notified:X`, the end         |
     | `failed`     | once it is given up         | the reason               | `notified:X`, the dead letter |
     | `replayed`   | as it is put back           | when; the store's clock  | any of them                   |
 
@@ -123,6 +124,11 @@ class Step(str):
     def told_anew(cls) -> "Step":
         """Name that the helpdesk has to be told of an erasure once more."""
         return cls("told_anew")
+
+    @classmethod
+    def report(cls) -> "Step":
+        """Name the create of an internal ticket."""
+        return cls("report")
 
     @classmethod
     def failed(cls) -> "Step":

@@ -3,7 +3,8 @@
 `in:<channel>:<account>:<person>` holds what a person wrote, `out:<channel>:<account>:<person>` what goes to
 them, and `ticket:<id>` replies whose person is not known before the ticket was read.
 
-`erase:<channel>:<account>:<person>` holds the wish that they be forgotten.
+`erase:<channel>:<account>:<person>` holds the wish that they be forgotten, and `report:<channel>:<account>:`
+that agents be told what stops messages.
 
 A remote is `helpdesk`, or an account: `<channel>:<account>`.
 """
@@ -28,6 +29,11 @@ def outbound_queue(conversation: Conversation) -> str:
 def erasure_queue(conversation: Conversation) -> str:
     """Name the queue of the wish that a person be forgotten."""
     return _named("erase", conversation)
+
+
+def report_queue(remote: str) -> str:
+    """Name the queue of what agents are told of an account, which is about no person."""
+    return f"report:{remote}:"
 
 
 def ticket_queue(ticket_id: str) -> str:

@@ -99,6 +99,7 @@ OF_A_HELPDESK: dict[str, Call] = {
     "get_ticket": lambda desk, id_: desk.get_ticket(id_),
     "create_ticket": lambda desk, id_: desk.create_ticket(_new_ticket(id_), id_),
     "ticket_url": lambda desk, id_: desk.ticket_url(id_),
+    "close_ticket": lambda desk, id_: desk.close_ticket(id_),
     "name_requester": lambda desk, id_: desk.name_requester(id_, _naming(id_)),
     "add_comment": lambda desk, id_: desk.add_comment(id_, _new_comment(id_), id_),
     "comment_by_external_id": lambda desk, id_: desk.comment_by_external_id(id_, id_),
@@ -107,6 +108,7 @@ OF_A_HELPDESK: dict[str, Call] = {
     "show_delivery": lambda desk, id_: desk.show_delivery(id_, Delivery("sent", [id_])),
     "upload": lambda desk, id_: desk.upload(_file(), id_),
     "erase": lambda desk, id_: desk.erase(_customer(id_).conversation, NOW, id_),
+    "request_webhook": lambda desk, _: desk.request_webhook(),
     "poll": lambda desk, _: list(desk.poll(NOW)),
     "confirm": lambda desk, id_: desk.confirm(_reply(id_)),
 }
@@ -119,11 +121,11 @@ OF_MESSENGER: dict[str, Call] = {
     "repair the app": lambda page, _: page.repair(finding("app_not_subscribed"), f"{SITE}/hook"),
     "profile": lambda page, id_: page.profile(id_),
     "show_typing": lambda page, id_: page.show_typing(id_),
+    "conversations": lambda page, _: page.conversations(),
+    "past": lambda page, id_: page.past(PastConversation(id_, "7", 0), NOW),
     "unsubscribe": lambda page, _: page.unsubscribe(),
     "mark_seen": lambda page, id_: page.mark_seen(id_),
     "words_of": lambda page, id_: page.words_of(id_),
-    "conversations": lambda page, id_: page.conversations(id_),
-    "past": lambda page, id_: page.past(PastConversation(id_, id_, 0), NOW),
     "find_quoted": lambda page, id_: page.find_quoted(id_, "Hi"),
     "find_sent": lambda page, id_: page.find_sent(id_, "Hi", timedelta(days=1), ()),
 }
@@ -135,7 +137,7 @@ CALLS: list[tuple[str, str]] = [
 WORDS = {
     b"",
     *b"tickets comments attachments api followups messages conversations message_attachments".split(),
-    *b"desks categories hook app debug_token subscribed_apps subscriptions erasures".split(),
+    *b"desks categories erasures webhooks ping hook app debug_token subscribed_apps subscriptions".split(),
 }
 
 

@@ -242,6 +242,7 @@ def test_an_adapter_that_only_polls_passes(make: Make, desk: Desk) -> None:
         "agents' comments reach the connector",
         "a webhook that comes again is known",
         "a forged webhook is refused",
+        "a webhook comes when it is asked for",
         "the helpdesk answers while its webhook is answered",
         "a closed ticket takes an internal comment",
         "messages to a merged ticket stand on the one that is left, once",

@@ -72,7 +72,7 @@ def test_every_operation_has_a_tag_by_which_generators_make_a_class(part: str, t
         if name in {"get", "post", "patch"}
     ]
 
-    assert [operation["tags"] for operation in operations] == [[tag]] * (13 if part == "paths" else 5)
+    assert [operation["tags"] for operation in operations] == [[tag]] * (14 if part == "paths" else 6)
 
 
 def test_every_example_of_the_document_is_what_its_schema_says() -> None:
@@ -177,6 +177,7 @@ def test_a_ticket_that_the_token_may_not_see_is_403(
         ("changeComment", {"comment_id": OURS, "body": {"comment": {}}}),
         ("uploadAttachment", {"key": "k"}),
         ("createErasure", {"key": "k", "body": {"erasure": ERASURE}}),
+        ("sendPing", {}),
         ("getFile", {"file_id": "99", "filename": "a.png"}),
     ],
 )
@@ -209,6 +210,23 @@ def test_a_helpdesk_without_erasures_answers_404(desk: Desk) -> None:
     status = _ask(desk, "createErasure", "none", body={"erasure": ERASURE}).status_code
     desk.set(erasures=True).raise_for_status()
     assert status == 404
+
+
+def test_a_helpdesk_without_pings_answers_404(desk: Desk) -> None:
+    desk.set(pings=False).raise_for_status()
+    status = _ask(desk, "sendPing").status_code
+    desk.set(pings=True).raise_for_status()
+    assert status == 404
+
+
+def test_a_helpdesk_that_closes_no_tickets_answers_422(desk: Desk) -> None:
+    ticket_id = desk.new_ticket()
+    body = {"ticket": {"closed": True}}
+    desk.set(closing=False).raise_for_status()
+    refused = _ask(desk, "changeTicket", ticket_id=ticket_id, body=body).status_code
+    desk.set(closing=True).raise_for_status()
+    closed = _ask(desk, "changeTicket", ticket_id=ticket_id, body=body).json()["ticket"]["closed"]
+    assert (refused, closed) == (422, True)
 
 
 def test_a_file_comes_back(desk: Desk) -> None:

@@ -239,3 +239,46 @@ def test_by_itself_an_unsubscribed_page_is_subscribed_again_and_that_is_said_onc
     assert text.count("page_subscribed_again") == 1
     assert text.count("finding_began") == 1
     assert f'"permissions_missing",level="warning",remote="facebook_messenger:{page.page_id}"}} 1.0' in shown
+
+
+def test_what_stops_messages_is_one_ticket_of_the_pages_desk_until_it_is_over(stack: Stack) -> None:
+    page = first(stack)
+    variables = {"CONNECTOR_CHECK_EVERY": "0.02"}
+    command = [sys.executable, "-m", "connector"]
+    workers = [stack.process(f"reports-{number}", [*command, "worker"], **variables) for number in range(2)]
+    beat = stack.process("reports-beat", [*command, "beat"], **variables)
+
+    def reported() -> list[dict[str, Any]]:
+        return [one for one in stack.tickets() if one["config"] == {"source": "connector"}]
+
+    try:
+        granted = {"scopes": ["pages_read_engagement", "pages_manage_metadata"]}
+        stack.ask_meta("PUT", f"/pages/{page.page_id}/token", granted)
+        (ticket,) = until("there is a ticket", reported)
+        workers[0].kill()
+        stack.reply(ticket["id"], "I am on it.")
+        stack.ask_meta("PUT", f"/pages/{page.page_id}/token", {})
+        until("it is closed", lambda: reported()[0]["closed"])
+    finally:
+        for process in (beat, *workers):
+            process.stop()
+    (ticket,) = reported()
+    assert ticket["desk_id"] == page.desk_id
+    assert ticket["title"] == f"Messenger: Messages of the page {page.name} do not get through"
+    assert "The permission pages_messaging is missing." in ticket["body"]
+    system = [one["body"] for one in ticket["comments"] if one["author"]["type"] == "system"]
+    assert system == ["It is over: the last check found nothing that stops messages."]
+
+
+def test_the_helpdesks_webhooks_are_asked_for(stack: Stack, check: Run) -> None:
+    page = "--page", first(stack).page_id
+    assert any("The helpdesk's webhooks reach the connector." in line for line in lines(check(*page), "ok"))
+
+    stack.ask_desk("PUT", "/settings", {"pings": False})
+    (line,) = lines(check(*page), "?")
+    assert "is not known: the helpdesk cannot be asked for one." in line
+
+    stack.ask_desk("PUT", "/settings", {"pings": True, "webhook_url": "http://127.0.0.1:9/old"})
+    (line,) = wrong(check(*page))
+    assert f"sends its webhooks to http://127.0.0.1:9/old instead of {stack.url}" in line
+    stack.ask_desk("PUT", "/settings", {"webhook_url": f"{stack.url}/social_media/webhooks/helpdesk"})

@@ -59,6 +59,7 @@ class Desk(Outside, Helpdesk):
         self.contents: list[bytes] = []
         self.untrue, self.shown = 0, ""
         self.can_erase, self.erased = True, list[Conversation]()
+        self.can_close = True
         self.refuses: Callable[[NewTicket | NewComment], Exception | None] = lambda new: None
         self._answers: dict[str, Any] = {}
 
@@ -85,7 +86,7 @@ class Desk(Outside, Helpdesk):
 
     def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
         with self.called("find_open_ticket"):
-            found = [one for one in self.tickets.values() if not one.closed]
+            found = [one for one in self.tickets.values() if not one.closed and one.customer]
             return found[-1].seen if found else None
 
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
@@ -122,6 +123,11 @@ class Desk(Outside, Helpdesk):
         with self.called("create_ticket"):
             self._check(ticket)
             return cast("Ticket", self._once(key, make))
+
+    def close_ticket(self, ticket_id: str) -> bool:
+        with self.called("close_ticket"):
+            self._ticket(ticket_id).closed = self._ticket(ticket_id).closed or self.can_close
+            return self.can_close
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         with self.called("name_requester"):

@@ -26,6 +26,8 @@ DEFAULTS = {
     "retry_waits": [0.05],
     "erasures": True,
     "comment_list": True,
+    "closing": True,
+    "pings": True,
 }
 READ = {"status": "read", "message_ids": ["m_1"]}
 PNG = base64.b64decode(

@@ -46,7 +46,7 @@ def serving(settings: Settings, port: int = 0) -> Iterator[str]:
             thread.join()
 
 
-OWN_KEYS = {"mc:room", "mc:probe", "mc:clocks", "mc:installation", "mc:refused"}
+OWN_KEYS = {"mc:room", "mc:probe", "mc:clocks", "mc:installation", "mc:refused", "mc:helpdesk_webhook"}
 
 
 class Doors:

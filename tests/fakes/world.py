@@ -57,6 +57,8 @@ STAYS = [
     "trouble:",
     "edited:",
     "early_edit:",
+    "report:",
+    "findings",
 ]
 
 

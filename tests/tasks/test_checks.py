@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from clients.channel import Account
 from clients.errors import Unauthorized, Unavailable
 from clients.findings import Finding, finding
+from clients.helpdesk import Helpdesk
 from clients.notices import notice
-from tasks import checks
+from tasks import checks, findings
 from tasks.connections import Connection
 from tasks.inbox.inbox import Inbox
 from tests.conftest import PAGE_A, PAGE_B
@@ -27,12 +28,12 @@ FINE = finding("page_token_valid")
 
 def logged(inbox: Inbox, *found: Finding) -> list[tuple[str, str]]:
     with capture_logs() as logs:
-        checks.note(inbox, A, found)
+        findings.note(inbox, A, found)
     return [(one["event"], one.get("code") or one["finding"].partition(" ")[0]) for one in logs]
 
 
 def kept(inbox: Inbox, name: str = A) -> list[str]:
-    return [one.what.code for one in checks.kept(inbox.findings_of(name))]
+    return [one.what.code for one in findings.kept(inbox.findings_of(name))]
 
 
 def test_a_finding_is_logged_when_it_begins_and_when_it_is_over(world: World) -> None:
@@ -46,7 +47,7 @@ def test_a_finding_is_logged_when_it_begins_and_when_it_is_over(world: World) ->
 
 def test_what_stops_messages_is_logged_as_an_error_with_what_to_do(world: World) -> None:
     with capture_logs() as logs:
-        checks.note(world.inbox, A, [UNSUBSCRIBED, EXPIRES])
+        findings.note(world.inbox, A, [UNSUBSCRIBED, EXPIRES])
 
     levels = {one["finding"].partition(" ")[0]: (one["log_level"], one["remote"]) for one in logs}
     assert levels == {"page_not_subscribed": ("error", A), "page_token_expires": ("warning", A)}
@@ -64,9 +65,9 @@ def test_what_could_not_be_looked_at_is_not_over(world: World) -> None:
 
 def test_since_when_something_is_wrong_stays(world: World) -> None:
     logged(world.inbox, EXPIRES)
-    (before,) = checks.kept(world.inbox.findings_of(A))
+    (before,) = findings.kept(world.inbox.findings_of(A))
     logged(world.inbox, finding("page_token_expires", time="another"))
-    (after,) = checks.kept(world.inbox.findings_of(A))
+    (after,) = findings.kept(world.inbox.findings_of(A))
 
     assert (after.since, after.what.values) == (before.since, {"time": "another"})
 
@@ -129,7 +130,7 @@ def test_each_active_connection_is_checked_when_it_is_due(world: World, pages: P
 def test_a_connection_that_is_not_active_any_more_is_forgotten(world: World, pages: Pages) -> None:
     gone = "facebook_messenger:1"
     world.store.zadd("mc:checks", {gone: 0})
-    checks.note(world.inbox, gone, [EXPIRES])
+    findings.note(world.inbox, gone, [EXPIRES])
     checks.take_turn(world.service)
 
     assert world.store.zscore("mc:checks", gone) is None
@@ -222,8 +223,8 @@ def test_a_store_that_is_away_is_logged(world: World, pages: Pages, monkeypatch:
     ],
 )
 def test_the_helpdesk_is_asked_for_something_small(world: World, error: Exception | None, code: str) -> None:
-    desk: Any = Mock(ping=Mock(side_effect=error))
-    assert [one.code for one in checks.check_helpdesk(desk)] == [code]
+    world.desk.fail("ping", error)
+    assert next(checks.check_helpdesk(world.service)).code == code
 
 
 @pytest.mark.parametrize(
@@ -278,3 +279,107 @@ def test_what_was_said_while_a_page_was_not_subscribed_is_fetched(world: World, 
     checks.take_turn(world.service)
 
     assert world.store.zrange("mc:backfills", 0, -1) == [A.encode()]
+
+
+# --- The helpdesk's webhooks. -----------------------------------------------------------------------------
+
+
+def webhook_check(world: World, monkeypatch: pytest.MonkeyPatch, answer: Any) -> Finding:
+    """Check the helpdesk, which answers so when it is asked for a webhook."""
+    monkeypatch.setattr(checks, "WEBHOOK_WITHIN", 0.2)
+    monkeypatch.setattr(checks, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(type(world.desk), "request_webhook", Mock(side_effect=answer))
+    _, found = checks.check_helpdesk(world.service)
+    return found
+
+
+def test_a_webhook_that_was_asked_for_arrives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def send() -> str:
+        world.inbox.note_helpdesk_webhook()
+        return ""
+
+    assert webhook_check(world, monkeypatch, send).code == "helpdesk_webhook_arrives"
+
+
+def test_a_webhook_of_before_is_not_the_one_that_was_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.inbox.note_helpdesk_webhook()
+    assert webhook_check(world, monkeypatch, [""]).code == "helpdesk_webhook_missing"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("", "helpdesk_webhook_missing"),
+        ("http://127.0.0.1:8000/social_media/webhooks/helpdesk/", "helpdesk_webhook_missing"),
+        ("https://old.example.com/hook?key=secret", "helpdesk_webhook_elsewhere"),
+        (None, "helpdesk_webhook_unknown"),
+        (Unavailable("no_answer"), "helpdesk_webhook_unknown"),
+    ],
+)
+def test_why_no_webhook_arrives_is_said(
+    world: World, monkeypatch: pytest.MonkeyPatch, answer: Any, code: str
+) -> None:
+    found = webhook_check(world, monkeypatch, [answer])
+    assert found.code == code
+    assert "secret" not in str(found.what)
+    assert found.is_wrong is (code != "helpdesk_webhook_unknown")
+
+
+def test_webhooks_that_were_refused_lately_say_why_none_arrives(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.inbox.note_refusals("helpdesk  wrong_secret", 1)
+    found = webhook_check(world, monkeypatch, [""])
+    assert (found.code, str(found.what)) == (
+        "helpdesk_webhook_refused",
+        "helpdesk_webhook_refused reason=webhook_wrong_secret",
+    )
+
+
+def test_a_helpdesk_that_is_only_polled_is_asked_for_no_webhook(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(world.desk), "receive", Helpdesk.receive)
+    assert [one.code for one in checks.check_helpdesk(world.service)] == ["helpdesk_works"]
+
+
+def test_the_helpdesk_is_checked_once_in_that_time_whoever_looks(world: World, pages: Pages) -> None:
+    world.desk.fail("ping", *(Unavailable("no_answer") for _ in range(2)))
+    with capture_logs() as logs:
+        for _ in range(2):
+            checks.take_turn(world.service)
+
+    assert world.desk.count("ping") == 1
+    assert [(one["event"], one["remote"]) for one in logs] == [("finding_began", "helpdesk")]
+    assert kept(world.inbox, "helpdesk") == ["helpdesk_away"]
+
+
+def test_a_fault_in_the_helpdesks_check_keeps_no_page_from_its_own(
+    world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(world.desk), "request_webhook", Mock(side_effect=KeyError))
+    make_due(world)
+    checks.take_turn(world.service)
+
+    assert sorted(pages.checked) == sorted([PAGE_A, PAGE_B])
+
+
+def test_a_check_that_finds_what_stops_messages_has_it_reported(world: World, pages: Pages) -> None:
+    pages.found[PAGE_A] = [finding("app_subscribed_elsewhere", url="a", ours="b")]
+    make_due(world)
+    checks.take_turn(world.service)
+
+    assert world.waiting(f"report:{A}:") == 1
+    assert world.waiting(f"report:{B}:") == 0
+
+
+def test_a_check_on_request_is_of_the_helpdesk_too_and_is_reported(world: World, pages: Pages) -> None:
+    pages.found[PAGE_A] = [UNSUBSCRIBED]
+    found = checks.on_request(lambda: world.service)(PAGE_A)
+
+    assert found
+    codes = [one["code"] for one in found]
+    assert codes == ["page_not_subscribed", "desk_unknown", "helpdesk_works", "helpdesk_webhook_unknown"]
+    assert world.waiting(f"report:{A}:") == 1

@@ -50,6 +50,7 @@ def test_a_message_opens_a_ticket_with_its_file(toy: World) -> None:
 
     (ticket,) = toy.desk.tickets.values()
     assert ticket.new
+    assert ticket.new.customer
     assert (ticket.new.title, ticket.new.desk_id) == ("Toy: Person US.1", "9")
     assert ticket.new.customer.channel == "toy"
     assert ticket.new.body.startswith("Hello?")

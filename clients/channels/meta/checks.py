@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from clients.channel import Credentials
 from clients.channels.meta.kinds import NEEDED_FIELDS
@@ -16,7 +15,7 @@ from clients.errors import ClientError, RetryableError, Unavailable
 from clients.findings import Finding, Level, Meaning, add_meanings, finding
 from clients.http import HttpClient, RestClient, segment
 from clients.notices import N_, add_sentences, notice
-from clients.text.line import one_line
+from clients.text.line import address, one_line, parts_of
 
 TO_MESSAGE = "pages_messaging"
 TO_SUBSCRIBE = "pages_manage_metadata"
@@ -95,7 +94,7 @@ class PageChecks:
 
         https://developers.facebook.com/docs/graph-api/webhooks/getting-started#verification-requests
         """
-        challenge, url = secrets.token_hex(8), _shown(callback_url)
+        challenge, url = secrets.token_hex(8), address(callback_url)
         query = {
             "hub.mode": "subscribe",
             "hub.verify_token": self._credentials.verify_token,
@@ -149,7 +148,7 @@ class PageChecks:
             faults.append(finding("app_subscription_inactive", app_id=app_id))
         if not _is_same(callback, callback_url):
             faults.append(
-                finding("app_subscribed_elsewhere", url=_shown(callback), ours=_shown(callback_url))
+                finding("app_subscribed_elsewhere", url=address(callback), ours=address(callback_url))
             )
         if missing := _lacking(fields):
             faults.append(finding("app_fields_missing", fields=", ".join(missing)))
@@ -294,21 +293,8 @@ def _with_needed(fields: Iterable[str]) -> str:
 
 def _is_same(callback: str, ours: str) -> bool:
     """Return whether two addresses are the same, whatever the case of the host or a slash at the end."""
-    one, other = (_parts(url.rstrip("/")) for url in (callback, ours))
+    one, other = (parts_of(url.rstrip("/")) for url in (callback, ours))
     return one._replace(netloc=one.netloc.lower()) == other._replace(netloc=other.netloc.lower())
-
-
-def _parts(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
-
-
-def _shown(url: str) -> str:
-    """Return an address without what may be a secret in it."""
-    parts = _parts(url)
-    return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
 add_sentences(
@@ -353,6 +339,7 @@ add_meanings(
                 "Check that public_url leads to this connector, and that it runs with the verify_token of "
                 "this page."
             ),
+            may_pass=True,
         ),
         "app_secret_right": Meaning(Level.OK, N_("Facebook accepts the app secret.")),
         "app_secret_wrong": Meaning(
@@ -479,6 +466,7 @@ add_meanings(
             N_("Messages wait and are relayed once it works again."),
             N_("Check that this machine can reach graph.base_url; if Facebook is down, wait."),
             hides_others=True,
+            may_pass=True,
         ),
         "facebook_refuses_check": Meaning(
             _WARNING,

@@ -19,7 +19,7 @@ from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
-from tasks import checks
+from tasks import findings
 from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
@@ -181,13 +181,27 @@ def test_a_page_that_is_not_connected_is_shown_with_what_waits_for_it(
 
 
 def test_what_is_wrong_with_a_connection_is_shown(settings: Settings, inbox: Inbox) -> None:
-    checks.note(inbox, f"{CHANNEL}:{PAGE_A}", [finding("page_not_subscribed")])
+    findings.note(inbox, f"{CHANNEL}:{PAGE_A}", [finding("page_not_subscribed")])
     status = status_of(settings, inbox)
 
     said = "The page is not subscribed: it does not send its messages to the app."
     assert account_of(status, PAGE_A).wrong == [said]
     assert account_of(status, PAGE_B).wrong == []
     assert f"  wrong          {said}" in lines_of(status)
+
+
+def test_what_is_wrong_with_the_helpdesk_is_shown(settings: Settings, inbox: Inbox) -> None:
+    findings.note(inbox, "helpdesk", [finding("helpdesk_webhook_missing", seconds=5, ours="https://a/b")])
+    status = status_of(settings, inbox)
+
+    said = "A webhook that the helpdesk was asked for did not arrive within 5 seconds."
+    assert status.helpdesk_wrong == [said]
+    assert list(lines_of(status))[1] == f"  wrong          {said}"
+
+
+def test_a_report_that_waits_is_no_person(settings: Settings, inbox: Inbox) -> None:
+    inbox.accept([row("1", f"report:{CHANNEL}:{PAGE_A}:")])
+    assert account_of(status_of(settings, inbox), PAGE_A).to_helpdesk.queues == 0
 
 
 def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:

@@ -233,7 +233,9 @@ def test_what_is_known_of_a_customer_is_written_as_the_contract_says() -> None:
     site = Site(lambda _: httpx.Response(201, json={"ticket": {"id": 1}}))
     known = {"account_name": "Sugester", "name": "Anna Nowak", "first_name": "Anna", "last_name": "Nowak"}
     new = new_ticket("m_1")
-    site.helpdesk.create_ticket(replace(new, customer=replace(new.customer, **known)), "k")
+    assert new.customer
+    new = replace(new, customer=replace(new.customer, **known))
+    site.helpdesk.create_ticket(new, "k")
     assert json.loads(site.requests[0].content)["ticket"]["config"] == {
         "source": "facebook_messenger",
         "page_id": PAGE_A,
