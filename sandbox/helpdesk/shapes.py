@@ -66,6 +66,7 @@ class TicketConfig(Struct):
     sender_first_name: str | UnsetType = UNSET
     sender_last_name: str | UnsetType = UNSET
     sender_profile_pic: str | UnsetType = UNSET
+    history: bool | UnsetType = UNSET
 
 
 class Erasure(Strict):
@@ -90,6 +91,7 @@ class CommentConfig(Struct):
 
     source: Source | UnsetType = UNSET
     delivery: Delivery | UnsetType = UNSET
+    history: bool | UnsetType = UNSET
 
 
 class Requester(Strict):
