@@ -15,6 +15,7 @@ import structlog
 
 from clients.channel import Conversation, Incoming, Message, Past, PastConversation
 from clients.errors import RejectedError, RetryableError
+from clients.notices import encode
 from tasks.celery import FETCHES, app, stopping, wake, wake_fetchers
 from tasks.connections import Connection, Connections, Directory
 from tasks.inbound.jobs import incoming_job
@@ -26,6 +27,7 @@ from tasks.inbox.queues import account_remote, inbound_queue
 from tasks.outbound.receipts import our_ids
 from tasks.services import Services, services
 from tasks.store import reason_of
+from tasks.words import described
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +49,8 @@ class Progress(msgspec.Struct, frozen=True):
     """How far a backfill got: the conversations `todo`, and `after` which the list of them goes on.
 
     In this pass over the list those are wanted where something was said at `least` (ms) or later; it `began`
-    at a time by the store's clock. The rest counts what there was, and what of it is new; `reason` says, as
-    `str` of an error, why it waits.
+    at a time by the store's clock. The rest counts what there was, and what of it is new; `reason` says why
+    it waits, as `encode` writes a notice.
     """
 
     began: int
@@ -258,6 +260,47 @@ def queue_due(service: Services) -> None:
     wake_fetchers(inbox.backfills.due(FETCHES))
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """How far a backfill got that is not done; times are in seconds since 1970.
+
+    It `is_running`, or goes on at `next`; `reason` says why it failed last. Of the conversations, `looked_at`
+    of `known` were looked at, `all_known` if no more can be found; they had so many `messages`, and so many
+    were `new`.
+    """
+
+    since: float
+    is_history: bool
+    is_running: bool
+    next: float
+    reason: str
+    looked_at: int
+    known: int
+    all_known: bool
+    messages: int
+    new: int
+
+
+def under_way(inbox: Inbox) -> dict[str, UnderWay]:
+    """Return how far the backfill of each account got, by its name as a remote. Raises `redis.RedisError`."""
+    found = {}
+    for one in inbox.backfills.all():
+        progress = _decoded(one.state) or Progress(began=0, least=0)
+        found[one.remote] = UnderWay(
+            since=one.since / 1000,
+            is_history=one.is_history,
+            is_running=one.is_running,
+            next=one.next / 1000,
+            reason=described(progress.reason) if progress.reason else "",
+            looked_at=progress.conversations,
+            known=progress.known,
+            all_known=progress.is_listed,
+            messages=progress.messages,
+            new=progress.new,
+        )
+    return found
+
+
 @app.task(name="fetch")
 def fetch() -> None:
     """Fetch for one account after the other, as long as a turn lasts; others go on then."""
@@ -319,18 +362,23 @@ def fetcher_of(
 
 def progress_of(fetcher: Fetcher, backfill: Backfill) -> Progress:
     """Return how far a backfill got; one that another version began begins anew."""
+    return _decoded(backfill.state) or fetcher.first()
+
+
+def _decoded(state: bytes) -> Progress | None:
     try:
-        return msgspec.json.decode(backfill.state, type=Progress)
+        return msgspec.json.decode(state, type=Progress)
     except msgspec.MsgspecError:
-        return fetcher.first()
+        return None
 
 
 def put_off(service: Services, backfill: Backfill, progress: Progress, error: Exception) -> float:
     """Let a backfill that failed go on later. Return how many seconds later that is."""
-    told = error.retry_after if isinstance(error, RetryableError) else None
-    delay = min(told or 2.0**progress.attempts, LONGEST_WAIT)
-    reason = reason_of(error) if isinstance(error, redis.RedisError) else str(error)
-    log.warning("backfill_put_off", account=backfill.remote, seconds=delay, reason=reason)
+    asked = error.retry_after if isinstance(error, RetryableError) else None
+    delay = min(asked or 2.0**progress.attempts, LONGEST_WAIT)
+    told = reason_of(error) if isinstance(error, redis.RedisError) else str(error)
+    log.warning("backfill_put_off", account=backfill.remote, seconds=delay, reason=told)
+    reason = encode(error.notice) if isinstance(error, RetryableError) else told
     later = msgspec.structs.replace(progress, attempts=min(progress.attempts + 1, 10), reason=reason)
     service.inbox.backfills.save(backfill, msgspec.json.encode(later), delay)
     return delay
