@@ -13,6 +13,7 @@ from tasks.inbound.backfill import ConnectionNotes
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import IN, PSID
 from tests.fakes.crashes import every_crash
+from tests.fakes.failures import Crash
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
 
@@ -327,3 +328,37 @@ def test_a_connection_that_never_was_active_was_never_inactive(world: World) -> 
     connect(world)
 
     assert not world.store.exists("mc:inactive", "mc:connected")
+
+
+def test_wherever_the_worker_dies_that_fetches_it_each_conversation_stands_there_once(
+    worlds: Callable[[], World], now: int
+) -> None:
+    people, steps, died = [PSID, OTHER], 0, True
+    while died:
+        world = prepared(worlds())
+        world.desk.knows_keys = False
+        for number, person in enumerate(people):
+            for minute in range(2):
+                world.meta.say(f"m_{number}_{minute}", now - HOUR + minute * 60_000, person)
+        connect(world)
+        died = _dies(world, steps)
+        world.store.delete("mc:fetching")
+        world.store.zadd("mc:backfills", {ACCOUNT: 0}, xx=True)
+        fetch(world)
+        relay(world, *people)
+        assert bodies(world) == marked("m_0_0", "m_0_1", "m_1_0", "m_1_1"), steps
+        assert world.inbox.backfills.all() == []
+        world.close()
+        steps += 1
+    assert steps > 5
+
+
+def _dies(world: World, steps: int) -> bool:
+    world.fuse.arm(steps)
+    try:
+        fetch(world)
+    except Crash:
+        return True
+    finally:
+        world.fuse.disarm()
+    return False
