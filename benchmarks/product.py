@@ -162,6 +162,8 @@ class Product:
             "public_url": self.url,
             "log_level": "warning",
             "secret_key": SECRET_KEY,
+            # Connections are checked beside the work, however much that is: that is no cost of a message.
+            "check_every": 0,
             # Who relays with one POST marks nothing as seen.
             "graph": {"base_url": self.stub, "media_hosts": ["127.0.0.1"], "mark_seen": False},
             "helpdesk": {
