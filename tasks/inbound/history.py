@@ -60,6 +60,9 @@ def _fetch(arrival: Arrival, history: History) -> None:
 
 def _try_again(arrival: Arrival, reason: str) -> None:
     """Raise `Busy`, unless the event has waited long enough."""
-    if arrival.lease.waited() < PATIENCE:
+    step = Step.history()
+    if arrival.lease.step(step) is None:
+        arrival.lease.save_time(step)
+    if arrival.lease.age(step) < PATIENCE:
         raise Busy("history_first", retry_after=ASK_AGAIN)
     log.warning("history_not_waited_for", queue=arrival.lease.queue, reason=reason)
