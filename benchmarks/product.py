@@ -1,7 +1,7 @@
 """The connector's own processes, one by one, beside a store of their own and the stub of both other sides."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -91,7 +91,7 @@ class Product:
             self.processes["valkey"] = process
             port = self.store.connection_pool.connection_kwargs["port"]
             self._settings["redis_url"] = f"redis://127.0.0.1:{port}/0"
-            self._add_pages()
+            self._put(self._added)
             self.settings_file.write_text(yaml.safe_dump(self._settings))
             self._open = opened.pop_all()
         return self
@@ -99,10 +99,14 @@ class Product:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def _add_pages(self) -> None:
+    def change_last_page(self, verify_token: str) -> None:
+        """Give the last page that was added another verify token."""
+        self._put(self._added[-1:], verify_token=verify_token)
+
+    def _put(self, numbers: Iterable[int], **changes: str) -> None:
         records, cipher = Inbox(self.store).connections, Cipher([SECRET_KEY])
-        for number in self._added:
-            one = Connection.model_validate(connection(number))
+        for number in numbers:
+            one = Connection.model_validate(connection(number) | changes)
             records.put(record_name(one.page_id), one.encode(cipher))
 
     @property
@@ -158,6 +162,8 @@ class Product:
             "public_url": self.url,
             "log_level": "warning",
             "secret_key": SECRET_KEY,
+            # Connections are checked beside the work, however much that is: that is no cost of a message.
+            "check_every": 0,
             # Who relays with one POST marks nothing as seen.
             "graph": {"base_url": self.stub, "media_hosts": ["127.0.0.1"], "mark_seen": False},
             "helpdesk": {

@@ -143,7 +143,8 @@ class Message:
 
     `reply_to` is the id of the message that it answers, `lines` what came with it, such as the advertisement
     that it was written from. `kind` is the channel's word for what it is; another app answers one that
-    `is_overheard`. One that `was_fetched` came by no webhook: the helpdesk may have it all the same.
+    `is_overheard`. One that `was_fetched` came by no webhook: the helpdesk may have it all the same. It
+    `is_history` if it was written before the account was connected.
     """
 
     message_id: str
@@ -156,6 +157,7 @@ class Message:
     opens_ticket: bool = True
     is_overheard: bool = False
     was_fetched: bool = False
+    is_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ class Echo:
 
     `author` is a notice that names the account (its value `page` is filled in) and the app it was sent with.
     `is_by_agent` says whether somebody wrote it in the channel's own inbox, and `may_be_ours` whether it
-    could be a reply of the connector's that lost its metadata. `was_fetched` is as for a message.
+    could be a reply of the connector's that lost its metadata. `was_fetched` and `is_history` are as for a
+    message.
     """
 
     message_id: str
@@ -178,6 +181,7 @@ class Echo:
     lines: tuple[Line, ...] = ()
     kind: str = "echo"
     was_fetched: bool = False
+    is_history: bool = False
 
     @property
     def opens_ticket(self) -> bool:
@@ -490,8 +494,12 @@ class Account(ABC):
         """List the conversations, from where the last call ended; none where a channel does not."""
         return PastConversations()
 
-    def past(self, conversation: PastConversation, since: datetime) -> Past:
-        """Return what was said in a conversation since then."""
+    def conversation_with(self, person_id: str) -> PastConversation | None:
+        """Return the conversation with a person; None if there is none, or the channel does not list it."""
+        return None
+
+    def past(self, conversation: PastConversation, since: datetime, connected: int = 0) -> Past:
+        """Return what was said in a conversation since then; before it was `connected` (ms) it is history."""
         return Past()
 
     @abstractmethod

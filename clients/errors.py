@@ -7,6 +7,7 @@
     - RateLimited         the server asks to slow down
     - Unauthorized        the token is refused; the call works again once a person renews it
     - OutcomeUnknown      an earlier call may have worked; its trace has to show first
+    - GivesWay            what was sent before it is still to come
     - Busy                a file host, or an account, does as much as it may; it is this one's turn soon
     - Paused              the remote is paused for a while, so it was not called
     - NotConnected        the account has no active connection
@@ -88,6 +89,13 @@ class OutcomeUnknown(RetryableError):
 
 class Busy(RetryableError):
     """A file host serves, or an account sends, as much at once as it may; it is this one's turn soon."""
+
+
+class GivesWay(RetryableError):
+    """What was sent before it came only now, and goes first."""
+
+    def __init__(self) -> None:
+        super().__init__("history_first")
 
 
 class Paused(RetryableError):

@@ -102,7 +102,8 @@ class NewTicket:
     answered or mailed, and `Ticket.customer` is None for as long as the helpdesk has it.
 
     `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open. `language` is the
-    agents', for what the adapter itself has to say.
+    agents', for what the adapter itself has to say. One that `is_history` was written before the account was
+    connected: nothing may answer it by itself.
     """
 
     desk_id: str
@@ -115,6 +116,7 @@ class NewTicket:
     created_at: datetime
     files: Sequence[File] = ()
     language: str = ENGLISH
+    is_history: bool = False
 
     @property
     def author_name(self) -> str:
@@ -128,7 +130,7 @@ class NewComment:
 
     `channel` is the one that brought it; empty for what the connector itself has to say.
     `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open. `language` is the
-    agents', for what the adapter itself has to say.
+    agents', for what the adapter itself has to say. `is_history` is as for a ticket.
     """
 
     body: str
@@ -140,6 +142,7 @@ class NewComment:
     channel: str = ""
     files: Sequence[File] = ()
     language: str = ENGLISH
+    is_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from connector.web.withdrawals import STATUS_PATH, DeletionStatus, Withdrawals
 from tasks import checks
 from tasks.clocks import MEASURE_EVERY, Clocks
-from tasks.connections import Directory
+from tasks.inbound.backfill import ConnectionNotes
 from tasks.inbox.backfills import LONGEST_GAP
 from tasks.inbox.inbox import Inbox
 from tasks.services import build, directory_of, helpdesk_of, inbox_of, network_of, store_check_of
@@ -87,6 +87,7 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     )
     body_reader, counters = BodyReader(), Counters(registry)
     directory = directory_of(settings, inbox)
+    notes = ConnectionNotes(inbox, directory, fetches_missed=settings.backfill)
     refusals = Refusals(counters, directory)
     channels = {
         channel.path: ChannelWebhook(channel, directory, group_commit, body_reader, counters, refusals)
@@ -123,10 +124,10 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         notifier.start()
-        await _refresh(directory)
+        await _refresh(notes)
         watch = asyncio.gather(
             _watch(inbox, clocks, check, refusals),
-            _keep_current(directory),
+            _keep_current(notes),
             _note_door(inbox),
         )
         async with group_commit:
@@ -226,16 +227,16 @@ async def _note_door(inbox: Inbox) -> None:
         await asyncio.sleep(NOTE_DOOR_EVERY)
 
 
-async def _keep_current(directory: Directory) -> None:
+async def _keep_current(notes: ConnectionNotes) -> None:
     while True:
         await asyncio.sleep(REFRESH_EVERY)
-        await _refresh(directory)
+        await _refresh(notes)
 
 
-async def _refresh(directory: Directory) -> None:
+async def _refresh(notes: ConnectionNotes) -> None:
     """Take up what was connected, changed or removed. While the store is away, all stays as it is known."""
     with contextlib.suppress(redis.RedisError):
-        await run_in_threadpool(directory.refresh)
+        await run_in_threadpool(notes.refresh)
 
 
 def __getattr__(name: str) -> Starlette:

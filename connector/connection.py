@@ -18,6 +18,8 @@ from tasks.inbox.queues import account_remote
 SECRETS = ("page_access_token", "app_secret", "verify_token")
 """The fields that nobody is shown, and that the store has encrypted."""
 _GRANTED = "granted"
+MOST_HISTORY_DAYS = 30
+"""How much of its history is fetched at most, in days: Meta lists requests that are older no more."""
 _NEEDED = PydanticCustomError("needed", "must not be empty while the connection is active")
 
 
@@ -55,6 +57,7 @@ class Connection(Section):
     take_control: bool = False
     link_large_files: bool = False
     remind_before: Annotated[float, Field(ge=0), AfterValidator(_within_window)] = 0
+    history_days: Annotated[float, Field(ge=0, le=MOST_HISTORY_DAYS)] = 0
     language: Literal["en", "pl"] = "en"
 
     @field_validator("category_id")
@@ -110,6 +113,7 @@ class Connection(Section):
             self.language,
             self.link_large_files,
             timedelta(hours=self.remind_before),
+            timedelta(days=self.history_days),
         )
 
 

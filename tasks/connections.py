@@ -22,7 +22,7 @@ class Connection:
 
     With `link_large_files` a person gets a link to a file of an agent's that is too large for the channel.
     Agents are reminded of a customer whom nobody answered so long before the reply window closes; never if
-    `remind_before` is 0.
+    `remind_before` is 0. What was said in the time of `history` before it was connected is fetched once.
     """
 
     channel: str
@@ -34,6 +34,7 @@ class Connection:
     language: str = "en"
     link_large_files: bool = False
     remind_before: timedelta = timedelta(0)
+    history: timedelta = timedelta(0)
 
     @property
     def account_id(self) -> str:
@@ -101,16 +102,17 @@ class Directory:
         self._stored: dict[str, Connection] = {}
         self._version = 0
         self._lock = Lock()
-        self._channels = self._arranged()
+        self.channels = self._arranged()
+        """The connections of each channel; another mapping after each change."""
 
     def of(self, channel: str) -> Connections:
         """Return the connections of a channel."""
-        return self._channels.get(channel, _NONE)
+        return self.channels.get(channel, _NONE)
 
     @property
     def all(self) -> list[Connection]:
         """Return the connections of all channels."""
-        return [one for connections in self._channels.values() for one in connections.all]
+        return [one for connections in self.channels.values() for one in connections.all]
 
     def refresh(self, version: int | None = None) -> None:
         """Read what changed since the last time, unless this is the version that is known.
@@ -132,7 +134,7 @@ class Directory:
                     stored[record.name] = connection
                 since = record.version
             self._stored, self._version = stored, max(since, version)
-            self._channels = self._arranged()
+            self.channels = self._arranged()
 
     def _decoded(self, record: Record) -> Connection | None:
         if self._read is None:

@@ -56,6 +56,8 @@ _LEFT = (
     "door",
     "turn:trial",
     "backfill:trial",
+    "connected",
+    "inactive",
     "backfills",
     "fetching",
 )
@@ -177,7 +179,11 @@ def _fetch(inbox: Inbox) -> None:
     inbox.note_door(1)
     inbox.gaps()
     inbox.take_turn("trial", 1, 1)
+    inbox.backfills.note_active({"trial": 1}, 0)
+    inbox.backfills.note_inactive(inbox.backfills.connected() - inbox.backfills.inactive())
+    inbox.backfills.history("trial")
     inbox.backfills.request("trial", 0)
+    inbox.backfills.all()
     inbox.backfills.due(1)
     backfill = _still_there(inbox.backfills.claim(1))
     inbox.backfills.save(backfill, b"")

@@ -48,6 +48,8 @@ add_sentences(
             "Messages of this conversation may be missing here, written between {first} and {last}: "
             "{channel} no longer provides them. See the whole conversation in the page's own inbox."
         ),
+        "written_before_connected": N_("History: written before this page was connected."),
+        "history_first": N_("what was said before the page was connected is fetched first"),
         "sent_before_ticket": N_("Before this ticket, the following was said:"),
         # Messages that others are about, as they stand in a sentence.
         "in_reply_to": N_("In reply to {message}:"),

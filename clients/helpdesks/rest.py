@@ -143,7 +143,10 @@ class RestHelpdesk(HttpHelpdesk):
             "requester": _requester(ticket.customer) if ticket.customer else _CONNECTOR,
             "attachment_ids": list(ticket.attachment_ids),
             "created_at": _iso(ticket.created_at),
-            "config": _config(ticket.customer) if ticket.customer else OF_NOBODY,
+            "config": {
+                **(_config(ticket.customer) if ticket.customer else OF_NOBODY),
+                **_history(is_history=ticket.is_history),
+            },
         } | _without_empty(category_id=ticket.category_id)
         return _one(_ticket, self._create("/tickets", {"ticket": fields}, key), "ticket")
 
@@ -183,7 +186,7 @@ class RestHelpdesk(HttpHelpdesk):
             "internal": comment.internal,
             "attachment_ids": list(comment.attachment_ids),
             "created_at": _iso(comment.created_at),
-            "config": _without_empty(source=comment.channel),
+            "config": {**_without_empty(source=comment.channel), **_history(is_history=comment.is_history)},
         }
         path = f"/tickets/{segment(ticket_id)}/comments"
         return _one(_id, self._create(path, {"comment": fields}, key), "comment")
@@ -511,6 +514,11 @@ def _config(customer: Customer) -> dict[str, str]:
         sender_last_name=customer.last_name,
         sender_profile_pic=customer.picture_url,
     )
+
+
+def _history(*, is_history: bool) -> dict[str, bool]:
+    """Mark what was written before the page was connected, so that no rule of the helpdesk answers it."""
+    return {"history": True} if is_history else {}
 
 
 def _ids(conversation: Conversation) -> dict[str, str]:

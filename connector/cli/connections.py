@@ -85,6 +85,12 @@ def _fields(command: Command) -> Command:
             metavar="HOURS",
             help="Remind agents so long before the 24 h for a reply end.",
         ),
+        click.option(
+            "--history-days",
+            type=float,
+            metavar="DAYS",
+            help="As the page is connected, fetch what was written in so many days before, as history.",
+        ),
         switch("human-agent", "Reply after 24 h with the HUMAN_AGENT tag."),
         switch("take-control", "A reply takes the conversation over from another app."),
         switch("link-large-files", "A file over 25 MiB goes as a link."),

@@ -10,6 +10,7 @@ from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
 from connector.settings import Settings
 from tasks.findings import kept
+from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
 from tasks.services import directory_of
@@ -36,7 +37,8 @@ class Page:
     """The state of a page; times are in seconds since 1970.
 
     `paused` says why nothing is sent to it, `slowed` why little is. `wrong` is what its last
-    check found to be wrong.
+    check found to be wrong. `backfill` is how far the fetching of what no webhook brought got, if it is not
+    done.
     """
 
     page_id: str
@@ -52,6 +54,7 @@ class Page:
     dead: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    backfill: UnderWay | None = None
 
 
 @dataclass(slots=True)
@@ -103,7 +106,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             pages[account_remote(endpoint, page_id)].refused[reason] = count
         else:
             anybody[f"{endpoint}: {reason}"] += count
-    wrong = inbox.findings()
+    wrong, backfills = inbox.findings(), under_way(inbox)
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for account, page in pages.items():
         page.page_id, page.paused = account_id_of(account), reasons.get(account)
@@ -111,6 +114,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         slowed = inbox.slowed(account)
         page.slowed = described(slowed) if slowed else None
         page.wrong = _said(wrong.get(account))
+        page.backfill = backfills.get(account)
     return Status(
         now=inbox.now(),
         helpdesk=settings.helpdesk.base_url,
@@ -152,6 +156,8 @@ def lines_of(status: Status) -> Iterator[str]:
         yield f"  {page.channel:<14} {_paused(page.paused, page.slowed)}"
         yield f"  to helpdesk    {_waiting(status.now, page.to_helpdesk)}"
         yield f"  to {page.channel:<11} {_waiting(status.now, page.to_channel)}"
+        if page.backfill:
+            yield f"  backfill       {_fetched(status.now, page.backfill)}"
         yield from (f"  wrong          {one_line(what)}" for what in page.wrong)
         yield from _counted("dead letters", page.dead)
         yield from _counted("refused", page.refused)
@@ -174,6 +180,18 @@ def _paused(reason: str | None, slowed: str | None = None) -> str:
     return f"slowed down: {one_line(slowed)}" if slowed else "works, as far as is known"
 
 
+def _fetched(now: float, backfill: UnderWay) -> str:
+    what = "history " if backfill.is_history else ""
+    state = "running" if backfill.is_running else f"goes on in {max(0, int(backfill.next - now))} s"
+    if backfill.reason:
+        state += f" ({one_line(backfill.reason)})"
+    known = f"{backfill.known}{'' if backfill.all_known else ' or more'}"
+    return (
+        f"{what}since {_moment(backfill.since)}, {state}: {backfill.looked_at} of {known} conversations, "
+        f"{backfill.messages} messages, {backfill.new} of them new"
+    )
+
+
 def _waiting(now: float, way: Way) -> str:
     return f"{way.queues} people wait, since {_ago(now, way.oldest)}" if way.queues else "nothing waits"
 
@@ -189,5 +207,8 @@ def _ago(now: float, at: float | None) -> str:
     seconds = max(0, int(now - at))
     units = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s"))
     size, unit = next((one for one in units if seconds >= one[0]), units[-1])
-    when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{seconds // size} {unit} ago ({when})"
+    return f"{seconds // size} {unit} ago ({_moment(at)})"
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

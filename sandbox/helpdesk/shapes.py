@@ -68,6 +68,7 @@ class CustomerConfig(Struct, tag_field="source", tag="facebook_messenger"):
     sender_first_name: str | UnsetType = UNSET
     sender_last_name: str | UnsetType = UNSET
     sender_profile_pic: str | UnsetType = UNSET
+    history: bool | UnsetType = UNSET
 
 
 class ConnectorConfig(Struct, tag_field="source", tag="connector"):
@@ -99,6 +100,7 @@ class CommentConfig(Struct):
 
     source: Source | UnsetType = UNSET
     delivery: Delivery | UnsetType = UNSET
+    history: bool | UnsetType = UNSET
 
 
 class Requester(Strict):

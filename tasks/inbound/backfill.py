@@ -5,7 +5,7 @@ store keeps how far it got, and what it found is known by its keys, so all of it
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,18 +13,21 @@ import msgspec
 import redis
 import structlog
 
-from clients.channel import Conversation, Incoming, Past, PastConversation
+from clients.channel import Conversation, Incoming, Message, Past, PastConversation
 from clients.errors import RejectedError, RetryableError
+from clients.notices import encode
 from tasks.celery import FETCHES, app, stopping, wake, wake_fetchers
-from tasks.connections import Connection
+from tasks.connections import Connection, Connections, Directory
 from tasks.inbound.jobs import incoming_job
 from tasks.inbound.missing import Missing
-from tasks.inbox.backfills import Backfill
+from tasks.inbox.backfills import Backfill, History
+from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.inbox.queues import account_remote, inbound_queue
 from tasks.outbound.receipts import our_ids
 from tasks.services import Services, services
 from tasks.store import reason_of
+from tasks.words import described
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +49,8 @@ class Progress(msgspec.Struct, frozen=True):
     """How far a backfill got: the conversations `todo`, and `after` which the list of them goes on.
 
     In this pass over the list those are wanted where something was said at `least` (ms) or later; it `began`
-    at a time by the store's clock. The rest counts what there was, and what of it is new.
+    at a time by the store's clock. The rest counts what there was, and what of it is new; `reason` says why
+    it waits, as `encode` writes a notice.
     """
 
     began: int
@@ -61,19 +65,26 @@ class Progress(msgspec.Struct, frozen=True):
     messages: int = 0
     new: int = 0
     hidden: int = 0
+    reason: str = ""
+
+    @property
+    def known(self) -> int:
+        """Return how many conversations are known so far: those that were looked at, and `todo`."""
+        return self.conversations + len(self.todo)
 
 
 @dataclass(frozen=True)
 class Fetcher:
     """Fetches what was said with an account since a time, in steps of few calls.
 
-    `accept` takes the jobs of one person.
+    `accept` takes the jobs of one person. What was said in the time of `history` is marked as such.
     """
 
     service: Services
     connection: Connection
     since: datetime
     accept: Callable[[Sequence[Job]], object]
+    history: History | None = None
 
     def first(self) -> Progress:
         """Return where to begin."""
@@ -104,6 +115,7 @@ class Fetcher:
             lists=progress.lists + 1,
             is_listed=is_listed,
             attempts=0,
+            reason="",
         )
 
     def _again(self, progress: Progress) -> Progress | None:
@@ -123,21 +135,40 @@ class Fetcher:
     def _take(self, progress: Progress) -> Progress:
         first, *rest = progress.todo
         try:
-            past = self.service.account(self.connection).past(first, self.since)
+            messages, new, hidden = self.take(first)
         except RejectedError as error:
             log.warning("conversation_not_fetched", account=self.connection.account_id, reason=str(error))
-            past = Past()
-        new, hidden = self._unknown(first, past.messages), self._unknown(first, past.hidden)
-        if jobs := [*self._jobs(first, new), *self._missing(first, past, hidden)]:
-            self.accept(jobs)
+            messages, new, hidden = 0, 0, 0
         return msgspec.structs.replace(
             progress,
             todo=tuple(rest),
             attempts=0,
+            reason="",
             conversations=progress.conversations + 1,
-            messages=progress.messages + len(past.messages),
-            new=progress.new + len(new),
-            hidden=progress.hidden + len(hidden),
+            messages=progress.messages + messages,
+            new=progress.new + new,
+            hidden=progress.hidden + hidden,
+        )
+
+    def take(self, conversation: PastConversation) -> tuple[int, int, int]:
+        """Accept what is new of a conversation. Raises `ClientError`.
+
+        Return how many messages it shows, how many of them are new, and how many new ones it does not show.
+        """
+        connected = self.history.until if self.history else 0
+        past = self.service.account(self.connection).past(conversation, self.since, connected)
+        if not self._is_worth_a_ticket(past):
+            return len(past.messages), 0, 0
+        new, hidden = self._unknown(conversation, past.messages), self._unknown(conversation, past.hidden)
+        if jobs := [*self._jobs(conversation, new), *self._missing(conversation, past, hidden)]:
+            self.accept(jobs)
+        return len(past.messages), len(new), len(hidden)
+
+    def _is_worth_a_ticket(self, past: Past) -> bool:
+        """Return whether there is more than history in which nobody wrote but the account."""
+        channel, until = self.service.channel(self.connection.channel), self.history and self.history.until
+        return not until or any(
+            event.time >= until or isinstance(channel.parse(event.body), Message) for event in past.messages
         )
 
     def _conversation(self, conversation: PastConversation) -> Conversation:
@@ -181,17 +212,93 @@ def fetch_since(service: Services, account: str, since: datetime) -> None:
         service.inbox.backfills.request(account, _ms(since))
 
 
+def names_of(connections: Directory) -> dict[str, Connection]:
+    """Return the active connection of each account, by its name as a remote."""
+    return {account_remote(one.channel, one.account_id): one for one in connections.all if one.active}
+
+
+class ConnectionNotes:
+    """Notes in the store which accounts are connected, for a process that takes their webhooks.
+
+    So what was said before one was connected can be fetched, and what was said while it was not active.
+    """
+
+    def __init__(self, inbox: Inbox, connections: Directory, *, fetches_missed: bool) -> None:
+        self._backfills, self._connections = inbox.backfills, connections
+        self._earlier = OVERLAP // timedelta(milliseconds=1) if fetches_missed else None
+        self._noted: Mapping[str, Connections] | None = None
+
+    def refresh(self) -> None:
+        """Take up what changed of the connections, and note that. Raises `redis.RedisError`."""
+        self._connections.refresh()
+        now = self._connections.channels
+        if now is self._noted:
+            return
+        active, inactive = names_of(self._connections), self._backfills.inactive()
+        connected = self._backfills.connected()
+        histories = {
+            name: one.history // timedelta(milliseconds=1)
+            for name, one in active.items()
+            if name not in connected or name in inactive
+        }
+        self._backfills.note_active(histories, self._earlier)
+        self._backfills.note_inactive(connected - active.keys() - inactive)
+        self._noted = now
+
+
 def queue_due(service: Services) -> None:
     """Have workers fetch what is due, and what was missed in a gap. Raises `redis.RedisError`."""
     inbox = service.inbox
     for gap, began in inbox.gaps():
+        active = names_of(service.connections)
+        inbox.backfills.note_inactive(inbox.backfills.connected() - active.keys(), began)
         since = datetime.fromtimestamp(began / 1000, UTC) - OVERLAP
         log.warning("webhooks_missed", since=since.isoformat(), fetched=service.settings.backfill)
-        for one in service.connections.all:
-            if one.active:
-                fetch_since(service, account_remote(one.channel, one.account_id), since)
+        for name in active:
+            fetch_since(service, name, since)
         inbox.forget_gap(gap)
     wake_fetchers(inbox.backfills.due(FETCHES))
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """How far a backfill got that is not done; times are in seconds since 1970.
+
+    It `is_running`, or goes on at `next`; `reason` says why it failed last. Of the conversations, `looked_at`
+    of `known` were looked at, `all_known` if no more can be found; they had so many `messages`, and so many
+    were `new`.
+    """
+
+    since: float
+    is_history: bool
+    is_running: bool
+    next: float
+    reason: str
+    looked_at: int
+    known: int
+    all_known: bool
+    messages: int
+    new: int
+
+
+def under_way(inbox: Inbox) -> dict[str, UnderWay]:
+    """Return how far the backfill of each account got, by its name as a remote. Raises `redis.RedisError`."""
+    found = {}
+    for one in inbox.backfills.all():
+        progress = _decoded(one.state) or Progress(began=0, least=0)
+        found[one.remote] = UnderWay(
+            since=one.since / 1000,
+            is_history=one.is_history,
+            is_running=one.is_running,
+            next=one.next / 1000,
+            reason=described(progress.reason) if progress.reason else "",
+            looked_at=progress.conversations,
+            known=progress.known,
+            all_known=progress.is_listed,
+            messages=progress.messages,
+            new=progress.new,
+        )
+    return found
 
 
 @app.task(name="fetch")
@@ -247,26 +354,32 @@ def fetcher_of(
     service: Services, connection: Connection, backfill: Backfill, accept: Callable[[Sequence[Job]], object]
 ) -> Fetcher:
     """Return what fetches for a backfill, no further back than it is known which messages came."""
-    oldest = datetime.fromtimestamp(service.inbox.now(), UTC) - OLDEST
-    since = max(datetime.fromtimestamp(backfill.since / 1000, UTC), oldest)
-    return Fetcher(service, connection, since, accept)
+    since = max(backfill.since, int((service.inbox.now() - OLDEST.total_seconds()) * 1000))
+    if backfill.history:  # none of that came by webhook
+        since = min(since, backfill.history.since)
+    return Fetcher(service, connection, datetime.fromtimestamp(since / 1000, UTC), accept, backfill.history)
 
 
 def progress_of(fetcher: Fetcher, backfill: Backfill) -> Progress:
     """Return how far a backfill got; one that another version began begins anew."""
+    return _decoded(backfill.state) or fetcher.first()
+
+
+def _decoded(state: bytes) -> Progress | None:
     try:
-        return msgspec.json.decode(backfill.state, type=Progress)
+        return msgspec.json.decode(state, type=Progress)
     except msgspec.MsgspecError:
-        return fetcher.first()
+        return None
 
 
 def put_off(service: Services, backfill: Backfill, progress: Progress, error: Exception) -> float:
     """Let a backfill that failed go on later. Return how many seconds later that is."""
-    told = error.retry_after if isinstance(error, RetryableError) else None
-    delay = min(told or 2.0**progress.attempts, LONGEST_WAIT)
-    reason = reason_of(error) if isinstance(error, redis.RedisError) else str(error)
-    log.warning("backfill_put_off", account=backfill.remote, seconds=delay, reason=reason)
-    later = msgspec.structs.replace(progress, attempts=min(progress.attempts + 1, 10))
+    asked = error.retry_after if isinstance(error, RetryableError) else None
+    delay = min(asked or 2.0**progress.attempts, LONGEST_WAIT)
+    told = reason_of(error) if isinstance(error, redis.RedisError) else str(error)
+    log.warning("backfill_put_off", account=backfill.remote, seconds=delay, reason=told)
+    reason = encode(error.notice) if isinstance(error, RetryableError) else told
+    later = msgspec.structs.replace(progress, attempts=min(progress.attempts + 1, 10), reason=reason)
     service.inbox.backfills.save(backfill, msgspec.json.encode(later), delay)
     return delay
 

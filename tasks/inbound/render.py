@@ -55,6 +55,7 @@ def _told(arrival: Arrival, event: Edit | OtherEvent, what: Notice, more: Sequen
 def _message(arrival: Arrival, message: Message | Echo, author: Author, files: ExitStack) -> NewComment:
     shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments)]
     body = _paragraphs(
+        f"> {to_markdown(arrival.say(notice('written_before_connected')))}" if message.is_history else "",
         _in_reply_to(arrival, message.reply_to),
         to_markdown(message.text),
         *(markdown for markdown, _ in shown),
@@ -70,6 +71,7 @@ def _message(arrival: Arrival, message: Message | Echo, author: Author, files: E
         attachment_ids=[file.id for _, file in shown if isinstance(file, Attachment)],
         files=[file for _, file in shown if isinstance(file, File)],
         channel=arrival.conversation.channel,
+        is_history=message.is_history,
     )
 
 

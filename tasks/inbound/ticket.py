@@ -19,7 +19,7 @@ from clients.helpdesk import (
     NewTicket,
 )
 from tasks import courtesies, trouble
-from tasks.inbound import unknown
+from tasks.inbound import history, unknown
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.edits import edit_comment
@@ -43,6 +43,7 @@ def relay(work: Work) -> None:
         _take_without_person(work)
         return
     arrival = arrival_of(work)
+    history.wait_for(arrival)
     is_known = arrival.channel.knows(arrival.event)
     if is_known or not work.lease.step(Step.replayed()):  # else the ticket shows no more than it did
         _show(arrival)
@@ -85,16 +86,21 @@ def _note_answer(arrival: Arrival) -> None:
 def _note_message(arrival: Arrival) -> None:
     """Note that a message waits for an answer, if it stands on a ticket; another app answers some."""
     event, ticket_id = arrival.event, (arrival.lease.cached(Personal.OPEN_TICKET) or b"").decode()
-    if isinstance(event, Message) and not event.is_overheard and ticket_id:
+    if isinstance(event, Message) and _may_be_answered(event) and ticket_id:
         reminders.note_message(arrival, arrival.connection, ticket_id, event.time)
 
 
 def _mark_seen(arrival: Arrival) -> None:
     """Have the person see that their message stands on the ticket; another app marks what it answers."""
     event = arrival.event
-    if isinstance(event, Message) and not event.is_overheard:
+    if isinstance(event, Message) and _may_be_answered(event):
         account = arrival.account
         courtesies.offer(arrival, account, account.mark_seen)
+
+
+def _may_be_answered(message: Message) -> bool:
+    """Return whether an answer is expected of our agents: no other app's, and none from before them."""
+    return not (message.is_overheard or message.is_history)
 
 
 def _put_somehow(arrival: Arrival) -> None:
@@ -247,4 +253,5 @@ def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
         files=comment.files,
         created_at=comment.created_at,
         language=arrival.connection.language,
+        is_history=comment.is_history,
     )

@@ -49,8 +49,10 @@
 --   connections      hash    <channel>:<account> -> "<version> <record>": what was connected at run time
 --   changed          zset    <channel>:<account> -> the version at which its connection changed, or was removed
 --   version          string  of the connections: one more with each change
---   backfill:<remote>  hash    since when messages of an account are fetched that no webhook brought, how far that got
---                            (state), and who does it (token)
+--   connected        hash    <channel>:<account> -> since when it is connected: webhooks of it are taken
+--   inactive         zset    <channel>:<account> -> since when none of it are, though it was connected
+--   backfill:<remote>  hash    since when messages of an account are fetched that no webhook brought, since when also those
+--                            from before it was connected (history), how far that got (state), and who does it (token)
 --   backfills        zset    remote -> when its backfill goes on
 --   fetching         zset    remote -> until when a worker is at its backfill
 --   turn:<remote>    string  when the account may be asked for its past again
@@ -527,13 +529,25 @@ function inbox.wait(queue, token, id, remote, attempts, history)
   return 1
 end
 
+-- Put the head of a queue back into its place by time.
+local function put_in_place(queue)
+  local head = head_of(queue)
+  redis.call('ZADD', jobs_of(queue), string.match(head, '^%d+ %d+ (%d+)'), head)
+end
+
+-- give_way(queue, token, id) -> as finish: go on with what was sent before the job, and came after it was begun
+function inbox.give_way(queue, token, id)
+  if not owns(queue, token) then return {} end
+  if is_at(queue, token, id) then put_in_place(queue) end
+  return head_or_forget(queue)
+end
+
 -- release(queue, token) -> 1 | 0: release a queue that has more work; others have their turn first
 function inbox.release(queue, token)
   if not owns(queue, token) then return 0 end
   release(queue)
   redis.call('DEL', lease_of(queue))
-  local head = head_of(queue)
-  redis.call('ZADD', jobs_of(queue), string.match(head, '^%d+ %d+ (%d+)'), head)
+  put_in_place(queue)
   enqueue(queue)
   return 1
 end
@@ -722,6 +736,7 @@ function inbox.remove_connection(name, expected)
   if not version then return 0 end
   if expected ~= '*' and version ~= expected then return false end
   redis.call('HDEL', P .. 'connections', name)
+  if redis.call('HDEL', P .. 'connected', name) == 1 then redis.call('ZADD', P .. 'inactive', 'LT', now, name) end
   change(name)
   return 1
 end
@@ -769,15 +784,48 @@ local function hold_backfill(remote, token, lease)
   redis.call('ZADD', P .. 'fetching', now + lease, remote)
 end
 
--- request_backfill(remote, since, token, lease): fetch what was said since then, or since an earlier time that was
--- asked for and is not done; begin anew. With a token that worker is at it already.
-function inbox.request_backfill(remote, since, token, lease)
-  local earlier = redis.call('HGET', backfill_of(remote), 'since')
+-- Fetch what was said since then, or since an earlier time that was asked for and is not done; begin anew.
+local function request(remote, since, history)
+  local known = redis.call('HMGET', backfill_of(remote), 'since', 'history')
   redis.call('DEL', backfill_of(remote))
-  redis.call('HSET', backfill_of(remote), 'since', string.format('%d', math.min(since, earlier or since)))
+  redis.call('HSET', backfill_of(remote), 'since', string.format('%d', math.min(since, known[1] or since)))
+  history = known[2] or history
+  if history then redis.call('HSET', backfill_of(remote), 'history', string.format('%d', history)) end
   redis.call('ZADD', P .. 'backfills', now, remote)
   redis.call('ZREM', P .. 'fetching', remote)
+end
+
+-- request_backfill(remote, since, token, lease): with a token that worker is at it already
+function inbox.request_backfill(remote, since, token, lease)
+  request(remote, since)
   if token ~= '' then hold_backfill(remote, token, lease) end
+end
+
+-- note_active(earlier, name, history, …): webhooks of these accounts are taken. Of one that was not connected before, its
+-- history is fetched, so many ms of it, but none from before it was removed; of one that was inactive, what was said
+-- meanwhile, and so many ms earlier; empty: not that.
+function inbox.note_active(earlier, ...)
+  local accounts = {...}
+  for i = 1, #accounts, 2 do
+    local name, history = accounts[i], tonumber(accounts[i + 1])
+    local since = tonumber(redis.call('ZSCORE', P .. 'inactive', name) or nil)
+    redis.call('ZREM', P .. 'inactive', name)
+    if redis.call('HSETNX', P .. 'connected', name, string.format('%d', now)) == 1 then
+      local from = math.max(now - history, since or 0)
+      if history > 0 then request(name, from, from) end
+    elseif since and earlier ~= '' then
+      request(name, since - earlier)
+    end
+  end
+end
+
+-- note_inactive(since, name…): none of these are taken since then, or since an earlier time that was noted; empty: now
+function inbox.note_inactive(since, ...)
+  for _, name in ipairs({...}) do
+    if redis.call('HEXISTS', P .. 'connected', name) == 1 then
+      redis.call('ZADD', P .. 'inactive', 'LT', since == '' and now or since, name)
+    end
+  end
 end
 
 -- How many more workers may fetch at the same time.
@@ -788,13 +836,13 @@ function inbox.due_backfills(most)
   return math.min(redis.call('ZCOUNT', P .. 'backfills', '-inf', now), free_fetchers(most))
 end
 
--- claim_backfill(token, lease, most) -> {remote, since, state} | {}
+-- claim_backfill(token, lease, most) -> {remote, since, state, history since | '', connected since | ''} | {}
 function inbox.claim_backfill(token, lease, most)
   local remote = redis.call('ZRANGE', P .. 'backfills', '-inf', now, 'BYSCORE', 'LIMIT', 0, 1)[1]
   if not remote or free_fetchers(most) == 0 then return {} end
   hold_backfill(remote, token, lease)
-  local known = redis.call('HMGET', backfill_of(remote), 'since', 'state')
-  return {remote, known[1], known[2] or ''}
+  local known = redis.call('HMGET', backfill_of(remote), 'since', 'state', 'history')
+  return {remote, known[1], known[2] or '', known[3] or '', redis.call('HGET', P .. 'connected', remote) or ''}
 end
 
 -- save_backfill(remote, token, lease, state, delay) -> 1 | 0: it got so far; with a delay others go on then

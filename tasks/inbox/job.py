@@ -50,6 +50,8 @@ class Step(str):
     | `reply_to`   | before a reply that quotes  | the message, or nothing  | any of the next               |
     | `way:N`      | once file N was refused     | `apart`, `link`          | any of the next               |
     | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
+    | `history`    | once it waits for what was  | when; the store's clock  | `call`                        |
+    |              | said before it              |                          |                               |
     | `call`       | before a ticket or comment  | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
     | `unanswered` | once a message is noted as  | when its window closes   | the end                       |
     |              | not answered yet            |                          |                               |
@@ -74,6 +76,11 @@ class Step(str):
     def call(cls) -> "Step":
         """Name the create of a ticket or a comment."""
         return cls("call")
+
+    @classmethod
+    def history(cls) -> "Step":
+        """Name the wait for what was said before the account was connected."""
+        return cls("history")
 
     @classmethod
     def edited(cls) -> "Step":

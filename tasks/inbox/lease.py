@@ -180,6 +180,22 @@ class Lease:
         """Move the job to the dead letters, and count it by its code. Return whether there is a next one."""
         return self._finish("dead", kept_jobs.encode(self.job, reason), code)
 
+    def has_earlier(self) -> bool:
+        """Return whether a job waits that was sent before this one."""
+        key = self._script.key(f"jobs:{self.queue}")
+        found = cast("list[tuple[bytes, float]]", self._script.store.zrange(key, 1, 1, withscores=True))
+        return any(at < self.job.time for _, at in found)
+
+    def give_way(self) -> bool:
+        """Go on with the job that was sent before this one, but came only after this one was begun.
+
+        Return whether there is a next one.
+        """
+        answer = self._script.run("give_way", self.queue, self.token, self.job.id)
+        if answer:
+            self._begin(answer)
+        return bool(answer)
+
     def keep_unknown(self, reason: str) -> None:
         """Keep the job for a version that knows its kind, beside what is done with it now.
 

@@ -82,6 +82,7 @@ def test_a_page_that_is_added_is_shown_without_its_secrets(admin: ConnectionAdmi
         "take_control": False,
         "link_large_files": False,
         "remind_before": 0,
+        "history_days": 0,
         "language": "en",
         "fixed": False,
         "version": 1,

@@ -100,6 +100,12 @@ def test_agents_are_reminded_of_nobody_unless_a_connection_says_so(file: Setting
     assert known["2"].remind_before == timedelta(minutes=90)
 
 
+def test_no_history_is_fetched_unless_a_connection_says_so(file: SettingsFile) -> None:
+    pages = [connection("1", SECRET_A), connection("2", SECRET_A, history_days=14)]
+    known = Connections(file.load(connections=pages).fixed_connections).active
+    assert [known[page].history for page in ("1", "2")] == [timedelta(0), timedelta(days=14)]
+
+
 def test_an_inactive_connection_needs_no_secrets(file: SettingsFile) -> None:
     page = {"page_id": PAGE_A, "desk_id": "7", "active": False}
     assert file.load(connections=[page]).connections[0].active is False

@@ -173,6 +173,11 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
         {"connections": [connection(PAGE_A, SECRET_A, remind_before=-1)]},
         "must be at least 0",
     ),
+    (
+        "connections[0].history_days",
+        {"connections": [connection(PAGE_A, SECRET_A, history_days=31)]},
+        "must be at most 30",
+    ),
     ("events.reacton", {"events": {"reacton": "open_ticket"}}, "is no kind of event; write one of"),
     ("events.reaction", {"events": {"reaction": "never"}}, "must be 'open_ticket' or 'join_ticket'"),
     ("connections", {"connections": "none"}, "connections"),

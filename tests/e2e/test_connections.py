@@ -1,7 +1,9 @@
 """Pages that are connected, changed and removed while all processes run, within a second or so."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -18,7 +20,13 @@ from tests.fakes.login import APP, APP_SECRET, MANAGER, PATH, form_of, link_to, 
 
 SOON = 5.0
 """How long a change may take, in seconds, on a machine that has other things to do."""
+MINUTE, DAY = 60_000, 24 * 3_600_000
+MARK = "> History: written before this page was connected."
 numbers = itertools.count(1)
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +57,25 @@ class Case:
         self.http = httpx.Client(base_url=stack.url, trust_env=False)
         self.admin = Admin(self.http)
 
+    def exist(self) -> None:
+        """Have the page exist at Meta, where people write to it, while nobody is subscribed to it."""
+        page = self.page
+        self.stack.ask_meta("PUT", f"/apps/{page.app_id}", {"app_secret": page.app_secret})
+        fields = {"name": page.name, "app_id": page.app_id, "access_token": page.access_token}
+        self.stack.ask_meta("PUT", f"/pages/{page.page_id}", fields)
+
     def put(self, status: int, condition: dict[str, str], **fields: Any) -> None:
         answer = self.admin.ask("PUT", f"/{self.page.page_id}", {"desk_id": "7"} | fields, **condition)
         assert answer.status_code == status, answer.text
 
-    def connect(self) -> None:
+    def connect(self, **fields: Any) -> None:
         """Add the page, and subscribe it at Meta once the connector knows it."""
         secrets = {
             "page_access_token": self.page.access_token,
             "app_secret": self.page.app_secret,
             "verify_token": self.page.verify_token,
         }
-        self.put(201, {"If_None_Match": "*"}, **secrets)
+        self.put(201, {"If_None_Match": "*"}, **secrets, **fields)
         until("the web process knows it", self.is_known, SOON)
         self.stack._connect(self.page)
 
@@ -73,8 +88,20 @@ class Case:
         }
         return self.http.get("/social_media/webhooks/facebook", params=query).status_code == 200
 
-    def write(self, text: str) -> None:
-        self.stack.write(self.psid, self.page, text=text)
+    def write(self, text: str, **message: Any) -> None:
+        self.stack.write(self.psid, self.page, text=text, **message)
+
+    def shown(self, count: int) -> list[tuple[str, datetime, bool]]:
+        """Wait until so much stands on the person's ticket; return texts, times, and what is history."""
+
+        def enough() -> list[dict[str, Any]] | None:
+            entries = [entry for one in self.stack.tickets(self.psid) for entry in (one, *one["comments"])]
+            return entries if len(entries) >= count else None
+
+        return [
+            (one["body"], datetime.fromisoformat(one["created_at"]), "history" in one["config"])
+            for one in until(f"{count} messages stand there", enough)
+        ]
 
     def ticket(self) -> dict[str, Any]:
         return until("a ticket", lambda: self.stack.tickets(self.psid), 15)[0]
@@ -158,7 +185,7 @@ def test_a_token_that_is_revoked_is_renewed_by_a_login_and_the_replies_leave_in_
     until("a message comes by the app of the login", came, 15)
 
 
-def test_a_page_that_is_switched_off_opens_no_ticket_but_its_replies_leave(
+def test_a_page_that_is_switched_off_opens_no_ticket_until_it_is_on_again_but_its_replies_leave(
     case: Case, run: Callable[..., str]
 ) -> None:
     case.connect()
@@ -172,12 +199,41 @@ def test_a_page_that_is_switched_off_opens_no_ticket_but_its_replies_leave(
     case.stack.reply(ticket["id"], "Goodbye")
     replied, case.psid = case.psid, quiet
     assert case.received(1, 15) == ["Goodbye"]
+    assert case.stack.tickets(replied) == []
     run("connections", "enable", case.page.page_id)
     until("the web process knows it", case.is_known, SOON)
     case.psid = replied
-    case.write("afterwards")
 
-    assert (case.ticket()["body"], case.ticket()["comments"]) == ("afterwards", [])
+    assert (case.ticket()["body"], case.ticket()["comments"]) == ("meanwhile", [])
+    case.write("afterwards")
+    until("it stands there", lambda: case.ticket()["comments"], 15)
+    assert [comment["body"] for comment in case.ticket()["comments"]] == ["afterwards"]
+
+
+def test_what_was_written_before_a_page_is_connected_stands_there_first_and_as_history(case: Case) -> None:
+    """One of its people writes before their conversation has had its turn."""
+    case.exist()
+    people = [f"{case.psid}{number}" for number in range(4)]
+    began = int(time.time()) * 1000 - 3 * DAY
+    for number, case.psid in enumerate(people):
+        for minute in range(2):
+            case.write(f"message {minute}", timestamp=began + (10 * number + minute) * MINUTE)
+    case.psid = early = f"{people[0]}9"
+    case.write("too early", timestamp=began - 2 * DAY)
+    case.connect(history_days=4)
+    case.psid = people[0]
+    case.write("now")
+    for number, case.psid in enumerate(people):
+        live = ["now"] if number == 0 else []
+        shown = case.shown(2 + len(live))
+        times = [_at(began + (10 * number + minute) * MINUTE) for minute in range(2)]
+        assert shown[:2] == [(f"{MARK}\n\nmessage {minute}", times[minute], True) for minute in range(2)]
+        assert [(text, is_history) for text, _, is_history in shown[2:]] == [(one, False) for one in live]
+
+    log = (case.stack.folder / "meta.jsonl").read_text().splitlines()
+    path = f"/{case.page.page_id}/messages"
+    assert len([line for line in log if path in line and '"POST ' in line]) == 1, "only “now” is seen"
+    assert case.stack.tickets(early) == []
 
 
 def test_a_page_that_is_removed_is_unsubscribed_at_meta(case: Case) -> None:

@@ -138,6 +138,9 @@ class Meta(Outside):
         return {"attachment_id": self.uploads[-1]}
 
     def _conversations(self, request: httpx.Request) -> Any:
+        person = request.url.params["user_id"]
+        if person in self.past and "updated_time" in request.url.params["fields"]:
+            return {"data": [self._listed(person)]}
         asks_messages = request.url.params["fields"].startswith("messages.limit(20){id,")
         return {"data": [{"id": "t_1"} | ({"messages": self._messages()} if asks_messages else {})]}
 
@@ -165,16 +168,15 @@ class Meta(Outside):
 
     def _list(self, request: httpx.Request) -> Any:
         people = sorted(self.past, key=lambda one: self.past[one][-1]["created_time"], reverse=True)
-        data = [
-            {
-                "id": f"t_past_{person}",
-                "updated_time": self.past[person][-1]["created_time"],
-                "participants": {"data": [{"id": PAGE_A}, {"id": person}]},
-                "is_owner": True,
-            }
-            for person in people
-        ]
-        return _paged(request, data, self.per_list)
+        return _paged(request, [self._listed(person) for person in people], self.per_list)
+
+    def _listed(self, person: str) -> Any:
+        return {
+            "id": f"t_past_{person}",
+            "updated_time": self.past[person][-1]["created_time"],
+            "participants": {"data": [{"id": PAGE_A}, {"id": person}]},
+            "is_owner": True,
+        }
 
     def _past(self, request: httpx.Request) -> Any:
         said = self.past[request.url.path.split("/")[2].removeprefix("t_past_")][::-1]

@@ -7,6 +7,7 @@ import pytest
 
 from clients.errors import LeaseLost, NotFound, RejectedError
 from tasks import erasures, person, worker
+from tasks.inbound.backfill import ConnectionNotes
 from tasks.inbox.inbox import AT_ONCE
 from tasks.inbox.job import Job, Step
 from tasks.inbox.personal import Personal
@@ -96,7 +97,22 @@ def _nameless(world: World) -> None:
     _named(world)
 
 
-STORIES: list[Callable[[World], None]] = [_with_a_ticket, _without_one, _named, _nameless]
+def _before_its_history(world: World) -> None:
+    """Write while the history of the page is being fetched."""
+    world.configure(connections=[connection(PAGE_A, SECRET_A, history_days=1)])
+    ConnectionNotes(world.inbox, world.service.connections, fetches_missed=True).refresh()
+    world.meta.say("mid.0", int(world.inbox.now() * 1000) - 1000, message="SECRET before")
+    world.receive("mid.1", "SECRET one", int(world.inbox.now() * 1000))
+    world.work()
+
+
+STORIES: list[Callable[[World], None]] = [
+    _with_a_ticket,
+    _without_one,
+    _named,
+    _nameless,
+    _before_its_history,
+]
 
 
 def _forget(world: World) -> str:

@@ -232,11 +232,16 @@ class Page(RestClient, Account):
         found = [past.conversation_of(self._page_id, one) for one in _found(answer)]
         return PastConversations([one for one in found if one], past.after(answer))
 
-    def past(self, conversation: PastConversation, since: datetime) -> Past:
+    def conversation_with(self, person_id: str) -> PastConversation | None:
+        """Find the conversation with a person."""
+        found = self._conversation(person_id, past.CONVERSATION_FIELDS)
+        return past.conversation_of(self._page_id, found)
+
+    def past(self, conversation: PastConversation, since: datetime, connected: int = 0) -> Past:
         """Read the last 20 messages of a conversation; of older ones since then Meta shows that they are."""
         messages, after = self._listed(conversation, past.MESSAGE_FIELDS, past.MOST_SHOWN)
         wanted = [one for one in messages if _is_since(one, since)]
-        read = [(one, past.readable(self._page_id, conversation, one)) for one in wanted]
+        read = [(one, past.readable(self._page_id, conversation, one, connected)) for one in wanted]
         unread = [past.hidden(self._page_id, conversation, one) for one, event in read if event is None]
         if after and len(wanted) == len(messages):
             unread += self._hidden(conversation, since, after)

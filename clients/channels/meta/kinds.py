@@ -30,6 +30,8 @@ BY_PAGE = "by_page"
 """The key that marks an item whose sender is the page."""
 FETCHED = "fetched"
 """The key that marks an item that no webhook brought: it was made of what the Conversations API shows."""
+HISTORY = "history"
+"""The key that marks one that was written before the page was connected."""
 STANDBY = "standby"
 """The key that marks an item of `standby[]`, whose conversation another app holds; and its kind."""
 NOTHING = "unknown"
@@ -38,7 +40,7 @@ ECHO = "echo"
 """The kind of a message that the page sent."""
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
-ENVELOPE = frozenset({"sender", "recipient", "timestamp", "lead", STANDBY, BY_PAGE, FETCHED})
+ENVELOPE = frozenset({"sender", "recipient", "timestamp", "lead", STANDBY, BY_PAGE, FETCHED, HISTORY})
 """The keys of an item that belong to each event in it."""
 REFERENCE = (
     "https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/reference"
@@ -147,9 +149,11 @@ def _message(item: Item, kind: str) -> Message | Echo:
     text, attachments = as_text(message.get("text")), tuple(attachments_of(message))
     reply_to = proper_mid(as_text(as_dict(message.get("reply_to")).get("mid")))
     lines = tuple(_came_with(message, text))
-    was_fetched = is_true(item.get(FETCHED))
+    was_fetched, is_history = is_true(item.get(FETCHED)), is_true(item.get(HISTORY))
     if not is_echo(message):
-        return Message(mid, time, text, attachments, reply_to, lines, was_fetched=was_fetched)
+        return Message(
+            mid, time, text, attachments, reply_to, lines, was_fetched=was_fetched, is_history=is_history
+        )  # fmt: skip
     app_id = as_text(message.get("app_id"))
     in_inbox = app_id in PAGE_INBOX_APP_IDS
     # Meta leaves the app id of its own inbox out at times; the Conversations API has none at all.
@@ -158,7 +162,7 @@ def _message(item: Item, kind: str) -> Message | Echo:
     return Echo(
         mid, time, text, attachments, notice("from_somebody") if was_fetched else author,
         is_by_agent=is_by_agent, may_be_ours=not in_inbox, reply_to=reply_to, lines=lines,
-        was_fetched=was_fetched,
+        was_fetched=was_fetched, is_history=is_history,
     )  # fmt: skip
 
 

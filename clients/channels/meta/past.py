@@ -9,7 +9,7 @@ from typing import Any
 
 from clients.channel import Conversation, Incoming, PastConversation
 from clients.channels.meta.events import CHANNEL, past_event
-from clients.channels.meta.kinds import FETCHED, STANDBY
+from clients.channels.meta.kinds import FETCHED, HISTORY, STANDBY
 from clients.channels.meta.values import as_dict, as_text, dicts, is_true, proper_mid
 
 Item = dict[str, Any]
@@ -44,10 +44,15 @@ def conversation_of(page_id: str, conversation: Item) -> PastConversation | None
     return PastConversation(id_, person, time, is_overheard) if id_ and person else None
 
 
-def readable(page_id: str, conversation: PastConversation, message: Item) -> Incoming | None:
-    """Read a message; None if nothing of it is shown but its id and its time."""
+def readable(
+    page_id: str, conversation: PastConversation, message: Item, connected: int = 0
+) -> Incoming | None:
+    """Read a message; None if nothing of it is shown but its id and its time.
+
+    One that was written before the page was `connected` (ms) is history.
+    """
     sender = as_text(as_dict(message.get("from")).get("id"))
-    return _event(page_id, conversation, message, sender) if sender else None
+    return _event(page_id, conversation, message, sender, connected) if sender else None
 
 
 def hidden(page_id: str, conversation: PastConversation, message: Item) -> Incoming:
@@ -61,17 +66,21 @@ def unknown(page_id: str, conversation: PastConversation, time: int) -> Incoming
     return Incoming(Conversation(CHANNEL, page_id, conversation.person_id), "message", "", time, b"")
 
 
-def _event(page_id: str, conversation: PastConversation, message: Item, sender: str) -> Incoming:
+def _event(
+    page_id: str, conversation: PastConversation, message: Item, sender: str, connected: int = 0
+) -> Incoming:
     is_echo, ends = sender == page_id, [{"id": conversation.person_id}, {"id": page_id}]
     who, whom = reversed(ends) if is_echo else ends
+    time = milliseconds_of(message.get("created_time"))
     item = {
         "sender": who,
         "recipient": whom,
-        "timestamp": milliseconds_of(message.get("created_time")),
+        "timestamp": time,
         "message": _content(message) | ({"is_echo": True} if is_echo else {}),
         FETCHED: True,
     }
-    return past_event(page_id, item | ({STANDBY: True} if conversation.is_overheard else {}))
+    marks = {STANDBY: conversation.is_overheard, HISTORY: time < connected}
+    return past_event(page_id, item | {name: True for name, is_so in marks.items() if is_so})
 
 
 def _content(message: Item) -> Item:

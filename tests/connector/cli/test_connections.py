@@ -94,6 +94,14 @@ def test_an_inactive_page_needs_no_secrets(run: Run, inbox: Inbox) -> None:
     assert not stored(inbox).active
 
 
+def test_the_history_of_a_page_may_be_wanted(run: Run, inbox: Inbox) -> None:
+    secrets = f"{TOKEN}\n{SECRET_A}\nverify-1\n"
+    assert (
+        run("connections", "add", NEW, "--desk", "8", "--history-days", "2.5", input=secrets).exit_code == 0
+    )
+    assert stored(inbox).history_days == 2.5
+
+
 def test_each_field_that_is_wrong_is_a_line(run: Run) -> None:
     result = run("connections", "add", NEW, "--language", "de", input=f"{TOKEN}\nhush\nverify-1\n")
 

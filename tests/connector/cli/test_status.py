@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from unittest.mock import Mock
 
+import msgspec
 import pytest
 import redis
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
-from clients.channel import Credentials
+from clients.channel import Credentials, PastConversation
 from clients.channels.meta.events import CHANNEL
 from clients.findings import finding
 from clients.notices import encode, notice
@@ -21,11 +22,13 @@ from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
 from tasks import findings
 from tasks.connections import Connection, Directory
+from tasks.inbound.backfill import Progress
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, MakeSettings
 
+encode_json = msgspec.json.encode
 KNOWN = Directory([Connection("facebook_messenger", Credentials(PAGE_A), "", "7", None)])
 
 
@@ -202,6 +205,34 @@ def test_what_is_wrong_with_the_helpdesk_is_shown(settings: Settings, inbox: Inb
 def test_a_report_that_waits_is_no_person(settings: Settings, inbox: Inbox) -> None:
     inbox.accept([row("1", f"report:{CHANNEL}:{PAGE_A}:")])
     assert account_of(status_of(settings, inbox), PAGE_A).to_helpdesk.queues == 0
+
+
+def test_how_far_a_backfill_got_is_shown(settings: Settings, inbox: Inbox) -> None:
+    account, todo = f"{CHANNEL}:{PAGE_A}", (PastConversation("t_1", "1", 5),)
+    got = Progress(began=9, least=1, todo=todo, conversations=12, messages=240, new=31)
+    backfill = inbox.backfills.begin(account, 1_795_000_000_000)
+    inbox.backfills.save(backfill, encode_json(got))
+    status = status_of(settings, inbox)
+
+    since = "  backfill       since 2026-11-18 11:06:40 UTC, "
+    shown = "12 of 13 or more conversations, 240 messages, 31 of them new"
+    assert f"{since}running: {shown}" in lines_of(status)
+    assert account_of(status, PAGE_B).backfill is None
+    assert status.as_json()["pages"][0]["backfill"]["looked_at"] == 12
+
+    waits = msgspec.structs.replace(got, reason=encode(notice("facebook_rate_limit")))
+    inbox.backfills.save(backfill, encode_json(waits), 40)
+    (line,) = [line for line in lines_of(status_of(settings, inbox)) if "backfill" in line]
+    assert line.startswith(f"{since}goes on in ")
+    assert "(facebook_rate_limit: " in line
+
+
+def test_a_history_that_waits_is_shown_as_one(settings: Settings, inbox: Inbox) -> None:
+    inbox.backfills.note_active({f"{CHANNEL}:{PAGE_A}": 1000}, None)
+    (line,) = [line for line in lines_of(status_of(settings, inbox)) if "backfill" in line]
+
+    assert line.startswith("  backfill       history since ")
+    assert line.endswith("goes on in 0 s: 0 of 0 or more conversations, 0 messages, 0 of them new")
 
 
 def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:

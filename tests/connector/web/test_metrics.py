@@ -49,6 +49,20 @@ def test_metrics_tell_what_is_wrong_with_each_connection(doors: Doors) -> None:
     assert doors.counted(f"check_findings{{{labels}}}") == 1
 
 
+def test_metrics_tell_how_far_each_backfill_got(doors: Doors) -> None:
+    account = "facebook_messenger:7"
+    state = {"began": 1, "least": 1, "conversations": 3, "messages": 40, "new": 2}
+    doors.store.hset(f"mc:backfill:{account}", mapping={"since": 5, "state": json.dumps(state)})
+    doors.store.zadd("mc:backfills", {account: 5})
+    counts = {"looked_at": 3, "known": 3}
+
+    assert [doors.counted(f'backfills{{state="{state}"}}') for state in ("running", "waiting")] == [0, 1]
+    for name, count in counts.items():
+        labels = f'conversations="{name}",remote="{account}"'
+        assert doors.counted(f"backfill_conversations{{{labels}}}") == count
+    assert doors.counted(f'backfill_messages{{messages="new",remote="{account}"}}') == 2
+
+
 def test_metrics_hold_no_secret(doors: Doors) -> None:
     doors.meta(MESSAGE)
     assert SECRET_A not in doors.metrics()

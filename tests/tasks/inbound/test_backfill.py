@@ -380,6 +380,38 @@ def test_metas_limit_puts_a_backfill_off_and_what_was_fetched_is_kept(world: Wor
     assert sorted(bodies(world)) == [f"m_{number}" for number in range(5)]
 
 
+def test_how_far_a_backfill_got_is_known_while_it_waits(world: World, now: int) -> None:
+    for number, person in enumerate(OTHERS):
+        world.meta.say(f"m_{number}", now - HOUR + number * 60_000, person)
+    world.receive("m_4", at=now, person=OTHERS[4])
+    world.meta.fail("past", None, Refusal(80006))
+    ask(world, now)
+    before = backfill.under_way(world.inbox)[ACCOUNT]
+    fetch(world)
+    shown = backfill.under_way(world.inbox)[ACCOUNT]
+
+    assert (before.looked_at, before.known, before.messages) == (0, 0, 0)
+    assert (shown.looked_at, shown.known, shown.all_known) == (1, 2, False)
+    assert (shown.messages, shown.new) == (1, 0)
+    assert (shown.is_running, shown.is_history, shown.since) == (False, False, now / 1000 - 3 * 3600)
+    assert shown.next > now / 1000
+    assert shown.reason.startswith("facebook_rate_limit: ")
+    _let_leases_end(world)
+    fetch(world)
+    assert backfill.under_way(world.inbox) == {}
+
+
+def test_a_backfill_that_a_worker_is_at_is_running(world: World, now: int) -> None:
+    world.meta.say("m_0", now - HOUR)
+    seen = list[backfill.UnderWay]()
+    world.meta.hooks["past"] = lambda: seen.extend(backfill.under_way(world.inbox).values())
+    ask(world, now)
+    fetch(world)
+
+    (shown,) = seen
+    assert (shown.is_running, shown.looked_at, shown.known, shown.all_known) == (True, 0, 1, True)
+
+
 def test_a_conversation_that_cannot_be_read_holds_no_other_back(world: World, now: int) -> None:
     world.meta.say("m_0", now - HOUR, OTHERS[0])
     world.meta.say("m_1", now - HOUR + 60_000, OTHERS[1])

@@ -248,6 +248,16 @@ def test_what_is_known_of_a_customer_is_written_as_the_contract_says() -> None:
     }
 
 
+def test_what_is_history_says_so_for_the_helpdesks_own_rules() -> None:
+    site = Site(lambda request: httpx.Response(201, json={request.url.path.split("/")[-1][:-1]: {"id": 1}}))
+    site.helpdesk.create_ticket(replace(new_ticket("m_1"), is_history=True), "k")
+    site.helpdesk.add_comment("42", replace(new_comment("m_1"), channel=CHANNEL, is_history=True), "k")
+    ticket, comment = (json.loads(one.content) for one in site.requests)
+
+    assert ticket["ticket"]["config"]["history"] is True
+    assert comment["comment"]["config"] == {"source": "facebook_messenger", "history": True}
+
+
 @pytest.mark.parametrize(("channel", "config"), [(CHANNEL, {"source": "facebook_messenger"}), ("", {})])
 def test_a_comment_names_the_channel_that_brought_it(channel: str, config: dict[str, str]) -> None:
     site = Site(lambda _: httpx.Response(201, json={"comment": {"id": 1}}))
