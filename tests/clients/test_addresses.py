@@ -122,6 +122,8 @@ OF_MESSENGER: dict[str, Call] = {
     "profile": lambda page, id_: page.profile(id_),
     "show_typing": lambda page, id_: page.show_typing(id_),
     "conversations": lambda page, _: page.conversations(),
+    "conversation_with": lambda page, id_: page.conversation_with(id_),
+    "check_grant": lambda page, _: list(page.check_grant()),
     "past": lambda page, id_: page.past(PastConversation(id_, "7", 0), NOW),
     "unsubscribe": lambda page, _: page.unsubscribe(),
     "mark_seen": lambda page, id_: page.mark_seen(id_),

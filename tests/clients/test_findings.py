@@ -20,7 +20,7 @@ EXPECTED = {
         ),
         (
             "Strona nie jest zasubskrybowana: nie wysyła wiadomości do aplikacji. Wiadomości od klientów nie "
-            "docierają. Łącznik sam zasubskrybuje ją ponownie, a „connector check --fix” zrobi to od razu."
+            "docierają. Konektor sam zasubskrybuje ją ponownie, a „connector check --fix” zrobi to od razu."
         ),
     ),
     "app_subscribed_elsewhere": (
