@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from clients.channels.meta.errors import ERRORS, HeldByAnotherApp
+from clients.channels.meta.errors import ERRORS, OTHER, HeldByAnotherApp
 from clients.channels.meta.kinds import REFERENCE, ROWS, STANDBY, Row
 from clients.channels.meta.messenger import Messenger
 from clients.errors import (
@@ -85,7 +85,8 @@ comment that a person wrote, if the connection has `human_agent`; for no other c
 
 A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
-`connector dead list`. A code that is not listed is final, and the note has Meta's own words where it sends some.
+`connector dead list`. A subcode of six digits or more is known under any code, and alone. A subcode that is not listed counts as its bare code, a code
+that is not listed is final: then, and for a bare 10, 100 or 200, the note of a final failure has Meta's own words where it sends some.
 
 Meta allows a reply for 24 hours after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
 hours before of a customer whom nobody answered. A reply of which at least a part was sent is an answer; one that no person wrote is none.
@@ -114,9 +115,9 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
 def replies_page() -> str:
     """Write `docs/replies.md`."""
     rows = [
-        f"| {code}{f'/{subcode}' if subcode else ''} | {_outcome(kind)} | {_said(ours)} |"
+        f"| {_number(code, subcode)} | {_outcome(kind)} | {_said(ours)} |"
         for (code, subcode), (kind, ours) in sorted(
-            ERRORS.items(), key=lambda row: (row[0][0], row[0][1] or 0)
+            ERRORS.items(), key=lambda row: (row[0][0], (row[0][1] or 0) % 10**9)
         )
     ]
     head = ["| Meta's code | what happens | what the note says |", "| --- | --- | --- |"]
@@ -128,6 +129,12 @@ def replies_page() -> str:
         limits=", ".join(map(str, limits)),
     )
     return introduction + "\n".join([*head, *rows]) + "\n"
+
+
+def _number(code: int, subcode: int | None) -> str:
+    if subcode == OTHER:
+        return f"{code}, any other subcode"
+    return f"{code}/{subcode}" if subcode else str(code)
 
 
 def _outcome(kind: type[ClientError]) -> str:

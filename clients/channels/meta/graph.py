@@ -31,7 +31,7 @@ from clients.channel import (
 )
 from clients.channels.meta import past
 from clients.channels.meta.checks import PageChecks
-from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
+from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_explained, is_known, lookup
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import is_app, name_of_app
 from clients.channels.meta.usage import usage_of
@@ -421,7 +421,7 @@ class Page(RestClient, Account):
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
             return Unavailable(ours, reference=reference)
-        if words and not is_known(code, subcode):
+        if words and issubclass(kind, RejectedError) and not is_explained(code, subcode):
             return kind("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
         return kind(ours, reference=reference)
 
