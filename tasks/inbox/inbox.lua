@@ -24,6 +24,7 @@
 --   <name>:<conversation>  what is kept of a person, all of it by the names in `personal.py`; among them
 --     echo           zset    what a part was sent with, its message id, and when it was sent: parts that came
 --                            back as an echo
+--     wrote_at       string  when they wrote last
 --     unanswered     string  when the reply window closes for what the person wrote last and nobody answered,
 --                            and the ticket that it stands on
 --   reminders        zset    queue of replies -> when agents are to be reminded that nobody answered
@@ -331,6 +332,12 @@ local function keep(name, conversation, member, at, ttl)
   redis.call('PEXPIRE', key, ttl)
 end
 
+-- Keep the latest time of what is kept of a person by a name.
+local function keep_latest(name, conversation, time, ttl)
+  local key = P .. name .. ':' .. conversation
+  if tonumber(time) > tonumber(redis.call('GET', key) or 0) then redis.call('SET', key, time, 'PX', ttl) end
+end
+
 -- accept(ttl, jobs, echoes) -> how many queues now want a worker
 -- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; conversation, member, … of echoes.
 function inbox.accept(ttl, packed_jobs, packed_echoes)
@@ -465,11 +472,12 @@ function inbox.undo_step(queue, token, id, step)
   return ''
 end
 
--- finish(queue, token, id, counter, letter, step, value, code) -> as claim, without what is cached
+-- finish(queue, token, id, counter, letter, step, value, code[, name, time, ttl]) -> as claim, without what is cached
 -- The job is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
 -- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt,
--- a reminder) or dead:<direction>; a dead letter is counted by the code of its reason, too.
-function inbox.finish(queue, token, id, counter, letter, step, value, code)
+-- a reminder) or dead:<direction>; a dead letter is counted by the code of its reason, too. With a name a time is
+-- kept of the person by it for so long (ms), unless a later one is.
+function inbox.finish(queue, token, id, counter, letter, step, value, code, name, time, ttl)
   if not owns(queue, token) then return {} end
   if is_at(queue, token, id) then
     local head = head_of(queue)
@@ -481,6 +489,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value, code)
     -- A receipt asks its account for nothing, so it does not show whether that works.
     end_trial(queue, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(queue), 'tries') == 'helpdesk')
     count(counter)
+    if name then keep_latest(name, conversation_of(queue), time, ttl) end
     if letter == '' then
       redis.call('DEL', record_of(head))
       if counter ~= 'shown:out' then works(remote_of(group_of(queue))) end
@@ -488,7 +497,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value, code)
         redis.call('HSET', P .. 'last', string.gsub(group_of(queue), '^out:', 'sent:'), now)
       end
     else
-      redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed')
+      redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed', 'step:late')
       redis.call('HSET', P .. 'dead', id, letter)
       redis.call('HINCRBY', P .. 'given_up', code, 1)
     end

@@ -79,7 +79,8 @@ Made by `make docs` from `clients/channels/meta/errors.py`; do not edit it.
 | a file over 25 MiB, or over `attachments.max_bytes` | nothing, and the agent is told; with `link_large_files` a link to it, and the agent is told that |
 
 Within 24 hours after the person wrote a reply goes as `RESPONSE`. After that Meta takes it for 7 days with the tag `HUMAN_AGENT`, which is used for a
-comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag.
+comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag. If Meta refuses that, the note says when the
+window closed, and what Meta gives as the reason.
 
 ## What Meta answers
 

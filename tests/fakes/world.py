@@ -44,6 +44,7 @@ STAYS = [
     "untold:",
     "context:",
     "unnamed:",
+    "wrote_at:",
     "format",
     "ids",
     "stats",

@@ -47,6 +47,10 @@ _SHORTEST_SUBCODE = 100_000
 _GENERIC = frozenset({10, 100, 200})
 """Codes that without a subcode may mean many things: Meta's own words say more than ours."""
 
+_NOT_ABOUT_TAG = frozenset(
+    {"customer_unavailable", "customer_unreachable", "duplicate_message", "message_blocked", "text_blocked"}
+)
+
 ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (-1, None): _TROUBLE,
     (1, None): _TROUBLE,
@@ -156,6 +160,16 @@ add_sentences(
         "window_closed_for_automation": N_(
             "Facebook has not allowed an automatic reply since {time}; until {until} an agent can still reply"
         ),
+        "late_reply_refused_at": N_(
+            "Facebook has not allowed a reply since {time}, and it rejected an agent's late reply: {reason}. "
+            "Wait until the customer writes again, or contact them another way; an administrator can check "
+            "whether the Meta app has the Human Agent permission"
+        ),
+        "late_reply_refused": N_(
+            "Facebook no longer allows a reply, as the customer wrote too long ago, and it rejected an "
+            "agent's late reply: {reason}. Wait until the customer writes again, or contact them another "
+            "way; an administrator can check whether the Meta app has the Human Agent permission"
+        ),
         "window_closed": N_(
             "Facebook no longer allows a reply, as the customer wrote too long ago; "
             "wait until they write again, or contact them another way"
@@ -236,6 +250,12 @@ add_sentences(
         "asked_already": N_("the customer has already been asked for this opt-in"),
     }
 )
+
+
+def may_be_about_tag(error: RejectedError) -> bool:
+    """Return whether a message with a tag may be refused for that, not for its person, text or file."""
+    about_something_else = isinstance(error, (FileRefused, HeldByAnotherApp, NotFound))
+    return not about_something_else and error.notice.code not in _NOT_ABOUT_TAG
 
 
 def lookup(code: int, subcode: int) -> tuple[type[ClientError], str]:

@@ -81,7 +81,7 @@ def test_a_subcode_is_known_under_another_code_and_alone(
     assert (type(failure), failure.notice.code) == ERRORS[known_as]
 
 
-WORDS = {"error_user_title": "Not now", "error_user_msg": "Say it later."}
+WORDS: dict[str, Any] = {"error_user_title": "Not now", "error_user_msg": "Say it later."}
 
 
 @pytest.mark.parametrize(
