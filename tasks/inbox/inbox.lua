@@ -31,7 +31,8 @@
 --   pauses           zset    remote -> until when nothing is sent to it
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
 --                            that second began (since), and how many did (gone); with the rate 0 one queue is
---                            tried first (trial: its token), and all follow when a job of it is done
+--                            tried first (trial: its token), and all follow when a job of it is done; how long it
+--                            is (lasts), and until when (ends), if the next one is to be twice as long
 --   slowed:<remote>    string  why a remote is slowed down
 --   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
 --   dead             hash    id -> a job that could not be delivered, with its history
@@ -269,7 +270,8 @@ end
 
 -- Forget why a remote was paused that works again, though not at full speed yet.
 local function works(remote)
-  if not is_paused(remote) and not is_untried(remote) then redis.call('HDEL', P .. 'pause:' .. remote, 'reason') end
+  if is_paused(remote) or is_untried(remote) then return end
+  redis.call('HDEL', P .. 'pause:' .. remote, 'reason', 'lasts', 'ends')
 end
 
 -- Take the lease of a queue; nothing if it is taken, or if its head waits.
@@ -557,12 +559,27 @@ function inbox.sweep(limit, enough)
   return math.min(ready, enough)
 end
 
--- pause(remote, duration, rate, reason): send nothing to a remote for a while, and then so many queues a second, or
--- with the rate 0 one, and all when that one has worked
-function inbox.pause(remote, duration, rate, reason)
-  redis.call('DEL', P .. 'pause:' .. remote)
-  redis.call('HSET', P .. 'pause:' .. remote, 'reason', reason, 'rate', rate)
-  redis.call('ZADD', P .. 'pauses', now + duration, remote)
+-- How long a pause is that is twice as long as the one before it, until something works. Whatever was under way as a
+-- pause began fails with it: that makes it no longer.
+local function doubled(pause, shortest, longest)
+  local known = redis.call('HMGET', pause, 'lasts', 'ends')
+  local before, left = tonumber(known[1]), (tonumber(known[2]) or 0) - now
+  if not before then return shortest, shortest end
+  if left > 0 then return before, left end
+  local lasts = math.min(2 * before, longest)
+  return lasts, lasts
+end
+
+-- pause(remote, duration, rate, reason, longest) -> for how long (ms): send nothing to a remote for a while, and then so
+-- many queues a second, or with the rate 0 one, and all when that one has worked. If `longest` is not 0 the pauses of a remote double up to it.
+function inbox.pause(remote, duration, rate, reason, longest)
+  local pause, lasts, left = P .. 'pause:' .. remote, nil, tonumber(duration)
+  if longest ~= '0' then lasts, left = doubled(pause, left, tonumber(longest)) end
+  redis.call('DEL', pause)
+  redis.call('HSET', pause, 'reason', reason, 'rate', rate)
+  if lasts then redis.call('HSET', pause, 'lasts', lasts, 'ends', string.format('%d', now + left)) end
+  redis.call('ZADD', P .. 'pauses', now + left, remote)
+  return left
 end
 
 -- slow(remote, duration, rate, reason, shown): have no more than so many queues a second go on with a remote, after a

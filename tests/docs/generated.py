@@ -104,7 +104,7 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     FileTooLarge: "sent as a link with `link_large_files`; else that file is left out, the rest is sent",
     FileRefused: "that file is left out, the rest is sent",
     OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set and a person wrote it; else final, with the time at which the window closed",
-    RateLimited: "the page pauses as long as Meta asks, and goes on slowly",
+    RateLimited: "the page pauses as long as Meta asks, or where it does not say for 2 seconds, twice as long each time, up to 10 minutes; then it goes on slowly",
     Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note",
     Unavailable: "tried again, later each time; before, it is looked up whether it was sent",
     MessageRefused: "a reply that quotes is sent with its quotation, pictures are sent one by one; else final",
