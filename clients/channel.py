@@ -271,7 +271,9 @@ class NewMessage:
     """A message to send: a text of at most one part, or files; `Channel.most_files` says how many at most.
 
     `echo_metadata` comes back with the message's echo, or with its receipts. `reply_to` is the id of the
-    message that it answers. A person wrote it unless `is_automated`.
+    message that it answers. A person wrote it unless `is_automated`. With `is_late` it is sent as an agent's
+    late reply, which `LateReplyAllowed` asked for. `wrote_at` is when the customer wrote last, if that is
+    known: for what there is to say of a window that has closed.
     """
 
     echo_metadata: str
@@ -279,6 +281,8 @@ class NewMessage:
     files: Sequence[NewFile] = ()
     reply_to: str = ""
     is_automated: bool = False
+    is_late: bool = False
+    wrote_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,7 +516,10 @@ class Account(ABC):
 
     @abstractmethod
     def send(self, person_id: str, message: NewMessage) -> str:
-        """Send a message and return its id. Raises `OutsideWindow` or `FileRefused`."""
+        """Send a message, in one call, and return its id. Raises `OutsideWindow` or `FileRefused`.
+
+        `LateReplyAllowed` has it sent once more, with `is_late`: that is another call, counted for itself.
+        """
 
     @abstractmethod
     def upload(self, kind: str, file: File) -> str:

@@ -16,6 +16,7 @@
     - NotFound            what it names does not exist
     - TicketClosed        the ticket takes no more comments
     - OutsideWindow       the channel's reply window has closed
+      . LateReplyAllowed  it goes out if it is sent as an agent's late reply
     - MessageRefused      the message is not taken as it is; another form of it may be
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
       . FileTooLarge      it is too large
@@ -132,6 +133,10 @@ class TicketClosed(RejectedError):
 
 class OutsideWindow(RejectedError):
     """The person wrote too long ago: the channel's reply window has closed."""
+
+
+class LateReplyAllowed(OutsideWindow):
+    """The reply window has closed, but not yet for a person's reply that is sent as a late one."""
 
 
 class MessageRefused(RejectedError):

@@ -26,7 +26,13 @@ from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-CACHED = (Personal.OPEN_TICKET, Personal.UNNAMED, Personal.PROFILE, Personal.EARLY_EDIT)
+CACHED = (
+    Personal.OPEN_TICKET,
+    Personal.UNNAMED,
+    Personal.PROFILE,
+    Personal.EARLY_EDIT,
+    Personal.WROTE_AT,
+)
 """What is cached of a person, and comes with the lease."""
 SWEEP_SIZE = 500
 TURN = 5.0

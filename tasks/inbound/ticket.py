@@ -86,6 +86,8 @@ def _note_answer(arrival: Arrival) -> None:
 def _note_message(arrival: Arrival) -> None:
     """Note that a message waits for an answer, if it stands on a ticket; another app answers some."""
     event, ticket_id = arrival.event, (arrival.lease.cached(Personal.OPEN_TICKET) or b"").decode()
+    if isinstance(event, Message):
+        arrival.lease.note_wrote_at(int(event.time.timestamp() * 1000))
     if isinstance(event, Message) and _may_be_answered(event) and ticket_id:
         reminders.note_message(arrival, arrival.connection, ticket_id, event.time)
 

@@ -24,13 +24,15 @@
 --   <name>:<conversation>  what is kept of a person, all of it by the names in `personal.py`; among them
 --     echo           zset    what a part was sent with, its message id, and when it was sent: parts that came
 --                            back as an echo
+--     wrote_at       string  when they wrote last
 --     unanswered     string  when the reply window closes for what the person wrote last and nobody answered,
 --                            and the ticket that it stands on
 --   reminders        zset    queue of replies -> when agents are to be reminded that nobody answered
 --   pauses           zset    remote -> until when nothing is sent to it
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
 --                            that second began (since), and how many did (gone); with the rate 0 one queue is
---                            tried first (trial: its token), and all follow when a job of it is done
+--                            tried first (trial: its token), and all follow when a job of it is done; how long it
+--                            is (lasts), and until when (ends), if the next one is to be twice as long
 --   slowed:<remote>    string  why a remote is slowed down
 --   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
 --   dead             hash    id -> a job that could not be delivered, with its history
@@ -273,7 +275,8 @@ end
 
 -- Forget why a remote was paused that works again, though not at full speed yet.
 local function works(remote)
-  if not is_paused(remote) and not is_untried(remote) then redis.call('HDEL', P .. 'pause:' .. remote, 'reason') end
+  if is_paused(remote) or is_untried(remote) then return end
+  redis.call('HDEL', P .. 'pause:' .. remote, 'reason', 'lasts', 'ends')
 end
 
 -- Take the lease of a queue; nothing if it is taken, or if its head waits.
@@ -334,6 +337,12 @@ local function keep(name, conversation, member, at, ttl)
   redis.call('ZADD', key, at, member)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', at - ttl)
   redis.call('PEXPIRE', key, ttl)
+end
+
+-- Keep the latest time of what is kept of a person by a name.
+local function keep_latest(name, conversation, time, ttl)
+  local key = P .. name .. ':' .. conversation
+  if tonumber(time) > tonumber(redis.call('GET', key) or 0) then redis.call('SET', key, time, 'PX', ttl) end
 end
 
 -- accept(ttl, jobs, echoes) -> how many queues now want a worker
@@ -470,11 +479,12 @@ function inbox.undo_step(queue, token, id, step)
   return ''
 end
 
--- finish(queue, token, id, counter, letter, step, value, code) -> as claim, without what is cached
+-- finish(queue, token, id, counter, letter, step, value, code[, name, time, ttl]) -> as claim, without what is cached
 -- The job is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
 -- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt,
--- a reminder) or dead:<direction>; a dead letter is counted by the code of its reason, too.
-function inbox.finish(queue, token, id, counter, letter, step, value, code)
+-- a reminder) or dead:<direction>; a dead letter is counted by the code of its reason, too. With a name a time is
+-- kept of the person by it for so long (ms), unless a later one is.
+function inbox.finish(queue, token, id, counter, letter, step, value, code, name, time, ttl)
   if not owns(queue, token) then return {} end
   if is_at(queue, token, id) then
     local head = head_of(queue)
@@ -486,6 +496,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value, code)
     -- A receipt asks its account for nothing, so it does not show whether that works.
     end_trial(queue, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(queue), 'tries') == 'helpdesk')
     count(counter)
+    if name then keep_latest(name, conversation_of(queue), time, ttl) end
     if letter == '' then
       redis.call('DEL', record_of(head))
       if counter ~= 'shown:out' then works(remote_of(group_of(queue))) end
@@ -493,7 +504,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value, code)
         redis.call('HSET', P .. 'last', string.gsub(group_of(queue), '^out:', 'sent:'), now)
       end
     else
-      redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed')
+      redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed', 'step:late')
       redis.call('HSET', P .. 'dead', id, letter)
       redis.call('HINCRBY', P .. 'given_up', code, 1)
     end
@@ -565,12 +576,27 @@ function inbox.sweep(limit, enough)
   return math.min(ready, enough)
 end
 
--- pause(remote, duration, rate, reason): send nothing to a remote for a while, and then so many queues a second, or
--- with the rate 0 one, and all when that one has worked
-function inbox.pause(remote, duration, rate, reason)
-  redis.call('DEL', P .. 'pause:' .. remote)
-  redis.call('HSET', P .. 'pause:' .. remote, 'reason', reason, 'rate', rate)
-  redis.call('ZADD', P .. 'pauses', now + duration, remote)
+-- How long a pause is that is twice as long as the one before it, until something works. Whatever was under way as a
+-- pause began fails with it: that makes it no longer.
+local function doubled(pause, shortest, longest)
+  local known = redis.call('HMGET', pause, 'lasts', 'ends')
+  local before, left = tonumber(known[1]), (tonumber(known[2]) or 0) - now
+  if not before then return shortest, shortest end
+  if left > 0 then return before, left end
+  local lasts = math.min(2 * before, longest)
+  return lasts, lasts
+end
+
+-- pause(remote, duration, rate, reason, longest) -> for how long (ms): send nothing to a remote for a while, and then so
+-- many queues a second, or with the rate 0 one, and all when that one has worked. If `longest` is not 0 the pauses of a remote double up to it.
+function inbox.pause(remote, duration, rate, reason, longest)
+  local pause, lasts, left = P .. 'pause:' .. remote, nil, tonumber(duration)
+  if longest ~= '0' then lasts, left = doubled(pause, left, tonumber(longest)) end
+  redis.call('DEL', pause)
+  redis.call('HSET', pause, 'reason', reason, 'rate', rate)
+  if lasts then redis.call('HSET', pause, 'lasts', lasts, 'ends', string.format('%d', now + left)) end
+  redis.call('ZADD', P .. 'pauses', now + left, remote)
+  return left
 end
 
 -- slow(remote, duration, rate, reason, shown): have no more than so many queues a second go on with a remote, after a

@@ -148,13 +148,17 @@ class Inbox:
         for queue, at in self.store.zscan_iter(self.key("oldest"), count=1000):
             yield queue.decode(), at / 1000
 
-    def pause(self, remote: str, seconds: float, reason: str, rate: float = 0) -> None:
-        """Send nothing to a remote for a while: `helpdesk`, or `<channel>:<account>`.
+    def pause(
+        self, remote: str, seconds: float, reason: str, rate: float = 0, doubles_to: float = 0
+    ) -> float:
+        """Send nothing to a remote for a while: `helpdesk`, or `<channel>:<account>`; return how long.
 
         With a `rate` only so many queues a second go on afterwards, and soon more; else a single one is
-        tried, and all others follow when it has worked.
+        tried, and all others follow when it has worked. With `doubles_to` (seconds) each such pause is twice
+        as long as the one before, up to that, until something has worked.
         """
-        self._script.run("pause", remote, ms(seconds), rate, reason)
+        longest = ms(doubles_to) if doubles_to else 0
+        return float(self._script.run("pause", remote, ms(seconds), rate, reason, longest)) / 1000
 
     def slow(self, remote: str, rate: float, reason: str, seconds: float = 0) -> None:
         """Have so many queues a second at most go on with a remote, and soon more, perhaps after a pause.

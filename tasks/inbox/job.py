@@ -48,6 +48,8 @@ class Step(str):
     | step         | is kept                     | its value                | then follows                  |
     | ------------ | --------------------------- | ------------------------ | ----------------------------- |
     | `reply_to`   | before a reply that quotes  | the message, or nothing  | any of the next               |
+    | `late`       | once the reply window has   | nothing                  | any of the next               |
+    |              | closed, but not for agents  |                          |                               |
     | `way:N`      | once file N was refused     | `apart`, `link`          | any of the next               |
     | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
     | `history`    | once it waits for what was  | when; the store's clock  | `call`                        |
@@ -67,7 +69,8 @@ class Step(str):
     | `replayed`   | as it is put back           | when; the store's clock  | any of them                   |
 
     What is kept before a call says that it may have worked: whoever finds it looks first. It is undone if the
-    remote says that it did not work. Times are in ms. A job that is requeued keeps all of them but `failed`.
+    remote says that it did not work. Times are in ms. A job that is requeued keeps all of them but `failed`
+    and `late`.
     """
 
     __slots__ = ()
@@ -91,6 +94,11 @@ class Step(str):
     def reply_to(cls) -> "Step":
         """Name the search for the message that a reply quotes."""
         return cls("reply_to")
+
+    @classmethod
+    def late(cls) -> "Step":
+        """Name that a reply is sent as an agent's late one."""
+        return cls("late")
 
     @classmethod
     def way(cls, number: int) -> "Step":

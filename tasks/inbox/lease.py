@@ -61,6 +61,7 @@ class Lease:
         self._helpdesk_paused = bool(helpdesk_paused)
         self._saved_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
         self._next_step = NO_STEP
+        self._wrote_at = ""
         self.asks_account = True
         """Whether the job asks its account for anything, if it goes out: a receipt or a reminder does not."""
 
@@ -172,6 +173,10 @@ class Lease:
         """
         self._next_step = (step, value)
 
+    def note_wrote_at(self, time: int) -> None:
+        """Let the call that finishes this job note when the person wrote (ms), unless they wrote later."""
+        self._wrote_at = str(min(time, self.job.accepted))
+
     def finish(self) -> bool:
         """Take the done job off the queue. Return whether there is a next one."""
         return self._finish("relayed" if self.asks_account else "shown")
@@ -210,11 +215,14 @@ class Lease:
         step, value = self._next_step
         ahead = (f"step:{step}", value) if step else NO_STEP
         answer = self._script.run(
-            "finish", self.queue, self.token, self.job.id, counter, letter, *ahead, code
+            "finish", self.queue, self.token, self.job.id, counter, letter, *ahead, code, *self._noted()
         )
         if answer:
             self._begin(answer)
         return bool(answer)
+
+    def _noted(self) -> Sequence[Any]:
+        return (Personal.WROTE_AT, self._wrote_at, ms(Personal.WROTE_AT.seconds)) if self._wrote_at else ()
 
     def retry_later(self, delay: float, reason: str, *, counts: bool) -> None:
         """Release the queue and try its head again in `delay` seconds; `counts` burns an attempt."""

@@ -34,6 +34,7 @@ class Personal(StrEnum):
     CONTEXT = "context", 7 * DAY, "what was said while they had no open ticket, for their next one"
     HISTORY = "history", DAY, "that what was said before their page was connected was fetched"
     UNTOLD = "untold", 7 * DAY, "which of their events could not be added, and why, for their next ticket"
+    WROTE_AT = "wrote_at", 14 * DAY, "when they wrote last"
     UNANSWERED = (
         "unanswered",
         7 * DAY,

@@ -94,13 +94,16 @@ def was_sent(work: Work, comment: Comment) -> bool:
 
 
 def is_as_sent(work: Work, comment: Comment) -> bool:
-    """Return whether a comment says what it said when it was sent."""
+    """Return whether a comment is as it was when it was sent: public, with the same text and files."""
+    if comment.internal:
+        return False
     sent = _remembered(work.service.inbox, work.conversation)
     return any((id_, digest) == (comment.id, _digest(comment)) for id_, digest, _ in sent)
 
 
 def _digest(comment: Comment) -> str:
-    return hashlib.blake2b(comment.body.encode(errors="replace"), digest_size=8).hexdigest()
+    said = json.dumps([comment.body, [one.id for one in comment.attachments]])
+    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 
 
 def _remembered(inbox: Inbox, conversation: Conversation) -> Iterator[tuple[str, str, list[str]]]:

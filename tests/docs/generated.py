@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from clients.channels.meta.errors import ERRORS, HeldByAnotherApp
+from clients.channels.meta.errors import ERRORS, OTHER, HeldByAnotherApp
 from clients.channels.meta.kinds import REFERENCE, ROWS, STANDBY, Row
 from clients.channels.meta.messenger import Messenger
 from clients.errors import (
@@ -79,13 +79,15 @@ Made by `make docs` from `clients/channels/meta/errors.py`; do not edit it.
 | a file over 25 MiB, or over `attachments.max_bytes` | nothing, and the agent is told; with `link_large_files` a link to it, and the agent is told that |
 
 Within 24 hours after the person wrote a reply goes as `RESPONSE`. After that Meta takes it for 7 days with the tag `HUMAN_AGENT`, which is used for a
-comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag.
+comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag. If Meta refuses that, the note says when the
+window closed, and what Meta gives as the reason.
 
 ## What Meta answers
 
 A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
-`connector dead list`. A code that is not listed is final, and the note has Meta's own words where it sends some.
+`connector dead list`. A subcode of six digits or more is known under any code, and alone. A subcode that is not listed counts as its bare code, a code
+that is not listed is final: then, and for a bare 10, 100 or 200, the note of a final failure has Meta's own words where it sends some.
 
 Meta allows a reply for 24 hours after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
 hours before of a customer whom nobody answered. A reply of which at least a part was sent is an answer; one that no person wrote is none.
@@ -102,7 +104,7 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     FileTooLarge: "sent as a link with `link_large_files`; else that file is left out, the rest is sent",
     FileRefused: "that file is left out, the rest is sent",
     OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set and a person wrote it; else final, with the time at which the window closed",
-    RateLimited: "the page pauses as long as Meta asks, and goes on slowly",
+    RateLimited: "the page pauses as long as Meta asks, or where it does not say for 2 seconds, twice as long each time, up to 10 minutes; then it goes on slowly",
     Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note",
     Unavailable: "tried again, later each time; before, it is looked up whether it was sent",
     MessageRefused: "a reply that quotes is sent with its quotation, pictures are sent one by one; else final",
@@ -114,9 +116,9 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
 def replies_page() -> str:
     """Write `docs/replies.md`."""
     rows = [
-        f"| {code}{f'/{subcode}' if subcode else ''} | {_outcome(kind)} | {_said(ours)} |"
+        f"| {_number(code, subcode)} | {_outcome(kind)} | {_said(ours)} |"
         for (code, subcode), (kind, ours) in sorted(
-            ERRORS.items(), key=lambda row: (row[0][0], row[0][1] or 0)
+            ERRORS.items(), key=lambda row: (row[0][0], (row[0][1] or 0) % 10**9)
         )
     ]
     head = ["| Meta's code | what happens | what the note says |", "| --- | --- | --- |"]
@@ -128,6 +130,12 @@ def replies_page() -> str:
         limits=", ".join(map(str, limits)),
     )
     return introduction + "\n".join([*head, *rows]) + "\n"
+
+
+def _number(code: int, subcode: int | None) -> str:
+    if subcode == OTHER:
+        return f"{code}, any other subcode"
+    return f"{code}/{subcode}" if subcode else str(code)
 
 
 def _outcome(kind: type[ClientError]) -> str:

@@ -44,6 +44,7 @@ STAYS = [
     "untold:",
     "context:",
     "unnamed:",
+    "wrote_at:",
     "format",
     "ids",
     "stats",
@@ -192,6 +193,8 @@ class World:
     def end_pause(self, remote: str = "helpdesk") -> None:
         """Let the pause of a remote be over."""
         self.store.zadd("mc:pauses", {remote: 0}, xx=True)
+        if self.store.hexists(f"mc:pause:{remote}", "ends"):
+            self.store.hset(f"mc:pause:{remote}", "ends", 0)
 
     def waiting(self, thread: str = IN) -> int:
         """Return how many events wait in a thread."""

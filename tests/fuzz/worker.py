@@ -72,9 +72,11 @@ class Hasty(Inbox):
         hasty._script = HastyScript(inbox.store, inbox.prefix)
         return hasty
 
-    def pause(self, remote: str, seconds: float, *rest: Any, **named: Any) -> None:
+    def pause(
+        self, remote: str, seconds: float, reason: str, rate: float = 0, doubles_to: float = 0
+    ) -> float:
         """Leave a remote alone for a moment."""
-        super().pause(remote, 0, *rest, **named)
+        return super().pause(remote, 0, reason, rate)
 
     def slow(self, remote: str, rate: float, reason: str, seconds: float = 0) -> None:
         """Slow a remote down without a pause."""

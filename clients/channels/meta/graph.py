@@ -31,13 +31,21 @@ from clients.channel import (
 )
 from clients.channels.meta import past
 from clients.channels.meta.checks import PageChecks
-from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
+from clients.channels.meta.errors import (
+    BAD_PROOF,
+    HeldByAnotherApp,
+    is_explained,
+    is_known,
+    lookup,
+    may_be_about_tag,
+)
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import is_app, name_of_app
 from clients.channels.meta.usage import usage_of
 from clients.channels.meta.values import proper_mid
 from clients.errors import (
     ClientError,
+    LateReplyAllowed,
     LeaseLost,
     OutsideWindow,
     RateLimited,
@@ -321,6 +329,9 @@ class Page(RestClient, Account):
             self._act(person_id, "mark_seen")
 
     def _act(self, psid: str, action: str) -> None:
+        # Meta counts texts, links, reactions and stickers against 300 calls a second, and names no sender
+        # action there, so none takes a slot of them:
+        # https://developers.facebook.com/docs/graph-api/overview/rate-limiting
         request = {"recipient": {"id": psid}, "sender_action": action}
         self._post(f"/{segment(self._page_id)}/messages", json=request, timeout=_PROFILE_TIMEOUT)
 
@@ -352,21 +363,32 @@ class Page(RestClient, Account):
             raise _told(held, "not_taken_over", owner=self._owner(psid)) from None
 
     def _send_in_window(self, request: dict[str, Any], message: NewMessage) -> str:
-        """Send a message: after Meta's reply window with the tag for human agents, where allowed.
-
-        Meta documents an answer to a certain message only within the window.
-        """
+        """Send a message within Meta's reply window, or late with the tag for human agents, where allowed."""
+        if message.is_late:
+            return self._send_late(request, message)
         answer = {"reply_to": {"mid": message.reply_to}} if message.reply_to else {}
-        psid, may_be_late = request["recipient"]["id"], self._human_agent and not message.is_automated
         try:
             return self._send(request | answer | {"messaging_type": "RESPONSE"})
         except OutsideWindow as error:
-            if not may_be_late:
-                raise self._closed(psid, error, message) from None
+            if self._human_agent and not message.is_automated:
+                raise LateReplyAllowed(error.notice.code, **error.notice.values) from None
+            raise self._closed(request["recipient"]["id"], error, message) from None
+
+    def _send_late(self, request: dict[str, Any], message: NewMessage) -> str:
+        """Send a message with the tag for human agents; Meta documents no answer to a certain message then.
+
+        Which error an app without the permission for that gets is not documented. One that several files
+        together get may be about them.
+        """
+        psid = request["recipient"]["id"]
         try:
             return self._send(request | {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"})
         except OutsideWindow as error:
             raise self._closed(psid, error, message) from None
+        except RejectedError as error:
+            if not may_be_about_tag(error) or len(message.files) > 1:
+                raise
+            raise self._late_refused(psid, error, message) from None
 
     def _owner(self, psid: str) -> Notice:
         """Name the app that holds a conversation, as far as Meta tells."""
@@ -383,13 +405,8 @@ class Page(RestClient, Account):
         return notice("an_app") if is_app(owner, self._app_id) else owner
 
     def _closed(self, psid: str, error: OutsideWindow, message: NewMessage) -> OutsideWindow:
-        """Say when Meta's reply window closed, if it can be read when the person wrote last."""
-        try:
-            wrote_at = self._last_written(psid)
-        except LeaseLost:
-            raise
-        except ClientError:
-            wrote_at = None
+        """Say when Meta's reply window closed, if it is known when the person wrote last."""
+        wrote_at = self._last_written(psid, message)
         if wrote_at is None:
             return error
         closed, until = wrote_at + REPLY_WINDOW, wrote_at + AGENTS_WINDOW
@@ -402,9 +419,29 @@ class Page(RestClient, Account):
             return _told(error, "window_closed_at", time=_shown(closed))
         return _told(error, "window_closed_for_apps", time=_shown(closed), until=_shown(until))
 
-    def _last_written(self, psid: str) -> datetime | None:
-        messages = self._last_messages(psid)
-        return next((_created(one) for one in messages if _string(one.get("from"), "id") == psid), None)
+    def _late_refused(self, psid: str, error: RejectedError, message: NewMessage) -> OutsideWindow:
+        """Say that Meta does not take a late reply, and why; and when its window closed, if that is known."""
+        wrote_at = self._last_written(psid, message)
+        if wrote_at is None:
+            told = OutsideWindow("late_reply_refused", reason=error.notice)
+        else:
+            closed = _shown(wrote_at + REPLY_WINDOW)
+            told = OutsideWindow("late_reply_refused_at", reason=error.notice, time=closed)
+        told.remote = error.remote
+        return told
+
+    def _last_written(self, psid: str, message: NewMessage) -> datetime | None:
+        """Return when a person wrote last to whom a message came too late; None if that is not known."""
+        now = self.now() or datetime.now(UTC)
+        if message.wrote_at and message.wrote_at + REPLY_WINDOW <= now:  # else it is not what Meta goes by
+            return message.wrote_at
+        try:
+            messages = self._last_messages(psid)
+            return next((_created(one) for one in messages if _string(one.get("from"), "id") == psid), None)
+        except LeaseLost:
+            raise
+        except ClientError:
+            return None
 
     def _send(self, request: dict[str, Any]) -> str:
         path = f"/{segment(self._page_id)}/messages"
@@ -435,7 +472,7 @@ class Page(RestClient, Account):
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
             return Unavailable(ours, reference=reference)
-        if words and not is_known(code, subcode):
+        if words and issubclass(kind, RejectedError) and not is_explained(code, subcode):
             return kind("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
         return kind(ours, reference=reference)
 
