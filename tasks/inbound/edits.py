@@ -10,6 +10,7 @@ from clients.notices import notice
 from clients.text.markdown import to_markdown
 from clients.text.plain import to_plain_text
 from tasks.inbound.arrival import Arrival
+from tasks.inbound.lines import lines_of
 from tasks.inbox.job import Step
 from tasks.inbox.personal import Personal
 from tasks.inbox.queues import HELPDESK
@@ -86,7 +87,8 @@ def _body(arrival: Arrival, edit: Edit, before: str) -> str:
     what = arrival.say(notice("edited_at", time=f"{edit.time:%Y-%m-%d %H:%M} UTC"))
     text = to_markdown(edit.text) if edit.text.strip() else f"({arrival.say(notice('empty_message'))})"
     earlier = "\n".join(f"> {line}" if line.strip() else ">" for line in before.split("\n"))
-    return f"{text}\n\n({to_markdown(what)})\n\n{earlier}"
+    more = lines_of(arrival, edit.lines)
+    return "\n\n".join(filter(None, (text, more, f"({to_markdown(what)})", earlier)))
 
 
 def _time(edit: Edit) -> int:

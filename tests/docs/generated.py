@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from clients.channel import Echo
+from clients.channels.meta import events
 from clients.channels.meta.errors import ERRORS, OTHER, HeldByAnotherApp
-from clients.channels.meta.kinds import REFERENCE, ROWS, STANDBY, Row
+from clients.channels.meta.kinds import ECHO, PAGE_INBOX_APP_IDS, REFERENCE, ROWS, STANDBY, Row, row_of
 from clients.channels.meta.messenger import Messenger
 from clients.errors import (
     ClientError,
@@ -49,7 +51,11 @@ events:
   standby: join_ticket    # what is said while another app answers is not
 ```
 
-An event that names no person belongs to no ticket. Where it matters to somebody, it stands in `connector dead list`, whole, with its kind.
+An event that names no person belongs to no ticket: unless it is a receipt it stands in `connector dead list`, whole, with its kind. So does
+what is about the page itself, such as a block, whoever it names.
+
+An event counts as the same as one of the last 7 days if it has the same message id; without one, if it says the same, time included. Meta
+sends the answers to a survey without a time: the same answer of the same person twice in a week is shown once.
 
 An event of a kind that is not in the table is shown with the texts and links in it, and kept as it came, with a person or without:
 `connector unknown list` shows the newest 1,000 of the last 30 days. Once a version of the connector knows the kind, `connector unknown replay`
@@ -241,27 +247,43 @@ def _table() -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- |"
     for kind, row in ROWS.items():
         yield f"| `{kind}` | {_opens(row)} | {_readers(row)} | {_operator(row)} | {_page(row)} |"
-    yield f"| `{STANDBY}` | yes | everybody, marked as another app's | kept | {_link('standby')} |"
+    message, other = ROWS["message"], row_of("any other")
+    inbox, another = (_message_of_the_page(app_id) for app_id in (*PAGE_INBOX_APP_IDS, "999")[-2:])
+    opens = {(True, True): "yes", (True, False): "if somebody wrote it in Meta's inbox", (False, False): "no"}
     yield (
-        f"| `echo` | if somebody wrote it in Meta's inbox | everybody | counted | {_link('message-echoes')} |"
+        f"| `{STANDBY}` | {_opens(message)} | {_readers(message)}, marked as another app's | "
+        f"{_operator(message)} | {_link('standby')} |"
     )
-    yield "| any other | yes | agents | kept, as an unknown event | |"
+    yield (
+        f"| `{ECHO}` | {opens[inbox.opens_ticket, another.opens_ticket]} | {_readers(message)} | "
+        f"{_operator(message)} | {_link('message-echoes')} |"
+    )
+    yield f"| any other | {_opens(other)} | {_readers(other)} | {_operator(other)}, as an unknown event | |"
+
+
+def _message_of_the_page(app_id: str) -> Echo:
+    item = {"message": {"mid": "m_1", "is_echo": True, "app_id": app_id}}
+    event = events.parse(json.dumps(item).encode())
+    assert isinstance(event, Echo)
+    return event
 
 
 def _opens(row: Row) -> str:
     if row.is_receipt:
         return "no; it shows in `config.delivery` of replies"
+    if row.about_page:
+        return "no; it is about the page"
     return "yes" if row.opens_ticket else "no"
 
 
 def _readers(row: Row) -> str:
-    if row.is_receipt:
-        return "agents"
+    if row.about_page:
+        return "the operator, and with each reply that fails"
     return "agents" if row.internal else "everybody"
 
 
 def _operator(row: Row) -> str:
-    return "kept" if row.is_notable else "counted"
+    return "counted" if row.is_receipt else "kept"
 
 
 def _page(row: Row) -> str:
@@ -309,7 +331,7 @@ def _items(name: str) -> str:
         item
         for entry in body["entry"]
         for key in ("messaging", STANDBY, "changes")
-        for item in entry.get(key, [])
+        for item in ([entry[key]] if isinstance(entry.get(key), dict) else entry.get(key, []))
     ]
     shown = [
         {key: value for key, value in item.items() if key not in {"sender", "recipient", "timestamp"}}

@@ -92,5 +92,5 @@ def test_a_label_becomes_no_link_and_no_emphasis(world: World) -> None:
 
     (ticket,) = world.desk.tickets.values()
     assert ticket.new
-    assert "&#91;Phone&#93;: https:" in ticket.new.body
+    assert "&#91;Phone&#93;: [https:" in ticket.new.body
     assert "&#42;a: b*" in ticket.new.body

@@ -184,6 +184,7 @@ def test_the_token_never_stands_in_an_address() -> None:
         ("image/tiff", 100, "file"),
         ("audio/mp4", 100, "audio"),
         ("audio/mpeg", 30 * 1024 * 1024, "audio"),
+        ("audio/mp3", 100, "audio"),
         ("audio/amr", 100, "file"),
         ("video/mp4", 100, "video"),
         ("video/x-matroska", 100, "file"),
