@@ -47,6 +47,8 @@ class Desk:
     comments: list[dict[str, Any]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     """The bodies of tickets and comments, in the order they came."""
+    edited: list[str] = field(default_factory=list)
+    """What bodies were changed to."""
     _answers: dict[str, Any] = field(default_factory=dict)
 
     def open(self, config: dict[str, Any]) -> None:
@@ -77,6 +79,7 @@ class Desk:
                 wanted = request.url.params.get("external_id")
                 return 200, {"comments": [one for one in self.comments if one["external_id"] == wanted]}
             case "PATCH", ["comments", id_]:
+                self.edited.append(str(json.loads(request.content)))
                 return 200, {"comment": {"id": id_}}
             case "POST", ["attachments"]:
                 url = "https://acme.example.com/files/9"

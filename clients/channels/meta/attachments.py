@@ -27,7 +27,7 @@ def attachments_of(message: Fields, said: str) -> Iterator[Attachment]:
     ]
     stickers = [payload for _, kind, payload in raw if kind == "sticker"]
     pictures = stickers + [payload for _, kind, payload in raw if kind == "image"]
-    if sticker_id := message.text("sticker_id"):
+    if sticker_id := message.code("sticker_id"):
         if not pictures:
             yield _sticker(sticker_id)
         elif not any("sticker_id" in payload for payload in pictures):
@@ -35,7 +35,8 @@ def attachments_of(message: Fields, said: str) -> Iterator[Attachment]:
     names = {name for payload in stickers for name in _names(payload)}
     for one, kind, payload in raw:
         if kind == "image" and _names(payload) & names:
-            payload.skip("url", "sticker_id")
+            payload.address("url")
+            payload.code("sticker_id")
         else:
             yield _attachment(kind, one, payload, said)
 
@@ -81,8 +82,8 @@ def _title(attachment: Fields, payload: Fields) -> str:
 
 
 def _file(kind: str, attachment: Fields, payload: Fields) -> Attachment:
-    url, sticker_id = _url(attachment, payload), payload.text("sticker_id")
-    title = _title(attachment, payload)
+    url, sticker_id = _url(attachment, payload), payload.code("sticker_id")
+    title = as_text(payload.get("title") or attachment.get("title"))
     if sticker_id in _THUMBS:
         return Attachment("sticker", lines=(*_sticker(sticker_id).lines, *attachment.rest()))
     kind = "sticker" if sticker_id else kind
@@ -194,7 +195,7 @@ def _moment(payload: Fields, key: str, zone: tzinfo) -> datetime | None:
         return None
 
 
-_HOW_TEMPLATES_LOOK = ("template_type", "sharable", "image_aspect_ratio", "top_element_style")
+_HOW_TEMPLATES_LOOK = ("sharable", "image_aspect_ratio", "top_element_style")
 
 
 def _template(kind: str, attachment: Fields, payload: Fields) -> Iterator[Line]:

@@ -64,7 +64,7 @@ class Entry(msgspec.Struct, frozen=True):
             # What is nested too deep to be read, or written again, is nothing that Meta sends.
             with suppress(RecursionError, NotUnderstood):
                 item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw
-                if item is not None:
+                if isinstance(item, dict | str):  # a text is nothing that Meta sends, but can be read
                     item = item if isinstance(item, dict) else {"messaging": item}
                     yield from _items(self.account_id, item, self.time)
 

@@ -235,7 +235,7 @@ def _came_from(referral: Fields) -> Iterator[Line]:
 def _referral_lines(referral: Fields) -> Iterator[Line]:
     """Show from where a person came: an advertisement, a link, a product."""
     ad, product = referral.object("ads_context_data"), referral.object("product")
-    title, id_, post = ad.text("ad_title"), referral.text("ad_id"), ad.text("post_id")
+    title, id_, post = ad.text("ad_title"), referral.text("ad_id"), ad.code("post_id")
     url = f"https://www.facebook.com/{post}" if post.replace("_", "").isdecimal() else ""
     if title or id_:
         yield Line(" · ".join(filter(None, (title, id_))), url, label=notice("advertisement"))
@@ -359,7 +359,9 @@ def _form(item: Fields, kind: str) -> OtherEvent:
 def _optin(item: Fields, kind: str) -> OtherEvent:
     """Read an agreement to get messages. Its token is a secret, and not shown."""
     optin = item.object(kind)
-    title, status = optin.text("title"), optin.text("notification_messages_status")
+    title, status = optin.text("title"), as_text(optin.get("notification_messages_status"))
+    if status.startswith(("STOP", "RESUME")):
+        optin.skip("notification_messages_status")
     code = "stopped_messages" if status.startswith("STOP") else "agreed_to_messages"
     lines = [Line(one_line(title), label=notice("topic"))] if title else []
     return _happened(item, kind, notice(code), *lines)
@@ -469,9 +471,9 @@ def _order(item: Fields, kind: str) -> OtherEvent:
 
 
 def _ordered(product: Fields) -> Iterator[Line]:
-    count, price = product.text("quantity") or "1", product.amount("unit_price")
     number = product.text("retailer_id", "id")
     if name := product.text("name") or number:
+        count, price = product.text("quantity") or "1", product.amount("unit_price")
         what = f"{count} × {name}" + (f" ({number})" if number and number != name else "")
         yield Line(f"{what}, {price} {product.text('currency')}".strip() if price else what)
     yield from product.rest()
