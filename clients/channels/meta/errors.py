@@ -18,7 +18,7 @@ from clients.errors import (
     Unavailable,
     UploadGone,
 )
-from clients.notices import N_, add_sentences
+from clients.notices import N_, add_sentences, notice
 
 
 class HeldByAnotherApp(RejectedError):
@@ -57,8 +57,7 @@ ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     # "Received invalid JSON reply": the table of error codes says that the message may have been sent.
     (1, 1357046): (Unavailable, "send_outcome_unknown"),
     (1, 2018382): (RejectedError, "no_such_template"),
-    # Also for a customer who blocked the page, as the table of error codes adds.
-    (2, None): (Unavailable, "facebook_fault_or_blocked"),
+    (2, None): _TROUBLE,
     (2, 2018344): (RejectedError, "contact_terms_not_accepted"),
     (3, None): (RejectedError, "app_lacks_capability"),
     (4, None): _BUSY,
@@ -136,6 +135,9 @@ The table of error codes names some subcodes without their code: a long one is k
 _BY_SUBCODE = {
     subcode or code: row for (code, subcode), row in ERRORS.items() if (subcode or code) >= _SHORTEST_SUBCODE
 }
+
+PERHAPS_BLOCKED = notice("facebook_error", error="2")
+"""Of a message it may also mean that the customer blocked the page, as the table of error codes adds."""
 
 add_sentences(
     {

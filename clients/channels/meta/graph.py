@@ -33,6 +33,7 @@ from clients.channels.meta import past
 from clients.channels.meta.checks import PageChecks
 from clients.channels.meta.errors import (
     BAD_PROOF,
+    PERHAPS_BLOCKED,
     HeldByAnotherApp,
     is_explained,
     is_known,
@@ -445,7 +446,12 @@ class Page(RestClient, Account):
 
     def _send(self, request: dict[str, Any]) -> str:
         path = f"/{segment(self._page_id)}/messages"
-        return proper_mid(_required(self._post(path, json=request), "message_id"))
+        try:
+            return proper_mid(_required(self._post(path, json=request), "message_id"))
+        except Unavailable as error:
+            if error.notice.values.get("reference") == PERHAPS_BLOCKED:
+                error.notice = notice("facebook_fault_or_blocked", **error.notice.values)
+            raise
 
     def _get(self, path: str, query: dict[str, str]) -> Any:
         return self.call("GET", path, params=query | self._proof, timeout=_PROFILE_TIMEOUT)

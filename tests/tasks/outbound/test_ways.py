@@ -325,3 +325,13 @@ def test_what_was_uploaded_as_a_file_is_sent_as_one_after_a_fault(world: World) 
 
     assert world.meta.texts() == ["file"]
     assert world.meta.uploads == ["a_0"]
+
+
+def test_code_2_in_answer_to_a_message_may_be_a_customer_who_blocked_the_page(world: World) -> None:
+    world.configure(worker={"attempts": 1})
+    world.desk.open()
+    world.meta.fail("send", Refusal(2))
+    world.reply()
+    world.work(OUT)
+
+    assert "temporary problem, or the customer has blocked the page" in _note(world)
