@@ -201,7 +201,8 @@ class Page(RestClient, Account):
             answer = self._ask_past(f"/{segment(message_id)}", {"fields": "message,from"})
         except RejectedError:
             return None
-        return Words(_string(answer, "message"), _string(answer.get("from"), "id") == self._page_id)
+        sender = answer.get("from") if isinstance(answer, dict) else None
+        return Words(_string(answer, "message"), _string(sender, "id") == self._page_id)
 
     def find_quoted(self, person_id: str, words: str) -> str | None:
         """Look for a message of the person's among the last 20; it can be answered for a day.

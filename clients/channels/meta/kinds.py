@@ -75,7 +75,7 @@ def parse(item: Item, own_app_id: str = "") -> Event:
     event = _with_own_app(row_of(kind).read(fields, kind), own_app_id)
     if isinstance(event, Receipt):
         return event
-    fields.skip("timestamp", FETCHED)
+    fields.skip("timestamp", FETCHED, HISTORY)
     for side in ("sender", "recipient"):
         fields.object(side).text("id")
     is_overheard = fields.mark(STANDBY)
