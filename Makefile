@@ -53,7 +53,7 @@ pictures: .venv/.test chromium  ## Take the pictures of docs/events.md, in a rea
 
 messages: .venv/.check  ## Bring the catalogues of sentences up to date with the code; then translate what is new in them
 	@mkdir -p build
-	@$(BIN)/pybabel --quiet extract --keyword Plural:1,2 --no-location --sort-output --project messenger-connector -o build/connector.pot clients tasks
+	@$(BIN)/pybabel --quiet extract --keyword Plural:1,2 --no-location --sort-output --project messenger-connector -o build/connector.pot clients tasks connector
 	@$(BIN)/pybabel --quiet update --domain connector --input-file build/connector.pot --output-dir clients/locale --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100
 
 clean:  ## Remove what was built and what the demo left

@@ -27,6 +27,8 @@ from tasks.celery import SWEEPS
 FLAT = 1.15
 PARTS = ("web", "worker", "valkey")
 FEW_PAGES, MANY_PAGES = 10, 10_000
+SEEN_WITHIN = 1.0
+"""How long a change of a connection may take until it is seen, in seconds."""
 
 # Writes copies of a key under the names of other senders (ARGV[3] is the first psid), or of other marks.
 _COPY = """
@@ -79,6 +81,11 @@ def run(bench: Bench) -> None:
             large = opened.enter_context(Product(bench.folder / "many", pages=MANY_PAGES))
             products[f"{MANY_PAGES:,} pages"] = large
             _start(bench, large, f"{MANY_PAGES:,} pages")
+        added = FEW_PAGES if bench.quick else MANY_PAGES
+        name = f"{added:,} pages added at run time"
+        products[name] = opened.enter_context(Product(bench.folder / "added", pages=0, added=added))
+        _start(bench, products[name], name)
+        _changes(bench, products[name], name)
         _store_sizes(bench, small)
         _page_counts(bench, products)
 
@@ -124,6 +131,31 @@ def _prefork_memory(bench: Bench, product: Product, name: str) -> None:
         bench.figure(part, f"memory ({name})", process.memory_info().rss / 2**20, "MiB")
     for process in (main, child):  # it has nothing in hand, and is not to share the work from here on
         process.kill()
+
+
+def _changes(bench: Bench, product: Product, name: str) -> None:
+    """Change a connection, and see after how long the web process answers by it."""
+    seconds = [_seen_after(product, f"changed-{number}") for number in range(3 if bench.quick else 20)]
+    bench.table = "a connection changes"
+    bench.rounds(name, "seen by the web process within", seconds, "s")
+    most = max(seconds)
+    bench.target(
+        f"a change of one of {name}, until the web process answers by it",
+        f"≤ {SEEN_WITHIN:g} s",
+        f"{statistics.median(seconds):.2f} s, {most:.2f} s at most",
+        holds=most <= SEEN_WITHIN,
+    )
+
+
+def _seen_after(product: Product, verify_token: str) -> float:
+    query = {"hub.mode": "subscribe", "hub.challenge": "1", "hub.verify_token": verify_token}
+    with httpx.Client(trust_env=False) as http:
+
+        def is_seen() -> bool:
+            return http.get(product.door, params=query).is_success
+
+        product.change_last_page(verify_token)
+        return _timed(lambda: until("the change is seen", is_seen))
 
 
 def _timed(action: Callable[[], object]) -> float:
@@ -209,7 +241,7 @@ def _copies(store: redis.Redis, kept: Kept, count: int) -> int:
 
 
 def _page_counts(bench: Bench, products: dict[str, Product]) -> None:
-    """Measure a message with few and with many connected pages, in turn and again."""
+    """Measure a message with few and with many connected pages, those of the settings and added ones."""
     costs: dict[str, list[Cost]] = {name: [] for name in products}
     rounds, messages = (1, 20) if bench.quick else (4, 150)
     for number, (name, product) in itertools.product(range(rounds), products.items()):
@@ -217,8 +249,9 @@ def _page_counts(bench: Bench, products: dict[str, Product]) -> None:
         bench.say(f"round {number + 1}, {name}: {cost.total:.2f} ms of CPU, {cost.wall:.1f} ms")
     bench.table = "connected pages"
     _tell(bench, costs)
-    if len(costs) == 2:
-        _flat(bench, costs, *costs)
+    few, *many = costs
+    for name in () if bench.quick else many:
+        _flat(bench, costs, few, name)
 
 
 def _cost(product: Product, page_id: str, senders: Sequence[int]) -> Cost:

@@ -1,7 +1,7 @@
 """The connector's own processes, one by one, beside a store of their own and the stub of both other sides."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -13,13 +13,17 @@ import yaml
 from benchmarks.bodies import PAGE_ID, SECRET
 from benchmarks.plain_tasks import PLAIN
 from benchmarks.processes import OTHER_CORE, SERVER_CORE, answers_at, server
+from connector.cipher import Cipher
+from connector.connection import Connection, record_name
 from connector.run.valkey import command as valkey_command
 from connector.settings import Settings
 from sandbox.stack import free_port
+from tasks.inbox.inbox import Inbox
 
 QUEUES = "mc:celery:"
 """What begins the names of Celery's queues in the store."""
 WEBHOOK_SECRET = "whsec_" + "QUJD" * 8
+SECRET_KEY = "QUJD" * 10 + "QUI="
 _WORKER = ["-m", "celery", "-A", "tasks", "-q", "worker"]
 COMMANDS = {
     "web": ["-m", "connector", "web"],
@@ -51,16 +55,25 @@ def valkey(
 
 
 class Product:
-    """The connector with `pages` connected pages; `settings` is merged over its settings, a level deep.
+    """The connector with `pages` pages in its settings, and `added` ones that were added while it ran.
+
+    `settings` is merged over its settings, a level deep.
 
     Used in a `with` block, at whose end everything stops that was started. `store` is a client of its store,
     `stub` the address of the helpdesk and Graph, `processes` holds what was started by name.
     """
 
     def __init__(
-        self, folder: Path, *, pages: int = 1, delay: float = 0.0, settings: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        *,
+        pages: int = 1,
+        added: int = 0,
+        delay: float = 0.0,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder, self._delay = folder, delay
+        self._added = range(pages, pages + added)
         folder.mkdir(parents=True, exist_ok=True)
         self._stub_port, self.port = free_port(), free_port()
         self.stub = f"http://127.0.0.1:{self._stub_port}"
@@ -70,7 +83,7 @@ class Product:
         self.processes: dict[str, psutil.Process] = {}
         self._settings = self._with_changes(pages, settings or {})
         self._open = ExitStack()
-        self.last_page = str(int(PAGE_ID) + pages - 1)
+        self.last_page = str(int(PAGE_ID) + pages + added - 1)
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -78,12 +91,23 @@ class Product:
             self.processes["valkey"] = process
             port = self.store.connection_pool.connection_kwargs["port"]
             self._settings["redis_url"] = f"redis://127.0.0.1:{port}/0"
+            self._put(self._added)
             self.settings_file.write_text(yaml.safe_dump(self._settings))
             self._open = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    def change_last_page(self, verify_token: str) -> None:
+        """Give the last page that was added another verify token."""
+        self._put(self._added[-1:], verify_token=verify_token)
+
+    def _put(self, numbers: Iterable[int], **changes: str) -> None:
+        records, cipher = Inbox(self.store).connections, Cipher([SECRET_KEY])
+        for number in numbers:
+            one = Connection.model_validate(connection(number) | changes)
+            records.put(record_name(one.page_id), one.encode(cipher))
 
     @property
     def broker(self) -> str:
@@ -137,6 +161,9 @@ class Product:
             "port": self.port,
             "public_url": self.url,
             "log_level": "warning",
+            "secret_key": SECRET_KEY,
+            # Connections are checked beside the work, however much that is: that is no cost of a message.
+            "check_every": 0,
             # Who relays with one POST marks nothing as seen.
             "graph": {"base_url": self.stub, "media_hosts": ["127.0.0.1"], "mark_seen": False},
             "helpdesk": {

@@ -1,5 +1,7 @@
 """What each shortcut saves: the product beside itself without that one thing, CPU time compared.
 
+One is there for something else, which is compared as well: how often the store is called.
+
 Rounds are short and take turns, and the least that each took is compared: what else the machine does can only
 add to it.
 """
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import psutil
 import uvloop
@@ -61,14 +64,18 @@ THROUGH = {
 }
 
 
+STORE_CALLS = "calls to the store"
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a shortcut is measured by: the CPU time (µs) of each round with it and without it."""
+    """What a shortcut is measured by, mostly CPU time: that of each round with it and without it."""
 
     name: str
     measure: str
     ours: Sequence[float]
     without: Sequence[float]
+    unit: str = "µs"
 
 
 def run(bench: Bench) -> None:
@@ -79,8 +86,8 @@ def run(bench: Bench) -> None:
     for one in [*web, *through]:
         ours, without = min(one.ours), min(one.without)
         case = f"{one.name}: {one.measure}"
-        bench.figure(case, "with it", ours, "µs")
-        bench.figure(case, "without", without, "µs")
+        bench.figure(case, "with it", ours, one.unit)
+        bench.figure(case, "without", without, one.unit)
         bench.figure(case, "saved", f"{1 - ours / without:.0%}")
         pairs = zip(one.ours, one.without, strict=True)
         bench.rounds(case, "saved in each round", [(1 - a / b) * 100 for a, b in pairs], "%")
@@ -91,7 +98,8 @@ def _web(bench: Bench, rounds: int) -> Iterator[Comparison]:
     cpu = defaultdict[tuple[str, int], list[float]](list)
     with ExitStack() as opened, pinned(OTHER_CORE), Product(bench.folder / "web") as product:
         cases = {OURS: (product.door, product.start("web"))}
-        cases |= {name: _variant(product, name, opened) for name in WEB if name not in THROUGH}
+        names = [name for name in WEB if name not in THROUGH]
+        cases |= {name: _variant(product, name, opened) for name in names[: 1 if bench.quick else None]}
         for number in range(rounds):
             bench.say(f"webhooks, round {number + 1} of {rounds}")
             for batch, count in PREPARED.items():
@@ -141,11 +149,12 @@ def _through(bench: Bench, rounds: int) -> Iterator[Comparison]:
                     webhooks = list(messages(MESSAGES, batch=one.batch, burst=one.burst))
                     cpu[which, one.load].append(_used(product, partial(_relayed, feeder, webhooks)))
     for name, one in THROUGH.items():
-        ours, without = (
-            [sum(used[part] for part in one.saves) for used in cpu[which, one.load]] for which in (OURS, name)
-        )
+        both = [cpu[which, one.load] for which in (OURS, name)]
         what = "a message" if one.burst == 1 else f"a message of {one.burst} in a row"
+        ours, without = ([sum(used[part] for part in one.saves) for used in each] for each in both)
         yield Comparison(name, f"{' and '.join(one.saves)}, {what}", ours, without)
+        ours, without = ([used[STORE_CALLS] for used in each] for each in both)
+        yield Comparison(name, f"{STORE_CALLS}, {what}", ours, without, unit="")
 
 
 def _installed(bench: Bench, name: str, opened: ExitStack) -> tuple[Product, Feeder]:
@@ -168,10 +177,18 @@ def _relayed(feeder: Feeder, webhooks: Sequence[Webhook]) -> None:
 
 
 def _used(product: Product, work: Callable[[], None]) -> dict[str, float]:
-    """Return the CPU time that a message took of each process (µs)."""
+    """Return the CPU time that a message took of each process (µs), and how often it called the store."""
     before = {part: cpu_time(process) for part, process in product.processes.items()}
+    called = _scripts_run(product)
     work()
-    return {
+    used = {
         part: (cpu_time(process) - before[part]) / MESSAGES * 1e6
         for part, process in product.processes.items()
     }
+    return used | {STORE_CALLS: (_scripts_run(product) - called) / MESSAGES}
+
+
+def _scripts_run(product: Product) -> int:
+    """Return how often the inbox's script ran, in which every change of the store is made."""
+    stats: Any = product.store.info("commandstats")
+    return sum(one["calls"] for name, one in stats.items() if name in {"cmdstat_evalsha", "cmdstat_eval"})

@@ -5,7 +5,7 @@ its connection may use it. Whatever only one channel knows stays in its folder u
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,12 +13,16 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from clients.errors import RejectedError
+from clients.findings import Finding
 from clients.http import HttpClient
 from clients.media import File, MediaFetcher
 from clients.notices import Notice
 
 OTHER_KINDS = "other"
 """The name, in settings, of all kinds of events that a channel does not know yet."""
+MISSING = "missing_messages"
+"""The kind of the connector's own event that messages could not be fetched."""
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -39,7 +43,8 @@ class Incoming(msgspec.Struct, frozen=True):
     `key` is the same for every delivery of the same event. `conversation` is None if the event names no
     person; then `is_notable` says whether an operator is to see it all the same. `time` is in ms since 1970.
     `echo_metadata` is set on the echo of a part of a reply that the connector sent itself. A receipt is about
-    replies, so it waits behind them.
+    replies, so it waits behind them. `known_by` are keys that the same event may have had, where it came
+    another way.
     """
 
     conversation: Conversation | None
@@ -51,6 +56,39 @@ class Incoming(msgspec.Struct, frozen=True):
     echo_metadata: str | None = None
     is_receipt: bool = False
     is_notable: bool = False
+    known_by: tuple[str, ...] = ()
+
+
+class PastConversation(msgspec.Struct, frozen=True):
+    """A conversation as its channel lists it; `time` (ms) is when something was said there last.
+
+    Another app answers one that `is_overheard`.
+    """
+
+    id: str
+    person_id: str
+    time: int
+    is_overheard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PastConversations:
+    """Conversations, the newest first; `after` is where the list goes on, empty at its end."""
+
+    conversations: Sequence[PastConversation] = ()
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was said in a conversation since a time: the `messages` that can be read, the oldest first.
+
+    The channel no longer shows what the `hidden` ones say. One without a key stands for nobody knows how
+    many, none of which is older than its time.
+    """
+
+    messages: Sequence[Incoming] = ()
+    hidden: Sequence[Incoming] = ()
 
 
 class Entry(Protocol):
@@ -105,7 +143,8 @@ class Message:
 
     `reply_to` is the id of the message that it answers, `lines` what came with it, such as the advertisement
     that it was written from. `kind` is the channel's word for what it is; another app answers one that
-    `is_overheard`.
+    `is_overheard`. One that `was_fetched` came by no webhook: the helpdesk may have it all the same. It
+    `is_history` if it was written before the account was connected.
     """
 
     message_id: str
@@ -117,6 +156,8 @@ class Message:
     kind: str = "message"
     opens_ticket: bool = True
     is_overheard: bool = False
+    was_fetched: bool = False
+    is_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +166,8 @@ class Echo:
 
     `author` is a notice that names the account (its value `page` is filled in) and the app it was sent with.
     `is_by_agent` says whether somebody wrote it in the channel's own inbox, and `may_be_ours` whether it
-    could be a reply of the connector's that lost its metadata.
+    could be a reply of the connector's that lost its metadata. `was_fetched` and `is_history` are as for a
+    message.
     """
 
     message_id: str
@@ -138,6 +180,8 @@ class Echo:
     reply_to: str = ""
     lines: tuple[Line, ...] = ()
     kind: str = "echo"
+    was_fetched: bool = False
+    is_history: bool = False
 
     @property
     def opens_ticket(self) -> bool:
@@ -227,7 +271,9 @@ class NewMessage:
     """A message to send: a text of at most one part, or files; `Channel.most_files` says how many at most.
 
     `echo_metadata` comes back with the message's echo, or with its receipts. `reply_to` is the id of the
-    message that it answers. A person wrote it unless `is_automated`.
+    message that it answers. A person wrote it unless `is_automated`. With `is_late` it is sent as an agent's
+    late reply, which `LateReplyAllowed` asked for. `wrote_at` is when the customer wrote last, if that is
+    known: for what there is to say of a window that has closed.
     """
 
     echo_metadata: str
@@ -235,6 +281,8 @@ class NewMessage:
     files: Sequence[NewFile] = ()
     reply_to: str = ""
     is_automated: bool = False
+    is_late: bool = False
+    wrote_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,11 +330,19 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How a channel is reached: its API's address, with the version, and what fetches its files."""
+    """How a channel is reached: its API's address, with the version, and what fetches its files.
+
+    `take_turn` waits until an account may be asked for its past, so many seconds after the last time, whoever
+    asked; it returns False if that would take too long. `typing` and `mark_seen` are whether people may see
+    that somebody types, and that theirs was seen.
+    """
 
     http: HttpClient
     api_url: str
     media: MediaFetcher
+    take_turn: Callable[[str, float], bool] = lambda _account, _spacing: True
+    typing: bool = True
+    mark_seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +351,98 @@ class Handshake:
 
     verify_token: str
     challenge: str
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app of ours at a channel, at which people log in. Both are empty where there is none."""
+
+    app_id: str = ""
+    app_secret: str = field(default="", repr=False)
+
+
+class OfferedAccount(msgspec.Struct, frozen=True):
+    """An account that somebody showed us by a login, and a token for it.
+
+    `refusal` says why they may not connect it.
+    """
+
+    account_id: str
+    name: str
+    access_token: str
+    refusal: Notice | None = None
+
+    def __repr__(self) -> str:
+        """Show no token."""
+        return f"OfferedAccount({self.account_id!r})"
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a login gave: whose it was, by their id for the app, when, and for which accounts.
+
+    `time` is in seconds since 1970, by the channel's clock.
+    """
+
+    user_id: str
+    time: int
+    accounts: list[OfferedAccount]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Somebody takes back what they granted an app: for all accounts, or for one of them.
+
+    `app_secret` is that of the app, `user_id` their id for it, `account_id` the one account, `time` when
+    (seconds since 1970).
+    """
+
+    app_secret: str = field(repr=False)
+    user_id: str = ""
+    account_id: str = ""
+    time: int = 0
+
+
+class Login(ABC):
+    """The login by which a person connects accounts of a channel.
+
+    `offer` and `conversations_of` raise `ClientError`; the others ask no network.
+    """
+
+    title: ClassVar[str]
+    """What people call the service that they log in with."""
+    path: ClassVar[str]
+    """Where it begins; what else belongs to it is below."""
+    callback_path: ClassVar[str]
+    """Below what the channel says that somebody withdraws what they granted, or wants their data deleted."""
+    channel: ClassVar[str]
+    """The name of the channel whose accounts it is for."""
+
+    @abstractmethod
+    def __init__(self, network: Network, app: App) -> None:
+        """Take how the channel is reached, and the app of ours at which people log in."""
+
+    @abstractmethod
+    def address(self, redirect_uri: str, state: str, verifier: str) -> str:
+        """Return where a person logs in, who then comes back to `redirect_uri` with the state.
+
+        `verifier` is the secret of PKCE: https://www.rfc-editor.org/rfc/rfc7636
+        """
+
+    @abstractmethod
+    def refusal(self, query: Mapping[str, str]) -> Notice | None:
+        """Return why the person who comes back brings no code; None if they do."""
+
+    @abstractmethod
+    def offer(self, code: str, redirect_uri: str, verifier: str) -> Offer:
+        """Return what a login gave, whole. Raises `RejectedError` for a code that is none (any more)."""
+
+    @abstractmethod
+    def withdrawal(self, body: bytes, secrets: Iterable[str]) -> Withdrawal | None:
+        """Read what came below `callback_path`; None unless an app with one of these secrets signed it."""
+
+    @abstractmethod
+    def conversations_of(self, withdrawal: Withdrawal) -> list[Conversation]:
+        """Return the conversations of who withdraws, as far as the channel tells."""
 
 
 class Account(ABC):
@@ -314,6 +462,24 @@ class Account(ABC):
         """Return how much of its limits is used, as the last answer said; None if it is not known."""
         return None
 
+    def unsubscribe(self) -> None:  # noqa: B027 - not all channels can
+        """Have the channel send no more webhooks about the account."""
+
+    def check(self, callback_url: str) -> Iterator[Finding]:
+        """Yield what is right and wrong about the account's connection, each as soon as it is known.
+
+        `callback_url` is where its webhooks are to come. That the channel is away is a finding, no error.
+        """
+        yield from ()
+
+    def check_grant(self) -> Iterator[Finding]:
+        """Yield why the account cannot be connected with the token that a login gave."""
+        yield from ()
+
+    def repair(self, found: Finding, callback_url: str) -> None:
+        """Put right what `check` found, if that can be fixed. Raises `ClientError`."""
+        raise RejectedError("cannot_be_repaired")
+
     @abstractmethod
     def profile(self, person_id: str) -> Profile:
         """Return who a person is."""
@@ -328,6 +494,18 @@ class Account(ABC):
         """Return what a message of some time ago says; None where the channel does not show it any more."""
         return None
 
+    def conversations(self, after: str = "") -> PastConversations:
+        """List the conversations, from where the last call ended; none where a channel does not."""
+        return PastConversations()
+
+    def conversation_with(self, person_id: str) -> PastConversation | None:
+        """Return the conversation with a person; None if there is none, or the channel does not list it."""
+        return None
+
+    def past(self, conversation: PastConversation, since: datetime, connected: int = 0) -> Past:
+        """Return what was said in a conversation since then; before it was `connected` (ms) it is history."""
+        return Past()
+
     @abstractmethod
     def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
         """Fetch a file that a person sent. Raises `FileRefused`, or `Unavailable` without a remote."""
@@ -338,7 +516,10 @@ class Account(ABC):
 
     @abstractmethod
     def send(self, person_id: str, message: NewMessage) -> str:
-        """Send a message and return its id. Raises `OutsideWindow` or `FileRefused`."""
+        """Send a message, in one call, and return its id. Raises `OutsideWindow` or `FileRefused`.
+
+        `LateReplyAllowed` has it sent once more, with `is_late`: that is another call, counted for itself.
+        """
 
     @abstractmethod
     def upload(self, kind: str, file: File) -> str:
@@ -374,12 +555,14 @@ class Channel(ABC):
     """The kinds of its events, as `Event.kind` names them; any other is one that nobody knows yet."""
     advice: ClassVar[Mapping[str, str]]
     """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
+    login: ClassVar[type[Login] | None] = None
+    """The login by which people connect its accounts; None if there is none."""
     reply_window: ClassVar[timedelta | None] = None
     """For how long after a person's last message it allows a reply; None if for ever."""
 
     def knows(self, event: Event) -> bool:
         """Return whether an event is of a kind that is known."""
-        return isinstance(event, Receipt) or event.kind in self.kinds
+        return isinstance(event, Receipt) or event.kind in self.kinds or event.kind == MISSING
 
     @abstractmethod
     def handshake(self, query: Mapping[str, str]) -> Handshake | None:

@@ -7,6 +7,7 @@
     - RateLimited         the server asks to slow down
     - Unauthorized        the token is refused; the call works again once a person renews it
     - OutcomeUnknown      an earlier call may have worked; its trace has to show first
+    - GivesWay            what was sent before it is still to come
     - Busy                a file host, or an account, does as much as it may; it is this one's turn soon
     - Paused              the remote is paused for a while, so it was not called
     - NotConnected        the account has no active connection
@@ -15,6 +16,7 @@
     - NotFound            what it names does not exist
     - TicketClosed        the ticket takes no more comments
     - OutsideWindow       the channel's reply window has closed
+      . LateReplyAllowed  it goes out if it is sent as an agent's late reply
     - MessageRefused      the message is not taken as it is; another form of it may be
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
       . FileTooLarge      it is too large
@@ -90,6 +92,13 @@ class Busy(RetryableError):
     """A file host serves, or an account sends, as much at once as it may; it is this one's turn soon."""
 
 
+class GivesWay(RetryableError):
+    """What was sent before it came only now, and goes first."""
+
+    def __init__(self) -> None:
+        super().__init__("history_first")
+
+
 class Paused(RetryableError):
     """The remote is paused, as it failed before: it was not called."""
 
@@ -126,6 +135,10 @@ class OutsideWindow(RejectedError):
     """The person wrote too long ago: the channel's reply window has closed."""
 
 
+class LateReplyAllowed(OutsideWindow):
+    """The reply window has closed, but not yet for a person's reply that is sent as a late one."""
+
+
 class MessageRefused(RejectedError):
     """The message is not taken as it is written; in a simpler form it may be."""
 
@@ -154,6 +167,7 @@ add_sentences(
     {
         "remote_paused": N_("waiting until the other side is available again"),
         "not_connected": N_("the page {page_id} has no active connection"),
+        "cannot_be_repaired": N_("a person has to do this"),
         "lease_lost": N_("the work on this conversation was interrupted for too long"),
         # Calls.
         "the_service": N_("the service"),
@@ -200,7 +214,7 @@ add_sentences(
         "file_not_provided": N_("{host} did not provide it (HTTP {status})"),
         "host_error": N_("{host} returned an error (HTTP {status})"),
         "host_no_answer": N_("{host} did not respond in time"),
-        "host_connection_failed": N_("{host} could not be connected to"),
+        "host_connection_failed": N_("no connection to {host} could be made"),
         "bad_cloudfront_key": N_("the private key for CloudFront cannot be read"),
         "cloudfront_key_not_rsa": N_("the private key for CloudFront is not an RSA key"),
         "transfers_busy": N_("other files are being transferred at the moment; this one is next"),

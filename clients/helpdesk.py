@@ -20,6 +20,8 @@ from clients.notices import ENGLISH
 
 WEBHOOK_PATH = "/social_media/webhooks/helpdesk"
 """Where the connector takes the helpdesk's webhooks."""
+CONNECTOR = "Messenger connector"
+"""In whose name a ticket is that has no customer."""
 
 
 class InvalidWebhook(Exception):
@@ -96,8 +98,12 @@ class Customer:
 class NewTicket:
     """A ticket to create. `body` is markdown, `external_id` unique.
 
+    Without a `customer` it is internal: the connector itself has something to say to agents. Nobody is to be
+    answered or mailed, and `Ticket.customer` is None for as long as the helpdesk has it.
+
     `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open. `language` is the
-    agents', for what the adapter itself has to say.
+    agents', for what the adapter itself has to say. One that `is_history` was written before the account was
+    connected: nothing may answer it by itself.
     """
 
     desk_id: str
@@ -105,11 +111,17 @@ class NewTicket:
     title: str
     body: str
     external_id: str
-    customer: Customer
+    customer: Customer | None
     attachment_ids: Sequence[str]
     created_at: datetime
     files: Sequence[File] = ()
     language: str = ENGLISH
+    is_history: bool = False
+
+    @property
+    def author_name(self) -> str:
+        """Return in whose name the ticket is."""
+        return self.customer.display_name if self.customer else CONNECTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,7 @@ class NewComment:
 
     `channel` is the one that brought it; empty for what the connector itself has to say.
     `attachment_ids` come from `upload`; `files` are those that it did not take ahead, open. `language` is the
-    agents', for what the adapter itself has to say.
+    agents', for what the adapter itself has to say. `is_history` is as for a ticket.
     """
 
     body: str
@@ -130,6 +142,7 @@ class NewComment:
     channel: str = ""
     files: Sequence[File] = ()
     language: str = ENGLISH
+    is_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +159,10 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket, as far as the connector looks at it. It is not the connector's if `customer` is None."""
+    """A ticket, as far as the connector looks at it.
+
+    If `customer` is None, it is not the connector's, or an internal one: no comment on it is ever sent.
+    """
 
     id: str
     closed: bool
@@ -250,6 +266,14 @@ class Helpdesk(ABC):
         """Return the time by the helpdesk's own clock, or None if it is not known."""
         return None
 
+    def has_desk(self, desk_id: str) -> bool | None:
+        """Return whether there is a desk that tickets can go to; None where that cannot be told."""
+        return None
+
+    def has_category(self, category_id: str) -> bool | None:
+        """Return whether there is a category for tickets; None where that cannot be told."""
+        return None
+
     def ticket_url(self, ticket_id: str) -> str:
         """Return where agents see a ticket, for people to follow; empty if it is not known."""
         return ""
@@ -272,6 +296,13 @@ class Helpdesk(ABC):
     @abstractmethod
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         """Create a ticket; the same `key` again returns the first one, if the helpdesk can."""
+
+    def close_ticket(self, ticket_id: str) -> bool:
+        """Close an internal ticket, whose last comment says that all is well. Return whether that was done.
+
+        False is a helpdesk that cannot: its agents close the ticket. One that is closed already stays so.
+        """
+        return False
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         """Put the customer's name on their ticket. Return whether it is there.
@@ -321,6 +352,23 @@ class Helpdesk(ABC):
 
     def show_delivery(self, comment_id: str, delivery: Delivery) -> None:  # noqa: B027 - not all can
         """Show in an agent's comment what became of it; a failure is also said in an internal comment."""
+
+    def erase(self, conversation: Conversation, requested_at: datetime, key: str) -> bool:
+        """Have the helpdesk delete what it keeps of a person who asked for that. Return whether it will.
+
+        False is a helpdesk that cannot: what it has is then dealt with there. Asked before the connector
+        itself forgets them, and a second time, by another `key`, where a create may have been under way.
+        The same `key` again has no other effect.
+        """
+        return False
+
+    def request_webhook(self) -> str | None:
+        """Have the helpdesk send a webhook now, to see whether its webhooks reach the connector.
+
+        It carries no comment, so `receive` returns None for it. Return the address that it goes to, empty
+        where the helpdesk does not say. None is a helpdesk that cannot be asked for one.
+        """
+        return None
 
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
         """Return whether a webhook with these headers can be the helpdesk's; else its body is not read."""

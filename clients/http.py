@@ -42,7 +42,8 @@ _guard: ContextVar[Callable[[], None] | None] = ContextVar("guard", default=None
 def guarded(check: Callable[[], None]) -> Iterator[None]:
     """Call `check` just before each request's first byte goes out; what it raises stops the request.
 
-    So a worker that was stopped for a while sends nothing once its lease is over.
+    So a worker that was stopped for a while sends nothing once its lease is over. It stands around the calls
+    of a job and is no argument of theirs: an adapter could forget to hand it on, and would send twice.
     """
     token = _guard.set(check)
     try:

@@ -37,7 +37,12 @@ _TYPES.add_type("audio/mp4", ".m4a")
 _TYPES.add_type("audio/ogg", ".ogg")
 _TYPE_OF_KIND = {"image": "image/jpeg", "video": "video/mp4", "audio": "audio/mp4"}
 _UNKNOWN_TYPE = "application/octet-stream"
-_OTHER_NAMES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_OTHER_NAMES = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "audio/mp3": "audio/mpeg",
+}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import httpx
 from clients.errors import FileRefused, Unavailable
 from clients.notices import Notice, notice
 
-LONGEST = 120.0
+LONGEST_CALL = 120.0
 """How long a request may take in all that names no deadline, in seconds."""
 LOOKUP_WITHIN = 5.0
 """How long the lookup of a host may take, in seconds."""
@@ -40,6 +40,7 @@ class Untrusted(httpcore.ConnectError):
 
 
 _ends: ContextVar[float] = ContextVar("ends", default=math.inf)
+"""When the request of this thread has to be done; httpcore asks its network backend without the request."""
 
 
 class Transport(httpx.HTTPTransport):
@@ -73,7 +74,7 @@ class Transport(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its answer, whose body is still to be read."""
-        ends = request.extensions.get("deadline", time.monotonic() + LONGEST)
+        ends = request.extensions.get("deadline", time.monotonic() + LONGEST_CALL)
         with _until(ends):
             response = super().handle_request(request)
         response.stream = _Timed(cast("httpx.SyncByteStream", response.stream), ends)

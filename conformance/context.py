@@ -340,6 +340,12 @@ class Context:
             return self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret)
         return None
 
+    def carries_nothing(self, delivered: Delivered) -> bool:
+        """Return whether a webhook is the helpdesk's own, and about no comment."""
+        with suppress(InvalidWebhook, WebhookNotUnderstood):
+            return self.helpdesk.receive(delivered.body, delivered.headers, delivered.secret) is None
+        return False
+
 
 def names(reply: AgentReply, name: str) -> bool:
     """Return whether a comment has a word, or a file of that name."""

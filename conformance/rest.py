@@ -33,13 +33,22 @@ OPERATIONS = (
     Operation("getTicket", "GET", "/tickets/{ticket_id}", f'200 {{"ticket": {_TICKET}}}'),
     Operation("changeTicket", "PATCH", "/tickets/{ticket_id}", f'200 {{"ticket": {_TICKET}}}'),
     Operation("findComments", "GET", "/tickets/{ticket_id}/comments", f'200 {{"comments": [{_COMMENT}, …]}}'),
+    Operation(
+        "listComments", "GET", "/comments", f'200 {{"comments": [{_COMMENT}, …]}}, or 404 without lists'
+    ),
     Operation("createComment", "POST", "/tickets/{ticket_id}/comments", f'201 {{"comment": {_COMMENT}}}'),
     Operation("changeComment", "PATCH", "/comments/{comment_id}", f'200 {{"comment": {_COMMENT}}}'),
+    Operation("sendPing", "POST", "/webhooks/ping", '202 {"webhook": {"url": "…"}}, or 404 without pings'),
+    Operation("createErasure", "POST", "/erasures", '201 {"erasure": {…}}, or 404 without erasures'),
     Operation(
         "uploadAttachment",
         "POST",
         "/attachments",
         '201 {"attachment": {"id": "…", "url": "…", "filename": "…", "content_type": "…", "size": 1}}',
+    ),
+    Operation("getDesk", "GET", "/desks/{desk_id}", '200 {"desk": {"id": "…", "name": "…"}}'),
+    Operation(
+        "getCategory", "GET", "/categories/{category_id}", '200 {"category": {"id": "…", "name": "…"}}'
     ),
 )
 

@@ -103,6 +103,29 @@ def ticket_is_where_it_was_asked_for(context: Context) -> None:
 
 
 @check(
+    "a ticket without a customer is nobody's",
+    promise="only what an agent says publicly goes out",
+    remedy="create_ticket has to take customer=None, and Ticket.customer is None for such a ticket then; "
+    "close_ticket returns True only if it closed it.",
+    api=(
+        'createTicket answers 201 to config.source "connector", getTicket answers that config as it came, '
+        "and changeTicket closes such a ticket, or refuses to."
+    ),
+)
+def ticket_without_customer_is_nobodys(context: Context) -> None:
+    """When messages stop, an internal ticket says so: what agents write on it goes to nobody."""
+    new = replace(context.new_ticket("Messages do not arrive."), customer=None)
+    made = context.create(new)
+    found = context.helpdesk.ticket_by_external_id(new.external_id)
+    expect(found and found.id == made.id, f"ticket {made.id} was not found by its external id")
+    for ticket in (made, found, context.helpdesk.get_ticket(made.id)):
+        named = ticket and ticket.customer and ticket.customer.conversation
+        expect(named is None, f"it was created without a customer, and says {named}")
+    if context.helpdesk.close_ticket(made.id):
+        expect(context.helpdesk.get_ticket(made.id).closed, "close_ticket returned True, and it is open")
+
+
+@check(
     "a customer's open ticket is found",
     promise="one open ticket for each customer",
     remedy="find_open_ticket has to find what create_ticket just made; no search index that lags.",

@@ -9,8 +9,8 @@ from clients.errors import ClientError, RateLimited
 from clients.helpdesk import AgentReply
 from conformance.agents import answer_of_an_agent, second_answer
 from conformance.check import check
-from conformance.context import CLOCKS, Context, conversation_of, plain
-from conformance.outcome import Cannot, NotChecked, expect
+from conformance.context import CLOCKS, LOOK_EVERY, Context, conversation_of, plain
+from conformance.outcome import Cannot, Failed, NotChecked, expect
 from conformance.receiver import Delivered
 from conformance.runner import wait_for
 from conformance.samples import a_customer, a_word
@@ -107,6 +107,30 @@ def calls_inside_a_webhook_are_answered(context: Context) -> None:
         )
 
 
+@check(
+    "a webhook comes when it is asked for",
+    promise="nothing is lost",
+    remedy="request_webhook has to have one sent, for which receive returns None once it is verified; "
+    "or it returns None itself.",
+    api='a "ping", signed as any webhook, follows sendPing; or sendPing is answered 404.',
+)
+def webhook_comes_when_asked_for(context: Context) -> None:
+    """Whether the helpdesk's webhooks reach the connector can be seen before a reply depends on it."""
+    if not context.has_webhooks:
+        raise Cannot("webhooks", "the connector polls")
+    if not context.receiver:
+        raise NotChecked("the helpdesk's webhooks lead nowhere")
+    before = len(context.receiver.delivered)
+    if context.helpdesk.request_webhook() is None:
+        raise Cannot("webhooks on request", "whether they arrive shows with the first reply")
+    ends = time.monotonic() + context.within
+    while time.monotonic() < ends:
+        if any(map(context.carries_nothing, context.receiver.delivered[before:])):
+            return
+        time.sleep(LOOK_EVERY)
+    raise Failed(f"a webhook was asked for, and none came within {context.within:.0f} s")
+
+
 def _expect_polling(context: Context) -> None:
     if not context.has_poll:
         raise Cannot("polling", "the helpdesk has to repeat a webhook until it is taken")
@@ -116,6 +140,11 @@ def _expect_polling(context: Context) -> None:
     "polling finds what an agent wrote",
     promise="nothing is lost",
     remedy="poll(since) has to return the replies that receive would have, with the same keys.",
+    api=(
+        "listComments with after answers what agents wrote later, each comment with the id that its webhook "
+        "had; or, without listComments, findComments with after does so for each ticket that findTickets "
+        "answers."
+    ),
 )
 def polling_finds_comments(context: Context) -> None:
     """A comment whose webhook was lost, or was sent while the connector was down, is found by polling.
@@ -149,6 +178,7 @@ def _polled(context: Context, since: datetime) -> dict[str, AgentReply]:
     "polling finds what stands on the second page",
     promise="nothing is lost",
     remedy="poll has to read on until all that was written since then is read, or until what is older comes.",
+    api="next of listComments leads to the next page, until all that was written later was answered.",
 )
 def polling_reads_every_page(context: Context) -> None:
     """After an outage more may have been written than the helpdesk lists at once."""
@@ -172,6 +202,7 @@ def polling_reads_every_page(context: Context) -> None:
     "polling finds what was written on a ticket that is closed by now",
     promise="nothing is lost",
     remedy="poll has to look at closed tickets as well.",
+    api="listComments, and findTickets without the filter closed, answer those of closed tickets as well.",
 )
 def polling_finds_comments_of_closed_tickets(context: Context) -> None:
     """Agents answer and close at once: the answer still has to go out."""

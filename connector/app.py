@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import os
 import signal
@@ -20,24 +21,38 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from clients.channel import App
 from clients.channels.registry import CHANNELS
 from clients.helpdesk import WEBHOOK_PATH
 from clients.http import HttpClient
 from connector import logs
+from connector.admin import ConnectionAdmin
+from connector.onboarding import Onboarding
 from connector.settings import Settings, get_settings
 from connector.web.body import BodyReader
+from connector.web.connections import ConnectionsApi
 from connector.web.group_commit import GroupCommit
+from connector.web.login import LoginPages
 from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
 from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
+from connector.web.withdrawals import STATUS_PATH, DeletionStatus, Withdrawals
+from tasks import checks
 from tasks.clocks import MEASURE_EVERY, Clocks
+from tasks.inbound.backfill import ConnectionNotes
+from tasks.inbox.backfills import LONGEST_GAP
 from tasks.inbox.inbox import Inbox
-from tasks.services import helpdesk_of, inbox_of, store_check_of
+from tasks.services import build, directory_of, helpdesk_of, inbox_of, network_of, store_check_of
 from tasks.store import Outage, connect_async, reason_of
 from tasks.store_check import StoreCheck, Unusable
 
 log = structlog.get_logger(__name__)
+
+NOTE_DOOR_EVERY = 5.0
+"""How often it is noted that webhooks can be stored, in seconds."""
+REFRESH_EVERY = 0.5
+"""How often it is looked whether a connection changed, in seconds."""
 
 
 class Application(Starlette):
@@ -61,8 +76,8 @@ class Application(Starlette):
             await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings) -> Starlette:
-    """Build the application from settings."""
+def create_app(settings: Settings, check: StoreCheck) -> Starlette:
+    """Build the application from settings; while the store is away, `check` is made again and again."""
     registry = CollectorRegistry()
     notifier = Notifier()
     inbox = inbox_of(settings, patient=False)
@@ -71,27 +86,59 @@ def create_app(settings: Settings) -> Starlette:
         connect_async(settings.store_url), inbox.prefix, notifier, Outage(settings.store_key)
     )
     body_reader, counters = BodyReader(), Counters(registry)
-    pages = {page for connections in settings.by_channel.values() for page in connections.active}
-    refusals = Refusals(counters, pages)
+    directory = directory_of(settings, inbox)
+    notes = ConnectionNotes(inbox, directory, fetches_missed=settings.backfill)
+    refusals = Refusals(counters, directory)
     channels = {
-        CHANNELS[name].path: ChannelWebhook(
-            CHANNELS[name], connections, group_commit, body_reader, counters, refusals
-        )
-        for name, connections in settings.by_channel.items()
+        channel.path: ChannelWebhook(channel, directory, group_commit, body_reader, counters, refusals)
+        for channel in CHANNELS.values()
     }
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
-    helpdesk = HelpdeskWebhook(adapter, group_commit, body_reader, counters, refusals)
+    helpdesk = HelpdeskWebhook(
+        adapter, group_commit, body_reader, counters, refusals, inbox.note_helpdesk_webhook
+    )
+    services = functools.cache(lambda: build(settings, patient=False))
+    admin = ConnectionAdmin(settings, inbox.connections)
+    connections = ConnectionsApi(
+        admin, settings.admin_token.get_secret_value(), body_reader, checks.on_request(services)
+    )
+    app = App(settings.graph.app_id, settings.graph.app_secret.get_secret_value())
+    network = network_of(settings)
+    logins = [channel.login(network, app) for channel in CHANNELS.values() if channel.login]
+    withdrawals = [
+        Withdrawals(settings, login, admin, inbox, directory, body_reader, refusals) for login in logins
+    ]
+    login_pages = [
+        LoginPages(
+            settings,
+            login,
+            Onboarding(settings, admin, login, directory, services),
+            inbox,
+            body_reader,
+        )
+        for login in logins
+    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         notifier.start()
-        watch = asyncio.create_task(_watch(inbox, clocks, store_check_of(settings), refusals))
+        await _refresh(notes)
+        watch = asyncio.gather(
+            _watch(inbox, clocks, check, refusals),
+            _keep_current(notes),
+            _note_door(inbox),
+        )
         async with group_commit:
             yield
         watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
         notifier.stop()
+        network.http.close()
+        if services.cache_info().currsize:
+            services().network.http.close()
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -136,6 +183,10 @@ def create_app(settings: Settings) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
+            *connections.routes,
+            *(route for pages in login_pages for route in pages.routes),
+            *(route for callbacks in withdrawals for route in callbacks.routes),
+            Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
         ],
     )
 
@@ -168,6 +219,26 @@ async def _watch(inbox: Inbox, clocks: Clocks, check: StoreCheck, refusals: Refu
         await asyncio.sleep(MEASURE_EVERY)
 
 
+async def _note_door(inbox: Inbox) -> None:
+    """Note that webhooks can be stored, as long as they can: what came in a gap is fetched."""
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            await run_in_threadpool(inbox.note_door, LONGEST_GAP)
+        await asyncio.sleep(NOTE_DOOR_EVERY)
+
+
+async def _keep_current(notes: ConnectionNotes) -> None:
+    while True:
+        await asyncio.sleep(REFRESH_EVERY)
+        await _refresh(notes)
+
+
+async def _refresh(notes: ConnectionNotes) -> None:
+    """Take up what was connected, changed or removed. While the store is away, all stays as it is known."""
+    with contextlib.suppress(redis.RedisError):
+        await run_in_threadpool(notes.refresh)
+
+
 def __getattr__(name: str) -> Starlette:
     """Build `app` when it is asked for, so that importing the module reads no settings."""
     if name == "app":
@@ -175,9 +246,10 @@ def __getattr__(name: str) -> Starlette:
         # Plain uvicorn would leave logs as they are, with variables in tracebacks: texts and tokens.
         part = os.environ.get("CONNECTOR_PART", "web")
         logs.configure(part, settings.log_level, settings.log_format)
+        check = store_check_of(settings)
         try:
-            store_check_of(settings)()
+            check()
         except Unusable as error:
             sys.exit(str(error))
-        return create_app(settings)
+        return create_app(settings, check)
     raise AttributeError(name)

@@ -43,7 +43,12 @@ _WORDS: Mapping[str, str] = {
 
 def of_values(error: ValidationError) -> list[str]:
     """Say what is wrong with values. None is quoted: it may be a secret."""
-    return [f"{_key(fault['loc'])}: {_what_is_wrong(fault)}" for fault in error.errors(include_input=False)]
+    return [f"{key or 'settings'}: {words}" for key, words in by_key(error)]
+
+
+def by_key(error: ValidationError) -> list[tuple[str, str]]:
+    """Say what is wrong with each key; the key is empty if it is not one's own fault. No value is quoted."""
+    return [(_key(fault["loc"]), _what_is_wrong(fault)) for fault in error.errors(include_input=False)]
 
 
 def _key(location: Iterable[int | str]) -> str:
@@ -52,7 +57,7 @@ def _key(location: Iterable[int | str]) -> str:
         if part == "[key]":  # pydantic's mark of a key that is wrong itself
             continue
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
-    return key or "settings"
+    return key
 
 
 def _what_is_wrong(fault: Any) -> str:

@@ -3,9 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import cache, cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -13,8 +11,6 @@ from urllib.parse import quote
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -32,11 +28,12 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadVariable
 
 import tasks.connections
-from clients.channel import OTHER_KINDS, Credentials
-from clients.channels.meta.messenger import Messenger
+from clients.channel import OTHER_KINDS
 from clients.channels.registry import CHANNELS
 from clients.helpdesks.registry import check_options, find_adapter
 from connector import environment, faults
+from connector.cipher import Cipher, is_key
+from connector.connection import Connection
 from connector.values import (
     AppId,
     AppSecret,
@@ -46,20 +43,24 @@ from connector.values import (
     GraphVersion,
     Host,
     HttpUrl,
-    PageId,
     Proxy,
     RedisUrl,
     Secret,
+    Section,
     Token,
     is_remote_http,
 )
-from tasks.connections import Connections
+from tasks.connections import Read
 
 PREFIX = "CONNECTOR_"
 PATH_VARIABLE = "CONNECTOR_SETTINGS"
 DEFAULT_PATH = "settings.yaml"
 LONGEST_SOCKET = 103
 """How many bytes the path of a socket may have (unix(7): 107; macOS: 103)."""
+
+
+LONG_TOKEN = 20
+"""How many characters a bearer token has that nobody guesses."""
 
 
 class SettingsError(Exception):
@@ -82,20 +83,7 @@ def _event_kind(name: str) -> str:
     return name
 
 
-def _within_window(hours: float) -> float:
-    window = Messenger.reply_window / timedelta(hours=1)
-    if hours >= window:
-        raise ValueError(f"must be less than {window:g}, the hours for which Messenger allows a reply")
-    return hours
-
-
 EventKind = Annotated[str, AfterValidator(_event_kind)]
-
-
-class Section(BaseModel):
-    """A part of the settings: frozen, no unknown keys, and ids may be written without quotes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, validate_default=True)
 
 
 class Graph(Section):
@@ -104,6 +92,7 @@ class Graph(Section):
     base_url: GraphUrl = "https://graph.facebook.com"
     version: GraphVersion = "v26.0"
     app_id: AppId = ""
+    app_secret: AppSecret = SecretStr("")
     http_proxy: Proxy = Field(default="", repr=False)  # it may hold a password
     typing: bool = True
     mark_seen: bool = True
@@ -119,7 +108,7 @@ class Helpdesk(Section):
     http_proxy: Proxy = Field(default="", repr=False)  # it may hold a password
     api_token: Secret
     webhook_secret: Token = SecretStr("")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     file_hosts: tuple[Host, ...] = ()
     poll_every: Annotated[float, Field(ge=0)] | None = None
 
@@ -162,11 +151,6 @@ class Attachments(Section):
     @model_validator(mode="after")
     def _cloudfront_has_its_key(self) -> Self:
         if self.delivery == "cloudfront":
-            if not find_spec("cryptography"):
-                raise ValueError(
-                    "delivery is cloudfront, which needs one more package; "
-                    "pip install messenger-connector[cloudfront]"
-                )
             if not self.cloudfront.key_pair_id:
                 raise ValueError("delivery is cloudfront, so cloudfront.key_pair_id must be set")
             if not Path(self.cloudfront.private_key_file).is_file():
@@ -190,59 +174,6 @@ class Worker(Section):
     attempts: Annotated[int, Field(gt=0)] = 10
     retry_max: Annotated[float, Field(gt=0)] = 300
     echo_wait: Annotated[float, Field(ge=0)] = 30
-
-
-class Connection(Section):
-    """One Facebook page and the desk it leads to."""
-
-    page_id: PageId
-    page_name: str = ""
-    page_access_token: Token = SecretStr("")
-    app_secret: AppSecret = SecretStr("")
-    verify_token: SecretStr = SecretStr("")
-    desk_id: Filled
-    category_id: str | None = None
-    active: bool = True
-    human_agent: bool = False
-    take_control: bool = False
-    link_large_files: bool = False
-    remind_before: Annotated[float, Field(ge=0), AfterValidator(_within_window)] = 0
-    language: Literal["en", "pl"] = "en"
-
-    @field_validator("category_id")
-    @classmethod
-    def _empty_is_none(cls, value: str | None) -> str | None:
-        return value or None
-
-    @model_validator(mode="after")
-    def _active_has_its_secrets(self) -> Self:
-        secrets = ("page_access_token", "app_secret", "verify_token")
-        missing = [name for name in secrets if not getattr(self, name).get_secret_value().strip()]
-        if self.active and missing:
-            raise ValueError(f"{', '.join(missing)} must not be empty while the connection is active")
-        return self
-
-    def as_data(self) -> tasks.connections.Connection:
-        """Return the connection as the work knows it."""
-        credentials = Credentials(
-            self.page_id,
-            self.page_access_token.get_secret_value(),
-            self.app_secret.get_secret_value(),
-            self.verify_token.get_secret_value(),
-            human_agent=self.human_agent,
-            take_control=self.take_control,
-        )
-        return tasks.connections.Connection(
-            Messenger.name,
-            credentials,
-            self.page_name,
-            self.desk_id,
-            self.category_id,
-            self.active,
-            self.language,
-            self.link_large_files,
-            timedelta(hours=self.remind_before),
-        )
 
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -366,14 +297,27 @@ class Settings(StoreSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     public_url: HttpUrl = "http://127.0.0.1:8000"
     secret_key: SecretStr = SecretStr("")
-    admin_token: SecretStr = SecretStr("")
+    admin_token: Token = SecretStr("")
     metrics_token: Token = SecretStr("")
     graph: Graph = Graph()
     helpdesk: Helpdesk
+    backfill: bool = True
     attachments: Attachments = Attachments()
     worker: Worker = Worker()
+    check_every: Annotated[float, Field(ge=0)] = 30
+    check_tickets: bool = True
     events: dict[EventKind, Literal["open_ticket", "join_ticket"]] = {}
     connections: tuple[Connection, ...] = ()
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_keys(cls, secret: SecretStr) -> SecretStr:
+        if not all(map(is_key, _keys(secret))):
+            raise ValueError(
+                "must be one or more keys, the newest first, with commas between them; "
+                "“connector secrets new-key” prints one"
+            )
+        return secret
 
     @field_validator("connections")
     @classmethod
@@ -384,13 +328,29 @@ class Settings(StoreSettings):
                 raise ValueError(f"page {page_id} has {count} active connections; keep one active")
         return connections
 
+    @property
+    def cipher(self) -> Cipher | None:
+        """Return what encrypts with the keys of `secret_key`, the newest first; None if there is none."""
+        keys = _keys(self.secret_key)
+        return Cipher(keys) if keys else None
+
+    @property
+    def read_connection(self) -> Read | None:
+        """Return what reads a connection that was added at run time; None without a `secret_key`."""
+        cipher = self.cipher
+        return (lambda record: Connection.decode(record.body, cipher).as_data()) if cipher else None
+
     @cached_property
-    def by_channel(self) -> Mapping[str, Connections]:
-        """Return the connections of each channel."""
-        return {Messenger.name: Connections(one.as_data() for one in self.connections)}
+    def fixed_connections(self) -> tuple[tasks.connections.Connection, ...]:
+        """Return the connections that are listed, as the work knows them."""
+        return tuple(one.as_data() for one in self.connections)
 
 
 S = TypeVar("S", bound=StoreSettings)
+
+
+def _keys(secret: SecretStr) -> list[str]:
+    return [key for one in secret.get_secret_value().split(",") if (key := one.strip())]
 
 
 def settings_path() -> Path:
@@ -451,9 +411,31 @@ def doubtful(settings: Settings) -> dict[str, str]:
             found[key] = "tokens and messages go there unencrypted; write https://"
     if is_remote_http(settings.public_url):
         found["public_url"] = "Meta calls https:// only; write the address of your reverse proxy with TLS"
-    if not any(connection.active for connection in settings.connections):
+    if not settings.cipher and not any(connection.active for connection in settings.connections):
         found["connections"] = "no page is connected, so nothing is relayed; add one, or set active: true"
+    if token := settings.admin_token.get_secret_value():
+        if len(token) < LONG_TOKEN:
+            found["admin_token"] = (
+                f"it can be guessed; take {LONG_TOKEN} random characters or more, such as those of "
+                "“connector secrets new-key”"
+            )
+        if not settings.cipher:
+            hint = "/connections can only show and remove; “connector secrets new-key” prints a key"
+            found["secret_key"] = hint
+    if settings.graph.app_secret.get_secret_value() and (missing := missing_for_login(settings)):
+        found["graph.app_secret"] = f"nobody can log in to connect pages before {', '.join(missing)} is set"
     return found
+
+
+def missing_for_login(settings: Settings) -> list[str]:
+    """Return the keys that are empty, and are needed for people to connect pages by a login."""
+    needed = {
+        "graph.app_id": settings.graph.app_id,
+        "graph.app_secret": settings.graph.app_secret.get_secret_value(),
+        "secret_key": settings.cipher,
+        "admin_token": settings.admin_token.get_secret_value(),
+    }
+    return [key for key, value in needed.items() if not value]
 
 
 def changed_for_good(old: Settings, new: Settings) -> list[str]:

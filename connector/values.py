@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 import redis
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 from clients.transport import is_address, is_public
 
@@ -15,6 +15,12 @@ OLDEST_VERSION = 21
 
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _INTERNAL = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test", ".example")
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, no unknown keys, and ids may be written without quotes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, validate_default=True)
 
 
 def _filled(value: str) -> str:

@@ -5,6 +5,7 @@ So a message may be lost, duplicated or late without harm, and everything that m
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -27,9 +28,15 @@ WAKE_UPS, SWEEPS = "wake-ups", "sweeps"
 HEARTBEAT_VARIABLE = "CONNECTOR_HEARTBEAT"
 SWEEP_EVERY = 1.0
 """How often the inbox is searched for queues that are due, in seconds."""
+LOOK_FOR_CHECKS_EVERY = 10.0
+"""How often it is looked which connections are to be checked, in seconds."""
 
+LONG_AGO = timedelta(days=365)
 ENOUGH = 64
 """How many wake-ups wait at most: each brings a worker that goes on for as long as there is work."""
+
+FETCHES = 4
+"""How many workers fetch what no webhook brought at the same time, at most: they wait more than they work."""
 
 stopping = Event()
 """Set when the worker is asked to stop: a task then releases its queue after the job under way."""
@@ -53,7 +60,7 @@ def _configuration() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "accept_content": ["json"],
-        "include": ["tasks.worker", "tasks.outbound.poll"],
+        "include": ["tasks.worker", "tasks.checks", "tasks.inbound.backfill", "tasks.outbound.poll"],
         "worker_pool": settings.worker.pool,
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
@@ -66,14 +73,15 @@ def _configuration() -> dict[str, Any]:
         # The schedule is one line long: nothing about it has to be remembered over a restart.
         "beat_scheduler": "tasks.celery:Scheduler",
         "beat_max_loop_interval": SWEEP_EVERY,
-        "beat_schedule": _schedule(settings.helpdesk.poll_interval),
+        "beat_schedule": _schedule(settings.helpdesk.poll_interval, settings.check_every * 60),
     }
 
 
-def _schedule(poll_every: float) -> dict[str, Any]:
-    sweep = {"task": "sweep", "schedule": SWEEP_EVERY}
-    poll = {"task": "poll", "schedule": poll_every}
-    entries = {"sweep": sweep, "poll": poll} if poll_every else {"sweep": sweep}
+def _schedule(poll_every: float, check_every: float) -> dict[str, Any]:
+    every = {"sweep": SWEEP_EVERY, "poll": poll_every, "check": min(check_every, LOOK_FOR_CHECKS_EVERY)}
+    entries: dict[str, Any] = {
+        name: {"task": name, "schedule": seconds} for name, seconds in every.items() if seconds
+    }
     for entry in entries.values():
         # Without `expires`: it would be set by one machine's clock and checked by another's.
         entry["options"] = {"queue": SWEEPS}
@@ -86,6 +94,12 @@ app.add_defaults(_configuration)
 
 class Scheduler(celery.beat.Scheduler):
     """Celery's scheduler, which sends nothing while its messages pile up because no worker runs."""
+
+    def setup_schedule(self) -> None:
+        """Have comments looked for at the start, too: what was written while nothing ran has waited."""
+        super().setup_schedule()
+        if poll := self.schedule.get("poll"):
+            poll.last_run_at = poll.default_now() - LONG_AGO
 
     def apply_async(self, entry: Any, *args: Any, **options: Any) -> Any:
         """Send the message of an entry; one that cannot be sent is followed by the next."""
@@ -109,10 +123,19 @@ def wake(queues: int) -> int:
 
     One that cannot be sent is no loss: the sweep sends another.
     """
+    return _send("relay", queues)
+
+
+def wake_fetchers(count: int) -> int:
+    """Have so many workers fetch, unless enough messages wait already. Return how many were sent."""
+    return _send("fetch", count)
+
+
+def _send(task: str, count: int) -> int:
     sent = 0
     try:
-        for _ in range(min(queues, ENOUGH - _waiting(WAKE_UPS)) if queues else 0):
-            app.send_task("relay")
+        for _ in range(min(count, ENOUGH - _waiting(WAKE_UPS)) if count else 0):
+            app.send_task(task)
             sent += 1
     except (OperationalError, redis.RedisError, OSError) as error:
         outage.note(error.__cause__ or error)

@@ -1,9 +1,10 @@
-"""The three kinds of queues, and what is done with the jobs of each."""
+"""The kinds of queues, and what is done with the jobs of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from clients.notices import Notice
+from tasks import erasures, reports
 from tasks.inbound import earlier, ticket
 from tasks.inbox.queues import direction_of
 from tasks.outbound import reply
@@ -23,6 +24,8 @@ DIRECTIONS = {
     "in": Direction(ticket.relay, earlier.notify),
     "out": Direction(reply.relay, reply.notify),
     "ticket": Direction(reply.find_person, reply.notify),
+    "erase": Direction(erasures.relay, erasures.notify),
+    "report": Direction(reports.relay, reports.notify),
 }
 
 

@@ -3,11 +3,15 @@
 from datetime import UTC, datetime
 
 from clients.channel import Channel
+from clients.errors import ClientError, ServiceDown, Unauthorized, Unavailable
 from clients.helpdesk import Author, NewComment
 from clients.text.markdown import to_markdown
 from tasks.inbox.job import Step
-from tasks.inbox.queues import account_of
+from tasks.inbox.queues import HELPDESK, account_of
 from tasks.work import Work
+
+ATTEMPTS = 3
+"""How often it is tried to say what agents can do without, if the helpdesk is up and does not take it."""
 
 
 def system(channel: Channel | None) -> Author:
@@ -32,3 +36,13 @@ def notify_once(work: Work, ticket_id: str, external_id: str, note: str) -> None
     )
     key = ":".join((channel.key_prefix if channel else "connector", account_id, external_id))
     service.helpdesk.add_comment(ticket_id, comment, key)
+
+
+def is_refused_for_good(work: Work, error: ClientError) -> bool:
+    """Return whether it was tried often enough, though the helpdesk is up, what agents can do without."""
+    return (
+        isinstance(error, Unavailable | Unauthorized)
+        and not isinstance(error, ServiceDown)
+        and work.lease.attempts + 1 >= ATTEMPTS
+        and work.service.is_up(HELPDESK)
+    )

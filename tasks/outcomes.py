@@ -11,6 +11,7 @@ import structlog
 from clients.errors import (
     Busy,
     ClientError,
+    GivesWay,
     LeaseLost,
     NotConnected,
     OutcomeUnknown,
@@ -42,6 +43,8 @@ def postpone(work: Work, error: RetryableError) -> bool:
     lease = work.lease
     if isinstance(error, UnknownJob):
         return _wait_for_another_version(lease, error)
+    if isinstance(error, GivesWay):
+        return lease.give_way()
     if isinstance(error, Paused):
         lease.wait(error.remote, encode(error.notice))
         return False

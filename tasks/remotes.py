@@ -51,16 +51,20 @@ class Remotes:
         self._slowing_logged_at: dict[str, float] = {}
 
     def pause(self, error: RetryableError) -> None:
-        """Pause the remote of an error, for as long as it asks. Raises `redis.RedisError`."""
-        shortest, rate = SHORTEST, 0
+        """Pause the remote of an error, for as long as it asks. Raises `redis.RedisError`.
+
+        One that asks to slow down, and does not say for how long, is paused for longer each time.
+        """
+        shortest, rate, doubles_to = SHORTEST, 0, 0.0
         if isinstance(error, Unauthorized):
             shortest, rate = SHORTEST_UNAUTHORIZED, REFUSED_RATE
         elif isinstance(error, RateLimited):
-            rate = LIMITED_RATE
+            rate, doubles_to = LIMITED_RATE, 0.0 if error.retry_after else LONGEST
         seconds = min(max(error.retry_after or 0, shortest), LONGEST)
         self._log(error)
         self._until[error.remote] = time.monotonic() + seconds
-        self._inbox.pause(error.remote, seconds, encode(error.notice), rate)
+        lasts = self._inbox.pause(error.remote, seconds, encode(error.notice), rate, doubles_to)
+        self._until[error.remote] = time.monotonic() + lasts
 
     def slow_down(self, account: str, usage: Usage | None) -> None:
         """Slow an account down that has used much of its limits, before it is refused anything.

@@ -2,8 +2,9 @@
 
 import functools
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from celery import signals
@@ -18,14 +19,18 @@ from clients.media import MediaFetcher
 from clients.notices import ENGLISH
 from clients.single_flight import TransferLimits
 from connector.settings import Settings, get_settings
+from tasks.celery import touch_heartbeat
 from tasks.clocks import Clocks
-from tasks.connections import Connection, Connections
+from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.renewer import Renewer
 from tasks.installation import Installation
 from tasks.remotes import Remotes
 from tasks.store import connect
 from tasks.store_check import Address, StoreCheck, Unusable
+
+LONGEST_TURN = 2.0
+"""How long a worker waits at most until it may ask an account for its past, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Services:
     inbox: Inbox
     helpdesk: Helpdesk
     channels: Mapping[str, Channel]
-    connections: Mapping[str, Connections]
+    connections: Directory
     network: Network
     clocks: Clocks
     installation: Installation
@@ -51,11 +56,14 @@ class Services:
 
     def active_connection(self, channel: str, account_id: str) -> Connection | None:
         """Return the connection of an account, if there is one and it is active."""
-        return self.connections.get(channel, Connections()).active.get(account_id)
+        return self.connections.of(channel).active.get(account_id)
 
     def connection(self, channel: str, account_id: str) -> Connection:
-        """Return the connection of an account. Raises `RejectedError` if it is not connected (any more)."""
-        if connection := self.active_connection(channel, account_id):
+        """Return the connection of an account, which may not be active any more.
+
+        Raises `RejectedError` if there is none.
+        """
+        if connection := self.connections.of(channel).known.get(account_id):
             return connection
         raise RejectedError("not_connected", page_id=account_id)
 
@@ -64,8 +72,7 @@ class Services:
 
         Of one that is not known, it is that of the first connection.
         """
-        every = [one for connections in self.connections.values() for one in connections.all]
-        every.sort(key=lambda one: not one.active)
+        every = sorted(self.connections.all, key=lambda one: not one.active)
         known = (one.language for one in every if f"{one.channel}:{one.account_id}" == account)
         return next(known, every[0].language if every else ENGLISH)
 
@@ -101,6 +108,18 @@ def helpdesk_http(settings: Settings, transfer_limits: TransferLimits | None = N
     )
 
 
+def network_of(settings: Settings, transfer_limits: TransferLimits | None = None) -> Network:
+    """Return how channels are reached. Close its HTTP client, unless it is for the life of the process."""
+    http = HttpClient(transfer_limits=transfer_limits, proxy=settings.graph.http_proxy, public_by_proxy=True)
+    return Network(
+        http,
+        f"{settings.graph.base_url}/{settings.graph.version}",
+        MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
+        typing=settings.graph.typing,
+        mark_seen=settings.graph.mark_seen,
+    )
+
+
 def helpdesk_of(settings: Settings, http: HttpClient) -> Helpdesk:
     """Return the adapter that the settings name."""
     helpdesk = settings.helpdesk
@@ -126,6 +145,11 @@ def installation_in(inbox: Inbox, settings: Settings) -> Installation:
     return Installation(inbox, name, is_sure=not settings.redis_url)
 
 
+def directory_of(settings: Settings, inbox: Inbox) -> Directory:
+    """Return the connections: those that the settings list, and those in the store."""
+    return Directory(settings.fixed_connections, inbox.connections, settings.read_connection)
+
+
 def store_check_of(settings: Settings) -> StoreCheck:
     """Return what tries the store and the broker that the settings name."""
     return StoreCheck(
@@ -146,26 +170,36 @@ def check_at_start(**_: Any) -> None:
         sys.exit(str(error))
 
 
-def build(settings: Settings) -> Services:
-    """Build the services from settings."""
+def turns_in(inbox: Inbox) -> Callable[[str, float], bool]:
+    """Return what waits for an account's turn to be asked for its past (`Network.take_turn`)."""
+
+    def take_turn(account: str, spacing: float) -> bool:
+        wait = inbox.take_turn(account, spacing, LONGEST_TURN)
+        if wait is not None:
+            time.sleep(wait)
+        return wait is not None
+
+    return take_turn
+
+
+def build(settings: Settings, helpdesk: Helpdesk | None = None, *, patient: bool = True) -> Services:
+    """Build the services from settings, perhaps with a helpdesk that the caller closes.
+
+    Patient ones wait while the store restarts.
+    """
     transfer_limits = TransferLimits(settings.worker.concurrency)
-    http = HttpClient(transfer_limits=transfer_limits, proxy=settings.graph.http_proxy, public_by_proxy=True)
-    inbox = inbox_of(settings)
+    inbox = inbox_of(settings, patient=patient)
     return Services(
         settings=settings,
         inbox=inbox,
-        helpdesk=helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
+        helpdesk=helpdesk or helpdesk_of(settings, helpdesk_http(settings, transfer_limits)),
         channels=make_channels(settings.graph.app_id),
-        connections=settings.by_channel,
-        network=Network(
-            http,
-            f"{settings.graph.base_url}/{settings.graph.version}",
-            MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
-        ),
+        connections=directory_of(settings, inbox),
+        network=replace(network_of(settings, transfer_limits), take_turn=turns_in(inbox)),
         clocks=Clocks(inbox, "worker"),
         installation=installation_in(inbox, settings),
         remotes=Remotes(inbox),
-        renewer=Renewer(settings.worker.lease / 3),
+        renewer=Renewer(settings.worker.lease / 3, touch_heartbeat),
     )
 
 

@@ -4,23 +4,31 @@ import secrets
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import kombu
 import redis
 from redis.exceptions import MasterDownError
 
 from clients.channel import Conversation, Rate
+from clients.errors import LeaseLost
 from tasks.broker import transport_options
 from tasks.celery import app
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
 from tasks.inbox.lease import Lease
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import HELPDESK, inbound_queue
 from tasks.installation import MARKED_FOR, Installation, advice
 from tasks.store import Outage, connect, has_untrusted_certificate, reason_of
 
+
+class _Lost(redis.RedisError):
+    """The store lost what it had just stored: it moved to another server meanwhile, or was emptied."""
+
+
 _PASS = (
+    _Lost,
     redis.ConnectionError,
     redis.TimeoutError,
     redis.ReadOnlyError,
@@ -41,11 +49,17 @@ _LEFT = (
     "room",
     "probe",
     "value",
-    "notes",
     "pauses",
     "pause:helpdesk",
     "slowed:helpdesk",
     "begun:helpdesk:trial",
+    "door",
+    "turn:trial",
+    "backfill:trial",
+    "connected",
+    "inactive",
+    "backfills",
+    "fetching",
 )
 """The keys that a trial leaves in the store."""
 
@@ -57,6 +71,8 @@ class Address:
     setting: str
     url: str
 
+
+Found = TypeVar("Found")
 
 Mark = Callable[[Inbox], Installation]
 """Makes the mark of this installation in an inbox."""
@@ -119,27 +135,36 @@ def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
     left = [*_LEFT]
     try:
         inbox.accept([Job(key="trial", queue=inbound_queue(_NOBODY), time=0, body=b"{}")])
-        lease = cast("Lease", inbox.claim())
+        lease = _still_there(inbox.claim())
         left.append(f"taken:{lease.token}")
         _relay(inbox, lease)
+        _fetch(inbox)
+    except LeaseLost:
+        _still_there(None)
     finally:
         with suppress(redis.RedisError):
             store.delete(*map(inbox.key, left))
+
+
+def _still_there(found: Found | None) -> Found:
+    if found is None:
+        raise _Lost("it lost what it had just stored")
+    return found
 
 
 def _relay(inbox: Inbox, lease: Lease) -> None:
     lease.save_time(Step.call(), Rate("trial", 1))
     lease.undo_step(Step.call())
     lease.renew()
-    lease.cache("link", b"", 1)
-    lease.forget("link")
+    lease.cache(Personal.OPEN_TICKET, b"", 1)
+    lease.forget(Personal.OPEN_TICKET)
     inbox.pause(HELPDESK, 0, "trial", rate=1)
     inbox.slow(HELPDESK, 1, "trial")
     inbox.put("value", "trial")
     inbox.get("value")
-    inbox.note("notes", "trial", 0, 1)
-    inbox.noted("notes")
-    inbox.forget_noted("notes", "trial")
+    lease.note(Personal.OURS, "trial", 0)
+    inbox.noted(Personal.OURS, _NOBODY)
+    inbox.forget_noted(Personal.OURS, _NOBODY, "trial")
     inbox.part_echo(_NOBODY, "trial")
     inbox.sweep(1, 1)
     lease.finish()
@@ -147,6 +172,22 @@ def _relay(inbox: Inbox, lease: Lease) -> None:
     inbox.state()
     inbox.stats()
     inbox.has_room()
+
+
+def _fetch(inbox: Inbox) -> None:
+    inbox.seen(["trial"])
+    inbox.note_door(1)
+    inbox.gaps()
+    inbox.take_turn("trial", 1, 1)
+    inbox.backfills.note_active({"trial": 1}, 0)
+    inbox.backfills.note_inactive(inbox.backfills.connected() - inbox.backfills.inactive())
+    inbox.backfills.history("trial")
+    inbox.backfills.request("trial", 0)
+    inbox.backfills.all()
+    inbox.backfills.due(1)
+    backfill = _still_there(inbox.backfills.claim(1))
+    inbox.backfills.save(backfill, b"")
+    inbox.backfills.end(backfill)
 
 
 def try_broker(url: str, key_prefix: str) -> None:

@@ -1,6 +1,7 @@
 """The sentences of `tasks`, and `say`, which knows those of all helpdesks and channels, too."""
 
 from clients.channels import registry as channels  # noqa: F401 - their sentences
+from clients.findings import Level, Meaning, add_meanings
 from clients.helpdesks import registry as helpdesks  # noqa: F401 - the same
 from clients.notices import N_, Plural, add_sentences, decode, say
 
@@ -22,6 +23,9 @@ add_sentences(
         "machine_fault": N_("a fault of the connector's server ({detail})"),
         "unknown_queue": N_("this version of the connector does not know queues of the kind “{direction}”"),
         "unknown_job": N_("this version of the connector cannot read it ({detail})"),
+        "person_at_work": N_(
+            "a request about this person may still be under way; the helpdesk is told once more"
+        ),
         "unreadable_letter": N_(
             "another version of the connector wrote this, and this version cannot read it"
         ),
@@ -40,6 +44,12 @@ add_sentences(
         "refused_with_file": N_("the helpdesk rejected the message with this file"),
         "empty_message": N_("The message is empty."),
         "name_told_later": N_("The sender of this ticket is {name}; the name was not available before."),
+        "missing_messages": N_(
+            "Messages of this conversation may be missing here, written between {first} and {last}: "
+            "{channel} no longer provides them. See the whole conversation in the page's own inbox."
+        ),
+        "written_before_connected": N_("History: written before this page was connected."),
+        "history_first": N_("what was said before the page was connected is fetched first"),
         "sent_before_ticket": N_("Before this ticket, the following was said:"),
         # Messages that others are about, as they stand in a sentence.
         "in_reply_to": N_("In reply to {message}:"),
@@ -81,7 +91,7 @@ add_sentences(
         ),
         "reply_updated_later": N_(
             "You changed this reply after it was sent. {channel} cannot change it: "
-            "the customer has it as it was."
+            "the customer still sees it as you first wrote it."
         ),
         "reply_deleted_later": N_(
             "You deleted this reply after it was sent. {channel} cannot take it back: "
@@ -110,5 +120,136 @@ add_sentences(
             "a file could not be sent: {files}", "{count} files could not be sent: {files}"
         ),
         "file_not_sent": N_("“{filename}” ({reason})"),
+        # Reports: what stops messages, on an internal ticket.
+        "messages_stopped": N_("Messages of the page {page} do not get through"),
+        "wrong_since": N_("(Found on {time}.)"),
+        "report_is_internal": N_(
+            "This ticket is internal: what is written here is not sent to anybody. The connector adds what "
+            "changes, and says when all is well again."
+        ),
+        "report_changed": N_("It has changed. What is wrong now:"),
+        "report_over": N_("It is over: the last check found nothing that stops messages."),
+        "report_ends": N_(
+            "The page is not connected any more, or its connection is not active, so it is not checked."
+        ),
+        # Checks.
+        "webhook_wrong_secret": N_("they are not signed with helpdesk.webhook_secret"),
+        "webhook_unsigned": N_("they are not signed as helpdesk.adapter expects"),
+        "webhook_clock": N_("their timestamps are more than five minutes off"),
+        "webhook_not_understood": N_("they are not as the helpdesk's API describes them"),
+        "helpdesk_sends_none_on_request": N_("the helpdesk cannot be asked for one"),
+        "helpdesk_does_not_tell": N_("the helpdesk does not offer to look it up"),
+    }
+)
+
+_STOPS, _WARNING = Level.STOPS_MESSAGES, Level.WARNING
+_NO_TICKETS = N_("Messages wait and become tickets once this is fixed.")
+_REPLIES_LATE = N_(
+    "Agents' replies are only sent once they are looked for (helpdesk.poll_every), or not at all."
+)
+_DEAD_LETTERS = N_("Messages from customers without an open ticket become dead letters.")
+_MORE_MEMORY = N_("Give it more memory (maxmemory), or find out why what waits is not relayed.")
+
+add_meanings(
+    {
+        "store_works": Meaning(Level.OK, N_("The store answers, takes writes and has memory left.")),
+        "store_away": Meaning(
+            _STOPS,
+            N_("The store cannot be used: {reason}."),
+            N_("No webhook is accepted and nothing is relayed until it is back."),
+            N_("Start “connector up”, or check redis_url and the server that it names."),
+            hides_others=True,
+        ),
+        "store_full": Meaning(
+            _STOPS,
+            N_("The store is full."),
+            N_("New webhooks are refused, and sent again later by their senders."),
+            _MORE_MEMORY,
+        ),
+        "store_nearly_full": Meaning(
+            _WARNING,
+            N_("The store uses {percent} percent of its memory."),
+            N_("From 90 percent on, new webhooks are refused."),
+            _MORE_MEMORY,
+        ),
+        "store_unsafe": Meaning(
+            _WARNING, N_("The store is not safe: {advice}."), N_("Accepted messages may be lost.")
+        ),
+        "settings_good": Meaning(Level.OK, N_("The settings can be used.")),
+        "setting_doubtful": Meaning(_WARNING, N_("The setting {setting} is doubtful: {advice}.")),
+        "no_connections": Meaning(
+            _WARNING,
+            N_("No page is connected."),
+            N_("Nothing is relayed."),
+            N_("Add a connection, or set active: true."),
+        ),
+        "helpdesk_works": Meaning(Level.OK, N_("The helpdesk answers and accepts the token.")),
+        "helpdesk_token_wrong": Meaning(
+            _STOPS,
+            N_("The helpdesk rejects the token: {reason}."),
+            _NO_TICKETS,
+            N_("Set helpdesk.api_token to a valid one, and check what its user is allowed to do."),
+            hides_others=True,
+        ),
+        "helpdesk_away": Meaning(
+            _STOPS,
+            N_("The helpdesk cannot be used: {reason}."),
+            _NO_TICKETS,
+            N_("Check that it runs, and that helpdesk.base_url leads to it."),
+            hides_others=True,
+        ),
+        "helpdesk_refuses_check": Meaning(
+            _WARNING,
+            N_("The helpdesk rejects a search for tickets: {reason}."),
+            _DEAD_LETTERS,
+            N_("Check helpdesk.base_url, then run “connector conformance”."),
+            hides_others=True,
+        ),
+        "helpdesk_webhook_arrives": Meaning(Level.OK, N_("The helpdesk's webhooks reach the connector.")),
+        "helpdesk_webhook_unknown": Meaning(
+            Level.UNKNOWN, N_("Whether the helpdesk's webhooks reach the connector is not known: {reason}.")
+        ),
+        "helpdesk_webhook_refused": Meaning(
+            _WARNING,
+            N_("The helpdesk's webhooks are refused: {reason}."),
+            _REPLIES_LATE,
+            N_(
+                "Give the helpdesk and helpdesk.webhook_secret the same secret, and have both machines keep "
+                "their time by a time server (NTP); the log has more (webhook_refused)."
+            ),
+        ),
+        "helpdesk_webhook_elsewhere": Meaning(
+            _WARNING,
+            N_("The helpdesk sends its webhooks to {url} instead of {ours}, and they do not arrive."),
+            _REPLIES_LATE,
+            N_("Set that address in the helpdesk, or correct public_url."),
+        ),
+        "helpdesk_webhook_missing": Meaning(
+            _WARNING,
+            N_("A webhook that the helpdesk was asked for did not arrive within {seconds} seconds."),
+            _REPLIES_LATE,
+            N_("Check that the connector runs, and that the helpdesk sends its webhooks to {ours}."),
+        ),
+        "desk_exists": Meaning(Level.OK, N_("The helpdesk has the desk {desk_id}.")),
+        "desk_unknown": Meaning(
+            Level.UNKNOWN, N_("Whether the helpdesk has the desk {desk_id} is not known: {reason}.")
+        ),
+        "desk_missing": Meaning(
+            _STOPS,
+            N_("The helpdesk has no desk {desk_id}."),
+            _DEAD_LETTERS,
+            N_("Correct desk_id, then run “connector dead retry --all”."),
+        ),
+        "category_missing": Meaning(
+            _STOPS,
+            N_("The helpdesk has no category {category_id}."),
+            _DEAD_LETTERS,
+            N_("Correct category_id, then run “connector dead retry --all”."),
+        ),
+        "repair_failed": Meaning(
+            _WARNING,
+            N_("It could not be repaired ({what}): {reason}."),
+            remedy=N_("Do it in the settings of the app, or try again."),
+        ),
     }
 )

@@ -15,8 +15,9 @@ from clients.http import guarded
 from clients.notices import decode, notice
 from tasks import directions, outcomes
 from tasks.celery import ENOUGH, app, stopping, wake
-from tasks.inbound import arrival, edits, naming, profiles
+from tasks.inbound import backfill
 from tasks.inbox.job import Step
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import remote_of
 from tasks.outbound import poll, reminders
 from tasks.services import Services, services
@@ -25,7 +26,13 @@ from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-CACHED = (arrival.OPEN_TICKET, naming.UNNAMED, profiles.CACHE, edits.EARLY)
+CACHED = (
+    Personal.OPEN_TICKET,
+    Personal.UNNAMED,
+    Personal.PROFILE,
+    Personal.EARLY_EDIT,
+    Personal.WROTE_AT,
+)
 """What is cached of a person, and comes with the lease."""
 SWEEP_SIZE = 500
 TURN = 5.0
@@ -59,8 +66,10 @@ def sweep() -> None:
     service = services()
     try:
         wake(service.inbox.sweep(SWEEP_SIZE, ENOUGH))
+        service.connections.refresh()
         reminders.queue_due(service)
         poll.note_start(service)
+        backfill.queue_due(service)
         service.clocks.measure_own()
         service.clocks.measure("helpdesk", service.helpdesk.now())
         service.installation.keep()
@@ -93,6 +102,7 @@ def _take_turn(work: Work) -> None:
 def relay_head(work: Work) -> bool:
     """Do the job at the head. Return whether the lease goes on with a next one."""
     service, lease = work.service, work.lease
+    service.connections.refresh(lease.connections_version)
     if failed := lease.step(Step.failed()):
         return outcomes.give_up(work, decode(failed))
     clear_contextvars()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from clients.channels.registry import CHANNELS
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("connector", "tasks", "clients", "conformance", "sandbox")
 MAY_IMPORT = {
@@ -37,6 +39,10 @@ FOREIGN_KEYS = frozenset(
         *("sender_first_name", "sender_last_name", "sender_profile_pic", "delivery"),
     }
 )
+
+
+OF_CHANNELS = frozenset({"key_prefix", "title", "nameless"})
+"""Attributes of a channel: a comparison of one with a text is a branch on which channel it is."""
 
 
 def _imports(source: str) -> Iterator[str]:
@@ -83,6 +89,21 @@ def _foreign_keys(source: str) -> list[str]:
         for key in looked_up
         if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value in FOREIGN_KEYS
     ]
+
+
+def _of_one_channel(source: str) -> list[str]:
+    """Return where a module knows a channel: imports one, names it, or compares what is its own."""
+    found = [name for name in _imports(source) if re.match(r"clients\.channels\.(?!registry\b)", name)]
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Constant(value=str(text)) if text in CHANNELS:
+                found.append(text)
+            case ast.Compare(left=left, comparators=others):
+                sides = [left, *others]
+                of_channel = any(isinstance(one, ast.Attribute) and one.attr in OF_CHANNELS for one in sides)
+                texts = (one.value for one in sides if isinstance(one, ast.Constant))
+                found += [text for text in texts if of_channel and isinstance(text, str)]
+    return found
 
 
 def _modules(*packages: str) -> list[Path]:
@@ -173,23 +194,34 @@ def test_the_core_names_nothing_of_one_channel(module: Path) -> None:
     assert OF_A_CHANNEL.findall((ROOT / module).read_text()) == []
 
 
+# These two are about the only channel there is: its connections, and the address of its webhooks.
+LISTING = {Path("connector/connection.py"), Path("connector/cli/run.py")}
+
+
 def _others() -> list[Path]:
     """Return the modules outside the channels' folders that do not list the channels."""
-    listing = {
-        Path("clients/channels/registry.py"),
-        Path("connector/settings.py"),
-        Path("connector/cli/run.py"),
-    }
-    everything = _modules("connector", "tasks", "clients")
-    return [
-        one for one in everything if one.parts[:3] != ("clients", "channels", "meta") and one not in listing
-    ]
+    everything = {*_modules("connector", "tasks", "clients")} - LISTING
+    return sorted(one for one in everything if one.parts[:2] != ("clients", "channels"))
 
 
 @pytest.mark.parametrize("module", _others(), ids=str)
-def test_nobody_branches_on_the_name_of_a_channel(module: Path) -> None:
-    assert "facebook_messenger" not in (ROOT / module).read_text()
-    assert "clients.channels.meta" not in (ROOT / module).read_text()
+def test_no_channel_is_known_outside_its_folder(module: Path) -> None:
+    assert _of_one_channel((ROOT / module).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from clients.channels import meta",
+        "from clients.channels.meta import messenger",
+        'if channel.key_prefix == "x":\n    pass',
+        'if channel.name == "facebook_messenger":\n    pass',
+        'found = CHANNELS["facebook_messenger"]',
+        'match channel:\n    case "facebook_messenger":\n        pass',
+    ],
+)
+def test_a_channel_that_is_known_would_be_found(source: str) -> None:
+    assert _of_one_channel(source)
 
 
 TESTS = [file.relative_to(ROOT) for file in sorted((ROOT / "tests").rglob("test_*.py"))]

@@ -41,8 +41,8 @@ from clients.notices import notice, say
 from clients.single_flight import SingleFlight
 from clients.text.markdown import to_markdown
 
-OPEN = (1, 2)
-"""The statuses open and reopened; 3 to 5 are resolved, closed and duplicate (`helpdesk/settings.py`)."""
+OPEN, CLOSED = (1, 2), 4
+"""The statuses open and reopened, and closed; 3 and 5 are resolved and duplicate (`helpdesk/settings.py`)."""
 PAGE_SIZE = 1000
 """How much a call lists: for each, django-helpdesk loads all open tickets, a thousand in about a second."""
 NEWEST_PAGES = 5
@@ -72,6 +72,7 @@ class DjangoHelpdesk(HttpHelpdesk):
         "idempotency keys": "a mark in the text is looked for before anything is repeated",
         "search by sender": "the open tickets are listed; the one that is found is remembered for a day",
         "signed webhooks": "their address has a secret, and each comment is read back before it is sent",
+        "webhooks on request": "whether they arrive shows with the first reply",
         "webhooks that are repeated": "the newest comments are polled every minute",
         "files ahead of a comment": "they are added to it; one that is refused is named in it",
         "authors that are no users": "a comment begins with the customer's name",
@@ -149,15 +150,16 @@ class DjangoHelpdesk(HttpHelpdesk):
 
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         """Create a ticket. Its text is its first comment, too, and the files are added there."""
-        customer = str(ticket.customer.conversation)
+        customer = str(ticket.customer.conversation) if ticket.customer else ""
         mark = Mark(digest(ticket.external_id), len(ticket.files), customer)
         fields: Json = {
             "queue": ticket.desk_id,
             "title": ticket.title[:LONGEST_TITLE],
             "description": marked(for_its_markdown(ticket.body), mark),
             "priority": self._priority,
-            self._customer_field: customer,
         }
+        if customer:
+            fields[self._customer_field] = customer
         if ticket.category_id:  # an empty one is refused
             fields[self._category_field] = ticket.category_id
         if owner := self._owners.get(ticket.category_id or "") or self._owners.get(f"desk:{ticket.desk_id}"):
@@ -165,6 +167,13 @@ class DjangoHelpdesk(HttpHelpdesk):
         raw = self._stored_ticket(fields, mark)
         self._add_files(_by_digest(raw["followup_set"], mark.digest), ticket.files, ticket.language)
         return self._ticket(raw)
+
+    def close_ticket(self, ticket_id: str) -> bool:
+        """Change the ticket's status; not that of one that it was merged into."""
+        if self._is_open(self._read_one(ticket_id)):
+            path = f"/api/tickets/{segment(ticket_id)}/"
+            self.call("PATCH", path, params=self._is_listed, json={"status": CLOSED})
+        return True
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         """Change the ticket's title, unless an agent did; the name stands nowhere else."""

@@ -6,19 +6,24 @@ Whom a ticket is about, and what the connector itself wrote, stands in an object
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain, islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+import structlog
 from standardwebhooks import Webhook
 
 from clients.channel import Conversation
 from clients.channels.registry import CHANNELS
-from clients.errors import ClientError, RejectedError, TicketClosed, Unavailable
+from clients.errors import ClientError, NotFound, RejectedError, TicketClosed, Unavailable
 from clients.helpdesk import (
+    CONNECTOR,
     AgentReply,
     Attachment,
     Comment,
@@ -37,16 +42,37 @@ from clients.http import HttpClient, segment
 from clients.jsons import MALFORMED, decode, decode_or_none
 from clients.media import File
 
+ERASURES, ALL_COMMENTS, PING = "/erasures", "/comments", "/webhooks/ping"
+OPTIONAL = {ERASURES, ALL_COMMENTS, PING}
+"""Paths that a helpdesk need not have."""
+PAGE = "100"
+"""How many tickets or comments a page of a list has at most."""
+MOST_PAGES = 1000
+"""How many pages of comments one poll reads at most."""
+MOST_TICKET_PAGES = 10
+"""How many pages of open tickets one poll looks through at most, where comments cannot be listed."""
 TOLERANCE = 300.0
 """How old, or how new, a webhook may be, in seconds."""
 
+NO_DESK, NO_CATEGORY = "no_such_desk", "no_such_category"
+"""The codes of a 404 that says so; any other may only mean that the helpdesk does not offer the question."""
+
+OF_NOBODY = {"source": "connector"}
+"""The `config` of a ticket without a customer."""
+
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class NotOffered(RejectedError):
+    """The helpdesk does not have a part of the API that it need not have."""
 
 
 class RestHelpdesk(HttpHelpdesk):
     """A helpdesk with our own API."""
 
     always_there = ("/tickets", "/attachments")
+    poll_every = 300.0
 
     @classmethod
     def check_secret(cls, webhook_secret: str) -> None:
@@ -71,6 +97,22 @@ class RestHelpdesk(HttpHelpdesk):
     def ping(self) -> None:
         """Search for a ticket that is not there."""
         self.call("GET", "/tickets", params={"external_id": "ping"})
+
+    def has_desk(self, desk_id: str) -> bool | None:
+        """Ask for the desk, which a helpdesk need not offer."""
+        return self._has(f"/desks/{segment(desk_id)}", NO_DESK)
+
+    def has_category(self, category_id: str) -> bool | None:
+        """Ask for the category, which a helpdesk need not offer."""
+        return self._has(f"/categories/{segment(category_id)}", NO_CATEGORY)
+
+    def _has(self, path: str, code_if_not: str) -> bool | None:
+        """Ask whether something is there. A helpdesk that does not offer the question answers 404, too."""
+        try:
+            self.call("GET", path)
+        except RejectedError as error:
+            return False if error.notice.values.get("detail") == code_if_not else None
+        return True
 
     def ticket_url(self, ticket_id: str) -> str:
         """Return what the helpdesk says is the ticket's address."""
@@ -98,12 +140,25 @@ class RestHelpdesk(HttpHelpdesk):
             "body": ticket.body,
             "body_format": "markdown",
             "external_id": ticket.external_id,
-            "requester": _requester(ticket.customer),
+            "requester": _requester(ticket.customer) if ticket.customer else _CONNECTOR,
             "attachment_ids": list(ticket.attachment_ids),
             "created_at": _iso(ticket.created_at),
-            "config": _config(ticket.customer),
+            "config": {
+                **(_config(ticket.customer) if ticket.customer else OF_NOBODY),
+                **_history(is_history=ticket.is_history),
+            },
         } | _without_empty(category_id=ticket.category_id)
         return _one(_ticket, self._create("/tickets", {"ticket": fields}, key), "ticket")
+
+    def close_ticket(self, ticket_id: str) -> bool:
+        """Change the ticket to closed, which a helpdesk need not offer."""
+        path = f"/tickets/{segment(ticket_id)}"
+        try:
+            answer = self.call("PATCH", path, json={"ticket": {"closed": True}})
+        except RejectedError:
+            return False
+        # Some helpdesks ignore what they do not know, and answer with what they have.
+        return _one(_ticket, answer, "ticket").closed
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         """Change the ticket's requester and `config`, and its title unless an agent did."""
@@ -131,7 +186,7 @@ class RestHelpdesk(HttpHelpdesk):
             "internal": comment.internal,
             "attachment_ids": list(comment.attachment_ids),
             "created_at": _iso(comment.created_at),
-            "config": _without_empty(source=comment.channel),
+            "config": {**_without_empty(source=comment.channel), **_history(is_history=comment.is_history)},
         }
         path = f"/tickets/{segment(ticket_id)}/comments"
         return _one(_id, self._create(path, {"comment": fields}, key), "comment")
@@ -165,6 +220,59 @@ class RestHelpdesk(HttpHelpdesk):
         answer = self.call("POST", "/attachments", files={"file": file.part}, headers=_idempotency(key))
         return _one(_attachment, answer, "attachment")
 
+    def erase(self, conversation: Conversation, requested_at: datetime, key: str) -> bool:
+        """Ask for an erasure; what the helpdesk answers beside its status is not looked at."""
+        erasure = _ids(conversation) | {"requested_at": _iso(requested_at)}
+        try:
+            self.request("POST", ERASURES, json={"erasure": erasure}, headers=_idempotency(key))
+        except NotOffered:
+            return False
+        return True
+
+    def request_webhook(self) -> str | None:
+        """Ask for a webhook of the type `ping`, which a helpdesk need not offer."""
+        try:
+            answer = self.request("POST", PING)
+        except NotOffered:
+            return None
+        with suppress(*MALFORMED):
+            return _url(decode_or_none(answer.content)["webhook"])
+        return ""
+
+    def poll(self, since: datetime) -> Iterable[AgentReply]:
+        """List the comments that were written since then; where that is not offered, ticket by ticket."""
+        try:
+            for channel in CHANNELS:
+                yield from self._new_comments(channel, since)
+        except NotOffered:
+            for channel in CHANNELS:
+                yield from self._comments_by_ticket(channel, since)
+
+    def _new_comments(self, channel: str, since: datetime) -> Iterator[AgentReply]:
+        query = {"source": channel, "after": _iso(since), "limit": PAGE}
+        for page in _bounded(self.pages(ALL_COMMENTS, query), MOST_PAGES):
+            yield from _readable(_listed_reply, page)
+
+    def _comments_by_ticket(self, channel: str, since: datetime) -> Iterator[AgentReply]:
+        for ticket in self._recent_tickets(channel):
+            path = f"/tickets/{segment(ticket.id)}/comments"
+            with suppress(NotFound):  # it was deleted meanwhile, or the token may not see it
+                answer = self.call("GET", path, params={"after": _iso(since)})
+                yield from _readable(partial(_reply_on, ticket), answer)
+
+    def _recent_tickets(self, channel: str) -> Iterator[Ticket]:
+        """Return the newest tickets in any state, as agents answer and close at once, and all open ones."""
+        query, known = {"source": channel, "limit": PAGE}, set[str]()
+        newest = iter([self.call("GET", "/tickets", params=query)])
+        still_open = islice(self.pages("/tickets", query | {"closed": "false"}), MOST_TICKET_PAGES)
+        for page in chain(newest, still_open):
+            for ticket in _list_of(_ticket, page, "tickets"):
+                if ticket.id not in known:
+                    known.add(ticket.id)
+                    yield ticket
+        if len(known) >= int(PAGE) * MOST_TICKET_PAGES:
+            log.warning("older_tickets_not_polled", tickets=len(known), hint="offer GET /comments")
+
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
         """Return whether the headers of Standard Webhooks are there."""
         return all(headers.get(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
@@ -196,6 +304,10 @@ class RestHelpdesk(HttpHelpdesk):
         """Sort an error: a closed ticket has its own name, and a refusal says what was refused."""
         if response.status_code == 409:
             return self._conflict(response)
+        if response.status_code == 404 and (missing := _what_was_wrong(response)) in {NO_DESK, NO_CATEGORY}:
+            return NotFound("helpdesk_not_found", detail=missing)
+        if response.status_code in {404, 405, 501} and self.asked_for(response) in OPTIONAL:
+            return NotOffered("helpdesk_not_found")
         error = super().error(response)
         if type(error) is RejectedError and (detail := _what_was_wrong(response)):
             return RejectedError("helpdesk_refused", status=response.status_code, detail=detail)
@@ -299,6 +411,43 @@ def _comment(value: Any) -> Comment:
     )
 
 
+def _readable(reader: Callable[[Any], AgentReply], page: Any) -> Iterator[AgentReply]:
+    """Read the comments of a page; one that cannot be read does not keep back the others."""
+    for value in _list_of(_itself, page, "comments"):
+        try:
+            yield reader(value)
+        except MALFORMED:
+            log.warning("comment_not_read", hint="it is not as the API describes it")
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _listed_reply(value: Any) -> AgentReply:
+    """Read a comment of the list of all: it tells its ticket as a webhook does."""
+    ticket = value.get("ticket") or {"id": value["ticket_id"]}
+    return AgentReply.of(
+        _ticket(ticket), _comment(value), is_confirmed=isinstance(ticket.get("config"), dict)
+    )
+
+
+def _reply_on(ticket: Ticket, value: Any) -> AgentReply:
+    """Read a comment of a ticket; one that a merge brought there is of the ticket that it was written on."""
+    written_on = str(value.get("ticket_id") or ticket.id)
+    if written_on != ticket.id:
+        unread = Ticket(written_on, closed=False, customer=None)
+        return AgentReply.of(unread, _comment(value), is_confirmed=False)
+    return AgentReply.of(ticket, _comment(value))
+
+
+def _bounded(pages: Iterator[T], most: int) -> Iterator[T]:
+    """Yield pages. Raises `Unavailable` if there are more than so many."""
+    yield from islice(pages, most)
+    if next(pages, None) is not None:
+        raise Unavailable("helpdesk_endless_list")
+
+
 _CHANGES = {"comment.created": "", "comment.updated": "updated", "comment.deleted": "deleted"}
 
 
@@ -348,6 +497,9 @@ def _idempotency(key: str) -> dict[str, str]:
     return {"Idempotency-Key": quote(key, safe=":$=+/,@!*()", errors="replace")}
 
 
+_CONNECTOR = {"name": CONNECTOR, "external_id": "connector"}
+
+
 def _requester(customer: Customer) -> dict[str, str]:
     return _without_empty(
         name=customer.display_name, external_id=customer.person_id, avatar_url=customer.picture_url
@@ -362,6 +514,11 @@ def _config(customer: Customer) -> dict[str, str]:
         sender_last_name=customer.last_name,
         sender_profile_pic=customer.picture_url,
     )
+
+
+def _history(*, is_history: bool) -> dict[str, bool]:
+    """Mark what was written before the page was connected, so that no rule of the helpdesk answers it."""
+    return {"history": True} if is_history else {}
 
 
 def _ids(conversation: Conversation) -> dict[str, str]:

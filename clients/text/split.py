@@ -14,14 +14,11 @@ _ENDS: list[regex.Pattern[str]] = [
 ]
 
 
-def split_text(text: str, limit: int = 2000) -> list[str]:
+def split_text(text: str, limit: int) -> list[str]:
     """Split a text into parts of at most `limit` UTF-16 code units (2 or more), each stripped, none empty.
 
     A part ends with a paragraph, else a line, else a sentence, else a word; a word longer than the limit is
     cut between graphemes, a grapheme longer than it between code points. Blank text gives no part.
-
-    Meta, "Send API": text is limited to 2000 characters. It does not say of which kind; UTF-16 code units
-    are the strictest that was seen.
     """
     parts, text, start = [], text.strip(), 0
     while start < len(text):

@@ -5,8 +5,13 @@ import sys
 
 import click
 
+from connector.cli.backfill import backfill
+from connector.cli.check import check
 from connector.cli.common import fail, reachable_inbox, read_settings, settings_option
+from connector.cli.connections import connections
 from connector.cli.dead import dead
+from connector.cli.keys import secrets
+from connector.cli.person import export, forget
 from connector.cli.run import beat, up, web, worker
 from connector.cli.status import lines_of, status_of
 from connector.cli.unknown import unknown
@@ -63,5 +68,5 @@ def status(*, as_json: bool) -> None:
     click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
 
 
-for command in (up, web, worker, beat, dead, unknown):
+for command in (up, web, worker, beat, check, connections, secrets, backfill, dead, unknown, forget, export):
     main.add_command(command)

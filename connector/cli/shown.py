@@ -101,7 +101,7 @@ def whole(kept: KeptJob, since: str) -> dict[str, Any]:
         f"{since}_at": kept.kept_at,
         **reason_of(kept.reason),
         "history": [one | reason_of(one.get("reason", "")) for one in kept.job.history],
-        "event": _read(kept.job.body),
+        "event": read(kept.job.body),
     }
 
 
@@ -111,7 +111,7 @@ def reason_of(stored: str) -> dict[str, Any]:
     return {"code": notice.code, "values": msgspec.to_builtins(notice.values), "reason": say(notice)}
 
 
-def _read(body: bytes) -> Any:
+def read(body: bytes) -> Any:
     """Return what a job holds; as text, if it is no JSON."""
     try:
         return json.loads(body)

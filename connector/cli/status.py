@@ -6,11 +6,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
 from connector.settings import Settings
+from tasks.findings import kept
+from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
-from tasks.words import described
+from tasks.services import directory_of
+from tasks.words import described, say
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
@@ -32,29 +36,38 @@ class Way:
 class Page:
     """The state of a page; times are in seconds since 1970.
 
-    `paused` says why nothing is sent to it, `slowed` why little is.
+    `paused` says why nothing is sent to it, `slowed` why little is. `wrong` is what its last
+    check found to be wrong. `backfill` is how far the fetching of what no webhook brought got, if it is not
+    done.
     """
 
     page_id: str
     name: str = ""
+    channel: str = ""
     connection: str = "unknown"
     last_webhook: float | None = None
     last_reply: float | None = None
     paused: str | None = None
     slowed: str | None = None
     to_helpdesk: Way = field(default_factory=Way)
-    to_messenger: Way = field(default_factory=Way)
+    to_channel: Way = field(default_factory=Way)
     dead: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    backfill: UnderWay | None = None
 
 
 @dataclass(slots=True)
 class Status:
-    """The state of the connector. `refused` counts webhooks of no known page, by endpoint and reason."""
+    """The state of the connector. `refused` counts webhooks of no known page, by endpoint and reason.
+
+    `helpdesk_wrong` is what the last check of the helpdesk found to be wrong.
+    """
 
     now: float
     helpdesk: str
     helpdesk_paused: str | None
+    helpdesk_wrong: list[str]
     dead_letters: int
     unknown_events: int
     pages: list[Page]
@@ -68,7 +81,9 @@ class Status:
 def status_of(settings: Settings, inbox: Inbox) -> Status:
     """Read the store. Raises `redis.RedisError`."""
     pages: defaultdict[str, Page] = defaultdict(lambda: Page(""))
-    for one in (one for connections in settings.by_channel.values() for one in connections.all):
+    directory = directory_of(settings, inbox)
+    directory.refresh()
+    for one in directory.all:
         page = pages[account_remote(one.channel, one.account_id)]
         page.name = one.name
         page.connection = "active" if one.active or page.connection == "active" else "inactive"
@@ -79,8 +94,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         elif way == "sent":
             pages[account].last_reply = at
     for queue, at in inbox.waiting():
-        page = pages[account_of(queue)]
-        (page.to_helpdesk if direction_of(queue) == "in" else page.to_messenger).add(at)
+        _add_waiting(pages[account_of(queue)], direction_of(queue), at)
     letters = inbox.dead_letters.all()
     for account, reason in ((account_of(letter.job.queue), described(letter.reason)) for letter in letters):
         dead = pages[account].dead
@@ -92,15 +106,20 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             pages[account_remote(endpoint, page_id)].refused[reason] = count
         else:
             anybody[f"{endpoint}: {reason}"] += count
+    wrong, backfills = inbox.findings(), under_way(inbox)
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
     for account, page in pages.items():
         page.page_id, page.paused = account_id_of(account), reasons.get(account)
+        page.channel = _title(account)
         slowed = inbox.slowed(account)
         page.slowed = described(slowed) if slowed else None
+        page.wrong = _said(wrong.get(account))
+        page.backfill = backfills.get(account)
     return Status(
         now=inbox.now(),
         helpdesk=settings.helpdesk.base_url,
         helpdesk_paused=reasons.get(HELPDESK),
+        helpdesk_wrong=_said(wrong.get(HELPDESK)),
         dead_letters=len(letters),
         unknown_events=inbox.unknown_events.count(),
         pages=sorted(pages.values(), key=lambda page: (page.connection != "active", page.page_id)),
@@ -108,9 +127,24 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
     )
 
 
+def _title(account: str) -> str:
+    channel = CHANNELS.get(account.partition(":")[0])
+    return channel.title if channel else "its channel"
+
+
+def _add_waiting(page: Page, direction: str, at: float) -> None:
+    if direction != "report":  # which nobody waits for
+        (page.to_channel if direction in {"out", "ticket"} else page.to_helpdesk).add(at)
+
+
+def _said(findings: bytes | None) -> list[str]:
+    return [say(one.finding.what) for one in kept(findings)]
+
+
 def lines_of(status: Status) -> Iterator[str]:
     """Yield the lines of the screen."""
     yield f"helpdesk  {status.helpdesk}  {_paused(status.helpdesk_paused)}"
+    yield from (f"  wrong          {one_line(what)}" for what in status.helpdesk_wrong)
     for page in status.pages:
         yield ""
         yield (
@@ -119,9 +153,12 @@ def lines_of(status: Status) -> Iterator[str]:
         )
         yield f"  last webhook   {_ago(status.now, page.last_webhook)}"
         yield f"  last reply     {_ago(status.now, page.last_reply)}"
-        yield f"  Messenger      {_paused(page.paused, page.slowed)}"
+        yield f"  {page.channel:<14} {_paused(page.paused, page.slowed)}"
         yield f"  to helpdesk    {_waiting(status.now, page.to_helpdesk)}"
-        yield f"  to Messenger   {_waiting(status.now, page.to_messenger)}"
+        yield f"  to {page.channel:<11} {_waiting(status.now, page.to_channel)}"
+        if page.backfill:
+            yield f"  backfill       {_fetched(status.now, page.backfill)}"
+        yield from (f"  wrong          {one_line(what)}" for what in page.wrong)
         yield from _counted("dead letters", page.dead)
         yield from _counted("refused", page.refused)
     if status.refused:
@@ -143,6 +180,18 @@ def _paused(reason: str | None, slowed: str | None = None) -> str:
     return f"slowed down: {one_line(slowed)}" if slowed else "works, as far as is known"
 
 
+def _fetched(now: float, backfill: UnderWay) -> str:
+    what = "history " if backfill.is_history else ""
+    state = "running" if backfill.is_running else f"goes on in {max(0, int(backfill.next - now))} s"
+    if backfill.reason:
+        state += f" ({one_line(backfill.reason)})"
+    known = f"{backfill.known}{'' if backfill.all_known else ' or more'}"
+    return (
+        f"{what}since {_moment(backfill.since)}, {state}: {backfill.looked_at} of {known} conversations, "
+        f"{backfill.messages} messages, {backfill.new} of them new"
+    )
+
+
 def _waiting(now: float, way: Way) -> str:
     return f"{way.queues} people wait, since {_ago(now, way.oldest)}" if way.queues else "nothing waits"
 
@@ -158,5 +207,8 @@ def _ago(now: float, at: float | None) -> str:
     seconds = max(0, int(now - at))
     units = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s"))
     size, unit = next((one for one in units if seconds >= one[0]), units[-1])
-    when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{seconds // size} {unit} ago ({when})"
+    return f"{seconds // size} {unit} ago ({_moment(at)})"
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

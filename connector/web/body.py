@@ -23,16 +23,18 @@ class BodyReader:
     def __init__(self) -> None:
         self._held = 0
 
-    async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    async def read(
+        self, headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int = MAX_BODY
+    ) -> bytes:
         """Return a request's body, which counts as held until it is released.
 
         Raises `HTTPException`: 413 for a large one, 408 for a slow one, 503 if too many wait.
         """
-        if int(headers.get(b"content-length", 0)) > MAX_BODY:
+        if int(headers.get(b"content-length", 0)) > max_bytes:
             raise HTTPException(413, headers=CLOSE)
         try:
             async with asyncio.timeout(BODY_WITHIN):
-                return await self._read(receive)
+                return await self._read(receive, max_bytes)
         except TimeoutError:
             raise HTTPException(408, headers=CLOSE) from None
 
@@ -40,7 +42,7 @@ class BodyReader:
         """Count a body that was read as done with."""
         self._held -= len(body)
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, max_bytes: int) -> bytes:
         body, more = bytearray(), True  # a list of pieces takes many times the memory of small ones
         try:
             while more:
@@ -48,17 +50,17 @@ class BodyReader:
                 piece = message.get("body", b"")
                 body += piece
                 self._held += len(piece)
-                self._check(message["type"], len(body))
+                self._check(message["type"], len(body), max_bytes)
                 more = message.get("more_body", False)
         except BaseException:
             self._held -= len(body)
             raise
         return bytes(body)
 
-    def _check(self, type_: str, size: int) -> None:
+    def _check(self, type_: str, size: int, max_bytes: int) -> None:
         if type_ == "http.disconnect":
             raise HTTPException(400)
-        if size > MAX_BODY:
+        if size > max_bytes:
             raise HTTPException(413, headers=CLOSE)
         if self._held > MAX_WAITING and size > SMALL:
             raise HTTPException(503, "Too much is on its way; send it again.", CLOSE)

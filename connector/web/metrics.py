@@ -1,6 +1,6 @@
 """What `/metrics` shows: counters of this web process, and the state of the inbox."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import redis
 from prometheus_client import CollectorRegistry, Counter
@@ -8,6 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from tasks.clocks import differences
+from tasks.findings import kept
+from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Inbox
 
 
@@ -38,6 +40,8 @@ class InboxCollector(Collector):
             differing = differences(self._inbox)
             given_up = self._inbox.given_up()
             unknown = self._inbox.unknown_events.count()
+            findings = self._inbox.findings()
+            backfills = under_way(self._inbox)
         except redis.RedisError:
             return
         yield GaugeMetricFamily("connector_queues", "Queues with work", value=state.queues)
@@ -61,6 +65,13 @@ class InboxCollector(Collector):
         for name, ahead in sorted(differing.items()):
             clocks.add_metric([name], ahead)
         yield clocks
+        help_ = "1 for each thing that the last check of a connection found to be wrong"
+        wrong = GaugeMetricFamily("connector_check_findings", help_, labels=("remote", "finding", "level"))
+        for remote, stored in sorted(findings.items()):
+            for one in kept(stored):
+                wrong.add_metric([remote, one.what.code, str(one.finding.level)], 1)
+        yield wrong
+        yield from _of_backfills(backfills)
         help_ = "Events by what became of them, receipts and notes included"
         events = CounterMetricFamily("connector_events", help_, labels=("outcome",))
         for outcome, count in sorted(stats.items()):
@@ -71,3 +82,26 @@ class InboxCollector(Collector):
         for code, count in sorted(given_up.items()):
             codes.add_metric([code], count)
         yield codes
+
+
+def _of_backfills(backfills: Mapping[str, UnderWay]) -> Iterator[Metric]:
+    """Yield how many backfills there are, and how far each got."""
+    help_ = "Backfills that are not done: a worker is at it, or it waits"
+    states = GaugeMetricFamily("connector_backfills", help_, labels=("state",))
+    running = sum(one.is_running for one in backfills.values())
+    states.add_metric(["running"], running)
+    states.add_metric(["waiting"], len(backfills) - running)
+    yield states
+    help_ = "Conversations that a backfill looked at, and knows of so far"
+    conversations = GaugeMetricFamily(
+        "connector_backfill_conversations", help_, labels=("remote", "conversations")
+    )
+    help_ = "Messages that a backfill found, and that are new"
+    messages = GaugeMetricFamily("connector_backfill_messages", help_, labels=("remote", "messages"))
+    for remote, one in sorted(backfills.items()):
+        conversations.add_metric([remote, "looked_at"], one.looked_at)
+        conversations.add_metric([remote, "known"], one.known)
+        messages.add_metric([remote, "found"], one.messages)
+        messages.add_metric([remote, "new"], one.new)
+    yield conversations
+    yield messages

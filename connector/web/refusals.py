@@ -2,13 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import redis
 import structlog
 
 from clients.channels.registry import CHANNELS
 from connector.web.metrics import Counters
+from tasks.connections import Directory
 from tasks.inbox.inbox import Inbox
 
 log = structlog.get_logger(__name__)
@@ -40,8 +41,8 @@ class Refusals:
     other ids.
     """
 
-    def __init__(self, counters: Counters, pages: Collection[str]) -> None:
-        self._counters, self._pages = counters, pages
+    def __init__(self, counters: Counters, directory: Directory) -> None:
+        self._counters, self._directory = counters, directory
         self._told: dict[Key, float] = {}
         self._untold = Counter[Key]()
         self._unsaved = Counter[Key]()
@@ -50,8 +51,9 @@ class Refusals:
         self, endpoint: str, reason: str, page: str = "", count: int = 1, **details: str | int
     ) -> None:
         """Note that webhooks, or entries of them, were refused."""
-        self._counters.refused.labels(endpoint, page if page in self._pages else "", reason).inc(count)
-        self._unsaved[endpoint, page if page in self._pages else "", reason] += count
+        known = page if page in self._directory.of(endpoint).active else ""
+        self._counters.refused.labels(endpoint, known, reason).inc(count)
+        self._unsaved[endpoint, known, reason] += count
         self._log("webhook_refused", (endpoint, page, reason), count, details)
 
     def leave_out(

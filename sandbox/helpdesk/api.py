@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 from sandbox.helpdesk.shapes import (
     CommentBody,
     CommentFilter,
+    ErasureBody,
     Json,
+    ListFilter,
     NewFile,
     PatchBody,
     Refused,
@@ -44,15 +46,35 @@ class Api:
             _route("/tickets", GET=self.tickets, POST=self.add_ticket),
             _route("/tickets/{id}", GET=self.ticket, PATCH=self.patch_ticket),
             _route("/tickets/{id}/comments", GET=self.comments, POST=self.add_comment),
+            _route("/comments", GET=self.all_comments),
             _route("/comments/{id}", PATCH=self.patch_comment),
             _route("/attachments", POST=self.add_attachment),
+            _route("/desks/{id}", GET=self.desk),
+            _route("/categories/{id}", GET=self.category),
+            _route("/erasures", POST=self.add_erasure),
+            _route("/webhooks/ping", POST=self.send_ping),
         ]
+
+    async def desk(self, request: Request) -> Response:
+        """Answer what a desk is called."""
+        id_ = request.path_params["id"]
+        if (name := self._store.desk_names().get(id_)) is None:
+            raise Refused(404, "no_such_desk", f"there is no desk {id_}")
+        return as_json({"desk": {"id": id_, "name": name}})
+
+    async def category(self, request: Request) -> Response:
+        """Answer what a category is called."""
+        id_ = request.path_params["id"]
+        if (name := self._store.category_names().get(id_)) is None:
+            raise Refused(404, "no_such_category", f"there is no category {id_}")
+        return as_json({"category": {"id": id_, "name": name}})
 
     async def tickets(self, request: Request) -> Response:
         """Answer the tickets that meet every filter."""
         wanted = read_query(request, TicketFilter)
         hidden = self._store.settings.forbidden
-        return as_json({"tickets": self._store.tickets(wanted, site_of(request), hidden=hidden)})
+        found = self._store.tickets(wanted, site_of(request), hidden=hidden)
+        return as_json({"tickets": found} | _next(request, found, wanted.limit))
 
     async def ticket(self, request: Request) -> Response:
         """Answer one ticket."""
@@ -67,8 +89,10 @@ class Api:
             )
 
     async def patch_ticket(self, request: Request) -> Response:
-        """Change a ticket's title, requester or config."""
+        """Change a ticket's title, requester or config, or close it."""
         patch = (await read_body(request, TicketPatchBody)).ticket
+        if patch.closed and not self._store.settings.closing:
+            raise Refused(422, "invalid", "tickets are not closed here", "ticket.closed")
         with self._store.transaction():
             ticket = self._store.patch_ticket(request.path_params["id"], patch, site_of(request))
         return as_json({"ticket": ticket})
@@ -77,6 +101,15 @@ class Api:
         """Answer a ticket's comments."""
         wanted = read_query(request, CommentFilter)
         return as_json({"comments": self._store.comments(self._ticket_id(request), wanted, site_of(request))})
+
+    async def all_comments(self, request: Request) -> Response:
+        """Answer the comments of all tickets that meet every filter, each with its ticket."""
+        if not self._store.settings.comment_list:
+            raise Refused(404, "not_found", "comments cannot be listed here")
+        wanted = read_query(request, ListFilter)
+        hidden = self._store.settings.forbidden
+        found = self._store.all_comments(wanted, site_of(request), hidden=hidden)
+        return as_json({"comments": found} | _next(request, found, wanted.limit))
 
     async def add_comment(self, request: Request) -> Response:
         """Add a comment to a ticket."""
@@ -109,6 +142,22 @@ class Api:
                 asked,
                 lambda: {"attachment": self._store.add_attachment(new, site_of(request))},
             )
+
+    async def add_erasure(self, request: Request) -> Response:
+        """Delete what is kept of a person."""
+        if not self._store.settings.erasures:
+            raise Refused(404, "not_found", "there are no erasures here")
+        with self._claim(request, "erasures") as key:
+            new = (await read_body(request, ErasureBody)).erasure
+            return self._once("erasures", key, new, lambda: {"erasure": self._store.erase(new)})
+
+    async def send_ping(self, request: Request) -> Response:
+        """Send a webhook that is about nothing."""
+        if not self._store.settings.pings:
+            raise Refused(404, "not_found", "there are no pings here")
+        with self._store.transaction():
+            self._store.add_ping()
+        return as_json({"webhook": {"url": self._store.settings.webhook_url}}, 202)
 
     def _ticket_id(self, request: Request) -> str:
         """Return the ticket that is asked for; raise `Refused` 403 where the token may not see it."""
@@ -163,6 +212,13 @@ def _route(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) -> 
         return await endpoints["GET" if request.method == "HEAD" else request.method](request)
 
     return Route(path, answer, methods=[*endpoints])
+
+
+def _next(request: Request, found: list[Json], limit: str) -> Json:
+    """Return where the next page of a list is, if this one is full."""
+    if len(found) < int(limit):
+        return {}
+    return {"next": str(request.url.include_query_params(cursor=found[-1]["id"]))}
 
 
 async def _upload(request: Request) -> NewFile:

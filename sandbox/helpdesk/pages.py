@@ -37,9 +37,13 @@ def ticket_page(ticket: Json, comments: list[Json], read: Read) -> HTMLResponse:
         ticket["title"],
         '<nav><a href="/">All tickets</a></nav>',
         f'<h1>{escape(ticket["title"])}</h1><p class="about">{escape(about)}</p>',
-        _article(ticket, ticket["requester"]["name"], "customer", "", read),
+        _article(ticket, ticket["requester"]["name"], _began(ticket), "", read),
         *(_comment(comment, read) for comment in comments),
     )
+
+
+def _began(ticket: Json) -> str:
+    return "system" if ticket["config"]["source"] == "connector" else "customer"
 
 
 def _row(ticket: Json) -> str:

@@ -13,6 +13,8 @@ Format = Literal["markdown", "html", "text"]
 Instant = Annotated[datetime, Meta(tz=True)]
 Source = Literal["facebook_messenger"]
 MediaType = Annotated[str, Meta(pattern=r"^[\w.+-]+/[\w.+-]+(;[ -~]*)?\Z", max_length=255)]
+Limit = Annotated[str, Meta(pattern=r"^([1-9][0-9]?|100)\Z")]
+Cursor = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,17}\Z")]
 Seconds = Annotated[float, Meta(ge=0)]
 
 
@@ -34,7 +36,9 @@ class Settings(Strict):
     With an empty `webhook_url` events are not kept for later. `webhook_duplicate` is the probability that
     a webhook comes twice in a row, `webhook_late` that it comes once more `webhook_late_after` seconds later,
     behind newer ones. `retry_waits` are in seconds, and the last of them goes on for a day. `forbidden` are
-    the tickets, by their ids, that the API's token may not see.
+    the tickets, by their ids, that the API's token may not see. Without `erasures`, or
+    `comment_list`, the helpdesk has none; without `closing` the API closes no tickets, and without `pings`
+    it sends none.
     """
 
     webhook_url: str = ""
@@ -48,12 +52,15 @@ class Settings(Strict):
     )
     closed_comments: Literal["refuse"] = "refuse"
     forbidden: list[str] = []
+    erasures: bool = True
+    comment_list: bool = True
+    closing: bool = True
+    pings: bool = True
 
 
-class TicketConfig(Struct):
-    """What the `config` of the connector's tickets holds; it may hold more."""
+class CustomerConfig(Struct, tag_field="source", tag="facebook_messenger"):
+    """What the `config` of a customer's ticket holds; it may hold more."""
 
-    source: Source
     page_id: Line
     sender_id: Line
     page_name: str | UnsetType = UNSET
@@ -61,6 +68,23 @@ class TicketConfig(Struct):
     sender_first_name: str | UnsetType = UNSET
     sender_last_name: str | UnsetType = UNSET
     sender_profile_pic: str | UnsetType = UNSET
+    history: bool | UnsetType = UNSET
+
+
+class ConnectorConfig(Struct, tag_field="source", tag="connector"):
+    """What the `config` of an internal ticket holds, which has no customer; it may hold more."""
+
+
+TicketConfig = CustomerConfig | ConnectorConfig
+
+
+class Erasure(Strict):
+    """The `erasure` of `POST /erasures`."""
+
+    source: Source
+    page_id: Line
+    sender_id: Line
+    requested_at: Instant
 
 
 class Delivery(Struct):
@@ -76,6 +100,7 @@ class CommentConfig(Struct):
 
     source: Source | UnsetType = UNSET
     delivery: Delivery | UnsetType = UNSET
+    history: bool | UnsetType = UNSET
 
 
 class Requester(Strict):
@@ -120,6 +145,7 @@ class TicketPatch(Strict):
     title: Line | UnsetType = UNSET
     requester: Requester | UnsetType = UNSET
     config: Json | UnsetType = UNSET
+    closed: Literal[True] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Refuse a `config` that is not the connector's."""
@@ -180,7 +206,17 @@ class TicketFilter(Strict):
     sender_id: str | UnsetType = UNSET
     external_id: str | UnsetType = UNSET
     closed: Literal["true", "false"] | UnsetType = UNSET
-    limit: Annotated[str, Meta(pattern=r"^([1-9][0-9]?|100)\Z")] = "100"
+    limit: Limit = "100"
+    cursor: Cursor | UnsetType = UNSET
+
+
+class ListFilter(Strict):
+    """The query of `GET /comments`."""
+
+    source: str | UnsetType = UNSET
+    after: Instant | UnsetType = UNSET
+    limit: Limit = "100"
+    cursor: Cursor | UnsetType = UNSET
 
 
 class CommentFilter(Strict):
@@ -206,6 +242,12 @@ class CommentBody(Strict):
     """The body of `POST /tickets/{id}/comments`."""
 
     comment: NewComment
+
+
+class ErasureBody(Strict):
+    """The body of `POST /erasures`."""
+
+    erasure: Erasure
 
 
 class PatchBody(Strict):

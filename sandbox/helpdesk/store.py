@@ -21,7 +21,9 @@ from sandbox.helpdesk.shapes import (
     Author,
     CommentFilter,
     CommentPatch,
+    Erasure,
     Json,
+    ListFilter,
     NewFile,
     NewTicket,
     Refused,
@@ -47,7 +49,7 @@ CREATE INDEX IF NOT EXISTS tickets_by_external_id ON tickets (external_id);
 CREATE TABLE IF NOT EXISTS merged (ticket_id INTEGER PRIMARY KEY, into_id INTEGER);
 CREATE TABLE IF NOT EXISTS comments (
     id INTEGER PRIMARY KEY AUTOINCREMENT, ticket_id INTEGER, body TEXT, body_format TEXT,
-    external_id TEXT, author TEXT, internal INTEGER, config TEXT, created_at TEXT);
+    external_id TEXT, author TEXT, internal INTEGER, config TEXT, created_at TEXT, written_on INTEGER);
 CREATE INDEX IF NOT EXISTS comments_of_a_ticket ON comments (ticket_id, external_id);
 CREATE TABLE IF NOT EXISTS attachments (
     id INTEGER PRIMARY KEY AUTOINCREMENT, filename TEXT, content_type TEXT, size INTEGER, sha256 TEXT,
@@ -71,6 +73,7 @@ CONDITIONS = {
     "sender_id": "json_extract(config, '$.sender_id') = :sender_id",
     "external_id": "external_id = :external_id",
     "closed": "closed = (:closed = 'true')",
+    "cursor": "id < CAST(:cursor AS INTEGER)",
 }
 
 
@@ -131,6 +134,10 @@ class Store:
         """Return the name of each desk by its id."""
         return {row["id"]: row["name"] for row in self._db.execute("SELECT id, name FROM desks ORDER BY id")}
 
+    def category_names(self) -> dict[str, str]:
+        """Return the name of each category by its id."""
+        return {row["id"]: row["name"] for row in self._db.execute("SELECT id, name FROM categories")}
+
     def once(self, endpoint: str, key: str, asked: object, make: Callable[[], Json]) -> tuple[bytes, bool]:
         """Return the JSON of `make()`, or of its first result for this key, and whether it is a repeat.
 
@@ -180,13 +187,15 @@ class Store:
         return self.ticket(str(ticket_id), site)
 
     def patch_ticket(self, ticket_id: str, patch: TicketPatch, site: str) -> Json:
-        """Replace the title and the requester, merge `config`; raise `Refused` 404 without the ticket."""
+        """Replace title and requester, merge `config`, close it; raise `Refused` 404 without the ticket."""
         row = self._found("SELECT * FROM tickets WHERE id = ?", ticket_id)
         title = row["title"] if patch.title is UNSET else patch.title
         requester = row["requester"] if patch.requester is UNSET else _text(patch.requester)
         added = {} if patch.config is UNSET else patch.config
         values = [title, requester, _text(msgspec.json.decode(row["config"]) | added), ticket_id]
         self._db.execute("UPDATE tickets SET title = ?, requester = ?, config = ? WHERE id = ?", values)
+        if patch.closed is not UNSET:
+            return self.set_closed(ticket_id, site, closed=True)
         return self.ticket(ticket_id, site)
 
     def set_closed(self, ticket_id: str, site: str, *, closed: bool) -> Json:
@@ -224,12 +233,35 @@ class Store:
         )
         return [self._comment(row, site) for row in rows]
 
+    def all_comments(self, wanted: ListFilter, site: str, *, hidden: Iterable[str]) -> list[Json]:
+        """Return the comments of all tickets in the order they came in, each with its ticket."""
+        rows = self._db.execute(
+            """SELECT comments.* FROM comments JOIN tickets ON tickets.id = written_on
+               WHERE comments.created_at > :after AND comments.id > :cursor
+               AND (:source IS NULL OR json_extract(tickets.config, '$.source') = :source)
+               AND written_on NOT IN (SELECT value FROM json_each(:hidden))
+               ORDER BY comments.id LIMIT :limit""",
+            {
+                "after": _iso(wanted.after) if wanted.after else "",
+                "cursor": int(wanted.cursor or 0),
+                "source": _given(wanted.source),
+                "hidden": _text([int(one) for one in hidden]),
+                "limit": int(wanted.limit),
+            },
+        )
+        return [self._with_ticket(self._comment(row, site), site) for row in rows]
+
+    def _with_ticket(self, comment: Json, site: str) -> Json:
+        ticket = self.ticket(comment["ticket_id"], site)
+        return comment | {"ticket": _told_ticket(ticket, with_config=self.settings.webhook_config)}
+
     def add_comment(self, ticket_id: str, new: AnyComment, site: str, *, even_closed: bool = False) -> Json:
         """Add a comment, and the event that tells it; raise `Refused` 409 on a closed ticket."""
         ticket = self.ticket(ticket_id, site)
         if ticket["closed"] and not even_closed:
             raise Refused(409, "ticket_closed", "the ticket is closed")
-        row = _columns(new) | {"ticket_id": ticket["id"], "author": _text(self._person(new.author))}
+        row = _columns(new) | {"author": _text(self._person(new.author))}
+        row |= dict.fromkeys(("ticket_id", "written_on"), ticket["id"])
         comment_id = self._insert("comments", row)
         self._attach(new.attachment_ids, f"comment {comment_id}", "comment.attachment_ids")
         comment = self._comment(self._found("SELECT * FROM comments WHERE id = ?", comment_id), site)
@@ -257,6 +289,34 @@ class Store:
             comment = self.patch_comment(comment_id, CommentPatch(body=body), site)
         self._add_event("comment.deleted" if body is None else "comment.updated", ticket, comment)
         return comment
+
+    def erase(self, wanted: Erasure) -> Json:
+        """Delete a person's tickets with all that is in them; return what was asked for."""
+        person = [wanted.source, wanted.page_id, wanted.sender_id]
+        rows = self._db.execute(
+            """SELECT id FROM tickets WHERE json_extract(config, '$.source') = ?
+               AND json_extract(config, '$.page_id') = ? AND json_extract(config, '$.sender_id') = ?""",
+            person,
+        )
+        for ticket_id in [row["id"] for row in rows]:
+            self._delete_ticket(ticket_id)
+        self._db.execute("DELETE FROM people WHERE type = 'customer' AND known_as = ?", [wanted.sender_id])
+        self._journal.note("erased", sender_id=wanted.sender_id)
+        told: Json = msgspec.to_builtins(wanted)
+        return told
+
+    def _delete_ticket(self, ticket_id: int) -> None:
+        comments = f"SELECT 'comment ' || id FROM comments WHERE written_on = {ticket_id:d}"  # noqa: S608 - a number
+        for sql in (
+            f"DELETE FROM attachments WHERE used_by = 'ticket ' || :id OR used_by IN ({comments})",  # noqa: S608 - our own words
+            """DELETE FROM idempotency_keys WHERE json_extract(answer, '$.ticket.id') = :text
+               OR json_extract(answer, '$.comment.ticket_id') = :text""",
+            "DELETE FROM comments WHERE written_on = :id",
+            "DELETE FROM merged WHERE ticket_id = :id OR into_id = :id",
+            "DELETE FROM events WHERE ticket_id = :id",
+            "DELETE FROM tickets WHERE id = :id",
+        ):
+            self._db.execute(sql, {"id": ticket_id, "text": str(ticket_id)})
 
     def add_attachment(self, new: NewFile, site: str) -> Json:
         """Keep a file, for one ticket or comment to use."""
@@ -373,27 +433,35 @@ class Store:
         }
 
     def _comment(self, row: sqlite3.Row, site: str) -> Json:
-        return dict(row) | {
+        known = dict(row)
+        return known | {
             "id": str(row["id"]),
-            "ticket_id": str(row["ticket_id"]),
+            "ticket_id": str(known.pop("written_on")),
             "internal": bool(row["internal"]),
             "author": msgspec.json.decode(row["author"]),
             "config": msgspec.json.decode(row["config"]),
             "attachments": self._attachments(f"comment {row['id']}", site),
         }
 
+    def add_ping(self) -> None:
+        """Add an event that is about nothing; it waits behind none of a ticket's."""
+        self._queue_event("ping", {}, 0)
+
     def _add_event(self, kind: str, ticket: Json, comment: Json | None = None) -> None:
-        if not self.settings.webhook_url:
-            return
         data: Json = {"ticket": _told_ticket(ticket, with_config=self.settings.webhook_config)}
         if comment:
             data["comment"] = _told_comment(comment)
+        self._queue_event(kind, data, int(ticket["id"]))
+
+    def _queue_event(self, kind: str, data: Json, ticket_id: int) -> None:
+        if not self.settings.webhook_url:
+            return
         body = msgspec.json.encode({"type": kind, "timestamp": _iso(None), "data": data})
         self._db.execute(
             "INSERT INTO events (webhook_id, ticket_id, body, created) VALUES (?, ?, ?, ?)",
-            [f"msg_{uuid.uuid4().hex}", ticket["id"], body, time.time()],
+            [f"msg_{uuid.uuid4().hex}", ticket_id, body, time.time()],
         )
-        self.on_event(int(ticket["id"]))
+        self.on_event(ticket_id)
 
 
 def _columns(new: NewTicket | AnyComment) -> Json:

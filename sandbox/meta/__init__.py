@@ -8,6 +8,9 @@
 |                                               | `meta.shapes.Connection`; 400 when the handshake fails   |
 | PUT /sandbox/apps/{app_id}                    | keeps an app: `meta.shapes.NewApp`                       |
 | PUT /sandbox/pages/{page_id}                  | keeps a page: `meta.shapes.NewPage`                      |
+| PATCH /sandbox/apps/{app_id}/subscription     | changes it without a handshake: `meta.shapes.Moved`       |
+| PUT /sandbox/pages/{page_id}/token            | what its token allows, until when: `meta.shapes.NewGrant` |
+| POST /sandbox/pages/{page_id}/unsubscribe     | unsubscribes it, as after an hour of failed deliveries    |
 | GET /sandbox/pages/{page_id}/people           | `[{psid, name, messages}]`                                |
 | PUT .../people/{psid}                         | keeps a person: `meta.shapes.NewPerson`                  |
 | POST .../people/{psid}/messages               | the person writes: `meta.shapes.Writing`;                 |
@@ -20,6 +23,13 @@
 | POST /sandbox/pages/{page_id}/events          | `{items, standby?}`: raw events, sent as they are         |
 | GET /sandbox/pages/{page_id}/rates            | for text, media and conversations: how many calls were     |
 |                                               | `accepted`, at `most` in a second, and `refused` for that |
+| PUT /sandbox/users/{user_id}                  | keeps somebody who can log in: `meta.shapes.NewUser`      |
+| POST /sandbox/users/{user_id}/deauthorize     | they remove an app, or remove it from a page:             |
+|                                               | `meta.shapes.Removal`; answers what the app's callback    |
+|                                               | answered: `{status, body}`                                |
+| POST /sandbox/users/{user_id}/data_deletion   | they have an app delete their data: the same              |
+| PUT /sandbox/login                            | answers the login at once: `meta.state.LoginAnswer`;      |
+|                                               | `{}`: somebody has to click                               |
 | PUT /sandbox/behaviour                        | changes some of `meta.state.Behaviour`; answers all       |
 | GET /sandbox/webhooks                         | `{sent, delivered, failed_attempts, waiting, alerts,      |
 |                                               | unsubscribed}`; `waiting` counts events, the numbers      |

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from sandbox.faults import Faults
 from sandbox.journal import Journal, Journaled
-from sandbox.meta import control, errors, graph, media, routing, send, subscriptions, upload
+from sandbox.meta import control, errors, graph, login, media, routing, send, subscriptions, upload
 from sandbox.meta.state import Platform
 from sandbox.meta.usage import SaysUsage
 from sandbox.meta.webhooks import Webhooks
@@ -26,7 +26,12 @@ MEDIA = [
     Route("/media/v/{path:path}", media.serve_file),
 ]
 GRAPH = [
+    Route("/{version}/dialog/oauth", login.dialog),
+    Route("/{version}/oauth/access_token", login.access_token, methods=["GET", "POST"]),
+    Route("/{version}/me/accounts", login.accounts),
+    Route("/{version}/{id}/ids_for_pages", login.ids_for_pages),
     Route("/{version}/debug_token", subscriptions.debug_token),
+    Route("/{version}/app", subscriptions.own_app),
     Route("/{version}/{id}", graph.node),
     Route("/{version}/{id}/conversations", graph.conversations),
     Route("/{version}/{id}/messages", graph.messages),

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from sandbox.meta import errors
 from sandbox.meta.errors import GraphError
-from sandbox.meta.state import App, File, Page, Platform, Rate
+from sandbox.meta.state import App, File, Page, Platform, Rate, UserToken
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,21 @@ class Call:
         return value
 
     def names(self, name: str, default: str = "") -> list[str]:
-        """Return a comma-separated parameter, without what is selected `{inside}` a field."""
+        """Return a comma-separated parameter, without the `.limit(5){fields}` of a field."""
         value = self.params.get(name) or default
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        text = re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}", "", text)
+        text = re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}|\.limit\(\d+\)", "", text)
         return [part.strip() for part in text.split(",") if part.strip()]
+
+    def expanded(self, field: str) -> tuple[int, list[str]]:
+        """Return how many objects of a field are asked for, and which fields of theirs, if any are named.
+
+        It stands as `field.limit(5){id,name}` in `fields` (Graph API, "Field Expansion").
+        """
+        asked = str(self.params.get("fields", ""))
+        found = re.search(rf"\b{field}(?:\.limit\((\d+)\))?(?:\{{([^{{}}]*)\}})?", asked)
+        limit, names = found.groups() if found else (None, None)
+        return int(limit or 25), [name.strip() for name in (names or "").split(",") if name.strip()]
 
     def token(self) -> str:
         """Return the access token."""
@@ -78,11 +88,24 @@ class Call:
         for page in self.platform.pages.values():
             if token in page.revoked:
                 raise GraphError(errors.TOKEN_REVOKED)
-            if token == page.access_token:
+            if grant := page.grant_of(token):
+                if grant.is_over:
+                    raise GraphError(errors.TOKEN_EXPIRED, now=int(time.time()))
                 self.request.state.page = page
-                self._check_proof(self.platform.apps[page.app_id], token)
+                self._check_proof(self.platform.apps[grant.app_id or page.app_id], token)
                 return page
         raise GraphError(errors.TOKEN_INVALID)
+
+    def user(self) -> UserToken:
+        """Return the user's token that this is."""
+        token = self.token()
+        found = self.platform.user_tokens.get(token)
+        if found is None:
+            raise GraphError(errors.TOKEN_INVALID)
+        if found.expires_at <= time.time():
+            raise GraphError(errors.TOKEN_EXPIRED, now=int(time.time()))
+        self._check_proof(self.platform.apps[found.app_id], token)
+        return found
 
     def own_page(self) -> Page:
         """Return the page whose token this is, which the path must mean, by its id or as `me`."""
@@ -90,6 +113,17 @@ class Call:
         if self.object_id not in ("me", page.id):
             raise self.no_such_object()
         return page
+
+    def app_id(self, page: Page) -> str:
+        """Return the app that the page's token belongs to."""
+        grant = page.grant_of(self.token())
+        return (grant.app_id if grant else "") or page.app_id
+
+    def check_scope(self, page: Page, scope: str) -> None:
+        """Refuse the call unless the page's token has this permission."""
+        grant = page.grant_of(self.token())
+        if grant is None or scope not in grant.scopes:
+            raise GraphError(errors.NO_SCOPE, scope=scope)
 
     def app(self) -> App:
         """Return the app whose token `APP_ID|APP_SECRET` this is."""

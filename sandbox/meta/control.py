@@ -1,8 +1,9 @@
 """Orders for the sandbox Meta itself, as `sandbox.meta` lists them."""
 
 import hashlib
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.meta import login
 from sandbox.meta import media as meta_media
 from sandbox.meta import thread as meta_thread
 from sandbox.meta.errors import GraphError, refused
@@ -18,11 +20,15 @@ from sandbox.meta.shapes import (
     Age,
     Connection,
     InboxMessage,
+    Moved,
     NewApp,
+    NewGrant,
     NewPage,
     NewPerson,
+    NewUser,
     Owner,
     RawEvents,
+    Removal,
     Writing,
 )
 from sandbox.meta.state import (
@@ -30,11 +36,14 @@ from sandbox.meta.state import (
     App,
     Attachment,
     Behaviour,
+    Grant,
+    LoginAnswer,
     Message,
     Page,
     Person,
     Platform,
     Subscription,
+    User,
     new_mid,
     now_ms,
 )
@@ -104,6 +113,8 @@ async def _put_app(order: Order) -> Any:
     new = order.read(NewApp)
     app = order.platform.apps.setdefault(order.path("app_id"), App(order.path("app_id"), new.app_secret))
     app.secret, app.require_proof, app.human_agent = new.app_secret, new.require_proof, new.human_agent
+    app.redirect_uris = tuple(new.redirect_uris)
+    app.deauthorize_url, app.data_deletion_url = new.deauthorize_url, new.data_deletion_url
     return {"id": app.id}
 
 
@@ -120,6 +131,61 @@ def _keep_page(platform: Platform, page_id: str, new: NewPage) -> Page:
     page.revoked = (page.revoked | {page.access_token}) - {new.access_token}
     page.name, page.access_token, page.app_id = new.name, new.access_token, new.app_id
     return page
+
+
+async def _put_user(order: Order) -> Any:
+    new, user_id = order.read(NewUser), order.path("user_id")
+    order.platform.users[user_id] = User(user_id, new.name, new.tasks, new.psids)
+    return {"id": user_id}
+
+
+async def _put_login(order: Order) -> Any:
+    answer = order.read(LoginAnswer)
+    if answer.user_id and answer.user_id not in order.platform.users:
+        raise HTTPException(400, "no such user")
+    order.platform.login = answer
+    return msgspec.to_builtins(answer)
+
+
+async def _deauthorize(order: Order) -> Any:
+    user, app, page_id = _withdrawn(order)
+    login.withdraw(order.platform, user, app, page_id)
+    payload = {"profile_id": page_id, "user_id": "0"} if page_id else {"user_id": user.id}
+    return await login.call_back(order.platform, app, app.deauthorize_url, payload)
+
+
+async def _delete_data(order: Order) -> Any:
+    user, app, _ = _withdrawn(order)
+    payload = {"user_id": user.id, "expires": int(time.time()) + 3600}
+    return await login.call_back(order.platform, app, app.data_deletion_url, payload)
+
+
+def _withdrawn(order: Order) -> tuple[User, App, str]:
+    wanted, user = order.read(Removal), order.platform.users.get(order.path("user_id"))
+    app = order.platform.apps.get(wanted.app_id)
+    if user is None or app is None:
+        raise HTTPException(404, "no such user, or no such app")
+    return user, app, wanted.page_id
+
+
+async def _put_grant(order: Order) -> Any:
+    new = order.read(NewGrant)
+    order.page.grant = Grant(tuple(new.scopes), new.expires_at, new.data_access_expires_at)
+    return {"id": order.page.id}
+
+
+async def _unsubscribe(order: Order) -> Any:
+    order.webhooks.unsubscribe(order.page)
+    return {"id": order.page.id}
+
+
+async def _move(order: Order) -> Any:
+    app = order.platform.apps.get(order.path("app_id"))
+    if app is None or app.subscription is None:
+        raise HTTPException(404, "no such app, or it has no subscription")
+    changes = msgspec.to_builtins(order.read(Moved))
+    app.subscription = replace(app.subscription, **{k: v for k, v in changes.items() if v is not None})
+    return {"callback_url": app.subscription.callback_url, "active": app.subscription.active}
 
 
 async def _connect(order: Order) -> Any:
@@ -267,7 +333,10 @@ PERSON = PAGE + "/people/{psid}"
 ROUTES = [
     _route("/sandbox/connect", "POST", _connect),
     _route("/sandbox/apps/{app_id}", "PUT", _put_app),
+    _route("/sandbox/apps/{app_id}/subscription", "PATCH", _move),
     _route(PAGE, "PUT", _put_page),
+    _route(PAGE + "/token", "PUT", _put_grant),
+    _route(PAGE + "/unsubscribe", "POST", _unsubscribe),
     _route(PAGE + "/people", "GET", _people),
     _route(PERSON, "PUT", _put_person),
     _route(PERSON + "/messages", "GET", _thread),
@@ -278,6 +347,10 @@ ROUTES = [
     _route(PAGE + "/inbox", "POST", _write_in_inbox),
     _route(PAGE + "/events", "POST", _send_raw),
     _route(PAGE + "/rates", "GET", _rates),
+    _route("/sandbox/users/{user_id}", "PUT", _put_user),
+    _route("/sandbox/users/{user_id}/deauthorize", "POST", _deauthorize),
+    _route("/sandbox/users/{user_id}/data_deletion", "POST", _delete_data),
+    _route("/sandbox/login", "PUT", _put_login),
     _route("/sandbox/behaviour", "PUT", _put_behaviour),
     _route("/sandbox/webhooks", "GET", _webhooks),
 ]

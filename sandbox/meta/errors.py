@@ -42,6 +42,24 @@ TOKEN_REVOKED = Refusal(
     "Error validating access token: The session has been invalidated because the user changed their "
     "password or Facebook has changed the session for security reasons.",
 )
+TOKEN_EXPIRED = Refusal(
+    400, 190, 463, "Error validating access token: Session has expired. The current time is {now}."
+)
+APP_UNKNOWN = Refusal(
+    400, 101, None, "Error validating application. Cannot get application info due to a system error."
+)
+SECRET_WRONG = Refusal(400, 1, None, "Error validating client secret.")
+CODE_UNKNOWN = Refusal(400, 100, None, "Invalid verification code format.")
+CODE_EXPIRED = Refusal(400, 100, 36007, "This authorization code has expired.")
+CODE_OF_ANOTHER_ADDRESS = Refusal(
+    400,
+    100,
+    36008,
+    "Error validating verification code. Please make sure your redirect_uri is identical to the one you used "
+    "in the OAuth dialog request",
+)
+CODE_USED = Refusal(400, 100, 36009, "This authorization code has been used.")
+VERIFIER_WRONG = Refusal(400, 100, None, "Invalid code_verifier parameter")
 NOT_THE_APP = Refusal(
     400,
     100,
@@ -103,6 +121,7 @@ OUTSIDE_WINDOW = Refusal(
 OTHER_OWNER = Refusal(
     400, 10, 2018300, "(#10) Message failed to send because another app is controlling this thread now."
 )
+NO_SCOPE = Refusal(403, 200, None, "(#200) Requires {scope} permission to manage the object.")
 NO_PERMISSION = Refusal(403, 10, None, "(#10) Application does not have permission for this action")
 NO_PROFILE = Refusal(400, 100, 2018218, "(#100) No profile available for this user.")
 PROFILE_PERMISSION = Refusal(400, 100, 2018247, "(#100) Insufficient permission to access user profile.")

@@ -16,6 +16,7 @@ from sandbox.meta.state import Media, Message, Page, Person
 
 READS_PER_SECOND = 2  # Messenger Platform, "Rate Limiting"
 DETAILED_MESSAGES = 20  # Messenger Platform, "Conversations API"
+MESSAGE_DEFAULT = ("id", "created_time")
 
 T = TypeVar("T")
 
@@ -38,7 +39,10 @@ async def node(request: Request) -> Response:
 
 def _select(call: Call, kind: str, known: dict[str, Any], default: str) -> dict[str, Any]:
     """Return the fields asked for, and the id, which always comes."""
-    names = call.names("fields", default)
+    return _named(call.names("fields", default), kind, known)
+
+
+def _named(names: Sequence[str], kind: str, known: dict[str, Any]) -> dict[str, Any]:
     for name in names:
         if name not in known:
             raise GraphError(errors.NO_SUCH_FIELD, name=name, node=kind)
@@ -74,7 +78,7 @@ async def conversations(request: Request) -> Response:
     def show(person: Person) -> dict[str, Any]:
         return _select(call, "UnifiedThread", _conversation_fields(call, page, person), "id")
 
-    return JSONResponse(_paged(call, people, show))
+    return JSONResponse(paged(call, people, show))
 
 
 async def messages(request: Request) -> Response:
@@ -106,7 +110,10 @@ def _conversation_fields(call: Call, page: Page, person: Person) -> dict[str, An
         "is_owner": person.owner_app_id in (None, page.app_id),
     }
     if "messages" in call.names("fields"):
-        fields["messages"] = {"data": [_message_fields(call, page, item) for item in _detailed(person)]}
+        limit, names = call.expanded("messages")
+        newest = person.thread[: -limit - 1 : -1]
+        asked = names or MESSAGE_DEFAULT
+        fields["messages"] = {"data": [_as_shown(call, page, person, item, asked) for item in newest]}
     return fields
 
 
@@ -114,23 +121,23 @@ def _detailed(person: Person) -> list[Message]:
     return person.thread[: -DETAILED_MESSAGES - 1 : -1]
 
 
+def _as_shown(
+    call: Call, page: Page, person: Person, message: Message, names: Sequence[str]
+) -> dict[str, Any]:
+    shown = names if message in _detailed(person) else MESSAGE_DEFAULT
+    return _named(shown, "Message", _message_fields(call, page, message))
+
+
 def _message_list(call: Call, page: Page, person: Person) -> dict[str, Any]:
-    detailed = {message.mid for message in _detailed(person)}
-
-    def show(message: Message) -> dict[str, Any]:
-        known = _message_fields(call, page, message)
-        if message.mid in detailed:
-            return _select(call, "Message", known, "id,created_time")
-        return {"id": known["id"], "created_time": known["created_time"]}
-
-    return _paged(call, person.thread[::-1], show)
+    names = call.names("fields", ",".join(MESSAGE_DEFAULT))
+    return paged(call, person.thread[::-1], lambda message: _as_shown(call, page, person, message, names))
 
 
 def _message_node(call: Call, page: Page, message: Message) -> dict[str, Any]:
     check_rate(call, page, "conversations", READS_PER_SECOND, errors.BUSINESS_RATE)
     if message not in _detailed(page.people[message.psid]):
         raise GraphError(errors.MESSAGE_DELETED)
-    return _select(call, "Message", _message_fields(call, page, message), "id,created_time")
+    return _select(call, "Message", _message_fields(call, page, message), ",".join(MESSAGE_DEFAULT))
 
 
 def _message_fields(call: Call, page: Page, message: Message) -> dict[str, Any]:
@@ -181,7 +188,7 @@ def _time(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
-def _paged(call: Call, items: Sequence[T], show: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+def paged(call: Call, items: Sequence[T], show: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     """Return one page of a list with its cursors (Graph API, "Paginated Results")."""
     start, limit = _start(call), int(call.params.get("limit", 25))
     end = min(start + limit, len(items))

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from sandbox.meta.state import SCOPES
+
 DEFAULT_FIELDS = [
     *("messages", "message_echoes", "message_edits", "message_reactions", "message_deliveries"),
     *("message_reads", "messaging_postbacks", "messaging_referrals", "messaging_optins"),
@@ -17,6 +19,24 @@ class NewApp(msgspec.Struct, forbid_unknown_fields=True):
     app_secret: str
     require_proof: bool = False
     human_agent: bool = False
+    redirect_uris: list[str] = []
+    deauthorize_url: str = ""
+    data_deletion_url: str = ""
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody who can log in: what they may do on each page, and their ids in conversations with pages."""
+
+    name: str
+    tasks: dict[str, list[str]] = {}
+    psids: dict[str, str] = {}
+
+
+class Removal(msgspec.Struct, forbid_unknown_fields=True):
+    """From which app a user withdraws what they granted; with a `page_id` the app is removed from that."""
+
+    app_id: str
+    page_id: str = ""
 
 
 class NewPage(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,6 +45,22 @@ class NewPage(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     access_token: str
     app_id: str
+
+
+class NewGrant(msgspec.Struct, forbid_unknown_fields=True):
+    """What the page's token allows, and until when (seconds since 1970; 0: for ever)."""
+
+    scopes: list[str] = msgspec.field(default_factory=lambda: [*SCOPES])
+    expires_at: int = 0
+    data_access_expires_at: int = 0
+
+
+class Moved(msgspec.Struct, forbid_unknown_fields=True):
+    """What is changed about an app's subscription, as somebody else might; no handshake is made."""
+
+    callback_url: str | None = None
+    active: bool | None = None
+    fields: list[str] | None = None
 
 
 class NewPerson(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,9 +49,11 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     it in behind newer events of its thread. A page that calls too often is told to wait
     `regain` minutes. Each answer to a page that stands in `usage`, by its id, and with `app_usage` to any
     page, says how much of its limits is used; nothing is refused for that.
+    Unless it is to `deliver`, no event goes out, now or later.
     """
 
     seed: int = 0
+    deliver: bool = True
     duplicate: float = 0.0
     duplicate_delay: tuple[float, float] = (0.0, 0.5)
     late: float = 0.0
@@ -62,6 +65,7 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     retry_waits: tuple[float, ...] = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
     minute: float = 60.0
     media_lifetime: float = 7 * 86400.0
+    code_lifetime: float = 600.0
     lost_after_send: LostAfterSend | None = None
     regain: int = 1
     usage: dict[str, PageUsage] = {}
@@ -146,6 +150,29 @@ class Person:
         return max(now_ms(), last + 1)
 
 
+SCOPES = ("pages_show_list", "pages_messaging", "pages_manage_metadata", "pages_read_engagement")
+PUBLIC_PROFILE = "public_profile"  # every login grants it
+
+
+@dataclass
+class Grant:
+    """What a page's token allows, and until when (seconds since 1970; 0: for ever).
+
+    A login gave it to an app, for a user, unless these two are empty.
+    """
+
+    scopes: Sequence[str] = SCOPES
+    expires_at: int = 0
+    data_access_expires_at: int = 0
+    app_id: str = ""
+    user_id: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the token has expired."""
+        return 0 < self.expires_at <= time.time()
+
+
 @dataclass
 class Rate:
     """How many calls of one kind a page made, at most in a second, and how many were refused for that."""
@@ -157,12 +184,17 @@ class Rate:
 
 @dataclass
 class Page:
-    """A Facebook page; `fields` is what it sends to its app; `assets` are its saved attachments."""
+    """A Facebook page; `fields` is what it sends to its app; `assets` are its saved attachments.
+
+    `issued` are the tokens that logins gave, beside its own.
+    """
 
     id: str
     name: str
     access_token: str
     app_id: str
+    grant: Grant = field(default_factory=Grant)
+    issued: dict[str, Grant] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
     fields: list[str] = field(default_factory=list)
     people: dict[str, Person] = field(default_factory=dict)
@@ -170,6 +202,10 @@ class Page:
     assets: dict[str, tuple[Media, float]] = field(default_factory=dict)
     calls: dict[str, deque[float]] = field(default_factory=dict)
     rates: dict[str, Rate] = field(default_factory=dict)
+
+    def grant_of(self, token: str) -> Grant | None:
+        """Return what a token of the page allows, unless it is none."""
+        return self.grant if token == self.access_token else self.issued.get(token)
 
     def person(self, psid: str) -> Person:
         """Return the person, who is new to the page perhaps."""
@@ -188,17 +224,75 @@ class Subscription:
     callback_url: str
     verify_token: str
     fields: list[str]
+    active: bool = True
 
 
 @dataclass
 class App:
-    """An app of a developer at Meta."""
+    """An app of a developer at Meta.
+
+    People may come back from the login to its `redirect_uris` only; the other addresses are its callbacks.
+    """
 
     id: str
     secret: str
     require_proof: bool = False
     human_agent: bool = False
+    redirect_uris: Sequence[str] = ()
+    deauthorize_url: str = ""
+    data_deletion_url: str = ""
     subscription: Subscription | None = None
+
+
+@dataclass
+class User:
+    """Somebody with a Facebook account: `id` is that for the app they log in at.
+
+    `tasks` are what they may do on each page, `psids` their ids in conversations with pages.
+    """
+
+    id: str
+    name: str
+    tasks: dict[str, list[str]]
+    psids: dict[str, str]
+
+
+@dataclass
+class Code:
+    """What a login gave for a user token: once, and until `expires_at` (seconds since 1970)."""
+
+    app_id: str
+    user_id: str
+    redirect_uri: str
+    scopes: Sequence[str]
+    pages: Sequence[str]
+    challenge: str
+    expires_at: float
+    is_used: bool = False
+
+
+@dataclass(frozen=True)
+class UserToken:
+    """A user's token for an app, which sees only some of their pages."""
+
+    app_id: str
+    user_id: str
+    scopes: Sequence[str]
+    pages: Sequence[str]
+    expires_at: int
+    is_long_lived: bool = False
+
+
+class LoginAnswer(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How the login is answered: by somebody who clicks (`user_id` empty), or at once by a user.
+
+    Who `grants` leaves out some permissions, or pages, if they are listed (`None`: all pages).
+    """
+
+    user_id: str = ""
+    grants: bool = True
+    without: list[str] = []
+    pages: list[str] | None = None
 
 
 class Platform:
@@ -207,6 +301,10 @@ class Platform:
     def __init__(self) -> None:
         self.apps: dict[str, App] = {}
         self.pages: dict[str, Page] = {}
+        self.users: dict[str, User] = {}
+        self.codes: dict[str, Code] = {}
+        self.user_tokens: dict[str, UserToken] = {}
+        self.login = LoginAnswer()
         self.media: dict[int, Media] = {}
         self.media_key = secrets.token_bytes(32)
         self.http: httpx.AsyncClient

@@ -1,6 +1,7 @@
 """The sandbox Meta's subscriptions and tokens, by which an app is connected to a page."""
 
 import secrets
+import time
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from sandbox.meta import errors
 from sandbox.meta.call import Call, read_call
 from sandbox.meta.errors import GraphError
-from sandbox.meta.state import App, Page, Platform, Subscription
+from sandbox.meta.state import App, Grant, Page, Platform, Subscription, UserToken
 
 HANDSHAKE_TIMEOUT = 5.0
 FIELDS = frozenset(
@@ -26,7 +27,6 @@ FIELDS = frozenset(
         *("marketing_message_echoes", "marketing_message_delivery_failed", "feed", "leadgen"),
     }
 )
-SCOPES = ["pages_show_list", "pages_messaging", "pages_manage_metadata", "pages_read_engagement"]
 
 
 async def page_subscription(request: Request) -> Response:
@@ -36,11 +36,14 @@ async def page_subscription(request: Request) -> Response:
     """
     call = await read_call(request)
     page = call.own_page()
+    call.check_scope(page, "pages_manage_metadata")
     if request.method == "GET":
         return JSONResponse({"data": [_subscribed_app(call, page)] if page.fields else []})
-    page.fields = (
-        checked("subscribed_fields", call.names("subscribed_fields")) if request.method == "POST" else []
-    )
+    if request.method == "POST":
+        page.fields = checked("subscribed_fields", call.names("subscribed_fields"))
+        page.app_id = call.app_id(page)
+    else:
+        page.fields = []
     return JSONResponse({"success": True})
 
 
@@ -62,13 +65,23 @@ async def app_subscription(request: Request) -> Response:
     return JSONResponse({"success": True})
 
 
+async def own_app(request: Request) -> Response:
+    """Answer `GET /app`: the app that a page's token belongs to (Graph API, "Application")."""
+    call = await read_call(request)
+    app_id = call.app_id(call.page())
+    return JSONResponse({"name": f"App {app_id}", "id": app_id})
+
+
 async def debug_token(request: Request) -> Response:
     """Answer `GET /debug_token` (Graph API, "Debug Token"); a bad token is told with status 200."""
     call = await read_call(request)
     app, token = call.app(), call.text("input_token")
+    if (user := call.platform.user_tokens.get(token)) and user.app_id == app.id:
+        return JSONResponse({"data": _described_user(user)})
     for page in call.platform.pages.values():
-        if token in {page.access_token, *page.revoked} and page.app_id == app.id:
-            return JSONResponse({"data": _valid(page) if token == page.access_token else _revoked(page)})
+        grant = page.grant_of(token) or (page.grant if token in page.revoked else None)
+        if grant and (grant.app_id or page.app_id) == app.id:
+            return JSONResponse({"data": _described(page, grant, token)})
     error = {"code": 190, "message": errors.TOKEN_INVALID.message}
     return JSONResponse({"data": {"error": error, "is_valid": False, "scopes": []}})
 
@@ -116,24 +129,39 @@ def _subscribed_app(call: Call, page: Page) -> dict[str, Any]:
 
 def _subscription(subscription: Subscription) -> dict[str, Any]:
     fields = [{"name": name, "version": "v26.0"} for name in subscription.fields]
-    return {"object": "page", "callback_url": subscription.callback_url, "active": True, "fields": fields}
+    shown = {"object": "page", "callback_url": subscription.callback_url, "active": subscription.active}
+    return shown | {"fields": fields}
 
 
-def _valid(page: Page) -> dict[str, Any]:
-    return {
-        "app_id": page.app_id,
-        "type": "PAGE",
-        "application": f"App {page.app_id}",
-        "data_access_expires_at": 0,
-        "expires_at": 0,
-        "is_valid": True,
-        "profile_id": page.id,
-        "scopes": SCOPES,
-        "granular_scopes": [{"scope": scope, "target_ids": [page.id]} for scope in SCOPES],
+def _described_user(token: UserToken) -> dict[str, Any]:
+    known = {
+        "app_id": token.app_id,
+        "type": "USER",
+        "application": f"App {token.app_id}",
+        "data_access_expires_at": token.expires_at,
+        "expires_at": token.expires_at,
+        "user_id": token.user_id,
     }
+    if token.expires_at <= time.time():
+        error = {"code": 190, "message": errors.TOKEN_EXPIRED.message, "subcode": 463}
+        return known | {"error": error, "is_valid": False, "scopes": []}
+    granular = [{"scope": scope, "target_ids": list(token.pages)} for scope in token.scopes]
+    return known | {"is_valid": True, "scopes": list(token.scopes), "granular_scopes": granular}
 
 
-def _revoked(page: Page) -> dict[str, Any]:
-    error = {"code": 190, "message": errors.TOKEN_REVOKED.message, "subcode": 460}
-    known = {"app_id": page.app_id, "type": "PAGE", "application": f"App {page.app_id}"}
-    return {**known, "error": error, "expires_at": 0, "is_valid": False, "profile_id": page.id, "scopes": []}
+def _described(page: Page, grant: Grant, token: str) -> dict[str, Any]:
+    app_id = grant.app_id or page.app_id
+    known = {
+        "app_id": app_id,
+        "type": "PAGE",
+        "application": f"App {app_id}",
+        "data_access_expires_at": grant.data_access_expires_at,
+        "expires_at": grant.expires_at,
+        "profile_id": page.id,
+    } | ({"user_id": grant.user_id} if grant.user_id else {})
+    if token in page.revoked or grant.is_over:
+        refusal = errors.TOKEN_REVOKED if token in page.revoked else errors.TOKEN_EXPIRED
+        error = {"code": 190, "message": refusal.message, "subcode": refusal.subcode}
+        return known | {"error": error, "is_valid": False, "scopes": []}
+    granular = [{"scope": scope, "target_ids": [page.id]} for scope in grant.scopes]
+    return known | {"is_valid": True, "scopes": list(grant.scopes), "granular_scopes": granular}

@@ -125,7 +125,9 @@ class Webhooks:
     def _wanted(self, event: Event) -> bool:
         """Tell whether both app and page have subscribed to it (Graph API, "Page Subscribed Apps")."""
         subscription = self.platform.apps[event.page.app_id].subscription
-        if subscription is None or not event.page.fields:
+        if not self.platform.behaviour.deliver:
+            return False
+        if subscription is None or not subscription.active or not event.page.fields:
             return False
         name = event.subscribed_as
         return name is None or (name in subscription.fields and name in event.page.fields)
@@ -250,9 +252,13 @@ class Webhooks:
             self._alerted.add(page.id)
             self.alerts.append(notice)
         if minutes >= UNSUBSCRIBE_AFTER and page.fields:
-            page.fields = []
-            self._recover(page)
-            self.unsubscribed.append(notice)
+            self.unsubscribe(page)
+
+    def unsubscribe(self, page: Page) -> None:
+        """Unsubscribe a page, as after an hour of failed deliveries."""
+        page.fields = []
+        self._recover(page)
+        self.unsubscribed.append({"page_id": page.id, "app_id": page.app_id, "at": now_ms()})
 
     def _recover(self, page: Page) -> None:
         self._failing.pop(page.id, None)

@@ -6,22 +6,21 @@ from dataclasses import dataclass, field, replace
 from structlog.contextvars import bind_contextvars
 
 from clients.channel import OTHER_KINDS, Account, Event, Profile, Receipt
-from clients.errors import (
-    NotConnected,
-    Unavailable,
-)
+from clients.errors import Busy, NotConnected, RejectedError, Unavailable
 from clients.notices import Notice, notice
 from tasks.connections import Connection
+from tasks.inbound import missing
 from tasks.inbound.profiles import profile_of
 from tasks.inbox.job import Step
+from tasks.inbox.personal import Personal
 from tasks.words import say
 from tasks.work import Work
 
 CONNECTED_WITHIN = 7 * 24 * 3600
 """How long what an account's customers write waits for the account to be connected, in seconds."""
+LOOK_AGAIN = 30.0
+"""How long a message waits until it is looked whether its connection is active again (seconds)."""
 NAMELESS = "nameless"
-OPEN_TICKET = "open_ticket"
-"""The name under which the open ticket of a sender is cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Arrival(Work):
 
         Raises `ClientError`.
         """
-        known = (self.lease.cached(OPEN_TICKET) or b"").decode()
+        known = (self.lease.cached(Personal.OPEN_TICKET) or b"").decode()
         if known:
             yield known
         found = self.service.helpdesk.find_open_ticket(self.conversation)
@@ -90,6 +89,15 @@ class Arrival(Work):
             # It took no comment, and still it is found open: a passing disagreement must not open a second.
             raise Unavailable("contradictory_ticket")
         yield found.id
+
+    def check_active(self) -> None:
+        """Raise `Busy` while the connection may open no ticket; `RejectedError` if that lasts too long."""
+        if self.connection.active:
+            return
+        page_id = self.conversation.account_id
+        if self.lease.waited() < CONNECTED_WITHIN:
+            raise Busy("not_connected", page_id=page_id, retry_after=LOOK_AGAIN)
+        raise RejectedError("not_connected", page_id=page_id)
 
     def say(self, what: Notice) -> str:
         """Return a sentence in the language of the connection's agents."""
@@ -106,12 +114,14 @@ def arrival_of(work: Work) -> Arrival:
     """Read the event at the head. Raises `NotConnected`, or `RejectedError` for an account that stays so."""
     service, lease = work.service, work.lease
     name, account_id = work.conversation.channel, work.conversation.account_id
-    if not service.active_connection(name, account_id) and lease.waited() < CONNECTED_WITHIN:
+    if account_id not in service.connections.of(name).known and lease.waited() < CONNECTED_WITHIN:
         raise NotConnected(name, account_id)
     channel, connection, body = work.channel, service.connection(name, account_id), lease.job.body
-    external_id = channel.external_id(body)
+    own = missing.read(body)
+    event = own.event(channel) if own else channel.parse(body)
+    external_id = own.external_id if own else channel.external_id(body)
     if replayed := lease.step(Step.replayed()):  # the helpdesk may have a comment under the first one
         external_id += f":replay:{replayed}"
     profile = profile_of(work, connection)
     bind_contextvars(external_id=external_id)
-    return Arrival(service, lease, channel.parse(body), external_id, connection, profile)
+    return Arrival(service, lease, event, external_id, connection, profile)

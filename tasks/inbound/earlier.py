@@ -2,7 +2,7 @@
 
 import structlog
 
-from clients.channel import Conversation, Echo, Message
+from clients.channel import Echo, Message
 from clients.errors import (
     ClientError,
     NotFound,
@@ -14,14 +14,12 @@ from clients.notices import Notice, decode, encode, notice
 from clients.text.line import one_line
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.render import echo_author
-from tasks.inbox.queues import person_key
+from tasks.inbox.personal import Personal
 from tasks.notes import notify_once
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-UNTOLD_FOR = 7 * 24 * 3600
-"""How long it is remembered, in seconds, what the agents of a sender's next ticket have to know."""
 MOST_CONTEXT = 20
 """How many messages of other apps, from before there was a ticket, are shown on it."""
 
@@ -40,17 +38,12 @@ def notify(work: Work, reason: Notice) -> None:
         except (TicketClosed, NotFound):
             continue
         return
-    inbox = work.service.inbox
-    inbox.note(_untold(work.conversation), f"{id_} {encode(reason)}", int(inbox.now() * 1000), UNTOLD_FOR)
+    now = int(work.service.inbox.now() * 1000)
+    work.lease.note(Personal.UNTOLD, f"{id_} {encode(reason)}", now)
 
 
 def _given_up(arrival: Arrival, id_: int, reason: Notice) -> str:
     return arrival.say(notice("message_not_added", reason=reason, id=id_))
-
-
-def _untold(conversation: Conversation) -> str:
-    """Name what agents still have to be notified of, as the sender had no open ticket."""
-    return person_key("untold", conversation)
 
 
 def keep(arrival: Arrival) -> None:
@@ -63,32 +56,27 @@ def keep(arrival: Arrival) -> None:
     author = echo_author(said, arrival) if isinstance(said, Echo) else arrival.sender_name
     line = f"{said.time:%Y-%m-%d %H:%M} UTC, {author}: {words}"
     at = int(said.time.timestamp() * 1000)
-    arrival.service.inbox.note(_context(arrival.conversation), f"{said.message_id} {line}", at, UNTOLD_FOR)
-
-
-def _context(conversation: Conversation) -> str:
-    """Name what other apps sent while the person had no open ticket."""
-    return person_key("context", conversation)
+    arrival.lease.note(Personal.CONTEXT, f"{said.message_id} {line}", at)
 
 
 def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
     """Note on a new ticket what came, or was given up, before there was one."""
     _notify_of_context(arrival, ticket_id)
-    inbox, untold = arrival.service.inbox, _untold(arrival.conversation)
-    for member, _ in inbox.noted(untold):
+    inbox, conversation = arrival.service.inbox, arrival.conversation
+    for member, _ in inbox.noted(Personal.UNTOLD, conversation):
         id_, _, reason = member.partition(" ")
         if inbox.dead_letters.get(int(id_)):
             _notify(arrival, ticket_id, f"dead:{id_}", _given_up(arrival, int(id_), decode(reason)))
-        inbox.forget_noted(untold, member)
+        inbox.forget_noted(Personal.UNTOLD, conversation, member)
 
 
 def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
-    inbox, context = arrival.service.inbox, _context(arrival.conversation)
-    if kept := [member for member, _ in inbox.noted(context)]:
+    inbox, conversation = arrival.service.inbox, arrival.conversation
+    if kept := [member for member, _ in inbox.noted(Personal.CONTEXT, conversation)]:
         lines = [member.partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
         note = "\n\n".join([arrival.say(notice("sent_before_ticket")), *lines])
         _notify(arrival, ticket_id, f"context:{arrival.external_id}", note)
-        inbox.forget_noted(context, *kept)
+        inbox.forget_noted(Personal.CONTEXT, conversation, *kept)
 
 
 def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> None:

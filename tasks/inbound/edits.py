@@ -10,17 +10,12 @@ from clients.notices import notice
 from clients.text.markdown import to_markdown
 from clients.text.plain import to_plain_text
 from tasks.inbound.arrival import Arrival
+from tasks.inbound.lines import lines_of
 from tasks.inbox.job import Step
-from tasks.inbox.queues import HELPDESK, person_key
+from tasks.inbox.personal import Personal
+from tasks.inbox.queues import HELPDESK
 
 log = structlog.get_logger(__name__)
-
-KNOWN_FOR = 7 * 24 * 3600
-"""How long it is known which edit of a message is the newest, in seconds."""
-EARLY = "early_edit"
-"""The name under which the last edit is cached whose message was not on the ticket: it may come later."""
-EARLY_FOR = 24 * 3600
-"""For how long, in seconds."""
 
 
 def edit_comment(arrival: Arrival, edit: Edit) -> bool:
@@ -45,8 +40,8 @@ def is_superseded(arrival: Arrival, edit: Edit) -> bool:
     """Return whether a newer edit of the message came already."""
     if (early := _early(arrival, edit.message_id)) and early.time > edit.time:
         return True
-    newest = arrival.service.inbox.get(_newest(arrival, edit))
-    return newest is not None and int(newest) > _time(edit)
+    newest = dict(arrival.service.inbox.noted(Personal.EDITED, arrival.conversation)).get(edit.message_id)
+    return newest is not None and newest > _time(edit)
 
 
 def with_early_edit(arrival: Arrival, message_id: str, body: str) -> str:
@@ -58,7 +53,7 @@ def with_early_edit(arrival: Arrival, message_id: str, body: str) -> str:
 def _early(arrival: Arrival, message_id: str) -> Edit | None:
     """Return the edit of a message that came before it; one that another version wrote counts as absent."""
     try:
-        edit = msgspec.json.decode(arrival.lease.cached(EARLY) or b"", type=Edit)
+        edit = msgspec.json.decode(arrival.lease.cached(Personal.EARLY_EDIT) or b"", type=Edit)
     except msgspec.MsgspecError:
         return None
     return edit if edit.message_id == message_id else None
@@ -70,9 +65,9 @@ def _edited(arrival: Arrival, edit: Edit) -> bool:
     ticket = helpdesk.find_open_ticket(arrival.conversation)
     comment = helpdesk.find_comment(ticket.id, edit.message_id) if ticket else None
     if comment is None:
-        lease.cache(EARLY, msgspec.json.encode(edit), EARLY_FOR)
+        lease.cache(Personal.EARLY_EDIT, msgspec.json.encode(edit))
         return False
-    arrival.service.inbox.put(_newest(arrival, edit), str(_time(edit)), KNOWN_FOR)
+    lease.note(Personal.EDITED, edit.message_id, _time(edit))
     body = _body(arrival, edit, _markdown(comment))
     # A call before this one worked; helpdesks may tidy the white space of what they store.
     if (lease.step(Step.edited()) or "").split() == comment.body.split():
@@ -92,11 +87,8 @@ def _body(arrival: Arrival, edit: Edit, before: str) -> str:
     what = arrival.say(notice("edited_at", time=f"{edit.time:%Y-%m-%d %H:%M} UTC"))
     text = to_markdown(edit.text) if edit.text.strip() else f"({arrival.say(notice('empty_message'))})"
     earlier = "\n".join(f"> {line}" if line.strip() else ">" for line in before.split("\n"))
-    return f"{text}\n\n({to_markdown(what)})\n\n{earlier}"
-
-
-def _newest(arrival: Arrival, edit: Edit) -> str:
-    return f"{person_key('edited', arrival.conversation)}:{edit.message_id}"
+    more = lines_of(arrival, edit.lines)
+    return "\n\n".join(filter(None, (text, more, f"({to_markdown(what)})", earlier)))
 
 
 def _time(edit: Edit) -> int:

@@ -15,8 +15,7 @@ def incoming_job(channel: Channel, conversation: Conversation, event: Incoming) 
     """
     if event.echo_metadata and event.message_id:
         return PartEcho(
-            channel=conversation.channel,
-            account_id=conversation.account_id,
+            conversation=conversation,
             echo_metadata=event.echo_metadata,
             message_id=event.message_id,
             time=event.time,

@@ -11,30 +11,27 @@ from clients.errors import (
 )
 from clients.helpdesk import Customer, Naming
 from clients.notices import notice
-from tasks.inbound.arrival import NAMELESS, OPEN_TICKET, Arrival
+from tasks.inbound.arrival import NAMELESS, Arrival
+from tasks.inbox.personal import Personal
 from tasks.notes import notify_once
 
 log = structlog.get_logger(__name__)
 
-UNNAMED = "unnamed"
-"""The name under which it is cached that a sender's ticket was opened while nobody could read their name."""
-UNNAMED_FOR = 7 * 24 * 3600
-"""For how long such a ticket is given the name once that can be read, in seconds."""
 LONGEST_TITLE = 255
 
 
 def note_whether_named(arrival: Arrival) -> None:
     """Note, before a ticket is opened, whether that is done for want of a name that may be read later."""
     if not arrival.profile.name and not arrival.variant.startswith(NAMELESS):
-        arrival.lease.cache(UNNAMED, b"1", UNNAMED_FOR)
-    elif arrival.lease.cached(UNNAMED):
-        arrival.lease.forget(UNNAMED)
+        arrival.lease.cache(Personal.UNNAMED, b"1")
+    elif arrival.lease.cached(Personal.UNNAMED):
+        arrival.lease.forget(Personal.UNNAMED)
 
 
 def fix_name(arrival: Arrival) -> None:
     """Put the sender's name on their ticket if it could not be read before. No message fails for it."""
-    ticket_id = (arrival.lease.cached(OPEN_TICKET) or b"").decode()
-    if not arrival.lease.cached(UNNAMED) or not arrival.profile.name or not ticket_id:
+    ticket_id = (arrival.lease.cached(Personal.OPEN_TICKET) or b"").decode()
+    if not arrival.lease.cached(Personal.UNNAMED) or not arrival.profile.name or not ticket_id:
         return
     unknown = replace(arrival, profile=Profile())
     naming = Naming(title_of(unknown), title_of(arrival), customer_of(arrival))
@@ -47,7 +44,7 @@ def fix_name(arrival: Arrival) -> None:
     except ClientError as error:
         log.warning("name_not_updated", queue=arrival.lease.queue, ticket=ticket_id, reason=str(error))
         return
-    arrival.lease.forget(UNNAMED)
+    arrival.lease.forget(Personal.UNNAMED)
 
 
 def title_of(arrival: Arrival) -> str:

@@ -7,12 +7,11 @@ from clients.channel import Profile
 from clients.errors import ClientError, LeaseLost, Unauthorized
 from tasks.connections import Connection
 from tasks.inbox.lease import Lease
+from tasks.inbox.personal import Personal
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-CACHE = "profile"
-NAMED_FOR = 24 * 3600
 NAMELESS_FOR = 600
 """How long it takes until a sender without a name is asked for again, in seconds."""
 
@@ -30,13 +29,14 @@ def profile_of(work: Work, connection: Connection) -> Profile:
             work.service.remotes.pause(error)
         log.warning("profile_not_read", account=connection.account_id, reason=str(error))
         profile = Profile()
-    work.lease.cache(CACHE, msgspec.json.encode(profile), NAMED_FOR if profile.name else NAMELESS_FOR)
+    kept_for = 0 if profile.name else NAMELESS_FOR
+    work.lease.cache(Personal.PROFILE, msgspec.json.encode(profile), kept_for)
     return profile
 
 
 def _known(lease: Lease) -> Profile | None:
     """Return the cached profile; one of another shape, as another version writes it, counts as absent."""
     try:
-        return msgspec.json.decode(lease.cached(CACHE) or b"", type=Profile)
+        return msgspec.json.decode(lease.cached(Personal.PROFILE) or b"", type=Profile)
     except msgspec.MsgspecError:
         return None

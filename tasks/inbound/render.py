@@ -1,25 +1,21 @@
 """The comment that shows an event."""
 
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from clients import channel
-from clients.channel import Echo, Edit, Line, Message, OtherEvent, Receipt
+from clients.channel import Echo, Edit, Message, OtherEvent, Receipt
 from clients.errors import RejectedError
 from clients.helpdesk import Attachment, Author, NewComment
 from clients.media import File
 from clients.notices import Notice, notice
-from clients.text.line import one_line
-from clients.text.markdown import preview, to_markdown
+from clients.text.markdown import to_markdown
 from tasks.inbound.arrival import Arrival
 from tasks.inbound.edits import is_superseded, with_early_edit
 from tasks.inbound.files import show
+from tasks.inbound.lines import lines_of
 from tasks.inbound.quotes import quoted
 from tasks.notes import system
-
-_ACTIVE = re.compile(r"[\[\]*`~]|(?<![^\W_])_|_(?![^\W_])")
-"""What acts on its own, or with what follows; an underscore does not inside a word."""
 
 
 def compose(arrival: Arrival, files: ExitStack) -> NewComment:
@@ -55,6 +51,7 @@ def _told(arrival: Arrival, event: Edit | OtherEvent, what: Notice, more: Sequen
 def _message(arrival: Arrival, message: Message | Echo, author: Author, files: ExitStack) -> NewComment:
     shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments)]
     body = _paragraphs(
+        f"> {to_markdown(arrival.say(notice('written_before_connected')))}" if message.is_history else "",
         _in_reply_to(arrival, message.reply_to),
         to_markdown(message.text),
         *(markdown for markdown, _ in shown),
@@ -70,6 +67,7 @@ def _message(arrival: Arrival, message: Message | Echo, author: Author, files: E
         attachment_ids=[file.id for _, file in shown if isinstance(file, Attachment)],
         files=[file for _, file in shown if isinstance(file, File)],
         channel=arrival.conversation.channel,
+        is_history=message.is_history,
     )
 
 
@@ -89,7 +87,8 @@ def _shown(
     arrival: Arrival, number: int, attachment: channel.Attachment, files: ExitStack
 ) -> tuple[str, Attachment | File | None]:
     if attachment.is_file:
-        return show(arrival, number, attachment, files)
+        markdown, file = show(arrival, number, attachment, files)
+        return _paragraphs(markdown, lines_of(arrival, attachment.lines)), file
     return lines_of(arrival, attachment.lines), None
 
 
@@ -104,26 +103,3 @@ def echo_author(echo: Echo, arrival: Arrival) -> str:
     """Name who wrote for the account."""
     page = arrival.connection.name or arrival.say(notice("the_page"))
     return arrival.say(notice(echo.author.code, page=page, **echo.author.values))
-
-
-def lines_of(arrival: Arrival, lines: Sequence[Line]) -> str:
-    """Show lines as paragraphs, the buttons among them as a list."""
-    shown = ""
-    for line in lines:
-        between = "\n" if line.is_button and shown.rpartition("\n")[2].startswith("- ") else "\n\n"
-        shown += between + ("- " * line.is_button) + _line(arrival, line)
-    return shown.strip()
-
-
-def _line(arrival: Arrival, line: Line) -> str:
-    """Show a line; the connector's own words stand in brackets unless they are a label or a link."""
-    label = arrival.say(line.label) if isinstance(line.label, Notice) else line.label
-    text = line.text if isinstance(line.text, str) else arrival.say(line.text)
-    own = isinstance(line.text, Notice) and not line.url
-    markdown = preview(text, line.url) if line.url else to_markdown(f"({text})" if own else text)
-    return f"{_label(label)}: {markdown}" if label else markdown
-
-
-def _label(text: str) -> str:
-    """Write a label; beside what follows it, its brackets and marks could become something else."""
-    return _ACTIVE.sub(lambda mark: f"&#{ord(mark[0])};", to_markdown(one_line(text)))

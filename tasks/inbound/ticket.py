@@ -19,21 +19,20 @@ from clients.helpdesk import (
     NewTicket,
 )
 from tasks import courtesies, trouble
-from tasks.inbound import unknown
-from tasks.inbound.arrival import OPEN_TICKET, Arrival, arrival_of
+from tasks.inbound import history, unknown
+from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.edits import edit_comment
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
 from tasks.inbound.render import compose, first_body
 from tasks.inbox.job import Step, is_part_under_way, sent_ids
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import outbound_queue
 from tasks.outbound import receipts, reminders
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED_FOR = 24 * 3600
-"""How long the open ticket of a sender is remembered, in seconds; the helpdesk's 409 corrects it before."""
 ECHO_KNOWN_WITHIN = 10.0
 """How much longer than `worker.echo_wait` an echo waits for the reply that it may be of, in seconds."""
 
@@ -44,6 +43,7 @@ def relay(work: Work) -> None:
         _take_without_person(work)
         return
     arrival = arrival_of(work)
+    history.wait_for(arrival)
     is_known = arrival.channel.knows(arrival.event)
     if is_known or not work.lease.step(Step.replayed()):  # else the ticket shows no more than it did
         _show(arrival)
@@ -63,7 +63,7 @@ def _take_without_person(work: Work) -> None:
 
 
 def _show(arrival: Arrival) -> None:
-    if _is_our_own(arrival):
+    if _is_our_own(arrival) or _came_before(arrival):
         return
     _note_answer(arrival)
     if not arrival.opens_ticket and not any(True for _ in arrival.open_tickets()):
@@ -85,17 +85,24 @@ def _note_answer(arrival: Arrival) -> None:
 
 def _note_message(arrival: Arrival) -> None:
     """Note that a message waits for an answer, if it stands on a ticket; another app answers some."""
-    event, ticket_id = arrival.event, (arrival.lease.cached(OPEN_TICKET) or b"").decode()
-    if isinstance(event, Message) and not event.is_overheard and ticket_id:
+    event, ticket_id = arrival.event, (arrival.lease.cached(Personal.OPEN_TICKET) or b"").decode()
+    if isinstance(event, Message):
+        arrival.lease.note_wrote_at(int(event.time.timestamp() * 1000))
+    if isinstance(event, Message) and _may_be_answered(event) and ticket_id:
         reminders.note_message(arrival, arrival.connection, ticket_id, event.time)
 
 
 def _mark_seen(arrival: Arrival) -> None:
     """Have the person see that their message stands on the ticket; another app marks what it answers."""
     event = arrival.event
-    if isinstance(event, Message) and not event.is_overheard and arrival.service.settings.graph.mark_seen:
+    if isinstance(event, Message) and _may_be_answered(event):
         account = arrival.account
         courtesies.offer(arrival, account, account.mark_seen)
+
+
+def _may_be_answered(message: Message) -> bool:
+    """Return whether an answer is expected of our agents: no other app's, and none from before them."""
+    return not (message.is_overheard or message.is_history)
 
 
 def _put_somehow(arrival: Arrival) -> None:
@@ -121,7 +128,7 @@ def _is_our_own(arrival: Arrival) -> bool:
     if not isinstance(event, Echo):
         return False
     steps = service.inbox.steps(outbound_queue(arrival.conversation))
-    if event.message_id in {*sent_ids(steps)} | receipts.our_ids(arrival):
+    if event.message_id in {*sent_ids(steps)} | receipts.our_ids(service.inbox, arrival.conversation):
         return True
     wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
     if (
@@ -131,6 +138,22 @@ def _is_our_own(arrival: Arrival) -> bool:
     ):
         raise OutcomeUnknown("echo_of_unknown_outcome")
     return False
+
+
+def _came_before(arrival: Arrival) -> bool:
+    """Return whether a message that was fetched stands on a ticket, as the store may have forgotten it.
+
+    Once a call for it is under way, that is looked for instead (`_is_there`).
+    """
+    event, helpdesk = arrival.event, arrival.service.helpdesk
+    if not isinstance(event, Message | Echo) or not event.was_fetched or arrival.lease.step(Step.call()):
+        return False
+    if helpdesk.ticket_by_external_id(arrival.external_id):
+        return True
+    found = helpdesk.find_open_ticket(arrival.conversation)
+    last = (arrival.lease.cached(Personal.OPEN_TICKET) or b"").decode()
+    tickets = {last, found.id if found else ""} - {""}
+    return any(_has_comment(arrival, ticket_id) for ticket_id in tickets)
 
 
 def _put(arrival: Arrival) -> None:
@@ -172,7 +195,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
         try:
             helpdesk.add_comment(ticket_id, comment, arrival.key(arrival.variant, suffix))
         except (TicketClosed, NotFound):
-            lease.forget(OPEN_TICKET)
+            lease.forget(Personal.OPEN_TICKET)
             suffix = f"after:{ticket_id}"
             continue
         _remember(arrival, ticket_id)
@@ -180,6 +203,7 @@ def put_on_ticket(arrival: Arrival, comment: NewComment) -> None:
     if not arrival.opens_ticket:
         keep(arrival)
         return
+    arrival.check_active()
     lease.save_step(Step.call(), "ticket")
     note_whether_named(arrival)
     key = arrival.key(arrival.variant, suffix)
@@ -214,7 +238,7 @@ def _opened(arrival: Arrival, ticket_id: str) -> None:
 
 def _remember(arrival: Arrival, ticket_id: str) -> None:
     """Keep where the sender's messages go; the next one will probably go there, too."""
-    arrival.lease.cache(OPEN_TICKET, ticket_id.encode(), REMEMBERED_FOR)
+    arrival.lease.cache(Personal.OPEN_TICKET, ticket_id.encode())
     arrival.lease.foresee(Step.call(), f"comment:{ticket_id}")
     bind_contextvars(ticket=ticket_id)
 
@@ -231,4 +255,5 @@ def _ticket(arrival: Arrival, comment: NewComment) -> NewTicket:
         files=comment.files,
         created_at=comment.created_at,
         language=arrival.connection.language,
+        is_history=comment.is_history,
     )

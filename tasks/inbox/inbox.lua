@@ -21,15 +21,18 @@
 --   slots:<account>:<name>  hash  when the last slot is of those who wait for that: who had none before (first), and
 --                            who came for theirs too late (again); each job knows its own
 --   seen:<key>       string  the job was accepted (dedup)
---   echo:<part>      string  message id of a part that came back as an echo, and when it was sent; a part
---                            is <channel>:<account>:<what it was sent with>
---   unanswered:<conversation>  string  when the reply window closes for what the person wrote last and nobody
---                            answered, and the ticket that it stands on
+--   <name>:<conversation>  what is kept of a person, all of it by the names in `personal.py`; among them
+--     echo           zset    what a part was sent with, its message id, and when it was sent: parts that came
+--                            back as an echo
+--     wrote_at       string  when they wrote last
+--     unanswered     string  when the reply window closes for what the person wrote last and nobody answered,
+--                            and the ticket that it stands on
 --   reminders        zset    queue of replies -> when agents are to be reminded that nobody answered
 --   pauses           zset    remote -> until when nothing is sent to it
 --   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
 --                            that second began (since), and how many did (gone); with the rate 0 one queue is
---                            tried first (trial: its token), and all follow when a job of it is done
+--                            tried first (trial: its token), and all follow when a job of it is done; how long it
+--                            is (lasts), and until when (ends), if the next one is to be twice as long
 --   slowed:<remote>    string  why a remote is slowed down
 --   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
 --   dead             hash    id -> a job that could not be delivered, with its history
@@ -39,7 +42,24 @@
 --   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
+--   checks           zset    <channel>:<account> -> when its connection is to be checked next
+--   findings         hash    <channel>:<account>, helpdesk -> what its last checks found to be wrong, and since when
+--   report:<account>  string  the ticket that says what stops the messages of an account
+--   helpdesk_webhook  string  when a webhook of the helpdesk's came last that brought no comment
+--   helpdesk_check   string  the helpdesk was checked lately
 --   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
+--   connections      hash    <channel>:<account> -> "<version> <record>": what was connected at run time
+--   changed          zset    <channel>:<account> -> the version at which its connection changed, or was removed
+--   version          string  of the connections: one more with each change
+--   connected        hash    <channel>:<account> -> since when it is connected: webhooks of it are taken
+--   inactive         zset    <channel>:<account> -> since when none of it are, though it was connected
+--   backfill:<remote>  hash    since when messages of an account are fetched that no webhook brought, since when also those
+--                            from before it was connected (history), how far that got (state), and who does it (token)
+--   backfills        zset    remote -> when its backfill goes on
+--   fetching         zset    remote -> until when a worker is at its backfill
+--   turn:<remote>    string  when the account may be asked for its past again
+--   door             string  when a process that takes webhooks last could store some
+--   gaps             zset    "<from> <to>" by its end: a time in which none could
 --   room             string  whether there is room for more jobs, looked up now and then
 --
 -- The clock is the store's own, in milliseconds. Every function may be repeated with the same arguments
@@ -72,8 +92,8 @@ local function owns(queue, token) return redis.call('HGET', lease_of(queue), 'to
 local function head_of(queue) return redis.call('ZRANGE', jobs_of(queue), 0, 0)[1] end
 local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 
--- A queue's name is `in:<conversation>`, `out:<conversation>` or `ticket:<id>`; a conversation is
--- `<channel>:<account>:<person>`. Its group is all but the person: one direction of one account.
+-- A queue's name is `in:<conversation>`, `out:<conversation>`, `erase:<conversation>`, `report:<conversation>` or
+-- `ticket:<id>`; a conversation is `<channel>:<account>:<person>`, of a report without the person. Its group is all but the person: one direction of one account.
 local function group_of(queue) return string.match(queue, '^%l+:[^:]*:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
 local function conversation_of(queue) return string.match(queue, '^[^:]*:(.*)$') end
 local function unanswered_of(queue) return P .. 'unanswered:' .. conversation_of(queue) end
@@ -161,6 +181,8 @@ end
 
 -- End the work on a queue; what is known of its head's backoff stays.
 local function release(queue)
+  local token = redis.call('HGET', lease_of(queue), 'token')
+  if token then redis.call('DEL', P .. 'taken:' .. token) end
   if redis.call('HDEL', lease_of(queue), 'token', 'until', 'tries') > 0 then run(group_of(queue), -1) end
   redis.call('ZREM', P .. 'later', queue)
 end
@@ -172,8 +194,8 @@ local function forget(queue)
   redis.call('ZREM', P .. 'oldest', queue)
 end
 
--- What a worker needs to go on: the head, what is known of it, what is cached of the queue's person, and whether
--- the helpdesk is paused. An empty queue ends the lease.
+-- What a worker needs to go on: the head, what is known of it, what is cached of the queue's person, whether the
+-- helpdesk is paused, and the version of the connections. An empty queue ends the lease.
 local function head_or_forget(queue, ...)
   local head = head_of(queue)
   if not head then
@@ -184,7 +206,8 @@ local function head_or_forget(queue, ...)
   redis.call('ZADD', P .. 'oldest', 'NX', string.match(head, '^%d+ (%d+)'), queue)
   local cached = {}
   for i, name in ipairs({...}) do cached[i] = redis.call('GET', P .. name .. ':' .. conversation_of(queue)) end
-  return {queue, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0}
+  local version = tonumber(redis.call('GET', P .. 'version') or 0)
+  return {queue, head, redis.call('HGETALL', record_of(head)), cached, is_paused('helpdesk') and 1 or 0, version}
 end
 
 -- Make those queues wait for a worker that were put off until now, or whose worker died, and whose remote is back.
@@ -252,7 +275,8 @@ end
 
 -- Forget why a remote was paused that works again, though not at full speed yet.
 local function works(remote)
-  if not is_paused(remote) and not is_untried(remote) then redis.call('HDEL', P .. 'pause:' .. remote, 'reason') end
+  if is_paused(remote) or is_untried(remote) then return end
+  redis.call('HDEL', P .. 'pause:' .. remote, 'reason', 'lasts', 'ends')
 end
 
 -- Take the lease of a queue; nothing if it is taken, or if its head waits.
@@ -264,7 +288,7 @@ local function grant(queue, token, lease, ...)
       redis.call('ZADD', P .. 'later', free, queue)
       return {}
     end
-    if not state[1] then run(group_of(queue), 1) end
+    if state[1] then redis.call('DEL', P .. 'taken:' .. state[1]) else run(group_of(queue), 1) end
   end
   redis.call('HSET', lease_of(queue), 'token', token, 'until', now + lease)
   redis.call('ZADD', P .. 'later', now + lease, queue)
@@ -307,12 +331,26 @@ local inbox = {}
 -- start(): the store is of this format from now on
 function inbox.start() redis.call('SET', P .. 'format', FORMAT) end
 
+-- Keep a member of what is kept of a person for so long (ms), among others that are as old as that at most.
+local function keep(name, conversation, member, at, ttl)
+  local key = P .. name .. ':' .. conversation
+  redis.call('ZADD', key, at, member)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', at - ttl)
+  redis.call('PEXPIRE', key, ttl)
+end
+
+-- Keep the latest time of what is kept of a person by a name.
+local function keep_latest(name, conversation, time, ttl)
+  local key = P .. name .. ':' .. conversation
+  if tonumber(time) > tonumber(redis.call('GET', key) or 0) then redis.call('SET', key, time, 'PX', ttl) end
+end
+
 -- accept(ttl, jobs, echoes) -> how many queues now want a worker
--- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; part, id and time, part, … of echoes.
+-- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; conversation, member, … of echoes.
 function inbox.accept(ttl, packed_jobs, packed_echoes)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
   local echoes = cmsgpack.unpack(packed_echoes)
-  for i = 1, #echoes, 2 do redis.call('SET', P .. 'echo:' .. echoes[i], echoes[i + 1], 'PX', ttl) end
+  for i = 1, #echoes, 2 do keep('echo', echoes[i], echoes[i + 1], now, ttl) end
   local jobs, new, ready = cmsgpack.unpack(packed_jobs), 0, 0
   local last_id = redis.call('GET', P .. 'ids') or 0
   local woken = {}  -- group -> how many of its queues had no work before
@@ -345,7 +383,8 @@ function inbox.accept(ttl, packed_jobs, packed_echoes)
   return ready
 end
 
--- claim(token, lease, newest, queue, cache…) -> {queue, job, its record, what is cached, helpdesk paused} | {}
+-- claim(token, lease, newest, queue, cache…) ->
+--   {queue, job, its record, what is cached, helpdesk paused, version of the connections} | {}
 -- Without a queue it is the turn of the group that has the fewest queues worked on, then of the one that had no
 -- turn for longest: no account, and no direction, takes more than its share while others wait. In a group the newest
 -- and the longest waiting take turns, as the worker says: who writes now does not wait behind yesterday.
@@ -440,11 +479,12 @@ function inbox.undo_step(queue, token, id, step)
   return ''
 end
 
--- finish(queue, token, id, counter, letter, step, value, code) -> as claim, without what is cached
+-- finish(queue, token, id, counter, letter, step, value, code[, name, time, ttl]) -> as claim, without what is cached
 -- The job is done; with a letter it is dead instead, and keeps its record for a retry. A step is recorded for the
 -- next job, as if its worker had begun it already. The counter says what became of it: relayed:, shown: (a receipt,
--- a reminder) or dead:<direction>; a dead letter is counted by the code of its reason, too.
-function inbox.finish(queue, token, id, counter, letter, step, value, code)
+-- a reminder) or dead:<direction>; a dead letter is counted by the code of its reason, too. With a name a time is
+-- kept of the person by it for so long (ms), unless a later one is.
+function inbox.finish(queue, token, id, counter, letter, step, value, code, name, time, ttl)
   if not owns(queue, token) then return {} end
   if is_at(queue, token, id) then
     local head = head_of(queue)
@@ -456,6 +496,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value, code)
     -- A receipt asks its account for nothing, so it does not show whether that works.
     end_trial(queue, token, counter ~= 'shown:out' or redis.call('HGET', lease_of(queue), 'tries') == 'helpdesk')
     count(counter)
+    if name then keep_latest(name, conversation_of(queue), time, ttl) end
     if letter == '' then
       redis.call('DEL', record_of(head))
       if counter ~= 'shown:out' then works(remote_of(group_of(queue))) end
@@ -463,7 +504,7 @@ function inbox.finish(queue, token, id, counter, letter, step, value, code)
         redis.call('HSET', P .. 'last', string.gsub(group_of(queue), '^out:', 'sent:'), now)
       end
     else
-      redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed')
+      redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed', 'step:late')
       redis.call('HSET', P .. 'dead', id, letter)
       redis.call('HINCRBY', P .. 'given_up', code, 1)
     end
@@ -499,13 +540,25 @@ function inbox.wait(queue, token, id, remote, attempts, history)
   return 1
 end
 
+-- Put the head of a queue back into its place by time.
+local function put_in_place(queue)
+  local head = head_of(queue)
+  redis.call('ZADD', jobs_of(queue), string.match(head, '^%d+ %d+ (%d+)'), head)
+end
+
+-- give_way(queue, token, id) -> as finish: go on with what was sent before the job, and came after it was begun
+function inbox.give_way(queue, token, id)
+  if not owns(queue, token) then return {} end
+  if is_at(queue, token, id) then put_in_place(queue) end
+  return head_or_forget(queue)
+end
+
 -- release(queue, token) -> 1 | 0: release a queue that has more work; others have their turn first
 function inbox.release(queue, token)
   if not owns(queue, token) then return 0 end
   release(queue)
   redis.call('DEL', lease_of(queue))
-  local head = head_of(queue)
-  redis.call('ZADD', jobs_of(queue), string.match(head, '^%d+ %d+ (%d+)'), head)
+  put_in_place(queue)
   enqueue(queue)
   return 1
 end
@@ -523,12 +576,27 @@ function inbox.sweep(limit, enough)
   return math.min(ready, enough)
 end
 
--- pause(remote, duration, rate, reason): send nothing to a remote for a while, and then so many queues a second, or
--- with the rate 0 one, and all when that one has worked
-function inbox.pause(remote, duration, rate, reason)
-  redis.call('DEL', P .. 'pause:' .. remote)
-  redis.call('HSET', P .. 'pause:' .. remote, 'reason', reason, 'rate', rate)
-  redis.call('ZADD', P .. 'pauses', now + duration, remote)
+-- How long a pause is that is twice as long as the one before it, until something works. Whatever was under way as a
+-- pause began fails with it: that makes it no longer.
+local function doubled(pause, shortest, longest)
+  local known = redis.call('HMGET', pause, 'lasts', 'ends')
+  local before, left = tonumber(known[1]), (tonumber(known[2]) or 0) - now
+  if not before then return shortest, shortest end
+  if left > 0 then return before, left end
+  local lasts = math.min(2 * before, longest)
+  return lasts, lasts
+end
+
+-- pause(remote, duration, rate, reason, longest) -> for how long (ms): send nothing to a remote for a while, and then so
+-- many queues a second, or with the rate 0 one, and all when that one has worked. If `longest` is not 0 the pauses of a remote double up to it.
+function inbox.pause(remote, duration, rate, reason, longest)
+  local pause, lasts, left = P .. 'pause:' .. remote, nil, tonumber(duration)
+  if longest ~= '0' then lasts, left = doubled(pause, left, tonumber(longest)) end
+  redis.call('DEL', pause)
+  redis.call('HSET', pause, 'reason', reason, 'rate', rate)
+  if lasts then redis.call('HSET', pause, 'lasts', lasts, 'ends', string.format('%d', now + left)) end
+  redis.call('ZADD', P .. 'pauses', now + left, remote)
+  return left
 end
 
 -- slow(remote, duration, rate, reason, shown): have no more than so many queues a second go on with a remote, after a
@@ -560,11 +628,18 @@ end
 -- delete(name): keep a value no longer
 function inbox.delete(name) redis.call('DEL', P .. name) end
 
--- note(name, member, at, ttl): keep a member for so long (ms), among others that are as old as that at most
-function inbox.note(name, member, at, ttl)
-  redis.call('ZADD', P .. name, at, member)
-  redis.call('ZREMRANGEBYSCORE', P .. name, '-inf', at - ttl)
-  redis.call('PEXPIRE', P .. name, ttl)
+-- cache(queue, token, name, value, ttl) -> 1 | false: keep a value of the queue's person for so long (ms)
+function inbox.cache(queue, token, name, value, ttl)
+  if not owns(queue, token) then return false end
+  redis.call('SET', P .. name .. ':' .. conversation_of(queue), value, 'PX', ttl)
+  return 1
+end
+
+-- note(queue, token, name, member, at, ttl) -> 1 | false: keep a member among those of the queue's person
+function inbox.note(queue, token, name, member, at, ttl)
+  if not owns(queue, token) then return false end
+  keep(name, conversation_of(queue), member, at, ttl)
+  return 1
 end
 
 -- forget_noted(name, member…): keep members no longer
@@ -619,12 +694,203 @@ end
 -- note_clock(name, measurement)
 function inbox.note_clock(name, measurement) redis.call('HSET', P .. 'clocks', name, measurement) end
 
+-- plan_checks(within, name, …): have connections checked that never were, spread over so many ms
+function inbox.plan_checks(within, ...)
+  local names = {...}
+  for i, name in ipairs(names) do
+    redis.call('ZADD', P .. 'checks', 'NX', now + math.floor(within * (i - 1) / #names), name)
+  end
+end
+
+-- due_checks(limit, every) -> names of connections that are to be checked now, and again after so many ms
+-- If the answer gets lost, these are checked the next time.
+function inbox.due_checks(limit, every)
+  local due = redis.call('ZRANGE', P .. 'checks', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
+  for _, name in ipairs(due) do redis.call('ZADD', P .. 'checks', 'XX', now + every, name) end
+  return due
+end
+
+-- note_findings(name, findings): keep what is wrong with a connection; empty is nothing
+function inbox.note_findings(name, findings)
+  if findings == '' then redis.call('HDEL', P .. 'findings', name)
+  else redis.call('HSET', P .. 'findings', name, findings) end
+end
+
+-- forget_checks(name): of a connection that is not active any more
+function inbox.forget_checks(name)
+  redis.call('ZREM', P .. 'checks', name)
+  redis.call('HDEL', P .. 'findings', name)
+end
+
 -- mark_installation(name, ttl, is_sure) -> the name of the installation whose store it is
 function inbox.mark_installation(name, ttl, is_sure)
   local holder = redis.call('GET', P .. 'installation')
   if holder and holder ~= name and is_sure == '' then return holder end
   redis.call('SET', P .. 'installation', name, 'PX', ttl)
   return name
+end
+
+-- The version of a connection; nothing if there is none.
+local function version_of(name)
+  local stored = redis.call('HGET', P .. 'connections', name)
+  return stored and string.match(stored, '^%d+')
+end
+
+-- Note that a connection changed. Return the version that it has, or had, now.
+local function change(name)
+  local version = redis.call('INCR', P .. 'version')
+  redis.call('ZADD', P .. 'changed', version, name)
+  return version
+end
+
+-- put_connection(name, record, expected) -> its version | false, if its version is not the expected one
+-- Expected is a version, empty where there must be none yet, or * for any. What waits for its account goes on.
+function inbox.put_connection(name, record, expected)
+  local stored, version = redis.call('HGET', P .. 'connections', name), version_of(name)
+  if stored == (version or '') .. ' ' .. record then return tonumber(version) end  -- the call is repeated
+  if expected ~= '*' and (version or '') ~= expected then return false end
+  version = change(name)
+  redis.call('HSET', P .. 'connections', name, version .. ' ' .. record)
+  if is_paused(name) then redis.call('ZADD', P .. 'pauses', now, name) end
+  redis.call('ZADD', P .. 'backfills', 'XX', 'LT', now, name)
+  return version
+end
+
+-- remove_connection(name, expected) -> 1 | false, as put_connection; 0 if there is none
+function inbox.remove_connection(name, expected)
+  local version = version_of(name)
+  if not version then return 0 end
+  if expected ~= '*' and version ~= expected then return false end
+  redis.call('HDEL', P .. 'connections', name)
+  if redis.call('HDEL', P .. 'connected', name) == 1 then redis.call('ZADD', P .. 'inactive', 'LT', now, name) end
+  change(name)
+  return 1
+end
+
+-- changed_connections(since, limit) -> {version, name, record | '', …}
+-- The next that changed after a version; the record of one that was removed is empty.
+function inbox.changed_connections(since, limit)
+  local answer = {}
+  local found = redis.call('ZRANGE', P .. 'changed', '(' .. since, '+inf', 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+  for i = 1, #found, 2 do
+    local stored = redis.call('HGET', P .. 'connections', found[i])
+    answer[#answer + 1] = tonumber(found[i + 1])
+    answer[#answer + 1] = found[i]
+    answer[#answer + 1] = stored and string.match(stored, '^%d+ (.*)$') or ''
+  end
+  return answer
+end
+
+-- note_door(longest): webhooks can be stored now. If the last time is longer ago than that (ms), there was a gap.
+function inbox.note_door(longest)
+  if not has_room() then return end
+  local last = redis.call('GET', P .. 'door')
+  if last and now - last > tonumber(longest) then
+    redis.call('ZADD', P .. 'gaps', now, string.format('%d %d', last, now))
+  end
+  redis.call('SET', P .. 'door', string.format('%d', now))
+end
+
+-- take_turn(remote, spacing, longest) -> how long to wait for one's turn (ms) | false: longer than that
+function inbox.take_turn(remote, spacing, longest)
+  local turn = P .. 'turn:' .. remote
+  local at = math.max(tonumber(redis.call('GET', turn) or 0), now)
+  if at - now > tonumber(longest) then return false end
+  redis.call('SET', turn, string.format('%d', at + spacing), 'PXAT', string.format('%d', at + spacing))
+  return at - now
+end
+
+local function backfill_of(remote) return P .. 'backfill:' .. remote end
+local function fetches(remote, token) return redis.call('HGET', backfill_of(remote), 'token') == token end
+
+-- Have a worker be at a backfill for a while.
+local function hold_backfill(remote, token, lease)
+  redis.call('HSET', backfill_of(remote), 'token', token)
+  redis.call('ZADD', P .. 'backfills', now + lease, remote)
+  redis.call('ZADD', P .. 'fetching', now + lease, remote)
+end
+
+-- Fetch what was said since then, or since an earlier time that was asked for and is not done; begin anew.
+local function request(remote, since, history)
+  local known = redis.call('HMGET', backfill_of(remote), 'since', 'history')
+  redis.call('DEL', backfill_of(remote))
+  redis.call('HSET', backfill_of(remote), 'since', string.format('%d', math.min(since, known[1] or since)))
+  history = known[2] or history
+  if history then redis.call('HSET', backfill_of(remote), 'history', string.format('%d', history)) end
+  redis.call('ZADD', P .. 'backfills', now, remote)
+  redis.call('ZREM', P .. 'fetching', remote)
+end
+
+-- request_backfill(remote, since, token, lease): with a token that worker is at it already
+function inbox.request_backfill(remote, since, token, lease)
+  request(remote, since)
+  if token ~= '' then hold_backfill(remote, token, lease) end
+end
+
+-- note_active(earlier, name, history, …): webhooks of these accounts are taken. Of one that was not connected before, its
+-- history is fetched, so many ms of it, but none from before it was removed; of one that was inactive, what was said
+-- meanwhile, and so many ms earlier; empty: not that.
+function inbox.note_active(earlier, ...)
+  local accounts = {...}
+  for i = 1, #accounts, 2 do
+    local name, history = accounts[i], tonumber(accounts[i + 1])
+    local since = tonumber(redis.call('ZSCORE', P .. 'inactive', name) or nil)
+    redis.call('ZREM', P .. 'inactive', name)
+    if redis.call('HSETNX', P .. 'connected', name, string.format('%d', now)) == 1 then
+      local from = math.max(now - history, since or 0)
+      if history > 0 then request(name, from, from) end
+    elseif since and earlier ~= '' then
+      request(name, since - earlier)
+    end
+  end
+end
+
+-- note_inactive(since, name…): none of these are taken since then, or since an earlier time that was noted; empty: now
+function inbox.note_inactive(since, ...)
+  for _, name in ipairs({...}) do
+    if redis.call('HEXISTS', P .. 'connected', name) == 1 then
+      redis.call('ZADD', P .. 'inactive', 'LT', since == '' and now or since, name)
+    end
+  end
+end
+
+-- How many more workers may fetch at the same time.
+local function free_fetchers(most) return math.max(0, most - redis.call('ZCOUNT', P .. 'fetching', now, '+inf')) end
+
+-- due_backfills(most) -> how many workers should fetch now, with those that do no more than so many
+function inbox.due_backfills(most)
+  return math.min(redis.call('ZCOUNT', P .. 'backfills', '-inf', now), free_fetchers(most))
+end
+
+-- claim_backfill(token, lease, most) -> {remote, since, state, history since | '', connected since | ''} | {}
+function inbox.claim_backfill(token, lease, most)
+  local remote = redis.call('ZRANGE', P .. 'backfills', '-inf', now, 'BYSCORE', 'LIMIT', 0, 1)[1]
+  if not remote or free_fetchers(most) == 0 then return {} end
+  hold_backfill(remote, token, lease)
+  local known = redis.call('HMGET', backfill_of(remote), 'since', 'state', 'history')
+  return {remote, known[1], known[2] or '', known[3] or '', redis.call('HGET', P .. 'connected', remote) or ''}
+end
+
+-- save_backfill(remote, token, lease, state, delay) -> 1 | 0: it got so far; with a delay others go on then
+function inbox.save_backfill(remote, token, lease, state, delay)
+  if not fetches(remote, token) then return 0 end
+  redis.call('HSET', backfill_of(remote), 'state', state)
+  hold_backfill(remote, token, lease)
+  if delay ~= '' then
+    redis.call('HDEL', backfill_of(remote), 'token')
+    redis.call('ZREM', P .. 'fetching', remote)
+    redis.call('ZADD', P .. 'backfills', now + delay, remote)
+  end
+  return 1
+end
+
+-- end_backfill(remote, token) -> 1 | 0
+function inbox.end_backfill(remote, token)
+  if not fetches(remote, token) then return 0 end
+  redis.call('DEL', backfill_of(remote))
+  redis.call('ZREM', P .. 'backfills', remote)
+  redis.call('ZREM', P .. 'fetching', remote)
+  return 1
 end
 
 -- Put a job that was kept back into its queue.
@@ -675,6 +941,34 @@ function inbox.replay(id, queue, time, body)
   if inbox.drop_unknown(id) == 0 then return 0 end
   redis.call('HSET', P .. 'job:' .. id, 'step:replayed', string.format('%d', now))
   return put_back(id, queue, time, body)
+end
+
+-- forget(conversation, most, name…) -> {whether a worker had a lease, how many jobs are left}
+-- Delete what waits in a person's queues, at most so many jobs of each, and what is kept of them by these names. Whoever
+-- works on one loses its lease. No worker takes the jobs that are left: call it again until there are none.
+function inbox.forget(conversation, most, ...)
+  local at_work, left = 0, 0
+  for _, direction in ipairs({'in', 'out'}) do
+    local queue = direction .. ':' .. conversation
+    local token = redis.call('HGET', lease_of(queue), 'token')
+    if token then
+      at_work = 1
+      end_trial(queue, token, false)
+    end
+    for _, entry in ipairs(redis.call('ZRANGE', jobs_of(queue), 0, most - 1)) do
+      redis.call('DEL', record_of(entry))
+    end
+    redis.call('ZREMRANGEBYRANK', jobs_of(queue), 0, most - 1)
+    left = left + redis.call('ZCARD', jobs_of(queue))
+    forget(queue)
+  end
+  for _, direction in ipairs({'in', 'out', 'erase'}) do
+    local queue = direction .. ':' .. conversation
+    redis.call('LREM', P .. 'fresh:' .. group_of(queue), 0, queue)
+  end
+  redis.call('ZREM', P .. 'reminders', 'out:' .. conversation)
+  for _, name in ipairs({...}) do redis.call('DEL', P .. name .. ':' .. conversation) end
+  return {at_work, left}
 end
 
 -- state() -> {queues with work, age of the oldest job (ms), how long one waits for a worker (ms), dead letters,

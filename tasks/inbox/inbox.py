@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,10 +11,13 @@ import msgspec
 import redis
 
 from clients.channel import Conversation
-from tasks.inbox.job import Job, PartEcho, steps_in
+from tasks.inbox.backfills import Backfills
+from tasks.inbox.connections import ConnectionRecords
+from tasks.inbox.job import Job, PartEcho, read_job
 from tasks.inbox.kept_jobs import KeptJobs
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import account_remote, outbound_queue, person_key
+from tasks.inbox.personal import Personal
+from tasks.inbox.queues import name_of, outbound_queue, person_key
 from tasks.inbox.script import InboxScript, ms
 
 SEEN_FOR = 7 * 24 * 3600 * 1000
@@ -67,6 +71,8 @@ class Inbox:
         self.prefix = prefix + "mc:"
         self._lease = lease
         self._script = InboxScript(store, self.prefix)
+        self.connections = ConnectionRecords(self._script)
+        self.backfills = Backfills(self._script)
         self.dead_letters = KeptJobs(self._script, "dead", "requeue", "drop")
         self.unknown_events = KeptJobs(self._script, "unknown", "replay", "drop_unknown")
 
@@ -89,7 +95,14 @@ class Inbox:
         """
         return int(self._script.add("accept", *accept_arguments(jobs)))
 
-    def claim(self, queue: str = "", cached: Sequence[str] = ()) -> Lease | None:
+    def seen(self, keys: Sequence[str]) -> set[str]:
+        """Return which of these keys are those of jobs that were accepted, as far as that is remembered."""
+        with self.store.pipeline(transaction=False) as asked:
+            for key in keys:
+                asked.exists(self.key(f"seen:{key}"))
+            return {key for key, found in zip(keys, asked.execute(), strict=True) if found}
+
+    def claim(self, queue: str = "", cached: Sequence[Personal] = ()) -> Lease | None:
         """Take the lease of the queue whose turn it is, or of a certain one; None if there is none to take.
 
         `cached` names what the lease reads along from the cache of its person.
@@ -135,13 +148,17 @@ class Inbox:
         for queue, at in self.store.zscan_iter(self.key("oldest"), count=1000):
             yield queue.decode(), at / 1000
 
-    def pause(self, remote: str, seconds: float, reason: str, rate: float = 0) -> None:
-        """Send nothing to a remote for a while: `helpdesk`, or `<channel>:<account>`.
+    def pause(
+        self, remote: str, seconds: float, reason: str, rate: float = 0, doubles_to: float = 0
+    ) -> float:
+        """Send nothing to a remote for a while: `helpdesk`, or `<channel>:<account>`; return how long.
 
         With a `rate` only so many queues a second go on afterwards, and soon more; else a single one is
-        tried, and all others follow when it has worked.
+        tried, and all others follow when it has worked. With `doubles_to` (seconds) each such pause is twice
+        as long as the one before, up to that, until something has worked.
         """
-        self._script.run("pause", remote, ms(seconds), rate, reason)
+        longest = ms(doubles_to) if doubles_to else 0
+        return float(self._script.run("pause", remote, ms(seconds), rate, reason, longest)) / 1000
 
     def slow(self, remote: str, rate: float, reason: str, seconds: float = 0) -> None:
         """Have so many queues a second at most go on with a remote, and soon more, perhaps after a pause.
@@ -186,27 +203,26 @@ class Inbox:
 
     def part_echo(self, conversation: Conversation, echo_metadata: str) -> PartEcho | None:
         """Return the echo of a part; None if it has not come."""
-        channel, account_id = conversation.channel, conversation.account_id
-        left = self.get(f"echo:{account_remote(channel, account_id)}:{echo_metadata}")
-        if not left:
-            return None
-        message_id, _, at = left.decode().rpartition(" ")
-        return PartEcho(
-            channel=channel,
-            account_id=account_id,
-            echo_metadata=echo_metadata,
-            message_id=message_id,
-            time=int(at),
-        )
+        for member, _ in reversed(self.noted(Personal.ECHO, conversation)):
+            metadata, message_id, at = msgspec.json.decode(member)
+            if metadata == echo_metadata:
+                return PartEcho(
+                    conversation=conversation, echo_metadata=metadata, message_id=message_id, time=at
+                )
+        return None
 
     def steps(self, queue: str) -> dict[str, str]:
         """Return the steps taken so far of the job at the head of a queue, whoever works on it."""
         head = cast("list[bytes]", self.store.zrange(self.key(f"jobs:{queue}"), 0, 0))
         if not head:
             return {}
-        id_ = int(head[0].partition(b" ")[0])
+        return dict(read_job(queue, head[0], self._record(head[0])).steps)
+
+    def _record(self, entry: bytes) -> list[bytes]:
+        """Return what is known of a begun job: names and values, one after the other."""
+        id_ = int(entry.partition(b" ")[0])
         record = cast("dict[bytes, bytes]", self.store.hgetall(self.key(f"job:{id_}")))
-        return steps_in({name.decode(): value.decode() for name, value in record.items()})
+        return [part for pair in record.items() for part in pair]
 
     def get(self, name: str) -> bytes | None:
         """Return a value that was put under a name; None if there is none (any more)."""
@@ -220,19 +236,58 @@ class Inbox:
         how = "NX" if only_new else ""
         return bool(self._script.add("put", name, value, ms(seconds) if seconds else 0, how))
 
-    def note(self, name: str, member: str, at: int, seconds: float) -> None:
-        """Keep a member of a sorted set at `at` (ms), and none that is so many seconds older."""
-        self._script.run("note", name, member, at, ms(seconds))
+    def delete(self, name: str) -> None:
+        """Delete a value that was put under a name."""
+        self._script.run("delete", name)
 
-    def noted(self, name: str) -> list[tuple[str, int]]:
-        """Return the members of a sorted set, the oldest first, and where they stand (ms)."""
-        found = self.store.zrange(self.key(name), 0, -1, withscores=True)
+    def note_helpdesk_webhook(self) -> None:
+        """Note that a webhook of the helpdesk's came. Raises `redis.OutOfMemoryError`."""
+        self.put("helpdesk_webhook", str(self.now()))
+
+    def helpdesk_webhook(self) -> float:
+        """Return when `note_helpdesk_webhook` was called last, in seconds since 1970; 0 if it never was."""
+        return float(self.get("helpdesk_webhook") or 0)
+
+    def noted(self, name: Personal, conversation: Conversation) -> list[tuple[str, int]]:
+        """Return what `Lease.note` kept of a person by a name, the oldest first, and of when it is (ms)."""
+        found = self.store.zrange(self.key(person_key(name, conversation)), 0, -1, withscores=True)
         return [(member.decode(), int(at)) for member, at in cast("list[tuple[bytes, float]]", found)]
 
-    def forget_noted(self, name: str, *members: str) -> None:
-        """Take members out of a sorted set."""
+    def forget_noted(self, name: Personal, conversation: Conversation, *members: str) -> None:
+        """Keep members of what is noted of a person no longer."""
+        key = person_key(name, conversation)
         for start in range(0, len(members), AT_ONCE):
-            self._script.run("forget_noted", name, *members[start : start + AT_ONCE])
+            self._script.run("forget_noted", key, *members[start : start + AT_ONCE])
+
+    def kept(self, name: Personal, conversation: Conversation) -> str | list[tuple[str, int]] | None:
+        """Return what is kept of a person by a name, as text or as `noted` does; None if it is nothing."""
+        key = self.key(person_key(name, conversation))
+        if self.store.type(key) == b"zset":
+            return self.noted(name, conversation)
+        value = cast("bytes | None", self.store.get(key))
+        return None if value is None else value.decode()
+
+    def jobs(self, queue: str) -> list[Job]:
+        """Return the jobs of a queue, the head first, with what is known of those that were begun."""
+        entries = cast("list[bytes]", self.store.zrange(self.key(f"jobs:{queue}"), 0, -1))
+        return [read_job(queue, entry, self._record(entry)) for entry in entries]
+
+    def forget(self, conversation: Conversation) -> bool:
+        """Delete a person's jobs, and what is kept of them by the names of `Personal`.
+
+        Who works on one loses the lease; return whether somebody did. Their dead letters and unknown events
+        stay.
+        """
+        at_work, left = False, 1
+        while left:
+            somebody, left = self._script.run("forget", name_of(conversation), AT_ONCE, *Personal)
+            at_work = at_work or bool(somebody)
+        return at_work
+
+    def rewrite(self) -> None:
+        """Have the store write its file anew, if it may be asked: what was deleted is in there until then."""
+        with suppress(redis.ResponseError):  # one is under way, there is no such file, or it is not allowed
+            self.store.bgrewriteaof()
 
     def note_answer(self, conversation: Conversation, closes: int) -> None:
         """Note that a person was answered, unless their reply window closes later than then (ms)."""
@@ -240,7 +295,7 @@ class Inbox:
 
     def unanswered(self, conversation: Conversation) -> tuple[int, str] | None:
         """Return when the reply window of a person whom nobody answered closes (ms), and their ticket."""
-        noted = self.get(person_key("unanswered", conversation))
+        noted = self.get(person_key(Personal.UNANSWERED, conversation))
         return _read_unanswered(noted) if noted else None
 
     def due_reminders(self, limit: int) -> list[Unanswered]:
@@ -256,6 +311,27 @@ class Inbox:
         """Take reminders off the list of those that are to come, but not one that was moved meanwhile."""
         self._script.run("forget_due", *(value for one in due for value in (one.queue, one.at)))
 
+    def take_turn(self, remote: str, spacing: float, longest: float) -> float | None:
+        """Return how many seconds to wait until an account may be asked for its past; None if too long.
+
+        `spacing` seconds later it is somebody else's turn. Who waits is counted in.
+        """
+        waits = self._script.run("take_turn", remote, ms(spacing), ms(longest))
+        return None if waits is None else int(waits) / 1000
+
+    def note_door(self, longest: float) -> None:
+        """Note that webhooks can be stored now, and a gap if the last time is longer ago (seconds)."""
+        self._script.run("note_door", ms(longest))
+
+    def gaps(self) -> list[tuple[str, int]]:
+        """Return the times in which no webhook could be stored: each as `noted`, and when it began (ms)."""
+        found = cast("list[bytes]", self.store.zrange(self.key("gaps"), 0, -1))
+        return [(gap.decode(), int(gap.partition(b" ")[0])) for gap in found]
+
+    def forget_gap(self, member: str) -> None:
+        """Note a gap no longer."""
+        self._script.run("forget_noted", "gaps", member)
+
     def note_clock(self, name: str, measurement: bytes) -> None:
         """Store what was measured of a clock. Raises `redis.OutOfMemoryError`."""
         self._script.add("note_clock", name, measurement)
@@ -264,6 +340,34 @@ class Inbox:
         """Return what was measured of each clock last."""
         found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("clocks")))
         return {name.decode(): measurement for name, measurement in found.items()}
+
+    def plan_checks(self, names: Sequence[str], within: float) -> None:
+        """Have connections checked that never were, the first now, the last after so many seconds."""
+        if self.store.zcard(self.key("checks")) == len(names):
+            return
+        for start in range(0, len(names), AT_ONCE):
+            self._script.run("plan_checks", ms(within), *names[start : start + AT_ONCE])
+
+    def due_checks(self, limit: int, every: float) -> list[str]:
+        """Return which connections are to be checked now; each is due again after so many seconds."""
+        return [name.decode() for name in self._script.run("due_checks", limit, ms(every))]
+
+    def forget_checks(self, name: str) -> None:
+        """Forget the checks of a connection that is not active any more, and what they found."""
+        self._script.run("forget_checks", name)
+
+    def note_findings(self, name: str, findings: bytes) -> None:
+        """Keep what is wrong with a connection; empty is nothing."""
+        self._script.run("note_findings", name, findings)
+
+    def findings_of(self, name: str) -> bytes | None:
+        """Return what is kept of what is wrong with a connection."""
+        return cast("bytes | None", self.store.hget(self.key("findings"), name))
+
+    def findings(self) -> dict[str, bytes]:
+        """Return what is wrong with each connection that anything is wrong with."""
+        found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("findings")))
+        return {name.decode(): findings for name, findings in found.items()}
 
     def mark_installation(self, name: str, seconds: float, *, is_sure: bool) -> str:
         """Mark the store for so long as an installation's, unless it is another's; return whose it is then.
@@ -290,6 +394,6 @@ def accept_arguments(jobs: Iterable[Job | PartEcho]) -> list[Any]:
         if isinstance(job, Job):
             packed += (job.key, job.queue, str(job.time), job.body.decode(errors="replace"))
         else:
-            account = account_remote(job.channel, job.account_id)
-            echoes += (f"{account}:{job.echo_metadata}", f"{job.message_id} {job.time}")
+            member = msgspec.json.encode((job.echo_metadata, job.message_id, job.time))
+            echoes += (name_of(job.conversation), member.decode())
     return [SEEN_FOR, _pack(packed), _pack(echoes)]

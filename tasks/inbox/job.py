@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from clients.channel import Conversation
+
 T = TypeVar("T")
 History = tuple[dict[str, str], ...]
 
@@ -34,8 +36,7 @@ class PartEcho(msgspec.Struct, frozen=True, kw_only=True):
     `echo_metadata` is what the part was sent with; `time` is when it was sent, in ms by the channel's clock.
     """
 
-    channel: str
-    account_id: str
+    conversation: Conversation
     echo_metadata: str
     message_id: str
     time: int
@@ -47,8 +48,12 @@ class Step(str):
     | step         | is kept                     | its value                | then follows                  |
     | ------------ | --------------------------- | ------------------------ | ----------------------------- |
     | `reply_to`   | before a reply that quotes  | the message, or nothing  | any of the next               |
+    | `late`       | once the reply window has   | nothing                  | any of the next               |
+    |              | closed, but not for agents  |                          |                               |
     | `way:N`      | once file N was refused     | `apart`, `link`          | any of the next               |
     | `upload:N`   | once file N is uploaded     | what it is called there  | `call`, `sending:N` or undo   |
+    | `history`    | once it waits for what was  | when; the store's clock  | `call`                        |
+    |              | said before it              |                          |                               |
     | `call`       | before a ticket or comment  | `ticket`, `comment:<id>` | `call`, `notified:X`, the end |
     | `unanswered` | once a message is noted as  | when its window closes   | the end                       |
     |              | not answered yet            |                          |                               |
@@ -57,11 +62,15 @@ class Step(str):
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
     | `sent:N`     | once part N was sent        | its message id           | the next part, the end        |
     | `notified:X` | before internal comment X   | `called`                 | any of them, the end          |
+    | `told_anew`  | once a person is forgotten  | `soon`                   | the end                       |
+    |              | whom a worker was at        |                          |                               |
+    | `report`     | before an internal ticket   | what it is to say        | `notified:X`, the end         |
     | `failed`     | once it is given up         | the reason               | `notified:X`, the dead letter |
     | `replayed`   | as it is put back           | when; the store's clock  | any of them                   |
 
     What is kept before a call says that it may have worked: whoever finds it looks first. It is undone if the
-    remote says that it did not work. Times are in ms. A job that is requeued keeps all of them but `failed`.
+    remote says that it did not work. Times are in ms. A job that is requeued keeps all of them but `failed`
+    and `late`.
     """
 
     __slots__ = ()
@@ -72,6 +81,11 @@ class Step(str):
         return cls("call")
 
     @classmethod
+    def history(cls) -> "Step":
+        """Name the wait for what was said before the account was connected."""
+        return cls("history")
+
+    @classmethod
     def edited(cls) -> "Step":
         """Name the change of a comment."""
         return cls("edited")
@@ -80,6 +94,11 @@ class Step(str):
     def reply_to(cls) -> "Step":
         """Name the search for the message that a reply quotes."""
         return cls("reply_to")
+
+    @classmethod
+    def late(cls) -> "Step":
+        """Name that a reply is sent as an agent's late one."""
+        return cls("late")
 
     @classmethod
     def way(cls, number: int) -> "Step":
@@ -115,6 +134,16 @@ class Step(str):
     def notified(cls, external_id: str) -> "Step":
         """Name an internal comment."""
         return cls(f"notified:{external_id}")
+
+    @classmethod
+    def told_anew(cls) -> "Step":
+        """Name that the helpdesk has to be told of an erasure once more."""
+        return cls("told_anew")
+
+    @classmethod
+    def report(cls) -> "Step":
+        """Name the create of an internal ticket."""
+        return cls("report")
 
     @classmethod
     def failed(cls) -> "Step":

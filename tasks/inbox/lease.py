@@ -13,6 +13,7 @@ from clients.channel import Rate
 from clients.errors import Busy, LeaseLost, Paused
 from tasks.inbox import kept_jobs
 from tasks.inbox.job import Step, read_job
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import HELPDESK, conversation_of, direction_of, person_key
 from tasks.inbox.script import InboxScript, ms
 
@@ -36,8 +37,9 @@ class Lease:
     """The right to work on a queue, and the job at its head.
 
     The lease is known to be good until `deadline` on this machine's monotonic clock, which goes on while the
-    process is stopped. It is `term` seconds long, from when it was `asked` for. Every method that changes the
-    store raises `redis.RedisError` if it is away.
+    process is stopped. It is `term` seconds long, from when it was `asked` for. `connections_version` is the
+    version of the connections when the job was taken. Every method that changes the store raises
+    `redis.RedisError` if it is away.
     """
 
     def __init__(
@@ -47,18 +49,19 @@ class Lease:
         self.deadline = asked + term
         self._script = script
         self._term = term
-        self._cached: dict[str, bytes] = {}
+        self._cached: dict[Personal, bytes] = {}
         self._saved_ahead = self._next_step = NO_STEP
         self._begin(answer)
 
     def _begin(self, answer: Sequence[Any]) -> None:
-        queue, entry, record, _, helpdesk_paused = answer
+        queue, entry, record, _, helpdesk_paused, self.connections_version = answer
         self.queue = queue.decode()
         self.job = read_job(self.queue, entry, record)
         self.attempts, self._steps = self.job.attempts, dict(self.job.steps)
         self._helpdesk_paused = bool(helpdesk_paused)
         self._saved_ahead = NO_STEP if self._next_step[0] in self._steps else self._next_step
         self._next_step = NO_STEP
+        self._wrote_at = ""
         self.asks_account = True
         """Whether the job asks its account for anything, if it goes out: a receipt or a reminder does not."""
 
@@ -122,15 +125,15 @@ class Lease:
         self._change("undo_step", step)
         self._steps.pop(step, None)
 
-    def note_unanswered(self, remind_at: int, closes: int, ticket_id: str, seconds: float) -> None:
+    def note_unanswered(self, remind_at: int, closes: int, ticket_id: str) -> None:
         """Note, once, that nobody answered the message at the head yet, which stands on a ticket.
 
         In ms, a reminder is due at `remind_at`, and the reply window closes at `closes`; whatever is noted
-        for a later one stays. It is kept for so many seconds. Raises `LeaseLost` if the lease is lost.
+        for a later one stays. Raises `LeaseLost` if the lease is lost.
         """
         step = Step.unanswered()
         if step not in self._steps:
-            noted = (str(closes), ticket_id, str(remind_at), str(ms(seconds)))
+            noted = (str(closes), ticket_id, str(remind_at), str(ms(Personal.UNANSWERED.seconds)))
             self._steps[step] = self._change("note_unanswered", step, *noted)
 
     def _change(self, name: str, step: Step, *value: str) -> str:
@@ -138,7 +141,12 @@ class Lease:
         return cast("bytes", self._ask(name, step, *value)).decode()
 
     def _ask(self, name: str, step: Step, *arguments: Any) -> Any:
-        answer = self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *arguments)
+        return self._need(
+            self._script.run(name, self.queue, self.token, self.job.id, f"step:{step}", *arguments)
+        )
+
+    def _need(self, answer: object) -> object:
+        """Return what the script answered. Raises `LeaseLost` if that is nothing, as the lease is lost."""
         if answer is None:
             self.deadline = 0.0
             self.check()
@@ -165,6 +173,10 @@ class Lease:
         """
         self._next_step = (step, value)
 
+    def note_wrote_at(self, time: int) -> None:
+        """Let the call that finishes this job note when the person wrote (ms), unless they wrote later."""
+        self._wrote_at = str(min(time, self.job.accepted))
+
     def finish(self) -> bool:
         """Take the done job off the queue. Return whether there is a next one."""
         return self._finish("relayed" if self.asks_account else "shown")
@@ -173,6 +185,22 @@ class Lease:
         """Move the job to the dead letters, and count it by its code. Return whether there is a next one."""
         return self._finish("dead", kept_jobs.encode(self.job, reason), code)
 
+    def has_earlier(self) -> bool:
+        """Return whether a job waits that was sent before this one."""
+        key = self._script.key(f"jobs:{self.queue}")
+        found = cast("list[tuple[bytes, float]]", self._script.store.zrange(key, 1, 1, withscores=True))
+        return any(at < self.job.time for _, at in found)
+
+    def give_way(self) -> bool:
+        """Go on with the job that was sent before this one, but came only after this one was begun.
+
+        Return whether there is a next one.
+        """
+        answer = self._script.run("give_way", self.queue, self.token, self.job.id)
+        if answer:
+            self._begin(answer)
+        return bool(answer)
+
     def keep_unknown(self, reason: str) -> None:
         """Keep the job for a version that knows its kind, beside what is done with it now.
 
@@ -180,20 +208,21 @@ class Lease:
         """
         kept = kept_jobs.encode(self.job, reason)
         bounds = MOST_UNKNOWN, ms(UNKNOWN_FOR)
-        if self._script.add("keep_unknown", self.queue, self.token, self.job.id, kept, *bounds) is None:
-            self.deadline = 0.0
-            self.check()
+        self._need(self._script.add("keep_unknown", self.queue, self.token, self.job.id, kept, *bounds))
 
     def _finish(self, outcome: str, letter: bytes = b"", code: str = "") -> bool:
         counter = f"{outcome}:{direction_of(self.queue)}"
         step, value = self._next_step
         ahead = (f"step:{step}", value) if step else NO_STEP
         answer = self._script.run(
-            "finish", self.queue, self.token, self.job.id, counter, letter, *ahead, code
+            "finish", self.queue, self.token, self.job.id, counter, letter, *ahead, code, *self._noted()
         )
         if answer:
             self._begin(answer)
         return bool(answer)
+
+    def _noted(self) -> Sequence[Any]:
+        return (Personal.WROTE_AT, self._wrote_at, ms(Personal.WROTE_AT.seconds)) if self._wrote_at else ()
 
     def retry_later(self, delay: float, reason: str, *, counts: bool) -> None:
         """Release the queue and try its head again in `delay` seconds; `counts` burns an attempt."""
@@ -213,25 +242,34 @@ class Lease:
         """Release a queue that has more work."""
         self._script.run("release", self.queue, self.token)
 
-    def learn(self, cached: Mapping[str, bytes]) -> None:
+    def learn(self, cached: Mapping[Personal, bytes]) -> None:
         """Remember what was found in the cache, by name."""
         self._cached |= cached
 
-    def cached(self, name: str) -> bytes | None:
+    def cached(self, name: Personal) -> bytes | None:
         """Return what is cached of the queue's person under a name given to `Inbox.claim`, or None."""
         return self._cached.get(name)
 
-    def cache(self, name: str, value: bytes, seconds: int) -> None:
-        """Cache a value for so many seconds, for others and for the next job. It may be lost without harm."""
+    def cache(self, name: Personal, value: bytes, seconds: int = 0) -> None:
+        """Cache a value for others and for the next job, perhaps for less time than it may be kept.
+
+        It may be lost without harm. Raises `LeaseLost`.
+        """
         if self._cached.get(name) != value:
             with suppress(redis.OutOfMemoryError):
-                self._script.add("put", self._person_key(name), value, ms(seconds), "")
+                kept_for = ms(seconds or name.seconds)
+                self._need(self._script.add("cache", self.queue, self.token, name, value, kept_for))
             self._cached[name] = value
 
-    def forget(self, name: str) -> None:
+    def note(self, name: Personal, member: str, at: int) -> None:
+        """Keep a member of a sorted set at `at` (ms), and none that is too old. Raises `LeaseLost`."""
+        kept_for = ms(name.seconds)
+        self._need(self._script.run("note", self.queue, self.token, name, member, at, kept_for))
+
+    def forget(self, name: Personal) -> None:
         """Drop what is cached under a name."""
         self._script.run("delete", self._person_key(name))
         self._cached.pop(name, None)
 
-    def _person_key(self, name: str) -> str:
+    def _person_key(self, name: Personal) -> str:
         return person_key(name, conversation_of(self.queue))

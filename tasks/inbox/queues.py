@@ -3,10 +3,14 @@
 `in:<channel>:<account>:<person>` holds what a person wrote, `out:<channel>:<account>:<person>` what goes to
 them, and `ticket:<id>` replies whose person is not known before the ticket was read.
 
+`erase:<channel>:<account>:<person>` holds the wish that they be forgotten, and `report:<channel>:<account>:`
+that agents be told what stops messages.
+
 A remote is `helpdesk`, or an account: `<channel>:<account>`.
 """
 
 from clients.channel import Conversation
+from tasks.inbox.personal import Personal
 
 HELPDESK = "helpdesk"
 """The name of the helpdesk among the remotes."""
@@ -14,12 +18,22 @@ HELPDESK = "helpdesk"
 
 def inbound_queue(conversation: Conversation) -> str:
     """Name the queue of what a person wrote."""
-    return person_key("in", conversation)
+    return _named("in", conversation)
 
 
 def outbound_queue(conversation: Conversation) -> str:
     """Name the queue of what goes to a person."""
-    return person_key("out", conversation)
+    return _named("out", conversation)
+
+
+def erasure_queue(conversation: Conversation) -> str:
+    """Name the queue of the wish that a person be forgotten."""
+    return _named("erase", conversation)
+
+
+def report_queue(remote: str) -> str:
+    """Name the queue of what agents are told of an account, which is about no person."""
+    return f"report:{remote}:"
 
 
 def ticket_queue(ticket_id: str) -> str:
@@ -27,9 +41,18 @@ def ticket_queue(ticket_id: str) -> str:
     return f"ticket:{ticket_id}"
 
 
-def person_key(name: str, conversation: Conversation) -> str:
+def person_key(name: Personal, conversation: Conversation) -> str:
     """Name what is kept of a person: `<name>:<channel>:<account>:<person>`."""
-    return f"{name}:{conversation.channel}:{conversation.account_id}:{conversation.person_id}"
+    return _named(name, conversation)
+
+
+def name_of(conversation: Conversation) -> str:
+    """Return a conversation as names of queues and keys end: `<channel>:<account>:<person>`."""
+    return f"{conversation.channel}:{conversation.account_id}:{conversation.person_id}"
+
+
+def _named(name: str, conversation: Conversation) -> str:
+    return f"{name}:{name_of(conversation)}"
 
 
 def direction_of(queue: str) -> str:

@@ -1,20 +1,22 @@
 """Keeps the leases of this process alive while their queues are worked on."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import redis
 
-from tasks.celery import touch_heartbeat
 from tasks.inbox.lease import Lease
 
 
 class Renewer:
-    """One thread that renews the leases of this process; `interval` is how often, in seconds."""
+    """One thread that renews the leases of this process; `interval` is how often, in seconds.
 
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
+    `show_alive` is called each time, so that work which takes long is not taken for a worker that hangs.
+    """
+
+    def __init__(self, interval: float, show_alive: Callable[[], None]) -> None:
+        self._interval, self._show_alive = interval, show_alive
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -41,7 +43,7 @@ class Renewer:
             for lease in leases:
                 self._renew(lease)
             if leases:
-                touch_heartbeat()
+                self._show_alive()
 
     @staticmethod
     def _renew(lease: Lease) -> None:

@@ -40,11 +40,12 @@ def decode_job(body: bytes) -> Reply | Receipt | Reminder:
 def is_public_reply(reply: AgentReply) -> bool:
     """Return whether a comment may go to the customer; what is not said clearly counts as no.
 
-    Where the ticket is not known yet, it may. What the connector itself put on the ticket never goes back.
+    Where the ticket is not known yet, it may. What the connector itself put on the ticket never goes back. A
+    change is not sent, so it counts even if it made the comment internal.
     """
     comment = reply.comment
     return (
-        comment.internal is False
+        (comment.internal is False or bool(reply.change))
         and comment.author_type == "agent"
         and not comment.from_connector
         and (not reply.is_confirmed or reply.ticket.customer is not None)

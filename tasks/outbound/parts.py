@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import structlog
@@ -16,6 +16,7 @@ from clients.errors import (
     FileRefused,
     FileTooLarge,
     KindRefused,
+    LateReplyAllowed,
     LeaseLost,
     NotFetched,
     OutcomeUnknown,
@@ -32,6 +33,7 @@ from clients.text.line import one_line
 from clients.text.plain import is_visible
 from tasks.connections import Connection
 from tasks.inbox.job import Step, sent_ids
+from tasks.inbox.personal import Personal
 from tasks.outbound import receipts
 from tasks.outbound.content import split_quotation, text_of
 from tasks.work import Work
@@ -219,7 +221,7 @@ def _find_sent(part: Part, age: timedelta) -> str | None:
     The channel says how old its messages are by its own clock, so no two clocks are compared.
     """
     reply = part.reply
-    known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply)}
+    known = {*sent_ids(reply.lease.steps), *receipts.our_ids(reply.service.inbox, reply.conversation)}
     text = None if part.files else part.text
     try:
         found = reply.account.find_sent(reply.conversation.person_id, text, age, known)
@@ -343,10 +345,16 @@ def _is_final(reply: Outgoing, error: Unavailable) -> bool:
 
 
 def _call(part: Part, files: list[NewFile]) -> str:
-    """Send with a record around the call."""
+    """Send with a record around the call; once more, as a late reply, where that is allowed."""
     reply, lease = part.reply, part.reply.lease
     message = NewMessage(
-        part.echo_metadata, part.text, files, part.reply_to, is_automated=reply.comment.is_automated
+        part.echo_metadata,
+        part.text,
+        files,
+        part.reply_to,
+        is_automated=reply.comment.is_automated,
+        is_late=Step.late() in lease.steps,
+        wrote_at=_wrote_at(reply),
     )
     lease.save_time(part.sending, reply.channel.rate_of(has_file=bool(files)))
     began = time.monotonic()
@@ -356,6 +364,10 @@ def _call(part: Part, files: list[NewFile]) -> str:
         if not error.maybe_done:
             lease.undo_step(part.sending)
         raise
+    except LateReplyAllowed:
+        lease.undo_step(part.sending)
+        lease.save_step(Step.late(), "")
+        return _call(part, files)
     except (RejectedError, Unauthorized, RateLimited):
         lease.undo_step(part.sending)
         raise
@@ -363,6 +375,12 @@ def _call(part: Part, files: list[NewFile]) -> str:
     reply.service.clocks.measure(reply.channel.name, reply.account.now())
     reply.service.remotes.slow_down(reply.account.remote, reply.account.usage())
     return message_id
+
+
+def _wrote_at(reply: Outgoing) -> datetime | None:
+    """Return when the person wrote last, if it was not too long ago to be kept."""
+    known = reply.lease.cached(Personal.WROTE_AT)
+    return datetime.fromtimestamp(int(known) / 1000, UTC) if known else None
 
 
 def _note_time(reply: Outgoing, age: timedelta) -> None:

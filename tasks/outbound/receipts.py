@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from clients.channel import Receipt
+from clients.channel import Conversation, Receipt
 from clients.errors import LeaseLost, RejectedError, Unavailable
 from clients.helpdesk import Comment, Delivery
-from tasks.inbox.queues import person_key
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.personal import Personal
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-KEPT_FOR = 7 * 24 * 3600
-"""How long a reply waits to be delivered and read, in seconds."""
+_AWAITING = {"delivered": Personal.AWAITING_DELIVERY, "read": Personal.AWAITING_READ}
 ATTEMPTS = 3
 """How often it is tried to show what became of a reply, if the helpdesk is up and does not take just that."""
 
@@ -49,13 +49,13 @@ def sent(work: Work, reply: Sent) -> None:
 def received(work: Work, receipt: Receipt) -> None:
     """Show in the comments that a receipt is about that they were delivered, or read."""
     for earlier in ["delivered", "read"] if receipt.status == "read" else ["delivered"]:
-        for reply in _waiting(work, earlier):
+        for reply in _waiting(work.service.inbox, work.conversation, earlier):
             if not _is_about(receipt, reply):
                 continue
             _show(work, reply, receipt.status)
             if receipt.status == "delivered":
                 _await(work, "read", _by_the_channels_clock(reply, receipt))
-            work.service.inbox.forget_noted(_awaiting(work, earlier), reply.member)
+            work.service.inbox.forget_noted(_AWAITING[earlier], work.conversation, reply.member)
 
 
 def _is_about(receipt: Receipt, reply: Sent) -> bool:
@@ -77,44 +77,49 @@ def remember(work: Work, comment: Comment, message_ids: Collection[str]) -> None
     if message_ids:
         now = int(work.service.clocks.now() * 1000)
         member = json.dumps([comment.id, _digest(comment), list(message_ids)])
-        work.service.inbox.note(_ours(work), member, now, KEPT_FOR)
+        work.lease.note(Personal.OURS, member, now)
 
 
-def our_ids(work: Work) -> set[str]:
+def our_ids(inbox: Inbox, conversation: Conversation) -> set[str]:
     """Return the ids of all replies that were sent lately."""
-    waiting = (reply for status in ("delivered", "read") for reply in _waiting(work, status))
-    ids = {id_ for _, _, message_ids in _remembered(work) for id_ in message_ids}
+    waiting = (reply for status in ("delivered", "read") for reply in _waiting(inbox, conversation, status))
+    ids = {id_ for _, _, message_ids in _remembered(inbox, conversation) for id_ in message_ids}
     return ids.union(*(reply.message_ids for reply in waiting))
 
 
 def was_sent(work: Work, comment: Comment) -> bool:
     """Return whether a comment was sent lately, or a part of it."""
-    return any(id_ == comment.id for id_, _, _ in _remembered(work))
+    sent = _remembered(work.service.inbox, work.conversation)
+    return any(id_ == comment.id for id_, _, _ in sent)
 
 
 def is_as_sent(work: Work, comment: Comment) -> bool:
-    """Return whether a comment says what it said when it was sent."""
-    return any((id_, digest) == (comment.id, _digest(comment)) for id_, digest, _ in _remembered(work))
+    """Return whether a comment is as it was when it was sent: public, with the same text and files."""
+    if comment.internal:
+        return False
+    sent = _remembered(work.service.inbox, work.conversation)
+    return any((id_, digest) == (comment.id, _digest(comment)) for id_, digest, _ in sent)
 
 
 def _digest(comment: Comment) -> str:
-    return hashlib.blake2b(comment.body.encode(errors="replace"), digest_size=8).hexdigest()
+    said = json.dumps([comment.body, [one.id for one in comment.attachments]])
+    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 
 
-def _remembered(work: Work) -> Iterator[tuple[str, str, list[str]]]:
-    for member, _ in work.service.inbox.noted(_ours(work)):
+def _remembered(inbox: Inbox, conversation: Conversation) -> Iterator[tuple[str, str, list[str]]]:
+    for member, _ in inbox.noted(Personal.OURS, conversation):
         comment_id, digest, message_ids = json.loads(member)
         yield comment_id, digest, message_ids
 
 
-def _waiting(work: Work, status: str) -> Iterator[Sent]:
-    for member, sent_at in work.service.inbox.noted(_awaiting(work, status)):
+def _waiting(inbox: Inbox, conversation: Conversation, status: str) -> Iterator[Sent]:
+    for member, sent_at in inbox.noted(_AWAITING[status], conversation):
         comment_id, message_ids = json.loads(member)
         yield Sent(comment_id, message_ids, sent_at)
 
 
 def _await(work: Work, status: str, reply: Sent) -> None:
-    work.service.inbox.note(_awaiting(work, status), reply.member, reply.at, KEPT_FOR)
+    work.lease.note(_AWAITING[status], reply.member, reply.at)
 
 
 def _show(work: Work, reply: Sent, status: str) -> None:
@@ -128,11 +133,3 @@ def _show(work: Work, reply: Sent, status: str) -> None:
         if isinstance(error, Unavailable) and work.lease.attempts + 1 < ATTEMPTS:
             raise
         log.warning("delivery_not_shown", comment=reply.comment_id, status=status, reason=str(error))
-
-
-def _ours(work: Work) -> str:
-    return person_key("ours", work.conversation)
-
-
-def _awaiting(work: Work, status: str) -> str:
-    return person_key(f"awaiting:{status}", work.conversation)

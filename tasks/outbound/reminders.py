@@ -13,14 +13,13 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from clients.channel import Channel
-from clients.errors import ClientError, RejectedError, ServiceDown, Unauthorized, Unavailable
+from clients.errors import ClientError, RejectedError
 from clients.notices import Notice, notice
 from tasks.celery import wake
 from tasks.connections import Connection
 from tasks.inbox.inbox import Unanswered
 from tasks.inbox.job import Job
-from tasks.inbox.queues import HELPDESK
-from tasks.notes import notify_once
+from tasks.notes import is_refused_for_good, notify_once
 from tasks.outbound.jobs import Reminder
 from tasks.services import Services
 from tasks.words import say
@@ -28,12 +27,8 @@ from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
-KEPT_FOR = 7 * 24 * 3600
-"""How long it is known that a message is unanswered, in seconds: long after any reminder of it."""
 MOST_AT_ONCE = 100
 """How many reminders one sweep queues."""
-ATTEMPTS = 3
-"""How often it is tried to add a reminder, if the helpdesk is up and does not take just that."""
 
 
 def note_message(work: Work, connection: Connection, ticket_id: str, time: datetime) -> None:
@@ -44,7 +39,7 @@ def note_message(work: Work, connection: Connection, ticket_id: str, time: datet
     window = work.channel.reply_window
     if connection.remind_before and window:
         closes = min(_ms(time), work.lease.job.accepted) + _length(window)
-        work.lease.note_unanswered(closes - _length(connection.remind_before), closes, ticket_id, KEPT_FOR)
+        work.lease.note_unanswered(closes - _length(connection.remind_before), closes, ticket_id)
 
 
 def note_answer(work: Work, connection: Connection, time: datetime) -> None:
@@ -59,8 +54,7 @@ def queue_due(service: Services) -> None:
 
     Whoever dies in between leaves them on the list: their keys are known then.
     """
-    connections = (one for every in service.connections.values() for one in every.active.values())
-    if not any(one.remind_before for one in connections):
+    if not any(one.active and one.remind_before for one in service.connections.all):
         return
     if due := service.inbox.due_reminders(MOST_AT_ONCE):
         try:
@@ -94,7 +88,7 @@ def remind(work: Work, reminder: Reminder) -> None:
         try:
             _notify(work, reminder, say(_words(work.channel, connection, reminder), connection.language))
         except ClientError as error:
-            if not isinstance(error, RejectedError) and not _is_final(work, error):
+            if not isinstance(error, RejectedError) and not is_refused_for_good(work, error):
                 raise
             log.warning("reminder_not_added", queue=work.lease.queue, reason=str(error))
     work.service.inbox.note_answer(work.conversation, reminder.closes)
@@ -118,16 +112,6 @@ def _words(channel: Channel, connection: Connection, reminder: Reminder) -> Noti
         return notice("unanswered", channel=channel.title, time=_shown(closes))
     until = _shown(closes - window + agents_window)
     return notice("unanswered_by_agent", channel=channel.title, time=_shown(closes), until=until)
-
-
-def _is_final(work: Work, error: ClientError) -> bool:
-    """Return whether it was tried often enough, though the helpdesk is up."""
-    return (
-        isinstance(error, Unavailable | Unauthorized)
-        and not isinstance(error, ServiceDown)
-        and work.lease.attempts + 1 >= ATTEMPTS
-        and work.service.is_up(HELPDESK)
-    )
 
 
 def _shown(time: datetime) -> str:

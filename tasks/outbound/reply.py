@@ -86,7 +86,7 @@ def send_reply(reply: Outgoing) -> None:
     parts = parts_of(reply)
     for part in parts:
         if len(parts) > 1 and not part.is_under_way:
-            _show_typing(reply)
+            courtesies.offer(reply, reply.account, reply.account.show_typing)
         try:
             links += _send(part, refused)
         except MessageRefused:
@@ -128,12 +128,6 @@ def _send(part: Part, refused: list[Notice]) -> list[str]:
         filename = one_line(part.files[0].filename)
         refused.append(notice("file_not_sent", filename=filename, reason=error.notice))
     return [part.link_to] if part.link_to else []
-
-
-def _show_typing(reply: Outgoing) -> None:
-    """Have the person see that there is more to come."""
-    if reply.service.settings.graph.typing:
-        courtesies.offer(reply, reply.account, reply.account.show_typing)
 
 
 def _note_sent(reply: Outgoing) -> None:

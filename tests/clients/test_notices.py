@@ -16,14 +16,16 @@ import clients.errors
 from clients.channels.meta.errors import ERRORS
 from clients.errors import ClientError, NotConnected, OutsideWindow, Unavailable
 from clients.notices import LOCALE, Notice, Plural, _sentences, add_sentences, decode, encode, notice, say
-from connector.settings import Connection
+from connector.connection import Connection
+from connector.web import words as web_words  # noqa: F401 - their sentences
 from tasks import words
 
 ROOT = Path(__file__).parent.parent.parent
+PARTS = ("clients", "tasks", "connector")
 LANGUAGES = sorted(path.name for path in LOCALE.iterdir())
 CALLS = {
     *(name for name, kind in vars(clients.errors).items() if isinstance(kind, type)),
-    *("notice", "PrivateAddress", "UnknownJob", "FileLeftOut", "_Unreadable"),
+    *("notice", "finding", "InvalidLink", "PrivateAddress", "UnknownJob", "FileLeftOut", "_Unreadable"),
 }
 
 
@@ -33,8 +35,10 @@ def _catalogue(language: str) -> Catalog:
 
 
 def _used() -> Iterator[tuple[str, str]]:
-    """Yield each code that is written out in the code, and where."""
-    for path in sorted([*(ROOT / "clients").rglob("*.py"), *(ROOT / "tasks").rglob("*.py")]):
+    """Yield each code that is written out in the code or in a template, and where."""
+    for path in (ROOT / "connector").rglob("*.html"):
+        yield from ((code, path.name) for code in re.findall(r'say\("(\w+)"', path.read_text()))
+    for path in sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
@@ -59,12 +63,13 @@ def test_every_code_has_an_english_sentence() -> None:
 
 
 def test_no_sentence_is_left_without_a_use() -> None:
-    files = (path for name in ("clients", "tasks") for path in (ROOT / name).rglob("*.py"))
+    files = (path for part in PARTS for end in ("py", "html") for path in (ROOT / part).rglob(f"*.{end}"))
     text = "".join(file.read_text() for file in files).replace("'", '"')
     built = {f"sent_{kind}" for kind in ("image", "video", "audio", "file", "sticker")} | {
         f"{who}_file_not_{what}" for who in ("customer", "page") for what in ("added", "downloaded")
     }
-    assert [code for code in _sentences if text.count(f'"{code}"') < 2 and code not in built] == []
+    codes = {code.partition(".")[0] for code in _sentences}  # what a finding means has its code before a dot
+    assert [code for code in codes if text.count(f'"{code}"') < 2 and code not in built] == []
 
 
 def test_a_code_has_one_sentence() -> None:
@@ -104,7 +109,7 @@ def test_a_translation_has_the_values_of_its_sentence(language: str) -> None:
 
 def test_the_tool_for_translators_finds_every_sentence() -> None:
     found = set()
-    for part in ("clients", "tasks"):
+    for part in PARTS:
         keywords = {"N_": None, "Plural": (1, 2)}
         found |= {id_ for _, _, id_, _, _ in extract_from_dir(ROOT / part, keywords=keywords)}
     english = {one if isinstance(one, str) else (one.one, one.other) for one in _sentences.values()}

@@ -224,7 +224,7 @@ def test_a_handshake_that_drips_ends_in_time(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_request_without_a_deadline_has_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LONGEST", WITHIN)
+    monkeypatch.setattr(transport, "LONGEST_CALL", WITHIN)
     in_time = pytest.raises(httpx.ReadTimeout)
     with _server(DRIPS["its body"]) as url, HttpClient() as http, _in_time(), in_time:
         http.get(url)

@@ -1,13 +1,16 @@
 """What the parts of the web application share, and what its log shows."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 
+import pytest
 import redis
 
 from connector.app import AsyncSingleFlight
 from tests.conftest import MakeSettings
+from tests.fakes.web import serving
 
 
 def test_all_who_ask_at_once_get_the_same_answer() -> None:
@@ -27,6 +30,16 @@ def test_all_who_ask_at_once_get_the_same_answer() -> None:
 
     asyncio.run(story())
     assert len(asked) == 2
+
+
+def test_it_ends_without_a_complaint(
+    make_settings: MakeSettings, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(make_settings(redis_url=store_url)):
+        pass
+    gc.collect()
+
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_under_any_server_a_traceback_shows_no_variables(make_settings: MakeSettings, store_url: str) -> None:

@@ -9,7 +9,9 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from connector.cipher import new_key
 from connector.settings import PATH_VARIABLE, Settings, doubtful, load_settings
+from tasks.connections import Connections
 from tests.conftest import PAGE_A, PAGE_OFF, SECRET_A, WEBHOOK_SECRET, MakeSettings, connection
 from tests.connector.settings_file import MINIMUM, SettingsFile, refusal, whsec
 
@@ -48,10 +50,10 @@ def test_a_slash_at_the_end_of_an_address_is_dropped(file: SettingsFile) -> None
 
 def test_an_inactive_connection_is_not_found(make_settings: MakeSettings) -> None:
     settings = make_settings()
-    found = settings.by_channel["facebook_messenger"].active.get(PAGE_A)
+    found = Connections(settings.fixed_connections).active.get(PAGE_A)
     assert found
     assert found.account_id == PAGE_A
-    assert settings.by_channel["facebook_messenger"].active.get(PAGE_OFF) is None
+    assert Connections(settings.fixed_connections).active.get(PAGE_OFF) is None
 
 
 # --- What the file may say. -----------------------------------------------------------------------------
@@ -93,9 +95,15 @@ def test_agents_are_told_in_english_unless_a_connection_says_polish(file: Settin
 
 def test_agents_are_reminded_of_nobody_unless_a_connection_says_so(file: SettingsFile) -> None:
     pages = [connection("1", SECRET_A), connection("2", SECRET_A, remind_before=1.5)]
-    known = file.load(connections=pages).by_channel["facebook_messenger"].active
+    known = Connections(file.load(connections=pages).fixed_connections).active
     assert known["1"].remind_before == timedelta(0)
     assert known["2"].remind_before == timedelta(minutes=90)
+
+
+def test_no_history_is_fetched_unless_a_connection_says_so(file: SettingsFile) -> None:
+    pages = [connection("1", SECRET_A), connection("2", SECRET_A, history_days=14)]
+    known = Connections(file.load(connections=pages).fixed_connections).active
+    assert [known[page].history for page in ("1", "2")] == [timedelta(0), timedelta(days=14)]
 
 
 def test_an_inactive_connection_needs_no_secrets(file: SettingsFile) -> None:
@@ -105,7 +113,7 @@ def test_an_inactive_connection_needs_no_secrets(file: SettingsFile) -> None:
 
 def test_a_page_may_have_an_inactive_connection_beside_its_active_one(file: SettingsFile) -> None:
     pages = [connection(PAGE_A, SECRET_A, active=False), connection(PAGE_A, SECRET_A)]
-    found = file.load(connections=pages).by_channel["facebook_messenger"].active.get(PAGE_A)
+    found = Connections(file.load(connections=pages).fixed_connections).active.get(PAGE_A)
     assert found
     assert found.active
 
@@ -151,10 +159,24 @@ def test_no_active_page_raises_doubts(file: SettingsFile, connections: list[Any]
     assert "no page is connected" in doubtful(file.load(connections=connections))["connections"]
 
 
+def test_pages_may_all_be_added_at_run_time(file: SettingsFile) -> None:
+    assert doubtful(file.load(connections=[], secret_key=new_key())) == {}
+
+
+def test_an_admin_token_that_can_be_guessed_raises_doubts(file: SettingsFile) -> None:
+    assert "guessed" in doubtful(file.load(admin_token="admin", secret_key=new_key()))["admin_token"]
+    assert doubtful(file.load(admin_token=new_key(), secret_key=new_key())) == {}
+
+
+def test_an_admin_token_without_a_key_to_store_secrets_raises_doubts(file: SettingsFile) -> None:
+    settings = file.load(admin_token=new_key(), connections=[connection(PAGE_A, SECRET_A)])
+    assert "connector secrets new-key" in doubtful(settings)["secret_key"]
+
+
 # --- Secrets. -------------------------------------------------------------------------------------------
 
 SECRETS = {
-    "secret_key": "hush-1",
+    "secret_key": "hush-1" + "A" * 37 + "=",
     "admin_token": "hush-2",
     "helpdesk": MINIMUM["helpdesk"] | {"api_token": "hush-5"},
     "connections": [
@@ -218,7 +240,7 @@ def test_the_shipped_file_alone_names_each_secret_that_is_missing(monkeypatch: p
     assert [fault.partition(":")[0] for fault in refusal()] == [
         "helpdesk.api_token",
         "helpdesk.webhook_secret",
-        "connections[0]",
+        *(f"connections[0].{name}" for name in ("page_access_token", "app_secret", "verify_token")),
     ]
 
 

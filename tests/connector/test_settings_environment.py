@@ -6,6 +6,7 @@ import json
 import pytest
 
 from connector.settings import unknown_variables
+from tasks.connections import Connections
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, SECRET_A, SECRET_B, MakeSettings, connection
 from tests.connector.settings_file import SettingsFile, assert_one_line
 
@@ -73,7 +74,7 @@ def test_the_order_of_the_list_never_hands_a_page_what_is_anothers(
             monkeypatch.setenv(f"CONNECTOR_CONNECTIONS__{page}__{key}", secret)
     settings = file.load(connections=[{"page_id": page, "desk_id": "7"} for page in order])
     for page in order:
-        found = settings.by_channel["facebook_messenger"].active.get(page)
+        found = Connections(settings.fixed_connections).active.get(page)
         assert found
         assert found.credentials.access_token == f"PAGE_ACCESS_TOKEN of {page}"
         assert found.credentials.app_secret == f"{page:0>32}"
@@ -101,7 +102,7 @@ def test_the_environment_can_switch_a_connection_off(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{OF_PAGE_A}__ACTIVE", "false")
-    assert make_settings().by_channel["facebook_messenger"].active.get(PAGE_A) is None
+    assert Connections(make_settings().fixed_connections).active.get(PAGE_A) is None
 
 
 def test_the_environment_overrides_a_connection_of_its_own_list(
@@ -119,7 +120,7 @@ def test_the_environment_can_add_a_page_if_it_gives_all_that_a_page_needs(
     _give(monkeypatch, PAGE_A, desk_id="7", page_access_token="t", app_secret=SECRET_A, verify_token="v")
     settings = file.load(connections=[connection(PAGE_B, SECRET_B)])
     assert [one.page_id for one in settings.connections] == [PAGE_B, PAGE_A]
-    assert settings.by_channel["facebook_messenger"].secrets == {PAGE_A: SECRET_A, PAGE_B: SECRET_B}
+    assert Connections(settings.fixed_connections).secrets == {PAGE_A: SECRET_A, PAGE_B: SECRET_B}
 
 
 def test_a_page_that_is_not_listed_and_lacks_something_is_one_line_that_says_what(

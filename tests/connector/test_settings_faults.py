@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from connector.settings import PATH_VARIABLE, Connection, Settings, SettingsError, load_settings
+from connector.connection import Connection
+from connector.settings import PATH_VARIABLE, Settings, SettingsError, load_settings
 from tests.conftest import PAGE_A, SECRET_A, SECRET_B, connection
 from tests.connector.settings_file import MINIMUM, SettingsFile, assert_one_line, refusal, whsec
 
@@ -143,9 +144,9 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("connections[0].app_secret", {"connections": [connection(PAGE_A, "abc")]}, "Settings, Basic"),
     ("connections[0].app_secret", {"connections": [connection(PAGE_A, 32 * "g")]}, "must be 32 digits"),
     (
-        "connections[0]",
+        "connections[0].page_access_token",
         {"connections": [connection(PAGE_A, SECRET_A, page_access_token="")]},
-        "page_access_token must not be empty",
+        "must not be empty while the connection is active",
     ),
     (
         "connections[1].pgae_name",
@@ -171,6 +172,11 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
         "connections[0].remind_before",
         {"connections": [connection(PAGE_A, SECRET_A, remind_before=-1)]},
         "must be at least 0",
+    ),
+    (
+        "connections[0].history_days",
+        {"connections": [connection(PAGE_A, SECRET_A, history_days=31)]},
+        "must be at most 30",
     ),
     ("events.reacton", {"events": {"reacton": "open_ticket"}}, "is no kind of event; write one of"),
     ("events.reaction", {"events": {"reaction": "never"}}, "must be 'open_ticket' or 'join_ticket'"),

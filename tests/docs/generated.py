@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from clients.channels.meta.errors import ERRORS, HeldByAnotherApp
-from clients.channels.meta.kinds import REFERENCE, ROWS, STANDBY, Row
+from clients.channel import Echo
+from clients.channels.meta import events
+from clients.channels.meta.errors import ERRORS, OTHER, HeldByAnotherApp
+from clients.channels.meta.kinds import ECHO, PAGE_INBOX_APP_IDS, REFERENCE, ROWS, STANDBY, Row, row_of
 from clients.channels.meta.messenger import Messenger
 from clients.errors import (
     ClientError,
@@ -25,6 +27,7 @@ from clients.errors import (
 )
 from clients.jsons import decode
 from clients.notices import notice, say
+from tasks.inbox.personal import DAY, Personal
 from tasks.remotes import SLOW_AT
 from tests.conftest import payload
 from tests.docs.pictures import ATTACHMENTS, EVENTS, PARTS, RECEIPTS, description
@@ -48,7 +51,11 @@ events:
   standby: join_ticket    # what is said while another app answers is not
 ```
 
-An event that names no person belongs to no ticket. Where it matters to somebody, it stands in `connector dead list`, whole, with its kind.
+An event that names no person belongs to no ticket: unless it is a receipt it stands in `connector dead list`, whole, with its kind. So does
+what is about the page itself, such as a block, whoever it names.
+
+An event counts as the same as one of the last 7 days if it has the same message id; without one, if it says the same, time included. Meta
+sends the answers to a survey without a time: the same answer of the same person twice in a week is shown once.
 
 An event of a kind that is not in the table is shown with the texts and links in it, and kept as it came, with a person or without:
 `connector unknown list` shows the newest 1,000 of the last 30 days. Once a version of the connector knows the kind, `connector unknown replay`
@@ -78,13 +85,15 @@ Made by `make docs` from `clients/channels/meta/errors.py`; do not edit it.
 | a file over 25 MiB, or over `attachments.max_bytes` | nothing, and the agent is told; with `link_large_files` a link to it, and the agent is told that |
 
 Within 24 hours after the person wrote a reply goes as `RESPONSE`. After that Meta takes it for 7 days with the tag `HUMAN_AGENT`, which is used for a
-comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag.
+comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag. If Meta refuses that, the note says when the
+window closed, and what Meta gives as the reason.
 
 ## What Meta answers
 
 A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
-`connector dead list`. A code that is not listed is final, and the note has Meta's own words where it sends some.
+`connector dead list`. A subcode of six digits or more is known under any code, and alone. A subcode that is not listed counts as its bare code, a code
+that is not listed is final: then, and for a bare 10, 100 or 200, the note of a final failure has Meta's own words where it sends some.
 
 Meta allows a reply for 24 hours after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
 hours before of a customer whom nobody answered. A reply of which at least a part was sent is an answer; one that no person wrote is none.
@@ -101,7 +110,7 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     FileTooLarge: "sent as a link with `link_large_files`; else that file is left out, the rest is sent",
     FileRefused: "that file is left out, the rest is sent",
     OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set and a person wrote it; else final, with the time at which the window closed",
-    RateLimited: "the page pauses as long as Meta asks, and goes on slowly",
+    RateLimited: "the page pauses as long as Meta asks, or where it does not say for 2 seconds, twice as long each time, up to 10 minutes; then it goes on slowly",
     Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note",
     Unavailable: "tried again, later each time; before, it is looked up whether it was sent",
     MessageRefused: "a reply that quotes is sent with its quotation, pictures are sent one by one; else final",
@@ -113,9 +122,9 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
 def replies_page() -> str:
     """Write `docs/replies.md`."""
     rows = [
-        f"| {code}{f'/{subcode}' if subcode else ''} | {_outcome(kind)} | {_said(ours)} |"
+        f"| {_number(code, subcode)} | {_outcome(kind)} | {_said(ours)} |"
         for (code, subcode), (kind, ours) in sorted(
-            ERRORS.items(), key=lambda row: (row[0][0], row[0][1] or 0)
+            ERRORS.items(), key=lambda row: (row[0][0], (row[0][1] or 0) % 10**9)
         )
     ]
     head = ["| Meta's code | what happens | what the note says |", "| --- | --- | --- |"]
@@ -129,6 +138,12 @@ def replies_page() -> str:
     return introduction + "\n".join([*head, *rows]) + "\n"
 
 
+def _number(code: int, subcode: int | None) -> str:
+    if subcode == OTHER:
+        return f"{code}, any other subcode"
+    return f"{code}/{subcode}" if subcode else str(code)
+
+
 def _outcome(kind: type[ClientError]) -> str:
     return next(words for known, words in _OUTCOMES.items() if issubclass(kind, known))
 
@@ -137,7 +152,94 @@ def _said(code: str) -> str:
     return say(notice(code, owner=notice("an_app"))).replace("|", "\\|")
 
 
-PAGES: dict[str, Callable[[], str]] = {"events.md": events_page, "replies.md": replies_page}
+_PRIVACY = """\
+# What is kept of a person
+
+Made by `make docs` from `tasks/inbox/personal.py`; do not edit it.
+
+Conversations live at Meta and in your helpdesk. The connector keeps what it has not delivered yet, and for a while what it needs to know so that
+nothing is doubled or shown in the wrong place. A person is known by their id for one page (PSID).
+
+| what | of whom | where | until |
+| --- | --- | --- | --- |
+| messages and events on their way to the helpdesk, whole, and how far each got | who wrote | `mc:jobs:in:…`, `mc:job:<id>` | they stand on the ticket |
+| agents' replies, receipts and reminders on their way, whole, and how far each got | whom they go to | `mc:jobs:out:…`, `mc:job:<id>` | they are sent, or shown |
+| replies whose ticket has to be read first | whom the ticket is about | `mc:jobs:ticket:<id>` | the ticket is read |
+| what could not be delivered, whole, with the reasons | who wrote, or whom it was to go to | `mc:dead`, `mc:job:<id>` | it is retried or dropped (`connector dead`): no time limit |
+| events of kinds that this version does not know, whole | who they are about | `mc:unknown` | they are replayed or dropped; 30 days |
+| names of their queues, without any text | everybody with work that waits | `mc:oldest`, `mc:later`, `mc:ready:…`, `mc:fresh:…`, `mc:lease:…`, `mc:taken:…`, `mc:reminders` | the work is done, or for `mc:fresh:…` a hundred others came |
+"""
+_PRIVACY_END = """\
+| that an event came already: a digest of the page's id, the kind and the message's id, or of all that an event without one says; of a reply the helpdesk's id of the comment | nobody that could be told from it | `mc:seen:…` | 7 days |
+| a wish to be forgotten that waits for the helpdesk | who asked | `mc:jobs:erase:…` | the helpdesk is told |
+| what came of such a wish: its code, when it came, how it ended | nobody that could be told from it | `mc:erasure:<code>` | 90 days |
+| names and tokens of the pages that a login gave, encrypted, and the id of who logged in | who connects pages | `mc:login:<random>` | they have chosen; 15 minutes |
+| the id of who logged in to connect a page, for the app (app-scoped), and when | who connected pages | `mc:connections` | the page gets a token another way, or is removed; they have their data deleted |
+
+Files are passed on and not kept. Counters and times of the last event are kept for each page, not for each person.
+
+## Export and forget
+
+`connector export --page P --sender S` prints all of this that there is of a person, as JSON. Whoever asked has to be known to be that person; that is up to you.
+
+`connector forget --page P --sender S` deletes it:
+
+1. The helpdesk is told to delete what it keeps (`createErasure` of [helpdesk-api.yaml](helpdesk-api.yaml)). While it is away the wish waits in a queue of its own, for however long,
+   and nothing is deleted yet; the command then ends with 3.
+2. All that is in the table goes, but for the digests and the outcome. What is being relayed for the person at that moment is stopped: its worker loses the lease, and can
+   save nothing more. A call that is under way cannot be called back, so the helpdesk is told once more when it must be over.
+
+| what came of it | what is left to do |
+| --- | --- |
+| the helpdesk was told | nothing |
+| the helpdesk offers no erasures (404, 405 or 501; so does django-helpdesk) | delete the person's tickets in the helpdesk |
+| the helpdesk refused (any other 4xx, or `worker.attempts` failures) | forgotten here; `connector dead list` has the wish, with the reason: `retry` it, or delete the tickets by hand and `drop` it |
+
+A person who writes again later is a new one.
+
+**What it does not reach.** Messages that Meta keeps. A reply in the queue of a ticket (`ticket:…`) whose ticket could not be read yet, if nothing else says whose ticket it is: it waits no
+longer than the helpdesk is away, but as a dead letter it has to be dropped by hand. Logs name people by their ids, and hold no text and no name: let them expire. Backups of `data_dir`. The store's own
+file holds what was deleted until it is written anew; `connector forget` asks the store for that (`BGREWRITEAOF`), which a hosted store may refuse.
+
+## Meta's data deletion requests
+
+Enter `<public_url>/social_media/facebook/data_deletion` at Meta (*Facebook Login → Settings → Data Deletion Request URL*), and `<public_url>/social_media/facebook/deauthorize` as the
+deauthorize callback. A request counts only if the app of `graph.app_secret`, or of a connection, signed it.
+
+Only people who logged in at the app can make such a request: in practice those who connected pages. Meta names them by an id of the app's (app-scoped), which is another than the PSID
+by which a page, and so the connector, knows who writes to it.
+
+| what is found by that id | what is done |
+| --- | --- |
+| pages that they connected by a login of this app | switched off; who connected them is kept no longer. The tokens stay, encrypted, until the page is connected again or removed; they stop working when the person removes the app |
+| conversations, if Meta tells the PSIDs (`ids_for_pages`: for the app of `graph.app_id`, if app and pages belong to one business in the Business Manager) | forgotten, as by `connector forget`, and the helpdesk is told |
+| nothing else: no conversation is kept under that id | the status page says so, and asks them to write to the page and name the code |
+
+The answer has the code and the address of a status page, `<public_url>/data_deletion/<code>`, which says in English or Polish what came of it, for 90 days. Where no conversation was
+found, the log has a line `deletion_not_matched` with the code. When the person has written: find their ticket, take `page_id` and `sender_id` from its `config`, and run
+`connector forget --page … --sender … --code …`, which brings the status page up to date.
+"""
+
+
+def privacy_page() -> str:
+    """Write `docs/privacy.md`."""
+    rows = [
+        f"| {name.holds} | the person of the conversation | `mc:{name}:…` | {_lasts(name.seconds)}, if not sooner |"
+        for name in Personal
+    ]
+    return _PRIVACY + "\n".join([*rows, ""]) + _PRIVACY_END
+
+
+def _lasts(seconds: int) -> str:
+    days = seconds // DAY
+    return "1 day" if days == 1 else f"{days} days"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "events.md": events_page,
+    "replies.md": replies_page,
+    "privacy.md": privacy_page,
+}
 
 
 def _table() -> Iterator[str]:
@@ -145,27 +247,43 @@ def _table() -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- |"
     for kind, row in ROWS.items():
         yield f"| `{kind}` | {_opens(row)} | {_readers(row)} | {_operator(row)} | {_page(row)} |"
-    yield f"| `{STANDBY}` | yes | everybody, marked as another app's | kept | {_link('standby')} |"
+    message, other = ROWS["message"], row_of("any other")
+    inbox, another = (_message_of_the_page(app_id) for app_id in (*PAGE_INBOX_APP_IDS, "999")[-2:])
+    opens = {(True, True): "yes", (True, False): "if somebody wrote it in Meta's inbox", (False, False): "no"}
     yield (
-        f"| `echo` | if somebody wrote it in Meta's inbox | everybody | counted | {_link('message-echoes')} |"
+        f"| `{STANDBY}` | {_opens(message)} | {_readers(message)}, marked as another app's | "
+        f"{_operator(message)} | {_link('standby')} |"
     )
-    yield "| any other | yes | agents | kept, as an unknown event | |"
+    yield (
+        f"| `{ECHO}` | {opens[inbox.opens_ticket, another.opens_ticket]} | {_readers(message)} | "
+        f"{_operator(message)} | {_link('message-echoes')} |"
+    )
+    yield f"| any other | {_opens(other)} | {_readers(other)} | {_operator(other)}, as an unknown event | |"
+
+
+def _message_of_the_page(app_id: str) -> Echo:
+    item = {"message": {"mid": "m_1", "is_echo": True, "app_id": app_id}}
+    event = events.parse(json.dumps(item).encode())
+    assert isinstance(event, Echo)
+    return event
 
 
 def _opens(row: Row) -> str:
     if row.is_receipt:
         return "no; it shows in `config.delivery` of replies"
+    if row.about_page:
+        return "no; it is about the page"
     return "yes" if row.opens_ticket else "no"
 
 
 def _readers(row: Row) -> str:
-    if row.is_receipt:
-        return "agents"
+    if row.about_page:
+        return "the operator, and with each reply that fails"
     return "agents" if row.internal else "everybody"
 
 
 def _operator(row: Row) -> str:
-    return "kept" if row.is_notable else "counted"
+    return "counted" if row.is_receipt else "kept"
 
 
 def _page(row: Row) -> str:
@@ -213,7 +331,7 @@ def _items(name: str) -> str:
         item
         for entry in body["entry"]
         for key in ("messaging", STANDBY, "changes")
-        for item in entry.get(key, [])
+        for item in ([entry[key]] if isinstance(entry.get(key), dict) else entry.get(key, []))
     ]
     shown = [
         {key: value for key, value in item.items() if key not in {"sender", "recipient", "timestamp"}}

@@ -40,6 +40,7 @@ EVENTS = {
     "account_linking": "account_linking",
     "response_feedback": "response_feedback_bad",
     "messaging_feedback": "messaging_feedback_of_several_questions",
+    "lead": "lead_without_referral",
     "order": "order_of_two_products",
     "form": "form_submitted",
     "calls": "call_missed",

@@ -27,6 +27,12 @@ CONFIG = {
 OURS = "1"
 """The id of a ticket, and of its comment."""
 KNOWN = {"desk_id": "7", "category_id": "12"}
+ERASURE = {
+    "source": "facebook_messenger",
+    "page_id": "1",
+    "sender_id": "7",
+    "requested_at": "2026-11-22T20:15:03Z",
+}
 KEYS = count()
 
 
@@ -66,7 +72,7 @@ def test_every_operation_has_a_tag_by_which_generators_make_a_class(part: str, t
         if name in {"get", "post", "patch"}
     ]
 
-    assert [operation["tags"] for operation in operations] == [[tag]] * (9 if part == "paths" else 5)
+    assert [operation["tags"] for operation in operations] == [[tag]] * (14 if part == "paths" else 6)
 
 
 def test_every_example_of_the_document_is_what_its_schema_says() -> None:
@@ -132,6 +138,8 @@ def _ask(
         ("createComment", {"ticket_id": "99", "key": "nowhere", "body": {"comment": COMMENT}}),
         ("changeTicket", {"ticket_id": "99", "body": {"ticket": {"title": "New"}}}),
         ("changeComment", {"comment_id": "99", "body": {"comment": {"body": "New"}}}),
+        ("getDesk", {"desk_id": "99"}),
+        ("getCategory", {"category_id": "99"}),
         ("getFile", {"file_id": "99", "filename": "a.png"}),
     ],
 )
@@ -163,10 +171,13 @@ def test_a_ticket_that_the_token_may_not_see_is_403(
         ("createTicket", {"key": "k", "body": {"ticket": TICKET}}),
         ("getTicket", {"ticket_id": OURS}),
         ("findComments", {"ticket_id": OURS}),
+        ("listComments", {}),
         ("createComment", {"ticket_id": OURS, "key": "k", "body": {"comment": COMMENT}}),
         ("changeTicket", {"ticket_id": OURS, "body": {"ticket": {}}}),
         ("changeComment", {"comment_id": OURS, "body": {"comment": {}}}),
         ("uploadAttachment", {"key": "k"}),
+        ("createErasure", {"key": "k", "body": {"erasure": ERASURE}}),
+        ("sendPing", {}),
         ("getFile", {"file_id": "99", "filename": "a.png"}),
     ],
 )
@@ -192,6 +203,30 @@ def test_a_key_that_comes_with_something_else_is_422(desk: Desk) -> None:
     for title, status in (("one", 201), ("other", 422)):
         answer = _ask(desk, "createTicket", "used", body={"ticket": TICKET | {"title": title}})
         assert answer.status_code == status
+
+
+def test_a_helpdesk_without_erasures_answers_404(desk: Desk) -> None:
+    desk.set(erasures=False).raise_for_status()
+    status = _ask(desk, "createErasure", "none", body={"erasure": ERASURE}).status_code
+    desk.set(erasures=True).raise_for_status()
+    assert status == 404
+
+
+def test_a_helpdesk_without_pings_answers_404(desk: Desk) -> None:
+    desk.set(pings=False).raise_for_status()
+    status = _ask(desk, "sendPing").status_code
+    desk.set(pings=True).raise_for_status()
+    assert status == 404
+
+
+def test_a_helpdesk_that_closes_no_tickets_answers_422(desk: Desk) -> None:
+    ticket_id = desk.new_ticket()
+    body = {"ticket": {"closed": True}}
+    desk.set(closing=False).raise_for_status()
+    refused = _ask(desk, "changeTicket", ticket_id=ticket_id, body=body).status_code
+    desk.set(closing=True).raise_for_status()
+    closed = _ask(desk, "changeTicket", ticket_id=ticket_id, body=body).json()["ticket"]["closed"]
+    assert (refused, closed) == (422, True)
 
 
 def test_a_file_comes_back(desk: Desk) -> None:

@@ -158,7 +158,7 @@ def test_what_happens_in_the_middle_loses_and_doubles_nothing(stack: DjangoStack
         # One that was frozen now takes, late, what nobody waits for any more.
         stack.desk.start() if fate == "helpdesk killed" else stack.desk.resume()
     until("Meta has delivered all", lambda: stack.ask_meta("GET", "/webhooks")["waiting"] == 0, 60)
-    until("the inbox is empty", lambda: metric(stack, "connector_queues") == 0, 120)
+    until("the inbox is empty", lambda: metric(stack, "connector_queues") == 0, 240)
 
     for psid in psids:
         (ticket,) = tickets_of(stack, psid)

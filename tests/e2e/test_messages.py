@@ -184,7 +184,7 @@ def test_an_event_of_an_unknown_kind_is_shown_and_kept_as_it_came(
     send_event(stack, psid, gift={"name": "A mug"})
 
     (body,) = bodies(stack, psid, 1)
-    assert body == "Messenger reported an event of the kind “gift”.\n\nname: A mug"
+    assert body == "Messenger reported an event of the kind “gift”.\n\nName: A mug"
     (line,) = until("it", lambda: [one for one in run("unknown", "list").splitlines() if psid in one])
     assert '"gift": {' in run("unknown", "show", line.split()[0])
     assert "unknown events; see “connector unknown list”" in run("status")

@@ -18,7 +18,6 @@ NOT_PACKED = shutil.ignore_patterns(
 )
 ONLY_FOR_EXTRAS = [
     "botocore",
-    "cryptography",
     "lxml",
     "pytest",
     "python_multipart",
@@ -51,10 +50,11 @@ def settings_file(tmp_path: Path) -> Path:
     return file
 
 
-def _do(folder: Path, *command: str) -> None:
-    """Run a command in a folder. It is not the repository, whose packages would come first."""
+def _do(folder: Path, *command: str) -> str:
+    """Run a command in a folder and return what it said; in the repository its packages would come first."""
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
 
 
 def _connector(programs: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -70,6 +70,14 @@ def test_the_installed_command_says_what_it_does(
 
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith("Usage: connector")
+
+
+def test_the_installed_product_speaks_polish(programs: Path, tmp_path: Path) -> None:
+    code = "from clients.notices import notice, say; print(say(notice('empty_message'), 'pl'))"
+    code = f"import clients.text, tasks.words\n{code}"
+    said = _do(tmp_path, str(programs / "python"), "-c", code)
+
+    assert "wiadomość" in said.lower()
 
 
 def test_the_installed_product_runs_and_stops(programs: Path, tmp_path: Path, settings_file: Path) -> None:
@@ -99,17 +107,3 @@ def test_the_product_brings_nothing_that_only_its_extras_need(programs: Path, tm
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
 
     assert found.stdout == "[]\n"
-
-
-def test_cloudfront_without_its_extra_is_one_line_that_says_what_to_install(
-    programs: Path, tmp_path: Path, settings_file: Path
-) -> None:
-    settings = yaml.safe_load(settings_file.read_text()) | {"attachments": {"delivery": "cloudfront"}}
-    settings_file.write_text(yaml.safe_dump(settings))
-    refused = _connector(programs, tmp_path, "up")
-
-    assert refused.returncode == 1
-    assert refused.stderr == (
-        "attachments: delivery is cloudfront, which needs one more package; "
-        "pip install messenger-connector[cloudfront]\n"
-    )

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from io import BytesIO
 from typing import Any, cast
 
@@ -57,6 +58,8 @@ class Desk(Outside, Helpdesk):
         self.named: dict[str, Naming] = {}
         self.contents: list[bytes] = []
         self.untrue, self.shown = 0, ""
+        self.can_erase, self.erased = True, list[Conversation]()
+        self.can_close = True
         self.refuses: Callable[[NewTicket | NewComment], Exception | None] = lambda new: None
         self._answers: dict[str, Any] = {}
 
@@ -83,7 +86,7 @@ class Desk(Outside, Helpdesk):
 
     def find_open_ticket(self, conversation: Conversation) -> Ticket | None:
         with self.called("find_open_ticket"):
-            found = [one for one in self.tickets.values() if not one.closed]
+            found = [one for one in self.tickets.values() if not one.closed and one.customer]
             return found[-1].seen if found else None
 
     def ticket_by_external_id(self, external_id: str) -> Ticket | None:
@@ -120,6 +123,11 @@ class Desk(Outside, Helpdesk):
         with self.called("create_ticket"):
             self._check(ticket)
             return cast("Ticket", self._once(key, make))
+
+    def close_ticket(self, ticket_id: str) -> bool:
+        with self.called("close_ticket"):
+            self._ticket(ticket_id).closed = self._ticket(ticket_id).closed or self.can_close
+            return self.can_close
 
     def name_requester(self, ticket_id: str, naming: Naming) -> bool:
         with self.called("name_requester"):
@@ -189,6 +197,12 @@ class Desk(Outside, Helpdesk):
 
         with self.called("upload"):
             return cast("Attachment", self._once(key, make))
+
+    def erase(self, conversation: Conversation, requested_at: datetime, key: str) -> bool:
+        with self.called("erase"):
+            if self.can_erase:
+                self._once(key, lambda: self.erased.append(conversation))
+            return self.can_erase
 
     @contextmanager
     def open_attachment(self, attachment: Attachment, max_bytes: int) -> Iterator[File]:

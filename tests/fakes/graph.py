@@ -16,7 +16,7 @@ SILENT = "7623554920995439"
 """Who wrote last more than a day ago."""
 
 
-def messenger_at(http: HttpClient, site: str = META) -> Page:
+def messenger_at(http: HttpClient, site: str = META, *, human_agent: bool = False) -> Page:
     return Page(
         http,
         f"{site}/v26.0",
@@ -24,7 +24,7 @@ def messenger_at(http: HttpClient, site: str = META) -> Page:
         token=TOKEN,
         app_secret=SECRET_A,
         media=MediaFetcher(http, [], 0),
-        human_agent=True,
+        human_agent=human_agent,
     )
 
 

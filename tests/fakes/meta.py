@@ -61,6 +61,9 @@ class Meta(Outside):
         self.headers: dict[str, str] = {}
         self.wrote_at: datetime | None = None
         self.profile = {"first_name": "Anna", "last_name": "Nowak", "profile_pic": "https://cdn/p.jpg"}
+        self.past: dict[str, list[dict[str, Any]]] = {}
+        """What was said with each person whom no webhook told of, the oldest first."""
+        self.per_list = 2
         self.echo: Callable[[dict[str, Any]], None] | None = None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -84,9 +87,12 @@ class Meta(Outside):
             f"{page}/conversations": "conversations",
             f"{page}/thread_owner": "owner",
             f"{page}/take_thread_control": "take",
-            "/v26.0/t_1/messages": "messages",
         }
         path = request.url.path
+        if path.startswith("/v26.0/t_past_"):
+            return "past"
+        if path == f"{page}/conversations" and "user_id" not in request.url.params:
+            return "list"
         if path == f"{page}/messages" and "sender_action" in json.loads(request.content):
             return "action"
         return names.get(path, "message" if path.startswith(("/v26.0/m_", "/v26.0/mid.")) else "person")
@@ -132,9 +138,13 @@ class Meta(Outside):
         return {"attachment_id": self.uploads[-1]}
 
     def _conversations(self, request: httpx.Request) -> Any:
-        return {"data": [{"id": "t_1"}]}
+        person = request.url.params["user_id"]
+        if person in self.past and "updated_time" in request.url.params["fields"]:
+            return {"data": [self._listed(person)]}
+        asks_messages = request.url.params["fields"].startswith("messages.limit(20){id,")
+        return {"data": [{"id": "t_1"} | ({"messages": self._messages()} if asks_messages else {})]}
 
-    def _messages(self, _: httpx.Request) -> Any:
+    def _messages(self) -> Any:
         wrote = {"id": "m_1", "from": {"id": PSID}, "created_time": _time(self.wrote_at)}
         said = [
             {"id": mid, "message": text, "from": {"id": PSID}, "created_time": _time(self.said_at)}
@@ -148,9 +158,41 @@ class Meta(Outside):
             ]
         }
 
+    def say(self, mid: str, at: int, person: str = PSID, sender: str = PSID, **message: Any) -> None:
+        """Have somebody say something at a time (ms) that no webhook tells of."""
+        said = {"id": mid, "created_time": _time(datetime.fromtimestamp(at / 1000, UTC))}
+        sender = person if sender == PSID else sender
+        self.past.setdefault(person, []).append(
+            said | {"from": {"id": sender}, "to": {"data": []}, "message": mid} | message
+        )
+
+    def _list(self, request: httpx.Request) -> Any:
+        people = sorted(self.past, key=lambda one: self.past[one][-1]["created_time"], reverse=True)
+        return _paged(request, [self._listed(person) for person in people], self.per_list)
+
+    def _listed(self, person: str) -> Any:
+        return {
+            "id": f"t_past_{person}",
+            "updated_time": self.past[person][-1]["created_time"],
+            "participants": {"data": [{"id": PAGE_A}, {"id": person}]},
+            "is_owner": True,
+        }
+
+    def _past(self, request: httpx.Request) -> Any:
+        said = self.past[request.url.path.split("/")[2].removeprefix("t_past_")][::-1]
+        shown = [*said[:20], *({key: one[key] for key in ("id", "created_time")} for one in said[20:])]
+        return _paged(request, shown, int(request.url.params["limit"]))
+
     def texts(self) -> list[str]:
         """Return what was sent, files by their kinds."""
         return [one.get("text") or " ".join(file["type"] for file in _files(one)) for one in self.sent]
+
+
+def _paged(request: httpx.Request, data: list[Any], limit: int) -> Any:
+    start = int(request.url.params.get("after", 0))
+    end = start + limit
+    paging = {"cursors": {"after": str(end)}} | ({"next": "https://…"} if end < len(data) else {})
+    return {"data": data[start:end], "paging": paging}
 
 
 def _files(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -24,6 +24,10 @@ DEFAULTS = {
     "webhook_late_after": 0,
     "webhook_config": True,
     "retry_waits": [0.05],
+    "erasures": True,
+    "comment_list": True,
+    "closing": True,
+    "pings": True,
 }
 READ = {"status": "read", "message_ids": ["m_1"]}
 PNG = base64.b64decode(

@@ -2,15 +2,21 @@
 
 import itertools
 import json
+import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import uvicorn
+
+from sandbox.meta.app import create_app
 
 VERIFY_TOKEN = "verify-me"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -18,6 +24,7 @@ PSID = "7623554920995436"
 NUMBERS = itertools.count(1)
 QUIET = {
     "seed": 1,
+    "deliver": True,
     "duplicate": 0,
     "duplicate_delay": [0, 0.02],
     "late": 0,
@@ -29,11 +36,28 @@ QUIET = {
     "retry_waits": [0, 0.05],
     "minute": 60,
     "media_lifetime": 3600,
+    "code_lifetime": 600,
     "lost_after_send": None,
     "regain": 1,
     "usage": {},
     "app_usage": None,
 }
+
+
+@contextmanager
+def serving_meta(journal: Path | None = None) -> Iterator[str]:
+    """Serve a sandbox Meta and give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(create_app(journal), log_level="warning", access_log=False, ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            wait_until(lambda: server.started)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 class Receiver(ThreadingHTTPServer):

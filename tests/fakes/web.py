@@ -15,6 +15,7 @@ from clients.channels.meta.signature import sign
 from connector.app import create_app
 from connector.settings import Settings
 from sandbox.stack import until
+from tasks.services import store_check_of
 from tasks.store import connect
 from tests.conftest import METRICS_TOKEN, PAGE_A, SECRET_A, payload
 from tests.fakes.helpdesk_webhooks import headers
@@ -25,10 +26,15 @@ MESSENGER, HELPDESK = "/social_media/webhooks/facebook", "/social_media/webhooks
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """Serve the web application and give its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
+def serving(settings: Settings, port: int = 0) -> Iterator[str]:
+    """Serve the web application, on a port that is free or on this one, and give its URL.
+
+    The store is tried before, as in a process of its own: later another test may empty it meanwhile.
+    """
+    check = store_check_of(settings)
+    check()
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        config = uvicorn.Config(create_app(settings, check), log_config=None, access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -40,7 +46,7 @@ def serving(settings: Settings) -> Iterator[str]:
             thread.join()
 
 
-OWN_KEYS = {"mc:room", "mc:probe", "mc:clocks", "mc:installation", "mc:refused"}
+OWN_KEYS = {"mc:room", "mc:probe", "mc:clocks", "mc:installation", "mc:refused", "mc:helpdesk_webhook"}
 
 
 class Doors:

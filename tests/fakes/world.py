@@ -23,7 +23,7 @@ from tasks.inbox.inbox import Inbox
 from tasks.inbox.renewer import Renewer
 from tasks.outbound.jobs import reply_job
 from tasks.remotes import Remotes
-from tasks.services import Services, installation_in
+from tasks.services import Services, directory_of, installation_in
 from tasks.store import connect
 from tasks.words import say
 from tests.conftest import PAGE_A, MakeSettings
@@ -44,6 +44,7 @@ STAYS = [
     "untold:",
     "context:",
     "unnamed:",
+    "wrote_at:",
     "format",
     "ids",
     "stats",
@@ -57,6 +58,8 @@ STAYS = [
     "trouble:",
     "edited:",
     "early_edit:",
+    "report:",
+    "findings",
 ]
 
 
@@ -93,12 +96,18 @@ class World:
             inbox,
             self.desk,
             self.channels,
-            settings.by_channel,
-            Network(self._http, "https://graph.facebook.com/v26.0", cast("MediaFetcher", self.media)),
+            directory_of(settings, inbox),
+            Network(
+                self._http,
+                "https://graph.facebook.com/v26.0",
+                cast("MediaFetcher", self.media),
+                typing=settings.graph.typing,
+                mark_seen=settings.graph.mark_seen,
+            ),
             Clocks(self.inbox, "worker"),
             installation_in(self.inbox, settings),
             Remotes(self.inbox),
-            Renewer(settings.worker.lease / 3),
+            Renewer(settings.worker.lease / 3, lambda: None),
         )
 
     def close(self) -> None:
@@ -184,6 +193,8 @@ class World:
     def end_pause(self, remote: str = "helpdesk") -> None:
         """Let the pause of a remote be over."""
         self.store.zadd("mc:pauses", {remote: 0}, xx=True)
+        if self.store.hexists(f"mc:pause:{remote}", "ends"):
+            self.store.hset(f"mc:pause:{remote}", "ends", 0)
 
     def waiting(self, thread: str = IN) -> int:
         """Return how many events wait in a thread."""

@@ -14,6 +14,7 @@ from clients.channels.meta.signature import sign
 from clients.helpdesk import WEBHOOK_PATH as HELPDESK
 from connector.app import create_app
 from connector.settings import Settings
+from tasks.services import store_check_of
 from tests.conftest import SECRET_A, SECRET_B
 from tests.fakes.helpdesk_webhooks import headers
 
@@ -80,7 +81,9 @@ class Asked:
     """The application on an event loop of its own: what uvicorn is otherwise."""
 
     def __init__(self, settings: Settings) -> None:
-        self._app: Starlette = create_app(settings)
+        check = store_check_of(settings)
+        check()
+        self._app: Starlette = create_app(settings, check)
         self._runner, self._lifespan = asyncio.Runner(), AsyncExitStack()
         self._collector = gc.get_threshold()
 

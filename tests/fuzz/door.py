@@ -201,7 +201,7 @@ def _is_honest_reply(body: bytes) -> bool:
 
 def stored(inbox: Inbox, thread: str) -> Iterator[bytes]:
     """Take the events out of a thread."""
-    lease = inbox.claim(thread, "")
+    lease = inbox.claim(thread)
     goes_on = lease is not None
     while lease and goes_on:
         yield lease.job.body

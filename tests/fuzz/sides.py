@@ -47,6 +47,8 @@ class Desk:
     comments: list[dict[str, Any]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     """The bodies of tickets and comments, in the order they came."""
+    edited: list[str] = field(default_factory=list)
+    """What bodies were changed to."""
     _answers: dict[str, Any] = field(default_factory=dict)
 
     def open(self, config: dict[str, Any]) -> None:
@@ -63,9 +65,7 @@ class Desk:
             self._answers[key] = answer
         return status, answer
 
-    def _done(  # noqa: PLR0911 - one for each route
-        self, request: httpx.Request, path: list[str]
-    ) -> tuple[int, Any]:
+    def _done(self, request: httpx.Request, path: list[str]) -> tuple[int, Any]:  # noqa: PLR0911 - one for each route
         match request.method, path:
             case "GET", ["tickets"]:
                 return 200, {"tickets": self._found(dict(request.url.params))}
@@ -79,6 +79,7 @@ class Desk:
                 wanted = request.url.params.get("external_id")
                 return 200, {"comments": [one for one in self.comments if one["external_id"] == wanted]}
             case "PATCH", ["comments", id_]:
+                self.edited.append(str(json.loads(request.content)))
                 return 200, {"comment": {"id": id_}}
             case "POST", ["attachments"]:
                 url = "https://acme.example.com/files/9"
@@ -115,7 +116,7 @@ class Meta:
 
     sent: list[dict[str, Any]] = field(default_factory=list)
 
-    def answer(self, request: httpx.Request, path: str) -> tuple[int, Any]:  # noqa: PLR0911 - one for each route
+    def answer(self, request: httpx.Request, path: str) -> tuple[int, Any]:
         """Do what is asked."""
         match request.method, path.strip("/").split("/"):
             case "POST", [_, "messages"]:
@@ -130,10 +131,9 @@ class Meta:
             case "POST", [_, "message_attachments"]:
                 return 200, {"attachment_id": "77"}
             case "GET", [_, "conversations"]:
-                return 200, {"data": [{"id": f"t_{request.url.params['user_id']}"}]}
-            case "GET", [conversation, "messages"]:
-                psid = conversation.removeprefix("t_")
-                return 200, {"data": [_shown(one) for one in reversed(self.sent) if one["psid"] == psid][:20]}
+                psid = request.url.params["user_id"]
+                said = [_shown(one) for one in reversed(self.sent) if one["psid"] == psid][:20]
+                return 200, {"data": [{"id": f"t_{psid}", "messages": {"data": said}}]}
             case "GET", [page] if page == PAGE_A:
                 return 200, {"id": PAGE_A}
         return 200, {

@@ -39,6 +39,7 @@ from tests.conftest import PAGE_A
 from tests.fakes.helpdesk_webhooks import headers
 from tests.fuzz.door import bases
 from tests.fuzz.mutations import Mutator, write
+from tests.fuzz.planted import plant, planted_in
 from tests.fuzz.records import CONFIDENTIAL, Records
 from tests.fuzz.runs import Fault, bounded
 from tests.fuzz.sides import Planned, Sides
@@ -72,9 +73,11 @@ class Hasty(Inbox):
         hasty._script = HastyScript(inbox.store, inbox.prefix)
         return hasty
 
-    def pause(self, remote: str, seconds: float, *rest: Any, **named: Any) -> None:
+    def pause(
+        self, remote: str, seconds: float, reason: str, rate: float = 0, doubles_to: float = 0
+    ) -> float:
         """Leave a remote alone for a moment."""
-        super().pause(remote, 0, *rest, **named)
+        return super().pause(remote, 0, reason, rate)
 
     def slow(self, remote: str, rate: float, reason: str, seconds: float = 0) -> None:
         """Slow a remote down without a pause."""
@@ -142,7 +145,10 @@ class Worker:
         strange = random.choice((0, 0.2, 0.5, 0.9))
         planned = random.choices((True, False), (strange, 1 - strange), k=random.randint(0, 16))
         return Story(
-            [write(mutator.tree(one, random.randint(0, 5))) for one in envelopes],
+            [
+                write(mutator.tree(plant(random, one, number), random.randint(0, 5)))
+                for number, one in enumerate(envelopes)
+            ],
             [write(mutator.tree(one, random.randint(0, 5))) for one in webhooks],
             [random.getrandbits(32) if one else None for one in planned],
             has_ticket=random.random() < 0.5,
@@ -161,7 +167,7 @@ class Worker:
                 self._services,
                 inbox=self._inbox,
                 helpdesk=helpdesk,
-                network=replace(self._services.network, http=http, media=media),
+                network=replace(self._services.network, http=http, media=media, take_turn=lambda *_: True),
                 remotes=Remotes(self._inbox),
             )
             jobs = [*_messages(sample.messenger), *_replies(helpdesk, sample.helpdesk)]
@@ -171,6 +177,7 @@ class Worker:
                     service, {*(job.queue for job in jobs if isinstance(job, Job)), outbound_queue(PERSON)}
                 )
         self._check_done(sides)
+        self._check_readable(sides, sample)
 
     def _work(self, service: Any, threads: set[str]) -> None:
         for _ in range(ROUNDS):
@@ -192,6 +199,14 @@ class Worker:
         dead = " ".join(letter.job.body.decode() for letter in letters)
         _check_honest("messages", [*sides.desk.said], dead)
         _check_honest("replies", [one.get("text", "") for one in sides.meta.sent], dead)
+
+    def _check_readable(self, sides: Sides, sample: Story) -> None:
+        """Look for the words and links that were planted: on the ticket, or with an event that is kept."""
+        kept = [*self._inbox.dead_letters.all(), *self._inbox.unknown_events.all()]
+        readable = " ".join([*sides.desk.said, *sides.desk.edited, *(one.job.body.decode() for one in kept)])
+        for words in {words for body in sample.messenger for words in planted_in(body)}:
+            if words not in readable:
+                raise Fault(f"“{words}” was sent, and stands nowhere")
 
     def dump(self, sample: Story) -> bytes:
         """Write a story as JSON."""

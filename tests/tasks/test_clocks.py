@@ -89,4 +89,4 @@ def test_a_measurement_is_shown_for_an_hour(inbox: Inbox) -> None:
 
 
 def test_no_message_of_the_scheduler_runs_out_by_another_machines_clock() -> None:
-    assert all("expires" not in entry["options"] for entry in _schedule(60).values())
+    assert all("expires" not in entry["options"] for entry in _schedule(60, 60).values())

@@ -15,14 +15,17 @@ from clients.channel import Conversation
 from clients.channels.meta.signature import sign
 from sandbox.stack import free_port
 from tasks import worker
+from tasks.inbox.backfills import Backfill
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
 from tasks.inbox.kept_jobs import KeptJob
 from tasks.inbox.lease import Lease
+from tasks.inbox.personal import Personal
 from tasks.inbox.queues import inbound_queue
 from tasks.outbound import poll
 from tasks.store import connect, is_of_another_format
-from tests.conftest import SECRET_A, MakeSettings, payload
+from tests.conftest import PAGE_A, SECRET_A, MakeSettings, payload
+from tests.fakes.inbox import PERSON
 from tests.fakes.stores import refusal
 from tests.fakes.web import MESSENGER, serving
 from tests.fakes.world import World
@@ -102,6 +105,10 @@ COMMANDS = [
     ["-m", "connector", "dead", "retry", "--all"],
     ["-m", "connector", "dead", "drop", "--all", "--yes"],
     ["-m", "connector", "unknown", "replay", "--all"],
+    ["-m", "connector", "connections", "list"],
+    ["-m", "connector", "backfill", "--page", PAGE_A, "--since", "6d"],
+    ["-m", "connector", "forget", "--page", PAGE_A, "--sender", "7", "--yes"],
+    ["-m", "connector", "export", "--page", PAGE_A, "--sender", "7"],
 ]
 
 
@@ -131,8 +138,16 @@ CHANGES: dict[str, Callable[[Inbox, Lease], object]] = {
     "pause": lambda inbox, _: inbox.pause("helpdesk", 1, "it is down"),
     "note_refusals": lambda inbox, _: inbox.note_refusals("messenger 1 unsigned", 1),
     "put": lambda inbox, _: inbox.put("poll", "1"),
-    "note": lambda inbox, _: inbox.note("ours", "m_1", 1, 60),
-    "forget_noted": lambda inbox, _: inbox.forget_noted("jobs:x", "m_1"),
+    "note_door": lambda inbox, _: inbox.note_door(300),
+    "take_turn": lambda inbox, _: inbox.take_turn("messenger:1", 1, 1),
+    "request_backfill": lambda inbox, _: inbox.backfills.request("messenger:1", 1),
+    "due_backfills": lambda inbox, _: inbox.backfills.due(1),
+    "claim_backfill": lambda inbox, _: inbox.backfills.claim(1),
+    "save_backfill": lambda inbox, _: inbox.backfills.save(Backfill("messenger:1", 1, b"", ""), b""),
+    "end_backfill": lambda inbox, _: inbox.backfills.end(Backfill("messenger:1", 1, b"", "")),
+    "note": lambda _, lease: lease.note(Personal.OURS, "m_1", 1),
+    "forget_person": lambda inbox, _: inbox.forget(PERSON),
+    "forget_noted": lambda inbox, _: inbox.forget_noted(Personal.OURS, PERSON, "m_1"),
     "note_clock": lambda inbox, _: inbox.note_clock("worker", b"[0,0]"),
     "mark_installation": lambda inbox, _: inbox.mark_installation("ours", 30, is_sure=True),
     "drop": lambda inbox, _: inbox.dead_letters.drop(7),
@@ -144,8 +159,8 @@ CHANGES: dict[str, Callable[[Inbox, Lease], object]] = {
     "renew": lambda _, lease: lease.renew(),
     "save_step": lambda _, lease: lease.save_step(Step.call(), "ticket"),
     "undo_step": lambda _, lease: lease.undo_step(Step.call()),
-    "cache": lambda _, lease: lease.cache("profile", b"{}", 60),
-    "forget": lambda _, lease: lease.forget("profile"),
+    "cache": lambda _, lease: lease.cache(Personal.PROFILE, b"{}"),
+    "forget": lambda _, lease: lease.forget(Personal.PROFILE),
     "finish": lambda _, lease: lease.finish(),
     "retry_later": lambda _, lease: lease.retry_later(1, "it is down", counts=True),
     "wait": lambda _, lease: lease.wait("helpdesk", "it is down"),

@@ -1,18 +1,24 @@
 """A channel that works as WhatsApp does goes the whole way, and the core knows nothing of it."""
 
+import hmac
 import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from clients.channel import Credentials, NewMessage
+from clients.channels.registry import CHANNELS
 from clients.helpdesk import Customer
-from tasks.connections import Connection, Connections
+from tasks.connections import Connection, Directory
 from tasks.inbound.jobs import incoming_job
 from tasks.outbound import reminders
+from tasks.store import connect
+from tests.conftest import MakeSettings
 from tests.fakes.toy_channel import Line, Toy
+from tests.fakes.web import serving
 from tests.fakes.world import World
 
 PERSON = Customer("toy", "48500", "US.1")
@@ -26,8 +32,7 @@ def toy(world: World) -> World:
     Line.sent.clear()
     world.channels["toy"] = Toy()
     line = Connection("toy", Credentials("48500", "token", "secret", "v"), "Acme", "9", None)
-    connections = {**world.service.connections, "toy": Connections([line])}
-    world.service = replace(world.service, connections=connections)
+    world.service = replace(world.service, connections=Directory([*world.service.connections.all, line]))
     return world
 
 
@@ -45,10 +50,29 @@ def test_a_message_opens_a_ticket_with_its_file(toy: World) -> None:
 
     (ticket,) = toy.desk.tickets.values()
     assert ticket.new
+    assert ticket.new.customer
     assert (ticket.new.title, ticket.new.desk_id) == ("Toy: Person US.1", "9")
     assert ticket.new.customer.channel == "toy"
     assert ticket.new.body.startswith("Hello?")
     assert "9876.ogg" in ticket.new.body
+
+
+def test_its_webhooks_come_in_by_the_door_of_every_channel(
+    store_url: str, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CHANNELS, "toy", Toy())
+    line = Connection("toy", Credentials("48500", "token", "secret", "v"), "Acme", "9", None)
+    monkeypatch.setattr("connector.settings.Settings.fixed_connections", [line])
+    body = json.dumps([{"number": "48500", "events": [WROTE]}]).encode()
+    signature = hmac.digest(b"secret", body, "sha256").hex()
+    with serving(make_settings(redis_url=store_url)) as url, connect(store_url) as store:
+        answers = [
+            httpx.post(url + Toy.path, content=body, headers={"x-toy": one}, trust_env=False).status_code
+            for one in ("0" * 64, signature)
+        ]
+
+        assert answers == [403, 200]
+        assert store.zcard(f"mc:jobs:{IN}") == 1
 
 
 def test_the_same_message_comes_twice_and_is_shown_once(toy: World) -> None:
@@ -102,9 +126,9 @@ def test_agents_are_reminded_by_the_channels_own_window(
     toy: World, monkeypatch: pytest.MonkeyPatch, window: timedelta | None
 ) -> None:
     monkeypatch.setattr(Toy, "reply_window", window)
-    (line,) = toy.service.connections["toy"].all
-    reminded = Connections([replace(line, remind_before=timedelta(hours=2))])
-    toy.service = replace(toy.service, connections={"toy": reminded})
+    (line,) = toy.service.connections.of("toy").all
+    reminded = Directory([replace(line, remind_before=timedelta(hours=2))])
+    toy.service = replace(toy.service, connections=reminded)
     wrote = int(toy.inbox.now() * 1000) - 71 * 3600 * 1000
     _receive(toy, WROTE | {"at": wrote})
     toy.work(IN)

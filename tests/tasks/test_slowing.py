@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from clients.channel import Usage
+from clients.errors import RateLimited
 from tasks import remotes
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
@@ -142,6 +143,52 @@ def test_a_page_that_meta_limits_is_paused_by_what_meta_asks(world: World) -> No
     world.work(OUT)
     assert world.paused(PAGE)
     assert world.inbox.slowed(PAGE) is None
+
+
+def limit(world: World) -> float:
+    """Have Meta limit the page, without saying for how long; return how long it pauses."""
+    world.meta.fail("send", Refusal(613))
+    world.end_pause(PAGE)
+    world.resume(OUT)
+    return world.paused(PAGE)
+
+
+def test_a_page_that_stays_limited_is_paused_twice_as_long_each_time(world: World) -> None:
+    world.reply()
+    lengths = [limit(world) for _ in range(11)]
+
+    assert lengths == pytest.approx([2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600], abs=0.5)
+    assert world.head(OUT).attempts == 0
+
+
+def test_a_page_that_worked_again_is_paused_as_shortly_as_at_first(world: World) -> None:
+    world.reply()
+    for _ in range(4):
+        limit(world)
+    world.end_pause(PAGE)
+    world.resume(OUT)
+    world.reply("Again", id_="982")
+
+    assert limit(world) == pytest.approx(2, abs=0.5)
+
+
+def test_what_fails_as_a_pause_has_begun_makes_it_no_longer(world: World) -> None:
+    error = RateLimited("facebook_rate_limit")
+    error.remote = PAGE
+    for _ in range(3):
+        world.service.remotes.pause(error)
+
+    assert world.paused(PAGE) <= 2
+
+
+def test_a_pause_that_was_cut_short_is_whole_again_if_the_page_is_still_limited(world: World) -> None:
+    error = RateLimited("facebook_rate_limit")
+    error.remote = PAGE
+    world.service.remotes.pause(error)
+    world.store.zadd("mc:pauses", {PAGE: 0})
+    world.service.remotes.pause(error)
+
+    assert world.paused(PAGE) > 1
 
 
 def going_on(inbox: Inbox) -> int:

@@ -15,6 +15,8 @@ from structlog.testing import capture_logs
 
 from sandbox.stack import free_port
 from tasks.celery import app
+from tasks.inbox.job import Step
+from tasks.inbox.lease import Lease
 from tasks.services import store_check_of
 from tasks.store import connect
 from tasks.store_check import try_broker
@@ -55,6 +57,29 @@ def test_a_store_is_tried_until_it_answers_and_then_no_more(
         check()
 
         assert store.keys() == []
+
+
+def test_a_store_that_loses_what_it_just_stored_is_tried_again(
+    store_url: str, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = store_check_of(make_settings(redis_url=store_url))
+    renew = Lease.renew
+
+    def renew_too_late(lease: Lease) -> None:
+        with closing(connect(store_url)) as store:
+            store.flushall()
+        renew(lease)
+        lease.save_step(Step.call(), "1")
+
+    with monkeypatch.context() as failover, capture_logs() as logs:
+        failover.setattr(Lease, "renew", renew_too_late)
+        check()
+    assert [(line["event"], line["reason"]) for line in logs] == [
+        ("store_away", "it lost what it had just stored")
+    ]
+    with capture_logs() as logs:
+        check()
+    assert [line["event"] for line in logs] == ["store_back"]
 
 
 def test_a_user_who_may_use_our_keys_and_nothing_dangerous_is_enough(

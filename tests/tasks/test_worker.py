@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from celery.schedules import schedule
 from kombu.exceptions import OperationalError
 
 from tasks import worker
@@ -99,6 +100,15 @@ def test_beat_sends_nothing_more_while_no_worker_takes_it(world: World) -> None:
         scheduler.apply_async(scheduler.schedule["sweep"])
 
     assert world.store.llen("mc:celery:sweeps") == len(scheduler.schedule)
+
+
+def test_comments_are_looked_for_when_beat_starts_and_not_only_minutes_later() -> None:
+    scheduler = Scheduler(app, lazy=True)
+    scheduler.schedule["poll"] = scheduler.Entry(name="poll", task="poll", schedule=schedule(300.0), app=app)
+    scheduler.setup_schedule()
+
+    due = {name: entry.is_due()[0] for name, entry in scheduler.schedule.items()}
+    assert due == {"sweep": False, "check": False, "poll": True}
 
 
 def test_an_error_with_one_thread_keeps_no_other_from_its_turn(

@@ -18,7 +18,7 @@ from clients.errors import (
     Unavailable,
     UploadGone,
 )
-from clients.notices import N_, add_sentences
+from clients.notices import N_, add_sentences, notice
 
 
 class HeldByAnotherApp(RejectedError):
@@ -35,65 +35,118 @@ _BAD_TEXT = (RejectedError, "text_blocked")
 _OTHER_APP = (HeldByAnotherApp, "other_app_in_charge")
 _UNFETCHED = (NotFetched, "facebook_could_not_fetch")
 _BAD_KIND = (FileRefused, "facebook_refuses_kind")
+_AUTOMATION = (Unavailable, "automation_in_charge")
+_UNKNOWN = (NotFound, "page_or_customer_unknown")
+_NO_PROFILE = (NotFound, "no_profile")
 _REFUSED = (MessageRefused, "facebook_refused")
+
+OTHER = -1
+"""In a row: any subcode that has no row of its own."""
+_SHORTEST_SUBCODE = 100_000
+"""From here on a number means one thing, whatever code it stands under."""
+_GENERIC = frozenset({10, 100, 200})
+"""Codes that without a subcode may mean many things: Meta's own words say more than ours."""
+
+_NOT_ABOUT_TAG = frozenset(
+    {"customer_unavailable", "customer_unreachable", "duplicate_message", "message_blocked", "text_blocked"}
+)
 
 ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (-1, None): _TROUBLE,
     (1, None): _TROUBLE,
+    # "Received invalid JSON reply": the table of error codes says that the message may have been sent.
     (1, 1357046): (Unavailable, "send_outcome_unknown"),
     (1, 2018382): (RejectedError, "no_such_template"),
     (2, None): _TROUBLE,
     (2, 2018344): (RejectedError, "contact_terms_not_accepted"),
+    (3, None): (RejectedError, "app_lacks_capability"),
     (4, None): _BUSY,
     (4, 2018354): (RejectedError, "marketing_limit"),
+    (9, 2018352): (RejectedError, "too_many_opt_ins"),
+    # Without a subcode also for what privacy rules forbid in Europe and Japan:
+    # https://developers.facebook.com/documentation/business-messaging/messenger-platform/europe-japan-updates
     (10, None): (RejectedError, "app_lacks_permission"),
-    (10, 2018278): _WINDOW,
-    (10, 2534022): _WINDOW,
+    (10, 1404170): (RejectedError, "marketing_restricted"),
+    (10, 1893015): (RejectedError, "topic_stopped"),
+    (10, 1893063): (Unauthorized, "page_restricted"),
     (10, 2018065): _WINDOW,
     (10, 2018108): (RejectedError, "customer_unavailable"),
-    (10, 1893063): (Unauthorized, "page_restricted"),
+    # The window has a subcode of its own on Messenger (2018278) and on Instagram (2534022).
+    (10, 2018278): _WINDOW,
+    (10, 2534022): _WINDOW,
     (10, 2018300): _OTHER_APP,
+    (10, 2018321): _AUTOMATION,
+    (10, 2018336): (RejectedError, "privacy_rules"),
+    (10, 2534077): (RejectedError, "instagram_link_unverified"),
+    # The table of error codes lists these two as codes of their own; they come as subcodes of 10.
     (2018300, None): _OTHER_APP,
-    (2018321, None): (Unavailable, "automation_in_charge"),
+    (2018321, None): _AUTOMATION,
     (17, None): _BUSY,
     (32, None): _BUSY,
+    (33, None): _UNKNOWN,
     (100, None): (MessageRefused, "message_refused"),
-    (100, 33): (NotFound, "page_or_customer_unknown"),
+    (100, 33): _UNKNOWN,
     (100, 2018001): (NotFound, "customer_unknown"),
     (100, 2018008): _UNFETCHED,
     (100, 2018047): (KindRefused, "facebook_refuses_kind"),
     (100, 2018074): (UploadGone, "upload_expired"),
     (100, 2018109): (FileTooLarge, "facebook_file_too_large"),
-    (100, 2018218): (NotFound, "no_profile"),
+    (100, 2018218): _NO_PROFILE,
     (100, 2018294): _UNFETCHED,
     (100, 1893061): (RejectedError, "tag_abolished"),
     (102, None): _TOKEN,
     (190, None): _TOKEN,
     (200, None): (RejectedError, "app_may_not_send"),
     (200, 1545041): _UNREACHABLE,
+    (200, 2534041): (RejectedError, "instagram_access_off"),
     (341, None): _BUSY,
+    # Only the bare code is about the page ("temporarily blocked for policies violations; wait and retry"), so
+    # only that pauses it: https://developers.facebook.com/docs/graph-api/guides/error-handling
+    # 1346003 and 2022 are about one text. No other subcode is documented: it fails its reply alone, as a
+    # pause might have no end.
     (368, None): (Unauthorized, "page_blocked"),
     (368, 1346003): _BAD_TEXT,
     (368, 2022): _BAD_TEXT,
+    (368, OTHER): (RejectedError, "message_blocked"),
+    (506, None): (RejectedError, "duplicate_message"),
     (546, None): _BAD_KIND,
     (551, None): _UNREACHABLE,
+    # "This person isn't available right now" in the table of error codes; Meta's page on sending messages
+    # calls it a closed window, which has subcodes of its own in that table:
+    # https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages
     (551, 1545041): _UNREACHABLE,
     (613, None): _BUSY,
     (613, 2018338): (RejectedError, "tag_abused"),
     (613, 1893016): (RejectedError, "asked_already"),
     (1200, None): _TROUBLE,
     (2022, None): _BAD_TEXT,
+    (36103, None): (RejectedError, "instagram_not_eligible"),
     (80001, None): _BUSY,
     (80002, None): _BUSY,
     (80006, None): _BUSY,
+    (2018218, None): _NO_PROFILE,
+    (2018247, None): (RejectedError, "app_may_not_read_profile"),
+    (9000001, None): (NotFound, "message_deleted"),
 }
-"""What each code and subcode of Meta's is; a subcode that is missing counts as its bare code."""
+"""What each code and subcode of Meta's is; a subcode that is missing counts as its bare code.
+
+The table of error codes names some subcodes without their code: a long one is known under any, and alone.
+"""
+_BY_SUBCODE = {
+    subcode or code: row for (code, subcode), row in ERRORS.items() if (subcode or code) >= _SHORTEST_SUBCODE
+}
+
+PERHAPS_BLOCKED = notice("facebook_error", error="2")
+"""Of a message it may also mean that the customer blocked the page, as the table of error codes adds."""
 
 add_sentences(
     {
         "facebook": N_("Facebook"),
         "facebook_error": N_("Facebook error {error}"),
         "facebook_fault": N_("Facebook has a temporary problem"),
+        "facebook_fault_or_blocked": N_(
+            "Facebook has a temporary problem, or the customer has blocked the page"
+        ),
         "facebook_rate_limit": N_("Facebook is limiting how fast the page may send"),
         "facebook_refused": N_("Facebook rejected the request"),
         "facebook_says": N_("Facebook rejected it: “{words}”"),
@@ -108,6 +161,16 @@ add_sentences(
         ),
         "window_closed_for_automation": N_(
             "Facebook has not allowed an automatic reply since {time}; until {until} an agent can still reply"
+        ),
+        "late_reply_refused_at": N_(
+            "Facebook has not allowed a reply since {time}, and it rejected an agent's late reply: {reason}. "
+            "Wait until the customer writes again, or contact them another way; an administrator can check "
+            "whether the Meta app has the Human Agent permission"
+        ),
+        "late_reply_refused": N_(
+            "Facebook no longer allows a reply, as the customer wrote too long ago, and it rejected an "
+            "agent's late reply: {reason}. Wait until the customer writes again, or contact them another "
+            "way; an administrator can check whether the Meta app has the Human Agent permission"
         ),
         "window_closed": N_(
             "Facebook no longer allows a reply, as the customer wrote too long ago; "
@@ -140,7 +203,33 @@ add_sentences(
             "an administrator of the page has to accept Facebook's contact terms"
         ),
         "marketing_limit": N_("Facebook delivers no more marketing messages to this customer for now"),
-        "app_lacks_permission": N_("the app does not have the permission for this"),
+        "app_lacks_capability": N_(
+            "the Meta app is not approved for this; an administrator has to check it in Meta's App Dashboard"
+        ),
+        "too_many_opt_ins": N_(
+            "the customer has been asked for opt-ins too often; they can be asked again later"
+        ),
+        "marketing_restricted": N_(
+            "Facebook does not allow the page to ask this customer for a marketing opt-in"
+        ),
+        "topic_stopped": N_("the customer no longer wants messages on this topic"),
+        "privacy_rules": N_("privacy rules in Europe do not allow this in this conversation"),
+        "instagram_link_unverified": N_(
+            "Facebook cannot verify that the page and its Instagram account belong together; "
+            "an administrator has to connect them again"
+        ),
+        "instagram_access_off": N_(
+            "the Instagram account does not allow apps to read its messages; "
+            "its owner has to allow access to messages in the Instagram app"
+        ),
+        "instagram_not_eligible": N_("this Instagram account cannot be used for messages through an app"),
+        "message_blocked": N_("Facebook blocked this message for a policy violation"),
+        "duplicate_message": N_("Facebook rejected this as a duplicate of an earlier message"),
+        "app_may_not_read_profile": N_("the app does not have the permission to read customers' profiles"),
+        "message_deleted": N_("the message was deleted, or is too old for Facebook to show"),
+        "app_lacks_permission": N_(
+            "the app does not have the permission for this, or privacy rules in Europe or Japan forbid it"
+        ),
         "app_may_not_send": N_(
             "the app does not have the permission to send messages (pages_messaging), or is not live"
         ),
@@ -165,11 +254,32 @@ add_sentences(
 )
 
 
+def may_be_about_tag(error: RejectedError) -> bool:
+    """Return whether a message with a tag may be refused for that, not for its person, text or file."""
+    about_something_else = isinstance(error, (FileRefused, HeldByAnotherApp, NotFound))
+    return not about_something_else and error.notice.code not in _NOT_ABOUT_TAG
+
+
 def lookup(code: int, subcode: int) -> tuple[type[ClientError], str]:
     """Return what an error is, and our code for it."""
-    return ERRORS.get((code, subcode)) or ERRORS.get((code, None)) or _REFUSED
+    return _row(code, subcode) or ERRORS.get((code, OTHER if subcode else None)) or _of_code(code) or _REFUSED
 
 
 def is_known(code: int, subcode: int) -> bool:
-    """Return whether an error is listed here."""
-    return (code, subcode) in ERRORS or (code, None) in ERRORS
+    """Return whether an error is listed here, by its code at least."""
+    return bool(_row(code, subcode) or _of_code(code))
+
+
+def is_explained(code: int, subcode: int) -> bool:
+    """Return whether our sentence says just what an error is; else Meta's own words may say more."""
+    return bool(_row(code, subcode)) and (subcode != 0 or code not in _GENERIC)
+
+
+def _row(code: int, subcode: int) -> tuple[type[ClientError], str] | None:
+    """Return the row of just this error."""
+    return ERRORS.get((code, subcode or None)) or _BY_SUBCODE.get(subcode or code)
+
+
+def _of_code(code: int) -> tuple[type[ClientError], str] | None:
+    """Return the row of an error with this code whose subcode says nothing."""
+    return _BY_SUBCODE.get(code) or ERRORS.get((code, None))

@@ -17,6 +17,7 @@ import msgspec
 from clients.channel import Conversation, Event, Incoming
 from clients.channels.meta import kinds
 from clients.channels.meta.kinds import (
+    BESIDE,
     BY_PAGE,
     DELETED,
     ENVELOPE,
@@ -63,7 +64,8 @@ class Entry(msgspec.Struct, frozen=True):
             # What is nested too deep to be read, or written again, is nothing that Meta sends.
             with suppress(RecursionError, NotUnderstood):
                 item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw
-                if isinstance(item, dict):
+                if isinstance(item, dict | str):  # a text is nothing that Meta sends, but can be read
+                    item = item if isinstance(item, dict) else {"messaging": item}
                     yield from _items(self.account_id, item, self.time)
 
 
@@ -175,6 +177,15 @@ _plain_envelope = msgspec.json.Decoder(_PlainEnvelope).decode
 _plain = msgspec.json.Decoder(_PlainItem).decode
 
 
+def past_event(page_id: str, item: dict[str, Any]) -> Incoming:
+    """Read an item that was made of a message of the Conversations API, which may have come by webhook, too.
+
+    What a person pressed is a message there, with the mid of the postback.
+    """
+    event = _item(page_id, item, 0)
+    return msgspec.structs.replace(event, known_by=(_key(page_id, "postback", event.message_id or ""),))
+
+
 def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
     """Read an envelope as Meta writes nearly all of them; None for any other.
 
@@ -212,18 +223,32 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Incoming | None:
 
 def _entry(entry: dict[str, Any], received: int) -> Entry:
     page_id = as_text(entry.get("id"))
-    standby = (one | {STANDBY: True} for one in as_list(entry.get("standby")) if isinstance(one, dict))
-    raw = [*as_list(entry.get("messaging")), *standby]
+    standby = (one | {STANDBY: True} for one in _all(entry.get("standby")) if isinstance(one, dict))
+    raw = [*_all(entry.get("messaging")), *standby]
     time = milliseconds(entry.get("time")) or received
     return Entry(page_id, time, raw, len(as_list(entry.get("changes"))))
 
 
+def _all(value: Any) -> list[Any]:
+    """Return what an array holds, or the object that stands there instead."""
+    return [value] if isinstance(value, dict) and value else as_list(value)
+
+
 def _items(page_id: str, item: dict[str, Any], sent: int) -> Iterator[Incoming]:
-    """Read an item; of one that holds several kinds of event, each is one, so that none hides another."""
-    others = [*kinds_in(item)][1:]
-    yield _item(page_id, {key: item[key] for key in item if key not in others}, sent)
-    for kind in others:
-        yield _item(page_id, {key: item[key] for key in item if key == kind or key in ENVELOPE}, sent)
+    """Read an item; of one that holds several kinds of event, each is one, so that none hides another.
+
+    What belongs to none of them goes with the first that is shown, or alone if none is.
+    """
+    found = [*kinds_in(item)]
+    own = {kind: {kind} | BESIDE.get(kind, frozenset()) for kind in found}
+    rest = item.keys() - ENVELOPE - {"hop_context"}.union(*own.values())
+    shown = [kind for kind in found if not row_of(kind).is_receipt]
+    if shown:
+        own[shown[0]] |= rest | {"hop_context"}
+    elif rest or not found:
+        own[""] = {*rest, "hop_context"}
+    for keys in own.values():
+        yield _item(page_id, {key: item[key] for key in item if key in keys or key in ENVELOPE}, sent)
 
 
 def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
@@ -241,7 +266,7 @@ def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
     time = milliseconds(item.get("timestamp")) or sent
     mid, row = own_mid(item, kind), row_of(kind)
     return Incoming(
-        conversation=_conversation(page_id, item),
+        conversation=None if row.about_page else _conversation(page_id, item),
         kind=kind,
         key=_key(page_id, kind, mid, _dump(_without_standby(item))),
         time=time,
@@ -249,7 +274,7 @@ def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
         message_id=mid or None,
         echo_metadata=metadata if metadata.startswith(ECHO_METADATA_PREFIX) else None,
         is_receipt=row.is_receipt,
-        is_notable=row.is_notable,
+        is_notable=not row.is_receipt and kind != kinds.NOTHING,
     )
 
 

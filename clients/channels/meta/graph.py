@@ -7,27 +7,53 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
 
-from clients.channel import Account, Attachment, NewFile, NewMessage, Profile, SentMessage, Usage, Words
-from clients.channels.meta.errors import BAD_PROOF, HeldByAnotherApp, is_known, lookup
+from clients.channel import (
+    Account,
+    Attachment,
+    Credentials,
+    Incoming,
+    NewFile,
+    NewMessage,
+    Past,
+    PastConversation,
+    PastConversations,
+    Profile,
+    SentMessage,
+    Usage,
+    Words,
+)
+from clients.channels.meta import past
+from clients.channels.meta.checks import PageChecks
+from clients.channels.meta.errors import (
+    BAD_PROOF,
+    PERHAPS_BLOCKED,
+    HeldByAnotherApp,
+    is_explained,
+    is_known,
+    lookup,
+    may_be_about_tag,
+)
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import is_app, name_of_app
 from clients.channels.meta.usage import usage_of
 from clients.channels.meta.values import proper_mid
 from clients.errors import (
     ClientError,
+    LateReplyAllowed,
     LeaseLost,
     OutsideWindow,
     RateLimited,
     RejectedError,
     Unavailable,
 )
+from clients.findings import Finding
 from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED, decode_or_none
 from clients.media import File, MediaFetcher, canonical_type, safe_filename
@@ -56,6 +82,8 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 _LONGEST_WORDS = 300
 _ROUNDING = timedelta(seconds=2)
 """How much older a message may look than it is: Meta gives times in whole seconds."""
+_MOST_LISTS = 5
+"""How many lists of a hundred messages that are not shown any more are read of a conversation."""
 _UPLOAD_TIMEOUT = httpx.Timeout(connect=3.0, read=90.0, write=30.0, pool=5.0)
 
 
@@ -91,6 +119,10 @@ class Page(RestClient, Account):
         human_agent: bool = False,
         take_control: bool = False,
         app_id: str = "",
+        take_turn: Callable[[str, float], bool] = lambda _account, _spacing: True,
+        verify_token: str = "",
+        typing: bool = True,
+        mark_seen: bool = True,
     ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
@@ -98,6 +130,10 @@ class Page(RestClient, Account):
         self._human_agent, self._take_control, self._app_id = human_agent, take_control, app_id
         self._usage: Usage | None = None
         self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
+        self._take_turn = take_turn
+        self._typing, self._mark_seen = typing, mark_seen
+        credentials = Credentials(page_id, token, app_secret, verify_token)
+        self._checks = PageChecks(http, self.call, self.now, credentials, self._proof)
 
     def send(self, person_id: str, message: NewMessage) -> str:
         """Send a text of at most 2,000 UTF-16 units, a file, or up to 30 images, and return the mid."""
@@ -119,6 +155,26 @@ class Page(RestClient, Account):
     def ping(self) -> None:
         """Ask for something small, to learn whether Facebook is up and takes the token."""
         self._get(f"/{segment(self._page_id)}", {"fields": "id"})
+
+    def unsubscribe(self) -> None:
+        """Have Meta send the app no more webhooks about the page.
+
+        https://developers.facebook.com/docs/graph-api/reference/page/subscribed_apps
+        """
+        path = f"/{segment(self._page_id)}/subscribed_apps"
+        self.call("DELETE", path, params=self._proof, timeout=_PROFILE_TIMEOUT)
+
+    def check(self, callback_url: str) -> Iterator[Finding]:
+        """Yield what is right and wrong about token, app, subscriptions, webhook address and clock."""
+        return self._checks.check(callback_url)
+
+    def check_grant(self) -> Iterator[Finding]:
+        """Yield why the page cannot be connected with the token that a login gave."""
+        return self._checks.check_grant()
+
+    def repair(self, found: Finding, callback_url: str) -> None:
+        """Subscribe the page, or the app, with all fields. Raises `ClientError`."""
+        self._checks.repair(found, callback_url)
 
     def profile(self, person_id: str) -> Profile:
         """Read a person's name and picture; where the profile has no name, the conversation may.
@@ -142,10 +198,11 @@ class Page(RestClient, Account):
         https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversations
         """
         try:
-            answer = self._get(f"/{segment(message_id)}", {"fields": "message,from"})
+            answer = self._ask_past(f"/{segment(message_id)}", {"fields": "message,from"})
         except RejectedError:
             return None
-        return Words(_string(answer, "message"), _string(answer.get("from"), "id") == self._page_id)
+        sender = answer.get("from") if isinstance(answer, dict) else None
+        return Words(_string(answer, "message"), _string(sender, "id") == self._page_id)
 
     def find_quoted(self, person_id: str, words: str) -> str | None:
         """Look for a message of the person's among the last 20; it can be answered for a day.
@@ -177,6 +234,59 @@ class Page(RestClient, Account):
                 return sent
         return None
 
+    def conversations(self, after: str = "") -> PastConversations:
+        """List the page's conversations, the one where something was said last first."""
+        query = {"platform": "messenger", "fields": past.CONVERSATION_FIELDS, "limit": "25"}
+        path = f"/{segment(self._page_id)}/conversations"
+        answer = self._ask_past(path, query | ({"after": after} if after else {}))
+        found = [past.conversation_of(self._page_id, one) for one in _found(answer)]
+        return PastConversations([one for one in found if one], past.after(answer))
+
+    def conversation_with(self, person_id: str) -> PastConversation | None:
+        """Find the conversation with a person."""
+        found = self._conversation(person_id, past.CONVERSATION_FIELDS)
+        return past.conversation_of(self._page_id, found)
+
+    def past(self, conversation: PastConversation, since: datetime, connected: int = 0) -> Past:
+        """Read the last 20 messages of a conversation; of older ones since then Meta shows that they are."""
+        messages, after = self._listed(conversation, past.MESSAGE_FIELDS, past.MOST_SHOWN)
+        wanted = [one for one in messages if _is_since(one, since)]
+        read = [(one, past.readable(self._page_id, conversation, one, connected)) for one in wanted]
+        unread = [past.hidden(self._page_id, conversation, one) for one, event in read if event is None]
+        if after and len(wanted) == len(messages):
+            unread += self._hidden(conversation, since, after)
+        return Past([event for _, event in reversed(read) if event], unread[::-1])
+
+    def _hidden(self, conversation: PastConversation, since: datetime, after: str) -> Sequence[Incoming]:
+        """List the messages since then that Meta does not show, the newest first."""
+        found: list[Incoming] = []
+        try:
+            for _ in range(_MOST_LISTS):
+                messages, after = self._listed(conversation, "id,created_time", 100, after)
+                wanted = [one for one in messages if _is_since(one, since)]
+                found += (past.hidden(self._page_id, conversation, one) for one in wanted)
+                if not after or len(wanted) < len(messages):
+                    return found
+        except RejectedError:
+            pass
+        return [*found, past.unknown(self._page_id, conversation, int(since.timestamp() * 1000))]
+
+    def _listed(
+        self, conversation: PastConversation, fields: str, limit: int, after: str = ""
+    ) -> tuple[list[dict[str, Any]], str]:
+        """List messages of a conversation, the newest first; return where the list goes on, too."""
+        query = {"fields": fields, "limit": str(limit)} | ({"after": after} if after else {})
+        answer = self._ask_past(f"/{segment(conversation.id)}/messages", query)
+        return _found(answer), past.after(answer)
+
+    def _ask_past(self, path: str, query: dict[str, str]) -> Any:
+        """Ask the Conversations API, which takes few calls for each page. Raises `RateLimited`."""
+        if not self._take_turn(self.remote, past.SPACING):
+            busy = RateLimited("facebook_rate_limit", retry_after=1)
+            busy.remote = self.remote
+            raise busy
+        return self._get(path, query)
+
     def now(self) -> datetime | None:
         """Return the time by Meta's own clock, as its last answer gave it."""
         return self.remote_now()
@@ -198,23 +308,32 @@ class Page(RestClient, Account):
 
     def _conversation(self, psid: str, fields: str) -> Any:
         query = {"platform": "messenger", "user_id": psid, "fields": fields}
-        return next(iter(_found(self._get(f"/{segment(self._page_id)}/conversations", query))), {})
+        path = f"/{segment(self._page_id)}/conversations"
+        return next(iter(_found(self._ask_past(path, query))), {})
 
     def _last_messages(self, psid: str) -> list[dict[str, Any]]:
-        """Return the last messages of a conversation, the newest first."""
-        conversation = _string(self._conversation(psid, "id"), "id")
-        query = {"fields": "id,created_time,from,message,attachments", "limit": "20"}
-        return _found(self._get(f"/{segment(conversation)}/messages", query)) if conversation else []
+        """Return the last messages of a conversation, the newest first, which takes one call.
+
+        https://developers.facebook.com/docs/graph-api/guides/field-expansion
+        """
+        fields = f"messages.limit({past.MOST_SHOWN}){{id,created_time,from,message,attachments}}"
+        conversation = self._conversation(psid, fields)
+        return _found(conversation.get("messages")) if conversation else []
 
     def show_typing(self, person_id: str) -> None:
         """Have the person see that somebody types, for 20 seconds or until the next message."""
-        self._act(person_id, "typing_on")
+        if self._typing:
+            self._act(person_id, "typing_on")
 
     def mark_seen(self, person_id: str) -> None:
         """Have the person see that what they wrote was seen."""
-        self._act(person_id, "mark_seen")
+        if self._mark_seen:
+            self._act(person_id, "mark_seen")
 
     def _act(self, psid: str, action: str) -> None:
+        # Meta counts texts, links, reactions and stickers against 300 calls a second, and names no sender
+        # action there, so none takes a slot of them:
+        # https://developers.facebook.com/docs/graph-api/overview/rate-limiting
         request = {"recipient": {"id": psid}, "sender_action": action}
         self._post(f"/{segment(self._page_id)}/messages", json=request, timeout=_PROFILE_TIMEOUT)
 
@@ -246,21 +365,32 @@ class Page(RestClient, Account):
             raise _told(held, "not_taken_over", owner=self._owner(psid)) from None
 
     def _send_in_window(self, request: dict[str, Any], message: NewMessage) -> str:
-        """Send a message: after Meta's reply window with the tag for human agents, where allowed.
-
-        Meta documents an answer to a certain message only within the window.
-        """
+        """Send a message within Meta's reply window, or late with the tag for human agents, where allowed."""
+        if message.is_late:
+            return self._send_late(request, message)
         answer = {"reply_to": {"mid": message.reply_to}} if message.reply_to else {}
-        psid, may_be_late = request["recipient"]["id"], self._human_agent and not message.is_automated
         try:
             return self._send(request | answer | {"messaging_type": "RESPONSE"})
         except OutsideWindow as error:
-            if not may_be_late:
-                raise self._closed(psid, error, message) from None
+            if self._human_agent and not message.is_automated:
+                raise LateReplyAllowed(error.notice.code, **error.notice.values) from None
+            raise self._closed(request["recipient"]["id"], error, message) from None
+
+    def _send_late(self, request: dict[str, Any], message: NewMessage) -> str:
+        """Send a message with the tag for human agents; Meta documents no answer to a certain message then.
+
+        Which error an app without the permission for that gets is not documented. One that several files
+        together get may be about them.
+        """
+        psid = request["recipient"]["id"]
         try:
             return self._send(request | {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"})
         except OutsideWindow as error:
             raise self._closed(psid, error, message) from None
+        except RejectedError as error:
+            if not may_be_about_tag(error) or len(message.files) > 1:
+                raise
+            raise self._late_refused(psid, error, message) from None
 
     def _owner(self, psid: str) -> Notice:
         """Name the app that holds a conversation, as far as Meta tells."""
@@ -277,13 +407,8 @@ class Page(RestClient, Account):
         return notice("an_app") if is_app(owner, self._app_id) else owner
 
     def _closed(self, psid: str, error: OutsideWindow, message: NewMessage) -> OutsideWindow:
-        """Say when Meta's reply window closed, if it can be read when the person wrote last."""
-        try:
-            wrote_at = self._last_written(psid)
-        except LeaseLost:
-            raise
-        except ClientError:
-            wrote_at = None
+        """Say when Meta's reply window closed, if it is known when the person wrote last."""
+        wrote_at = self._last_written(psid, message)
         if wrote_at is None:
             return error
         closed, until = wrote_at + REPLY_WINDOW, wrote_at + AGENTS_WINDOW
@@ -296,13 +421,38 @@ class Page(RestClient, Account):
             return _told(error, "window_closed_at", time=_shown(closed))
         return _told(error, "window_closed_for_apps", time=_shown(closed), until=_shown(until))
 
-    def _last_written(self, psid: str) -> datetime | None:
-        messages = self._last_messages(psid)
-        return next((_created(one) for one in messages if _string(one.get("from"), "id") == psid), None)
+    def _late_refused(self, psid: str, error: RejectedError, message: NewMessage) -> OutsideWindow:
+        """Say that Meta does not take a late reply, and why; and when its window closed, if that is known."""
+        wrote_at = self._last_written(psid, message)
+        if wrote_at is None:
+            told = OutsideWindow("late_reply_refused", reason=error.notice)
+        else:
+            closed = _shown(wrote_at + REPLY_WINDOW)
+            told = OutsideWindow("late_reply_refused_at", reason=error.notice, time=closed)
+        told.remote = error.remote
+        return told
+
+    def _last_written(self, psid: str, message: NewMessage) -> datetime | None:
+        """Return when a person wrote last to whom a message came too late; None if that is not known."""
+        now = self.now() or datetime.now(UTC)
+        if message.wrote_at and message.wrote_at + REPLY_WINDOW <= now:  # else it is not what Meta goes by
+            return message.wrote_at
+        try:
+            messages = self._last_messages(psid)
+            return next((_created(one) for one in messages if _string(one.get("from"), "id") == psid), None)
+        except LeaseLost:
+            raise
+        except ClientError:
+            return None
 
     def _send(self, request: dict[str, Any]) -> str:
         path = f"/{segment(self._page_id)}/messages"
-        return proper_mid(_required(self._post(path, json=request), "message_id"))
+        try:
+            return proper_mid(_required(self._post(path, json=request), "message_id"))
+        except Unavailable as error:
+            if error.notice.values.get("reference") == PERHAPS_BLOCKED:
+                error.notice = notice("facebook_fault_or_blocked", **error.notice.values)
+            raise
 
     def _get(self, path: str, query: dict[str, str]) -> Any:
         return self.call("GET", path, params=query | self._proof, timeout=_PROFILE_TIMEOUT)
@@ -329,7 +479,7 @@ class Page(RestClient, Account):
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
             return Unavailable(ours, reference=reference)
-        if words and not is_known(code, subcode):
+        if words and issubclass(kind, RejectedError) and not is_explained(code, subcode):
             return kind("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
         return kind(ours, reference=reference)
 
@@ -369,6 +519,11 @@ def _created(message: dict[str, Any]) -> datetime:
         return datetime.strptime(_string(message, "created_time"), "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
         raise Unavailable("facebook_bad_answer", field="data") from None
+
+
+def _is_since(message: dict[str, Any], since: datetime) -> bool:
+    """Return whether a message was written in the same second or later: Meta gives no more of a time."""
+    return past.milliseconds_of(message.get("created_time")) >= int(since.timestamp()) * 1000
 
 
 def _required(answer: Any, key: str) -> str:

@@ -3,24 +3,17 @@
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/webhook-events
 """
 
-from collections.abc import Callable, Iterator
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from clients.channel import Echo, Edit, Event, Line, Message, OtherEvent, Receipt
-from clients.channels.meta.attachments import attachments_of, leaves
-from clients.channels.meta.values import (
-    address,
-    amount,
-    as_dict,
-    as_list,
-    as_text,
-    dicts,
-    is_true,
-    milliseconds,
-    proper_mid,
-)
+from clients.channels.meta.attachments import attachments_of
+from clients.channels.meta.fields import Fields
+from clients.channels.meta.values import address, as_dict, as_list, as_text, is_true, milliseconds, proper_mid
 from clients.notices import N_, Notice, Value, add_sentences, notice
 from clients.text.line import one_line
 
@@ -28,6 +21,10 @@ DELETED = "message_deleted"
 """The kind of event that a message was deleted. It has the mid of the message, and is another event."""
 BY_PAGE = "by_page"
 """The key that marks an item whose sender is the page."""
+FETCHED = "fetched"
+"""The key that marks an item that no webhook brought: it was made of what the Conversations API shows."""
+HISTORY = "history"
+"""The key that marks one that was written before the page was connected."""
 STANDBY = "standby"
 """The key that marks an item of `standby[]`, whose conversation another app holds; and its kind."""
 NOTHING = "unknown"
@@ -36,8 +33,15 @@ ECHO = "echo"
 """The kind of a message that the page sent."""
 # The fact sheets of Meta disagree on a digit of the Page inbox's app id; both are taken for it.
 PAGE_INBOX_APP_IDS = frozenset({"26390203743090", "263902037430900"})
-ENVELOPE = frozenset({"sender", "recipient", "timestamp", "lead", STANDBY, BY_PAGE})
+APPS_OF_META: Mapping[str, str] = dict.fromkeys(PAGE_INBOX_APP_IDS, "meta_inbox") | {
+    "1217981644879628": "instagram_inbox",
+    "413038776280800": "lead_ads",
+}
+"""The names of apps that are Meta's own."""
+ENVELOPE = frozenset({"sender", "recipient", "timestamp", STANDBY, BY_PAGE, FETCHED, HISTORY})
 """The keys of an item that belong to each event in it."""
+BESIDE = {"referral": frozenset({"lead"})}
+"""The keys that belong to a kind of event beside its own."""
 REFERENCE = (
     "https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks/reference"
 )
@@ -51,37 +55,59 @@ class Row:
 
     `page` is the vendor's, behind `REFERENCE`, where it has one. `has_mid` says whether the mid in it is its
     own. One that does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
-    An operator is to see one that `is_notable` even if it names no person, such as an opt-in on a web page.
+    One that is `about_page` is about no person, whoever it names. One that `is_extra` comes where an operator
+    subscribes its field; nobody is missing it elsewhere.
     """
 
-    read: Callable[[Item, str], Event]
+    read: Callable[[Fields, str], Event]
     page: str = ""
     has_mid: bool = False
     opens_ticket: bool = True
     internal: bool = True
     is_receipt: bool = False
-    is_notable: bool = False
+    about_page: bool = False
+    is_extra: bool = False
 
 
 def parse(item: Item, own_app_id: str = "") -> Event:
-    """Read one item of `messaging[]`, or of `standby[]` if it is marked so."""
-    kind = kind_of(item)
-    event = _with_own_app(row_of(kind).read(item, kind), own_app_id)
+    """Read one item of `messaging[]`, or of `standby[]` if it is marked so; what no reader reads is shown."""
+    kind, fields = kind_of(item), Fields(item)
+    event = _with_own_app(row_of(kind).read(fields, kind), own_app_id)
     if isinstance(event, Receipt):
         return event
-    lines = (*event.lines, *_beside(item, kind))
-    if not is_true(item.get(STANDBY)):
-        return replace(event, lines=lines)
-    event = replace(event, lines=(*lines, Line(notice("in_standby"))))
+    fields.skip("timestamp", FETCHED, HISTORY)
+    for side in ("sender", "recipient"):
+        fields.object(side).text("id")
+    is_overheard = fields.mark(STANDBY)
+    fields.mark(BY_PAGE)
+    event = replace(
+        event, lines=(*event.lines, *_passed_on(fields.object("hop_context")), *_rest(fields, kind))
+    )
+    if not is_overheard:
+        return event
+    event = replace(event, lines=(*event.lines, Line(notice("in_standby"))))
     return replace(event, kind=STANDBY, is_overheard=True) if isinstance(event, Message) else event
 
 
-def _beside(item: Item, kind: str) -> Iterator[Line]:
-    """Show what stands in an item beside its event and its envelope."""
-    shown = {"message" if kind == DELETED else kind} | ({"lead"} if kind == "referral" else set())
-    known = ENVELOPE - {"lead"} | shown
-    beside = {key: item[key] for key in item if key not in known}
-    return leaves(beside)
+_MOST_LINES = 30
+"""How many lines are shown of an event whose kind nobody knows; it is kept whole."""
+
+
+def _rest(item: Fields, kind: str) -> Iterator[Line]:
+    """Show what no reader read."""
+    for count, line in enumerate(item.rest(), 1):
+        if count > _MOST_LINES and row_of(kind) is _UNKNOWN:
+            yield Line("…")
+            return
+        yield line
+
+
+def _passed_on(hop: Fields) -> Iterator[Line]:
+    """Show which app passed the conversation on, and what it said."""
+    if app_id := hop.text("app_id"):
+        yield Line(name_of_app(app_id), label=notice("passed_on_by"))
+    if said := hop.text("metadata"):
+        yield Line(said, label=notice("remark"))
 
 
 def kind_of(item: Item) -> str:
@@ -95,7 +121,9 @@ def kind_of(item: Item) -> str:
 
 def kinds_in(item: Item) -> Iterator[str]:
     """Yield the kinds of event that an item holds, by their keys."""
-    return (kind for kind in ROWS if item.get(kind) is not None)
+    found = [kind for kind in ROWS if item.get(kind) is not None]
+    belongs = frozenset[str]().union(*(BESIDE.get(kind, ()) for kind in found))
+    return (kind for kind in found if kind not in belongs)
 
 
 def row_of(kind: str) -> Row:
@@ -118,118 +146,165 @@ def is_echo(message: Item) -> bool:
     return is_true(message.get("is_echo"))
 
 
-def _is_by_page(item: Item) -> bool:
+def _is_by_page(item: Fields) -> bool:
     """Return whether the page is who did it: where the door read the item, it marked that."""
     return is_true(item.get(BY_PAGE))
 
 
-def _time(item: Item) -> datetime:
+def _time(item: Fields) -> datetime:
     return datetime.fromtimestamp(milliseconds(item.get("timestamp")) / 1000, UTC)
 
 
-_NONE = object()
-
-
-def _happened(item: Item, kind: str, summary: Notice, *lines: Line, about: Any = _NONE) -> OtherEvent:
-    row, mid = row_of(kind), None if about is _NONE else proper_mid(as_text(about))
+def _happened(item: Fields, kind: str, summary: Notice, *lines: Line, about: str | None = None) -> OtherEvent:
+    row, mid = row_of(kind), None if about is None else proper_mid(about)
     return OtherEvent(
         kind, _time(item), summary, mid, lines, opens_ticket=row.opens_ticket, internal=row.internal
     )
 
 
-def _message(item: Item, kind: str) -> Message | Echo:
-    message = content_of(item, kind)
-    mid, time = proper_mid(as_text(message.get("mid"))), _time(item)
-    text, attachments = as_text(message.get("text")), tuple(attachments_of(message))
-    reply_to = proper_mid(as_text(as_dict(message.get("reply_to")).get("mid")))
+def _message(item: Fields, kind: str) -> Message | Echo:
+    message = item.object("message")
+    mid, time, text = proper_mid(message.text("mid")), _time(item), message.text("text")
+    attachments = tuple(attachments_of(message, text))
+    reply_to = message.object("reply_to")
+    answered = proper_mid(reply_to.text("mid") or message.code("reply_to"))
+    reply_to.mark("is_self_reply")
+    by_page, app_id = message.mark("is_echo"), message.text("app_id")
     lines = tuple(_came_with(message, text))
-    if not is_echo(message):
-        return Message(mid, time, text, attachments, reply_to, lines)
-    app_id = as_text(message.get("app_id"))
+    was_fetched, is_history = is_true(item.get(FETCHED)), is_true(item.get(HISTORY))
+    if not by_page:
+        return Message(
+            mid, time, text, attachments, answered, lines, was_fetched=was_fetched, is_history=is_history
+        )  # fmt: skip
     in_inbox = app_id in PAGE_INBOX_APP_IDS
-    is_by_agent = in_inbox or not app_id  # Meta leaves the app id of its own inbox out at times
-    author = notice("from_meta_inbox") if is_by_agent else notice("from_app", app_id=one_line(app_id))
+    # Meta leaves the app id of its own inbox out at times; the Conversations API has none at all.
+    is_by_agent = in_inbox or not (app_id or was_fetched)
     return Echo(
-        mid, time, text, attachments, author, is_by_agent=is_by_agent, may_be_ours=not in_inbox,
-        reply_to=reply_to, lines=lines,
+        mid, time, text, attachments,
+        notice("from_somebody") if was_fetched else _author("" if is_by_agent else app_id),
+        is_by_agent=is_by_agent, may_be_ours=not in_inbox, reply_to=answered, lines=lines,
+        was_fetched=was_fetched, is_history=is_history,
     )  # fmt: skip
 
 
-_READ_OF_MESSAGE = frozenset(
-    {"mid", "text", "attachments", "reply_to", "is_echo", "app_id", "metadata", "seq", "nlp", "sticker_id"}
-    | {"quick_reply", "commands", "referral", "is_unsupported", "is_deleted", "is_self", "tags", "traits"}
-)
+_AUTHORS = {
+    "meta_inbox": "from_meta_inbox",
+    "instagram_inbox": "from_instagram_inbox",
+    "lead_ads": "from_lead_ads",
+}
 
 
-def _came_with(message: Item, text: str) -> Iterator[Line]:
+def _author(app_id: str) -> Notice:
+    """Name the page, and the app with which somebody wrote for it; Meta's own inbox if it has no id."""
+    if not app_id:
+        return notice("from_meta_inbox")
+    known = _AUTHORS.get(APPS_OF_META.get(app_id, ""))
+    return notice(known) if known else notice("from_app", app_id=one_line(app_id))
+
+
+_NOT_SHOWN = ("metadata", "seq", "nlp", "tags", "traits")
+"""What a message holds that says nothing to agents."""
+
+
+def _came_with(message: Fields, text: str) -> Iterator[Line]:
     """Show what came with a message: how it was written, and from where."""
-    if is_true(message.get("is_unsupported")):
+    if message.mark("is_unsupported"):
         yield Line(notice("unsupported_message"))
-    payload = as_text(as_dict(message.get("quick_reply")).get("payload"))
+    message.mark("is_deleted")
+    message.mark("is_self")
+    payload = message.object("quick_reply").text("payload") or message.text("quick_reply")
     if payload and payload != text:
         yield Line(one_line(payload), label=notice("quick_reply"))
-    for command in dicts(message.get("commands")):
-        yield Line(one_line(as_text(command.get("name"))), label=notice("command"))
-    if referral := as_dict(message.get("referral")):
-        yield from _referral_lines(referral)
-    yield from leaves({key: message[key] for key in message if key not in _READ_OF_MESSAGE})
+    for command in message.objects("commands"):
+        if name := command.text("name", "commands"):
+            yield Line(one_line(name), label=notice("command"))
+        yield from command.rest()
+    yield from _came_from(message.object("referral"))
+    message.skip(*_NOT_SHOWN)
+    yield from message.rest()
 
 
-_READ_OF_REFERRAL = frozenset(
-    {"ref", "source", "type", "ad_id", "ads_context_data", "product", "referer_uri", "is_guest_user"}
-)
-_READ_OF_AD = frozenset({"ad_title", "photo_url", "video_url", "post_id", "product_id", "flow_id"})
+def _came_from(referral: Fields) -> Iterator[Line]:
+    """Show from where the person came who wrote, or pressed, something."""
+    is_ad, lines = referral.get("source") == "ADS", [*_referral_lines(referral)]
+    if is_ad and not any(line.label == notice("advertisement") for line in lines):
+        yield Line(notice("advertisement"))
+    yield from lines
 
 
-def _referral_lines(referral: Item) -> Iterator[Line]:
+def _referral_lines(referral: Fields) -> Iterator[Line]:
     """Show from where a person came: an advertisement, a link, a product."""
-    ad, product = as_dict(referral.get("ads_context_data")), as_dict(referral.get("product"))
-    title, id_ = as_text(ad.get("ad_title")), as_text(referral.get("ad_id"))
+    ad, product = referral.object("ads_context_data"), referral.object("product")
+    title, id_, post = ad.text("ad_title"), referral.text("ad_id"), ad.code("post_id")
+    url = f"https://www.facebook.com/{post}" if post.replace("_", "").isdecimal() else ""
     if title or id_:
-        post = as_text(ad.get("post_id"))
-        url = f"https://www.facebook.com/{post}" if post.replace("_", "").isdecimal() else ""
         yield Line(" · ".join(filter(None, (title, id_))), url, label=notice("advertisement"))
+    elif url:
+        yield Line(url, url, label=notice("advertisement"))
     for key, code in (("photo_url", "picture"), ("video_url", "video")):
-        if url := address(ad.get(key)):
+        if url := ad.address(key):
             yield Line(notice(code), url)
-    if number := as_text(ad.get("product_id") or product.get("id")):
+    if number := ad.text("product_id") or product.text("id"):
         yield Line(number, label=notice("product_number"))
-    if ref := as_text(referral.get("ref")):
+    if ref := referral.text("ref"):
         yield Line(one_line(ref), label=notice("reference"))
-    if page := address(referral.get("referer_uri")).partition("?")[0]:  # behind it may be a secret
+    if page := referral.address("referer_uri").partition("?")[0]:  # behind it may be a secret
         yield Line(page, page, label=notice("web_page"))
-    for holder, read in ((ad, _READ_OF_AD), (referral, _READ_OF_REFERRAL)):
-        yield from leaves({key: holder[key] for key in holder if key not in read})
+    for code in ("source", "type"):
+        referral.code(code)
+    ad.code("flow_id")
+    referral.mark("is_guest_user")
+    yield from referral.rest()
 
 
-def _edit(item: Item, kind: str) -> Event:
-    edit = content_of(item, kind)
-    mid = proper_mid(as_text(edit.get("mid")))
+def _edit(item: Fields, kind: str) -> Event:
+    edit = item.object(kind)
+    mid = proper_mid(edit.text("mid"))
+    edit.skip("num_edit")
     if not mid or _is_by_page(item):
         return _other(item, kind)
-    return Edit(mid, _time(item), as_text(edit.get("text")), kind, opens_ticket=row_of(kind).opens_ticket)
+    return Edit(mid, _time(item), edit.text("text"), kind, opens_ticket=row_of(kind).opens_ticket)
 
 
 _EMOJI = {"love": "❤️", "smile": "😆", "angry": "😠", "sad": "😢", "wow": "😮", "like": "👍", "dislike": "👎"}
 
 
-def _reaction(item: Item, kind: str) -> OtherEvent:
-    reaction = content_of(item, kind)
-    shown = as_text(reaction.get("emoji")) or _EMOJI.get(as_text(reaction.get("reaction")), "")
-    if _is_by_page(item):
-        return _told("page_reacted")(item, kind)
-    if reaction.get("action") == "unreact":
-        code = "unreacted" if shown else "unreacted_somehow"
-    else:
-        code = "reacted" if shown else "reacted_somehow"
-    return _happened(item, kind, notice(code, reaction=one_line(shown)), about=reaction.get("mid"))
+_ESCAPED = re.compile(r"\\u(?:\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{4}))")
+"""A character as JSON or JavaScript has it, but in a text."""
 
 
-def _receipt(status: str) -> Callable[[Item, str], Event]:
+def _unescaped(text: str) -> str:
+    """Return a text in which each character stands for itself: Meta's examples escape emoji twice."""
+
+    def character(found: re.Match[str]) -> str:
+        code = int(found[1] or found[2], 16)
+        return found[0] if code > sys.maxunicode else chr(code)
+
+    return _ESCAPED.sub(character, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_REACTIONS = {
+    (False, False): ("reacted", "reacted_somehow"),
+    (False, True): ("unreacted", "unreacted_somehow"),
+    (True, False): ("page_reacted", "page_reacted_somehow"),
+    (True, True): ("page_unreacted", "page_unreacted_somehow"),
+}
+"""The sentences by whether it is the page's, and taken back: with an emoji, and without."""
+
+
+def _reaction(item: Fields, kind: str) -> OtherEvent:
+    reaction = item.object(kind)
+    name, emoji, mid = reaction.code("reaction"), reaction.text("emoji"), reaction.text("mid")
+    shown = one_line(_unescaped(emoji) or _EMOJI.get(name, ""))
+    with_emoji, without = _REACTIONS[_is_by_page(item), reaction.code("action") == "unreact"]
+    return _happened(item, kind, notice(with_emoji if shown else without, reaction=shown), about=mid)
+
+
+def _receipt(status: str) -> Callable[[Fields, str], Event]:
     """Return a reader of receipts. One that names neither mids nor a watermark is no receipt."""
 
-    def read(item: Item, kind: str) -> Event:
-        receipt = content_of(item, kind)
+    def read(item: Fields, kind: str) -> Event:
+        receipt = as_dict(item.get(kind))
         if not {"watermark", "mids"} & receipt.keys():
             return _other(item, kind)
         mids = (proper_mid(as_text(mid)) for mid in as_list(receipt.get("mids")))
@@ -238,39 +313,58 @@ def _receipt(status: str) -> Callable[[Item, str], Event]:
     return read
 
 
-def _postback(item: Item, kind: str) -> OtherEvent:
-    postback = content_of(item, kind)
-    title, payload = as_text(postback.get("title")), as_text(postback.get("payload"))
+def _postback(item: Fields, kind: str) -> OtherEvent:
+    postback = item.object(kind)
+    postback.skip("mid")
+    title, payload = postback.text("title"), postback.text("payload")
     summary = notice("button_pressed", title=one_line(title)) if title else notice("some_button_pressed")
     lines = [Line(one_line(payload), label=notice("payload"))] if payload and payload != title else []
-    rest = {key: postback[key] for key in postback if key not in {"mid", "title", "payload", "referral"}}
-    referral = _referral_lines(as_dict(postback.get("referral")))
-    return _happened(item, kind, summary, *lines, *referral, *leaves(rest))
+    return _happened(item, kind, summary, *lines, *_came_from(postback.object("referral")))
 
 
 _LEADS = {"LEAD_COMPLETE": "lead_complete", "LEAD_INCOMPLETE": "lead_incomplete"}
 
 
-def _referral(item: Item, kind: str) -> OtherEvent:
+def _referral(item: Fields, kind: str) -> OtherEvent:
     """Read from where a person came, or, with its sibling `lead`, what they answered an advertisement."""
-    referral = content_of(item, kind)
-    type_, source = as_text(referral.get("type")), as_text(referral.get("source"))
+    referral = item.object(kind)
+    type_, source = as_text(referral.get("type")), referral.get("source")
     code = _LEADS.get(type_) or ("came_by_ad" if source == "ADS" else "came_by_link")
-    answers = [
-        Line(as_text(one.get("answer")), label=one_line(as_text(one.get("question"))))
-        for one in dicts(as_dict(item.get("lead")).get("data"))
-    ]
+    answers = _answers(item.object("lead").objects("data"))
     return _happened(item, kind, notice(code), *answers, *_referral_lines(referral))
 
 
-def _optin(item: Item, kind: str) -> OtherEvent:
+def _lead(item: Fields, kind: str) -> OtherEvent:
+    """Read answers to the form of an advertisement that came without a referral."""
+    return _happened(item, kind, notice("lead"), *_answers(item.object(kind).objects("data")))
+
+
+def _answers(pairs: list[Fields]) -> Iterator[Line]:
+    """Show the answers of a form, each under its question."""
+    for pair in pairs:
+        question = one_line(pair.text("question", "label", "title", "name", "key"))
+        answer = pair.words("answer", "value", "values", "answers")
+        if answer:
+            yield Line(answer, address(answer), label=question)
+        elif question:
+            yield Line(question)
+        yield from pair.rest()
+
+
+def _form(item: Fields, kind: str) -> OtherEvent:
+    form = item.object(kind)
+    return _happened(item, kind, notice("form_submitted"), *_answers(form.objects("fields")))
+
+
+def _optin(item: Fields, kind: str) -> OtherEvent:
     """Read an agreement to get messages. Its token is a secret, and not shown."""
-    optin = content_of(item, kind)
-    title, status = as_text(optin.get("title")), as_text(optin.get("notification_messages_status"))
+    optin = item.object(kind)
+    title, status = optin.text("title"), as_text(optin.get("notification_messages_status"))
+    if status.startswith(("STOP", "RESUME")):
+        optin.skip("notification_messages_status")
     code = "stopped_messages" if status.startswith("STOP") else "agreed_to_messages"
     lines = [Line(one_line(title), label=notice("topic"))] if title else []
-    shown = {key: optin[key] for key in ("ref", "payload", "notification_messages_timezone") if key in optin}
-    return _happened(item, kind, notice(code), *lines, *leaves(shown))
+    return _happened(item, kind, notice(code), *lines)
 
 
 def name_of_app(app_id: Any) -> Notice:
@@ -278,7 +372,8 @@ def name_of_app(app_id: Any) -> Notice:
     id_ = as_text(app_id)
     if not id_:
         return notice("nobody")
-    return notice("meta_inbox") if id_ in PAGE_INBOX_APP_IDS else notice("app", app_id=one_line(id_))
+    known = APPS_OF_META.get(id_)
+    return notice(known) if known else notice("app", app_id=one_line(id_))
 
 
 def is_app(app: Value, app_id: str) -> bool:
@@ -299,101 +394,144 @@ def _with_own_app(event: Event, app_id: str) -> Event:
     return event
 
 
-def _control(code: str, key: str) -> Callable[[Item, str], OtherEvent]:
+def _control(code: str, key: str) -> Callable[[Fields, str], OtherEvent]:
     """Return a reader of who answers a conversation now: the app that is named under `key`."""
 
-    def read(item: Item, kind: str) -> OtherEvent:
-        control = content_of(item, kind)
-        before, what = control.get("previous_owner_app_id"), code
-        if code == "control_passed" and not before:  # Meta says null where nobody held it
-            what = "control_given"
-        lines = [Line(said, label=notice("remark"))] if (said := as_text(control.get("metadata"))) else []
+    def read(item: Fields, kind: str) -> OtherEvent:
+        control = item.object(kind)
+        before, owner = control.text("previous_owner_app_id"), control.text(key)
+        # Meta says null where nobody held it.
+        what = "control_given" if code == "control_passed" and not before else code
+        lines = [Line(said, label=notice("remark"))] if (said := control.text("metadata")) else []
         return _happened(
-            item, kind, notice(what, owner=name_of_app(control.get(key)), before=name_of_app(before)), *lines
+            item, kind, notice(what, owner=name_of_app(owner), before=name_of_app(before)), *lines
         )
 
     return read
 
 
-def _roles(item: Item, kind: str) -> OtherEvent:
-    return _happened(item, kind, notice("app_roles_changed"), *leaves(content_of(item, kind)))
-
-
 _ACTIONS = {"warning": "policy_warning", "block": "policy_block", "unblock": "policy_unblock"}
 
 
-def _policy(item: Item, kind: str) -> OtherEvent:
-    content = content_of(item, kind)
-    action, reason = as_text(content.get("action")), as_text(content.get("reason"))
+def _policy(item: Fields, kind: str) -> OtherEvent:
+    content = item.object(kind)
+    action, reason = content.code("action"), content.text("reason")
     lines = [Line(reason, label=notice("metas_reason"))] if reason else []
     event = _happened(item, kind, notice(_ACTIONS.get(action, "policy_other"), action=action), *lines)
     return replace(event, is_trouble=action != "unblock")
 
 
-_SCORES = {"csat": "feedback_csat", "nps": "feedback_nps", "ces": "feedback_ces"}
+_SCORES = {"csat": "feedback_csat", "nps": "feedback_nps", "ces": "feedback_ces", "free_form": "in_words"}
 
 
-def _feedback(item: Item, kind: str) -> OtherEvent:
+def _feedback(item: Fields, kind: str) -> OtherEvent:
     """Read the answers to a feedback template.
 
     https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages/templates/customer-feedback-template
     """
-    screens = dicts(content_of(item, kind).get("feedback_screens"))
-    questions = [as_dict(one) for screen in screens for one in as_dict(screen.get("questions")).values()]
     lines: list[Line] = []
-    for question in questions:
-        type_, words = as_text(question.get("type")), as_dict(question.get("follow_up"))
-        label = notice(_SCORES[type_]) if type_ in _SCORES else type_
-        lines.append(Line(as_text(question.get("payload")), label=label))
-        if said := as_text(words.get("payload")):
-            lines.append(Line(said, label=notice("in_words")))
+    for screen in item.object(kind).objects("feedback_screens"):
+        screen.skip("screen_id")
+        for name, question in screen.named_objects("questions"):
+            lines += _answer(question, name)
     return _happened(item, kind, notice("gave_feedback"), *lines)
 
 
-def _response_feedback(item: Item, kind: str) -> OtherEvent:
-    content = content_of(item, kind)
-    return _happened(
-        item,
-        kind,
-        notice("rated", rating=one_line(as_text(content.get("feedback")))),
-        about=content.get("mid"),
-    )
+def _answer(question: Fields, name: str) -> Iterator[Line]:
+    """Show what was answered to a question of a survey, then in which words."""
+    type_, title = question.code("type"), question.text("title")
+    label = title or (notice(_SCORES[type_]) if type_ in _SCORES else type_ or name)
+    answer, more = question.words("payload"), question.object("follow_up")
+    if answer or title:
+        yield Line(answer, label=one_line(label) if isinstance(label, str) else label)
+    more.code("type")
+    if said := more.words("payload"):
+        yield Line(said, label=notice("in_words"))
+    yield from question.rest()
 
 
-def _linking(item: Item, kind: str) -> OtherEvent:
+def _response_feedback(item: Fields, kind: str) -> OtherEvent:
+    content = item.object(kind)
+    rating, mid = one_line(content.text("feedback")), content.text("mid")
+    return _happened(item, kind, notice("rated", rating=rating), about=mid)
+
+
+def _linking(item: Fields, kind: str) -> OtherEvent:
     """Read that a person linked their account. The code that comes along is a secret, and not shown."""
-    status = as_text(content_of(item, kind).get("status"))
+    status = item.object(kind).code("status")
     code = {"linked": "account_linked", "unlinked": "account_unlinked"}.get(status, "account_linking")
     return _happened(item, kind, notice(code))
 
 
-def _order(item: Item, kind: str) -> OtherEvent:
-    order = content_of(item, kind)
-    lines = [_ordered(product) for product in dicts(order.get("products"))]
-    lines += [Line(note, label=notice("remark"))] if (note := as_text(order.get("note"))) else []
-    rest = {key: order[key] for key in order if key not in {"products", "note"}}
-    return _happened(item, kind, notice("ordered"), *lines, *leaves(rest))
+def _order(item: Fields, kind: str) -> OtherEvent:
+    order = item.object(kind)
+    lines = [line for product in order.objects("products") for line in _ordered(product)]
+    lines += [Line(note, label=notice("remark"))] if (note := order.text("note")) else []
+    return _happened(item, kind, notice("ordered"), *lines)
 
 
-def _ordered(product: Item) -> Line:
-    count, price = as_text(product.get("quantity")) or "1", amount(product.get("unit_price"))
-    number = as_text(product.get("retailer_id")) or as_text(product.get("id"))
-    name = as_text(product.get("name")) or number
-    what = f"{count} × {name}" + (f" ({number})" if number and number != name else "")
-    return Line(f"{what}, {price} {as_text(product.get('currency'))}".strip() if price else what)
+def _ordered(product: Fields) -> Iterator[Line]:
+    number = product.text("retailer_id", "id")
+    if name := product.text("name") or number:
+        count, price = product.text("quantity") or "1", product.amount("unit_price")
+        what = f"{count} × {name}" + (f" ({number})" if number and number != name else "")
+        yield Line(f"{what}, {price} {product.text('currency')}".strip() if price else what)
+    yield from product.rest()
 
 
-def _deletion(item: Item, kind: str) -> OtherEvent:
-    message = content_of(item, kind)
-    code = "page_deleted_message" if is_echo(message) else "customer_deleted_message"
-    return _happened(item, kind, notice(code), about=message.get("mid"))
+_CALLS = {
+    (False, "missed"): "called_in_vain",
+    (False, "ended"): "call_ended",
+    (True, ""): "page_called",
+    (True, "missed"): "page_called_in_vain",
+    (True, "ended"): "call_ended",
+}
+_ENDS = {
+    "connect": "",
+    "completed": "ended",
+    "missed": "missed",
+    "rejected": "missed",
+    "no_answer": "missed",
+    "terminate": "ended",
+    "ended": "ended",
+}
 
 
-def _told(code: str) -> Callable[[Item, str], OtherEvent]:
+def _call(item: Fields, kind: str) -> OtherEvent:
+    """Read a call: by whom, how it ended, and how long it was, in seconds."""
+    (call, *_) = [*item.objects(kind), Fields(None)]
+    by_page = call.code("direction") == "BUSINESS_INITIATED" or _is_by_page(item)
+    ends = [_ENDS.get(as_text(call.get(key)).lower()) for key in ("event", "status")]
+    for key, known in zip(("event", "status"), ends, strict=True):
+        if known is not None:
+            call.skip(key)
+    end = max(filter(None, ends), default="")  # one that was missed ended, too
+    seconds = call.text("call_duration", "duration")
+    lines = [Line(f"{seconds} s", label=notice("duration"))] if seconds not in {"", "0"} else []
+    return _happened(item, kind, notice(_CALLS.get((by_page, end), "called")), *lines)
+
+
+def _request(item: Fields, kind: str) -> OtherEvent:
+    """Read that somebody whom the page does not know wants to write, or may."""
+    if item.get(kind) == "accept":
+        item.skip(kind)
+        return _happened(item, kind, notice("message_request_accepted"))
+    return _happened(item, kind, notice("message_request"))
+
+
+def _deletion(item: Fields, kind: str) -> OtherEvent:
+    message = item.object("message")
+    code = "page_deleted_message" if message.mark("is_echo") else "customer_deleted_message"
+    message.mark("is_deleted")
+    return _happened(item, kind, notice(code), about=message.text("mid"))
+
+
+def _told(code: str) -> Callable[[Fields, str], OtherEvent]:
     """Return a reader of what is shown as a sentence, with all that it holds."""
 
-    def read(item: Item, kind: str) -> OtherEvent:
-        return _happened(item, kind, notice(code, kind=one_line(kind)), *leaves(item.get(kind)))
+    def read(item: Fields, kind: str) -> OtherEvent:
+        item.object(kind)  # its keys are shown without its own
+        return _happened(item, kind, notice(code, kind=one_line(kind)))
 
     return read
 
@@ -401,14 +539,14 @@ def _told(code: str) -> Callable[[Item, str], OtherEvent]:
 _other = _told("unknown_event")
 
 ROWS: dict[str, Row] = {
-    "message": Row(_message, "messages", has_mid=True, internal=False, is_notable=True),
+    "message": Row(_message, "messages", has_mid=True, internal=False),
     "message_edit": Row(_edit, "message-edits"),
     "reaction": Row(_reaction, "message-reactions", opens_ticket=False),
     "delivery": Row(_receipt("delivered"), "message-deliveries", is_receipt=True),
     "read": Row(_receipt("read"), "message-reads", is_receipt=True),
-    "postback": Row(_postback, "messaging_postbacks", has_mid=True, is_notable=True),
-    "referral": Row(_referral, "messaging_referrals", is_notable=True),
-    "optin": Row(_optin, "messaging_optins", is_notable=True),
+    "postback": Row(_postback, "messaging_postbacks", has_mid=True),
+    "referral": Row(_referral, "messaging_referrals"),
+    "optin": Row(_optin, "messaging_optins"),
     "pass_thread_control": Row(
         _control("control_passed", "new_owner_app_id"), "messaging_handovers", opens_ticket=False
     ),
@@ -418,20 +556,38 @@ ROWS: dict[str, Row] = {
     "request_thread_control": Row(
         _control("control_requested", "requested_owner_app_id"), "messaging_handovers", opens_ticket=False
     ),
-    "app_roles": Row(_roles, "messaging_handovers", opens_ticket=False),
-    "policy_enforcement": Row(_policy, "messaging_policy_enforcement", is_notable=True),
-    "account_linking": Row(_linking, "messaging_account_linking", opens_ticket=False),
-    "response_feedback": Row(_response_feedback, "response_feedback", opens_ticket=False),
-    "messaging_feedback": Row(_feedback, is_notable=True),
-    "order": Row(_order, "send_cart", is_notable=True),
-    "form": Row(_told("form_submitted"), is_notable=True),
-    "calls": Row(_told("called"), is_notable=True),
-    "message_request": Row(_told("message_request"), is_notable=True),
+    "app_roles": Row(_told("app_roles_changed"), "messaging_handovers", opens_ticket=False),
+    "policy_enforcement": Row(_policy, "messaging_policy_enforcement", opens_ticket=False, about_page=True),
+    "account_linking": Row(_linking, "messaging_account_linking", opens_ticket=False, is_extra=True),
+    # Whoever subscribes it has Messenger show its users thumbs to rate a message with.
+    "response_feedback": Row(_response_feedback, "response_feedback", opens_ticket=False, is_extra=True),
+    "messaging_feedback": Row(_feedback),
+    "lead": Row(_lead, is_extra=True),
+    "order": Row(_order, "send_cart", is_extra=True),
+    "form": Row(_form),
+    "calls": Row(_call),
+    "message_request": Row(_request),
     # One that was deleted. It has the mid of the message, and is another event.
     DELETED: Row(_deletion, "messages", has_mid=True, opens_ticket=False),
 }
 """Every kind of event, by the key that holds it; of an item with several of them each is an event."""
-_UNKNOWN, _EMPTY = Row(_other, is_notable=True), Row(_other)
+_UNKNOWN, _EMPTY = Row(_other), Row(_other)
+
+
+def _field(row: Row) -> str:
+    """Return the subscription that brings a kind of event: Meta's page is called like it."""
+    return row.page.replace("-", "_")
+
+
+NEEDED_FIELDS = (
+    *dict.fromkeys(_field(row) for row in ROWS.values() if row.page and not row.is_extra),
+    "message_echoes",
+    "standby",
+)
+"""The fields that have to be subscribed, for the app and for each page, so that nothing is missing.
+
+https://developers.facebook.com/docs/graph-api/webhooks/reference/page
+"""
 
 add_sentences(
     {
@@ -439,13 +595,17 @@ add_sentences(
         "reacted_somehow": N_("The customer reacted to {message}."),
         "unreacted": N_("The customer took back the reaction {reaction} to {message}."),
         "unreacted_somehow": N_("The customer took back a reaction to {message}."),
-        "page_reacted": N_("The page reacted to a message of the customer's."),
+        "page_reacted": N_("The page reacted with {reaction} to {message}."),
+        "page_reacted_somehow": N_("The page reacted to {message}."),
+        "page_unreacted": N_("The page took back the reaction {reaction} to {message}."),
+        "page_unreacted_somehow": N_("The page took back a reaction to {message}."),
         "button_pressed": N_("The customer pressed the button “{title}”."),
         "some_button_pressed": N_("The customer pressed a button."),
         "came_by_link": N_("The customer opened the conversation through a link."),
         "came_by_ad": N_("The customer opened the conversation from an advertisement."),
         "lead_complete": N_("The customer filled in the form of an advertisement."),
         "lead_incomplete": N_("The customer did not finish the form of an advertisement."),
+        "lead": N_("The customer answered the form of an advertisement."),
         "agreed_to_messages": N_("The customer agreed to receive messages."),
         "stopped_messages": N_("The customer does not want to receive messages any more."),
         "control_passed": N_("This conversation is answered by {owner} now; it was passed on by {before}."),
@@ -469,7 +629,13 @@ add_sentences(
         "ordered": N_("The customer sent an order."),
         "form_submitted": N_("The customer submitted a form."),
         "called": N_("The customer called the page on Messenger."),
+        "called_in_vain": N_("The customer called the page on Messenger, and nobody answered."),
+        "page_called": N_("The page called the customer on Messenger."),
+        "page_called_in_vain": N_("The page called the customer on Messenger, and they did not answer."),
+        "call_ended": N_("A call on Messenger ended."),
+        "duration": N_("Duration"),
         "message_request": N_("The customer sent a message request."),
+        "message_request_accepted": N_("The customer's message request was accepted."),
         "customer_deleted_message": N_("The customer deleted {message} in Messenger."),
         "page_deleted_message": N_("The page deleted {message} in Messenger."),
         "unknown_event": N_("Messenger reported an event of the kind “{kind}”."),
@@ -490,11 +656,17 @@ add_sentences(
         "metas_reason": N_("Reason"),
         "nobody": N_("no app"),
         "meta_inbox": N_("Meta's own inbox"),
+        "instagram_inbox": N_("Meta's inbox for Instagram"),
+        "lead_ads": N_("Meta's lead ads"),
+        "passed_on_by": N_("Passed on by"),
         "app": N_("the app {app_id}"),
         "own_app": N_("this connector"),
         "messenger_user": N_("Messenger user {digits}"),
         "from_meta_inbox": N_("{page} (Meta inbox)"),
+        "from_instagram_inbox": N_("{page} (Meta's inbox for Instagram)"),
+        "from_lead_ads": N_("{page} (Meta's lead ads)"),
         "from_app": N_("{page} (app {app_id})"),
         "from_own_app": N_("{page} (this connector's app)"),
+        "from_somebody": N_("{page} (Meta inbox or an app)"),
     }
 )

@@ -11,9 +11,14 @@ from clients.channel import Account, Channel, Credentials, Entry, Event, Handsha
 from clients.channels.meta import events, signature
 from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
+from clients.channels.meta.login import FacebookLogin
 from clients.text.split import split_text
 
 TEXT_LIMIT = 2000
+"""UTF-16 code units: Meta says "characters" and not of which kind; these are the strictest that were seen.
+
+https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages
+"""
 MOST_IMAGES = 30
 """How many images one message may have; seen with others, Meta names no number."""
 _TEXTS, _FILES = Rate("text", 300), Rate("file", 10)
@@ -33,20 +38,21 @@ class Messenger(Channel):
     key_prefix = "facebook"
     max_file_bytes = 25 * 1024 * 1024
     kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
+    login = FacebookLogin
     reply_window = REPLY_WINDOW
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "
         "address, or a proxy drops the header",
-        "wrong_secret": "the app_secret in the settings is not that of the Meta app which sends this; "
+        "wrong_secret": "the connection's app_secret is not that of the Meta app which sends this; "
         "copy it again: Meta app, Settings, Basic",
-        "unknown_page": "no connection in the settings has this page_id; add one, "
+        "unknown_page": "no connection has this page_id; add one (“connector connections add”), "
         "or unsubscribe the page from the app",
-        "inactive_page": "its connection has active: false; set it to true, "
+        "inactive_page": "its connection is not active; switch it on (“connector connections enable”), "
         "or unsubscribe the page from the app",
         "another_app": "it is signed by another page's app; connect the page with that app's app_secret, "
         "or unsubscribe the page from that app",
         "verify_token": "no active connection has this verify_token; "
-        "type the one of the settings at Meta, or change it here",
+        "type the connection's one at Meta, or change it here",
     }
 
     def __init__(self, app_id: str = "") -> None:
@@ -130,6 +136,10 @@ class Messenger(Channel):
             take_control=credentials.take_control,
             media=network.media,
             app_id=self._app_id,
+            take_turn=network.take_turn,
+            verify_token=credentials.verify_token,
+            typing=network.typing,
+            mark_seen=network.mark_seen,
         )
 
 

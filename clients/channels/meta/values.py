@@ -47,6 +47,11 @@ def is_true(mark: Any) -> bool:
     return str(mark).lower() in {"true", "1"}
 
 
+def is_mark(value: Any) -> bool:
+    """Return whether a value is a mark, set or not, or nothing at all."""
+    return value is None or str(value).lower() in {"true", "1", "false", "0"}
+
+
 def milliseconds(value: Any) -> int:
     """Read a time; Meta gives milliseconds, at times seconds, and now and then either as a string."""
     try:

@@ -11,7 +11,7 @@ from tests.fakes.texts import grows_evenly
 
 @pytest.mark.parametrize("piece", ["a", "word ", "😀", "。", "a. "])
 def test_the_time_to_split_a_text_grows_with_its_length(piece: str) -> None:
-    assert grows_evenly(lambda length: split_text(piece * (length // len(piece))))
+    assert grows_evenly(lambda length: split_text(piece * (length // len(piece)), 2000))
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_text_is_split_where_a_reader_pauses(text: str, limit: int, parts: list[
 
 
 def test_two_thousand_units_are_one_part() -> None:
-    assert [len(part) for part in split_text("a" * 2000)] == [2000]
-    assert [len(part) for part in split_text("😀" * 1001)] == [1000, 1]
+    assert [len(part) for part in split_text("a" * 2000, 2000)] == [2000]
+    assert [len(part) for part in split_text("😀" * 1001, 2000)] == [1000, 1]
 
 
 def _graphemes(text: str) -> list[str]:

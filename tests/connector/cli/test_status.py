@@ -5,22 +5,31 @@ from collections.abc import Iterator
 from contextlib import closing
 from unittest.mock import Mock
 
+import msgspec
 import pytest
 import redis
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
+from clients.channel import Credentials, PastConversation
 from clients.channels.meta.events import CHANNEL
+from clients.findings import finding
 from clients.notices import encode, notice
 from connector.cli.main import main
 from connector.cli.status import Page, Status, lines_of, status_of
 from connector.settings import Settings
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
+from tasks import findings
+from tasks.connections import Connection, Directory
+from tasks.inbound.backfill import Progress
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, MakeSettings
+
+encode_json = msgspec.json.encode
+KNOWN = Directory([Connection("facebook_messenger", Credentials(PAGE_A), "", "7", None)])
 
 
 @pytest.fixture
@@ -66,7 +75,7 @@ def test_what_came_and_what_waits_is_shown_by_page(settings: Settings, inbox: In
     page = account_of(status, PAGE_A)
 
     assert page.last_webhook == pytest.approx(status.now, abs=5)
-    assert (page.to_helpdesk.queues, page.to_messenger.queues) == (2, 1)
+    assert (page.to_helpdesk.queues, page.to_channel.queues) == (2, 1)
     assert page.to_helpdesk.oldest == pytest.approx(status.now, abs=5)
     assert account_of(status, PAGE_B).to_helpdesk.queues == 0
 
@@ -76,7 +85,7 @@ def test_a_reply_whose_page_is_not_known_yet_waits_for_no_page_in_particular(
 ) -> None:
     inbox.accept([row("1", "ticket:42"), row("2", "ticket:desk:43")])
 
-    assert account_of(status_of(settings, inbox), "").to_messenger.queues == 2
+    assert account_of(status_of(settings, inbox), "").to_channel.queues == 2
 
 
 def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox) -> None:
@@ -140,7 +149,7 @@ def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
     settings: Settings, inbox: Inbox
 ) -> None:
     for _ in range(2):
-        refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+        refusals = Refusals(Counters(CollectorRegistry()), KNOWN)
         refusals.refuse("facebook_messenger", "wrong_secret", PAGE_A)
         refusals.refuse("helpdesk", "clock")
         refusals.save(inbox)
@@ -154,7 +163,7 @@ def test_refused_webhooks_are_shown_by_reason_whichever_process_refused_them(
 def test_refused_webhooks_are_still_counted_when_the_store_is_back(
     settings: Settings, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+    refusals = Refusals(Counters(CollectorRegistry()), KNOWN)
     refusals.refuse("facebook_messenger", "wrong_secret", PAGE_A, count=3)
     with monkeypatch.context() as away:
         away.setattr(inbox.store, "evalsha", Mock(side_effect=redis.ConnectionError))
@@ -172,6 +181,58 @@ def test_a_page_that_is_not_connected_is_shown_with_what_waits_for_it(
     page = account_of(status_of(settings, inbox), "123")
 
     assert (page.connection, page.to_helpdesk.queues) == ("unknown", 1)
+
+
+def test_what_is_wrong_with_a_connection_is_shown(settings: Settings, inbox: Inbox) -> None:
+    findings.note(inbox, f"{CHANNEL}:{PAGE_A}", [finding("page_not_subscribed")])
+    status = status_of(settings, inbox)
+
+    said = "The page is not subscribed: it does not send its messages to the app."
+    assert account_of(status, PAGE_A).wrong == [said]
+    assert account_of(status, PAGE_B).wrong == []
+    assert f"  wrong          {said}" in lines_of(status)
+
+
+def test_what_is_wrong_with_the_helpdesk_is_shown(settings: Settings, inbox: Inbox) -> None:
+    findings.note(inbox, "helpdesk", [finding("helpdesk_webhook_missing", seconds=5, ours="https://a/b")])
+    status = status_of(settings, inbox)
+
+    said = "A webhook that the helpdesk was asked for did not arrive within 5 seconds."
+    assert status.helpdesk_wrong == [said]
+    assert list(lines_of(status))[1] == f"  wrong          {said}"
+
+
+def test_a_report_that_waits_is_no_person(settings: Settings, inbox: Inbox) -> None:
+    inbox.accept([row("1", f"report:{CHANNEL}:{PAGE_A}:")])
+    assert account_of(status_of(settings, inbox), PAGE_A).to_helpdesk.queues == 0
+
+
+def test_how_far_a_backfill_got_is_shown(settings: Settings, inbox: Inbox) -> None:
+    account, todo = f"{CHANNEL}:{PAGE_A}", (PastConversation("t_1", "1", 5),)
+    got = Progress(began=9, least=1, todo=todo, conversations=12, messages=240, new=31)
+    backfill = inbox.backfills.begin(account, 1_795_000_000_000)
+    inbox.backfills.save(backfill, encode_json(got))
+    status = status_of(settings, inbox)
+
+    since = "  backfill       since 2026-11-18 11:06:40 UTC, "
+    shown = "12 of 13 or more conversations, 240 messages, 31 of them new"
+    assert f"{since}running: {shown}" in lines_of(status)
+    assert account_of(status, PAGE_B).backfill is None
+    assert status.as_json()["pages"][0]["backfill"]["looked_at"] == 12
+
+    waits = msgspec.structs.replace(got, reason=encode(notice("facebook_rate_limit")))
+    inbox.backfills.save(backfill, encode_json(waits), 40)
+    (line,) = [line for line in lines_of(status_of(settings, inbox)) if "backfill" in line]
+    assert line.startswith(f"{since}goes on in ")
+    assert "(facebook_rate_limit: " in line
+
+
+def test_a_history_that_waits_is_shown_as_one(settings: Settings, inbox: Inbox) -> None:
+    inbox.backfills.note_active({f"{CHANNEL}:{PAGE_A}": 1000}, None)
+    (line,) = [line for line in lines_of(status_of(settings, inbox)) if "backfill" in line]
+
+    assert line.startswith("  backfill       history since ")
+    assert line.endswith("goes on in 0 s: 0 of 0 or more conversations, 0 messages, 0 of them new")
 
 
 def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:

@@ -75,3 +75,13 @@ def test_comments_of_long_ago_do_not_keep_newer_ones_out(doors: Doors) -> None:
     assert doors.helpdesk(old.replace(b'"981"', b'"1"')) == 202
     assert doors.helpdesk(REPLY) == 202
     assert len(doors.queue(OUT)) == 2
+
+
+def test_a_webhook_without_a_comment_is_noted_for_a_check_that_waits_for_it(doors: Doors) -> None:
+    ping = b'{"type": "ping", "timestamp": "2026-11-22T20:15:03Z", "data": {}}'
+    assert doors.helpdesk(ping, signature="v1,AAAA") == 401
+    assert doors.helpdesk(REPLY) == 202
+    assert doors.store.get("mc:helpdesk_webhook") is None
+
+    assert doors.helpdesk(ping) == 202
+    assert doors.store.get("mc:helpdesk_webhook")

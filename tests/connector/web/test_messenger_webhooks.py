@@ -145,7 +145,10 @@ def test_two_pages_of_one_app_are_heard_in_one_body(store_url: str, make_setting
         (envelope(entry(item("m_1"), page=PAGE_OFF)), "inactive_page"),
         (envelope({"id": PAGE_A, "changes": [{"field": "feed", "value": {}}]}), "change"),
         (payload("messenger/dashboard_test"), "change"),
-        (envelope(entry({"recipient": {"id": PAGE_A}, "app_roles": {}})), "event_without_person"),
+        (
+            envelope(entry({"recipient": {"id": PAGE_A}, "delivery": {"watermark": 1}})),
+            "event_without_person",
+        ),
         (envelope(entry({"recipient": {"id": PAGE_A}})), "event_without_person"),
     ],
 )
@@ -172,7 +175,13 @@ def test_what_nobody_knows_waits_for_an_operator_though_it_names_no_person(doors
     assert doors.queues() == {f"in:{CHANNEL}:{PAGE_A}:"}
 
 
-@pytest.mark.parametrize("name", ["policy_enforcement", "optin_without_person"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("policy_enforcement", "policy_enforcement_that_names_a_person", "optin_without_person"),
+        *("app_roles", "reaction_without_person", "message_edit_without_person"),
+    ],
+)
 def test_what_is_about_no_person_waits_for_an_operator(doors: Doors, name: str) -> None:
     assert doors.meta(payload(f"messenger/{name}")) == 200
     assert doors.meta(payload(f"messenger/{name}")) == 200
@@ -276,8 +285,10 @@ def test_events_in_standby_are_stored(doors: Doors) -> None:
 
 def test_our_own_echo_leaves_only_its_mid_and_its_time(doors: Doors) -> None:
     assert doors.meta(payload("messenger/echo_ours")) == 200
-    assert doors.stored() == {f"mc:echo:{CHANNEL}:{PAGE_A}:connector:981:0"}
-    assert doors.store.get(f"mc:echo:{CHANNEL}:{PAGE_A}:connector:981:0") == b"m_ours 1795383000500"
+    assert doors.stored() == {f"mc:echo:{CHANNEL}:{PAGE_A}:{PSID}"}
+    assert doors.store.zrange(f"mc:echo:{CHANNEL}:{PAGE_A}:{PSID}", 0, -1) == [
+        b'["connector:981:0","m_ours",1795383000500]'
+    ]
 
 
 def test_an_echo_of_the_page_inbox_waits_beside_what_the_person_wrote(doors: Doors) -> None:

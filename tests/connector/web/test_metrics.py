@@ -1,5 +1,7 @@
 """What the metrics tell, and to whom."""
 
+import json
+
 import httpx
 import pytest
 
@@ -38,6 +40,27 @@ def test_metrics_tell_the_codes_of_what_was_given_up(doors: Doors) -> None:
 def test_metrics_tell_how_many_events_are_unknown(doors: Doors) -> None:
     doors.store.hset("mc:unknown", "7", "{}")
     assert doors.counted("unknown_events") == 1
+
+
+def test_metrics_tell_what_is_wrong_with_each_connection(doors: Doors) -> None:
+    found = [{"what": {"code": "page_not_subscribed"}, "since": 1.0}]
+    doors.store.hset("mc:findings", "facebook_messenger:7", json.dumps(found))
+    labels = 'finding="page_not_subscribed",level="stops_messages",remote="facebook_messenger:7"'
+    assert doors.counted(f"check_findings{{{labels}}}") == 1
+
+
+def test_metrics_tell_how_far_each_backfill_got(doors: Doors) -> None:
+    account = "facebook_messenger:7"
+    state = {"began": 1, "least": 1, "conversations": 3, "messages": 40, "new": 2}
+    doors.store.hset(f"mc:backfill:{account}", mapping={"since": 5, "state": json.dumps(state)})
+    doors.store.zadd("mc:backfills", {account: 5})
+    counts = {"looked_at": 3, "known": 3}
+
+    assert [doors.counted(f'backfills{{state="{state}"}}') for state in ("running", "waiting")] == [0, 1]
+    for name, count in counts.items():
+        labels = f'conversations="{name}",remote="{account}"'
+        assert doors.counted(f"backfill_conversations{{{labels}}}") == count
+    assert doors.counted(f'backfill_messages{{messages="new",remote="{account}"}}') == 2
 
 
 def test_metrics_hold_no_secret(doors: Doors) -> None:

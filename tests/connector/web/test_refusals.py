@@ -7,15 +7,20 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from clients.channel import Credentials
 from connector.web.body import MAX_BODY
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
+from tasks.connections import Connection, Directory
 from tests.conftest import PAGE_A
 from tests.fakes.helpdesk_webhooks import headers
 from tests.fakes.web import HELPDESK, MESSAGE, MESSENGER, REPLY, Doors, entry, envelope, item
 
 OF_AN_UNKNOWN_PAGE = envelope(entry(item("m_1", page="123"), page="123"))
 HANDSHAKE = {"hub.mode": "subscribe", "hub.verify_token": "a guess"}
+
+
+KNOWN = Directory([Connection("facebook_messenger", Credentials(PAGE_A), "", "7", None)])
 
 
 @pytest.mark.parametrize(
@@ -79,7 +84,7 @@ def test_a_helpdesk_is_told_why_its_webhook_is_refused(doors: Doors) -> None:
 def test_what_is_refused_again_and_again_is_told_once_a_minute_with_its_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+    refusals = Refusals(Counters(CollectorRegistry()), KNOWN)
     with capture_logs() as logs:
         for second in range(90):
             monkeypatch.setattr(time, "monotonic", lambda second=second: 1e6 + second)
@@ -90,7 +95,7 @@ def test_what_is_refused_again_and_again_is_told_once_a_minute_with_its_count(
 
 def test_pages_that_somebody_makes_up_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connector.web.refusals.MOST_TOLD", 10)
-    refusals = Refusals(Counters(CollectorRegistry()), {PAGE_A})
+    refusals = Refusals(Counters(CollectorRegistry()), KNOWN)
     with capture_logs() as logs:
         for page in range(100):
             refusals.keep("facebook_messenger", str(page), 1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from clients.channels.meta.events import CHANNEL
 from clients.errors import Unavailable
-from clients.helpdesk import AgentReply, Attachment, Customer, Helpdesk
+from clients.helpdesk import AgentReply, Attachment, Customer, Helpdesk, WebhookNotUnderstood
 from clients.helpdesks.rest import RestHelpdesk, _agent_reply
 from clients.jsons import decode
 from clients.media import File
@@ -21,7 +21,7 @@ from tests.fakes.broken.registry import red
 
 @red("agents' comments reach the connector")
 class HearsNothing(RestHelpdesk):
-    receive = Helpdesk.receive
+    receive, poll = Helpdesk.receive, Helpdesk.poll
 
 
 class Mishears(RestHelpdesk):
@@ -145,6 +145,20 @@ class NumbersDeliveries(Mishears):
 
     def wrong(self, reply: AgentReply) -> AgentReply | None:
         return dataclasses.replace(reply, key=f"delivery:{next(self.count)}")
+
+
+@red("a webhook comes when it is asked for")
+class PromisesAWebhook(RestHelpdesk):
+    def request_webhook(self) -> str | None:
+        return ""
+
+
+@red("a webhook comes when it is asked for")
+class DoesNotKnowItsPing(RestHelpdesk):
+    def receive(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
+        if decode(body)["type"] == "ping":
+            raise WebhookNotUnderstood
+        return super().receive(body, headers, secret)
 
 
 @red("a forged webhook is refused")

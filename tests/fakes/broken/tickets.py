@@ -8,7 +8,7 @@ import httpx
 
 from clients.channel import Conversation
 from clients.errors import ClientError, NotFound, RejectedError, TicketClosed, Unauthorized, Unavailable
-from clients.helpdesk import NewComment, NewTicket, Ticket
+from clients.helpdesk import Customer, NewComment, NewTicket, Ticket
 from clients.helpdesks.rest import RestHelpdesk
 from tests.fakes.broken.registry import COUNT, red
 
@@ -55,6 +55,7 @@ class IgnoresTheCategory(RestHelpdesk):
 @red("a ticket is where it was asked for, and in its customer's name")
 class IgnoresTheName(RestHelpdesk):
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        assert ticket.customer
         customer = dataclasses.replace(ticket.customer, display_name="Messenger")
         return super().create_ticket(dataclasses.replace(ticket, customer=customer), key)
 
@@ -65,6 +66,29 @@ class NeedsACategory(RestHelpdesk):
         if ticket.category_id is None:
             raise RejectedError("422")
         return super().create_ticket(ticket, key)
+
+
+@red("a ticket without a customer is nobody's")
+class NeedsACustomer(RestHelpdesk):
+    def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
+        if ticket.customer is None:
+            raise RejectedError("422")
+        return super().create_ticket(ticket, key)
+
+
+@red("a ticket without a customer is nobody's")
+class MakesUpACustomer(RestHelpdesk):
+    def get_ticket(self, ticket_id: str) -> Ticket:
+        ticket = super().get_ticket(ticket_id)
+        return dataclasses.replace(
+            ticket, customer=ticket.customer or Customer("facebook_messenger", "1", "1")
+        )
+
+
+@red("a ticket without a customer is nobody's")
+class SaysItClosed(RestHelpdesk):
+    def close_ticket(self, ticket_id: str) -> bool:
+        return True
 
 
 @red("a customer's open ticket is found", "a ticket that is opened again takes messages")
@@ -158,6 +182,7 @@ class RemembersTickets(RestHelpdesk):
 
     def create_ticket(self, ticket: NewTicket, key: str) -> Ticket:
         made = super().create_ticket(ticket, key)
+        assert ticket.customer
         return self.made.setdefault(ticket.customer.person_id, made)
 
     def find_open_ticket(self, conversation: Conversation) -> Ticket | None:

@@ -1,16 +1,13 @@
 """The sandbox Meta, over real HTTP, and a page of it."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
-from sandbox.meta.app import create_app
-from tests.fakes.sandbox_meta import QUIET, Page, Receiver
+from tests.fakes.sandbox_meta import QUIET, Page, Receiver, serving_meta
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +27,8 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def http(journal: Path) -> Iterator[httpx.Client]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(journal), log_level="warning", access_log=False, ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+    with serving_meta(journal) as url, httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
         yield client
-    server.should_exit = True
-    thread.join()
-    listener.close()
 
 
 @pytest.fixture

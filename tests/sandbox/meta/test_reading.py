@@ -50,6 +50,19 @@ def test_a_conversation_is_found_by_its_person(page: Page) -> None:
     assert (node["snippet"], len(node["messages"]["data"])) == ("hello", 1)
 
 
+def test_messages_of_a_conversation_are_read_with_it(page: Page) -> None:
+    mids = [page.writes(str(number)) for number in range(4)]
+    fields = "messages.limit(3){message,from}"
+    (conversation,) = page.get(f"{page.id}/conversations", user_id=PSID, fields=fields).json()["data"]
+    said = conversation["messages"]["data"]
+    assert [(one["id"], one["message"]) for one in said] == list(
+        zip(mids[:0:-1], ["3", "2", "1"], strict=True)
+    )
+    assert set(said[0]) == {"id", "message", "from"}
+    wrong = page.get(f"{page.id}/conversations", user_id=PSID, fields="messages{text}")
+    assert fault(wrong) == (400, 100, None)
+
+
 def test_conversations_come_newest_first_by_cursor(page: Page) -> None:
     for number in range(3):
         page.writes("hello", psid=str(10**15 + number), timestamp=1795382999900 + number)

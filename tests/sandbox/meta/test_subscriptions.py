@@ -61,3 +61,24 @@ def test_only_fields_of_both_levels_are_sent(page: Page) -> None:
     page.writes("hello")
     assert page.send({"text": "hi"}).status_code == 200
     assert [set(item) & {"message", "delivery", "read"} for item in page.items()] == [{"message"}, {"read"}]
+
+
+def test_a_page_that_meta_unsubscribed_is_listed_as_such(page: Page) -> None:
+    page.order("POST", "/unsubscribe", psid=None)
+    assert page.get(f"{page.id}/subscribed_apps").json() == {"data": []}
+    unsubscribed = page.http.get("/sandbox/webhooks").json()["unsubscribed"]
+    assert page.id in {one["page_id"] for one in unsubscribed}
+
+
+def test_the_page_subscription_wants_its_permission(page: Page) -> None:
+    page.order("PUT", "/token", {"scopes": ["pages_messaging"]}, psid=None)
+    assert fault(page.get(f"{page.id}/subscribed_apps")) == (403, 200, None)
+
+
+def test_an_app_subscription_that_is_not_active_brings_no_webhook(page: Page) -> None:
+    url = f"/sandbox/apps/{page.app_id}/subscription"
+    assert page.http.patch(url, json={"active": False}).status_code == 200
+    page.writes("hello")
+    assert page.items() == []
+    listed = page.http.get(f"/v26.0/{page.app_id}/subscriptions", params={"access_token": page.app_token})
+    assert listed.json()["data"][0]["active"] is False

@@ -51,3 +51,15 @@ def test_debug_token_tells_an_unknown_token_with_status_200(page: Page) -> None:
     params = {"input_token": "EAAwrong", "access_token": page.app_token}
     answer = page.http.get("/v26.0/debug_token", params=params)
     assert (answer.status_code, answer.json()["data"]["is_valid"]) == (200, False)
+
+
+def test_a_token_names_its_app(page: Page) -> None:
+    assert page.get("app").json()["id"] == page.app_id
+
+
+def test_a_token_that_has_expired_is_refused_and_described_as_such(page: Page) -> None:
+    page.order("PUT", "/token", {"expires_at": 1_700_000_000}, psid=None)
+    assert fault(page.get("me")) == (400, 190, 463)
+    params = {"input_token": page.token, "access_token": page.app_token}
+    told = page.http.get("/v26.0/debug_token", params=params).json()["data"]
+    assert (told["is_valid"], told["expires_at"], told["error"]["subcode"]) == (False, 1_700_000_000, 463)

@@ -27,6 +27,15 @@ def test_the_body_is_escaped_and_signed_as_meta_does() -> None:
     assert headers["X-Hub-Signature"] == "sha1=be78dd2262f797de78b54c2e3142699ea8a84022"
 
 
+def test_a_meta_that_is_to_deliver_nothing_delivers_nothing_of_that_time_later(page: Page) -> None:
+    page.behave(deliver=False)
+    page.writes("missed")
+    page.behave(deliver=True)
+    mid = page.writes("told")
+    assert [item["message"]["mid"] for item in page.items()] == [mid]
+    assert [message["text"] for message in page.thread()] == ["missed", "told"]
+
+
 def test_what_a_person_writes_comes_signed(page: Page) -> None:
     mid = page.writes("zażółć")
     (item,) = page.items()

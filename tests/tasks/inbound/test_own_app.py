@@ -14,27 +14,27 @@ SENTENCES = [
     (
         {"pass_thread_control": {"new_owner_app_id": OURS, "previous_owner_app_id": OTHER}},
         "This conversation is answered by this connector now; it was passed on by the app 999.",
-        "Tę rozmowę prowadzi teraz aplikacja tego łącznika; przekazała ją aplikacja 999.",
+        "Tę rozmowę prowadzi teraz aplikacja tego konektora; przekazała ją aplikacja 999.",
     ),
     (
         {"pass_thread_control": {"new_owner_app_id": OTHER, "previous_owner_app_id": int(OURS)}},
         "This conversation is answered by the app 999 now; it was passed on by this connector.",
-        "Tę rozmowę prowadzi teraz aplikacja 999; przekazała ją aplikacja tego łącznika.",
+        "Tę rozmowę prowadzi teraz aplikacja 999; przekazała ją aplikacja tego konektora.",
     ),
     (
         {"pass_thread_control": {"new_owner_app_id": OURS, "previous_owner_app_id": None}},
         "This conversation is answered by this connector now.",
-        "Tę rozmowę prowadzi teraz aplikacja tego łącznika.",
+        "Tę rozmowę prowadzi teraz aplikacja tego konektora.",
     ),
     (
         {"take_thread_control": {"new_owner_app_id": OURS, "previous_owner_app_id": OTHER}},
         "This conversation was taken over by this connector, which answers it now.",
-        "Tę rozmowę przejęła i prowadzi teraz aplikacja tego łącznika.",
+        "Tę rozmowę przejęła i prowadzi teraz aplikacja tego konektora.",
     ),
     (
         {"request_thread_control": {"requested_owner_app_id": OURS}},
         "This conversation was requested by this connector, which wants to answer it.",
-        "O przekazanie tej rozmowy prosi aplikacja tego łącznika.",
+        "O przekazanie tej rozmowy prosi aplikacja tego konektora.",
     ),
 ]
 
@@ -59,7 +59,7 @@ def test_who_answers_a_conversation_is_told_in_plain_words(
 
 @pytest.mark.parametrize(
     ("language", "author"),
-    [("en", "Page 1 (this connector's app)"), ("pl", "Page 1 (aplikacja tego łącznika)")],
+    [("en", "Page 1 (this connector's app)"), ("pl", "Page 1 (aplikacja tego konektora)")],
 )
 def test_what_our_app_sent_and_the_connector_did_not_is_told_so(
     linked: World, language: str, author: str

@@ -18,6 +18,7 @@ def _beyond_the_basic_plane(new: NewTicket | NewComment) -> Exception | None:
     """Fail as a helpdesk whose database takes no emoji."""
     words = [new.body]
     if isinstance(new, NewTicket):
+        assert new.customer
         words += [new.title, *astuple(new.customer)]
     else:
         words.append(new.author.name)

@@ -69,9 +69,11 @@ def test_that_a_message_was_deleted_is_told_to_the_agents(linked: World) -> None
     assert deleted.body == "The customer deleted the message “oops” in Messenger."
 
 
-def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: World) -> None:
-    body = payload("messenger/policy_enforcement")
+@pytest.mark.parametrize("name", ["policy_enforcement", "policy_enforcement_that_names_a_person"])
+def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: World, name: str) -> None:
+    body = payload(f"messenger/{name}")
     (item,) = (item for entry in events.split(body) for item in entry.events())
+    assert item.conversation is None
     world.inbox.accept([incoming_job(Messenger(), Conversation(CHANNEL, PAGE_A, ""), item)])
     world.work(f"in:{CHANNEL}:{PAGE_A}:")
 
@@ -92,5 +94,5 @@ def test_a_label_becomes_no_link_and_no_emphasis(world: World) -> None:
 
     (ticket,) = world.desk.tickets.values()
     assert ticket.new
-    assert "&#91;Phone&#93;: https:" in ticket.new.body
+    assert "&#91;Phone&#93;: [https:" in ticket.new.body
     assert "&#42;a: b*" in ticket.new.body

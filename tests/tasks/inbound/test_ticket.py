@@ -221,6 +221,7 @@ def test_a_ticket_that_the_page_begins_names_who_wrote(world: World) -> None:
     (ticket,) = world.desk.tickets.values()
     assert ticket.new
     assert ticket.new.body.startswith("Page 1 (Meta inbox):\n\n")
+    assert ticket.new.customer
     assert ticket.new.customer.person_id == PSID
 
 

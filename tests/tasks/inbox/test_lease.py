@@ -9,6 +9,7 @@ from clients.errors import LeaseLost
 from tasks.inbox.inbox import SEEN_FOR, Inbox
 from tasks.inbox.job import Step, sent_ids
 from tasks.inbox.lease import HISTORY_LENGTH, Lease
+from tasks.inbox.personal import Personal
 from tests.fakes.inbox import QUEUE, Stored, begin, buried_with_a_step, claimed, new_job
 
 
@@ -198,31 +199,31 @@ def test_of_an_event_that_the_store_forgot_nothing_is_kept(
 def test_a_lease_knows_what_is_cached_of_its_person(inbox: Inbox) -> None:
     inbox.store.set("mc:open_ticket:chat:1:2", "42")
     inbox.accept([new_job("a")])
-    lease = inbox.claim(cached=("open_ticket", "profile"))
+    lease = inbox.claim(cached=(Personal.OPEN_TICKET, Personal.PROFILE))
 
     assert lease is not None
-    assert lease.cached("open_ticket") == b"42"
-    assert lease.cached("profile") is None
+    assert lease.cached(Personal.OPEN_TICKET) == b"42"
+    assert lease.cached(Personal.PROFILE) is None
 
 
 def test_what_a_lease_caches_is_there_for_itself_and_for_the_next_one(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
-    lease.cache("open_ticket", b"42", 60)
-    assert lease.cached("open_ticket") == b"42"
+    lease.cache(Personal.OPEN_TICKET, b"42", 60)
+    assert lease.cached(Personal.OPEN_TICKET) == b"42"
     stored.expire()
 
-    later = inbox.claim(cached=("open_ticket",))
+    later = inbox.claim(cached=(Personal.OPEN_TICKET,))
     assert later is not None
-    assert later.cached("open_ticket") == b"42"
+    assert later.cached(Personal.OPEN_TICKET) == b"42"
     assert 0 < inbox.store.ttl("mc:open_ticket:chat:1:2") <= 60
 
 
 def test_what_a_lease_forgets_is_gone_for_all(inbox: Inbox) -> None:
     lease = begin(inbox)
-    lease.cache("open_ticket", b"42", 60)
-    lease.forget("open_ticket")
+    lease.cache(Personal.OPEN_TICKET, b"42", 60)
+    lease.forget(Personal.OPEN_TICKET)
 
-    assert lease.cached("open_ticket") is None
+    assert lease.cached(Personal.OPEN_TICKET) is None
     assert inbox.store.get("mc:open_ticket:chat:1:2") is None
 
 

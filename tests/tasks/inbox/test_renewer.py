@@ -143,7 +143,7 @@ def test_the_renewer_goes_on_after_a_fault_of_the_store(world: World) -> None:
     lease = inbox.claim(IN)
     assert lease
     before = lease.deadline
-    with Renewer(0.01).renewed(lease):
+    with Renewer(0.01, lambda: None).renewed(lease):
         until("the lease is renewed", lambda: lease.deadline > before)
 
     assert flaky.renewals > 1
@@ -153,7 +153,7 @@ def test_a_lease_is_out_of_the_renewers_care_when_the_work_ends(world: World) ->
     world.receive()
     lease = world.inbox.claim(IN)
     assert lease
-    made = Renewer(10)
+    made = Renewer(10, lambda: None)
     with made.renewed(lease):
         assert made._leases == {lease}
 

@@ -7,13 +7,14 @@ import pytest
 from clients.errors import LeaseLost
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.lease import Lease
+from tasks.inbox.personal import Personal
 from tests.fakes.inbox import PERSON, QUEUE, REPLY, Stored, begin, claimed, new_job
 
 FAR = 10**13
 
 
 def note(lease: Lease, closes: int = 200, remind_at: int = 100) -> None:
-    lease.note_unanswered(remind_at, closes, "42", 60)
+    lease.note_unanswered(remind_at, closes, "42")
 
 
 def test_a_person_is_unanswered_until_they_are_answered(inbox: Inbox) -> None:
@@ -85,4 +86,4 @@ def test_what_nobody_ever_answers_is_forgotten(inbox: Inbox) -> None:
     note(begin(inbox))
     left = cast("Any", inbox.store).pttl(inbox.key(f"unanswered:{REPLY.removeprefix('out:')}"))
 
-    assert 0 < left <= 60_000
+    assert 0 < left <= Personal.UNANSWERED.seconds * 1000

@@ -5,21 +5,27 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clients.helpdesk import AgentReply, Comment, Ticket
-from tasks.outbound.jobs import reply_job
-from tests.fakes.conversation import CUSTOMER, OUT, SENT_AT, TICKET
+from clients.helpdesk import AgentReply, Attachment, Comment, Ticket
+from tasks.outbound.jobs import is_public_reply, reply_job
+from tests.fakes.conversation import CUSTOMER, INVOICE, OUT, SENT_AT, TICKET
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
 
 
-def _change(world: World, change: str, body: str = "Helo", *, is_confirmed: bool = True) -> None:
+def _change(
+    world: World,
+    change: str,
+    body: str = "Helo",
+    *files: Attachment,
+    is_confirmed: bool = True,
+    internal: bool = False,
+) -> None:
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
-    comment = Comment(
-        "981", body, "text", "agent", internal=False, attachments=(), from_connector=False, created_at=at
-    )
+    comment = Comment("981", body, "text", "agent", internal, files, from_connector=False, created_at=at)
     ticket = Ticket("42", closed=False, customer=CUSTOMER if is_confirmed else None)
     reply = AgentReply.of(ticket, comment, is_confirmed=is_confirmed)
     changed = dataclasses.replace(reply, key=f"comment:981:{change}:1", change=change)
+    assert is_public_reply(changed)
     world.inbox.accept([reply_job(changed)])
 
 
@@ -88,6 +94,44 @@ def test_a_change_of_what_we_show_in_a_comment_is_none_of_the_reply(world: World
     ticket = world.desk.open()
     world.reply("Hello")
     _change(world, "updated", "Hello")
+    world.work(OUT)
+
+    assert ticket.comments == []
+
+
+@pytest.mark.parametrize("files", [(), (dataclasses.replace(INVOICE, id="77"),)])
+def test_a_reply_whose_file_was_removed_or_exchanged_was_changed(
+    world: World, files: tuple[Attachment, ...]
+) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello", INVOICE)
+    _change(world, "updated", "Hello", *files)
+    world.work(OUT)
+
+    assert [note.external_id for note in ticket.comments] == ["updated:981"]
+
+
+def test_a_reply_with_a_file_that_is_as_it_was_sent_was_not_changed(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello", INVOICE)
+    _change(world, "updated", "Hello", INVOICE)
+    world.work(OUT)
+
+    assert ticket.comments == []
+
+
+def test_a_reply_that_was_made_internal_after_it_was_sent_was_changed(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello")
+    _change(world, "updated", "Hello", internal=True)
+    world.work(OUT)
+
+    assert [note.external_id for note in ticket.comments] == ["updated:981"]
+
+
+def test_of_an_internal_comment_that_was_never_sent_no_change_is_told(world: World) -> None:
+    ticket = world.desk.open()
+    _change(world, "updated", internal=True)
     world.work(OUT)
 
     assert ticket.comments == []

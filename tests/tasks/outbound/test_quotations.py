@@ -63,7 +63,7 @@ def test_an_answer_that_meta_does_not_take_is_sent_with_its_quotation(world: Wor
 def test_a_reply_does_not_wait_for_what_it_quotes(world: World, failure: Exception) -> None:
     world.meta.said = {"m_8": "Where is my parcel?"}
     world.reply(REPLY)
-    world.meta.fail("messages", failure)
+    world.meta.fail("conversations", failure)
     world.work(OUT)
 
     assert world.meta.texts() == [REPLY]
@@ -76,7 +76,7 @@ def test_nothing_but_a_quotation_is_sent_as_it_is(world: World) -> None:
     world.work(OUT)
 
     assert world.meta.texts() == ["> Where is my parcel?"]
-    assert world.meta.count("messages") == 0
+    assert world.meta.count("conversations") == 0
 
 
 @pytest.mark.parametrize("refused", [False, True])

@@ -14,6 +14,7 @@ from clients.channels.meta.messenger import Messenger
 from clients.errors import NotFound, RateLimited, RejectedError, Unauthorized
 from tasks import worker
 from tasks.inbox.inbox import Inbox
+from tasks.notes import ATTEMPTS
 from tasks.outbound import reminders
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import IN, INVOICE, OUT, PERSON, PSID
@@ -361,8 +362,8 @@ def test_a_reminder_asks_nothing_of_a_helpdesk_that_is_paused(reminding: World) 
 
 def test_a_reminder_waits_for_a_helpdesk_that_goes_away_at_the_last_try(reminding: World) -> None:
     write(reminding, 22.5)
-    reminding.desk.fail("add_comment", *(fault() for _ in range(reminders.ATTEMPTS - 1)), away())
-    for _ in range(reminders.ATTEMPTS):
+    reminding.desk.fail("add_comment", *(fault() for _ in range(ATTEMPTS - 1)), away())
+    for _ in range(ATTEMPTS):
         assert sweep(reminding) == []
 
     assert len(sweep(reminding)) == 1
@@ -370,9 +371,9 @@ def test_a_reminder_waits_for_a_helpdesk_that_goes_away_at_the_last_try(remindin
 
 def test_a_reminder_waits_for_a_helpdesk_that_answers_nothing_any_more(reminding: World) -> None:
     write(reminding, 22.5)
-    reminding.desk.fail("add_comment", *(fault() for _ in range(reminders.ATTEMPTS)))
-    reminding.desk.fail("ping", *(None for _ in range(reminders.ATTEMPTS - 1)), fault(), fault())
-    for _ in range(reminders.ATTEMPTS):
+    reminding.desk.fail("add_comment", *(fault() for _ in range(ATTEMPTS)))
+    reminding.desk.fail("ping", *(None for _ in range(ATTEMPTS - 1)), fault(), fault())
+    for _ in range(ATTEMPTS):
         assert sweep(reminding) == []
 
     assert len(sweep(reminding)) == 1
@@ -392,8 +393,8 @@ def test_a_helpdesk_that_refuses_for_now_is_asked_again(reminding: World, error:
     [
         ([NotFound("gone")], "get_ticket"),
         ([RejectedError("no")], "add_comment"),
-        ([fault() for _ in range(reminders.ATTEMPTS)], "add_comment"),
-        ([Unauthorized("no") for _ in range(reminders.ATTEMPTS)], "add_comment"),
+        ([fault() for _ in range(ATTEMPTS)], "add_comment"),
+        ([Unauthorized("no") for _ in range(ATTEMPTS)], "add_comment"),
     ],
 )
 def test_a_reminder_that_cannot_be_added_is_no_dead_letter(

@@ -64,7 +64,7 @@ def test_a_part_that_stands_nowhere_is_sent_again(world: World) -> None:
     world.resume(OUT)
 
     assert world.meta.texts() == ["Hello"]
-    assert world.meta.count("messages") == 1
+    assert world.meta.count("conversations") == 1
 
 
 def test_another_message_in_the_conversation_is_not_taken_for_the_part(world: World) -> None:
@@ -162,7 +162,7 @@ def test_a_conversation_that_may_not_be_read_yet_does_not_pause_the_page(world: 
 def test_a_conversation_that_cannot_be_read_now_lets_the_part_wait(world: World) -> None:
     lose_answer(world, sent=True)
     _end_echo_wait(world)
-    world.meta.fail("messages", httpx.ReadTimeout("slow"))
+    world.meta.fail("conversations", httpx.ReadTimeout("slow"))
     world.resume(OUT)
     assert world.meta.count("send") == 1
     world.resume(OUT)

@@ -1,6 +1,7 @@
 """What is tried, and told, where Meta does not take a reply as it is sent."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,8 +12,9 @@ from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.messenger import Messenger
 from tasks.inbound.jobs import incoming_job
 from tests.conftest import PAGE_A, SECRET_A, connection
-from tests.fakes.conversation import INVOICE, OUT, SENT_AT, SNAP
+from tests.fakes.conversation import INVOICE, OUT, PAGE, SENT_AT, SNAP
 from tests.fakes.meta import OUTSIDE_WINDOW, Refusal
+from tests.fakes.replies import TWO_PARTS
 from tests.fakes.world import World
 
 
@@ -108,6 +110,132 @@ def test_the_agent_learns_when_the_window_closed(world: World, days: int, words:
     assert words in note
 
 
+TAG_REFUSED = [
+    (Refusal(10), "the app does not have the permission"),
+    (Refusal(200), "the app does not have the permission to send"),
+    (Refusal(100), "Facebook rejected the message"),
+    (Refusal(3), "the Meta app is not approved"),
+    (Refusal(613, 2018338), "misused"),
+    (Refusal(4711, error_user_msg="Not for you."), "“Not for you.”"),
+]
+
+
+@pytest.mark.parametrize(("refusal", "reason"), TAG_REFUSED)
+def test_where_a_late_reply_is_refused_the_agent_learns_of_the_window_and_why(
+    world: World, refusal: Refusal, reason: str
+) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.meta.wrote_at = datetime.now(UTC) - timedelta(days=2)
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW), refusal)
+    world.work(OUT)
+
+    note = _note(world)
+    assert f"since {world.meta.wrote_at + timedelta(days=1):%Y-%m-%d %H:%M} UTC" in note
+    assert reason in note
+    assert "Human Agent permission" in note
+
+
+def test_where_nobody_knows_when_the_window_closed_a_late_reply_is_refused_with_its_reason(
+    world: World,
+) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW), Refusal(10))
+    world.work(OUT)
+
+    assert "no longer allows a reply" in _note(world)
+    assert "the app does not have the permission" in _note(world)
+
+
+@pytest.mark.parametrize("refusal", [Refusal(551), Refusal(100, 2018001), Refusal(368, 1346003)])
+def test_a_late_reply_to_somebody_who_cannot_be_reached_says_just_that(
+    world: World, refusal: Refusal
+) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW), refusal)
+    world.work(OUT)
+
+    assert "late reply" not in _note(world)
+
+
+def _calls_counted(world: World, name: str) -> int:
+    """Return how many calls were counted against a limit of the page within the last second."""
+    return int(world.store.llen(f"mc:begun:{PAGE}:{name}"))
+
+
+def test_each_call_for_a_late_reply_is_counted_against_the_rate(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert world.meta.count("send") == 2
+    assert _calls_counted(world, "text") == 2
+
+
+def test_only_the_first_part_of_a_late_reply_is_tried_within_the_window(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.reply(TWO_PARTS)
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert [one["tag"] for one in world.meta.sent] == ["HUMAN_AGENT", "HUMAN_AGENT"]
+    assert world.meta.count("send") == 3
+
+
+def test_a_late_reply_that_failed_is_tried_within_the_window_again(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW), Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+    world.inbox.dead_letters.requeue(world.inbox.dead_letters.all()[0])
+    world.work(OUT)
+
+    assert [one["tag"] for one in world.meta.sent] == [None]
+
+
+def test_pictures_that_are_refused_together_late_are_sent_one_by_one(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.reply("", SNAP, replace(SNAP, id="5"))
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW), Refusal(100))
+    world.work(OUT)
+
+    assert [one["tag"] for one in world.meta.sent] == ["HUMAN_AGENT", "HUMAN_AGENT"]
+
+
+def test_when_the_window_closed_is_known_though_meta_does_not_show_the_customers_message(
+    world: World,
+) -> None:
+    wrote_at = datetime.now(UTC) - timedelta(days=2)
+    world.receive("1", at=int(wrote_at.timestamp() * 1000))
+    world.work()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert f"since {wrote_at + timedelta(days=1):%Y-%m-%d %H:%M} UTC" in world.reasons()[0]
+    assert world.meta.count("conversations") == 0
+
+
+def test_a_message_that_comes_late_does_not_hide_when_the_customer_wrote_last(world: World) -> None:
+    wrote_at = datetime.now(UTC) - timedelta(days=2)
+    for id_, days in (("1", 2), ("2", 3)):
+        at = datetime.now(UTC) - timedelta(days=days)
+        world.receive(id_, at=int(at.timestamp() * 1000))
+        world.work()
+    world.reply()
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert f"since {wrote_at + timedelta(days=1):%Y-%m-%d %H:%M} UTC" in world.reasons()[0]
+
+
 def test_what_no_person_wrote_is_not_sent_after_the_window(world: World) -> None:
     world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
     wrote_at = datetime.now(UTC) - timedelta(days=2)
@@ -197,3 +325,13 @@ def test_what_was_uploaded_as_a_file_is_sent_as_one_after_a_fault(world: World) 
 
     assert world.meta.texts() == ["file"]
     assert world.meta.uploads == ["a_0"]
+
+
+def test_code_2_in_answer_to_a_message_may_be_a_customer_who_blocked_the_page(world: World) -> None:
+    world.configure(worker={"attempts": 1})
+    world.desk.open()
+    world.meta.fail("send", Refusal(2))
+    world.reply()
+    world.work(OUT)
+
+    assert "temporary problem, or the customer has blocked the page" in _note(world)

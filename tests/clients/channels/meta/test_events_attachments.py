@@ -25,11 +25,22 @@ def test_an_attachment_without_a_web_address_has_none(attachment: str) -> None:
     assert found.url == ""
 
 
-@pytest.mark.parametrize("coordinates", ["null", "[]", '{"lat": "north"}', '{"lat": NaN, "long": 1}'])
-def test_a_location_without_coordinates_keeps_its_title(coordinates: str) -> None:
+@pytest.mark.parametrize(
+    ("coordinates", "rest"),
+    [
+        ("null", []),
+        ("[]", []),
+        ('{"lat": "north"}', [Line("north", label=notice("latitude"))]),
+        ('{"lat": NaN, "long": 1}', [Line("1", label=notice("longitude"))]),
+    ],
+)
+def test_a_location_without_coordinates_keeps_its_title_and_what_it_has(
+    coordinates: str, rest: list[Line]
+) -> None:
     attachment = f'{{"type": "location", "title": "Here", "payload": {{"coordinates": {coordinates}}}}}'
     message = parsed_message(f'{{"mid": "m_1", "attachments": [{attachment}]}}')
-    assert message.attachments == (Attachment("location", lines=(Line("Here", label=notice("location")),)),)
+    lines = (Line("Here", label=notice("location")), *rest)
+    assert message.attachments == (Attachment("location", lines=lines),)
 
 
 def test_a_location_beside_the_meridian_keeps_its_place() -> None:
@@ -86,7 +97,7 @@ def test_a_template_says_its_text_once_then_its_buttons() -> None:
 
 
 def test_a_template_of_what_the_message_says_adds_nothing() -> None:
-    assert _template("Hej", {"template_type": "button", "text": "Hej"}) == (Line(""),)
+    assert _template("Hej", {"template_type": "button", "text": "Hej"}) == ()
 
 
 def test_a_generic_template_shows_its_elements() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 from clients.channel import NewFile, NewMessage, Profile, Words
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page, appsecret_proof, attachment_kind
-from clients.errors import NotFound
+from clients.errors import LateReplyAllowed, NotFound
 from clients.http import HttpClient
 from clients.media import File
 from tests.conftest import PAGE_A, SECRET_A
@@ -25,7 +26,7 @@ PDF = b"%PDF-1.4 invoice"
 def _recorded(name: str) -> Iterator[Page]:
     """Give a Graph API that answers from a cassette."""
     with cassette(f"messenger/{name}"), HttpClient() as http:
-        yield messenger_at(http, SITES.meta)
+        yield messenger_at(http, SITES.meta, human_agent=True)
 
 
 def _file() -> File:
@@ -43,9 +44,11 @@ def test_a_text_is_sent() -> None:
 
 
 def test_a_text_is_sent_after_the_reply_window_with_the_tag_for_human_agents() -> None:
+    message = NewMessage("connector:982:0", "Sorry for the wait")
     with _recorded("send_text_tagged") as messenger:
-        sent = messenger.send(SILENT, NewMessage("connector:982:0", "Sorry for the wait"))
-        assert sent.startswith("m_")
+        with pytest.raises(LateReplyAllowed):
+            messenger.send(SILENT, message)
+        assert messenger.send(SILENT, replace(message, is_late=True)).startswith("m_")
 
 
 def test_a_text_to_somebody_unknown_is_not_sent() -> None:
@@ -111,16 +114,13 @@ def test_a_text_is_written_as_the_send_api_wants_it() -> None:
     }
 
 
-def test_after_the_window_a_message_is_sent_with_the_tag_for_human_agents() -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
-        if json.loads(request.content)["messaging_type"] == "RESPONSE":
-            return httpx.Response(400, json={"error": {"code": 10, "error_subcode": 2018278}})
-        return httpx.Response(200, json={"message_id": "m_1"})
-
-    site = Site(answer)
-    assert send_hello(site.messenger) == "m_1"
-    sent = json.loads(site.requests[1].content)
+def test_a_late_reply_is_sent_with_the_tag_for_human_agents_and_answers_no_message() -> None:
+    site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
+    site.messenger.send(PSID, NewMessage("connector:981:0", "Hello", reply_to="m_0", is_late=True))
+    (request,) = site.requests
+    sent = json.loads(request.content)
     assert (sent["messaging_type"], sent["tag"]) == ("MESSAGE_TAG", "HUMAN_AGENT")
+    assert "reply_to" not in sent
 
 
 def test_an_attachment_is_written_as_the_send_api_wants_it() -> None:
@@ -152,6 +152,14 @@ def test_an_answer_names_its_message_beside_its_own() -> None:
     assert (sent["reply_to"], sent["messaging_type"]) == ({"mid": "m_8"}, "RESPONSE")
 
 
+def test_a_page_is_unsubscribed_with_a_proof() -> None:
+    site = Site(lambda _: httpx.Response(200, json={"success": True}))
+    site.messenger.unsubscribe()
+    (request,) = site.requests
+    assert (request.method, request.url.path) == ("DELETE", f"/v26.0/{PAGE_A}/subscribed_apps")
+    assert request.url.params["appsecret_proof"] == appsecret_proof(TOKEN, SECRET_A)
+
+
 def test_the_token_never_stands_in_an_address() -> None:
     site = Site(lambda _: httpx.Response(200, json={"message_id": "m_1"}))
     send_hello(site.messenger)
@@ -176,6 +184,7 @@ def test_the_token_never_stands_in_an_address() -> None:
         ("image/tiff", 100, "file"),
         ("audio/mp4", 100, "audio"),
         ("audio/mpeg", 30 * 1024 * 1024, "audio"),
+        ("audio/mp3", 100, "audio"),
         ("audio/amr", 100, "file"),
         ("video/mp4", 100, "video"),
         ("video/x-matroska", 100, "file"),

@@ -9,30 +9,25 @@ import httpx
 import pytest
 
 from clients.channel import Profile
-from clients.channels.meta.errors import ERRORS, HeldByAnotherApp
+from clients.channels.meta.errors import ERRORS, OTHER
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import Page
 from clients.errors import (
     LONGEST_RETRY_AFTER,
     ClientError,
-    FileRefused,
-    FileTooLarge,
-    KindRefused,
     MessageRefused,
-    NotFetched,
-    NotFound,
     OutsideWindow,
     RateLimited,
     RejectedError,
     ServiceDown,
     Unauthorized,
     Unavailable,
-    UploadGone,
 )
 from clients.media import File
 from clients.notices import say
 from tests.conftest import PAGE_A
 from tests.fakes.graph import PSID, TOKEN, Site, answering, send_hello
+from tests.fakes.meta_errors import TABLE
 
 
 def _saying(status: int, content: bytes) -> Page:
@@ -50,72 +45,72 @@ def _failure(messenger: Page) -> ClientError:
     return failure.value
 
 
-SORTS: dict[tuple[int, int | None], type[ClientError]] = {
-    (-1, None): Unavailable,
-    (1, None): Unavailable,
-    (1, 1357046): Unavailable,
-    (1, 2018382): RejectedError,
-    (2, None): Unavailable,
-    (2, 2018344): RejectedError,
-    (4, None): RateLimited,
-    (4, 2018354): RejectedError,
-    (10, None): RejectedError,
-    (10, 2018278): OutsideWindow,
-    (10, 2534022): OutsideWindow,
-    (10, 2018065): OutsideWindow,
-    (10, 2018108): RejectedError,
-    (10, 1893063): Unauthorized,
-    (10, 2018300): HeldByAnotherApp,
-    (2018300, None): HeldByAnotherApp,
-    (2018321, None): Unavailable,
-    (17, None): RateLimited,
-    (32, None): RateLimited,
-    (100, None): MessageRefused,
-    (100, 33): NotFound,
-    (100, 2018001): NotFound,
-    (100, 2018008): NotFetched,
-    (100, 2018047): KindRefused,
-    (100, 2018074): UploadGone,
-    (100, 2018109): FileTooLarge,
-    (100, 2018218): NotFound,
-    (100, 2018294): NotFetched,
-    (100, 1893061): RejectedError,
-    (102, None): Unauthorized,
-    (190, None): Unauthorized,
-    (200, None): RejectedError,
-    (200, 1545041): RejectedError,
-    (341, None): RateLimited,
-    (368, None): Unauthorized,
-    (368, 1346003): RejectedError,
-    (368, 2022): RejectedError,
-    (546, None): FileRefused,
-    (551, None): RejectedError,
-    (551, 1545041): RejectedError,
-    (613, None): RateLimited,
-    (613, 2018338): RejectedError,
-    (613, 1893016): RejectedError,
-    (1200, None): Unavailable,
-    (2022, None): RejectedError,
-    (80001, None): RateLimited,
-    (80002, None): RateLimited,
-    (80006, None): RateLimited,
-}
-
-
 def test_every_error_that_is_known_is_tested_here() -> None:
-    assert ERRORS.keys() == SORTS.keys()
+    assert ERRORS.keys() - {(368, OTHER)} <= TABLE.keys()
 
 
-@pytest.mark.parametrize(("code", "subcode"), SORTS)
+@pytest.mark.parametrize(("code", "subcode"), TABLE)
 def test_each_error_has_its_sort(code: int, subcode: int | None) -> None:
     failure = _failure(_refusing(code, subcode))
-    assert (type(failure), failure.remote) == (SORTS[code, subcode], f"{CHANNEL}:{PAGE_A}")
+    assert (type(failure), failure.remote) == (TABLE[code, subcode], f"{CHANNEL}:{PAGE_A}")
     assert say(failure.notice).endswith(f"(Facebook error {code}{f'/{subcode}' if subcode else ''})")
 
 
-@pytest.mark.parametrize(("code", "subcode"), [(190, 460), (190, 463), (1, 99), (100, 999), (613, 2534040)])
+@pytest.mark.parametrize(("code", "subcode"), [(190, 4711), (1, 98), (100, 999), (613, 2534041000)])
 def test_an_unknown_subcode_counts_as_its_code(code: int, subcode: int) -> None:
-    assert type(_failure(_refusing(code, subcode))) is SORTS[code, None]
+    assert type(_failure(_refusing(code, subcode))) is TABLE[code, None]
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode", "known_as"),
+    [
+        (10, 1545041, (551, 1545041)),
+        (100, 2018108, (10, 2018108)),
+        (100, 2018278, (10, 2018278)),
+        (2018278, None, (10, 2018278)),
+        (100, 1893063, (10, 1893063)),
+        (10, 2018001, (100, 2018001)),
+        (100, 2018300, (10, 2018300)),
+        (10, 9000001, (9000001, None)),
+    ],
+)
+def test_a_subcode_is_known_under_another_code_and_alone(
+    code: int, subcode: int | None, known_as: tuple[int, int | None]
+) -> None:
+    failure = _failure(_refusing(code, subcode))
+    assert (type(failure), failure.notice.code) == ERRORS[known_as]
+
+
+WORDS: dict[str, Any] = {"error_user_title": "Not now", "error_user_msg": "Say it later."}
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode"),
+    [
+        (10, None),
+        (100, None),
+        (200, None),
+        (10, 4711),
+        (100, 2018014),
+        (100, 2534014),
+        (368, 4711),
+        (4242, 1),
+    ],
+)
+def test_what_we_cannot_say_better_is_said_in_metas_own_words(code: int, subcode: int | None) -> None:
+    failure = _failure(_refusing(code, subcode, **WORDS))
+    assert "“Not now Say it later.”" in say(failure.notice)
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode"), [(10, 2018108), (551, None), (100, 2018108), (2018001, None), (190, 460), (2, None)]
+)
+def test_what_we_can_say_better_is_not_said_in_metas_words(code: int, subcode: int | None) -> None:
+    assert "Not now" not in say(_failure(_refusing(code, subcode, **WORDS)).notice)
+
+
+def test_a_block_of_something_unknown_fails_what_it_was_about_alone() -> None:
+    assert type(_failure(_refusing(368, 4711))) is RejectedError
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,29 @@ def test_a_ticket_of_nobodys_is_not_taken_for_anybodys(helpdesk: DjangoHelpdesk,
     assert helpdesk.find_open_ticket(Conversation(MARIA.channel, MARIA.account_id, "not/one/word")) is None
 
 
+def test_a_ticket_without_a_customer_is_nobodys_and_can_be_closed(
+    helpdesk: DjangoHelpdesk, agent: Agent
+) -> None:
+    made = helpdesk.create_ticket(new_ticket("check:1", customer=None), "key")
+    assert made == helpdesk.get_ticket(made.id) == helpdesk.ticket_by_external_id("check:1")
+    assert made.customer is None
+
+    assert helpdesk.close_ticket(made.id)
+    assert helpdesk.get_ticket(made.id).closed
+
+
+def test_closing_a_ticket_does_not_close_the_one_that_it_was_merged_into(
+    helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
+) -> None:
+    made = helpdesk.create_ticket(new_ticket("check:1", customer=None), "key")
+    with suppress(Refused):  # the page is done by half
+        agent.merge(int(ticket.id), int(made.id))
+    assert helpdesk.get_ticket(made.id).id == ticket.id
+
+    assert helpdesk.close_ticket(made.id)
+    assert not helpdesk.get_ticket(ticket.id).closed
+
+
 def test_a_merged_ticket_leads_to_the_one_it_was_merged_into(
     helpdesk: DjangoHelpdesk, agent: Agent, ticket: Ticket
 ) -> None:

@@ -233,7 +233,9 @@ def test_what_is_known_of_a_customer_is_written_as_the_contract_says() -> None:
     site = Site(lambda _: httpx.Response(201, json={"ticket": {"id": 1}}))
     known = {"account_name": "Sugester", "name": "Anna Nowak", "first_name": "Anna", "last_name": "Nowak"}
     new = new_ticket("m_1")
-    site.helpdesk.create_ticket(replace(new, customer=replace(new.customer, **known)), "k")
+    assert new.customer
+    new = replace(new, customer=replace(new.customer, **known))
+    site.helpdesk.create_ticket(new, "k")
     assert json.loads(site.requests[0].content)["ticket"]["config"] == {
         "source": "facebook_messenger",
         "page_id": PAGE_A,
@@ -244,6 +246,16 @@ def test_what_is_known_of_a_customer_is_written_as_the_contract_says() -> None:
         "sender_last_name": "Nowak",
         "sender_profile_pic": "https://cdn.example.com/anna.jpg",
     }
+
+
+def test_what_is_history_says_so_for_the_helpdesks_own_rules() -> None:
+    site = Site(lambda request: httpx.Response(201, json={request.url.path.split("/")[-1][:-1]: {"id": 1}}))
+    site.helpdesk.create_ticket(replace(new_ticket("m_1"), is_history=True), "k")
+    site.helpdesk.add_comment("42", replace(new_comment("m_1"), channel=CHANNEL, is_history=True), "k")
+    ticket, comment = (json.loads(one.content) for one in site.requests)
+
+    assert ticket["ticket"]["config"]["history"] is True
+    assert comment["comment"]["config"] == {"source": "facebook_messenger", "history": True}
 
 
 @pytest.mark.parametrize(("channel", "config"), [(CHANNEL, {"source": "facebook_messenger"}), ("", {})])

@@ -286,3 +286,8 @@ def test_a_token_that_no_header_takes_is_not_shown(server: "Counter", token: str
         with pytest.raises(ClientError) as failure:
             helpdesk.ping()
     assert TOKEN not in f"{failure.value!r} {failure.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("status", [404, 405, 400])
+def test_whether_a_desk_is_there_is_not_known_where_a_helpdesk_does_not_offer_that(status: int) -> None:
+    assert answering(status, {"error": {"code": "not_found"}}).has_desk("7") is None

@@ -63,6 +63,10 @@ ANSWERS = {
     ("GET", "/tickets/42/comments"): (200, {"comments": [example("Comment")]}),
     ("POST", "/tickets/42/comments"): (201, {"comment": example("Comment")}),
     ("PATCH", "/comments/980"): (200, {"comment": example("Comment")}),
+    ("GET", "/desks/7"): (200, {"desk": {"id": "7", "name": "Sugester"}}),
+    ("GET", "/desks/8"): (404, {"error": {"code": "no_such_desk", "message": "there is no desk 8"}}),
+    ("GET", "/categories/12"): (200, {"category": {"id": "12"}}),
+    ("GET", "/categories/13"): (404, {"error": {"code": "no_such_category"}}),
     ("POST", "/attachments"): (201, {"attachment": example("Attachment")}),
 }
 
@@ -122,6 +126,10 @@ CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
     ),
     "show that a reply was sent": (lambda helpdesk: helpdesk.show_delivery("980", SENT), None),
     "show that a reply failed": (lambda helpdesk: helpdesk.show_delivery("980", FAILED), None),
+    "look for a desk": (lambda helpdesk: helpdesk.has_desk("7"), True),
+    "look for a desk that is not there": (lambda helpdesk: helpdesk.has_desk("8"), False),
+    "look for a category": (lambda helpdesk: helpdesk.has_category("12"), True),
+    "look for a category that is not there": (lambda helpdesk: helpdesk.has_category("13"), False),
     "store a file": (lambda helpdesk: helpdesk.upload(_file(), "facebook:ż\n"), STORED),
     "fetch a file": (_fetched, b"%PDF"),
 }

@@ -1,0 +1,95 @@
+"""What a check finds: a code and values, and a table of what each code means and how it is put right."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clients.notices import Notice, Value, add_sentences
+
+
+class Level(StrEnum):
+    """How bad it is. `UNKNOWN` is what cannot be told, and is no fault."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"
+    WARNING = "warning"
+    STOPS_MESSAGES = "stops_messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a code is: its sentence, what it means for messages, what to do, all in English.
+
+    One that `can_be_fixed` is fixed when somebody asks for it, or unasked if `is_fixed_unasked`; one that
+    `is_set_up` also when the account is connected by a login. Behind one that `hides_others` the checks that
+    follow could not be made. One that `may_pass` often passes by itself: nobody is told of it on a ticket
+    before a second check has found it.
+    """
+
+    level: Level
+    what: str
+    means: str = ""
+    remedy: str = ""
+    can_be_fixed: bool = False
+    is_fixed_unasked: bool = False
+    is_set_up: bool = False
+    hides_others: bool = False
+    may_pass: bool = False
+
+
+_meanings: dict[str, Meaning] = {}
+_OF_NOBODY = Meaning(Level.WARNING, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found. No value holds a token, a secret, or what anybody wrote."""
+
+    code: str
+    values: dict[str, Value]
+
+    @property
+    def meaning(self) -> Meaning:
+        """Return what its code is; a code of another version's counts as a warning."""
+        return _meanings.get(self.code, _OF_NOBODY)
+
+    @property
+    def level(self) -> Level:
+        """Return how bad it is."""
+        return self.meaning.level
+
+    @property
+    def is_wrong(self) -> bool:
+        """Return whether somebody should do something about it."""
+        return self.level in {Level.WARNING, Level.STOPS_MESSAGES}
+
+    @property
+    def what(self) -> Notice:
+        """Return what it is."""
+        return Notice(self.code, self.values)
+
+    @property
+    def means(self) -> Notice | None:
+        """Return what it means for messages, if that has to be said."""
+        return self._part("means", self.meaning.means)
+
+    @property
+    def remedy(self) -> Notice | None:
+        """Return what to do about it."""
+        return self._part("remedy", self.meaning.remedy)
+
+    def _part(self, name: str, sentence: str) -> Notice | None:
+        return Notice(f"{self.code}.{name}", self.values) if sentence else None
+
+
+def finding(code: str, **values: Value) -> Finding:
+    """Return a finding."""
+    return Finding(code, values)
+
+
+def add_meanings(meanings: Mapping[str, Meaning]) -> None:
+    """Register what each code means. Raises `ValueError` for a code that is taken."""
+    for code, meaning in meanings.items():
+        parts = {code: meaning.what, f"{code}.means": meaning.means, f"{code}.remedy": meaning.remedy}
+        add_sentences({name: sentence for name, sentence in parts.items() if sentence})
+        _meanings[code] = meaning

@@ -1,0 +1,345 @@
+"""Connections as admins see and change them, by the REST API and by the command line."""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from clients.channel import Withdrawal
+from clients.channels.registry import CHANNELS
+from clients.errors import ClientError
+from connector import faults
+from connector.cipher import Cipher, Unreadable
+from connector.connection import (
+    SECRETS,
+    Connection,
+    Granted,
+    granted_by,
+    record_name,
+    rotated,
+    stored_fields,
+)
+from connector.settings import Settings
+from tasks.inbox.connections import ConnectionRecords, Record
+from tasks.inbox.queues import account_id_of
+from tasks.services import network_of
+from tasks.words import say
+
+LONG = 16
+"""From which length on it is shown how a secret ends."""
+_NAME = re.compile("[a-z_]{1,30}")
+_NO_KEY = "there is no secret_key to decrypt its secrets with"
+_LOST = "cannot be kept, as it cannot be decrypted with the secret_key of the settings; give it anew"
+
+
+class Refused(Exception):
+    """A connection cannot be shown, or changed so; `str()` says why, and what to do."""
+
+
+class NoSecretKey(Refused):
+    """Secrets cannot be encrypted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Secrets cannot be stored, as secret_key is not set. “connector secrets new-key” prints a key: "
+            "write it into the settings, and reload or restart."
+        )
+
+
+class NoConnection(Refused):
+    """The page is not connected."""
+
+    def __init__(self, page_id: str) -> None:
+        super().__init__(f"There is no connection of page {page_id}.")
+
+
+class AlreadyConnected(Refused):
+    """The page is connected, and was to be added."""
+
+    def __init__(self, page_id: str) -> None:
+        super().__init__(f"Page {page_id} is connected already: change that connection, or remove it first.")
+
+
+class Fixed(Refused):
+    """The settings list the page."""
+
+    def __init__(self, page_id: str) -> None:
+        super().__init__(f"The settings list page {page_id}: change it there, and reload.")
+
+
+class Stale(Refused):
+    """The connection is not the one that was to be changed."""
+
+    def __init__(self, page_id: str) -> None:
+        super().__init__(
+            f"The connection of page {page_id} was changed meanwhile: look at it, and try again if need be."
+        )
+
+
+class InvalidFields(Refused):
+    """Fields of a connection are wrong: `faults` are their names, and what is wrong with each."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__("\n".join(f"{field}: {words}" if field else words for field, words in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A connection. The settings list one without a `version`; one that cannot be read is None.
+
+    `fault` says why it cannot.
+    """
+
+    page_id: str
+    connection: Connection | None
+    version: int | None = None
+    fault: str = ""
+
+    @property
+    def fixed(self) -> bool:
+        """Return whether the settings list it."""
+        return self.version is None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as admins may see it: of a secret only whether it is set, and how a long one ends."""
+        shown: dict[str, Any] = {}
+        if self.connection:
+            shown = self.connection.model_dump()
+            shown |= {name: _shown(getattr(self.connection, name)) for name in SECRETS}
+        about = {"fixed": self.fixed, "version": self.version, "fault": self.fault or None}
+        return {"page_id": self.page_id} | shown | about
+
+
+def _shown(secret: SecretStr) -> dict[str, Any]:
+    value = secret.get_secret_value()
+    return {"set": bool(value), "ends_in": value[-4:] if len(value) >= LONG else None}
+
+
+class ConnectionAdmin:
+    """Lists and changes connections. Every method raises `redis.RedisError` if the store is away."""
+
+    def __init__(self, settings: Settings, records: ConnectionRecords) -> None:
+        self._settings, self._records, self._cipher = settings, records, settings.cipher
+        active = {one.page_id: one for one in settings.connections if one.active}
+        self._fixed = {one.page_id: one for one in settings.connections} | active
+
+    def list(self, limit: int, after: str = "") -> list[Entry]:
+        """Return the connections of so many pages, by page id, beginning after one."""
+        stored = (name for name in self._records.names() if name == record_name(account_id_of(name)))
+        pages = sorted({*self._fixed, *map(account_id_of, stored)})
+        start = bisect_right(pages, after)
+        chosen = pages[start : start + limit]
+        records = self._records.get_all([record_name(one) for one in chosen if one not in self._fixed])
+        found = ((one, records.get(record_name(one))) for one in chosen)
+        return [self._entry(one, record) for one, record in found if record or one in self._fixed]
+
+    def get(self, page_id: str) -> Entry:
+        """Return the connection of a page. Raises `NoConnection`."""
+        record = None if page_id in self._fixed else self._record(page_id)
+        if not record and page_id not in self._fixed:
+            raise NoConnection(page_id)
+        return self._entry(page_id, record)
+
+    def put(self, page_id: str, fields: Mapping[str, Any], version: int | None) -> Entry:
+        """Add a connection, or replace the one of this version; a secret that is left out stays as it is.
+
+        Raises `Refused`, and `redis.OutOfMemoryError`.
+        """
+        cipher, record = self._may_change(page_id)
+        known = _known(record, cipher)
+        secrets = {name: known[name] for name in SECRETS if name in known}
+        granted = _kept_grant(record, fields)
+        return self._write(page_id, secrets | dict(fields), cipher, record, version=version, granted=granted)
+
+    def change(self, page_id: str, fields: Mapping[str, Any]) -> Entry:
+        """Change these fields of a connection. Raises as `put`."""
+        cipher, record = self._may_change(page_id)
+        if not record:
+            raise NoConnection(page_id)
+        changed, granted = _known(record, cipher) | dict(fields), _kept_grant(record, fields)
+        return self._write(page_id, changed, cipher, record, version=record.version, granted=granted)
+
+    def put_granted(
+        self, page_id: str, fields: Mapping[str, Any], version: int | None, granted: Granted
+    ) -> Entry:
+        """Add a connection, or change these fields of the one of this version: a login gave its token.
+
+        Raises as `put`.
+        """
+        cipher, record = self._may_change(page_id)
+        changed = _known(record, cipher) | dict(fields)
+        return self._write(page_id, changed, cipher, record, version=version, granted=granted)
+
+    def withdraw(self, withdrawal: Withdrawal, *, forget: bool = False) -> Sequence[str]:
+        """Switch the connections off whose tokens somebody granted, and now does not; return their pages.
+
+        With `forget` it is kept no longer who that was. A page of the settings stays as it is.
+        """
+        cipher = self._cipher
+        if not cipher:
+            return []
+        about = partial(self._withdraw, withdrawal=withdrawal, cipher=cipher, forget=forget)
+        return [account_id_of(name) for name in self._records.names() if about(name)]
+
+    def remove(self, page_id: str, version: int) -> str:
+        """Delete the connection of this version, and have the page unsubscribed.
+
+        Return what could not be done of that. Raises `Refused`.
+        """
+        entry = self.get(page_id)
+        if entry.fixed:
+            raise Fixed(page_id)
+        removed = self._records.remove(record_name(page_id), str(version))
+        if not removed:
+            raise Stale(page_id) if removed is None else NoConnection(page_id)
+        # Only now: a page that is connected, but sends nothing, would lose what people write.
+        reason = entry.fault or self._unsubscribe(entry.connection)
+        return reason and (
+            f"The page was not unsubscribed: {reason}. Until it is, its webhooks are refused, or kept for "
+            "seven days if the app of another connection signs them."
+        )
+
+    def rotate(self) -> Iterator[bool | str]:
+        """Encrypt the secrets of all connections with the newest key, one connection after the other.
+
+        Yield of each whether that was to be done, or why it cannot be. Raises `NoSecretKey`.
+        """
+        if not self._cipher:
+            raise NoSecretKey
+        for name in self._records.names():
+            yield self._rotate(name, self._cipher)
+
+    def count(self) -> int:
+        """Return how many connections are stored."""
+        return len(self._records.names())
+
+    def _rotate(self, name: str, cipher: Cipher) -> bool | str:
+        while record := self._records.get(name):
+            try:
+                body = rotated(record.body, cipher)
+            except ValueError as error:
+                return f"page {account_id_of(name)}: {error}"
+            if body is None:
+                break
+            if self._records.put(name, body, str(record.version)):
+                return True
+        return False
+
+    def _withdraw(self, name: str, withdrawal: Withdrawal, cipher: Cipher, *, forget: bool) -> bool:
+        while record := self._records.get(name):
+            try:
+                granted = granted_by(record.body)
+                connection = Connection.decode(record.body, cipher)
+            except ValueError:
+                break
+            is_theirs = granted is not None and granted.user_id == withdrawal.user_id
+            if not is_theirs and account_id_of(name) != withdrawal.account_id:
+                break
+            # Who connected the page again meanwhile means it: an old word does not count, nor its repetition.
+            if granted and withdrawal.time and granted.time > withdrawal.time:
+                break
+            if connection.app_secret.get_secret_value() != withdrawal.app_secret:
+                break
+            kept = None if is_theirs and forget else granted
+            body = connection.model_copy(update={"active": False}).encode(cipher, kept)
+            if self._records.put(name, body, str(record.version)):
+                return True
+        return False
+
+    def _record(self, page_id: str) -> Record | None:
+        return self._records.get(record_name(page_id))
+
+    def _entry(self, page_id: str, record: Record | None) -> Entry:
+        """Return what is known of a page, which has a record or is listed in the settings."""
+        if record is None:
+            return Entry(page_id, self._fixed[page_id])
+        if self._cipher is None:
+            return Entry(page_id, None, record.version, _NO_KEY)
+        try:
+            return Entry(page_id, Connection.decode(record.body, self._cipher), record.version)
+        except ValueError as error:
+            return Entry(page_id, None, record.version, str(error))
+
+    def _may_change(self, page_id: str) -> tuple[Cipher, Record | None]:
+        if page_id in self._fixed:
+            raise Fixed(page_id)
+        if not self._cipher:
+            raise NoSecretKey
+        return self._cipher, self._record(page_id)
+
+    def _write(  # noqa: PLR0913 - what is to be stored, in place of what, and how
+        self,
+        page_id: str,
+        fields: Mapping[str, Any],
+        cipher: Cipher,
+        record: Record | None,
+        *,
+        version: int | None,
+        granted: Granted | None,
+    ) -> Entry:
+        if version is None and record:
+            raise AlreadyConnected(page_id)
+        if version != (record.version if record else None):
+            raise Stale(page_id)
+        connection = _checked(page_id, fields, is_new=record is None)
+        expected = "" if version is None else str(version)
+        stored = self._records.put(record_name(page_id), connection.encode(cipher, granted), expected)
+        if stored is None:
+            raise AlreadyConnected(page_id) if version is None else Stale(page_id)
+        return Entry(page_id, connection, stored)
+
+    def _unsubscribe(self, connection: Connection | None) -> str:
+        """Have a page unsubscribed, or return why that cannot be done."""
+        if not connection or not connection.page_access_token.get_secret_value():
+            return "it has no page_access_token"
+        data, network = connection.as_data(), network_of(self._settings)
+        with network.http:
+            try:
+                CHANNELS[data.channel].account(network, data.credentials).unsubscribe()
+            except ClientError as error:
+                return say(error.notice)
+        return ""
+
+
+def _kept_grant(record: Record | None, fields: Mapping[str, Any]) -> Granted | None:
+    """Return whose login gave the token, unless there is another token now."""
+    try:
+        return granted_by(record.body) if record and "page_access_token" not in fields else None
+    except ValueError:
+        return None
+
+
+def _known(record: Record | None, cipher: Cipher) -> dict[str, Any]:
+    """Return what is stored of a connection, without the secrets if they cannot be decrypted."""
+    try:
+        fields = stored_fields(record.body) if record else {}
+    except ValueError:
+        return {}
+    try:
+        return fields | {name: cipher.decrypt(fields[name]) for name in SECRETS if name in fields}
+    except Unreadable:
+        return {name: value for name, value in fields.items() if name not in SECRETS}
+
+
+def _checked(page_id: str, fields: Mapping[str, Any], *, is_new: bool) -> Connection:
+    """Make a connection of fields. Raises `InvalidFields`."""
+    lost = [] if is_new else [(name, _LOST) for name in SECRETS if name not in fields]
+    if lost:
+        raise InvalidFields(lost)
+    try:
+        # By way of JSON, as strict as that can be: there a text is none that only looks like a number.
+        given = json.dumps(dict.fromkeys(SECRETS, "") | {"page_id": page_id} | dict(fields))
+        connection = Connection.model_validate_json(given, strict=True)
+    except ValidationError as error:
+        # A name that is none of a field's may be a secret that was pasted there.
+        found = [(key if _NAME.fullmatch(key) else "", words) for key, words in faults.by_key(error)]
+        raise InvalidFields(found) from None
+    if connection.page_id != page_id:
+        raise InvalidFields([("page_id", f"must be {page_id}, as in the address")])
+    return connection

@@ -1,0 +1,164 @@
+"""`connector check`: whether everything is connected as it has to be, what to do if not, and `--fix`."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import click
+import redis
+
+from clients.findings import Finding, Level, finding
+from clients.text.line import one_line
+from connector.cli.common import fail, read_settings, settings_option
+from connector.run.valkey import durability_warnings
+from connector.settings import Settings, doubtful, get_settings
+from tasks import checks
+from tasks.connections import Connection
+from tasks.services import Services, build
+from tasks.words import say
+
+AT_ONCE = 8
+"""How many pages are checked at the same time."""
+_MARKS = {
+    Level.OK: "ok",
+    Level.UNKNOWN: "?",
+    Level.WARNING: "WARNING",
+    Level.STOPS_MESSAGES: "WRONG",
+}
+
+
+@dataclass
+class Report:
+    """What was found so far, by what it is about; printed at once unless it is `quiet`."""
+
+    quiet: bool
+    found: dict[str, list[Finding]] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def add(self, about: str, findings: Iterable[Finding]) -> list[Finding]:
+        """Print findings as they come, and return them."""
+        found = []
+        for one in findings:
+            found.append(one)
+            self._print(about, _MARKS[one.level], one)
+        with self.lock:
+            self.found[about] = found
+        return found
+
+    def add_fixed(self, about: str, before: Iterable[Finding], after: list[Finding]) -> None:
+        """Print what is right now and was not before, and what is still wrong or new."""
+        left = {one.code for one in after}
+        for one in before:
+            if one.meaning.can_be_fixed and one.code not in left:
+                self._print(about, "FIXED", one)
+        for one in after:
+            if one.is_wrong:
+                self._print(about, _MARKS[one.level], one)
+        with self.lock:
+            self.found[about] = after
+
+    def wrong(self) -> Iterator[tuple[str, Finding]]:
+        """Yield what is wrong, and what it is about."""
+        for about, findings in self.found.items():
+            yield from ((about, one) for one in findings if one.is_wrong)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        every = [
+            {"about": about} | checks.as_data(one) for about, found in self.found.items() for one in found
+        ]
+        return {"is_right": not any(self.wrong()), "findings": every}
+
+    def _print(self, about: str, mark: str, one: Finding) -> None:
+        if self.quiet:
+            return
+        parts = [one.what, one.means, one.remedy] if one.is_wrong and mark != "FIXED" else [one.what]
+        text = " ".join(say(part) for part in parts if part)
+        with self.lock:
+            click.echo(f"{mark:<8} {one_line(about)}: {one_line(text)}")
+
+
+@click.command()
+@settings_option
+@click.option("--page", metavar="ID", help="Check this page only.")
+@click.option("--fix", is_flag=True, help="Repair what can be repaired: subscribe the app and the pages.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, once all is checked.")
+def check(*, page: str | None, fix: bool, as_json: bool) -> None:
+    """Check settings, store, helpdesk and each connected page; ends with 1 if anything is wrong.
+
+    A line says what is wrong, what it means for messages, and what to do.
+    """
+    settings = read_settings("check", get_settings)
+    service, report = build(settings, patient=False), Report(quiet=as_json)
+    report.add("settings", _doubts(settings))
+    report.add("store", _store(settings, service))
+    helpdesk = report.add("helpdesk", checks.check_helpdesk(service))
+    with suppress(redis.RedisError):  # then those of the settings are known, and the store is reported
+        service.connections.refresh()
+    connections = [one for one in service.connections.all if one.active]
+    if page is not None:
+        connections = [one for one in connections if one.account_id == page.strip()]
+        if not connections:
+            fail(f"There is no active connection of the page {one_line(page)}.")
+    elif not connections:
+        report.add("connections", [finding("no_connections")])
+    has_helpdesk = not any(one.meaning.hides_others for one in helpdesk)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for done in [
+            threads.submit(_check_page, service, one, report, fix=fix, has_helpdesk=has_helpdesk)
+            for one in connections
+        ]:
+            done.result()
+    wrong = list(report.wrong())
+    click.echo(json.dumps(report.as_json(), ensure_ascii=False) if as_json else _summary(report, wrong))
+    sys.exit(bool(wrong))
+
+
+def _check_page(
+    service: Services, connection: Connection, report: Report, *, fix: bool, has_helpdesk: bool
+) -> None:
+    def look() -> Iterator[Finding]:
+        if has_helpdesk:
+            yield from checks.check_connection(service, connection)
+        else:
+            yield from checks.check_account(service, connection)
+
+    about = f"page {connection.account_id} {connection.name}".strip()
+    found = report.add(about, look())
+    if fixable := [one for one in found if fix and one.meaning.can_be_fixed]:
+        failed = list(checks.repair(service, connection, fixable))
+        report.add_fixed(about, fixable, [*look(), *failed])
+
+
+def _doubts(settings: Settings) -> Iterator[Finding]:
+    found = {key: advice for key, advice in doubtful(settings).items() if key != "connections"}
+    for key, advice in found.items():
+        yield finding("setting_doubtful", setting=key, advice=advice)
+    if not found:
+        yield finding("settings_good")
+
+
+def _store(settings: Settings, service: Services) -> Iterator[Finding]:
+    yield from checks.check_store(service.inbox)
+    for advice in durability_warnings(settings.store_url):
+        yield finding("store_unsafe", advice=advice)
+
+
+def _summary(report: Report, wrong: list[tuple[str, Finding]]) -> str:
+    pages = [about for about in report.found if about.startswith("page ")]
+    faulty = {about for about, _ in wrong if about in pages}
+    stopping = sum(one.level == Level.STOPS_MESSAGES for _, one in wrong)
+    checked = f"{_count(len(pages), 'page')} checked"
+    if not wrong:
+        return f"Everything is in order: {checked}."
+    found = f"{_count(len(wrong), 'fault')} found, of which {stopping} stop messages"
+    return f"{found}; {checked}, {len(faulty)} with faults."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

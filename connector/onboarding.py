@@ -1,0 +1,159 @@
+"""Connecting the accounts that somebody showed us by a login: each is checked, stored and subscribed."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from clients.channel import Credentials, Login, Offer, OfferedAccount
+from clients.findings import Finding
+from clients.notices import Notice, notice
+from connector.admin import ConnectionAdmin, Entry, NoConnection, Refused, Stale
+from connector.connection import Granted, record_name
+from connector.links import Link
+from connector.settings import Settings
+from tasks import checks, findings
+from tasks.connections import Connection, Directory
+from tasks.services import Services
+
+log = structlog.get_logger(__name__)
+
+THREADS = 4
+"""How many accounts are connected at the same time: each takes about ten calls, one after the other."""
+OTHERS_KNOW_AFTER = 1.0
+"""After how long, in seconds, every process that takes webhooks knows a new connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An account that somebody may choose, what is known of it, and whether they may not choose it."""
+
+    account: OfferedAccount
+    state: Notice
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an account that was chosen: `said`, and what is still wrong with its connection."""
+
+    account: OfferedAccount
+    said: Notice
+    is_connected: bool
+    findings: Sequence[Finding] = ()
+
+
+class Onboarding:
+    """Connects the accounts of a login to a desk. Its methods raise `redis.RedisError`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        admin: ConnectionAdmin,
+        login: Login,
+        directory: Directory,
+        services: Callable[[], Services],
+    ) -> None:
+        self._settings, self._admin, self._login = settings, admin, login
+        self._directory, self._services = directory, services
+
+    def choices(self, offer: Offer, link: Link) -> list[Choice]:
+        """Return what may be chosen, by name."""
+        found = [self._choice(one, link) for one in offer.accounts]
+        return sorted(found, key=lambda one: (not one.is_open, one.account.name.casefold()))
+
+    def connect(self, offer: Offer, link: Link, account_ids: set[str]) -> list[Outcome]:
+        """Connect accounts, and return what came of each."""
+        chosen = [one for one in offer.accounts if one.account_id in account_ids]
+        granted = Granted(offer.user_id, offer.time)
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="connect") as threads:
+            return list(threads.map(partial(self._connect, link=link, granted=granted), chosen))
+
+    def _choice(self, account: OfferedAccount, link: Link) -> Choice:
+        if account.refusal:
+            return Choice(account, account.refusal, is_open=False)
+        entry = self._known(account.account_id)
+        if entry is None:
+            return Choice(account, notice("page_is_new"), is_open=True)
+        if entry.fixed:
+            return Choice(account, notice("page_is_fixed"), is_open=False)
+        if entry.connection is None:
+            return Choice(account, notice("page_is_unreadable"), is_open=False)
+        if entry.connection.desk_id != link.desk_id:
+            return Choice(account, notice("page_is_elsewhere"), is_open=False)
+        return Choice(account, notice("page_is_here"), is_open=True)
+
+    def _known(self, account_id: str) -> Entry | None:
+        try:
+            return self._admin.get(account_id)
+        except NoConnection:
+            return None
+
+    def _connect(self, account: OfferedAccount, link: Link, granted: Granted) -> Outcome:
+        choice = self._choice(account, link)
+        if not choice.is_open:
+            return Outcome(account, choice.state, is_connected=False)
+        if faults := list(self._check_grant(account)):
+            log.warning("page_not_connected", page=account.account_id, finding=str(faults[0].what))
+            said = notice("page_not_connected", reason=[one.what for one in faults])
+            return Outcome(account, said, is_connected=False)
+        try:
+            is_new = self._store(account, link, granted)
+        except Stale:
+            return Outcome(account, notice("page_changed_meanwhile"), is_connected=False)
+        except Refused as error:
+            log.warning("page_not_connected", page=account.account_id, reason=str(error))
+            return Outcome(account, notice("page_cannot_be_stored"), is_connected=False)
+        log.info("page_connected", page=account.account_id, desk=link.desk_id, is_new=is_new)
+        said = notice("page_connected" if is_new else "page_renewed")
+        return Outcome(account, said, is_connected=True, findings=self._subscribe(account.account_id))
+
+    def _check_grant(self, account: OfferedAccount) -> Sequence[Finding]:
+        service, secret = self._services(), self._app_secret
+        credentials = Credentials(account.account_id, account.access_token, secret)
+        return list(service.channel(self._login.channel).account(service.network, credentials).check_grant())
+
+    @property
+    def _app_secret(self) -> str:
+        return self._settings.graph.app_secret.get_secret_value()
+
+    def _store(self, account: OfferedAccount, link: Link, granted: Granted) -> bool:
+        """Store a connection, and return whether it is new. Raises `Refused`."""
+        entry = self._known(account.account_id)
+        fields = {
+            "page_name": account.name,
+            "page_access_token": account.access_token,
+            "app_secret": self._app_secret,
+            "active": True,
+        }
+        if entry is None:
+            fields |= {"desk_id": link.desk_id, "verify_token": secrets.token_urlsafe(24)}
+            fields |= {"language": link.language} if link.language else {}
+        version = entry.version if entry else None
+        self._admin.put_granted(account.account_id, fields, version, granted)
+        return entry is None
+
+    def _subscribe(self, account_id: str) -> Sequence[Finding]:
+        """Subscribe an account and its app as far as need be; return what is wrong then."""
+        self._directory.refresh()  # the channel asks at once whether its webhooks are wanted
+        service = self._services()
+        service.connections.refresh()
+        connection = service.connection(self._login.channel, account_id)
+        wrong = _set_up(service, connection)
+        if wrong:
+            time.sleep(OTHERS_KNOW_AFTER)
+            wrong = _set_up(service, connection)
+        findings.note(service.inbox, record_name(account_id), wrong)
+        return wrong
+
+
+def _set_up(service: Services, connection: Connection) -> Sequence[Finding]:
+    """Check a connection, and put right what is put right when it is made; return what is still wrong."""
+    wrong = [one for one in checks.check_account(service, connection) if one.is_wrong]
+    ours = [one for one in wrong if one.meaning.is_set_up]
+    failed = list(checks.repair(service, connection, ours))
+    return [one for one in wrong if one not in ours] + failed

@@ -1,0 +1,305 @@
+"""The checks of connections, and of the helpdesk: what each finds, and what is put right.
+
+A few connections are checked at a time, each every `check_every` minutes, and the helpdesk as often.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
+
+import redis
+import structlog
+
+from clients.errors import ClientError, RetryableError, Unauthorized
+from clients.findings import Finding, finding
+from clients.helpdesk import WEBHOOK_PATH, Helpdesk
+from clients.notices import ENGLISH, notice
+from clients.text.line import address
+from tasks import findings, reports
+from tasks.celery import app, stopping
+from tasks.connections import Connection
+from tasks.inbound import backfill
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.queues import HELPDESK, account_remote
+from tasks.services import Services, services
+from tasks.store import reason_of
+from tasks.words import say
+
+log = structlog.get_logger(__name__)
+
+THREADS = 4
+"""How many connections a worker checks at the same time: each takes about five calls, one after the other."""
+CHECKING_TURN = 8.0
+"""How long a worker goes on to take connections, in seconds."""
+NEARLY_FULL = 0.8
+"""From which part of its memory on a store is nearly full."""
+SAID_FOR = 24 * 3600.0
+"""For how long it is not said again that an account was subscribed again, in seconds."""
+WEBHOOK_WITHIN = 5.0
+"""How long to wait for a webhook that the helpdesk was asked for, in seconds."""
+LOOK_EVERY = 0.1
+"""How often it is looked whether that webhook came, in seconds."""
+REFUSED_LATELY = 3600.0
+"""How old a refused webhook may be to say why none arrives, in seconds."""
+
+
+_REFUSALS = {
+    "wrong_secret": "webhook_wrong_secret",
+    "unsigned": "webhook_unsigned",
+    "clock": "webhook_clock",
+    "not_understood": "webhook_not_understood",
+}
+"""Why webhooks are refused, as the store counts it, and what it is called here; what says most is first."""
+
+_checking = Lock()
+
+
+# --- What is checked. -------------------------------------------------------------------------------------
+
+
+def check_connection(service: Services, connection: Connection) -> Iterator[Finding]:
+    """Yield what is right and wrong about a connection, each as soon as it is known."""
+    yield from check_account(service, connection)
+    yield from check_desk(service.helpdesk, connection)
+
+
+def on_request(
+    services: Callable[[], Services],
+) -> Callable[[str], list[dict[str, Any]] | None]:
+    """Return what checks the connection of an account now, and keeps what is wrong, as any other check does.
+
+    It returns the findings, None without a connection.
+    """
+
+    def check_now(account_id: str) -> list[dict[str, Any]] | None:
+        service = services()
+        service.connections.refresh()
+        known = [one for one in service.connections.all if one.account_id == account_id]
+        for connection in sorted(known, key=lambda one: not one.active)[:1]:
+            found = list(check_connection(service, connection))
+            name = account_remote(connection.channel, account_id)
+            findings.note(service.inbox, name, found)
+            reports.request(service, name)
+            return [as_data(one, connection.language) for one in (*found, *_noted_of_helpdesk(service))]
+        return None
+
+    return check_now
+
+
+def check_account(service: Services, connection: Connection) -> Iterator[Finding]:
+    """Yield what its channel says of a connection, and of the way to us."""
+    yield from service.account(connection).check(_callback_url(service, connection))
+
+
+def check_helpdesk(service: Services) -> Iterator[Finding]:
+    """Yield whether the helpdesk answers, takes the token, and its webhooks reach the connector."""
+    try:
+        service.helpdesk.ping()
+    except Unauthorized as error:
+        yield finding("helpdesk_token_wrong", reason=error.notice)
+    except ClientError as error:
+        away = isinstance(error, RetryableError)
+        yield finding("helpdesk_away" if away else "helpdesk_refuses_check", reason=error.notice)
+    else:
+        yield finding("helpdesk_works")
+        if type(service.helpdesk).receive is not Helpdesk.receive:
+            yield _webhook(service)
+
+
+def _noted_of_helpdesk(service: Services) -> list[Finding]:
+    """Check the helpdesk, and keep what is wrong."""
+    found = list(check_helpdesk(service))
+    findings.note(service.inbox, HELPDESK, found)
+    return found
+
+
+def _webhook(service: Services) -> Finding:
+    """Have the helpdesk send a webhook, and return whether it came: the web process notes that."""
+    try:
+        asked = service.inbox.now()
+        url = service.helpdesk.request_webhook()
+        if url is None:
+            return finding("helpdesk_webhook_unknown", reason=notice("helpdesk_sends_none_on_request"))
+        if _came(service.inbox, asked):
+            return finding("helpdesk_webhook_arrives")
+        return _why_not(service, url)
+    except ClientError as error:
+        return finding("helpdesk_webhook_unknown", reason=error.notice)
+    except redis.RedisError as error:
+        return finding("helpdesk_webhook_unknown", reason=reason_of(error))
+
+
+def _came(inbox: Inbox, asked: float) -> bool:
+    ends = time.monotonic() + WEBHOOK_WITHIN
+    while time.monotonic() < ends:
+        if inbox.helpdesk_webhook() >= asked:
+            return True
+        time.sleep(LOOK_EVERY)
+    return False
+
+
+def _why_not(service: Services, url: str) -> Finding:
+    """Return what it means that no webhook came that should have gone to an address, if that is known."""
+    ours = service.settings.public_url + WEBHOOK_PATH
+    lately = service.inbox.now() - REFUSED_LATELY
+    refusals = service.inbox.refusals()
+    for reason, code in _REFUSALS.items():
+        _, at = refusals.get(f"helpdesk  {reason}", (0, 0.0))
+        if at > lately:
+            return finding("helpdesk_webhook_refused", reason=notice(code))
+    if url and url.rstrip("/") != ours:
+        return finding("helpdesk_webhook_elsewhere", url=address(url), ours=ours)
+    return finding("helpdesk_webhook_missing", seconds=round(WEBHOOK_WITHIN), ours=ours)
+
+
+def check_desk(helpdesk: Helpdesk, connection: Connection) -> Iterator[Finding]:
+    """Yield whether the desk and the category of a connection exist."""
+    desk_id, category_id = connection.desk_id, connection.category_id
+    try:
+        is_there = helpdesk.has_desk(desk_id)
+        if is_there is None:
+            yield finding("desk_unknown", desk_id=desk_id, reason=notice("helpdesk_does_not_tell"))
+        else:
+            yield finding("desk_exists" if is_there else "desk_missing", desk_id=desk_id)
+        if category_id and helpdesk.has_category(category_id) is False:
+            yield finding("category_missing", category_id=category_id)
+    except ClientError as error:
+        yield finding("desk_unknown", desk_id=desk_id, reason=error.notice)
+
+
+def check_store(inbox: Inbox) -> Iterator[Finding]:
+    """Yield whether the store takes writes, and has memory left."""
+    try:
+        has_room = inbox.has_room()
+    except redis.RedisError as error:
+        yield finding("store_away", reason=reason_of(error))
+        return
+    if not has_room:
+        yield finding("store_full")
+    elif (used := _used_memory(inbox)) > NEARLY_FULL:
+        yield finding("store_nearly_full", percent=round(used * 100))
+    else:
+        yield finding("store_works")
+
+
+def _used_memory(inbox: Inbox) -> float:
+    """Return which part of its memory a store uses; 0 where it has no limit, or does not tell."""
+    with suppress(redis.RedisError):
+        memory: Mapping[str, Any] = inbox.store.info("memory")
+        if limit := memory.get("maxmemory"):
+            return float(memory["used_memory"] / limit)
+    return 0.0
+
+
+def repair(service: Services, connection: Connection, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Put right what can be; yield what could not be, and why."""
+    account, callback_url = service.account(connection), _callback_url(service, connection)
+    for one in found:
+        try:
+            account.repair(one, callback_url)
+        except ClientError as error:
+            yield finding("repair_failed", what=one.what, reason=error.notice)
+
+
+def as_data(found: Finding, language: str = ENGLISH) -> dict[str, Any]:
+    """Return a finding as JSON has it, with its sentences."""
+    parts = {"what": found.what, "means": found.means, "remedy": found.remedy}
+    said = {name: say(part, language) if part else "" for name, part in parts.items()}
+    return {"code": found.code, "level": str(found.level), "can_be_fixed": found.meaning.can_be_fixed} | said
+
+
+def _callback_url(service: Services, connection: Connection) -> str:
+    return service.settings.public_url + service.channel(connection.channel).path
+
+
+# --- The schedule. ----------------------------------------------------------------------------------------
+
+
+@app.task(name="check")
+def check() -> None:
+    """Check the connections whose turn it is."""
+    take_turn(services())
+
+
+def take_turn(service: Services) -> None:
+    """Check connections that are due, a few at a time, unless this process just does; others have others."""
+    every = service.settings.check_every * 60
+    if not every or not _checking.acquire(blocking=False):
+        return
+    try:
+        _check_due(service, every)
+    except redis.RedisError as error:
+        log.warning("check_failed", reason=reason_of(error))
+    finally:
+        _checking.release()
+
+
+def _check_due(service: Services, every: float) -> None:
+    everyone = service.connections.all
+    active = {account_remote(one.channel, one.account_id): one for one in everyone if one.active}
+    service.inbox.plan_checks(list(active), every)
+    if active:
+        _check_helpdesk_if_due(service, every)
+    turn_ends = time.monotonic() + CHECKING_TURN
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
+        while not stopping.is_set() and time.monotonic() < turn_ends:
+            due = service.inbox.due_checks(THREADS, every)
+            for name in due:
+                if name not in active:
+                    service.inbox.forget_checks(name)
+                    reports.request(service, name)
+            connected = [name for name in due if name in active]
+            list(threads.map(lambda name: _check_and_note(service, name, active[name]), connected))
+            if len(due) < THREADS:
+                return
+
+
+def _check_helpdesk_if_due(service: Services, every: float) -> None:
+    try:
+        if service.inbox.put("helpdesk_check", "1", every * 0.9, only_new=True):
+            _noted_of_helpdesk(service)
+    except redis.OutOfMemoryError:
+        log.info("check_left_out", remote=HELPDESK, reason="the store is full")
+    except redis.RedisError:
+        raise
+    except Exception:  # a fault of ours, or the adapter's
+        log.exception("check_failed", remote=HELPDESK)
+
+
+def _check_and_note(service: Services, name: str, connection: Connection) -> None:
+    try:
+        found = list(check_connection(service, connection))
+        findings.note(service.inbox, name, _without_repaired(service, name, connection, found))
+        reports.request(service, name)
+    except redis.RedisError as error:
+        log.warning("check_failed", remote=name, reason=reason_of(error))
+    except Exception:  # a fault of ours: the others are not to be left out
+        log.exception("check_failed", remote=name)
+
+
+def _without_repaired(
+    service: Services, name: str, connection: Connection, found: list[Finding]
+) -> list[Finding]:
+    """Put right what is put right unasked, and return what is still wrong."""
+    faults = [one for one in found if one.meaning.is_fixed_unasked]
+    if not faults:
+        return found
+    if failed := list(repair(service, connection, faults)):
+        return [*found, *failed]
+    _fetch_missed(service, name)
+    # Whoever unsubscribes it again and again is not reported each time.
+    with suppress(redis.OutOfMemoryError):
+        if service.inbox.put(f"repaired:{name}", "1", SAID_FOR, only_new=True):
+            log.warning("page_subscribed_again", remote=name)
+    return [one for one in found if one not in faults]
+
+
+def _fetch_missed(service: Services, name: str) -> None:
+    """Have fetched what was said while no webhooks came: since the last one, or the check before at most."""
+    before = service.inbox.now() - 2 * 60 * service.settings.check_every
+    last = min(service.inbox.last().get(f"in:{name}:", before), before)
+    backfill.fetch_since(service, name, datetime.fromtimestamp(last, UTC))

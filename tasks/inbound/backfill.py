@@ -1,0 +1,399 @@
+"""Fetching what no webhook brought: messages of a time in which the connector, or a page, was cut off.
+
+A worker goes through an account's conversations, the one with the newest message first, in short turns. The
+store keeps how far it got, and what it found is known by its keys, so all of it may be repeated.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import redis
+import structlog
+
+from clients.channel import Conversation, Incoming, Message, Past, PastConversation
+from clients.errors import RejectedError, RetryableError
+from clients.notices import encode
+from tasks.celery import FETCHES, app, stopping, wake, wake_fetchers
+from tasks.connections import Connection, Connections, Directory
+from tasks.inbound.jobs import incoming_job
+from tasks.inbound.missing import Missing
+from tasks.inbox.backfills import Backfill, History
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job
+from tasks.inbox.queues import account_remote, inbound_queue
+from tasks.outbound.receipts import our_ids
+from tasks.services import Services, services
+from tasks.store import reason_of
+from tasks.words import described
+
+log = structlog.get_logger(__name__)
+
+FETCHING_TURN = 5.0
+"""How long a worker fetches before other work has its turn (seconds)."""
+OVERLAP = timedelta(minutes=5)
+"""How much earlier than a gap messages are fetched: clocks differ, and what came is known by its key."""
+OLDEST = timedelta(days=6)
+"""How far back messages are fetched at most: after seven days it is forgotten which of them came."""
+MOST_PASSES = 5
+"""How often the list of conversations is begun anew because some may have moved meanwhile."""
+MOVED = 60_000
+"""How much earlier than the last pass began a conversation may have moved, in ms: clocks differ."""
+LONGEST_WAIT = 300.0
+"""How long a backfill waits at most after it failed, in seconds."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a backfill got: the conversations `todo`, and `after` which the list of them goes on.
+
+    In this pass over the list those are wanted where something was said at `least` (ms) or later; it `began`
+    at a time by the store's clock. The rest counts what there was, and what of it is new; `reason` says why
+    it waits, as `encode` writes a notice.
+    """
+
+    began: int
+    least: int
+    todo: tuple[PastConversation, ...] = ()
+    after: str = ""
+    lists: int = 0
+    is_listed: bool = False
+    passes: int = 1
+    attempts: int = 0
+    conversations: int = 0
+    messages: int = 0
+    new: int = 0
+    hidden: int = 0
+    reason: str = ""
+
+    @property
+    def known(self) -> int:
+        """Return how many conversations are known so far: those that were looked at, and `todo`."""
+        return self.conversations + len(self.todo)
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Fetches what was said with an account since a time, in steps of few calls.
+
+    `accept` takes the jobs of one person. What was said in the time of `history` is marked as such.
+    """
+
+    service: Services
+    connection: Connection
+    since: datetime
+    accept: Callable[[Sequence[Job]], object]
+    history: History | None = None
+
+    def first(self) -> Progress:
+        """Return where to begin."""
+        return Progress(began=int(self.service.inbox.now() * 1000), least=self._least)
+
+    @property
+    def _least(self) -> int:
+        """Return since when (ms) a conversation is looked at: channels may list times in whole seconds."""
+        return int(self.since.timestamp()) * 1000
+
+    def step(self, progress: Progress) -> Progress | None:
+        """Take a step. Return how far it got; None once all is fetched. Raises `ClientError`."""
+        if progress.todo:
+            return self._take(progress)
+        if not progress.is_listed:
+            return self._list(progress)
+        return self._again(progress)
+
+    def _list(self, progress: Progress) -> Progress:
+        account = self.service.account(self.connection)
+        listed = account.conversations(progress.after)
+        todo = tuple(one for one in listed.conversations if one.time >= progress.least)
+        is_listed = not listed.after or len(todo) < len(listed.conversations)
+        return msgspec.structs.replace(
+            progress,
+            todo=todo,
+            after=listed.after,
+            lists=progress.lists + 1,
+            is_listed=is_listed,
+            attempts=0,
+            reason="",
+        )
+
+    def _again(self, progress: Progress) -> Progress | None:
+        """Look at the head of the list again: what was said meanwhile moved conversations there, unseen."""
+        if progress.lists == 1 or progress.passes >= MOST_PASSES:
+            return None
+        return msgspec.structs.replace(
+            progress,
+            began=int(self.service.inbox.now() * 1000),
+            least=max(progress.began - MOVED, self._least),
+            after="",
+            lists=0,
+            is_listed=False,
+            passes=progress.passes + 1,
+        )
+
+    def _take(self, progress: Progress) -> Progress:
+        first, *rest = progress.todo
+        try:
+            messages, new, hidden = self.take(first)
+        except RejectedError as error:
+            log.warning("conversation_not_fetched", account=self.connection.account_id, reason=str(error))
+            messages, new, hidden = 0, 0, 0
+        return msgspec.structs.replace(
+            progress,
+            todo=tuple(rest),
+            attempts=0,
+            reason="",
+            conversations=progress.conversations + 1,
+            messages=progress.messages + messages,
+            new=progress.new + new,
+            hidden=progress.hidden + hidden,
+        )
+
+    def take(self, conversation: PastConversation) -> tuple[int, int, int]:
+        """Accept what is new of a conversation. Raises `ClientError`.
+
+        Return how many messages it shows, how many of them are new, and how many new ones it does not show.
+        """
+        connected = self.history.until if self.history else 0
+        past = self.service.account(self.connection).past(conversation, self.since, connected)
+        if not self._is_worth_a_ticket(past):
+            return len(past.messages), 0, 0
+        new, hidden = self._unknown(conversation, past.messages), self._unknown(conversation, past.hidden)
+        if jobs := [*self._jobs(conversation, new), *self._missing(conversation, past, hidden)]:
+            self.accept(jobs)
+        return len(past.messages), len(new), len(hidden)
+
+    def _is_worth_a_ticket(self, past: Past) -> bool:
+        """Return whether there is more than history in which nobody wrote but the account."""
+        channel, until = self.service.channel(self.connection.channel), self.history and self.history.until
+        return not until or any(
+            event.time >= until or isinstance(channel.parse(event.body), Message) for event in past.messages
+        )
+
+    def _conversation(self, conversation: PastConversation) -> Conversation:
+        return Conversation(self.connection.channel, self.connection.account_id, conversation.person_id)
+
+    def _unknown(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Incoming]:
+        """Return those that neither came by webhook nor were sent by the connector."""
+        inbox = self.service.inbox
+        known = inbox.seen([key for event in events for key in (event.key, *event.known_by)])
+        ours = our_ids(inbox, self._conversation(conversation)) if events else set()
+        return [
+            event
+            for event in events
+            if not known & {event.key, *event.known_by} and event.message_id not in ours
+        ]
+
+    def _jobs(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Job]:
+        channel, person = self.service.channel(self.connection.channel), self._conversation(conversation)
+        jobs = (incoming_job(channel, person, event) for event in events)
+        return [job for job in jobs if isinstance(job, Job)]
+
+    def _missing(self, conversation: PastConversation, past: Past, hidden: Sequence[Incoming]) -> list[Job]:
+        """Return the job that tells agents of messages that the channel no longer shows; once for them."""
+        if not hidden:
+            return []
+        shown = [event.time for event in past.messages] or [conversation.time]
+        first, last = hidden[0], hidden[-1]
+        until = last.time if last.message_id else min(shown)
+        missing = Missing(last.message_id or "", first.time, until, max(*shown, until))
+        queue = inbound_queue(self._conversation(conversation))
+        key = f"{missing.external_id}:{queue}"
+        return [Job(key=key, queue=queue, time=missing.time, body=missing.body)]
+
+
+def fetch_since(service: Services, account: str, since: datetime) -> None:
+    """Have workers fetch what was said with an account (`<channel>:<id>`) since then, unless that is off.
+
+    What came by webhook as well is known, so `since` may be too early. Raises `redis.RedisError`.
+    """
+    if service.settings.backfill:
+        service.inbox.backfills.request(account, _ms(since))
+
+
+def names_of(connections: Directory) -> dict[str, Connection]:
+    """Return the active connection of each account, by its name as a remote."""
+    return {account_remote(one.channel, one.account_id): one for one in connections.all if one.active}
+
+
+class ConnectionNotes:
+    """Notes in the store which accounts are connected, for a process that takes their webhooks.
+
+    So what was said before one was connected can be fetched, and what was said while it was not active.
+    """
+
+    def __init__(self, inbox: Inbox, connections: Directory, *, fetches_missed: bool) -> None:
+        self._backfills, self._connections = inbox.backfills, connections
+        self._earlier = OVERLAP // timedelta(milliseconds=1) if fetches_missed else None
+        self._noted: Mapping[str, Connections] | None = None
+
+    def refresh(self) -> None:
+        """Take up what changed of the connections, and note that. Raises `redis.RedisError`."""
+        self._connections.refresh()
+        now = self._connections.channels
+        if now is self._noted:
+            return
+        active, inactive = names_of(self._connections), self._backfills.inactive()
+        connected = self._backfills.connected()
+        histories = {
+            name: one.history // timedelta(milliseconds=1)
+            for name, one in active.items()
+            if name not in connected or name in inactive
+        }
+        self._backfills.note_active(histories, self._earlier)
+        self._backfills.note_inactive(connected - active.keys() - inactive)
+        self._noted = now
+
+
+def queue_due(service: Services) -> None:
+    """Have workers fetch what is due, and what was missed in a gap. Raises `redis.RedisError`."""
+    inbox = service.inbox
+    for gap, began in inbox.gaps():
+        active = names_of(service.connections)
+        inbox.backfills.note_inactive(inbox.backfills.connected() - active.keys(), began)
+        since = datetime.fromtimestamp(began / 1000, UTC) - OVERLAP
+        log.warning("webhooks_missed", since=since.isoformat(), fetched=service.settings.backfill)
+        for name in active:
+            fetch_since(service, name, since)
+        inbox.forget_gap(gap)
+    wake_fetchers(inbox.backfills.due(FETCHES))
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """How far a backfill got that is not done; times are in seconds since 1970.
+
+    It `is_running`, or goes on at `next`; `reason` says why it failed last. Of the conversations, `looked_at`
+    of `known` were looked at, `all_known` if no more can be found; they had so many `messages`, and so many
+    were `new`.
+    """
+
+    since: float
+    is_history: bool
+    is_running: bool
+    next: float
+    reason: str
+    looked_at: int
+    known: int
+    all_known: bool
+    messages: int
+    new: int
+
+
+def under_way(inbox: Inbox) -> dict[str, UnderWay]:
+    """Return how far the backfill of each account got, by its name as a remote. Raises `redis.RedisError`."""
+    found = {}
+    for one in inbox.backfills.all():
+        progress = _decoded(one.state) or Progress(began=0, least=0)
+        found[one.remote] = UnderWay(
+            since=one.since / 1000,
+            is_history=one.is_history,
+            is_running=one.is_running,
+            next=one.next / 1000,
+            reason=described(progress.reason) if progress.reason else "",
+            looked_at=progress.conversations,
+            known=progress.known,
+            all_known=progress.is_listed,
+            messages=progress.messages,
+            new=progress.new,
+        )
+    return found
+
+
+@app.task(name="fetch")
+def fetch() -> None:
+    """Fetch for one account after the other, as long as a turn lasts; others go on then."""
+    take_turn(services())
+
+
+def take_turn(service: Services) -> None:
+    """Fetch as long as a turn lasts and there is something to fetch."""
+    ends = time.monotonic() + FETCHING_TURN
+    try:
+        while backfill := service.inbox.backfills.claim(FETCHES):
+            _fetch(service, backfill, ends)
+            if stopping.is_set() or time.monotonic() > ends:
+                return  # the sweep sends the next one
+    except redis.RedisError as error:
+        log.warning("fetch_failed", reason=reason_of(error))
+
+
+def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
+    """Take steps of a backfill until the turn ends; keep how far each got."""
+    backfills = service.inbox.backfills
+    service.connections.refresh()
+    channel, _, account_id = backfill.remote.partition(":")
+    connection = service.active_connection(channel, account_id)
+    if connection is None:
+        log.warning("backfill_dropped", account=backfill.remote, reason="it has no active connection")
+        backfills.end(backfill)
+        return
+    fetcher = fetcher_of(service, connection, backfill, lambda jobs: wake(service.inbox.accept(jobs)))
+    progress = progress_of(fetcher, backfill)
+    while True:
+        try:
+            step = fetcher.step(progress)
+        except (RetryableError, redis.OutOfMemoryError) as error:
+            put_off(service, backfill, progress, error)
+            return
+        except RejectedError as error:
+            log.error("backfill_failed", account=backfill.remote, reason=str(error))  # noqa: TRY400 - it says it
+            backfills.end(backfill)
+            return
+        if step is None:
+            if backfills.end(backfill):
+                log.info("backfill_done", account=backfill.remote, **counts(progress))
+            return
+        progress, is_over = step, stopping.is_set() or time.monotonic() > ends
+        if not backfills.save(backfill, msgspec.json.encode(progress), 0 if is_over else None) or is_over:
+            return
+
+
+def fetcher_of(
+    service: Services, connection: Connection, backfill: Backfill, accept: Callable[[Sequence[Job]], object]
+) -> Fetcher:
+    """Return what fetches for a backfill, no further back than it is known which messages came."""
+    since = max(backfill.since, int((service.inbox.now() - OLDEST.total_seconds()) * 1000))
+    if backfill.history:  # none of that came by webhook
+        since = min(since, backfill.history.since)
+    return Fetcher(service, connection, datetime.fromtimestamp(since / 1000, UTC), accept, backfill.history)
+
+
+def progress_of(fetcher: Fetcher, backfill: Backfill) -> Progress:
+    """Return how far a backfill got; one that another version began begins anew."""
+    return _decoded(backfill.state) or fetcher.first()
+
+
+def _decoded(state: bytes) -> Progress | None:
+    try:
+        return msgspec.json.decode(state, type=Progress)
+    except msgspec.MsgspecError:
+        return None
+
+
+def put_off(service: Services, backfill: Backfill, progress: Progress, error: Exception) -> float:
+    """Let a backfill that failed go on later. Return how many seconds later that is."""
+    asked = error.retry_after if isinstance(error, RetryableError) else None
+    delay = min(asked or 2.0**progress.attempts, LONGEST_WAIT)
+    told = reason_of(error) if isinstance(error, redis.RedisError) else str(error)
+    log.warning("backfill_put_off", account=backfill.remote, seconds=delay, reason=told)
+    reason = encode(error.notice) if isinstance(error, RetryableError) else told
+    later = msgspec.structs.replace(progress, attempts=min(progress.attempts + 1, 10), reason=reason)
+    service.inbox.backfills.save(backfill, msgspec.json.encode(later), delay)
+    return delay
+
+
+def counts(progress: Progress) -> dict[str, int]:
+    """Return what there was, as logs and commands show it."""
+    return {
+        "conversations": progress.conversations,
+        "messages": progress.messages,
+        "known": progress.messages - progress.new,
+        "new": progress.new,
+        "hidden": progress.hidden,
+    }
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)

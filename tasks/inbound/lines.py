@@ -1,0 +1,36 @@
+"""The lines of an event, as markdown."""
+
+import re
+from collections.abc import Sequence
+
+from clients.channel import Line
+from clients.notices import Notice
+from clients.text.line import one_line
+from clients.text.markdown import preview, to_markdown
+from tasks.inbound.arrival import Arrival
+
+_ACTIVE = re.compile(r"[\[\]*`~]|(?<![^\W_])_|_(?![^\W_])")
+"""What acts on its own, or with what follows; an underscore does not inside a word."""
+
+
+def lines_of(arrival: Arrival, lines: Sequence[Line]) -> str:
+    """Show lines as paragraphs, the buttons among them as a list."""
+    shown = ""
+    for line in lines:
+        between = "\n" if line.is_button and shown.rpartition("\n")[2].startswith("- ") else "\n\n"
+        shown += between + ("- " * line.is_button) + _line(arrival, line)
+    return shown.strip()
+
+
+def _line(arrival: Arrival, line: Line) -> str:
+    """Show a line; the connector's own words stand in brackets unless they are a label or a link."""
+    label = arrival.say(line.label) if isinstance(line.label, Notice) else line.label
+    text = line.text if isinstance(line.text, str) else arrival.say(line.text)
+    own = isinstance(line.text, Notice) and not line.url
+    markdown = preview(text, line.url) if line.url else to_markdown(f"({text})" if own else text)
+    return f"{_label(label)}: {markdown}" if label else markdown
+
+
+def _label(text: str) -> str:
+    """Write a label; beside what follows it, its brackets and marks could become something else."""
+    return _ACTIVE.sub(lambda mark: f"&#{ord(mark[0])};", to_markdown(one_line(text)))

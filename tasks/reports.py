@@ -1,0 +1,206 @@
+"""What stops a page's messages becomes one internal ticket of its desk, which says what changes and the end.
+
+Whoever checks a connection queues a report if its ticket does not say what is wrong now. The worker that has
+the lease of that queue brings the ticket up to date, so there is one, whoever checks and whoever dies; while
+the helpdesk is away the report waits. All of it stands in the log and in `/metrics` as well.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import msgspec
+import redis
+import structlog
+from structlog.contextvars import bind_contextvars
+
+from clients.errors import ClientError, NotFound, RejectedError, TicketClosed
+from clients.helpdesk import NewTicket
+from clients.notices import Notice, notice
+from clients.text.markdown import to_markdown
+from tasks import findings
+from tasks.connections import Connection
+from tasks.findings import Kept
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job, Step, read_value
+from tasks.inbox.queues import account_of, report_queue
+from tasks.notes import is_refused_for_good, notify_once
+from tasks.services import Services
+from tasks.words import say
+from tasks.work import Work
+
+log = structlog.get_logger(__name__)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A ticket that says what stops a page's messages: the codes of that.
+
+    `changed` is when the job that wrote it last was accepted (ms).
+    """
+
+    ticket_id: str
+    external_id: str
+    codes: tuple[str, ...]
+    changed: int
+
+
+# --- What is queued. --------------------------------------------------------------------------------------
+
+
+def request(service: Services, name: str) -> None:
+    """Queue a report of an account, unless its ticket says what is wrong. Raises `redis.RedisError`.
+
+    The sweep wakes a worker for it. A full store leaves it to the next check.
+    """
+    found, report = _stopping(service.inbox, name), _report_of(service.inbox, name)
+    if _codes(found) == (report.codes if report else ()):
+        return
+    if report or service.settings.check_tickets:
+        content = " ".join(f"{one.what.code}@{one.since}" for one in found)
+        key = f"report:{name}:{report.changed if report else 0}:{content}"
+        now = int(service.inbox.now() * 1000)
+        with suppress(redis.OutOfMemoryError):
+            service.inbox.accept([Job(key=key, queue=report_queue(name), time=now, body=b"{}")])
+
+
+def _stopping(inbox: Inbox, name: str) -> list[Kept]:
+    """Return what stops the messages of an account, by its last checks."""
+    found = (one for one in findings.kept(inbox.findings_of(name)) if one.stops_messages)
+    return sorted(found, key=lambda one: one.what.code)
+
+
+def _codes(found: Iterable[Kept]) -> tuple[str, ...]:
+    return tuple(one.what.code for one in found)
+
+
+def _report_of(inbox: Inbox, name: str) -> Report | None:
+    return _read(inbox.get(_key(name)) or b"")
+
+
+def _read(stored: bytes | str) -> Report | None:
+    report: Report | None = read_value(stored, Report, None)
+    return report
+
+
+def _key(name: str) -> str:
+    return f"report:{name}"
+
+
+# --- What is done with it. --------------------------------------------------------------------------------
+
+
+def relay(work: Work) -> None:
+    """Bring the ticket of an account up to date. Raises `ClientError`.
+
+    What the helpdesk does not take does not make it a dead letter: nothing of a customer's is lost.
+    """
+    work.lease.asks_account = False
+    try:
+        _bring_up_to_date(work)
+    except ClientError as error:
+        if not isinstance(error, RejectedError) and not is_refused_for_good(work, error):
+            raise
+        _log_not_reported(work, error.notice)
+
+
+def notify(work: Work, reason: Notice) -> None:
+    """Log that a report could not be made."""
+    _log_not_reported(work, reason)
+
+
+def _log_not_reported(work: Work, reason: Notice) -> None:
+    log.warning("not_reported", remote=account_of(work.lease.queue), reason=str(reason))
+
+
+def _bring_up_to_date(work: Work) -> None:
+    service, name = work.service, account_of(work.lease.queue)
+    connection = service.active_connection(work.conversation.channel, work.conversation.account_id)
+    report = _report_of(service.inbox, name) or _opened_before(work)
+    found = _stopping(service.inbox, name) if connection else []
+    if report:
+        bind_contextvars(ticket=report.ticket_id)
+    if _codes(found) == (report.codes if report else ()):
+        return
+    if report and not found:
+        _close(work, report, is_active=bool(connection))
+    elif report and connection:
+        _update(work, connection, report, found)
+    elif connection and service.settings.check_tickets:
+        _open(work, connection, found)
+
+
+def _opened_before(work: Work) -> Report | None:
+    """Look for a ticket whose create may have worked, though nobody could note that."""
+    begun = _read(work.lease.step(Step.report()) or "")
+    ticket = work.service.helpdesk.ticket_by_external_id(begun.external_id) if begun else None
+    return _keep(work, msgspec.structs.replace(begun, ticket_id=ticket.id)) if begun and ticket else None
+
+
+def _open(work: Work, connection: Connection, found: list[Kept], after: str = "") -> None:
+    """Open a ticket; `after` is one that takes no more comments."""
+    account_id, accepted, language = connection.account_id, work.lease.job.accepted, connection.language
+    external_id = f"check:{account_id}:{accepted}" + (f":after:{after}" if after else "")
+    codes = _codes(found)
+    begun = Report("", external_id, codes, accepted)
+    about = notice("messages_stopped", page=connection.name or account_id)
+    parts = [*_paragraphs(found, language), say(notice("report_is_internal"), language)]
+    ticket = NewTicket(
+        desk_id=connection.desk_id,
+        category_id=None if "category_missing" in codes else connection.category_id,
+        title=f"{work.channel.title}: {say(about, language)}",
+        body="\n\n".join(map(to_markdown, parts)),
+        external_id=external_id,
+        customer=None,
+        attachment_ids=(),
+        created_at=datetime.fromtimestamp(found[0].since, UTC),
+        language=language,
+    )
+    work.lease.save_step(Step.report(), msgspec.json.encode(begun).decode())
+    made = work.service.helpdesk.create_ticket(
+        ticket, f"{work.channel.key_prefix}:{account_id}:{external_id}"
+    )
+    _keep(work, msgspec.structs.replace(begun, ticket_id=made.id))
+
+
+def _update(work: Work, connection: Connection, report: Report, found: list[Kept]) -> None:
+    """Say on the ticket what is wrong now. Where agents closed it, what is new gets another one."""
+    codes, language = _codes(found), connection.language
+    text = "\n\n".join([say(notice("report_changed"), language), *_paragraphs(found, language)])
+    try:
+        notify_once(work, report.ticket_id, f"check:{work.lease.job.accepted}:{'+'.join(codes)}", text)
+    except (TicketClosed, NotFound):
+        if set(codes) - set(report.codes):
+            _open(work, connection, found, after=report.ticket_id)
+            return
+    _keep(work, msgspec.structs.replace(report, codes=codes, changed=work.lease.job.accepted))
+
+
+def _close(work: Work, report: Report, *, is_active: bool) -> None:
+    """Say that it is over, and close the ticket if the helpdesk can."""
+    language = work.service.language(account_of(work.lease.queue))
+    text = say(notice("report_over" if is_active else "report_ends"), language)
+    try:
+        notify_once(work, report.ticket_id, f"check:{work.lease.job.accepted}:over", text)
+        work.service.helpdesk.close_ticket(report.ticket_id)
+    except (TicketClosed, NotFound):
+        log.info("report_closed_before", ticket=report.ticket_id)  # by agents
+    work.service.inbox.delete(_key(account_of(work.lease.queue)))
+
+
+def _keep(work: Work, report: Report) -> Report:
+    work.lease.check()
+    name = account_of(work.lease.queue)
+    work.service.inbox.put(_key(name), msgspec.json.encode(report).decode())
+    return report
+
+
+def _paragraphs(found: Iterable[Kept], language: str) -> list[str]:
+    """Say of each thing since when it is wrong, what it means, and what to do."""
+    return [_paragraph(one, language) for one in found]
+
+
+def _paragraph(one: Kept, language: str) -> str:
+    what = one.finding
+    parts = [what.what, what.means, what.remedy]
+    since = notice("wrong_since", time=f"{datetime.fromtimestamp(one.since, UTC):%Y-%m-%d %H:%M} UTC")
+    return " ".join(say(part, language) for part in (*parts, since) if part)

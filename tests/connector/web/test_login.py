@@ -1,0 +1,503 @@
+"""Connect with Facebook: from the helpdesk's link to standing connections, and all that can stop it."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from connector import links
+from connector.cipher import new_key
+from connector.links import Link
+from connector.web.login import COOKIE
+from sandbox.stack import free_port
+from tasks.store import connect
+from tests.conftest import PAGE_A, MakeSettings, Valkey, settings_in
+from tests.fakes.admin import ADMIN_TOKEN
+from tests.fakes.login import APP, APP_SECRET, DESK, MANAGER, PATH, Person, form_of, link_to, name_of, said
+from tests.fakes.sandbox_meta import serving_meta
+from tests.fakes.stores import empty
+from tests.fakes.web import serving
+
+KEY = new_key()
+GUIDE = Path(__file__).parents[3] / "docs" / "connect-with-facebook.md"
+
+
+@pytest.fixture(scope="module")
+def meta() -> Iterator[httpx.Client]:
+    with serving_meta() as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client
+
+
+def settings_of(make: MakeSettings, store_url: str, meta: httpx.Client, port: int, **changes: Any) -> Any:
+    graph = {"base_url": str(meta.base_url).rstrip("/"), "app_id": APP, "app_secret": APP_SECRET}
+    known = {"secret_key": KEY, "admin_token": ADMIN_TOKEN, "graph": graph}
+    return make(redis_url=store_url, public_url=f"http://127.0.0.1:{port}", **known | changes)
+
+
+@contextmanager
+def connector(make: MakeSettings, store_url: str, meta: httpx.Client, **changes: Any) -> Iterator[str]:
+    port = free_port()
+    with serving(settings_of(make, store_url, meta, port, **changes), port) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def url(valkey: str, meta: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # Without a prefix, as all that the tests of one process wake is named by the settings that came first.
+    with (
+        empty(valkey),
+        settings_in(tmp_path_factory.mktemp("login")) as make,
+        connector(make, valkey, meta) as url,
+    ):
+        yield url
+
+
+@pytest.fixture
+def person(url: str, meta: httpx.Client) -> Iterator[Person]:
+    """Give somebody who manages one page."""
+    with person_with(url, meta) as person:
+        yield person
+
+
+@contextmanager
+def person_with(url: str, meta: httpx.Client, pages: int = 1) -> Iterator[Person]:
+    meta.delete("/sandbox/faults")
+    meta.put("/sandbox/behaviour", json={"code_lifetime": 600})
+    person = Person(url, meta, pages)
+    try:
+        yield person
+    finally:
+        person.close()
+
+
+def fail(person: Person, path: str, code: int, message: str = "no", **fault: Any) -> None:
+    """Have Meta refuse calls with an error."""
+    error = {"error": {"code": code, "message": message} | fault.pop("more", {})}
+    answer = {"path": path, "status": 400, "body": error} | fault
+    assert person.meta.put("/sandbox/faults", json=[answer]).is_success
+
+
+def wrong(person: Person) -> list[str]:
+    """Return what the checks find to be wrong with the connection; there is no helpdesk here."""
+    found = person.admin.ask("POST", f"/{person.pages[0]}/check").json()["findings"]
+    faults = [one["code"] for one in found if one["level"] in {"warning", "stops_messages"}]
+    return [code for code in faults if code != "helpdesk_away"]
+
+
+# --- What works. --------------------------------------------------------------------------------------------
+
+
+def test_from_the_link_to_a_connection_that_stands(person: Person) -> None:
+    shown = person.log_in(link_to(person.url, language="pl", return_url="https://acme.example.com/desks/7"))
+    assert "Wybierz strony" in said(shown)
+    done = person.choose(shown, person.pages)
+
+    assert (done.status_code, shown.status_code) == (200, 200)
+    assert "Podłączono" in said(done)
+    assert 'href="https://acme.example.com/desks/7"' in done.text
+    connection = person.connection()
+    known = {name: connection[name] for name in ("page_name", "desk_id", "active", "language")}
+    assert known == {"page_name": name_of(person.pages[0]), "desk_id": DESK, "active": True, "language": "pl"}
+    assert wrong(person) == []
+
+
+def test_all_pages_are_listed_and_the_chosen_ones_connected(url: str, meta: httpx.Client) -> None:
+    with person_with(url, meta, 101) as person:
+        shown = person.log_in()
+        assert [page for page in person.pages if f'value="{page}"' not in shown.text] == []
+        assert " checked" not in shown.text.partition("<main>")[2]
+        done = person.choose(shown, person.pages[99:])
+
+        assert said(done).count("Connected.") == 2
+        connected = [person.admin.ask("GET", f"/{page}").status_code for page in person.pages[98:]]
+        assert connected == [404, 200, 200]
+
+
+def test_a_page_that_is_connected_gets_the_new_token_and_keeps_the_rest(person: Person) -> None:
+    person.connect()
+    person.admin.ask("PUT", f"/{person.pages[0]}", {"desk_id": DESK, "human_agent": True}, If_Match="*")
+    before = person.connection()
+    shown = person.log_in()
+    done = person.choose(shown, person.pages)
+
+    assert "It gets a new access token" in said(shown)
+    assert "Connected with a new access token." in said(done)
+    after = person.connection()
+    assert after["page_access_token"] != before["page_access_token"]
+    assert (after["human_agent"], after["verify_token"]) == (True, before["verify_token"])
+
+
+def test_a_page_that_was_switched_off_is_switched_on(person: Person) -> None:
+    person.connect()
+    person.admin.ask("PUT", f"/{person.pages[0]}", {"desk_id": DESK, "active": False}, If_Match="*")
+    person.connect()
+
+    assert person.connection()["active"]
+
+
+# --- What cannot be chosen. ---------------------------------------------------------------------------------
+
+
+def refused(person: Person, words: str) -> None:
+    """Check that the page cannot be chosen, and is not connected if it is chosen all the same."""
+    shown = person.log_in()
+    assert words in said(shown)
+    assert re.search(r"<input [^>]* disabled>", shown.text)
+    assert "<button>" not in shown.text
+    done = person.choose(shown, person.pages)
+    assert words in said(done)
+    assert "✓" not in said(done)
+
+
+def test_a_page_of_another_desk_says_so(person: Person) -> None:
+    person.connect(desk_id="8")
+    before = person.connection()
+    refused(person, "Connected to another desk. Remove it there first")
+
+    assert person.connection() == before
+
+
+def test_a_page_of_the_settings_says_so(person: Person) -> None:
+    person.order("PUT", f"/pages/{PAGE_A}", name="A", access_token="EAAfixed", app_id=APP)
+    person.pages, person.tasks = [PAGE_A], {PAGE_A: MANAGER}
+    person.enrol()
+
+    refused(person, "Listed in the connector's settings file")
+
+
+def test_a_page_on_which_the_person_may_not_do_enough_says_so(person: Person) -> None:
+    person.tasks = {person.pages[0]: ["ANALYZE", "MESSAGING"]}
+    person.enrol()
+
+    refused(person, "Your role on this page does not allow messages and moderation.")
+    assert person.admin.ask("GET", f"/{person.pages[0]}").status_code == 404
+
+
+def test_who_chooses_nothing_is_asked_again(person: Person) -> None:
+    shown = person.log_in()
+    asked = person.choose(shown, [])
+    assert (asked.status_code, 'role="alert"' in asked.text) == (422, True)
+
+    assert "Connected." in said(person.choose(asked, person.pages))
+
+
+def test_a_page_that_was_not_offered_is_not_connected(person: Person) -> None:
+    done = person.choose(person.log_in(), ["107381679309999"])
+
+    assert "✓" not in said(done)
+    assert person.admin.ask("GET", "/107381679309999").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"expires_at": 1_900_000_000}, "expires on 2030-03-17"),
+        ({"type": "USER"}, "not a page's, but one of the kind USER"),
+        ({"profile_id": "1"}, "is that of another page (1)"),
+        ({"scopes": ["pages_messaging"]}, "Permissions are missing: pages_manage_metadata"),
+        ({"is_valid": False}, "is not valid"),
+    ],
+)
+def test_a_page_token_that_will_not_do_connects_nothing(
+    person: Person, changes: dict[str, Any], words: str
+) -> None:
+    shown = person.log_in()
+    good = {"is_valid": True, "type": "PAGE", "profile_id": person.pages[0], "expires_at": 0}
+    scopes = ["pages_messaging", "pages_manage_metadata", "pages_read_engagement"]
+    body = {"data": good | {"scopes": scopes} | changes}
+    person.meta.put("/sandbox/faults", json=[{"path": "*/debug_token", "status": 200, "body": body}])
+    done = person.choose(shown, person.pages)
+
+    assert f"Not connected: The page access token {words}" in said(done) or words in said(done)
+    assert "Start again from your helpdesk" in said(done)
+    assert person.admin.ask("GET", f"/{person.pages[0]}").status_code == 404
+
+
+def test_what_is_still_wrong_with_a_connection_is_said(person: Person) -> None:
+    shown = person.log_in()
+    fail(person, "*/subscribed_apps", 200, method="POST")
+    done = person.choose(shown, person.pages)
+
+    assert "✓" in said(done)
+    assert "This still needs attention: It could not be repaired" in said(done)
+
+
+# --- What stops the login. ----------------------------------------------------------------------------------
+
+
+def test_who_cancels_is_told_what_to_do(person: Person) -> None:
+    shown = person.log_in(grants=False)
+
+    assert shown.status_code == 400
+    assert "The login was cancelled at Facebook" in said(shown)
+    assert "Start again from your helpdesk" in said(shown)
+
+
+def test_permissions_that_are_withheld_are_named(person: Person) -> None:
+    shown = person.log_in(without=["pages_messaging"])
+
+    assert shown.status_code == 400
+    assert "Permissions are missing: pages_messaging. Start again" in said(shown)
+
+
+def test_who_manages_no_page_is_told(person: Person) -> None:
+    shown = person.log_in(pages=[])
+
+    assert shown.status_code == 400
+    assert "There is no page that you manage" in said(shown)
+
+
+def test_a_code_that_has_expired_is_told(person: Person) -> None:
+    person.meta.put("/sandbox/behaviour", json={"code_lifetime": 0})
+    shown = person.log_in()
+
+    assert (shown.status_code, "This login has expired, or was used already." in said(shown)) == (400, True)
+
+
+def test_a_code_is_used_once(person: Person) -> None:
+    person.order("PUT", "/login", user_id=person.user_id)
+    begun = person.browser.get(link_to(person.url), follow_redirects=False)
+    cookie = person.browser.cookies[COOKIE]
+    back = person.browser.get(begun.headers["location"], follow_redirects=False).headers["location"]
+    assert person.browser.get(back).status_code == 200
+    again = httpx.get(back, headers={"Cookie": f"{COOKIE}={cookie}"}, trust_env=False)
+
+    assert (again.status_code, "was used already" in said(again)) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "more", "message", "status", "words"),
+    [
+        (
+            "*/oauth/access_token",
+            2,
+            {},
+            "busy",
+            503,
+            "Facebook has a temporary problem (Facebook error 2). Start again",
+        ),
+        ("*/oauth/access_token", 1, {}, "Error validating client secret.", 400, "correct graph.app_id"),
+        ("*/oauth/access_token", 101, {}, "no app", 400, "correct graph.app_id"),
+        ("*/oauth/access_token", 100, {"error_subcode": 36008}, "uri", 400, "correct public_url"),
+        ("*/oauth/access_token", 100, {}, "what", 400, "Facebook rejected the login."),
+        ("*/debug_token", 190, {}, "what", 400, "Facebook rejected the login."),
+        ("*/me/accounts", 4, {}, "limit", 503, "limiting"),
+    ],
+)
+def test_what_facebook_answers_is_told(  # noqa: PLR0913, PLR0917 - each is a column
+    person: Person, path: str, code: int, more: dict[str, Any], message: str, status: int, words: str
+) -> None:
+    fail(person, path, code, message, more=more)
+    shown = person.log_in()
+
+    assert (shown.status_code, words in said(shown)) == (status, True), said(shown)
+
+
+def test_who_reloads_on_the_way_sees_the_choice_again(person: Person) -> None:
+    shown = person.log_in()
+
+    assert person.browser.get(shown.url).text == shown.text
+
+
+# --- Links. -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        (lambda url: link_to(url, seconds=-1), "This link has expired."),
+        (lambda url: link_to(url, seconds=3700), "good for longer than an hour"),
+        (lambda url: link_to(url, key="another-key-of-20-characters"), "was not made by your helpdesk"),
+        (lambda url: link_to(url).replace("desk_id=7", "desk_id=8"), "was changed on the way"),
+        (lambda url: link_to(url) + "&language=pl", "was changed on the way"),
+        (lambda url: link_to(url) + "&return_url=https://evil.example", "was changed on the way"),
+        (lambda url: link_to(url).partition("&signature")[0], "was changed on the way"),
+        (lambda url: link_to(url, desk_id="7\n8"), "was changed on the way"),
+        (lambda url: link_to(url, return_url="javascript:alert(1)"), "not complete"),
+        (lambda url: link_to(url, language="de"), "not complete"),
+        (lambda url: f"{url}{PATH}", "not complete"),
+        (lambda url: link_to(url).replace("expires=", "expires=x"), "not complete"),
+    ],
+)
+def test_a_link_that_will_not_do_says_what_to_do(person: Person, link: Any, words: str) -> None:
+    shown = person.browser.get(link(person.url), follow_redirects=False)
+
+    assert (shown.status_code, words in said(shown)) == (403, True), said(shown)
+    assert COOKIE not in person.browser.cookies
+
+
+def test_the_signature_is_the_documented_one() -> None:
+    link = Link("7", 1795383000, "pl", "https://acme.example.com/desks/7")
+
+    assert f"`{links.sign(link, PATH, 'who-may-change-connections')}`" in GUIDE.read_text()
+
+
+def test_the_documented_code_makes_a_link_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_TOKEN", ADMIN_TOKEN)
+    code: dict[str, Any] = {}
+    exec(GUIDE.read_text().partition("```python\n")[2].partition("```")[0], code)
+    made = urlsplit(code["connect_link"]("7", return_url="https://acme.example.com/desks/ą?b=c&d"))
+    link = links.read(dict(parse_qsl(made.query)), PATH, ADMIN_TOKEN, time.time())
+
+    assert (link.desk_id, link.return_url) == ("7", "https://acme.example.com/desks/ą?b=c&d")
+
+
+# --- Other browsers, and forms from elsewhere. --------------------------------------------------------------
+
+
+def test_no_other_browser_goes_on(person: Person) -> None:
+    person.order("PUT", "/login", user_id=person.user_id)
+    begun = person.browser.get(link_to(person.url), follow_redirects=False)
+    back = person.browser.get(begun.headers["location"], follow_redirects=False).headers["location"]
+    other = httpx.get(back, trust_env=False)
+    forged = person.browser.get(re.sub("state=[^&#]*", "state=mine", back))
+
+    for answer in (other, forged):
+        assert (answer.status_code, "was not begun in this browser" in said(answer)) == (400, True)
+    assert person.browser.get(back).status_code == 200
+
+
+def test_a_form_that_is_not_ours_connects_nothing(person: Person) -> None:
+    shown = person.log_in()
+    forged = person.choose(shown, person.pages, form="0" * 32)
+    foreign = httpx.post(shown.url, data={"form": form_of(shown), "page": person.pages}, trust_env=False)
+
+    assert (forged.status_code, foreign.status_code) == (403, 410)
+    assert person.admin.ask("GET", f"/{person.pages[0]}").status_code == 404
+
+
+def test_a_choice_is_made_once(person: Person) -> None:
+    shown = person.log_in()
+    cookie = person.browser.cookies[COOKIE]
+    person.choose(shown, person.pages)
+    form = {"form": form_of(shown), "page": person.pages}
+    again = httpx.post(shown.url, data=form, headers={"Cookie": f"{COOKIE}={cookie}"}, trust_env=False)
+
+    assert (again.status_code, "were chosen already" in said(again)) == (410, True)
+    assert COOKIE not in person.browser.cookies
+
+
+# --- What a browser is told. --------------------------------------------------------------------------------
+
+
+def test_a_page_runs_no_script_and_asks_nobody_else(person: Person) -> None:
+    shown = person.log_in()
+
+    assert shown.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert "frame-ancestors 'none'" in shown.headers["content-security-policy"]
+    assert (shown.headers["referrer-policy"], shown.headers["cache-control"]) == ("no-referrer", "no-store")
+    assert "<script" not in shown.text
+    assert not re.search(r"""(src|href|url\()=?["']?https?:""", shown.text)
+    assert "<b>Pizza" not in shown.text
+    assert "&lt;b&gt;Pizza &amp; " in shown.text
+
+
+def test_the_login_is_bound_by_state_and_pkce(person: Person) -> None:
+    first, second = (
+        parse_qs(
+            urlsplit(
+                person.browser.get(link_to(person.url), follow_redirects=False).headers["location"]
+            ).query
+        )
+        for _ in range(2)
+    )
+
+    assert first["code_challenge_method"] == ["S256"]
+    assert [len(first[name][0]) for name in ("state", "code_challenge")] == [32, 43]
+    assert first["state"] != second["state"]
+    assert first["code_challenge"] != second["code_challenge"]
+
+
+def test_the_cookie_is_for_the_login_alone(person: Person) -> None:
+    begun = person.browser.get(link_to(person.url), follow_redirects=False)
+
+    flags = begun.headers["set-cookie"].partition("; ")[2].lower().split("; ")
+    assert {"httponly", "samesite=lax", "path=/connect/facebook", "max-age=600"} <= set(flags)
+    assert "secure" not in flags
+
+
+@pytest.mark.parametrize(
+    ("accepted", "words"), [("pl,en;q=0.5", "Ten link wygasł"), ("de, fr", "has expired")]
+)
+def test_who_has_no_good_link_is_told_in_the_browsers_language(
+    person: Person, accepted: str, words: str
+) -> None:
+    link = link_to(person.url, seconds=-1)
+
+    assert words in person.browser.get(link, headers={"Accept-Language": accepted}).text
+
+
+# --- Settings, the store, secrets. --------------------------------------------------------------------------
+
+
+def test_without_its_settings_it_is_off_and_says_which_are_missing(
+    make_settings: MakeSettings, valkey: str
+) -> None:
+    settings = make_settings(redis_url=valkey, graph={"app_id": APP}, key_prefix="off:")
+    with serving(settings) as url:
+        shown = httpx.get(link_to(url), trust_env=False)
+
+    assert shown.status_code == 403
+    assert "graph.app_secret, secret_key, admin_token" in said(shown)
+
+
+def test_over_https_the_cookie_is_secure(
+    make_settings: MakeSettings, valkey: str, meta: httpx.Client
+) -> None:
+    settings = settings_of(make_settings, valkey, meta, 1, key_prefix="https:")
+    settings = settings.model_copy(update={"public_url": "https://acme.example.com/c"})
+    with serving(settings) as url:
+        begun = httpx.get(link_to(url), trust_env=False)
+
+    assert "secure" in begun.headers["set-cookie"].lower()
+    assert "path=/c/connect/facebook" in begun.headers["set-cookie"].lower()
+    assert (
+        "redirect_uri=https%3A%2F%2Facme.example.com%2Fc%2Fconnect%2Ffacebook%2Fcallback"
+        in begun.headers["location"]
+    )
+
+
+def test_while_the_store_is_away_it_is_said(tmp_path: Path, own_store: Valkey, meta: httpx.Client) -> None:
+    with (
+        settings_in(tmp_path) as make,
+        connector(make, own_store.url, meta) as url,
+        person_with(url, meta) as person,
+    ):
+        own_store.stop()
+        shown = person.log_in()
+        own_store.start()
+
+    assert (shown.status_code, "cannot store anything at the moment" in said(shown)) == (503, True)
+
+
+def test_no_secret_is_in_any_page_address_log_line_or_the_store(
+    valkey: str, meta: httpx.Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with settings_in(tmp_path) as make, capture_logs() as logs:
+        port = free_port()
+        settings = settings_of(make, valkey, meta, port, key_prefix="secrets:")
+        with serving(settings, port) as url, person_with(url, meta) as person:
+            shown = person.log_in()
+            store = connect(valkey)
+            seen = [repr(store.dump(name)) + repr(name) for name in store.scan_iter("secrets:*")]
+            assert any(":login:" in one for one in seen)
+            done = person.choose(shown, person.pages)
+            refused = person.log_in(grants=False)
+            answers = [*shown.history, shown, *done.history, done, *refused.history, refused]
+            seen += [f"{one.url} {one.headers} {one.text}" for one in answers]
+            kept = [name for name in store.scan_iter("secrets:*") if b":login:" in name]
+            seen += [repr(store.hgetall("secrets:mc:connections"))]
+            store.close()
+    seen += [repr(line) for line in logs] + [*capfd.readouterr()]
+
+    assert kept == []
+    assert {line["event"] for line in logs} >= {"logged_in", "page_connected"}
+    assert not [one for one in seen if re.search("EAA[UP][A-Za-z0-9_-]{40}", one)]  # the sandbox's tokens
+    assert not [secret for secret in (APP_SECRET, ADMIN_TOKEN, KEY) for one in seen if secret in one]

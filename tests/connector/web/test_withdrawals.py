@@ -1,0 +1,269 @@
+"""Meta's deauthorise and data-deletion callbacks, true and forged, and the status page of a deletion."""
+
+import hmac
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import redis
+
+from clients.channel import Conversation
+from clients.channels.meta.events import CHANNEL
+from connector.cipher import new_key
+from sandbox.meta.login import signed_request
+from sandbox.stack import free_port
+from tasks import erasures
+from tasks.inbox.inbox import Inbox
+from tasks.inbox.queues import erasure_queue
+from tasks.store import connect
+from tests.conftest import PAGE_A, SECRET_A, settings_in
+from tests.fakes.admin import ADMIN_TOKEN
+from tests.fakes.login import APP, APP_SECRET, CALLBACKS, Person, said
+from tests.fakes.sandbox_meta import serving_meta
+from tests.fakes.stores import empty
+from tests.fakes.web import serving
+
+PSID = "7623554920995436"
+
+
+@pytest.fixture(scope="module")
+def meta() -> Iterator[httpx.Client]:
+    with serving_meta() as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def url(valkey: str, meta: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    graph = {"base_url": str(meta.base_url).rstrip("/"), "app_id": APP, "app_secret": APP_SECRET}
+    with empty(valkey), settings_in(tmp_path_factory.mktemp("withdrawals")) as make:
+        known = {"secret_key": new_key(), "admin_token": ADMIN_TOKEN, "graph": graph}
+        settings = make(redis_url=valkey, public_url=f"http://127.0.0.1:{port}", **known)
+        with serving(settings, port) as url:
+            yield url
+
+
+@pytest.fixture
+def person(url: str, meta: httpx.Client) -> Iterator[Person]:
+    """Give somebody who connected their page."""
+    person = Person(url, meta)
+    assert "Connected." in said(person.connect())
+    yield person
+    person.close()
+
+
+@pytest.fixture
+def inbox(valkey: str) -> Iterator[Inbox]:
+    store: redis.Redis = connect(valkey)
+    yield Inbox(store)
+    store.close()
+
+
+def status(person: Person, answer: httpx.Response) -> httpx.Response:
+    """Open the status page that an answer names, once the answer is as Meta wants it."""
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found == {"url": f"{person.url}/data_deletion/{found['confirmation_code']}"} | found
+    assert found["confirmation_code"].isalnum()
+    return person.browser.get(found["url"])
+
+
+# --- Deauthorise. -------------------------------------------------------------------------------------------
+
+
+def test_who_removes_the_app_switches_their_pages_off(person: Person, url: str, meta: httpx.Client) -> None:
+    other = Person(url, meta)
+    other.connect()
+    answer = person.order("POST", f"/users/{person.user_id}/deauthorize", app_id=APP)
+
+    assert answer == {"status": 200, "body": "{}"}
+    assert (person.connection()["active"], other.connection()["active"]) == (False, True)
+    other.close()
+
+
+def test_a_page_that_the_app_is_removed_from_is_switched_off(person: Person) -> None:
+    removal = {"app_id": APP, "page_id": person.pages[0]}
+    assert person.order("POST", f"/users/{person.user_id}/deauthorize", **removal)["status"] == 200
+
+    assert not person.connection()["active"]
+
+
+def test_a_page_whose_token_was_given_by_hand_meanwhile_stays(person: Person) -> None:
+    page = person.pages[0]
+    person.admin.ask("PUT", f"/{page}", {"desk_id": "7", "page_access_token": f"EAA{page}"}, If_Match="*")
+
+    assert person.call_back("deauthorize").status_code == 200
+    assert person.connection()["active"]
+
+
+def test_what_else_changes_a_connection_leaves_it_known_who_logged_in(person: Person) -> None:
+    person.admin.ask("PUT", f"/{person.pages[0]}", {"desk_id": "8"}, If_Match="*")
+
+    assert person.call_back("deauthorize").status_code == 200
+    assert not person.connection()["active"]
+
+
+def test_an_old_word_does_not_count_against_a_later_login(person: Person) -> None:
+    before = int(time.time()) - 60
+
+    assert person.call_back("deauthorize", issued_at=before).status_code == 200
+    assert person.connection()["active"]
+
+
+def test_an_app_switches_off_no_page_of_another_app(person: Person) -> None:
+    # The settings have an app with this secret, which is not that of the login.
+    assert person.call_back("deauthorize", SECRET_A).status_code == 200
+    removed = person.call_back("deauthorize", SECRET_A, user_id="0", profile_id=person.pages[0])
+
+    assert (removed.status_code, person.connection()["active"]) == (200, True)
+
+
+def test_the_app_of_a_page_that_was_added_by_hand_may_be_removed_from_it(person: Person) -> None:
+    person.admin.add("604040404", app_secret="e7" * 16)
+    signed = {"secret": "e7" * 16, "user_id": "0", "profile_id": "604040404"}
+    answer: Any = None
+    for _ in range(40):  # until the web process knows the secret
+        answer = person.call_back("deauthorize", **signed)
+        if answer.status_code == 200:
+            break
+        time.sleep(0.05)
+
+    assert answer.status_code == 200
+    assert not person.connection("604040404")["active"]
+
+
+# --- Forged. ------------------------------------------------------------------------------------------------
+
+
+def forged(person: Person) -> dict[str, Any]:
+    good = signed_request({"user_id": person.user_id}, APP_SECRET)
+    other = signed_request({"user_id": "1"}, APP_SECRET)
+    return {
+        "another secret": {"signed_request": signed_request({"user_id": person.user_id}, "f" * 32)},
+        "no secret": {"signed_request": signed_request({"user_id": person.user_id}, "")},
+        "another payload": {"signed_request": f"{other.partition('.')[0]}.{good.partition('.')[2]}"},
+        "no signature": {"signed_request": f".{good.partition('.')[2]}"},
+        "only a signature": {"signed_request": f"{good.partition('.')[0]}."},
+        "another algorithm": {
+            "signed_request": signed_request({"algorithm": "none", "user_id": person.user_id}, APP_SECRET)
+        },
+        "nothing": {},
+        "no base64": {"signed_request": "ą.ę"},
+        "many fields": {f"f{number}": "1" for number in range(50)},
+    }
+
+
+@pytest.mark.parametrize("name", ["deauthorize", "data_deletion"])
+def test_what_is_forged_changes_nothing(person: Person, inbox: Inbox, name: str) -> None:
+    kept = set(inbox.store.scan_iter("mc:erasure:*"))
+    answers = {
+        what: httpx.post(f"{person.url}{CALLBACKS}/{name}", data=body, trust_env=False).status_code
+        for what, body in forged(person).items()
+    }
+
+    assert answers == dict.fromkeys(answers, 403)
+    assert person.connection()["active"]
+    assert set(inbox.store.scan_iter("mc:erasure:*")) == kept
+
+
+def test_a_large_body_is_not_read(person: Person) -> None:
+    body = b"signed_request=" + b"a" * 9000
+
+    assert (
+        httpx.post(f"{person.url}{CALLBACKS}/deauthorize", content=body, trust_env=False).status_code == 413
+    )
+
+
+def test_a_payload_that_is_no_object_is_refused(person: Person) -> None:
+    body = {"signed_request": _signed(b"[1]")}
+
+    assert httpx.post(f"{person.url}{CALLBACKS}/deauthorize", data=body, trust_env=False).status_code == 403
+
+
+def _signed(payload: bytes) -> str:
+    packed = urlsafe_b64encode(payload).rstrip(b"=")
+    signature = hmac.digest(APP_SECRET.encode(), packed, "sha256")
+    return f"{urlsafe_b64encode(signature).rstrip(b'=').decode()}.{packed.decode()}"
+
+
+# --- Data deletion. -----------------------------------------------------------------------------------------
+
+
+def test_who_cannot_be_matched_is_told_so_and_how_to_go_on(person: Person, inbox: Inbox) -> None:
+    shown = status(person, person.call_back("data_deletion"))
+
+    assert "No conversation of yours was found." in said(shown)
+    assert "write to it again and name the code above" in said(shown)
+    assert not person.connection()["active"]
+    assert person.user_id.encode() not in repr(inbox.store.hgetall("mc:connections")).encode()
+
+
+def test_conversations_that_meta_matches_are_forgotten(person: Person, inbox: Inbox) -> None:
+    person.psids = {person.pages[0]: PSID, "not-connected": "1"}
+    person.order("PUT", "/pages/not-connected", name="x", access_token="EAAx", app_id=APP)
+    person.enrol()
+    removal = {"app_id": APP}
+    told = person.order("POST", f"/users/{person.user_id}/data_deletion", **removal)
+    answer = json.loads(told["body"])
+    shown = person.browser.get(answer["url"])
+    queue = erasure_queue(Conversation(CHANNEL, person.pages[0], PSID))
+
+    assert (told["status"], len(inbox.jobs(queue))) == (200, 1)
+    assert inbox.jobs(erasure_queue(Conversation(CHANNEL, "not-connected", "1"))) == []
+    assert "It is being carried out." in said(shown)
+    assert answer["confirmation_code"] in said(shown)
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        (["done"], "Done. All that this service kept of you is deleted"),
+        (["done", "waiting"], "It is being carried out."),
+        (["done", "refused"], "have to be deleted there by hand"),
+        (["helpdesk_cannot"], "have to be deleted there by hand"),
+    ],
+)
+def test_the_status_page_shows_what_is_least_done(
+    person: Person, inbox: Inbox, states: list[str], words: str
+) -> None:
+    code = erasures.request_all(
+        inbox, [Conversation(CHANNEL, PAGE_A, f"{number}") for number, _ in enumerate(states)]
+    )
+    for number, state in enumerate(states, 1):
+        name = f"erasure:{code}" if number == 1 else f"erasure:{code}-{number}"
+        inbox.put(name, json.dumps({"requested_at": "2026-11-29T12:00:00+00:00", "state": state}), 60)
+    shown = person.browser.get(f"{person.url}/data_deletion/{code}", headers={"Accept-Language": "en"})
+
+    assert words in said(shown)
+    assert "Requested on 2026-11-29 12:00 UTC." in said(shown)
+    assert "90 days" in said(shown)
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+
+
+def test_the_status_page_is_in_the_browsers_language(person: Person) -> None:
+    found = urlsplit(person.call_back("data_deletion").json()["url"]).path
+    shown = person.browser.get(person.url + found, headers={"Accept-Language": "pl-PL,pl;q=0.9"})
+
+    assert "Nie znaleziono żadnej Twojej rozmowy." in said(shown)
+    assert '<html lang="pl">' in shown.text
+
+
+@pytest.mark.parametrize("code", ["0" * 16, "*", "<script>"])
+def test_an_unknown_code_is_told(person: Person, code: str) -> None:
+    shown = person.browser.get(f"{person.url}/data_deletion/{code}")
+
+    assert (shown.status_code, "There is no request with this code" in said(shown)) == (404, True)
+    assert "<script>" not in shown.text
+
+
+def test_while_meta_is_away_the_wish_is_kept_all_the_same(person: Person, meta: httpx.Client) -> None:
+    meta.put("/sandbox/faults", json=[{"path": "*/ids_for_pages", "status": 500, "body": {}}])
+    shown = status(person, person.call_back("data_deletion"))
+    meta.delete("/sandbox/faults")
+
+    assert "No conversation of yours was found." in said(shown)

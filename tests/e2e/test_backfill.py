@@ -1,0 +1,174 @@
+"""People wrote while nothing got through: afterwards it stands on their tickets, between real processes."""
+
+import itertools
+import json
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.stack import Stack, until
+from tasks.store import connect
+from tests.conftest import Valkey
+from tests.e2e.conftest import QUICK
+from tests.e2e.load import kill, metric
+
+SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
+PHOTO = {
+    "filename": "photo.png",
+    "content_type": "image/png",
+    "base64": b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode(),
+}
+numbers = itertools.count()
+
+
+class Missing(Stack):
+    """A stack whose store goes on while its connector is stopped, and whose Meta can be silent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.valkey = Valkey(folder)
+        super().__init__(folder / "stack", settings=QUICK | {"redis_url": self.valkey.url})
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self.valkey.stop()
+
+    def deliver(self, *, on: bool) -> None:
+        """Have Meta send webhooks, or none. What was sent before has come by then."""
+        until("Meta has delivered all", lambda: self.ask_meta("GET", "/webhooks")["waiting"] == 0)
+        self.ask_meta("PUT", "/behaviour", {"deliver": on, "receipts": False})
+
+    def restart_after(self, hours: float) -> None:
+        """Stop the connector and start it as if it had been stopped hours ago, by what its store says."""
+        self.stop_connector()
+        with closing(connect(self.valkey.url)) as store:
+            store.set("mc:door", now() - int(hours * HOUR))
+        self.start_connector()
+        self.wait_until_ready()
+
+    def wait_until_fetched(self) -> None:
+        """Wait until a gap was noted and all that was missed is relayed."""
+        with closing(connect(self.valkey.url)) as store:
+            until("all is fetched", lambda: not store.exists("mc:gaps", "mc:backfills"), 90)
+        until("the inbox is empty", lambda: metric(self, "connector_queues") == 0, 60)
+
+    def entries(self, psid: str) -> list[dict[str, Any]]:
+        """Return what stands on a person's tickets, the ticket's own text first."""
+        return [entry for ticket in self.tickets(psid) for entry in (ticket, *ticket["comments"])]
+
+    def texts(self, psid: str) -> list[str]:
+        """Return the first line of each."""
+        return [str(entry["body"]).partition("\n")[0] for entry in self.entries(psid)]
+
+    def calls_a_second(self) -> int:
+        """Return how often the first page was asked for its past within a second at most."""
+        own = f"/{self.pages[0].page_id}/conversations"
+        lines = [json.loads(line) for line in (self.folder / "meta.jsonl").read_text().splitlines()]
+        calls = [one for one in lines if one["kind"] == "call" and one["call"].startswith("GET /v")]
+        began: list[float] = [one["began"] for one in calls if "/t_" in one["call"] or own in one["call"]]
+        assert len(began) > 3
+        return max(sum(one <= other < one + 1 for other in began) for one in began)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Missing]:
+    with Missing(tmp_path_factory.mktemp("backfill")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _mend(stack: Missing) -> Iterator[None]:
+    yield
+    stack.ask_meta("DELETE", "/faults")
+    stack.deliver(on=True)
+
+
+def now() -> int:
+    return int(time.time()) * 1000
+
+
+def new_people(count: int) -> list[str]:
+    return [f"7500000000{next(numbers):06}" for _ in range(count)]
+
+
+def test_three_hours_of_messages_stand_on_the_tickets_afterwards(stack: Missing) -> None:
+    """Some of the 60 came by webhook all the same."""
+    people, began, told = new_people(4), now() - 3 * HOUR, {5, 6, 22, 41}
+    stack.write(people[0], text="before", timestamp=began - HOUR)
+    until("there is a ticket", lambda: stack.texts(people[0]) == ["before"])
+    written: dict[str, list[str]] = {person: [] for person in people}
+    stack.deliver(on=False)
+    for number in range(60):
+        if number in told:
+            stack.deliver(on=True)
+        files = [PHOTO] if number % 10 == 3 else []
+        person, text = people[number % 4], f"message {number:02}"
+        stack.write(person, text=text, timestamp=began + number * 3 * MINUTE, files=files)
+        written[person].append(text)
+        if number in told:
+            stack.deliver(on=False)
+    until("what was told stands there", lambda: sum(len(stack.texts(person)) for person in people) == 5)
+
+    stack.restart_after(hours=3)
+    stack.wait_until_fetched()
+
+    for person in people:
+        early = ["before"] if person == people[0] else []
+        entries = sorted(stack.entries(person), key=lambda entry: str(entry["created_at"]))
+        assert [entry["body"].partition("\n")[0] for entry in entries] == early + written[person]
+        told_first = [text for text in written[person] if int(text[-2:]) in told]
+        missed = [text for text in written[person] if text not in told_first]
+        assert stack.texts(person) == early + told_first + missed
+        assert len(stack.tickets(person)) == 1
+    with_files = [entry for person in people for entry in stack.entries(person) if entry["attachments"]]
+    assert len(with_files) == 6
+    assert stack.calls_a_second() <= 2
+
+
+def test_a_worker_may_be_killed_in_the_middle(stack: Missing) -> None:
+    people, began = new_people(6), now() - HOUR
+    stack.deliver(on=False)
+    for number, person in enumerate(people):
+        for minute in range(3):
+            stack.write(person, text=f"message {minute}", timestamp=began + number * SECOND + minute * MINUTE)
+    stack.deliver(on=True)
+    slow = {"method": "GET", "path": "/v*/t_*/messages", "skip": 2, "times": 1, "delay": 20}
+    stack.ask_meta("PUT", "/faults", [slow])
+    stack.restart_after(hours=1)
+    until("it is in the middle", lambda: stack.ask_meta("GET", "/faults")[0]["hits"], 60)
+    kill(stack, "worker")
+    stack.wait_until_fetched()
+
+    for person in people:
+        assert stack.texts(person) == ["message 0", "message 1", "message 2"]
+
+
+def test_where_meta_shows_no_more_the_ticket_says_so_and_a_second_time_changes_nothing(
+    stack: Missing, run_backfill: Callable[..., str]
+) -> None:
+    (person,), began = new_people(1), now() - HOUR
+    stack.deliver(on=False)
+    for minute in range(23):
+        stack.write(person, text=f"message {minute:02}", timestamp=began + minute * MINUTE)
+    stack.deliver(on=True)
+    assert "3 more" in run_backfill("--dry-run")
+    assert stack.tickets(person) == []
+    assert "20 new" in run_backfill()
+    stack.wait_until_fetched()
+    *said, note = stack.entries(person)
+    assert [entry["body"] for entry in said] == [f"message {minute:02}" for minute in range(3, 23)]
+    assert note["internal"]
+    assert note["body"].startswith("Messages of this conversation may be missing here")
+
+    assert "0 new" in run_backfill()
+    stack.wait_until_fetched()
+    assert stack.entries(person) == [*said, note]
+
+
+@pytest.fixture
+def run_backfill(run: Callable[..., str], stack: Missing) -> Callable[..., str]:
+    return lambda *more: run("backfill", "--page", stack.pages[0].page_id, "--since", "2h", *more)

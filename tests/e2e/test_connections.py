@@ -1,0 +1,266 @@
+"""Pages that are connected, changed and removed while all processes run, within a second or so."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from clients.channels.meta.graph import appsecret_proof
+from connector.cipher import new_key
+from sandbox.stack import PAGES, Page, Stack, until
+from tests.e2e.conftest import QUICK
+from tests.e2e.load import metric, part
+from tests.fakes.admin import ADMIN_TOKEN, Admin
+from tests.fakes.login import APP, APP_SECRET, MANAGER, PATH, form_of, link_to, said
+
+SOON = 5.0
+"""How long a change may take, in seconds, on a machine that has other things to do."""
+MINUTE, DAY = 60_000, 24 * 3_600_000
+MARK = "> History: written before this page was connected."
+numbers = itertools.count(1)
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return the module's stack, whose settings list one page; no test restarts a part."""
+    settings = QUICK | {"secret_key": new_key(), "admin_token": ADMIN_TOKEN}
+    settings["graph"] = {"app_id": APP, "app_secret": APP_SECRET}
+    with Stack(tmp_path_factory.mktemp("stack"), pages=PAGES[:1], settings=settings) as running:
+        before = _parts(running)
+        yield running
+        assert _parts(running) == before
+
+
+def _parts(stack: Stack) -> dict[str, int]:
+    return {name: part(stack, name).pid for name in ("web", "worker", "beat")}
+
+
+class Case:
+    """A page that the settings do not list, and a person who writes to it."""
+
+    def __init__(self, stack: Stack) -> None:
+        number = next(numbers)
+        self.stack, self.psid = stack, f"7900000000{number:06}"
+        self.page = Page(
+            *(f"5552{number}", "Added", f"888{number}", f"{number:032x}", f"EAAadded-at-run-time-{number}"),
+            *(f"verify-this-too-{number}", "7", None),
+        )
+        self.http = httpx.Client(base_url=stack.url, trust_env=False)
+        self.admin = Admin(self.http)
+
+    def exist(self) -> None:
+        """Have the page exist at Meta, where people write to it, while nobody is subscribed to it."""
+        page = self.page
+        self.stack.ask_meta("PUT", f"/apps/{page.app_id}", {"app_secret": page.app_secret})
+        fields = {"name": page.name, "app_id": page.app_id, "access_token": page.access_token}
+        self.stack.ask_meta("PUT", f"/pages/{page.page_id}", fields)
+
+    def put(self, status: int, condition: dict[str, str], **fields: Any) -> None:
+        answer = self.admin.ask("PUT", f"/{self.page.page_id}", {"desk_id": "7"} | fields, **condition)
+        assert answer.status_code == status, answer.text
+
+    def connect(self, **fields: Any) -> None:
+        """Add the page, and subscribe it at Meta once the connector knows it."""
+        secrets = {
+            "page_access_token": self.page.access_token,
+            "app_secret": self.page.app_secret,
+            "verify_token": self.page.verify_token,
+        }
+        self.put(201, {"If_None_Match": "*"}, **secrets, **fields)
+        until("the web process knows it", self.is_known, SOON)
+        self.stack._connect(self.page)
+
+    def is_known(self) -> bool:
+        """Return whether the web process answers Meta's handshake for the page."""
+        query = {
+            "hub.mode": "subscribe",
+            "hub.challenge": "1",
+            "hub.verify_token": self.page.verify_token,
+        }
+        return self.http.get("/social_media/webhooks/facebook", params=query).status_code == 200
+
+    def write(self, text: str, **message: Any) -> None:
+        self.stack.write(self.psid, self.page, text=text, **message)
+
+    def shown(self, count: int) -> list[tuple[str, datetime, bool]]:
+        """Wait until so much stands on the person's ticket; return texts, times, and what is history."""
+
+        def enough() -> list[dict[str, Any]] | None:
+            entries = [entry for one in self.stack.tickets(self.psid) for entry in (one, *one["comments"])]
+            return entries if len(entries) >= count else None
+
+        return [
+            (one["body"], datetime.fromisoformat(one["created_at"]), "history" in one["config"])
+            for one in until(f"{count} messages stand there", enough)
+        ]
+
+    def ticket(self) -> dict[str, Any]:
+        return until("a ticket", lambda: self.stack.tickets(self.psid), 15)[0]
+
+    def received(self, count: int, within: float) -> list[str]:
+        def enough() -> list[str] | None:
+            found = [message["text"] for message in self.stack.received(self.psid, self.page)]
+            return found if len(found) >= count else None
+
+        return until(f"{count} replies", enough, within)
+
+    def subscribed(self) -> list[Any]:
+        """Return the apps that the page is subscribed to at Meta."""
+        token = self.page.access_token
+        query = {"access_token": token, "appsecret_proof": appsecret_proof(token, self.page.app_secret)}
+        address = f"{self.stack.meta_url}/v26.0/{self.page.page_id}/subscribed_apps"
+        found: list[Any] = self.http.get(address, params=query).raise_for_status().json()["data"]
+        return found
+
+
+@pytest.fixture
+def case(stack: Stack) -> Iterator[Case]:
+    case = Case(stack)
+    yield case
+    case.http.close()
+
+
+def test_a_page_that_is_added_while_it_runs_gets_its_tickets_and_its_replies(case: Case) -> None:
+    case.connect()
+    case.write("hello")
+    ticket = case.ticket()
+    case.stack.reply(ticket["id"], "Good morning")
+
+    assert ticket["config"]["page_id"] == case.page.page_id
+    assert case.received(1, 15) == ["Good morning"]
+
+
+def test_a_new_token_lets_the_replies_that_wait_leave_at_once_and_in_order(case: Case) -> None:
+    case.connect()
+    case.write("hello")
+    ticket = case.ticket()
+    new = f"{case.page.access_token}-new"
+    page = {"name": case.page.name, "app_id": case.page.app_id, "access_token": new}
+    case.stack.ask_meta("PUT", f"/pages/{case.page.page_id}", page)
+    for number in range(5):
+        case.stack.reply(ticket["id"], str(number))
+    paused = f'connector_remote_paused{{remote="facebook_messenger:{case.page.page_id}"}}'
+    until("its replies wait", lambda: metric(case.stack, paused) == 1, 15)
+    assert case.stack.received(case.psid, case.page) == []
+    case.put(200, {"If_Match": "*"}, page_access_token=new)
+
+    # A token that was refused is tried again after half a minute, so it is the new one that did it.
+    assert case.received(5, 15) == [str(number) for number in range(5)]
+
+
+def test_a_token_that_is_revoked_is_renewed_by_a_login_and_the_replies_leave_in_order(case: Case) -> None:
+    case.connect()
+    case.write("hello")
+    ticket = case.ticket()
+    app = {"app_secret": APP_SECRET, "redirect_uris": [f"{case.stack.url}{PATH}/callback"]}
+    case.stack.ask_meta("PUT", f"/apps/{APP}", app)
+    page = {"name": case.page.name, "app_id": case.page.app_id, "access_token": "EAAanother"}
+    case.stack.ask_meta("PUT", f"/pages/{case.page.page_id}", page)
+    for number in range(5):
+        case.stack.reply(ticket["id"], str(number))
+    paused = f'connector_remote_paused{{remote="facebook_messenger:{case.page.page_id}"}}'
+    until("its replies wait", lambda: metric(case.stack, paused) == 1, 15)
+    case.stack.ask_meta("PUT", "/users/1", {"name": "Ola", "tasks": {case.page.page_id: MANAGER}})
+    case.stack.ask_meta("PUT", "/login", {"user_id": "1"})
+    with httpx.Client(follow_redirects=True, trust_env=False, timeout=30) as browser:
+        shown = browser.get(link_to(case.stack.url))
+        done = browser.post(shown.url, data={"form": form_of(shown), "page": [case.page.page_id]})
+
+    assert "Connected with a new access token." in said(done)
+    assert case.received(5, 15) == [str(number) for number in range(5)]
+    case.write("and now?")
+
+    def came() -> bool:
+        return "and now?" in [comment["body"] for comment in case.ticket()["comments"]]
+
+    until("a message comes by the app of the login", came, 15)
+
+
+def test_a_page_that_is_switched_off_opens_no_ticket_until_it_is_on_again_but_its_replies_leave(
+    case: Case, run: Callable[..., str]
+) -> None:
+    case.connect()
+    case.write("before")
+    ticket = case.ticket()
+    run("connections", "disable", case.page.page_id)
+    until("the web process knows it", lambda: not case.is_known(), SOON)
+    quiet, case.psid = case.psid, f"{case.psid}1"
+    case.write("meanwhile")
+    until("Meta has delivered it", lambda: case.stack.ask_meta("GET", "/webhooks")["waiting"] == 0)
+    case.stack.reply(ticket["id"], "Goodbye")
+    replied, case.psid = case.psid, quiet
+    assert case.received(1, 15) == ["Goodbye"]
+    assert case.stack.tickets(replied) == []
+    run("connections", "enable", case.page.page_id)
+    until("the web process knows it", case.is_known, SOON)
+    case.psid = replied
+
+    assert (case.ticket()["body"], case.ticket()["comments"]) == ("meanwhile", [])
+    case.write("afterwards")
+    until("it stands there", lambda: case.ticket()["comments"], 15)
+    assert [comment["body"] for comment in case.ticket()["comments"]] == ["afterwards"]
+
+
+def test_what_was_written_before_a_page_is_connected_stands_there_first_and_as_history(case: Case) -> None:
+    """One of its people writes before their conversation has had its turn."""
+    case.exist()
+    people = [f"{case.psid}{number}" for number in range(4)]
+    began = int(time.time()) * 1000 - 3 * DAY
+    for number, case.psid in enumerate(people):
+        for minute in range(2):
+            case.write(f"message {minute}", timestamp=began + (10 * number + minute) * MINUTE)
+    case.psid = early = f"{people[0]}9"
+    case.write("too early", timestamp=began - 2 * DAY)
+    case.connect(history_days=4)
+    case.psid = people[0]
+    case.write("now")
+    for number, case.psid in enumerate(people):
+        live = ["now"] if number == 0 else []
+        shown = case.shown(2 + len(live))
+        times = [_at(began + (10 * number + minute) * MINUTE) for minute in range(2)]
+        assert shown[:2] == [(f"{MARK}\n\nmessage {minute}", times[minute], True) for minute in range(2)]
+        assert [(text, is_history) for text, _, is_history in shown[2:]] == [(one, False) for one in live]
+
+    log = (case.stack.folder / "meta.jsonl").read_text().splitlines()
+    path = f"/{case.page.page_id}/messages"
+    assert len([line for line in log if path in line and '"POST ' in line]) == 1, "only “now” is seen"
+    assert case.stack.tickets(early) == []
+
+
+def test_a_page_that_is_removed_is_unsubscribed_at_meta(case: Case) -> None:
+    case.connect()
+    assert case.subscribed()
+    answer = case.admin.ask("DELETE", f"/{case.page.page_id}", If_Match="*")
+
+    assert (answer.status_code, answer.text) == (204, "")
+    assert case.subscribed() == []
+    until("the web process knows it", lambda: not case.is_known(), SOON)
+
+
+def test_a_page_that_is_added_is_in_the_status(case: Case, run: Callable[..., str]) -> None:
+    case.connect()
+
+    assert f"page {case.page.page_id}  active" in run("status")
+
+
+def test_no_secret_is_in_the_logs_the_stores_files_or_the_list_of_processes(case: Case) -> None:
+    case.connect()
+    case.write("hello")
+    case.ticket()
+    files = [file for file in (case.stack.folder / "data").rglob("*") if file.is_file()]
+    seen = [*(file.read_bytes() for file in files), case.stack.connector.log.read_bytes()]
+    parts = psutil.Process(case.stack.connector.popen.pid).children(recursive=True)
+    seen += [" ".join([*one.cmdline(), *one.environ().values()]).encode() for one in parts]
+    assert any(case.page.page_id.encode() in one for one in seen)
+
+    secrets = (case.page.access_token, case.page.app_secret, case.page.verify_token, ADMIN_TOKEN)
+    assert not [secret for secret in secrets for one in seen if secret.encode() in one]

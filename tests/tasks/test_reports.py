@@ -1,0 +1,333 @@
+"""What stops messages becomes one internal ticket, whoever looks, and whoever dies in between."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from unittest.mock import Mock
+
+import pytest
+from structlog.testing import capture_logs
+
+from clients.errors import RejectedError
+from clients.findings import Finding, finding
+from clients.helpdesks.rest import RestHelpdesk
+from clients.http import HttpClient
+from clients.notices import notice
+from tasks import findings, reports
+from tasks.inbox.queues import report_queue
+from tests.conftest import PAGE_A, SECRET_A, connection
+from tests.fakes.crashes import every_crash
+from tests.fakes.desk import Opened
+from tests.fakes.failures import Crash, away, fault
+from tests.fakes.sandbox_helpdesk import SECRET, TOKEN
+from tests.fakes.sandbox_helpdesk import Desk as Sandbox
+from tests.fakes.world import World
+
+A = f"facebook_messenger:{PAGE_A}"
+QUEUE = report_queue(A)
+UNSUBSCRIBED = finding("page_not_subscribed")
+NO_DESK = finding("desk_missing", desk_id="7")
+NO_CATEGORY = finding("category_missing", category_id="12")
+EXPIRES = finding("page_token_expires", time="2026-12-24 18:00 UTC")
+AWAY = finding("facebook_away", reason=notice("host_no_answer", host="graph.facebook.com"))
+
+
+def ask(world: World, *found: Finding) -> None:
+    """Check a page, with what is found."""
+    findings.note(world.inbox, A, found)
+    reports.request(world.service, A)
+
+
+def check(world: World, *found: Finding) -> None:
+    """Check a page, and let a worker report."""
+    ask(world, *found)
+    world.resume(QUEUE)
+
+
+def ticket(world: World) -> Opened:
+    (one,) = world.desk.tickets.values()
+    return one
+
+
+def comments(world: World) -> list[str]:
+    assert all(one.internal and one.author.type == "system" for one in ticket(world).comments)
+    return [one.body for one in ticket(world).comments]
+
+
+def test_what_stops_messages_becomes_one_ticket_of_the_desk(world: World) -> None:
+    for _ in range(3):
+        check(world, UNSUBSCRIBED, EXPIRES)
+
+    new = ticket(world).new
+    assert new
+    assert (new.title, new.desk_id) == ("Messenger: Messages of the page Page 1 do not get through", "7")
+    assert new.customer is None
+    assert "not subscribed" in new.body
+    assert "Customers' messages do not arrive." in new.body
+    assert "expires" not in new.body
+    assert comments(world) == []
+    assert world.left() == set()
+
+
+def test_what_stops_nothing_becomes_no_ticket(world: World) -> None:
+    check(world, EXPIRES)
+    assert world.desk.calls == []
+
+
+def test_what_changes_is_said_on_the_ticket_once(world: World) -> None:
+    check(world, UNSUBSCRIBED)
+    for _ in range(2):
+        check(world, UNSUBSCRIBED, NO_DESK)
+    assert ["It has changed" in one and "no desk 7" in one for one in comments(world)] == [True]
+
+    check(world, UNSUBSCRIBED)
+    assert ["desk" in one for one in comments(world)] == [True, False]
+
+
+def test_when_it_is_over_the_ticket_says_so_and_is_closed(world: World) -> None:
+    check(world, UNSUBSCRIBED)
+    for _ in range(2):
+        check(world, EXPIRES)
+
+    assert ["It is over" in one for one in comments(world)] == [True]
+    assert ticket(world).closed
+
+
+def test_a_helpdesk_that_closes_no_tickets_says_that_it_is_over(world: World) -> None:
+    world.desk.can_close = False
+    for _ in range(2):
+        check(world, UNSUBSCRIBED)
+        check(world)
+
+    first, second = world.desk.tickets.values()
+    assert not first.closed
+    assert ["It is over" in one.body for one in (*first.comments, *second.comments)] == [True, True]
+
+
+def test_what_comes_again_gets_a_ticket_of_its_own(world: World) -> None:
+    check(world, UNSUBSCRIBED)
+    check(world)
+    check(world, UNSUBSCRIBED)
+
+    assert [one.closed for one in world.desk.tickets.values()] == [True, False]
+
+
+@pytest.mark.parametrize("knows_keys", [True, False])
+def test_wherever_a_worker_dies_there_is_one_ticket(worlds: Callable[[], World], *, knows_keys: bool) -> None:
+    def prepare(world: World) -> list[str]:
+        world.desk.knows_keys = knows_keys
+        ask(world, UNSUBSCRIBED)
+        return [QUEUE]
+
+    for world in every_crash(worlds, prepare):
+        assert ticket(world).new
+        assert comments(world) == []
+        check(world, UNSUBSCRIBED)
+        assert len(world.desk.tickets) == 1
+        assert world.left() == set()
+
+
+@pytest.mark.parametrize("knows_keys", [True, False])
+@pytest.mark.parametrize("after", [(UNSUBSCRIBED, NO_DESK), ()])
+def test_wherever_a_worker_dies_what_changes_is_said_once(
+    worlds: Callable[[], World], after: tuple[Finding, ...], *, knows_keys: bool
+) -> None:
+    def prepare(world: World) -> list[str]:
+        world.desk.knows_keys = knows_keys
+        check(world, UNSUBSCRIBED)
+        ask(world, *after)
+        return [QUEUE]
+
+    for world in every_crash(worlds, prepare):
+        assert len(comments(world)) == 1
+        assert ticket(world).closed is not bool(after)
+
+
+def test_what_changed_before_the_create_was_known_to_have_worked_is_said_on_the_ticket(world: World) -> None:
+    world.desk.fail("create_ticket", fault(), after=True)
+    check(world, UNSUBSCRIBED)
+    check(world, UNSUBSCRIBED, NO_DESK)
+    world.resume(QUEUE)
+
+    assert len(comments(world)) == 1
+    assert "no desk 7" in comments(world)[0]
+
+
+def test_two_who_check_at_once_make_one_ticket(world: World) -> None:
+    for _ in range(2):
+        ask(world, UNSUBSCRIBED)
+    assert world.waiting(QUEUE) == 1
+    ask(world, UNSUBSCRIBED, NO_DESK)
+    world.resume(QUEUE)
+
+    assert "no desk 7" in getattr(ticket(world).new, "body", "")
+    assert comments(world) == []
+
+
+def test_what_often_passes_by_itself_has_to_be_found_twice(world: World) -> None:
+    check(world, AWAY)
+    assert world.desk.tickets == {}
+    check(world, AWAY)
+    assert ticket(world).new
+
+
+def test_while_the_helpdesk_is_away_the_report_waits(world: World) -> None:
+    world.desk.fail("create_ticket", away())
+    check(world, UNSUBSCRIBED)
+    assert world.desk.tickets == {}
+    for _ in range(3):
+        ask(world, UNSUBSCRIBED)
+    assert world.waiting(QUEUE) == 1
+    world.resume(QUEUE)
+
+    assert ticket(world).new
+    assert world.reasons() == []
+
+
+def test_what_was_over_before_the_helpdesk_was_back_becomes_no_ticket(world: World) -> None:
+    world.desk.fail("create_ticket", away())
+    check(world, UNSUBSCRIBED)
+    check(world)
+
+    assert world.desk.tickets == {}
+
+
+def test_a_helpdesk_that_takes_no_such_tickets_is_logged_once_and_it_is_no_dead_letter(world: World) -> None:
+    world.desk.refuses = lambda _: RejectedError("it answered 422")
+    with capture_logs() as logs:
+        for _ in range(3):
+            check(world, UNSUBSCRIBED)
+
+    assert [one["remote"] for one in logs if one["event"] == "not_reported"] == [A]
+    assert world.reasons() == []
+
+
+def test_a_helpdesk_that_fails_at_this_alone_is_given_up_without_a_dead_letter(world: World) -> None:
+    world.desk.fail("create_ticket", *(fault() for _ in range(3)))
+    ask(world, UNSUBSCRIBED)
+    with capture_logs() as logs:
+        for _ in range(5):
+            world.resume(QUEUE)
+
+    assert [one["event"] for one in logs if one["event"] == "not_reported"] == ["not_reported"]
+    assert world.reasons() == []
+
+
+def test_where_the_setting_is_off_there_is_no_ticket(world: World) -> None:
+    world.configure(check_tickets=False)
+    check(world, UNSUBSCRIBED)
+
+    assert world.desk.calls == []
+    assert world.inbox.findings()
+
+
+def test_a_ticket_that_is_there_is_closed_though_the_setting_is_off_by_now(world: World) -> None:
+    check(world, UNSUBSCRIBED)
+    world.configure(check_tickets=False)
+    check(world)
+
+    assert ticket(world).closed
+
+
+def test_a_ticket_that_agents_closed_stays_so_until_something_else_is_wrong(world: World) -> None:
+    check(world, UNSUBSCRIBED, NO_DESK)
+    ticket(world).closed = True
+    check(world, UNSUBSCRIBED)
+    assert comments(world) == []
+    check(world, UNSUBSCRIBED, NO_DESK)
+
+    first, second = world.desk.tickets.values()
+    assert (first.closed, second.closed) == (True, False)
+    check(world)
+    assert second.closed
+
+
+def test_a_ticket_that_agents_closed_or_deleted_ends_with_what_was_wrong(world: World) -> None:
+    check(world, UNSUBSCRIBED)
+    world.desk.tickets.clear()
+    check(world)
+    check(world, UNSUBSCRIBED)
+
+    assert ticket(world).new
+    assert world.reasons() == []
+
+
+def test_a_category_that_is_missing_is_no_category_of_the_ticket(world: World) -> None:
+    page = connection(PAGE_A, SECRET_A, category_id="12")
+    world.configure(connections=[page])
+    check(world, UNSUBSCRIBED)
+    check(world)
+    check(world, NO_CATEGORY)
+
+    made = [one.new for one in world.desk.tickets.values()]
+    assert [one and one.category_id for one in made] == ["12", None]
+
+
+def test_the_ticket_is_in_the_agents_language(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, language="pl")])
+    check(world, UNSUBSCRIBED)
+    check(world)
+
+    new = ticket(world).new
+    assert new
+    assert new.title == "Messenger: Wiadomości strony Page 1 nie docierają"
+    assert "To zgłoszenie jest wewnętrzne" in new.body
+    assert comments(world)[0].startswith("Problem ustąpił")
+
+
+def test_the_ticket_of_a_connection_that_is_not_active_any_more_says_that_it_is_not_checked(
+    world: World,
+) -> None:
+    check(world, UNSUBSCRIBED)
+    world.configure(connections=[connection(PAGE_A, SECRET_A, active=False)])
+    check(world)
+
+    assert ["not checked" in one for one in comments(world)] == [True]
+    assert ticket(world).closed
+
+
+def test_what_agents_write_on_the_ticket_is_sent_to_nobody(world: World) -> None:
+    check(world, UNSUBSCRIBED)
+    world.desk.tickets["42"] = ticket(world)
+    world.reply("I am on it.", is_confirmed=False)
+    world.work("ticket:42")
+
+    assert world.meta.sent == []
+    assert world.reasons() == []
+
+
+# --- With the sandbox helpdesk. ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    desk = Sandbox(tmp_path_factory.mktemp("helpdesk") / "db.sqlite", "--no-honour-idempotency")
+    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
+    yield desk
+    desk.stop()
+
+
+@pytest.fixture
+def real(world: World, sandbox: Sandbox) -> Iterator[World]:
+    """Give a world with the sandbox helpdesk, which knows no idempotency keys."""
+    with HttpClient() as http:
+        rest = RestHelpdesk(http, base_url=f"{sandbox.url}/api/v1", api_token=TOKEN, webhook_secret=SECRET)
+        world.service = replace(world.service, helpdesk=rest)
+        yield world
+
+
+def test_over_http_a_worker_that_dies_before_it_notes_the_ticket_makes_no_second_one(
+    real: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(real, UNSUBSCRIBED)
+    with monkeypatch.context() as patch:
+        patch.setattr(reports, "_keep", Mock(side_effect=Crash))
+        with pytest.raises(Crash):
+            real.work(QUEUE)
+    real.resume(QUEUE)
+    check(real, UNSUBSCRIBED, NO_DESK)
+    check(real)
+
+    (told,) = sandbox.http.get("/sandbox/tickets").json()["tickets"]
+    assert (told["config"], told["closed"]) == ({"source": "connector"}, True)
+    bodies = [(one["internal"], one["body"].partition(":")[0]) for one in told["comments"]]
+    assert bodies == [(True, "It has changed. What is wrong now"), (True, "It is over")]
