@@ -400,14 +400,20 @@ def _control(code: str, key: str) -> Callable[[Fields, str], OtherEvent]:
     def read(item: Fields, kind: str) -> OtherEvent:
         control = item.object(kind)
         before, owner = control.text("previous_owner_app_id"), control.text(key)
-        # Meta says null where nobody held it.
-        what = "control_given" if code == "control_passed" and not before else code
         lines = [Line(said, label=notice("remark"))] if (said := control.text("metadata")) else []
-        return _happened(
-            item, kind, notice(what, owner=name_of_app(owner), before=name_of_app(before)), *lines
-        )
+        return _happened(item, kind, _held(code, name_of_app(owner), name_of_app(before)), *lines)
 
     return read
+
+
+def _held(code: str, owner: Notice, before: Notice) -> Notice:
+    """Say who answers now, and who did before; Meta says null where it is nobody."""
+    nobody = notice("nobody")
+    if code == "control_passed" and before == nobody:
+        code = "control_given"
+    if owner == nobody:
+        code = "control_left" if before == nobody else "control_left_by"
+    return notice(code, owner=owner, before=before)
 
 
 _ACTIONS = {"warning": "policy_warning", "block": "policy_block", "unblock": "policy_unblock"}
@@ -610,6 +616,8 @@ add_sentences(
         "stopped_messages": N_("The customer does not want to receive messages any more."),
         "control_passed": N_("This conversation is answered by {owner} now; it was passed on by {before}."),
         "control_given": N_("This conversation is answered by {owner} now."),
+        "control_left": N_("No app is in charge of this conversation now."),
+        "control_left_by": N_("No app is in charge of this conversation now; before, it was {before}."),
         "control_taken": N_("This conversation was taken over by {owner}, which answers it now."),
         "control_requested": N_("This conversation was requested by {owner}, which wants to answer it."),
         "app_roles_changed": N_("The roles of the apps that answer for the page have changed."),
