@@ -81,4 +81,4 @@ def test_any_other_app_goes_by_its_number(linked: World, own: str) -> None:
     comments = linked.desk.tickets["t1"].comments
     assert any("by the app 999, which" in one.body for one in comments)
     assert any(one.author.name == "Page 1 (app 999)" for one in comments)
-    assert any("answered by no app now" in one.body for one in comments)
+    assert any("No app is in charge" in one.body for one in comments)
