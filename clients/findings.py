@@ -36,6 +36,11 @@ class Meaning:
     hides_others: bool = False
     may_pass: bool = False
 
+    @property
+    def stops_webhooks(self) -> bool:
+        """Return whether no webhooks come while it lasts: what is said meanwhile has to be fetched."""
+        return self.can_be_fixed and self.level == Level.STOPS_MESSAGES
+
 
 _meanings: dict[str, Meaning] = {}
 _OF_NOBODY = Meaning(Level.WARNING, "")

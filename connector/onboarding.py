@@ -13,10 +13,10 @@ from clients.channel import Credentials, Login, Offer, OfferedAccount
 from clients.findings import Finding
 from clients.notices import Notice, notice
 from connector.admin import ConnectionAdmin, Entry, NoConnection, Refused, Stale
-from connector.connection import Granted, record_name
+from connector.connection import Granted
 from connector.links import Link
 from connector.settings import Settings
-from tasks import checks, findings
+from tasks import checks
 from tasks.connections import Connection, Directory
 from tasks.services import Services
 
@@ -24,8 +24,6 @@ log = structlog.get_logger(__name__)
 
 THREADS = 4
 """How many accounts are connected at the same time: each takes about ten calls, one after the other."""
-OTHERS_KNOW_AFTER = 1.0
-"""After how long, in seconds, every process that takes webhooks knows a new connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class Choice:
     account: OfferedAccount
     state: Notice
     is_open: bool
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Onboarding:
             return Choice(account, notice("page_is_unreadable"), is_open=False)
         if entry.connection.desk_id != link.desk_id:
             return Choice(account, notice("page_is_elsewhere"), is_open=False)
-        return Choice(account, notice("page_is_here"), is_open=True)
+        return Choice(account, notice("page_is_here"), is_open=True, entry=entry)
 
     def _known(self, account_id: str) -> Entry | None:
         try:
@@ -102,7 +101,7 @@ class Onboarding:
             said = notice("page_not_connected", reason=[one.what for one in faults])
             return Outcome(account, said, is_connected=False)
         try:
-            is_new = self._store(account, link, granted)
+            is_new = self._store(account, link, granted, choice.entry)
         except Stale:
             return Outcome(account, notice("page_changed_meanwhile"), is_connected=False)
         except Refused as error:
@@ -121,9 +120,11 @@ class Onboarding:
     def _app_secret(self) -> str:
         return self._settings.graph.app_secret.get_secret_value()
 
-    def _store(self, account: OfferedAccount, link: Link, granted: Granted) -> bool:
-        """Store a connection, and return whether it is new. Raises `Refused`."""
-        entry = self._known(account.account_id)
+    def _store(self, account: OfferedAccount, link: Link, granted: Granted, entry: Entry | None) -> bool:
+        """Store a connection, and return whether it is new. `entry` is what was known of it.
+
+        Raises `Stale` if it was changed since, and `Refused`.
+        """
         fields = {
             "page_name": account.name,
             "page_access_token": account.access_token,
@@ -145,9 +146,9 @@ class Onboarding:
         connection = service.connection(self._login.channel, account_id)
         wrong = _set_up(service, connection)
         if wrong:
-            time.sleep(OTHERS_KNOW_AFTER)
+            time.sleep(checks.OTHERS_KNOW_AFTER)
             wrong = _set_up(service, connection)
-        findings.note(service.inbox, record_name(account_id), wrong)
+        checks.note(service, connection, wrong)
         return wrong
 
 
@@ -155,5 +156,5 @@ def _set_up(service: Services, connection: Connection) -> Sequence[Finding]:
     """Check a connection, and put right what is put right when it is made; return what is still wrong."""
     wrong = [one for one in checks.check_account(service, connection) if one.is_wrong]
     ours = [one for one in wrong if one.meaning.is_set_up]
-    failed = list(checks.repair(service, connection, ours))
+    failed = checks.repair(service, connection, ours)
     return [one for one in wrong if one not in ours] + failed

@@ -4,7 +4,7 @@ A few connections are checked at a time, each every `check_every` minutes, and t
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -43,6 +43,8 @@ WEBHOOK_WITHIN = 5.0
 """How long to wait for a webhook that the helpdesk was asked for, in seconds."""
 LOOK_EVERY = 0.1
 """How often it is looked whether that webhook came, in seconds."""
+OTHERS_KNOW_AFTER = 1.0
+"""After how long, in seconds, every process that takes webhooks knows a new connection."""
 REFUSED_LATELY = 3600.0
 """How old a refused webhook may be to say why none arrives, in seconds."""
 
@@ -81,9 +83,10 @@ def on_request(
         known = [one for one in service.connections.all if one.account_id == account_id]
         for connection in sorted(known, key=lambda one: not one.active)[:1]:
             found = list(check_connection(service, connection))
-            name = account_remote(connection.channel, account_id)
-            findings.note(service.inbox, name, found)
-            reports.request(service, name)
+            if any(one.meaning.may_pass for one in found):
+                time.sleep(OTHERS_KNOW_AFTER)
+                found = list(check_connection(service, connection))
+            note(service, connection, found)
             return [as_data(one, connection.language) for one in (*found, *_noted_of_helpdesk(service))]
         return None
 
@@ -195,8 +198,35 @@ def _used_memory(inbox: Inbox) -> float:
     return 0.0
 
 
-def repair(service: Services, connection: Connection, found: Iterable[Finding]) -> Iterator[Finding]:
-    """Put right what can be; yield what could not be, and why."""
+def note(service: Services, connection: Connection, found: Iterable[Finding]) -> None:
+    """Keep what is wrong with a connection, tell agents, and have fetched what was missed until it was over.
+
+    Raises `redis.RedisError`.
+    """
+    name = account_remote(connection.channel, connection.account_id)
+    over = findings.note(service.inbox, name, found)
+    if missed := [one.since for one in over if one.finding.meaning.stops_webhooks]:
+        _fetch_missed(service, name, min(missed))
+    reports.request(service, name)
+
+
+def repair(service: Services, connection: Connection, found: Sequence[Finding]) -> list[Finding]:
+    """Put right what can be, and have fetched what was missed meanwhile; return what could not be, and why.
+
+    It is asked for before as well: whoever dies in between leaves an account with which nothing is wrong.
+    Raises `redis.RedisError`.
+    """
+    name = account_remote(connection.channel, connection.account_id)
+    missed, now = any(one.meaning.stops_webhooks for one in found), service.inbox.now()
+    if missed:
+        _fetch_missed(service, name, now)
+    failed = list(_repair(service, connection, found))
+    if missed:
+        _fetch_missed(service, name, now)
+    return failed
+
+
+def _repair(service: Services, connection: Connection, found: Sequence[Finding]) -> Iterator[Finding]:
     account, callback_url = service.account(connection), _callback_url(service, connection)
     for one in found:
         try:
@@ -273,8 +303,7 @@ def _check_helpdesk_if_due(service: Services, every: float) -> None:
 def _check_and_note(service: Services, name: str, connection: Connection) -> None:
     try:
         found = list(check_connection(service, connection))
-        findings.note(service.inbox, name, _without_repaired(service, name, connection, found))
-        reports.request(service, name)
+        note(service, connection, _without_repaired(service, name, connection, found))
     except redis.RedisError as error:
         log.warning("check_failed", remote=name, reason=reason_of(error))
     except Exception:  # a fault of ours: the others are not to be left out
@@ -288,9 +317,8 @@ def _without_repaired(
     faults = [one for one in found if one.meaning.is_fixed_unasked]
     if not faults:
         return found
-    if failed := list(repair(service, connection, faults)):
+    if failed := repair(service, connection, faults):
         return [*found, *failed]
-    _fetch_missed(service, name)
     # Whoever unsubscribes it again and again is not reported each time.
     with suppress(redis.OutOfMemoryError):
         if service.inbox.put(f"repaired:{name}", "1", SAID_FOR, only_new=True):
@@ -298,8 +326,15 @@ def _without_repaired(
     return [one for one in found if one not in faults]
 
 
-def _fetch_missed(service: Services, name: str) -> None:
-    """Have fetched what was said while no webhooks came: since the last one, or the check before at most."""
-    before = service.inbox.now() - 2 * 60 * service.settings.check_every
-    last = min(service.inbox.last().get(f"in:{name}:", before), before)
-    backfill.fetch_since(service, name, datetime.fromtimestamp(last, UTC))
+def _fetch_missed(service: Services, name: str, known: float) -> None:
+    """Have fetched what was said while no webhooks came, which is `known` since then (seconds since 1970).
+
+    They came until the last one, or the check before at most; what was said before it was connected stays.
+    """
+    inbox = service.inbox
+    before = known - 2 * 60 * service.settings.check_every
+    since = min(inbox.last().get(f"in:{name}:", before), before)
+    connected = inbox.backfills.connected_at(name)
+    if connected is not None:
+        since = max(since, connected / 1000)
+        backfill.fetch_since(service, name, datetime.fromtimestamp(since, UTC))

@@ -41,8 +41,11 @@ class Kept(msgspec.Struct, frozen=True):
 _decode, _encode = msgspec.json.Decoder(list[Kept]).decode, msgspec.json.Encoder().encode
 
 
-def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> None:
-    """Keep what is wrong with a remote; log what began and what is over. Raises `redis.RedisError`."""
+def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
+    """Keep what is wrong with a remote; log what began and what is over, and return the latter.
+
+    Raises `redis.RedisError`.
+    """
     found = list(found)
     known = {one.what.code: one for one in kept(inbox.findings_of(name))}
     now = inbox.now()
@@ -56,11 +59,13 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> None:
     if wrong != known:
         inbox.note_findings(name, _encode(list(wrong.values())) if wrong else b"")
     for code in wrong.keys() - known.keys():
-        one = wrong[code].finding
-        write = log.error if one.level == Level.STOPS_MESSAGES else log.warning
-        write("finding_began", remote=name, finding=str(one.what), hint=say(one.remedy) if one.remedy else "")
-    for code in known.keys() - wrong.keys():
-        log.info("finding_over", remote=name, code=code, after_seconds=round(now - known[code].since))
+        new = wrong[code].finding
+        write = log.error if new.level == Level.STOPS_MESSAGES else log.warning
+        write("finding_began", remote=name, finding=str(new.what), hint=say(new.remedy) if new.remedy else "")
+    over = [one for code, one in known.items() if code not in wrong]
+    for one in over:
+        log.info("finding_over", remote=name, code=one.what.code, after_seconds=round(now - one.since))
+    return over
 
 
 def kept(stored: bytes | None) -> list[Kept]:

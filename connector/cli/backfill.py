@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -93,7 +94,7 @@ def _relay(service: Services, connection: Connection, since: datetime) -> Progre
     """Fetch as a worker does, so that the workers go on with it if this process ends."""
     backfills, remote = service.inbox.backfills, account_remote(connection.channel, connection.account_id)
     begun = backfills.begin(remote, int(since.timestamp() * 1000))
-    fetcher = fetching.fetcher_of(service, connection, begun, service.inbox.accept)
+    fetcher = fetching.fetcher_of(service, connection, begun, partial(service.inbox.accept, fetched=True))
     latest = fetcher.first()
 
     def keep(progress: Progress) -> None:

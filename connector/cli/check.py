@@ -130,9 +130,12 @@ def _check_page(
 
     about = f"page {connection.account_id} {connection.name}".strip()
     found = report.add(about, look())
-    if fixable := [one for one in found if fix and one.meaning.can_be_fixed]:
-        failed = list(checks.repair(service, connection, fixable))
-        report.add_fixed(about, fixable, [*look(), *failed])
+    with suppress(redis.RedisError):  # that is among what was found
+        if fixable := [one for one in found if fix and one.meaning.can_be_fixed]:
+            failed = checks.repair(service, connection, fixable)
+            found = [*look(), *failed]
+            report.add_fixed(about, fixable, found)
+        checks.note(service, connection, found)
 
 
 def _doubts(settings: Settings) -> Iterator[Finding]:
@@ -156,7 +159,8 @@ def _summary(report: Report, wrong: list[tuple[str, Finding]]) -> str:
     checked = f"{_count(len(pages), 'page')} checked"
     if not wrong:
         return f"Everything is in order: {checked}."
-    found = f"{_count(len(wrong), 'fault')} found, of which {stopping} stop messages"
+    stops = "stops" if stopping == 1 else "stop"
+    found = f"{_count(len(wrong), 'fault')} found, of which {stopping} {stops} messages"
     return f"{found}; {checked}, {len(faulty)} with faults."
 
 

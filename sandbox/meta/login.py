@@ -182,12 +182,14 @@ async def ids_for_pages(request: Request) -> Response:
     user = call.platform.users.get(call.object_id)
     if user is None:
         raise call.no_such_object()
-    known = [
-        {"id": psid, "page": {"id": page_id, "name": call.platform.pages[page_id].name}}
-        for page_id, psid in user.psids.items()
-        if page_id in call.platform.pages
-    ]
-    return JSONResponse({"data": known})
+    pages = call.platform.pages
+    known = [(page_id, psid) for page_id, psid in user.psids.items() if page_id in pages]
+
+    def show(one: tuple[str, str]) -> dict[str, Any]:
+        page_id, psid = one
+        return {"id": psid, "page": {"id": page_id, "name": pages[page_id].name}}
+
+    return JSONResponse(paged(call, known, show))
 
 
 def withdraw(platform: Platform, user: User, app: App, page_id: str) -> None:

@@ -14,7 +14,7 @@ import redis
 import structlog
 
 from clients.channel import Conversation, Incoming, Message, Past, PastConversation
-from clients.errors import RejectedError, RetryableError
+from clients.errors import ClientError, RejectedError
 from clients.notices import encode
 from tasks.celery import FETCHES, app, stopping, wake, wake_fetchers
 from tasks.connections import Connection, Connections, Directory
@@ -41,6 +41,8 @@ MOST_PASSES = 5
 """How often the list of conversations is begun anew because some may have moved meanwhile."""
 MOVED = 60_000
 """How much earlier than the last pass began a conversation may have moved, in ms: clocks differ."""
+LOOK_AGAIN = 600.0
+"""After how long it is looked again whether an account that is not active can be fetched for, in seconds."""
 LONGEST_WAIT = 300.0
 """How long a backfill waits at most after it failed, in seconds."""
 
@@ -326,20 +328,23 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
     channel, _, account_id = backfill.remote.partition(":")
     connection = service.active_connection(channel, account_id)
     if connection is None:
-        log.warning("backfill_dropped", account=backfill.remote, reason="it has no active connection")
-        backfills.end(backfill)
+        _leave(service, backfill)
         return
-    fetcher = fetcher_of(service, connection, backfill, lambda jobs: wake(service.inbox.accept(jobs)))
+
+    def accept(jobs: Sequence[Job]) -> None:
+        wake(service.inbox.accept(jobs, fetched=True))
+
+    fetcher = fetcher_of(service, connection, backfill, accept)
     progress = progress_of(fetcher, backfill)
     while True:
         try:
             step = fetcher.step(progress)
-        except (RetryableError, redis.OutOfMemoryError) as error:
-            put_off(service, backfill, progress, error)
-            return
-        except RejectedError as error:
-            log.error("backfill_failed", account=backfill.remote, reason=str(error))  # noqa: TRY400 - it says it
-            backfills.end(backfill)
+        except (ClientError, redis.OutOfMemoryError) as error:
+            if isinstance(error, RejectedError) and _is_hopeless(service, backfill):
+                log.error("backfill_failed", account=backfill.remote, reason=str(error))  # noqa: TRY400 - one line
+                backfills.end(backfill)
+            else:
+                put_off(service, backfill, progress, error)
             return
         if step is None:
             if backfills.end(backfill):
@@ -348,6 +353,22 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
         progress, is_over = step, stopping.is_set() or time.monotonic() > ends
         if not backfills.save(backfill, msgspec.json.encode(progress), 0 if is_over else None) or is_over:
             return
+
+
+def _is_hopeless(service: Services, backfill: Backfill) -> bool:
+    """Return whether a backfill is too old to fetch anything, if its account could be read now."""
+    ends = backfill.history.until if backfill.history else backfill.since
+    return ends / 1000 < service.inbox.now() - OLDEST.total_seconds()
+
+
+def _leave(service: Services, backfill: Backfill) -> None:
+    """Leave the backfill of an inactive account until it is active again; forget that of no account."""
+    channel, _, account_id = backfill.remote.partition(":")
+    if account_id in service.connections.of(channel).known:
+        service.inbox.backfills.save(backfill, backfill.state, LOOK_AGAIN)
+        return
+    log.warning("backfill_dropped", account=backfill.remote, reason="it has no connection")
+    service.inbox.backfills.end(backfill)
 
 
 def fetcher_of(
@@ -374,11 +395,11 @@ def _decoded(state: bytes) -> Progress | None:
 
 def put_off(service: Services, backfill: Backfill, progress: Progress, error: Exception) -> float:
     """Let a backfill that failed go on later. Return how many seconds later that is."""
-    asked = error.retry_after if isinstance(error, RetryableError) else None
+    asked = LONGEST_WAIT if isinstance(error, RejectedError) else getattr(error, "retry_after", None)
     delay = min(asked or 2.0**progress.attempts, LONGEST_WAIT)
     told = reason_of(error) if isinstance(error, redis.RedisError) else str(error)
     log.warning("backfill_put_off", account=backfill.remote, seconds=delay, reason=told)
-    reason = encode(error.notice) if isinstance(error, RetryableError) else told
+    reason = encode(error.notice) if isinstance(error, ClientError) else told
     later = msgspec.structs.replace(progress, attempts=min(progress.attempts + 1, 10), reason=reason)
     service.inbox.backfills.save(backfill, msgspec.json.encode(later), delay)
     return delay

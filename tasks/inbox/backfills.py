@@ -64,10 +64,10 @@ class Backfills:
         self._script.run("request_backfill", remote, since, "", "")
 
     def begin(self, remote: str, since: int) -> Backfill:
-        """Request a backfill, and be the one who is at it."""
+        """Request a backfill, and be the one who is at it; one that was not done is part of it."""
         token = secrets.token_hex(8)
-        self._script.run("request_backfill", remote, since, token, ms(LEASE))
-        return Backfill(remote, since, b"", token, self.history(remote)[1])
+        earliest = int(self._script.run("request_backfill", remote, since, token, ms(LEASE)))
+        return Backfill(remote, earliest, b"", token, self.history(remote)[1])
 
     def due(self, most: int) -> int:
         """Return how many more workers should fetch now, so that no more than so many do at once."""
@@ -118,6 +118,11 @@ class Backfills:
             for (remote, at), (since, state, token, history) in zip(due, found, strict=True)
             if since  # else it is done meanwhile
         ]
+
+    def connected_at(self, remote: str) -> int | None:
+        """Return when an account was first noted as connected, in ms; None if it was not yet."""
+        found = cast("bytes | None", self._script.store.hget(self._script.key("connected"), remote))
+        return int(found) if found else None
 
     def connected(self) -> set[str]:
         """Return which accounts are, or were, connected, and were not removed."""

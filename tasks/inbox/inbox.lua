@@ -345,9 +345,9 @@ local function keep_latest(name, conversation, time, ttl)
   if tonumber(time) > tonumber(redis.call('GET', key) or 0) then redis.call('SET', key, time, 'PX', ttl) end
 end
 
--- accept(ttl, jobs, echoes) -> how many queues now want a worker
+-- accept(ttl, jobs, echoes, fetched) -> how many queues now want a worker
 -- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; conversation, member, … of echoes.
-function inbox.accept(ttl, packed_jobs, packed_echoes)
+function inbox.accept(ttl, packed_jobs, packed_echoes, fetched)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
   local echoes = cmsgpack.unpack(packed_echoes)
   for i = 1, #echoes, 2 do keep('echo', echoes[i], echoes[i + 1], now, ttl) end
@@ -377,8 +377,8 @@ function inbox.accept(ttl, packed_jobs, packed_echoes)
       redis.call('LTRIM', P .. 'fresh:' .. group, 0, FRESHEST - 1)
       if offer(group) then ready = ready + queues end
     end
-    -- A ticket's account is not known yet.
-    if not string.match(group, '^ticket:') then redis.call('HSET', P .. 'last', group, now) end
+    -- A ticket's account is not known yet; what was fetched is no webhook that came.
+    if not fetched and not string.match(group, '^ticket:') then redis.call('HSET', P .. 'last', group, now) end
   end
   return ready
 end
@@ -814,17 +814,21 @@ end
 local function request(remote, since, history)
   local known = redis.call('HMGET', backfill_of(remote), 'since', 'history')
   redis.call('DEL', backfill_of(remote))
-  redis.call('HSET', backfill_of(remote), 'since', string.format('%d', math.min(since, known[1] or since)))
+  since = string.format('%d', math.min(since, known[1] or since))
+  redis.call('HSET', backfill_of(remote), 'since', since)
   history = known[2] or history
   if history then redis.call('HSET', backfill_of(remote), 'history', string.format('%d', history)) end
   redis.call('ZADD', P .. 'backfills', now, remote)
   redis.call('ZREM', P .. 'fetching', remote)
+  return since
 end
 
--- request_backfill(remote, since, token, lease): with a token that worker is at it already
+-- request_backfill(remote, since, token, lease) -> since when it is fetched, which may be earlier: an earlier request
+-- that is not done is part of this one. With a token that worker is at it already.
 function inbox.request_backfill(remote, since, token, lease)
-  request(remote, since)
+  since = request(remote, since)
   if token ~= '' then hold_backfill(remote, token, lease) end
+  return since
 end
 
 -- note_active(earlier, name, history, …): webhooks of these accounts are taken. Of one that was not connected before, its

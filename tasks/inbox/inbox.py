@@ -88,12 +88,13 @@ class Inbox:
         """Mark the store with this version's format. Raises `redis.ResponseError` if it is not."""
         self._script.run("start")
 
-    def accept(self, jobs: Iterable[Job | PartEcho]) -> int:
-        """Store jobs and return how many queues now want a worker.
+    def accept(self, jobs: Iterable[Job | PartEcho], *, fetched: bool = False) -> int:
+        """Store jobs, which no webhook brought if they were `fetched`. Return how many queues want a worker.
 
         Raises `redis.OutOfMemoryError` if the store is nearly full.
         """
-        return int(self._script.add("accept", *accept_arguments(jobs)))
+        came = ["1"] if fetched else []
+        return int(self._script.add("accept", *accept_arguments(jobs), *came))
 
     def seen(self, keys: Sequence[str]) -> set[str]:
         """Return which of these keys are those of jobs that were accepted, as far as that is remembered."""

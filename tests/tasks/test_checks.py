@@ -23,6 +23,7 @@ A, B = f"facebook_messenger:{PAGE_A}", f"facebook_messenger:{PAGE_B}"
 UNSUBSCRIBED = finding("page_not_subscribed")
 EXPIRES = finding("page_token_expires", time="2026-12-24 18:00 UTC")
 AWAY = finding("facebook_away", reason=notice("host_no_answer", host="graph.facebook.com"))
+HOUR, DAY = 3_600_000, 86_400_000
 FINE = finding("page_token_valid")
 
 
@@ -273,12 +274,55 @@ def test_a_finding_as_data_has_its_sentences() -> None:
     }
 
 
+def _connected(world: World) -> None:
+    """Have its webhooks come for a day; the last one an hour ago."""
+    world.inbox.backfills.note_active({A: 0}, None)
+    world.store.hset("mc:connected", A, int(world.inbox.now() * 1000) - DAY)
+    world.store.hset("mc:last", f"in:{A}:", int(world.inbox.now() * 1000) - HOUR)
+
+
+def _fetched_since(world: World) -> int | None:
+    """Return since how many minutes ago page A is fetched."""
+    since = world.store.hget(f"mc:backfill:{A}", "since")
+    return since and round((world.inbox.now() * 1000 - int(since)) / 60_000)
+
+
 def test_what_was_said_while_a_page_was_not_subscribed_is_fetched(world: World, pages: Pages) -> None:
+    _connected(world)
     pages.found[PAGE_A] = [UNSUBSCRIBED]
     make_due(world)
     checks.take_turn(world.service)
 
-    assert world.store.zrange("mc:backfills", 0, -1) == [A.encode()]
+    assert _fetched_since(world) == 60
+
+
+def test_who_dies_before_the_repair_has_asked_for_it(
+    world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _connected(world)
+    pages.refuses = KeyboardInterrupt()  # as if the process ended there
+    with pytest.raises(KeyboardInterrupt):
+        checks.repair(world.service, world.service.connections.all[0], [UNSUBSCRIBED])
+
+    assert _fetched_since(world) == 60
+
+
+@pytest.mark.parametrize("code", ["app_not_subscribed", "app_subscription_inactive", "page_not_subscribed"])
+def test_what_was_said_until_somebody_put_it_right_is_fetched(world: World, code: str) -> None:
+    (connection,) = [one for one in world.service.connections.all if one.account_id == PAGE_A]
+    _connected(world)
+    checks.note(world.service, connection, [finding(code, app_id="1")])
+    assert _fetched_since(world) is None
+    checks.note(world.service, connection, [])
+
+    assert _fetched_since(world) == 60
+
+
+def test_what_was_said_before_a_page_was_connected_is_not(world: World, pages: Pages) -> None:
+    world.inbox.backfills.note_active({A: 0}, None)
+    checks.repair(world.service, world.service.connections.all[0], [UNSUBSCRIBED])
+
+    assert _fetched_since(world) == 0
 
 
 # --- The helpdesk's webhooks. -----------------------------------------------------------------------------

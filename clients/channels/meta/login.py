@@ -155,10 +155,18 @@ class FacebookLogin(Login):
         """
         if not withdrawal.user_id or withdrawal.app_secret != self._app.app_secret:
             return []  # of another app of ours the id is not known, which its token needs
-        path = f"/{segment(withdrawal.user_id)}/ids_for_pages"
-        found = _data(self._as_app("GET", path, timeout=_CALLBACK_TIMEOUT))
+        found = self._ids_for_pages(withdrawal.user_id)
         pairs = ((as_text(as_dict(one.get("page")).get("id")), as_text(one.get("id"))) for one in found)
         return [Conversation(CHANNEL, page_id, psid) for page_id, psid in pairs if page_id and psid]
+
+    def _ids_for_pages(self, user_id: str) -> Iterator[dict[str, Any]]:
+        path, after = f"/{segment(user_id)}/ids_for_pages", ""
+        for _ in range(_MOST_LISTS):
+            params = {"limit": "100"} | ({"after": after} if after else {})
+            answer = self._as_app("GET", path, params=params, timeout=_CALLBACK_TIMEOUT)
+            yield from _data(answer)
+            if not (after := past.after(answer)):
+                return
 
     def _token(self, **form: str) -> str:
         """Return a user's token; the secrets are in the body, as addresses stand in logs."""

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from clients.channels.meta.graph import Page
+from clients.findings import Finding
 from connector import links
 from connector.cipher import new_key
 from connector.links import Link
@@ -162,6 +164,26 @@ def test_a_page_of_another_desk_says_so(person: Person) -> None:
     refused(person, "Connected to another desk. Remove it there first")
 
     assert person.connection() == before
+
+
+def test_a_page_that_somebody_changes_meanwhile_is_left_as_it_is(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.connect()
+    shown = person.log_in()
+    check = Page.check_grant
+
+    def slowly(page: Page) -> Iterator[Finding]:
+        changed = {"desk_id": "8", "active": False}
+        assert person.admin.ask("PUT", f"/{person.pages[0]}", changed, If_Match="*").is_success
+        yield from check(page)
+
+    monkeypatch.setattr(Page, "check_grant", slowly)
+    done = person.choose(shown, person.pages)
+
+    assert "Connected" not in said(done)
+    connection = person.connection()
+    assert (connection["desk_id"], connection["active"]) == ("8", False)
 
 
 def test_a_page_of_the_settings_says_so(person: Person) -> None:

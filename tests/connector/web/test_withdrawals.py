@@ -219,6 +219,18 @@ def test_conversations_that_meta_matches_are_forgotten(person: Person, inbox: In
     assert answer["confirmation_code"] in said(shown)
 
 
+def test_all_pages_that_a_person_wrote_to_are_found(person: Person, inbox: Inbox) -> None:
+    last = person.pages[0]
+    person.psids = {f"page-{number}": str(number) for number in range(150)} | {last: PSID}
+    for page_id in person.psids:
+        if page_id != last:
+            person.order("PUT", f"/pages/{page_id}", name="x", access_token=f"EAA{page_id}", app_id=APP)
+    person.enrol()
+    person.call_back("data_deletion")
+
+    assert len(inbox.jobs(erasure_queue(Conversation(CHANNEL, last, PSID)))) == 1
+
+
 @pytest.mark.parametrize(
     ("states", "words"),
     [

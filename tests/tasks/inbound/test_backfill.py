@@ -423,14 +423,67 @@ def test_a_conversation_that_cannot_be_read_holds_no_other_back(world: World, no
     assert bodies(world) == ["m_0"]
 
 
-def test_a_page_that_may_not_be_read_is_given_up_and_the_log_says_why(world: World, now: int) -> None:
+def test_a_page_that_may_not_be_read_yet_is_fetched_once_it_may(world: World, now: int) -> None:
+    world.meta.say("m_0", now - HOUR)
     world.meta.fail("list", Refusal(10))
     ask(world, now)
+    with capture_logs() as told:
+        fetch(world)
+    (shown,) = backfill.under_way(world.inbox).values()
+    world.store.zadd("mc:backfills", {ACCOUNT: 0}, xx=True)
+    fetch(world)
+    relay(world)
+
+    assert [line["event"] for line in told] == ["backfill_put_off"]
+    assert "app_lacks_permission" in shown.reason
+    assert bodies(world) == ["m_0"]
+
+
+def test_one_that_could_not_be_read_for_six_days_is_given_up_and_the_log_says_why(
+    world: World, now: int
+) -> None:
+    world.meta.fail("list", Refusal(10))
+    ask(world, now, hours=6 * 24 + 1)
     with capture_logs() as told:
         fetch(world)
 
     assert [line["event"] for line in told] == ["backfill_failed"]
     assert world.left() == set()
+
+
+def test_one_that_is_switched_off_meanwhile_is_fetched_when_it_is_on_again(world: World, now: int) -> None:
+    world.meta.say("m_0", now - 2 * HOUR)
+    ask(world, now)
+    on = world.service
+    off = [replace(one, active=False) for one in on.connections.all]
+    world.service = replace(on, connections=Directory(off))
+    fetch(world)
+    assert world.meta.calls == []
+    world.service = on
+    world.store.zadd("mc:backfills", {ACCOUNT: 0}, xx=True)
+    fetch(world)
+    relay(world)
+
+    assert bodies(world) == ["m_0"]
+
+
+def test_an_administrator_who_asks_for_less_gets_what_was_asked_for_before_as_well(
+    world: World, now: int
+) -> None:
+    ask(world, now, hours=3)
+    since = world.inbox.backfills.begin(ACCOUNT, now - HOUR // 2).since
+
+    assert since == now - 3 * HOUR
+
+
+def test_what_is_fetched_is_no_webhook_that_came(world: World, now: int) -> None:
+    world.store.hset("mc:last", IN.rpartition(":")[0] + ":", now - 5 * HOUR)
+    world.meta.say("m_0", now - HOUR)
+    ask(world, now)
+    fetch(world)
+
+    assert world.waiting() == 1
+    assert world.inbox.last() == {IN.rpartition(":")[0] + ":": (now - 5 * HOUR) / 1000}
 
 
 def test_a_page_that_is_no_longer_connected_is_left(world: World, now: int) -> None:
