@@ -88,7 +88,7 @@ class Pages:
         self.found: dict[str, list[Finding]] = {}
         self.checked: list[str] = []
         self.repaired: list[tuple[str, str]] = []
-        self.refuses: Exception | None = None
+        self.refuses: BaseException | None = None
 
     def account(self, connection: Connection) -> Account:
         def check(_: str) -> Iterator[Finding]:
