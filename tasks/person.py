@@ -18,6 +18,7 @@ def forget(inbox: Inbox, conversation: Conversation) -> bool:
     `redis.RedisError`.
     """
     tickets = _tickets(inbox, conversation)
+    inbox.note_forgotten(conversation)
     _drop_kept_jobs(inbox, conversation, tickets)
     at_work = inbox.forget(conversation)
     # A job of theirs may have died meanwhile, and a dead letter that was requeued is a job again.

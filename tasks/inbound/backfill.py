@@ -177,14 +177,17 @@ class Fetcher:
         return Conversation(self.connection.channel, self.connection.account_id, conversation.person_id)
 
     def _unknown(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Incoming]:
-        """Return those that neither came by webhook nor were sent by the connector."""
-        inbox = self.service.inbox
+        """Return those that neither came by webhook, nor are ours, nor of a time that was forgotten."""
+        inbox, person = self.service.inbox, self._conversation(conversation)
+        forgotten = inbox.forgotten_at(person) if events else 0
         known = inbox.seen([key for event in events for key in (event.key, *event.known_by)])
-        ours = our_ids(inbox, self._conversation(conversation)) if events else set()
+        ours = our_ids(inbox, person) if events else set()
         return [
             event
             for event in events
-            if not known & {event.key, *event.known_by} and event.message_id not in ours
+            if event.time > forgotten
+            and not known & {event.key, *event.known_by}
+            and event.message_id not in ours
         ]
 
     def _jobs(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Job]:

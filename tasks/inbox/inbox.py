@@ -1,5 +1,6 @@
 """The inbox: every accepted job, in its queue's order, until it is done. `inbox.lua` holds its rules."""
 
+import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ SHOWN_AS_PAUSED = 10_000
 """How long a pause is shown beyond its end, in ms: a remote that is still down is paused anew soon after."""
 SHOWN_AS_SLOWED = 60_000
 """How long a remote is shown as slowed down after that was asked for, in ms."""
+FORGOTTEN_FOR = 31 * 24 * 3600
+"""How long it is known that a person was forgotten, in seconds: for longer than a history is fetched."""
 AT_ONCE = 1000
 """How many members one call of the script takes out of a set; Lua has a limit."""
 
@@ -241,6 +244,15 @@ class Inbox:
         """Delete a value that was put under a name."""
         self._script.run("delete", name)
 
+    def note_forgotten(self, conversation: Conversation) -> None:
+        """Note that a person was forgotten, by a digest: what they said before is not to be fetched again."""
+        with suppress(redis.OutOfMemoryError):
+            self.put(_forgotten(conversation), str(ms(self.now())), FORGOTTEN_FOR)
+
+    def forgotten_at(self, conversation: Conversation) -> int:
+        """Return when a person was forgotten, in ms since 1970; 0 if they never were, lately."""
+        return int(self.get(_forgotten(conversation)) or 0)
+
     def note_helpdesk_webhook(self) -> None:
         """Note that a webhook of the helpdesk's came. Raises `redis.OutOfMemoryError`."""
         self.put("helpdesk_webhook", str(self.now()))
@@ -385,6 +397,10 @@ def _read_unanswered(noted: bytes) -> tuple[int, str]:
 
 
 _pack = msgspec.msgpack.Encoder().encode  # texts only: the store's MessagePack knows no bytes
+
+
+def _forgotten(conversation: Conversation) -> str:
+    return f"forgotten:{hashlib.sha256(name_of(conversation).encode()).hexdigest()}"
 
 
 def accept_arguments(jobs: Iterable[Job | PartEcho]) -> list[Any]:

@@ -172,6 +172,8 @@ nothing is doubled or shown in the wrong place. A person is known by their id fo
 _PRIVACY_END = """\
 | that an event came already: a digest of the page's id, the kind and the message's id, or of all that an event without one says; of a reply the helpdesk's id of the comment | nobody that could be told from it | `mc:seen:…` | 7 days |
 | a wish to be forgotten that waits for the helpdesk | who asked | `mc:jobs:erase:…` | the helpdesk is told |
+| that a person was forgotten, and when: a digest of their id | nobody that could be told from it | `mc:forgotten:…` | 31 days: nothing older is fetched again |
+| ids of the people whose conversations are still to be fetched | who wrote to the page in that time | `mc:backfill:…` | they are fetched |
 | what came of such a wish: its code, when it came, how it ended | nobody that could be told from it | `mc:erasure:<code>` | 90 days |
 | names and tokens of the pages that a login gave, encrypted, and the id of who logged in | who connects pages | `mc:login:<random>` | they have chosen; 15 minutes |
 | the id of who logged in to connect a page, for the app (app-scoped), and when | who connected pages | `mc:connections` | the page gets a token another way, or is removed; they have their data deleted |

@@ -13,9 +13,10 @@ from clients.errors import RateLimited
 from clients.notices import notice
 from tasks.connections import Directory
 from tasks.inbound import backfill
+from tasks.person import forget
 from tasks.words import say
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF
-from tests.fakes.conversation import IN, PSID
+from tests.fakes.conversation import IN, PERSON, PSID
 from tests.fakes.crashes import every_crash
 from tests.fakes.failures import Crash
 from tests.fakes.meta import Refusal
@@ -558,3 +559,26 @@ def _not_owned(answer: Any) -> Any:
 def test_the_note_is_in_the_language_of_the_pages_agents() -> None:
     told = say(notice("missing_messages", first="A", last="B", channel="Messenger"), "pl")
     assert told.startswith("Może tu brakować wiadomości")
+
+
+def test_what_a_person_said_before_they_were_forgotten_is_not_fetched_again(world: World, now: int) -> None:
+    world.meta.say("m_old", now - 2 * HOUR)
+    ask(world, now)
+    forget(world.inbox, PERSON)
+    world.meta.say("m_new", now + HOUR)
+    fetch(world)
+    relay(world)
+
+    assert bodies(world) == ["m_new"]
+
+
+def test_a_reply_to_a_person_who_was_forgotten_does_not_come_back(world: World, now: int) -> None:
+    world.desk.open()
+    world.reply("Hello")
+    world.work(f"out:{ACCOUNT}:{PSID}")
+    world.meta.say("m_ours_0", now - HOUR, sender=PAGE_A)
+    forget(world.inbox, PERSON)
+    ask(world, now)
+    fetch(world)
+
+    assert world.waiting() == 0
