@@ -84,7 +84,9 @@ class Finding:
         return self._part("remedy", self.meaning.remedy)
 
     def _part(self, name: str, sentence: str) -> Notice | None:
-        return Notice(f"{self.code}.{name}", self.values) if sentence else None
+        """Return another sentence; the reference stands behind the first one already."""
+        values = {key: value for key, value in self.values.items() if key != "reference"}
+        return Notice(f"{self.code}.{name}", values) if sentence else None
 
 
 def finding(code: str, **values: Value) -> Finding:

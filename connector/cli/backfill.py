@@ -12,7 +12,7 @@ import redis
 
 from clients.errors import ClientError, RateLimited, RetryableError
 from clients.text.line import one_line
-from connector.cli.common import fail, reachable_inbox, read_settings, settings_option
+from connector.cli.common import counted, fail, reachable_inbox, read_settings, settings_option
 from connector.cli.shown import moment
 from connector.settings import get_settings
 from tasks.connections import Connection
@@ -165,13 +165,13 @@ def _reached(fetcher: Fetcher, progress: Progress) -> int:
 def _now(progress: Progress | None) -> str:
     if progress is None:
         return ""
-    return f"{progress.conversations} conversations, {progress.new} new messages"
+    return f"{counted(progress.conversations, 'conversation')}, {counted(progress.new, 'new message')}"
 
 
 def _summary(progress: Progress, *, dry_run: bool) -> str:
     what = "would be relayed" if dry_run else "will be relayed"
     summary = (
-        f"{progress.conversations} conversations with {progress.messages} messages: "
+        f"{counted(progress.conversations, 'conversation')} with {counted(progress.messages, 'message')}: "
         f"{progress.messages - progress.new} known already, {progress.new} new, which {what}."
     )
     if not progress.hidden:

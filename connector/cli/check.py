@@ -14,7 +14,7 @@ import redis
 
 from clients.findings import Finding, Level, finding
 from clients.text.line import one_line
-from connector.cli.common import fail, read_settings, settings_option
+from connector.cli.common import counted, fail, read_settings, settings_option
 from connector.run.valkey import durability_warnings
 from connector.settings import Settings, doubtful, get_settings
 from tasks import checks
@@ -156,13 +156,9 @@ def _summary(report: Report, wrong: list[tuple[str, Finding]]) -> str:
     pages = [about for about in report.found if about.startswith("page ")]
     faulty = {about for about, _ in wrong if about in pages}
     stopping = sum(one.level == Level.STOPS_MESSAGES for _, one in wrong)
-    checked = f"{_count(len(pages), 'page')} checked"
+    checked = f"{counted(len(pages), 'page')} checked"
     if not wrong:
         return f"Everything is in order: {checked}."
     stops = "stops" if stopping == 1 else "stop"
-    found = f"{_count(len(wrong), 'fault')} found, of which {stopping} {stops} messages"
+    found = f"{counted(len(wrong), 'fault')} found, of which {stopping} {stops} messages"
     return f"{found}; {checked}, {len(faulty)} with faults."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

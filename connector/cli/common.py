@@ -70,3 +70,8 @@ def reachable_inbox(settings: StoreSettings) -> Inbox:
             fail(f"{settings.store_key}: the store cannot be used: {reason_of(error)}")
         fail(f"{settings.store_key}: the store does not work: {reason_of(error)}. Is “connector up” running?")
     return inbox
+
+
+def counted(number: int, what: str) -> str:
+    """Say how many there are."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
