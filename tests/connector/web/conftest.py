@@ -6,13 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeSettings, Valkey, settings_in
+from tests.fakes.stores import empty
 from tests.fakes.web import Doors, doors_at, serving
 
 
 @pytest.fixture(scope="module")
 def url(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the URL of a connector that serves all tests but those that need one of their own."""
-    with settings_in(tmp_path_factory.mktemp("doors")) as make, serving(make(redis_url=valkey)) as url:
+    with (
+        empty(valkey),
+        settings_in(tmp_path_factory.mktemp("doors")) as make,
+        serving(make(redis_url=valkey)) as url,
+    ):
         yield url
 
 

@@ -13,6 +13,7 @@ from connector.cipher import new_key
 from connector.web.connections import MAX_BODY
 from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, SECRET_A, SECRET_B, MakeSettings, Valkey, settings_in
 from tests.fakes.admin import ADMIN_TOKEN, FIELDS, NEW, TOKEN, Admin
+from tests.fakes.stores import empty
 from tests.fakes.web import Doors, doors_at, serving
 
 KEY = new_key()
@@ -21,7 +22,7 @@ UNREACHABLE = {"base_url": "http://127.0.0.1:9"}
 
 @pytest.fixture(scope="module")
 def url(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with settings_in(tmp_path_factory.mktemp("doors")) as make:
+    with empty(valkey), settings_in(tmp_path_factory.mktemp("doors")) as make:
         settings = make(redis_url=valkey, secret_key=KEY, admin_token=ADMIN_TOKEN, graph=UNREACHABLE)
         with serving(settings) as url:
             yield url
