@@ -130,12 +130,12 @@ def _check_page(
 
     about = f"page {connection.account_id} {connection.name}".strip()
     found = report.add(about, look())
-    with suppress(redis.RedisError):  # that is among what was found
-        if fixable := [one for one in found if fix and one.meaning.can_be_fixed]:
+    if fixable := [one for one in found if fix and one.meaning.can_be_fixed]:
+        with suppress(redis.RedisError):  # that is among what was found
             failed = checks.repair(service, connection, fixable)
             found = [*look(), *failed]
             report.add_fixed(about, fixable, found)
-        checks.note(service, connection, found)
+            checks.note(service, connection, found)
 
 
 def _doubts(settings: Settings) -> Iterator[Finding]:

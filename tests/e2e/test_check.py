@@ -82,7 +82,7 @@ def test_a_page_that_was_unsubscribed_is_reported_and_fixed_when_asked(stack: St
     assert f"page {page.page_id} {page.name}: The page is not subscribed" in line
     assert "Customers' messages do not arrive." in line
     assert result.stdout.splitlines()[-1] == (
-        "1 fault found, of which 1 stop messages; 2 pages checked, 1 with faults."
+        "1 fault found, of which 1 stops messages; 2 pages checked, 1 with faults."
     )
     fixed = check("--fix")
     assert (fixed.returncode, len(lines(fixed, "FIXED"))) == (0, 1)
