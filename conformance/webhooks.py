@@ -127,7 +127,7 @@ def webhook_comes_when_asked_for(context: Context) -> None:
     while time.monotonic() < ends:
         if any(map(context.carries_nothing, context.receiver.delivered[before:])):
             return
-        time.sleep(LOOK_EVERY)
+        time.sleep(LOOK_EVERY)  # polling: the receiver tells nobody
     raise Failed(f"a webhook was asked for, and none came within {context.within:.0f} s")
 
 

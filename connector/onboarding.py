@@ -146,7 +146,7 @@ class Onboarding:
         connection = service.connection(self._login.channel, account_id)
         wrong = _set_up(service, connection)
         if wrong:
-            time.sleep(checks.OTHERS_KNOW_AFTER)
+            time.sleep(checks.OTHERS_KNOW_AFTER)  # the channel asked a process that did not know it yet
             wrong = _set_up(service, connection)
         checks.note(service, connection, wrong)
         return wrong

@@ -148,7 +148,7 @@ def _steps(fetcher: Fetcher, progress: Progress) -> Iterator[Progress]:
             if wait > LONGEST_PAUSE:
                 raise
             progress = msgspec.structs.replace(progress, attempts=progress.attempts + 1)
-            time.sleep(wait)
+            time.sleep(wait)  # Meta takes no call sooner
             continue
         if step is not None:
             progress = step

@@ -49,6 +49,10 @@ def _id(value: str) -> str:
     return value
 
 
+LOOK_EVERY = 0.2
+"""How often it is looked what came of an erasure, in seconds."""
+
+
 @click.command()
 @_person_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -83,7 +87,7 @@ def _awaited(inbox: Inbox, code: str, seconds: float) -> erasures.Outcome | None
     while (outcome := erasures.outcome(inbox, code)) and outcome.state == "waiting":
         if time.monotonic() > until or HELPDESK in inbox.reasons():
             break
-        time.sleep(0.2)
+        time.sleep(LOOK_EVERY)  # polling: the store tells nobody what came of it
     return outcome
 
 

@@ -3,6 +3,8 @@
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/error-codes
 """
 
+from typing import Any
+
 from clients.errors import (
     ClientError,
     FileRefused,
@@ -18,7 +20,8 @@ from clients.errors import (
     Unavailable,
     UploadGone,
 )
-from clients.notices import N_, add_sentences, notice
+from clients.jsons import decode_or_none
+from clients.notices import N_, Notice, add_sentences, notice
 
 
 class HeldByAnotherApp(RejectedError):
@@ -258,6 +261,16 @@ def may_be_about_tag(error: RejectedError) -> bool:
     """Return whether a message with a tag may be refused for that, not for its person, text or file."""
     about_something_else = isinstance(error, (FileRefused, HeldByAnotherApp, NotFound))
     return not about_something_else and error.notice.code not in _NOT_ABOUT_TAG
+
+
+def read_error(body: bytes) -> tuple[dict[str, Any], int, int, Notice]:
+    """Read an answer that is an error: the error, its code, its subcode (0: none), and how it is named.
+
+    Raises one of `MALFORMED` for any other body.
+    """
+    error = decode_or_none(body)["error"]
+    code, subcode = int(error["code"]), int(error.get("error_subcode") or 0)
+    return error, code, subcode, notice("facebook_error", error=f"{code}/{subcode}" if subcode else str(code))
 
 
 def lookup(code: int, subcode: int) -> tuple[type[ClientError], str]:

@@ -39,6 +39,7 @@ from clients.channels.meta.errors import (
     is_known,
     lookup,
     may_be_about_tag,
+    read_error,
 )
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.kinds import is_app, name_of_app
@@ -55,7 +56,7 @@ from clients.errors import (
 )
 from clients.findings import Finding
 from clients.http import HttpClient, RestClient, segment
-from clients.jsons import MALFORMED, decode_or_none
+from clients.jsons import MALFORMED
 from clients.media import File, MediaFetcher, canonical_type, safe_filename
 from clients.notices import Notice, Value, notice
 from clients.text.line import one_line
@@ -463,8 +464,7 @@ class Page(RestClient, Account):
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error by its code and subcode; its HTTP status says little, its text may be translated."""
         try:
-            error = decode_or_none(response.content)["error"]
-            code, subcode = int(error["code"]), int(error.get("error_subcode") or 0)
+            error, code, subcode, reference = read_error(response.content)
         except MALFORMED:
             return super().error(response)
         words = one_line(
@@ -472,7 +472,6 @@ class Page(RestClient, Account):
         )
         about_proof = "appsecret_proof" in _string(error, "message")  # Meta has no code of its own for that
         kind, ours = BAD_PROOF if about_proof else lookup(code, subcode)
-        reference = notice("facebook_error", error=f"{code}/{subcode}" if subcode else str(code))
         if issubclass(kind, RateLimited):
             usage = usage_of(response.headers, self._page_id)
             return kind(ours, reference=reference, retry_after=(usage and usage.regain) or None)

@@ -17,7 +17,7 @@ import httpx
 from clients.channel import App, Conversation, Login, Network, Offer, OfferedAccount, Withdrawal
 from clients.channels.meta import past
 from clients.channels.meta.checks import PERMISSIONS
-from clients.channels.meta.errors import lookup
+from clients.channels.meta.errors import lookup, read_error
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import appsecret_proof
 from clients.channels.meta.values import as_dict, as_list, as_text, dicts, is_true
@@ -54,11 +54,9 @@ class _Graph(RestClient):
     def error(self, response: httpx.Response) -> ClientError:
         """Sort an error: it is Facebook's trouble, or the login has to be made again."""
         try:
-            error = decode_or_none(response.content)["error"]
-            code, subcode = int(error["code"]), int(error.get("error_subcode") or 0)
+            error, code, subcode, reference = read_error(response.content)
         except MALFORMED:
             return super().error(response)
-        reference = notice("facebook_error", error=f"{code}/{subcode}" if subcode else str(code))
         words = as_text(error.get("message"))
         if "client secret" in words or "appsecret_proof" in words:  # for both Meta has no code of its own
             return RejectedError("login_app_refused", reference=reference)

@@ -19,10 +19,10 @@ from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF
 from tests.fakes.conversation import IN, PERSON, PSID
 from tests.fakes.crashes import every_crash
 from tests.fakes.failures import Crash
+from tests.fakes.fetching import ACCOUNT, bodies, fetch, relay
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
 
-ACCOUNT = f"{CHANNEL}:{PAGE_A}"
 OTHERS = [f"{PSID[:-1]}{digit}" for digit in range(5)]
 HOUR = 3_600_000
 
@@ -42,25 +42,6 @@ def _asleep(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(world: World, now: int, hours: float = 3) -> None:
     backfill.fetch_since(world.service, ACCOUNT, _at(now - int(hours * HOUR)))
-
-
-def fetch(world: World) -> None:
-    backfill.take_turn(world.service)
-
-
-def relay(world: World, *people: str) -> None:
-    for person in people or [PSID]:
-        while world.waiting(thread := f"in:{ACCOUNT}:{person}"):
-            world.resume(thread)
-
-
-def bodies(world: World) -> list[str]:
-    """Return what stands on all tickets, the ticket's own text first."""
-    shown = []
-    for ticket in world.desk.tickets.values():
-        shown += [ticket.new.body] if ticket.new else []
-        shown += [comment.body for comment in ticket.comments]
-    return shown
 
 
 def _at(ms: int) -> datetime:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from clients.channels.meta.events import CHANNEL
 from clients.errors import ServiceDown
 from tasks.inbound import backfill, history
 from tasks.inbound.backfill import ConnectionNotes
@@ -14,10 +13,10 @@ from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import IN, PSID
 from tests.fakes.crashes import every_crash
 from tests.fakes.failures import Crash
+from tests.fakes.fetching import ACCOUNT, bodies, fetch, relay
 from tests.fakes.meta import Refusal
 from tests.fakes.world import World
 
-ACCOUNT = f"{CHANNEL}:{PAGE_A}"
 OTHER = f"{PSID[:-1]}7"
 HOUR, DAY = 3_600_000, 24 * 3_600_000
 MARK = "> History: written before this page was connected."
@@ -52,25 +51,6 @@ def prepared(world: World, **changes: Any) -> World:
 def connect(world: World) -> None:
     notes = ConnectionNotes(world.service.inbox, world.service.connections, fetches_missed=True)
     notes.refresh()
-
-
-def fetch(world: World) -> None:
-    backfill.take_turn(world.service)
-
-
-def relay(world: World, *people: str) -> None:
-    for person in people or [PSID]:
-        while world.waiting(thread := f"in:{ACCOUNT}:{person}"):
-            world.resume(thread)
-
-
-def bodies(world: World) -> list[str]:
-    """Return what stands on all tickets, the ticket's own text first."""
-    shown = []
-    for ticket in world.desk.tickets.values():
-        shown += [ticket.new.body] if ticket.new else []
-        shown += [comment.body for comment in ticket.comments]
-    return shown
 
 
 def marked(*texts: str) -> list[str]:
