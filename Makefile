@@ -51,7 +51,7 @@ format: .venv/.check  ## Put the code into its format
 docs: .venv/.test  ## Write the pages of docs/ that are made from the code's tables
 	@$(BIN)/python -m tests.docs.generated
 
-pictures: .venv/.test chromium  ## Take the pictures of docs/events.md, in a real browser
+pictures: .venv/.test chromium  ## Take the pictures of docs/, in a real browser
 	@$(BIN)/python -m tests.docs.camera
 
 messages: .venv/.check  ## Bring the catalogues of sentences up to date with the code; then translate what is new in them

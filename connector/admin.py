@@ -146,6 +146,12 @@ class ConnectionAdmin:
             raise NoConnection(page_id)
         return self._entry(page_id, record)
 
+    def check_new(self, page_id: str) -> None:
+        """Raise `Refused` if a page cannot be added."""
+        _, record = self._may_change(page_id)
+        if record:
+            raise AlreadyConnected(page_id)
+
     def put(self, page_id: str, fields: Mapping[str, Any], version: int | None) -> Entry:
         """Add a connection, or replace the one of this version; a secret that is left out stays as it is.
 

@@ -1,6 +1,6 @@
-"""The checks of connections, and of the helpdesk: what each finds, and what is put right.
+"""The checks of connections, of the helpdesk and of the store: what each finds, and what is put right.
 
-A few connections are checked at a time, each every `check_every` minutes, and the helpdesk as often.
+A few connections are checked at a time, each every `check_every` minutes; helpdesk and store as often.
 """
 
 import time
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -24,7 +25,7 @@ from tasks.celery import app, stopping
 from tasks.connections import Connection
 from tasks.inbound import backfill
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import HELPDESK, account_remote
+from tasks.inbox.queues import HELPDESK, STORE, account_remote
 from tasks.services import Services, services
 from tasks.store import reason_of
 from tasks.words import say
@@ -45,6 +46,8 @@ LOOK_EVERY = 0.1
 """How often it is looked whether that webhook came, in seconds."""
 OTHERS_KNOW_AFTER = 1.0
 """After how long, in seconds, every process that takes webhooks knows a new connection."""
+IN_EFFECT_AFTER = 600.0
+"""After how long, in seconds, a subscription is in effect: what is said until then is fetched once more."""
 REFUSED_LATELY = 3600.0
 """How old a refused webhook may be to say why none arrives, in seconds."""
 
@@ -87,7 +90,8 @@ def on_request(
                 time.sleep(OTHERS_KNOW_AFTER)
                 found = list(check_connection(service, connection))
             note(service, connection, found)
-            return [as_data(one, connection.language) for one in (*found, *_noted_of_helpdesk(service))]
+            found += [*_noted_of_helpdesk(service), *_noted_of_store(service)]
+            return [as_data(one, connection.language) for one in found]
         return None
 
     return check_now
@@ -117,6 +121,13 @@ def _noted_of_helpdesk(service: Services) -> list[Finding]:
     """Check the helpdesk, and keep what is wrong."""
     found = list(check_helpdesk(service))
     findings.note(service.inbox, HELPDESK, found)
+    return found
+
+
+def _noted_of_store(service: Services) -> list[Finding]:
+    """Check the store, and keep what is wrong."""
+    found = list(check_store(service.inbox))
+    findings.note(service.inbox, STORE, found)
     return found
 
 
@@ -175,7 +186,7 @@ def check_desk(helpdesk: Helpdesk, connection: Connection) -> Iterator[Finding]:
 
 
 def check_store(inbox: Inbox) -> Iterator[Finding]:
-    """Yield whether the store takes writes, and has memory left."""
+    """Yield whether the store takes writes, has memory left, and keeps what it took."""
     try:
         has_room = inbox.has_room()
     except redis.RedisError as error:
@@ -187,6 +198,17 @@ def check_store(inbox: Inbox) -> Iterator[Finding]:
         yield finding("store_nearly_full", percent=round(used * 100))
     else:
         yield finding("store_works")
+    yield from check_durability(inbox.store)
+
+
+def check_durability(store: redis.Redis) -> Iterator[Finding]:
+    """Yield by which settings a store may lose what it took. Many hosted ones do not show theirs."""
+    with suppress(redis.RedisError):
+        settings: Mapping[str, str] = store.config_get("appendonly", "maxmemory-policy")
+        if settings.get("appendonly") == "no":
+            yield finding("store_keeps_nothing")
+        if settings.get("maxmemory-policy", "noeviction") != "noeviction":
+            yield finding("store_evicts", policy=settings["maxmemory-policy"])
 
 
 def _used_memory(inbox: Inbox) -> float:
@@ -269,45 +291,44 @@ def take_turn(service: Services) -> None:
 
 
 def _check_due(service: Services, every: float) -> None:
-    everyone = service.connections.all
-    active = {account_remote(one.channel, one.account_id): one for one in everyone if one.active}
-    service.inbox.plan_checks(list(active), every)
-    if active:
-        _check_helpdesk_if_due(service, every)
+    planned = _planned(service, every)
     turn_ends = time.monotonic() + CHECKING_TURN
     with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
         while not stopping.is_set() and time.monotonic() < turn_ends:
             due = service.inbox.due_checks(THREADS, every)
             for name in due:
-                if name not in active:
+                if name not in planned:
                     service.inbox.forget_checks(name)
                     reports.request(service, name)
-            connected = [name for name in due if name in active]
-            list(threads.map(lambda name: _check_and_note(service, name, active[name]), connected))
+            list(threads.map(_try, [(name, planned[name]) for name in due if name in planned]))
             if len(due) < THREADS:
                 return
 
 
-def _check_helpdesk_if_due(service: Services, every: float) -> None:
+def _planned(service: Services, every: float) -> Mapping[str, Callable[[], object]]:
+    """Plan the checks, and return them by what they are about."""
+    connections = backfill.names_of(service.connections)
+    shared: dict[str, Callable[[], object]] = {}
+    if connections:
+        shared = {HELPDESK: partial(_noted_of_helpdesk, service), STORE: partial(_noted_of_store, service)}
+    service.inbox.plan_checks(list(connections), every, list(shared))
+    return shared | {name: partial(_check_and_note, service, name, one) for name, one in connections.items()}
+
+
+def _try(named: tuple[str, Callable[[], object]]) -> None:
+    """Make a check. What fails is logged: the others are not to be left out."""
+    name, check_now = named
     try:
-        if service.inbox.put("helpdesk_check", "1", every * 0.9, only_new=True):
-            _noted_of_helpdesk(service)
-    except redis.OutOfMemoryError:
-        log.info("check_left_out", remote=HELPDESK, reason="the store is full")
-    except redis.RedisError:
-        raise
-    except Exception:  # a fault of ours, or the adapter's
-        log.exception("check_failed", remote=HELPDESK)
+        check_now()
+    except redis.RedisError as error:
+        log.warning("check_failed", remote=name, reason=reason_of(error))
+    except Exception:  # a fault of ours, or an adapter's
+        log.exception("check_failed", remote=name)
 
 
 def _check_and_note(service: Services, name: str, connection: Connection) -> None:
-    try:
-        found = list(check_connection(service, connection))
-        note(service, connection, _without_repaired(service, name, connection, found))
-    except redis.RedisError as error:
-        log.warning("check_failed", remote=name, reason=reason_of(error))
-    except Exception:  # a fault of ours: the others are not to be left out
-        log.exception("check_failed", remote=name)
+    found = list(check_connection(service, connection))
+    note(service, connection, _without_repaired(service, name, connection, found))
 
 
 def _without_repaired(
@@ -337,4 +358,4 @@ def _fetch_missed(service: Services, name: str, known: float) -> None:
     connected = inbox.backfills.connected_at(name)
     if connected is not None:
         since = max(since, connected / 1000)
-        backfill.fetch_since(service, name, datetime.fromtimestamp(since, UTC))
+        backfill.fetch_since(service, name, datetime.fromtimestamp(since, UTC), IN_EFFECT_AFTER)

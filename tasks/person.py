@@ -3,6 +3,7 @@
 from typing import Any
 
 from clients.channel import Conversation
+from tasks.inbound import backfill
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.inbox.kept_jobs import KeptJob, KeptJobs
@@ -19,6 +20,7 @@ def forget(inbox: Inbox, conversation: Conversation) -> bool:
     """
     tickets = _tickets(inbox, conversation)
     inbox.note_forgotten(conversation)
+    backfill.leave_out(inbox, conversation)
     _drop_kept_jobs(inbox, conversation, tickets)
     at_work = inbox.forget(conversation)
     # A job of theirs may have died meanwhile, and a dead letter that was requeued is a job again.

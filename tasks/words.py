@@ -46,7 +46,7 @@ add_sentences(
         "name_told_later": N_("The sender of this ticket is {name}; the name was not available before."),
         "missing_messages": N_(
             "Messages of this conversation may be missing here, written between {first} and {last}: "
-            "{channel} no longer provides them. See the whole conversation in the page's own inbox."
+            "{channel} does not provide them. See the whole conversation in the page's own inbox."
         ),
         "written_before_connected": N_("History: written before this page was connected."),
         "history_first": N_("what was said before the page was connected is fetched first"),
@@ -148,6 +148,7 @@ _REPLIES_LATE = N_(
     "Agents' replies are only sent once they are looked for (helpdesk.poll_every), or not at all."
 )
 _DEAD_LETTERS = N_("Messages from customers without an open ticket become dead letters.")
+_MAY_BE_LOST = N_("Accepted messages may be lost.")
 _MORE_MEMORY = N_("Give it more memory (maxmemory), or find out why what waits is not relayed.")
 
 add_meanings(
@@ -172,8 +173,17 @@ add_meanings(
             N_("From 90 percent on, new webhooks are refused."),
             _MORE_MEMORY,
         ),
-        "store_unsafe": Meaning(
-            _WARNING, N_("The store is not safe: {advice}."), N_("Accepted messages may be lost.")
+        "store_keeps_nothing": Meaning(
+            _WARNING,
+            N_("The store keeps nothing when it is restarted."),
+            _MAY_BE_LOST,
+            N_("Set “appendonly yes” there."),
+        ),
+        "store_evicts": Meaning(
+            _WARNING,
+            N_("The store deletes data when its memory is full (maxmemory-policy {policy})."),
+            _MAY_BE_LOST,
+            N_("Set “maxmemory-policy noeviction” there."),
         ),
         "settings_good": Meaning(Level.OK, N_("The settings can be used.")),
         "setting_doubtful": Meaning(_WARNING, N_("The setting {setting} is doubtful: {advice}.")),

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -86,7 +85,7 @@ def _count(service: Services, connection: Connection, since: datetime) -> Progre
     return _follow(Fetcher(service, connection, since, _take_none))
 
 
-def _take_none(jobs: Sequence[Job]) -> None:
+def _take_none(jobs: Sequence[Job], known_by: Sequence[str]) -> None:
     """Relay nothing."""
 
 
@@ -94,7 +93,7 @@ def _relay(service: Services, connection: Connection, since: datetime) -> Progre
     """Fetch as a worker does, so that the workers go on with it if this process ends."""
     backfills, remote = service.inbox.backfills, account_remote(connection.channel, connection.account_id)
     begun = backfills.begin(remote, int(since.timestamp() * 1000))
-    fetcher = fetching.fetcher_of(service, connection, begun, partial(service.inbox.accept, fetched=True))
+    fetcher = fetching.fetcher_of(service, connection, begun, service.inbox.accept_fetched)
     latest = fetcher.first()
 
     def keep(progress: Progress) -> None:

@@ -15,7 +15,6 @@ import redis
 from clients.findings import Finding, Level, finding
 from clients.text.line import one_line
 from connector.cli.common import counted, fail, read_settings, settings_option
-from connector.run.valkey import durability_warnings
 from connector.settings import Settings, doubtful, get_settings
 from tasks import checks
 from tasks.connections import Connection
@@ -95,17 +94,16 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
     """
     settings = read_settings("check", get_settings)
     service, report = build(settings, patient=False), Report(quiet=as_json)
-    report.add("settings", _doubts(settings))
-    report.add("store", _store(settings, service))
-    helpdesk = report.add("helpdesk", checks.check_helpdesk(service))
     with suppress(redis.RedisError):  # then those of the settings are known, and the store is reported
         service.connections.refresh()
-    connections = [one for one in service.connections.all if one.active]
-    if page is not None:
-        connections = [one for one in connections if one.account_id == page.strip()]
-        if not connections:
-            fail(f"There is no active connection of the page {one_line(page)}.")
-    elif not connections:
+    active = [one for one in service.connections.all if one.active]
+    connections = [one for one in active if page is None or one.account_id == page.strip()]
+    if page is not None and not connections:
+        fail(f"There is no active connection of the page {one_line(page)}; “connector status” shows those there are.")
+    report.add("settings", _doubts(settings))
+    report.add("store", checks.check_store(service.inbox))
+    helpdesk = report.add("helpdesk", checks.check_helpdesk(service))
+    if not connections:
         report.add("connections", [finding("no_connections")])
     has_helpdesk = not any(one.meaning.hides_others for one in helpdesk)
     with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -144,12 +142,6 @@ def _doubts(settings: Settings) -> Iterator[Finding]:
         yield finding("setting_doubtful", setting=key, advice=advice)
     if not found:
         yield finding("settings_good")
-
-
-def _store(settings: Settings, service: Services) -> Iterator[Finding]:
-    yield from checks.check_store(service.inbox)
-    for advice in durability_warnings(settings.store_url):
-        yield finding("store_unsafe", advice=advice)
 
 
 def _summary(report: Report, wrong: list[tuple[str, Finding]]) -> str:

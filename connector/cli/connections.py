@@ -181,6 +181,7 @@ def add(page_id: str, *, as_json: bool, fields: dict[str, Any]) -> None:
     """
     fields["active"] = not fields.pop("inactive")
     with admin_of("connections") as admin:
+        admin.check_new(page_id)  # before anybody looks for its secrets
         for name in SECRETS:
             if name not in fields:
                 fields[name] = _ask(name)
@@ -235,7 +236,7 @@ def remove(page_id: str, *, as_json: bool, yes: bool) -> None:
     """Remove a connection, and have Meta send no more webhooks about the page; asks first.
 
     Messages that wait stay for seven days, in case the page is connected again; replies that wait become dead
-    letters.
+    letters. If the connection is removed, but Meta could not be told, this ends with 1.
     """
     with admin_of("connections") as admin:
         entry = admin.get(page_id)
@@ -246,10 +247,11 @@ def remove(page_id: str, *, as_json: bool, yes: bool) -> None:
         not_done = admin.remove(page_id, entry.version)
     if as_json:
         click.echo(to_json({"not_done": not_done or None}))
-        return
-    click.echo(f"Page {page_id} is removed.")
-    if not_done:
-        click.echo(not_done, err=True)
+    else:
+        click.echo(f"Page {page_id} is removed.")
+        if not_done:
+            click.echo(not_done, err=True)
+    sys.exit(bool(not_done))
 
 
 def _tell(entry: Entry, sentence: str, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+import msgspec
 import redis
 
 from clients.channel import Conversation
@@ -14,6 +15,7 @@ from connector.cli import shown
 from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
 from connector.settings import get_settings, load_store_settings
 from tasks import erasures, person, worker
+from tasks.inbound import backfill
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.inbox.queues import HELPDESK, erasure_queue
@@ -126,6 +128,7 @@ def export(*, page: str, sender: str, channel: str) -> None:
 def _export(inbox: Inbox, conversation: Conversation) -> dict[str, Any]:
     ids = {"page_id": conversation.account_id, "sender_id": conversation.person_id}
     waiting = person.jobs_of(inbox, conversation)
+    to_fetch = backfill.kept_of(inbox, conversation)
     return {
         "channel": conversation.channel,
         **ids,
@@ -133,6 +136,7 @@ def _export(inbox: Inbox, conversation: Conversation) -> dict[str, Any]:
         "waiting": {direction: [_shown(job) for job in jobs] for direction, jobs in waiting.items()},
         "dead_letters": [shown.whole(one, "died") for one in person.dead_letters_of(inbox, conversation)],
         "unknown_events": [shown.whole(one, "kept") for one in person.unknown_events_of(inbox, conversation)],
+        "to_be_fetched": msgspec.to_builtins(to_fetch),
         "kept": {
             name.value: _readable(value) for name, value in person.notes_of(inbox, conversation).items()
         },

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+from contextlib import closing
 from importlib.metadata import version
 
 import click
@@ -16,7 +17,7 @@ from connector import logs
 from connector.cli.common import fail, read_settings, settings_option
 from connector.run.parts import Part, beat_part, store_part, web_part, worker_part
 from connector.run.supervisor import PART_VARIABLE, Child, Supervisor
-from connector.run.valkey import StoreError, durability_warnings, lock_data, wait_for_port
+from connector.run.valkey import StoreError, lock_data, wait_for_port
 from connector.settings import (
     Settings,
     SettingsError,
@@ -26,9 +27,11 @@ from connector.settings import (
     load_settings,
 )
 from connector.web.guard import GuardedProtocol, listen, raise_file_limit
+from tasks.checks import check_durability
 from tasks.services import store_check_of
-from tasks.store import without_secrets
+from tasks.store import connect, without_secrets
 from tasks.store_check import Unusable
+from tasks.words import say
 
 log = structlog.get_logger(__name__)
 
@@ -74,8 +77,9 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
             callback_for_meta=settings.public_url + Messenger.path,
             callback_for_helpdesk=settings.public_url + WEBHOOK_PATH,
         )
-        for doubt in durability_warnings(settings.store_url):
-            log.warning("store_unsafe", reason=doubt)
+        with closing(connect(settings.store_url, patient=False)) as store:
+            for one in check_durability(store):
+                log.warning("store_unsafe", reason=str(one.what), hint=say(one.remedy) if one.remedy else "")
 
     children = [Child(part) for part in parts]
     check = store_check_of(settings)

@@ -12,7 +12,7 @@ from connector.settings import Settings
 from tasks.findings import kept
 from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import HELPDESK, account_id_of, account_of, account_remote, direction_of
+from tasks.inbox.queues import HELPDESK, STORE, account_id_of, account_of, account_remote, direction_of
 from tasks.services import directory_of
 from tasks.words import described, say
 
@@ -61,13 +61,14 @@ class Page:
 class Status:
     """The state of the connector. `refused` counts webhooks of no known page, by endpoint and reason.
 
-    `helpdesk_wrong` is what the last check of the helpdesk found to be wrong.
+    `helpdesk_wrong` and `store_wrong` are what their last checks found to be wrong.
     """
 
     now: float
     helpdesk: str
     helpdesk_paused: str | None
     helpdesk_wrong: list[str]
+    store_wrong: list[str]
     dead_letters: int
     unknown_events: int
     pages: list[Page]
@@ -120,6 +121,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
         helpdesk=settings.helpdesk.base_url,
         helpdesk_paused=reasons.get(HELPDESK),
         helpdesk_wrong=_said(wrong.get(HELPDESK)),
+        store_wrong=_said(wrong.get(STORE)),
         dead_letters=len(letters),
         unknown_events=inbox.unknown_events.count(),
         pages=sorted(pages.values(), key=lambda page: (page.connection != "active", page.page_id)),
@@ -145,6 +147,7 @@ def lines_of(status: Status) -> Iterator[str]:
     """Yield the lines of the screen."""
     yield f"helpdesk  {status.helpdesk}  {_paused(status.helpdesk_paused)}"
     yield from (f"  wrong          {one_line(what)}" for what in status.helpdesk_wrong)
+    yield from (f"store     {one_line(what)}" for what in status.store_wrong)
     for page in status.pages:
         yield ""
         yield (

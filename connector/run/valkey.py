@@ -148,17 +148,3 @@ def wait_until_ready(url: str) -> None:
             time.sleep(0.05)  # polling: the server tells nobody that it is ready
         else:
             return
-
-
-def durability_warnings(url: str) -> list[str]:
-    """Return what makes a store of the operator's own unsafe: each line says what to change."""
-    found = []
-    try:
-        settings = connect(url, patient=False).config_get("appendonly", "maxmemory-policy")
-    except redis.RedisError:
-        return []  # many hosted stores do not let anybody read their configuration
-    if settings.get("appendonly") == "no":
-        found.append("the store keeps nothing over a restart; set appendonly yes")
-    if settings.get("maxmemory-policy", "noeviction") != "noeviction":
-        found.append("the store throws data away when it is full; set maxmemory-policy noeviction")
-    return found

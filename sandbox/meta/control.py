@@ -195,7 +195,7 @@ async def _connect(order: Order) -> Any:
     app.secret = new.app_secret
     page = _keep_page(order.platform, new.page_id, NewPage(new.page_name, new.access_token, new.app_id))
     await subscribe(order.platform, app, Subscription(new.callback_url, new.verify_token, fields))
-    page.fields = list(fields)
+    page.subscribe(fields)
     return {"success": True}
 
 

@@ -49,7 +49,8 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     it in behind newer events of its thread. A page that calls too often is told to wait
     `regain` minutes. Each answer to a page that stands in `usage`, by its id, and with `app_usage` to any
     page, says how much of its limits is used; nothing is refused for that.
-    Unless it is to `deliver`, no event goes out, now or later.
+    Unless it is to `deliver`, no event goes out, now or later. A subscription of a page is listed at once; what
+    it adds is sent `subscription_delay` later.
     """
 
     seed: int = 0
@@ -66,6 +67,7 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     minute: float = 60.0
     media_lifetime: float = 7 * 86400.0
     code_lifetime: float = 600.0
+    subscription_delay: float = 0.0
     lost_after_send: LostAfterSend | None = None
     regain: int = 1
     usage: dict[str, PageUsage] = {}
@@ -184,9 +186,10 @@ class Rate:
 
 @dataclass
 class Page:
-    """A Facebook page; `fields` is what it sends to its app; `assets` are its saved attachments.
+    """A Facebook page; `fields` is what its app has subscribed; `assets` are its saved attachments.
 
-    `issued` are the tokens that logins gave, beside its own.
+    `issued` are the tokens that logins gave, beside its own. Of a field in `begins` nothing is sent before that
+    time (monotonic, s).
     """
 
     id: str
@@ -197,6 +200,7 @@ class Page:
     issued: dict[str, Grant] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
     fields: list[str] = field(default_factory=list)
+    begins: dict[str, float] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     assets: dict[str, tuple[Media, float]] = field(default_factory=dict)
@@ -206,6 +210,17 @@ class Page:
     def grant_of(self, token: str) -> Grant | None:
         """Return what a token of the page allows, unless it is none."""
         return self.grant if token == self.access_token else self.issued.get(token)
+
+    def subscribe(self, fields: list[str], delay: float = 0.0) -> None:
+        """Have these fields sent instead of others; those that were not sent before, after so many seconds."""
+        begins = time.monotonic() + delay
+        self.begins = {name: self.begins.get(name, 0.0) if name in self.fields else begins for name in fields}
+        self.fields = list(fields)
+
+    def sends(self, name: str | None) -> bool:
+        """Tell whether a field is sent; None is one that nobody has seen yet."""
+        began = {name for name in self.fields if self.begins.get(name, 0.0) <= time.monotonic()}
+        return name in began if name else bool(began)
 
     def person(self, psid: str) -> Person:
         """Return the person, who is new to the page perhaps."""

@@ -40,10 +40,11 @@ async def page_subscription(request: Request) -> Response:
     if request.method == "GET":
         return JSONResponse({"data": [_subscribed_app(call, page)] if page.fields else []})
     if request.method == "POST":
-        page.fields = checked("subscribed_fields", call.names("subscribed_fields"))
+        fields = checked("subscribed_fields", call.names("subscribed_fields"))
+        page.subscribe(fields, call.platform.behaviour.subscription_delay)
         page.app_id = call.app_id(page)
     else:
-        page.fields = []
+        page.subscribe([])
     return JSONResponse({"success": True})
 
 

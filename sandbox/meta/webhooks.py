@@ -127,10 +127,10 @@ class Webhooks:
         subscription = self.platform.apps[event.page.app_id].subscription
         if not self.platform.behaviour.deliver:
             return False
-        if subscription is None or not subscription.active or not event.page.fields:
+        if subscription is None or not subscription.active:
             return False
         name = event.subscribed_as
-        return name is None or (name in subscription.fields and name in event.page.fields)
+        return (name is None or name in subscription.fields) and event.page.sends(name)
 
     def _set_ready(self, lane: Lane) -> None:
         self._ready[lane] = None
@@ -256,7 +256,7 @@ class Webhooks:
 
     def unsubscribe(self, page: Page) -> None:
         """Unsubscribe a page, as after an hour of failed deliveries."""
-        page.fields = []
+        page.subscribe([])
         self._recover(page)
         self.unsubscribed.append({"page_id": page.id, "app_id": page.app_id, "at": now_ms()})
 

@@ -46,6 +46,9 @@ LOOK_AGAIN = 600.0
 LONGEST_WAIT = 300.0
 """How long a backfill waits at most after it failed, in seconds."""
 
+Accept = Callable[[Sequence[Job], Sequence[str]], object]
+"""Takes jobs of one person, and the keys by which a webhook may still bring the same."""
+
 
 class Progress(msgspec.Struct, frozen=True):
     """How far a backfill got: the conversations `todo`, and `after` which the list of them goes on.
@@ -79,13 +82,13 @@ class Progress(msgspec.Struct, frozen=True):
 class Fetcher:
     """Fetches what was said with an account since a time, in steps of few calls.
 
-    `accept` takes the jobs of one person. What was said in the time of `history` is marked as such.
+    What was said in the time of `history` is marked as such.
     """
 
     service: Services
     connection: Connection
     since: datetime
-    accept: Callable[[Sequence[Job]], object]
+    accept: Accept
     history: History | None = None
 
     def first(self) -> Progress:
@@ -108,11 +111,11 @@ class Fetcher:
     def _list(self, progress: Progress) -> Progress:
         account = self.service.account(self.connection)
         listed = account.conversations(progress.after)
-        todo = tuple(one for one in listed.conversations if one.time >= progress.least)
-        is_listed = not listed.after or len(todo) < len(listed.conversations)
+        recent = [one for one in listed.conversations if one.time >= progress.least]
+        is_listed = not listed.after or len(recent) < len(listed.conversations)
         return msgspec.structs.replace(
             progress,
-            todo=todo,
+            todo=tuple(one for one in recent if not self._is_forgotten(one)),
             after=listed.after,
             lists=progress.lists + 1,
             is_listed=is_listed,
@@ -140,7 +143,7 @@ class Fetcher:
             messages, new, hidden = self.take(first)
         except RejectedError as error:
             log.warning("conversation_not_fetched", account=self.connection.account_id, reason=str(error))
-            messages, new, hidden = 0, 0, 0
+            messages, new, hidden = 0, 0, self._refused(first)
         return msgspec.structs.replace(
             progress,
             todo=tuple(rest),
@@ -163,8 +166,20 @@ class Fetcher:
             return len(past.messages), 0, 0
         new, hidden = self._unknown(conversation, past.messages), self._unknown(conversation, past.hidden)
         if jobs := [*self._jobs(conversation, new), *self._missing(conversation, past, hidden)]:
-            self.accept(jobs)
+            self.accept(jobs, [key for event in new for key in event.known_by])
         return len(past.messages), len(new), len(hidden)
+
+    def _refused(self, conversation: PastConversation) -> int:
+        """Tell agents of a conversation that the channel does not show; return of how many messages at least.
+
+        Of a history nobody is told: it opens no ticket for what may be no message of a customer's.
+        """
+        if self.history:
+            return 0
+        first = int(self.since.timestamp() * 1000)
+        missing = Missing("", first, max(first, conversation.time), conversation.time)
+        self.accept([self._told(conversation, missing)], [])
+        return 1
 
     def _is_worth_a_ticket(self, past: Past) -> bool:
         """Return whether there is more than history in which nobody wrote but the account."""
@@ -173,6 +188,9 @@ class Fetcher:
             event.time >= until or isinstance(channel.parse(event.body), Message) for event in past.messages
         )
 
+    def _is_forgotten(self, conversation: PastConversation) -> bool:
+        return conversation.time <= self.service.inbox.forgotten_at(self._conversation(conversation))
+
     def _conversation(self, conversation: PastConversation) -> Conversation:
         return Conversation(self.connection.channel, self.connection.account_id, conversation.person_id)
 
@@ -180,15 +198,24 @@ class Fetcher:
         """Return those that neither came by webhook, nor are ours, nor of a time that was forgotten."""
         inbox, person = self.service.inbox, self._conversation(conversation)
         forgotten = inbox.forgotten_at(person) if events else 0
+        doubtful = self._doubtful_times()
         known = inbox.seen([key for event in events for key in (event.key, *event.known_by)])
         ours = our_ids(inbox, person) if events else set()
         return [
             event
             for event in events
             if event.time > forgotten
+            and event.time not in doubtful
             and not known & {event.key, *event.known_by}
             and event.message_id not in ours
         ]
+
+    def _doubtful_times(self) -> range:
+        """Return the times (ms) behind a history of which it is forgotten what came by webhook."""
+        if not self.history:
+            return range(0)
+        oldest = self.service.inbox.now() - OLDEST.total_seconds()
+        return range(self.history.until, int(oldest * 1000))
 
     def _jobs(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Job]:
         channel, person = self.service.channel(self.connection.channel), self._conversation(conversation)
@@ -203,18 +230,22 @@ class Fetcher:
         first, last = hidden[0], hidden[-1]
         until = last.time if last.message_id else min(shown)
         missing = Missing(last.message_id or "", first.time, until, max(*shown, until))
+        return [self._told(conversation, missing)]
+
+    def _told(self, conversation: PastConversation, missing: Missing) -> Job:
         queue = inbound_queue(self._conversation(conversation))
         key = f"{missing.external_id}:{queue}"
-        return [Job(key=key, queue=queue, time=missing.time, body=missing.body)]
+        return Job(key=key, queue=queue, time=missing.time, body=missing.body)
 
 
-def fetch_since(service: Services, account: str, since: datetime) -> None:
+def fetch_since(service: Services, account: str, since: datetime, again: float | None = None) -> None:
     """Have workers fetch what was said with an account (`<channel>:<id>`) since then, unless that is off.
 
-    What came by webhook as well is known, so `since` may be too early. Raises `redis.RedisError`.
+    What came by webhook as well is known, so `since` may be too early. What is said from now on is fetched
+    `again` seconds later. Raises `redis.RedisError`.
     """
     if service.settings.backfill:
-        service.inbox.backfills.request(account, _ms(since))
+        service.inbox.backfills.request(account, _ms(since), again)
 
 
 def names_of(connections: Directory) -> dict[str, Connection]:
@@ -306,6 +337,21 @@ def under_way(inbox: Inbox) -> dict[str, UnderWay]:
     return found
 
 
+def kept_of(inbox: Inbox, person: Conversation) -> PastConversation | None:
+    """Return what a backfill that is not done keeps of a person. Raises `redis.RedisError`."""
+    state = inbox.backfills.state(account_remote(person.channel, person.account_id))
+    progress = _decoded(state) if state else None
+    todo = progress.todo if progress else ()
+    return next((one for one in todo if one.person_id == person.person_id), None)
+
+
+def leave_out(inbox: Inbox, person: Conversation) -> None:
+    """Begin a backfill anew that keeps something of a person who was forgotten. Raises `redis.RedisError`."""
+    if kept_of(inbox, person):
+        account = account_remote(person.channel, person.account_id)
+        inbox.backfills.request(account, int(inbox.now() * 1000))
+
+
 @app.task(name="fetch")
 def fetch() -> None:
     """Fetch for one account after the other, as long as a turn lasts; others go on then."""
@@ -334,8 +380,8 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
         _leave(service, backfill)
         return
 
-    def accept(jobs: Sequence[Job]) -> None:
-        wake(service.inbox.accept(jobs, fetched=True))
+    def accept(jobs: Sequence[Job], known_by: Sequence[str]) -> None:
+        wake(service.inbox.accept_fetched(jobs, known_by))
 
     fetcher = fetcher_of(service, connection, backfill, accept)
     progress = progress_of(fetcher, backfill)
@@ -375,7 +421,7 @@ def _leave(service: Services, backfill: Backfill) -> None:
 
 
 def fetcher_of(
-    service: Services, connection: Connection, backfill: Backfill, accept: Callable[[Sequence[Job]], object]
+    service: Services, connection: Connection, backfill: Backfill, accept: Accept
 ) -> Fetcher:
     """Return what fetches for a backfill, no further back than it is known which messages came."""
     since = max(backfill.since, int((service.inbox.now() - OLDEST.total_seconds()) * 1000))

@@ -1,7 +1,6 @@
 """What was said before an account was connected: what is written now waits for it and stands behind it."""
 
 from datetime import UTC, datetime
-from functools import partial
 
 import redis
 import structlog
@@ -48,7 +47,7 @@ def _fetch(arrival: Arrival, history: History) -> None:
     service, account = arrival.service, arrival.account
     since = datetime.fromtimestamp(history.since / 1000, UTC)
     fetcher = Fetcher(
-        service, arrival.connection, since, partial(service.inbox.accept, fetched=True), history
+        service, arrival.connection, since, service.inbox.accept_fetched, history
     )
     try:
         if found := account.conversation_with(arrival.conversation.person_id):

@@ -59,14 +59,18 @@ class Backfills:
     def __init__(self, script: InboxScript) -> None:
         self._script = script
 
-    def request(self, remote: str, since: int) -> None:
-        """Have messages since then (ms) be fetched for an account; one under way begins anew."""
-        self._script.run("request_backfill", remote, since, "", "")
+    def request(self, remote: str, since: int, again: float | None = None) -> None:
+        """Have messages since then (ms) be fetched for an account; one under way begins anew.
+
+        Those from now on are fetched as well, `again` seconds later.
+        """
+        later = "" if again is None else int(again * 1000)
+        self._script.run("request_backfill", remote, since, "", "", later)
 
     def begin(self, remote: str, since: int) -> Backfill:
         """Request a backfill, and be the one who is at it; one that was not done is part of it."""
         token = secrets.token_hex(8)
-        earliest = int(self._script.run("request_backfill", remote, since, token, ms(LEASE)))
+        earliest = int(self._script.run("request_backfill", remote, since, token, ms(LEASE), ""))
         return Backfill(remote, earliest, b"", token, self.history(remote)[1])
 
     def due(self, most: int) -> int:
@@ -101,7 +105,10 @@ class Backfills:
         )
 
     def end(self, backfill: Backfill) -> bool:
-        """Forget a backfill that is done, or cannot be. Return False if it is somebody else's by now."""
+        """Forget a backfill that is done, or cannot be, or put it off until it is due again.
+
+        Return False if it is somebody else's by now.
+        """
         return bool(self._script.run("end_backfill", backfill.remote, backfill.token))
 
     def all(self) -> list[Shown]:
@@ -118,6 +125,10 @@ class Backfills:
             for (remote, at), (since, state, token, history) in zip(due, found, strict=True)
             if since  # else it is done meanwhile
         ]
+
+    def state(self, remote: str) -> bytes | None:
+        """Return how far the backfill of an account got, in the words of whoever saved it."""
+        return cast("bytes | None", self._script.store.hget(self._script.key(f"backfill:{remote}"), "state"))
 
     def connected_at(self, remote: str) -> int | None:
         """Return when an account was first noted as connected, in ms; None if it was not yet."""

@@ -50,7 +50,7 @@ class ConnectionRecords:
         return {record.name: record for record in read}
 
     def put(self, name: str, body: bytes, expected: str = ANY) -> int | None:
-        """Store a record, and have what waits for its account go on. Return its version.
+        """Store a record, have what waits for its account go on, and have it checked. Return its version.
 
         `expected` is the version that it replaces, empty if there must be none yet. None if that is not so.
         Raises `redis.OutOfMemoryError`.

@@ -42,11 +42,10 @@
 --   last             hash    in:<channel>:<account>:, out:…: -> when a job of it was accepted, sent:…: -> when a
 --                            reply was sent
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
---   checks           zset    <channel>:<account> -> when its connection is to be checked next
+--   checks           zset    <channel>:<account>, helpdesk or store -> when it is to be checked next
 --   findings         hash    <channel>:<account>, helpdesk -> what its last checks found to be wrong, and since when
 --   report:<account>  string  the ticket that says what stops the messages of an account
 --   helpdesk_webhook  string  when a webhook of the helpdesk's came last that brought no comment
---   helpdesk_check   string  the helpdesk was checked lately
 --   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
 --   connections      hash    <channel>:<account> -> "<version> <record>": what was connected at run time
 --   changed          zset    <channel>:<account> -> the version at which its connection changed, or was removed
@@ -54,7 +53,8 @@
 --   connected        hash    <channel>:<account> -> since when it is connected: webhooks of it are taken
 --   inactive         zset    <channel>:<account> -> since when none of it are, though it was connected
 --   backfill:<remote>  hash    since when messages of an account are fetched that no webhook brought, since when also those
---                            from before it was connected (history), how far that got (state), and who does it (token)
+--                            from before it was connected (history), how far that got (state), and who does it (token);
+--                            when it is done again, and since when then (again, later)
 --   backfills        zset    remote -> when its backfill goes on
 --   fetching         zset    remote -> until when a worker is at its backfill
 --   turn:<remote>    string  when the account may be asked for its past again
@@ -346,7 +346,8 @@ local function keep_latest(name, conversation, time, ttl)
 end
 
 -- accept(ttl, jobs, echoes, fetched) -> how many queues now want a worker
--- Both are packed (MessagePack): key, queue, time, body, key, … of jobs; conversation, member, … of echoes.
+-- All are packed (MessagePack): key, queue, time, body, key, … of jobs; conversation, member, … of echoes. If no webhook
+-- brought the jobs, `fetched` has the keys under which webhooks may still bring the same.
 function inbox.accept(ttl, packed_jobs, packed_echoes, fetched)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
   local echoes = cmsgpack.unpack(packed_echoes)
@@ -366,6 +367,9 @@ function inbox.accept(ttl, packed_jobs, packed_echoes, fetched)
         woken[group] = woken[group] + 1
       end
     end
+  end
+  for _, key in ipairs(fetched and cmsgpack.unpack(fetched) or {}) do
+    redis.call('SET', P .. 'seen:' .. key, '', 'NX', 'PX', ttl)
   end
   if new > 0 then
     if not found then redis.call('SET', P .. 'format', FORMAT) end
@@ -744,7 +748,8 @@ local function change(name)
 end
 
 -- put_connection(name, record, expected) -> its version | false, if its version is not the expected one
--- Expected is a version, empty where there must be none yet, or * for any. What waits for its account goes on.
+-- Expected is a version, empty where there must be none yet, or * for any. What waits for its account goes on, and it is
+-- checked.
 function inbox.put_connection(name, record, expected)
   local stored, version = redis.call('HGET', P .. 'connections', name), version_of(name)
   if stored == (version or '') .. ' ' .. record then return tonumber(version) end  -- the call is repeated
@@ -752,7 +757,10 @@ function inbox.put_connection(name, record, expected)
   version = change(name)
   redis.call('HSET', P .. 'connections', name, version .. ' ' .. record)
   if is_paused(name) then redis.call('ZADD', P .. 'pauses', now, name) end
-  redis.call('ZADD', P .. 'backfills', 'XX', 'LT', now, name)
+  if redis.call('HEXISTS', P .. 'backfill:' .. name, 'state') == 1 then  -- it was put off
+    redis.call('ZADD', P .. 'backfills', 'XX', 'LT', now, name)
+  end
+  redis.call('ZADD', P .. 'checks', 'XX', 'LT', now, name)
   return version
 end
 
@@ -800,6 +808,8 @@ function inbox.take_turn(remote, spacing, longest)
   return at - now
 end
 
+local EARLIER = 60000  -- how much earlier than a request it is fetched again (ms): clocks differ, times are in seconds
+
 local function backfill_of(remote) return P .. 'backfill:' .. remote end
 local function fetches(remote, token) return redis.call('HGET', backfill_of(remote), 'token') == token end
 
@@ -810,23 +820,29 @@ local function hold_backfill(remote, token, lease)
   redis.call('ZADD', P .. 'fetching', now + lease, remote)
 end
 
--- Fetch what was said since then, or since an earlier time that was asked for and is not done; begin anew.
-local function request(remote, since, history)
-  local known = redis.call('HMGET', backfill_of(remote), 'since', 'history')
+-- Fetch what was said since then, or since an earlier time that was asked for and is not done; begin anew. What is said
+-- from now on is fetched again at a later time, or at the latest one that was asked for.
+local function request(remote, since, history, again)
+  local known = redis.call('HMGET', backfill_of(remote), 'since', 'history', 'later', 'again')
   redis.call('DEL', backfill_of(remote))
   since = string.format('%d', math.min(since, known[1] or since))
   redis.call('HSET', backfill_of(remote), 'since', since)
   history = known[2] or history
   if history then redis.call('HSET', backfill_of(remote), 'history', string.format('%d', history)) end
+  if again or known[4] then
+    local from, at = known[3] or now - EARLIER, math.max(again or 0, known[4] or 0)
+    redis.call('HSET', backfill_of(remote), 'later', string.format('%d', from), 'again', string.format('%d', at))
+  end
   redis.call('ZADD', P .. 'backfills', now, remote)
   redis.call('ZREM', P .. 'fetching', remote)
   return since
 end
 
--- request_backfill(remote, since, token, lease) -> since when it is fetched, which may be earlier: an earlier request
--- that is not done is part of this one. With a token that worker is at it already.
-function inbox.request_backfill(remote, since, token, lease)
-  since = request(remote, since)
+-- request_backfill(remote, since, token, lease, again) -> since when it is fetched, which may be earlier: an earlier
+-- request that is not done is part of this one. With a token that worker is at it already. So many ms later what is
+-- said from now on is fetched again; empty: it is not.
+function inbox.request_backfill(remote, since, token, lease, again)
+  since = request(remote, since, nil, again ~= '' and now + again or nil)
   if token ~= '' then hold_backfill(remote, token, lease) end
   return since
 end
@@ -888,12 +904,17 @@ function inbox.save_backfill(remote, token, lease, state, delay)
   return 1
 end
 
--- end_backfill(remote, token) -> 1 | 0
+-- end_backfill(remote, token) -> 1 | 0: it is done, until it is due again, if that was asked for
 function inbox.end_backfill(remote, token)
   if not fetches(remote, token) then return 0 end
+  local later, again = unpack(redis.call('HMGET', backfill_of(remote), 'later', 'again'))
   redis.call('DEL', backfill_of(remote))
   redis.call('ZREM', P .. 'backfills', remote)
   redis.call('ZREM', P .. 'fetching', remote)
+  if again then
+    redis.call('HSET', backfill_of(remote), 'since', later)
+    redis.call('ZADD', P .. 'backfills', again, remote)
+  end
   return 1
 end
 

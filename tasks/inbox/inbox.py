@@ -91,13 +91,19 @@ class Inbox:
         """Mark the store with this version's format. Raises `redis.ResponseError` if it is not."""
         self._script.run("start")
 
-    def accept(self, jobs: Iterable[Job | PartEcho], *, fetched: bool = False) -> int:
-        """Store jobs, which no webhook brought if they were `fetched`. Return how many queues want a worker.
+    def accept(self, jobs: Iterable[Job | PartEcho]) -> int:
+        """Store jobs. Return how many queues want a worker.
 
         Raises `redis.OutOfMemoryError` if the store is nearly full.
         """
-        came = ["1"] if fetched else []
-        return int(self._script.add("accept", *accept_arguments(jobs), *came))
+        return int(self._script.add("accept", *accept_arguments(jobs)))
+
+    def accept_fetched(self, jobs: Iterable[Job | PartEcho], known_by: Iterable[str]) -> int:
+        """Store jobs that no webhook brought; if one brings the same by one of these keys, it is known.
+
+        Return and raise as `accept`.
+        """
+        return int(self._script.add("accept", *accept_arguments(jobs), _pack(list(known_by))))
 
     def seen(self, keys: Sequence[str]) -> set[str]:
         """Return which of these keys are those of jobs that were accepted, as far as that is remembered."""
@@ -354,10 +360,11 @@ class Inbox:
         found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("clocks")))
         return {name.decode(): measurement for name, measurement in found.items()}
 
-    def plan_checks(self, names: Sequence[str], within: float) -> None:
-        """Have connections checked that never were, the first now, the last after so many seconds."""
-        if self.store.zcard(self.key("checks")) == len(names):
+    def plan_checks(self, names: Sequence[str], within: float, shared: Sequence[str]) -> None:
+        """Have checked what never was: what all connections share now, the last of these `within` seconds."""
+        if self.store.zcard(self.key("checks")) == len(names) + len(shared):
             return
+        self._script.run("plan_checks", 0, *shared)
         for start in range(0, len(names), AT_ONCE):
             self._script.run("plan_checks", ms(within), *names[start : start + AT_ONCE])
 

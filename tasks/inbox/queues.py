@@ -14,6 +14,8 @@ from tasks.inbox.personal import Personal
 
 HELPDESK = "helpdesk"
 """The name of the helpdesk among the remotes."""
+STORE = "store"
+"""The name under which it is kept what is wrong with the store."""
 
 
 def inbound_queue(conversation: Conversation) -> str:

@@ -1,4 +1,4 @@
-"""A real browser, which takes the pictures of `docs/events.md`: `make pictures`."""
+"""A real browser, which takes the pictures of `docs/events.md` and `docs/replies.md`: `make pictures`."""
 
 import json
 import logging

@@ -30,7 +30,7 @@ from clients.notices import notice, say
 from tasks.inbox.personal import DAY, Personal
 from tasks.remotes import SLOW_AT
 from tests.conftest import payload
-from tests.docs.pictures import ATTACHMENTS, EVENTS, PARTS, RECEIPTS, description
+from tests.docs.pictures import ATTACHMENTS, EVENTS, OUTCOMES, PARTS, RECEIPTS, description
 from tests.fakes.situations import SITUATIONS, path_of
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -135,7 +135,17 @@ def replies_page() -> str:
         percent=round(100 * SLOW_AT),
         limits=", ".join(map(str, limits)),
     )
-    return introduction + "\n".join([*head, *rows]) + "\n"
+    pictures = (f"| {description(name)} | ![internal comment by Messenger (system)](pictures/{name}.png) |" for name in OUTCOMES)
+    return introduction + "\n".join([*head, *rows, "", _REPLIES_SHOWN, *pictures, ""])
+
+
+_REPLIES_SHOWN = """\
+## What agents see
+
+The pictures are taken by `make pictures`, of the sandbox helpdesk's page of a ticket. How a helpdesk shows comments is up to it.
+
+| of a | the agent sees |
+| --- | --- |"""
 
 
 def _number(code: int, subcode: int | None) -> str:
@@ -312,7 +322,7 @@ def _pictures() -> Iterator[str]:
         yield f"### {title}\n\n| kind | on the ticket |\n| --- | --- |"
         for kind in kinds:
             name = "any other" if kind.startswith("any_other") else f"`{kind}`"
-            yield f"| {name} | ![{description(kind)}](events/{kind}.png) |"
+            yield f"| {name} | ![{description(kind)}](pictures/{kind}.png) |"
         yield ""
 
 

@@ -1,7 +1,7 @@
-"""What `docs/events.md` has a picture of: comments as the sandbox helpdesk shows them to agents.
+"""What `docs/events.md` and `docs/replies.md` have pictures of: what the sandbox helpdesk shows to agents.
 
 `make pictures` takes them (`tests/docs/camera.py`), and writes digests of what they show into
-`docs/events/pictures.json`, so that a test can tell, without a browser, whether it looks the same today.
+`docs/pictures/digests.json`, so that a test can tell, without a browser, whether it looks the same today.
 """
 
 import hashlib
@@ -13,20 +13,21 @@ from io import BytesIO
 from pathlib import Path
 from zlib import crc32
 
+from clients.helpdesk import Attachment
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
 from sandbox.samples import Sample, document, photo, voice_clip
 from tests.conftest import MakeSettings, settings_in
 from tests.fakes.conversation import OUT
-from tests.fakes.meta import Media
+from tests.fakes.meta import Media, Refusal
 from tests.fakes.replies import later_moment
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk
 from tests.fakes.situations import begin, happen, path_of
 from tests.fakes.world import World
 
-FOLDER = Path(__file__).parents[2] / "docs" / "events"
-MANIFEST = FOLDER / "pictures.json"
+FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+MANIFEST = FOLDER / "digests.json"
 EVENTS = {
     "message": "message_text",
     "message_edit": "message_edit_of_a_known_message",
@@ -85,7 +86,37 @@ RECEIPTS = {
     "read": "comment by Ola (agent): read",
 }
 """The kinds of event that show as the state of an agent's reply, each with a description of its picture."""
-PICTURES = [*SITUATIONS, *RECEIPTS]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of an agent's reply: what Meta answers to its first part, or what happens to it afterwards.
+
+    The picture is of the internal comment that says so, or `in_the_reply` of the reply itself.
+    """
+
+    refusal: Refusal | None = None
+    files: tuple[Attachment, ...] = ()
+    change: str = ""
+    in_the_reply: bool = False
+
+
+_FILM = Attachment("7", "https://acme.example.com/files/7", "film.mp4", "video/mp4", 30 * 1024 * 1024)
+_UNLISTED = {"error_user_title": "Page unavailable", "error_user_msg": "This page is being reviewed."}
+OUTCOMES = {
+    "reply_not_delivered": Outcome(Refusal(551), in_the_reply=True),
+    "reply_to_someone_unreachable": Outcome(Refusal(551)),
+    "reply_after_the_window": Outcome(Refusal(10, 2018278)),
+    "reply_with_a_blocked_text": Outcome(Refusal(368, 1346003)),
+    "reply_that_another_app_has_to_give": Outcome(Refusal(10, 2018300)),
+    "reply_that_waits_for_a_token": Outcome(Refusal(190)),
+    "reply_with_an_unlisted_error": Outcome(Refusal(99999, **_UNLISTED)),
+    "reply_without_a_file": Outcome(files=(_FILM,)),
+    "reply_changed_afterwards": Outcome(change="updated"),
+    "reply_deleted_afterwards": Outcome(change="deleted"),
+}
+"""What becomes of replies, by the names of the pictures."""
+PICTURES = [*SITUATIONS, *RECEIPTS, *OUTCOMES]
 
 
 @dataclass(frozen=True)
@@ -99,8 +130,13 @@ class Shown:
 
     @property
     def digest(self) -> str:
-        """Return what changes with its looks; without the bytes of files, as each zlib makes others."""
+        """Return what changes with its looks; without the bytes of files, as each zlib makes others.
+
+        When the connector itself wrote it is when the picture was taken.
+        """
         looks = self.style + re.sub(r"base64,[^\"]*", "base64,", self.html)
+        if looks.partition("<article")[2].startswith(' class="system'):
+            looks = re.sub(r"<time.*?</time>", "", looks)
         return hashlib.sha256(looks.encode()).hexdigest()
 
 
@@ -145,35 +181,45 @@ class Gallery:
             begin(world)
             before = self._page()
             if name in RECEIPTS:
-                self._reply(world, name)
+                self._reply(world, Outcome())
+                world.receive_receipt(name, later_moment())
+                world.work(OUT)
+            elif name in OUTCOMES:
+                self._reply(world, OUTCOMES[name])
             else:
                 happen(world, SITUATIONS[name])
-            return self._changed(before, self._page())
+            changed = self._changed(before, self._page())
+            return changed[0 if name in OUTCOMES and OUTCOMES[name].in_the_reply else -1]
         finally:
             http.close()
             world.close()
 
-    def _reply(self, world: World, receipt: str) -> None:
-        """Have an agent reply, at a time that stays the same, and a receipt come for it."""
+    def _reply(self, world: World, outcome: Outcome) -> None:
+        """Have an agent reply, at a time that stays the same, and become of it what is to become."""
         (ticket,) = self._desk.http.get("/sandbox/tickets").json()["tickets"]
         author, at = {"type": "agent", "name": "Ola"}, "2026-11-22T21:29:30Z"
         written = self._desk.comment(ticket["id"], author=author, body="It arrives tomorrow.", created_at=at)
         comment = written.raise_for_status().json()["comment"]
-        world.reply(comment["body"], id_=comment["id"])
+        if outcome.refusal:
+            world.meta.fail("send", outcome.refusal)
+        ids = {"id_": comment["id"], "ticket_id": ticket["id"]}
+        world.reply(comment["body"], *outcome.files, **ids)
         world.work(OUT)
-        world.receive_receipt(receipt, later_moment())
-        world.work(OUT)
+        if outcome.change:
+            world.reply("It arrives today.", **ids, change=outcome.change)
+            world.work(OUT)
 
     def _page(self) -> tuple[str, str]:
         """Return the address of the ticket's page, and its HTML."""
         (ticket,) = self._desk.http.get("/sandbox/tickets").json()["tickets"]
         return ticket["url"], self._desk.http.get(ticket["url"]).text
 
-    def _changed(self, before: tuple[str, str], after: tuple[str, str]) -> Shown:
+    def _changed(self, before: tuple[str, str], after: tuple[str, str]) -> list[Shown]:
         url, page = after
         old = dict(enumerate(_articles(before[1])))
-        ((number, html),) = [one for one in enumerate(_articles(page)) if old.get(one[0]) != one[1]]
-        return Shown(url, number, html, page.partition("<style>")[2].partition("</style>")[0])
+        style = page.partition("<style>")[2].partition("</style>")[0]
+        changed = [one for one in enumerate(_articles(page)) if old.get(one[0]) != one[1]]
+        return [Shown(url, number, html, style) for number, html in changed]
 
 
 @contextmanager
@@ -196,6 +242,8 @@ def description(name: str) -> str:
     """Say in a line whose comment a picture shows, and how it begins."""
     if name in RECEIPTS:
         return RECEIPTS[name]
+    if name in OUTCOMES:
+        return name.replace("_", " ")
     comment = path_of(SITUATIONS[name]).read_text().partition("\n---\n\n")[2]
     heading, _, body = comment.partition("\n\n")
     text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", body.strip().lstrip("> "))

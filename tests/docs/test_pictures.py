@@ -1,4 +1,4 @@
-"""The pictures of docs/events.md show what the code makes of events today, and there is one for each kind."""
+"""The pictures in docs show what the code makes of events and replies today; there is one for each kind."""
 
 import json
 import re

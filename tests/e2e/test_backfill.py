@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from connector.cipher import new_key
 from sandbox.stack import Stack, until
 from tasks.store import connect
 from tests.conftest import Valkey
+from tests.e2e.added import Case
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import kill, metric
+from tests.fakes.admin import ADMIN_TOKEN
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 PHOTO = {
@@ -31,7 +34,8 @@ class Missing(Stack):
 
     def __init__(self, folder: Path) -> None:
         self.valkey = Valkey(folder)
-        super().__init__(folder / "stack", settings=QUICK | {"redis_url": self.valkey.url})
+        settings = {"redis_url": self.valkey.url, "secret_key": new_key(), "admin_token": ADMIN_TOKEN}
+        super().__init__(folder / "stack", settings=QUICK | settings)
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
@@ -84,6 +88,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Missing]:
 def _mend(stack: Missing) -> Iterator[None]:
     yield
     stack.ask_meta("DELETE", "/faults")
+    stack.ask_meta("PUT", "/behaviour", {"subscription_delay": 0})
     stack.deliver(on=True)
 
 
@@ -145,6 +150,44 @@ def test_a_worker_may_be_killed_in_the_middle(stack: Missing) -> None:
 
     for person in people:
         assert stack.texts(person) == ["message 0", "message 1", "message 2"]
+
+
+def test_a_worker_may_be_killed_in_the_middle_of_a_history(stack: Missing) -> None:
+    case, people, began = Case(stack), new_people(6), now() - HOUR
+    case.exist()
+    for number, case.psid in enumerate(people):
+        for minute in range(3):
+            case.write(f"message {minute}", timestamp=began + number * SECOND + minute * MINUTE)
+    slow = {"method": "GET", "path": "/v*/t_*/messages", "skip": 2, "times": 1, "delay": 20}
+    stack.ask_meta("PUT", "/faults", [slow])
+    case.connect(history_days=1)
+    until("it is in the middle", lambda: stack.ask_meta("GET", "/faults")[0]["hits"], 60)
+    kill(stack, "worker")
+    stack.wait_until_fetched()
+
+    for case.psid in people:
+        shown = [(text.rpartition("\n")[2], is_history) for text, _, is_history in case.shown(3)]
+        assert shown == [(f"message {minute}", True) for minute in range(3)]
+    case.http.close()
+
+
+def test_what_is_written_before_a_subscription_is_in_effect_comes_as_well(
+    stack: Missing, run: Callable[..., str]
+) -> None:
+    (person,), page = new_people(1), stack.pages[1]
+    stack.ask_meta("PUT", "/behaviour", {"subscription_delay": 3600})
+    stack.ask_meta("POST", f"/pages/{page.page_id}/unsubscribe")
+    assert "FIXED" in run("check", "--fix", "--page", page.page_id)
+    with closing(connect(stack.valkey.url)) as store:
+        until("what was missed is fetched", lambda: not store.zcount("mc:backfills", 0, now()))
+        stack.write(person, page, text="too early")
+        until("Meta has delivered all", lambda: stack.ask_meta("GET", "/webhooks")["waiting"] == 0)
+        assert stack.tickets(person) == []
+        remote = f"facebook_messenger:{page.page_id}"
+        assert store.zadd("mc:backfills", {remote: 0}, xx=True, ch=True)  # the time is over
+    stack.wait_until_fetched()
+
+    assert stack.texts(person) == ["too early"]
 
 
 def test_where_meta_shows_no_more_the_ticket_says_so_and_a_second_time_changes_nothing(

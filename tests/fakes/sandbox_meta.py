@@ -37,6 +37,7 @@ QUIET = {
     "minute": 60,
     "media_lifetime": 3600,
     "code_lifetime": 600,
+    "subscription_delay": 0,
     "lost_after_send": None,
     "regain": 1,
     "usage": {},

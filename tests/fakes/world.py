@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -156,8 +156,13 @@ class World:
         is_confirmed: bool = True,
         customer: Customer = CUSTOMER,
         is_automated: bool = False,
+        ticket_id: str = "42",
+        change: str = "",
     ) -> None:
-        """Accept an agent's reply; one that is not confirmed does not say whom its ticket is about."""
+        """Accept an agent's reply; one that is not confirmed does not say whom its ticket is about.
+
+        With a `change` it is a reply that was changed so after it was sent.
+        """
         at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
         comment = Comment(
             id_,
@@ -170,8 +175,11 @@ class World:
             created_at=at,
             is_automated=is_automated,
         )
-        ticket = Ticket("42", closed=False, customer=customer if is_confirmed else None)
-        self.inbox.accept([reply_job(AgentReply.of(ticket, comment, is_confirmed=is_confirmed))])
+        ticket = Ticket(ticket_id, closed=False, customer=customer if is_confirmed else None)
+        reply = AgentReply.of(ticket, comment, is_confirmed=is_confirmed)
+        if change:
+            reply = replace(reply, key=f"comment:{id_}:{change}:1", change=change)
+        self.inbox.accept([reply_job(reply)])
 
     def work(self, thread: str = IN) -> bool:
         """Let a worker work on a thread."""

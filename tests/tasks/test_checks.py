@@ -1,6 +1,7 @@
 """The checks of connections on schedule: what is kept, logged, put right and counted."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -16,7 +17,8 @@ from clients.notices import notice
 from tasks import checks, findings
 from tasks.connections import Connection
 from tasks.inbox.inbox import Inbox
-from tests.conftest import PAGE_A, PAGE_B
+from tasks.store import connect
+from tests.conftest import PAGE_A, PAGE_B, Valkey
 from tests.fakes.world import World
 
 A, B = f"facebook_messenger:{PAGE_A}", f"facebook_messenger:{PAGE_B}"
@@ -146,6 +148,15 @@ def test_where_nothing_is_to_be_checked_nothing_is(world: World, pages: Pages) -
     assert pages.checked == []
 
 
+def test_a_connection_that_changed_is_checked_next(world: World, pages: Pages) -> None:
+    make_due(world)
+    checks.take_turn(world.service)
+    world.inbox.connections.put(A, b"record")
+    checks.take_turn(world.service)
+
+    assert sorted(pages.checked) == sorted([PAGE_A, PAGE_A, PAGE_B])
+
+
 def test_a_page_that_was_unsubscribed_is_subscribed_again_and_that_is_said_once(
     world: World, pages: Pages
 ) -> None:
@@ -256,6 +267,37 @@ def test_the_stores_memory_is_looked_at(
     assert [one.code for one in checks.check_store(world.inbox)] == [code]
 
 
+@pytest.fixture
+def valkey_of_a_test(tmp_path: Path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "code"),
+    [
+        ("appendonly", "no", "store_keeps_nothing"),
+        ("maxmemory-policy", "allkeys-lru", "store_evicts"),
+    ],
+)
+def test_a_store_that_may_lose_data_is_a_finding(
+    valkey_of_a_test: Valkey, setting: str, value: str, code: str
+) -> None:
+    with connect(valkey_of_a_test.url) as store:
+        assert list(checks.check_durability(store)) == []
+        store.config_set(setting, value)
+
+        assert [one.code for one in checks.check_durability(store)] == [code]
+
+
+def test_a_store_that_does_not_show_its_configuration_raises_no_doubts(valkey_of_a_test: Valkey) -> None:
+    with connect(valkey_of_a_test.url) as store:
+        store.execute_command("ACL SETUSER default -config")
+
+        assert list(checks.check_durability(store)) == []
+
+
 def test_a_store_that_is_away_is_a_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.inbox, "has_room", Mock(side_effect=redis.ConnectionError("refused")))
     (one,) = checks.check_store(world.inbox)
@@ -294,6 +336,21 @@ def test_what_was_said_while_a_page_was_not_subscribed_is_fetched(world: World, 
     checks.take_turn(world.service)
 
     assert _fetched_since(world) == 60
+
+
+def test_what_is_said_until_a_subscription_is_in_effect_is_fetched_as_well(world: World, pages: Pages) -> None:
+    _connected(world)
+    pages.found[PAGE_A] = [UNSUBSCRIBED]
+    make_due(world)
+    before = world.inbox.now()
+    checks.take_turn(world.service)
+    backfill = world.inbox.backfills.claim(1)
+    assert backfill
+    world.inbox.backfills.end(backfill)
+
+    (again,) = world.inbox.backfills.all()
+    assert before - 61 <= again.since / 1000 < before
+    assert again.next / 1000 >= before + checks.IN_EFFECT_AFTER
 
 
 def test_who_dies_before_the_repair_has_asked_for_it(
@@ -400,6 +457,19 @@ def test_the_helpdesk_is_checked_once_in_that_time_whoever_looks(world: World, p
     assert kept(world.inbox, "helpdesk") == ["helpdesk_away"]
 
 
+def test_what_is_wrong_with_the_store_is_kept_and_logged_once(
+    world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.inbox, "has_room", lambda: False)
+    with capture_logs() as logs:
+        for _ in range(2):
+            world.store.zadd("mc:checks", {"store": 0})
+            checks.take_turn(world.service)
+
+    assert [(one["event"], one["remote"]) for one in logs] == [("finding_began", "store")]
+    assert kept(world.inbox, "store") == ["store_full"]
+
+
 def test_a_fault_in_the_helpdesks_check_keeps_no_page_from_its_own(
     world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,11 +489,12 @@ def test_a_check_that_finds_what_stops_messages_has_it_reported(world: World, pa
     assert world.waiting(f"report:{B}:") == 0
 
 
-def test_a_check_on_request_is_of_the_helpdesk_too_and_is_reported(world: World, pages: Pages) -> None:
+def test_a_check_on_request_is_of_helpdesk_and_store_too_and_is_reported(world: World, pages: Pages) -> None:
     pages.found[PAGE_A] = [UNSUBSCRIBED]
     found = checks.on_request(lambda: world.service)(PAGE_A)
 
     assert found
     codes = [one["code"] for one in found]
-    assert codes == ["page_not_subscribed", "desk_unknown", "helpdesk_works", "helpdesk_webhook_unknown"]
+    expected = ["page_not_subscribed", "desk_unknown", "helpdesk_works", "helpdesk_webhook_unknown"]
+    assert codes == [*expected, "store_works"]
     assert world.waiting(f"report:{A}:") == 1

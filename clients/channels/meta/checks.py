@@ -434,7 +434,10 @@ add_meanings(
             _STOPS,
             N_("The page is not subscribed: it does not send its messages to the app."),
             _NOTHING_ARRIVES,
-            N_("The connector subscribes it again by itself, and “connector check --fix” at once."),
+            N_(
+                "“connector check --fix” subscribes it again at once; otherwise the next scheduled check does, "
+                "unless check_every is 0."
+            ),
             can_be_fixed=True,
             is_fixed_unasked=True,
             is_set_up=True,

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,15 +16,13 @@ from connector.run.parts import store_part
 from connector.run.supervisor import Child
 from connector.run.valkey import (
     StoreError,
-    durability_warnings,
     lock_data,
     wait_for_port,
     wait_until_ready,
     why_not_listening,
 )
 from sandbox.stack import free_port
-from tasks.store import connect
-from tests.conftest import MakeSettings, Valkey
+from tests.conftest import MakeSettings
 from tests.fakes.children import ended, pid
 
 
@@ -155,35 +152,3 @@ def test_a_store_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(StoreError, match=r"cannot be reached: .*; valkey\.log in data_dir says why"):
         wait_until_ready(f"redis://127.0.0.1:{free_port()}/0")
-
-
-@pytest.fixture
-def valkey_of_a_test(tmp_path: Path) -> Iterator[Valkey]:
-    server = Valkey(tmp_path)
-    yield server
-    server.stop()
-
-
-def test_a_store_that_keeps_everything_raises_no_doubts(valkey_of_a_test: Valkey) -> None:
-    assert durability_warnings(valkey_of_a_test.url) == []
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "advice"),
-    [("appendonly", "no", "set appendonly yes"), ("maxmemory-policy", "allkeys-lru", "noeviction")],
-)
-def test_a_store_that_loses_data_raises_doubts(
-    valkey_of_a_test: Valkey, setting: str, value: str, advice: str
-) -> None:
-    with connect(valkey_of_a_test.url) as connection:
-        connection.config_set(setting, value)
-
-    (doubt,) = durability_warnings(valkey_of_a_test.url)
-    assert advice in doubt
-
-
-def test_a_store_that_does_not_show_its_configuration_raises_no_doubts(valkey_of_a_test: Valkey) -> None:
-    with connect(valkey_of_a_test.url) as connection:
-        connection.execute_command("ACL SETUSER default -config")
-
-    assert durability_warnings(valkey_of_a_test.url) == []

@@ -63,6 +63,19 @@ def test_only_fields_of_both_levels_are_sent(page: Page) -> None:
     assert [set(item) & {"message", "delivery", "read"} for item in page.items()] == [{"message"}, {"read"}]
 
 
+def test_a_subscription_may_take_effect_later_than_it_is_listed(page: Page) -> None:
+    url, params = f"/v26.0/{page.id}/subscribed_apps", {"access_token": page.token}
+    page.behave(subscription_delay=60)
+    page.http.post(url, params={**params, "subscribed_fields": "messages,message_echoes,standby"})
+    page.writes("of a field that was subscribed before")
+    page.http.delete(url, params=params)
+    page.http.post(url, params={**params, "subscribed_fields": "messages"})
+    page.writes("too early")
+
+    assert page.http.get(url, params=params).json()["data"][0]["subscribed_fields"] == ["messages"]
+    assert [item["message"]["text"] for item in page.items()] == ["of a field that was subscribed before"]
+
+
 def test_a_page_that_meta_unsubscribed_is_listed_as_such(page: Page) -> None:
     page.order("POST", "/unsubscribe", psid=None)
     assert page.get(f"{page.id}/subscribed_apps").json() == {"data": []}

@@ -196,6 +196,15 @@ def test_what_a_button_said_is_not_doubled(world: World, now: int) -> None:
     assert world.waiting() == 1
 
 
+def test_a_button_whose_webhook_comes_after_it_was_fetched_is_not_doubled(world: World, now: int) -> None:
+    world.meta.say("m_0", now - HOUR, message="Yes")
+    ask(world, now)
+    fetch(world)
+    world.receive_item({"timestamp": now - HOUR, "postback": {"mid": "m_0", "title": "Yes", "payload": "Y"}})
+
+    assert world.waiting() == 1
+
+
 def test_where_the_channel_shows_no_more_the_ticket_says_so_once(world: World, now: int) -> None:
     world.desk.knows_keys = False
     for minute in range(25):
@@ -394,15 +403,21 @@ def test_a_backfill_that_a_worker_is_at_is_running(world: World, now: int) -> No
     assert (shown.is_running, shown.looked_at, shown.known, shown.all_known) == (True, 0, 1, True)
 
 
-def test_a_conversation_that_cannot_be_read_holds_no_other_back(world: World, now: int) -> None:
+def test_a_conversation_that_cannot_be_read_holds_no_other_back_and_its_ticket_says_so_once(
+    world: World, now: int
+) -> None:
     world.meta.say("m_0", now - HOUR, OTHERS[0])
     world.meta.say("m_1", now - HOUR + 60_000, OTHERS[1])
-    world.meta.fail("past", Refusal(100, 33))
-    ask(world, now)
-    fetch(world)
-    relay(world, *OTHERS)
+    for _ in range(2):
+        world.meta.fail("past", Refusal(100, 33))
+        ask(world, now)
+        fetch(world)
+        relay(world, *OTHERS)
 
-    assert bodies(world) == ["m_0"]
+    told, said = sorted(bodies(world))
+    since, until = (f"{_at(at):%Y-%m-%d %H:%M} UTC" for at in (now - 3 * HOUR, now - HOUR + 60_000))
+    assert said == "m_0"
+    assert f"between {since} and {until}" in told.replace("\\", "")
 
 
 def test_a_page_that_may_not_be_read_yet_is_fetched_once_it_may(world: World, now: int) -> None:
@@ -563,3 +578,18 @@ def test_a_reply_to_a_person_who_was_forgotten_does_not_come_back(world: World, 
     fetch(world)
 
     assert world.waiting() == 0
+
+
+def test_a_backfill_keeps_nothing_of_a_person_who_was_forgotten_meanwhile(world: World, now: int) -> None:
+    world.meta.say("m_0", now - HOUR)
+    world.meta.say("m_1", now - 2 * HOUR, OTHERS[0])
+    ask(world, now)
+    world.meta.fail("past", Refusal(613))
+    fetch(world)
+    assert backfill.kept_of(world.inbox, PERSON)
+    forget(world.inbox, PERSON)
+
+    assert backfill.kept_of(world.inbox, PERSON) is None
+    fetch(world)
+    relay(world, PSID, *OTHERS)
+    assert bodies(world) == ["m_1"]

@@ -254,6 +254,18 @@ def test_a_gap_meanwhile_changes_nothing_of_it(page: World, now: int) -> None:
     assert bodies(page) == marked("m_0")
 
 
+def test_one_that_could_not_be_read_for_a_week_doubles_nothing_that_came_since(page: World, now: int) -> None:
+    connect(page)
+    page.store.hset("mc:connected", ACCOUNT, now - 7 * DAY)
+    for key, days in (("m_history", 8), ("m_came_and_forgotten", 6.5), ("m_missed", 5)):
+        page.meta.say(key, now - int(days * DAY))
+    page.store.hset(f"mc:backfill:{ACCOUNT}", "history", now - 9 * DAY)
+    fetch(page)
+    relay(page)
+
+    assert bodies(page) == [*marked("m_history"), "m_missed"]
+
+
 @pytest.mark.parametrize("knows_keys", [True, False])
 def test_wherever_a_worker_dies_it_stands_there_once_and_in_order(
     worlds: Callable[[], World], now: int, *, knows_keys: bool

@@ -102,6 +102,32 @@ def test_nothing_is_left_of_a_backfill_that_is_done(inbox: Inbox, store: Any) ->
     assert list(store.scan_iter("mc:*")) == []
 
 
+def test_what_is_said_after_a_request_is_fetched_again_if_that_is_asked_for(inbox: Inbox, store: Any) -> None:
+    asked = int(inbox.now() * 1000)
+    inbox.backfills.request(PAGE, 5, again=600)
+    inbox.backfills.request(PAGE, 9)  # which takes nothing back
+    first = claimed(inbox)
+    inbox.backfills.end(first)
+
+    assert first.since == 5
+    assert inbox.backfills.claim(4) is None
+    (waiting,) = inbox.backfills.all()
+    assert 599_000 <= waiting.next - asked <= 610_000
+    store.zadd("mc:backfills", {PAGE: 1})
+    second = claimed(inbox)
+    assert 0 <= second.since + 60_000 - asked < 10_000
+    inbox.backfills.end(second)
+    assert list(store.scan_iter("mc:*")) == []
+
+
+def test_a_changed_connection_does_not_bring_forward_what_is_fetched_again(inbox: Inbox) -> None:
+    inbox.backfills.request(PAGE, 5, again=600)
+    inbox.backfills.end(claimed(inbox))
+    inbox.connections.put(PAGE, b"record")
+
+    assert inbox.backfills.due(4) == 0
+
+
 def test_the_first_start_is_no_gap(inbox: Inbox) -> None:
     inbox.note_door(300)
     inbox.note_door(300)
