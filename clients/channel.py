@@ -557,6 +557,8 @@ class Channel(ABC):
     """What an operator can do about a webhook that was refused, by reason (`connector.web.refusals`)."""
     login: ClassVar[type[Login] | None] = None
     """The login by which people connect its accounts; None if there is none."""
+    login_needed: ClassVar[frozenset[str]] = frozenset()
+    """The codes of why an account is paused that connecting it anew puts right."""
     reply_window: ClassVar[timedelta | None] = None
     """For how long after a person's last message it allows a reply; None if for ever."""
 

@@ -21,7 +21,8 @@ class Meaning:
     """What a code is: its sentence, what it means for messages, what to do, all in English.
 
     One that `can_be_fixed` is fixed when somebody asks for it, or unasked if `is_fixed_unasked`; one that
-    `is_set_up` also when the account is connected by a login. Behind one that `hides_others` the checks that
+    `is_set_up` also when the account is connected by a login, which itself is what one that `needs_login` is
+    fixed by. Behind one that `hides_others` the checks that
     follow could not be made. One that `may_pass` often passes by itself: nobody is told of it on a ticket
     before a second check has found it.
     """
@@ -35,6 +36,7 @@ class Meaning:
     is_set_up: bool = False
     hides_others: bool = False
     may_pass: bool = False
+    needs_login: bool = False
 
     @property
     def stops_webhooks(self) -> bool:

@@ -10,13 +10,12 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 import redis
 import structlog
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -30,6 +29,7 @@ from connector.links import InvalidLink, Link
 from connector.onboarding import Onboarding
 from connector.settings import Settings, missing_for_login
 from connector.web.body import BodyReader
+from connector.web.forms import read_form
 from connector.web.pages import language_of, page
 from tasks.inbox.inbox import Inbox
 from tasks.store import reason_of
@@ -42,8 +42,6 @@ LOGIN_WITHIN = 600
 """How long a person may take to log in, in seconds."""
 CHOOSE_WITHIN = 900
 """How long a person may take to choose, and is kept what the login gave, in seconds."""
-MAX_FORM = 64 * 1024
-"""How large the form of a choice may be, in bytes."""
 
 
 class Begun(msgspec.Struct, frozen=True, tag=True):
@@ -164,7 +162,7 @@ class LoginPages:
 
     async def _connect(self, request: Request) -> Response:
         """Connect what was chosen, and forget what the login gave."""
-        form = await self._form(request)
+        form = await read_form(request, self._body_reader)
         choosing, given = await self._given(request)
         if not hmac.compare_digest(given.form.encode(), "".join(form.get("form", [])).encode()):
             raise Stopped(403, notice("login_not_begun", minutes=LOGIN_WITHIN // 60), choosing.link)
@@ -208,15 +206,6 @@ class LoginPages:
             over = notice("choice_over", minutes=CHOOSE_WITHIN // 60)
             raise Stopped(410, over, choosing.link if choosing else None)
         return choosing, given
-
-    async def _form(self, request: Request) -> dict[str, list[str]]:
-        headers = dict(request.scope["headers"])
-        body = await self._body_reader.read(headers, request.receive, MAX_FORM)
-        self._body_reader.release(body)
-        try:
-            return parse_qs(body.decode(), max_num_fields=10_000)
-        except ValueError:
-            raise HTTPException(400) from None
 
     def _stopped_by(self, error: ClientError, link: Link) -> Stopped:
         if isinstance(error, RetryableError):

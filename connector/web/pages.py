@@ -1,16 +1,17 @@
-"""Pages for people: made here, without scripts, and with nothing that comes from elsewhere."""
+"""Pages for people: made here, usable without scripts, and with nothing that comes from elsewhere."""
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.templating import Jinja2Templates
 
 from clients.notices import ENGLISH, Value, notice
@@ -22,14 +23,20 @@ _FOLDER = Path(__file__).with_name("templates")
 _STYLE = (_FOLDER / "style.css").read_text()
 _STYLE_DIGEST = b64encode(sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
     # Addresses here hold codes and signatures.
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_templates = Jinja2Templates(
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'"
+)
+_NOBODY = ("'none'",)
+_ASSETS = Path(__file__).with_name("assets")
+HTMX = "htmx-2.0.11.min.js"
+"""https://htmx.org: it brings parts of a page up to date. Its name changes with its version."""
+templates = Jinja2Templates(
     env=Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -46,20 +53,42 @@ def language_of(request: Request, wanted: str = "") -> str:
     return next((one for one in (wanted, *accepted) if one in LANGUAGES), ENGLISH)
 
 
-def page(
-    request: Request, template: str, language: str, context: Mapping[str, Any], status: int = 200
+def page(  # noqa: PLR0913 - what there is of a page
+    request: Request,
+    template: str,
+    language: str,
+    context: Mapping[str, Any],
+    status: int = 200,
+    framed_by: Sequence[str] = (),
 ) -> Response:
-    """Return a page. In its template `say` words a code with values, and `said` a notice."""
+    """Return a page. In its template `say` words a code with values, and `said` a notice.
+
+    Pages of the origins `framed_by` may show it in a frame, and no other.
+    """
+    policy = f"{_POLICY}; frame-ancestors {' '.join(framed_by or _NOBODY)}"
+    headers = _HEADERS | {"Content-Security-Policy": policy}
+    return templates.TemplateResponse(
+        request, template, worded(language) | dict(context), status_code=status, headers=headers
+    )
+
+
+def worded(language: str) -> dict[str, Any]:
+    """Return what every template has: the language, the style, and what words codes and notices."""
 
     def say_code(code: str, **values: Value) -> str:
         return say(notice(code, **values), language)
 
-    known = {
+    return {
         "language": language,
         "style": _STYLE,
         "say": say_code,
         "said": partial(say, language=language),
     }
-    return _templates.TemplateResponse(
-        request, template, known | dict(context), status_code=status, headers=_HEADERS
-    )
+
+
+async def asset(request: Request) -> Response:
+    """Answer `GET /assets/{name}`: a file of ours that never changes under its name."""
+    if request.path_params["name"] != HTMX:
+        raise HTTPException(404)
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(_ASSETS / HTMX, headers=headers, media_type="text/javascript")

@@ -36,6 +36,8 @@
 --   slowed:<remote>    string  why a remote is slowed down
 --   held:<remote>      set     groups that wait for a remote that is paused; held: the remotes that hold some
 --   dead             hash    id -> a job that could not be delivered, with its history
+--   dead:<remote>    zset    the ids of those of an account
+--   day:<day>:<way>:<channel>:<account>:  hash  hour -> how many events came (in), or replies were sent (sent)
 --   unknown          hash    id -> a job of a kind that this version did not know, kept for one that does
 --   unknown_since    zset    id -> since when it is kept
 --   stats            hash    counters for /metrics
@@ -84,6 +86,8 @@ local FULL_AT = 0.9     -- of maxmemory: what is left is for finishing what was 
 local SPEED_UP = 1.25   -- a remote that asked to slow down gets so many times more queues each second
 local LONG_AGO = -10 ^ 9  -- ms
 local FULL_SPEED = 200  -- queues a second that need no more care
+local HOUR = 3600 * 1000
+local DAY = 24 * HOUR
 
 local function jobs_of(queue) return P .. 'jobs:' .. queue end
 local function lease_of(queue) return P .. 'lease:' .. queue end
@@ -96,6 +100,7 @@ local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 -- `ticket:<id>`; a conversation is `<channel>:<account>:<person>`, of a report without the person. Its group is all but the person: one direction of one account.
 local function group_of(queue) return string.match(queue, '^%l+:[^:]*:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
 local function conversation_of(queue) return string.match(queue, '^[^:]*:(.*)$') end
+local function dead_of(queue) return P .. 'dead:' .. (string.match(queue, '^%l+:([^:]*:[^:]*):') or '') end
 local function unanswered_of(queue) return P .. 'unanswered:' .. conversation_of(queue) end
 local function closing_of(queue)
   return tonumber(string.match(redis.call('GET', unanswered_of(queue)) or '', '^%d+') or 0)
@@ -339,6 +344,13 @@ local function keep(name, conversation, member, at, ttl)
   redis.call('PEXPIRE', key, ttl)
 end
 
+-- Count what came of an account, or left to it, by the hour of a day.
+local function count_by_hour(name, count)
+  local day = P .. 'day:' .. math.floor(now / DAY) .. ':' .. name
+  redis.call('HINCRBY', day, math.floor(now % DAY / HOUR), count)
+  redis.call('PEXPIRE', day, 2 * DAY)
+end
+
 -- Keep the latest time of what is kept of a person by a name.
 local function keep_latest(name, conversation, time, ttl)
   local key = P .. name .. ':' .. conversation
@@ -355,11 +367,13 @@ function inbox.accept(ttl, packed_jobs, packed_echoes, fetched)
   local jobs, new, ready = cmsgpack.unpack(packed_jobs), 0, 0
   local last_id = redis.call('GET', P .. 'ids') or 0
   local woken = {}  -- group -> how many of its queues had no work before
+  local counts = {}  -- group -> how many new jobs it has
   for i = 1, #jobs, 4 do
     local key, queue, time, body = jobs[i], jobs[i + 1], jobs[i + 2], jobs[i + 3]
     if redis.call('SET', P .. 'seen:' .. key, '', 'NX', 'PX', ttl) then
       local group = group_of(queue)
       new, woken[group] = new + 1, woken[group] or 0
+      counts[group] = (counts[group] or 0) + 1
       insert(queue, last_id + new, now, time, body)
       if redis.call('ZADD', P .. 'oldest', 'NX', now, queue) == 1 then
         redis.call('ZADD', P .. 'ready:' .. group, now, queue)
@@ -383,6 +397,7 @@ function inbox.accept(ttl, packed_jobs, packed_echoes, fetched)
     end
     -- A ticket's account is not known yet; what was fetched is no webhook that came.
     if not fetched and not string.match(group, '^ticket:') then redis.call('HSET', P .. 'last', group, now) end
+    if string.match(group, '^in:') then count_by_hour(group, counts[group]) end
   end
   return ready
 end
@@ -505,11 +520,14 @@ function inbox.finish(queue, token, id, counter, letter, step, value, code, name
       redis.call('DEL', record_of(head))
       if counter ~= 'shown:out' then works(remote_of(group_of(queue))) end
       if counter == 'relayed:out' then
-        redis.call('HSET', P .. 'last', string.gsub(group_of(queue), '^out:', 'sent:'), now)
+        local sent = string.gsub(group_of(queue), '^out:', 'sent:')
+        redis.call('HSET', P .. 'last', sent, now)
+        count_by_hour(sent, 1)
       end
     else
       redis.call('HDEL', record_of(head), 'attempts', 'history', 'step:failed', 'step:late')
       redis.call('HSET', P .. 'dead', id, letter)
+      redis.call('ZADD', dead_of(queue), id, id)
       redis.call('HINCRBY', P .. 'given_up', code, 1)
     end
   end
@@ -927,13 +945,18 @@ end
 
 -- requeue(id, queue, time, body) -> 1 | 0: put a dead letter back into its queue
 function inbox.requeue(id, queue, time, body)
+  redis.call('ZREM', dead_of(queue), id)
   if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
   return put_back(id, queue, time, body)
 end
 
 -- drop(id) -> 1 | 0: delete a dead letter
 function inbox.drop(id)
-  if redis.call('HDEL', P .. 'dead', id) == 0 then return 0 end
+  local letter = redis.call('HGET', P .. 'dead', id)
+  if not letter then return 0 end
+  local is_read, read = pcall(cjson.decode, letter)
+  if is_read and read.queue then redis.call('ZREM', dead_of(read.queue), id) end
+  redis.call('HDEL', P .. 'dead', id)
   redis.call('DEL', P .. 'job:' .. id)
   return 1
 end

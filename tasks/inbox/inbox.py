@@ -29,6 +29,7 @@ SHOWN_AS_SLOWED = 60_000
 """How long a remote is shown as slowed down after that was asked for, in ms."""
 FORGOTTEN_FOR = 31 * 24 * 3600
 """How long it is known that a person was forgotten, in seconds: for longer than a history is fetched."""
+HOUR = 3600
 AT_ONCE = 1000
 """How many members one call of the script takes out of a set; Lua has a limit."""
 
@@ -47,6 +48,21 @@ class State:
     overdue: float
     dead: int
     pauses: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What happened at an account of late; times are in seconds since 1970, None if never.
+
+    `came` and `left` count the events that came and the replies that were sent in each of the last 24 hours,
+    that of this one last. `dead` counts its dead letters.
+    """
+
+    last_in: float | None
+    last_out: float | None
+    came: Sequence[int]
+    left: Sequence[int]
+    dead: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +168,25 @@ class Inbox:
         """
         found = cast("dict[bytes, bytes]", self.store.hgetall(self.key("last")))
         return {name.decode(): int(at) / 1000 for name, at in found.items()}
+
+    def activity(self, names: Sequence[str]) -> list[Activity]:
+        """Return what happened of late, by accounts (remotes)."""
+        this_hour = int(self.now() // HOUR)
+        days = (this_hour // 24 - 1, this_hour // 24)
+        with self.store.pipeline(transaction=False) as asked:
+            for name in names:
+                asked.hmget(self.key("last"), f"in:{name}:", f"sent:{name}:")
+                asked.zcard(self.key(f"dead:{name}"))
+                for way in ("in", "sent"):
+                    for day in days:
+                        asked.hgetall(self.key(f"day:{day}:{way}:{name}:"))
+            answers = iter(asked.execute())
+        return [_activity(this_hour, *(next(answers) for _ in range(6))) for _ in names]
+
+    def dead_ids(self, name: str) -> list[int]:
+        """Return the ids of the dead letters of an account, the newest first."""
+        found = cast("list[bytes]", self.store.zrevrange(self.key(f"dead:{name}"), 0, -1))
+        return list(map(int, found))
 
     def waiting(self) -> Iterator[tuple[str, float]]:
         """Yield each queue that has work, and when its oldest job was accepted (seconds since 1970)."""
@@ -396,6 +431,23 @@ class Inbox:
         """
         holder = self._script.add("mark_installation", name, ms(seconds), "1" if is_sure else "")
         return cast("bytes", holder).decode()
+
+
+def _activity(
+    this_hour: int,
+    last: list[bytes | None],
+    dead: int,
+    *days: Mapping[bytes, bytes],
+) -> Activity:
+    came, left = (_hours(this_hour, *days[at : at + 2]) for at in (0, 2))
+    last_in, last_out = (int(at) / 1000 if at else None for at in last)
+    return Activity(last_in, last_out, came, left, dead)
+
+
+def _hours(this_hour: int, yesterday: Mapping[bytes, bytes], today: Mapping[bytes, bytes]) -> tuple[int, ...]:
+    """Return the counts of the last 24 hours, that of this one last."""
+    counts = [int(day.get(str(hour).encode(), 0)) for day in (yesterday, today) for hour in range(24)]
+    return tuple(counts[this_hour % 24 + 1 : this_hour % 24 + 25])
 
 
 def _read_unanswered(noted: bytes) -> tuple[int, str]:

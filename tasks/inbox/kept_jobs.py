@@ -1,5 +1,6 @@
 """Jobs that are kept for an operator: the dead letters, and the events of kinds that nobody knew."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -36,6 +37,19 @@ class KeptJobs:
         found = cast("dict[bytes, bytes]", self._script.store.hgetall(self._script.key(self._name)))
         kept = (_decode(int(id_), value) for id_, value in found.items())
         return sorted(kept, key=lambda one: one.job.id)
+
+    def ids(self) -> list[int]:
+        """Return the ids of all, the newest first."""
+        found = cast("list[bytes]", self._script.store.hkeys(self._script.key(self._name)))
+        return sorted(map(int, found), reverse=True)
+
+    def some(self, ids: Sequence[int]) -> list[KeptJob]:
+        """Return those of these ids that there are, in this order."""
+        if not ids:
+            return []
+        names = list(map(str, ids))
+        found = cast("list[bytes | None]", self._script.store.hmget(self._script.key(self._name), names))
+        return [_decode(id_, value) for id_, value in zip(ids, found, strict=True) if value]
 
     def count(self) -> int:
         """Return how many there are."""

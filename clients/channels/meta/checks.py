@@ -351,7 +351,12 @@ add_meanings(
         ),
         "page_token_valid": Meaning(Level.OK, N_("The page access token is valid and does not expire.")),
         "page_token_invalid": Meaning(
-            _STOPS, N_("The page access token is not valid."), _REPLIES_WAIT, _NEW_TOKEN, hides_others=True
+            _STOPS,
+            N_("The page access token is not valid."),
+            _REPLIES_WAIT,
+            _NEW_TOKEN,
+            hides_others=True,
+            needs_login=True,
         ),
         "page_token_of_another_kind": Meaning(
             _STOPS,
@@ -359,6 +364,7 @@ add_meanings(
             _REPLIES_WAIT,
             _NEW_TOKEN,
             hides_others=True,
+            needs_login=True,
         ),
         "page_token_of_another_page": Meaning(
             _STOPS,
@@ -366,6 +372,7 @@ add_meanings(
             _REPLIES_WAIT,
             _NEW_TOKEN,
             hides_others=True,
+            needs_login=True,
         ),
         "page_token_expires": Meaning(
             _WARNING,
@@ -375,21 +382,24 @@ add_meanings(
                 "Create one that does not expire, from a long-lived user token or a system user, and set it "
                 "as page_access_token."
             ),
+            needs_login=True,
         ),
         "data_access_ends": Meaning(
             _WARNING,
             N_("The access of the Meta app to the page's data ends on {time}."),
             N_("From then on Facebook may withhold names, pictures and conversations."),
             N_("Have an administrator of the page log in to the Meta app again, and renew the token."),
+            needs_login=True,
         ),
         "permission_to_message_missing": Meaning(
-            _STOPS, N_("The permission {permission} is missing."), _NOTHING_PASSES, _GRANT
+            _STOPS, N_("The permission {permission} is missing."), _NOTHING_PASSES, _GRANT, needs_login=True
         ),
         "permissions_missing": Meaning(
             _WARNING,
             N_("Permissions are missing: {permissions}."),
             N_("Subscriptions cannot be checked or repaired, or conversations cannot be read."),
             _GRANT,
+            needs_login=True,
         ),
         "app_subscribed": Meaning(
             Level.OK, N_("The Meta app {app_id} sends its webhooks here, with all fields.")
