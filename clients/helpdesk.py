@@ -204,6 +204,14 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Category:
+    """A category that tickets can have."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentReply:
     """A new comment on a ticket. Only one that an agent wrote publicly, on a customer's ticket, is sent.
 
@@ -272,6 +280,10 @@ class Helpdesk(ABC):
 
     def has_category(self, category_id: str) -> bool | None:
         """Return whether there is a category for tickets; None where that cannot be told."""
+        return None
+
+    def categories(self, desk_id: str) -> Sequence[Category] | None:
+        """Return the categories that tickets of a desk can have; None where a helpdesk does not list them."""
         return None
 
     def ticket_url(self, ticket_id: str) -> str:

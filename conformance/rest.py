@@ -46,6 +46,9 @@ OPERATIONS = (
         "/attachments",
         '201 {"attachment": {"id": "…", "url": "…", "filename": "…", "content_type": "…", "size": 1}}',
     ),
+    Operation(
+        "listCategories", "GET", "/categories", '200 {"categories": [{"id": "…", …}]}, or 404 without lists'
+    ),
     Operation("getDesk", "GET", "/desks/{desk_id}", '200 {"desk": {"id": "…", "name": "…"}}'),
     Operation(
         "getCategory", "GET", "/categories/{category_id}", '200 {"category": {"id": "…", "name": "…"}}'

@@ -35,7 +35,9 @@ from connector.web.group_commit import GroupCommit
 from connector.web.login import LoginPages
 from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
+from connector.web.pages import asset
 from connector.web.refusals import Refusals
+from connector.web.tab import MessengerTab
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from connector.web.withdrawals import STATUS_PATH, DeletionStatus, Withdrawals
 from tasks import checks
@@ -110,6 +112,7 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     withdrawals = [
         Withdrawals(settings, login, admin, inbox, directory, body_reader, refusals) for login in logins
     ]
+    tab = MessengerTab(settings, admin, inbox, directory, body_reader, adapter, services)
     login_pages = [
         LoginPages(
             settings,
@@ -185,6 +188,8 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             Route("/metrics", metrics),
             *connections.routes,
             *(route for pages in login_pages for route in pages.routes),
+            *tab.routes,
+            Route("/assets/{name}", asset),
             *(route for callbacks in withdrawals for route in callbacks.routes),
             Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
         ],

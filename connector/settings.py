@@ -43,12 +43,14 @@ from connector.values import (
     GraphVersion,
     Host,
     HttpUrl,
+    Origin,
     Proxy,
     RedisUrl,
     Secret,
     Section,
     Token,
     is_remote_http,
+    origin_of,
 )
 from tasks.connections import Read
 
@@ -299,6 +301,7 @@ class Settings(StoreSettings):
     secret_key: SecretStr = SecretStr("")
     admin_token: Token = SecretStr("")
     metrics_token: Token = SecretStr("")
+    framed_by: tuple[Origin, ...] = ()
     graph: Graph = Graph()
     helpdesk: Helpdesk
     backfill: bool = True
@@ -327,6 +330,11 @@ class Settings(StoreSettings):
             if count > 1:
                 raise ValueError(f"page {page_id} has {count} active connections; keep one active")
         return connections
+
+    @property
+    def frame_ancestors(self) -> tuple[str, ...]:
+        """Return the origins whose pages may show ours in a frame: by default that of the helpdesk's API."""
+        return self.framed_by or (origin_of(self.helpdesk.base_url),)
 
     @property
     def cipher(self) -> Cipher | None:

@@ -45,6 +45,18 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _origin(value: str) -> str:
+    if (parts := _split(value)) and parts.path.strip("/"):
+        raise ValueError("has a path; write scheme and host only, such as https://acme.example.com")
+    return _http_url(value)
+
+
+def origin_of(url: str) -> str:
+    """Return the scheme, host and port of a web address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _split(value: str) -> SplitResult | None:
     """Split a web address; None if it is none."""
     try:
@@ -163,6 +175,7 @@ def _ca_file(value: str) -> str:
 
 Filled = Annotated[str, AfterValidator(_filled)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
 GraphUrl = Annotated[HttpUrl, AfterValidator(_graph_url)]
 GraphVersion = Annotated[str, AfterValidator(_graph_version)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from threading import Lock
 from typing import Any
 
@@ -95,6 +96,26 @@ def on_request(
         return None
 
     return check_now
+
+
+def followed(service: Services, connection: Connection, *, fix: bool = False) -> Iterator[Finding]:
+    """Check a connection, then what all share, for somebody who looks on; keep what is wrong.
+
+    With `fix` it is put right before, as far as that can be. One that is not active is looked at only.
+    """
+    time.sleep(OTHERS_KNOW_AFTER)  # it may have been changed a moment ago
+    failed: list[Finding] = []
+    if fix:
+        wrong = [one for one in check_account(service, connection) if one.meaning.can_be_fixed]
+        failed = repair(service, connection, wrong)
+    found = []
+    for one in chain(check_connection(service, connection), failed):
+        found.append(one)
+        yield one
+    if connection.active:
+        note(service, connection, found)
+    yield from _noted_of_helpdesk(service)
+    yield from _noted_of_store(service)
 
 
 def check_account(service: Services, connection: Connection) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ Whom a ticket is about, and what the connector itself wrote, stands in an object
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from clients.helpdesk import (
     CONNECTOR,
     AgentReply,
     Attachment,
+    Category,
     Comment,
     Customer,
     Delivery,
@@ -105,6 +106,14 @@ class RestHelpdesk(HttpHelpdesk):
     def has_category(self, category_id: str) -> bool | None:
         """Ask for the category, which a helpdesk need not offer."""
         return self._has(f"/categories/{segment(category_id)}", NO_CATEGORY)
+
+    def categories(self, desk_id: str) -> Sequence[Category] | None:
+        """Ask for the categories of a desk, which a helpdesk need not offer."""
+        try:
+            answer = self.call("GET", "/categories", params={"desk_id": desk_id})
+        except RejectedError:
+            return None
+        return _list_of(_category, answer, "categories")
 
     def _has(self, path: str, code_if_not: str) -> bool | None:
         """Ask whether something is there. A helpdesk that does not offer the question answers 404, too."""
@@ -347,6 +356,11 @@ def _list_of(reader: Callable[[Any], T], answer: Any, key: str, external_id: str
         return [reader(value) for value in values if is_wanted(value)]
 
     return _one(read, answer, key)
+
+
+def _category(value: Any) -> Category:
+    id_ = _id(value["id"])
+    return Category(id_, str(value.get("name") or id_))
 
 
 def _id(value: Any) -> str:

@@ -33,6 +33,7 @@ _POLICY = (
     "form-action 'self'; base-uri 'none'"
 )
 _NOBODY = ("'none'",)
+_UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("moment", 0))
 _ASSETS = Path(__file__).with_name("assets")
 HTMX = "htmx-2.0.11.min.js"
 """https://htmx.org: it brings parts of a page up to date. Its name changes with its version."""
@@ -65,11 +66,19 @@ def page(  # noqa: PLR0913 - what there is of a page
 
     Pages of the origins `framed_by` may show it in a frame, and no other.
     """
-    policy = f"{_POLICY}; frame-ancestors {' '.join(framed_by or _NOBODY)}"
-    headers = _HEADERS | {"Content-Security-Policy": policy}
     return templates.TemplateResponse(
-        request, template, worded(language) | dict(context), status_code=status, headers=headers
+        request,
+        template,
+        worded(language) | dict(context),
+        status_code=status,
+        headers=headers(framed_by),
     )
+
+
+def headers(framed_by: Sequence[str] = ()) -> dict[str, str]:
+    """Return the headers of a page that these origins may show in a frame."""
+    policy = f"{_POLICY}; frame-ancestors {' '.join(framed_by or _NOBODY)}"
+    return _HEADERS | {"Content-Security-Policy": policy}
 
 
 def worded(language: str) -> dict[str, Any]:
@@ -78,17 +87,31 @@ def worded(language: str) -> dict[str, Any]:
     def say_code(code: str, **values: Value) -> str:
         return say(notice(code, **values), language)
 
+    def ago(at: float | None, now: float) -> str:
+        if at is None:
+            return say_code("never")
+        seconds = max(0, int(now - at))
+        unit, size = next(one for one in _UNITS if seconds >= one[1])
+        return say_code(f"ago_{unit}", count=seconds // max(1, size))
+
     return {
         "language": language,
         "style": _STYLE,
         "say": say_code,
         "said": partial(say, language=language),
+        "ago": ago,
+        "sentence": _sentence,
     }
+
+
+def _sentence(words: str) -> str:
+    """Make a sentence of words that stand within one elsewhere."""
+    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")
 
 
 async def asset(request: Request) -> Response:
     """Answer `GET /assets/{name}`: a file of ours that never changes under its name."""
     if request.path_params["name"] != HTMX:
         raise HTTPException(404)
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(_ASSETS / HTMX, headers=headers, media_type="text/javascript")
+    lasting = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(_ASSETS / HTMX, headers=lasting, media_type="text/javascript")

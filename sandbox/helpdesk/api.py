@@ -50,6 +50,7 @@ class Api:
             _route("/comments/{id}", PATCH=self.patch_comment),
             _route("/attachments", POST=self.add_attachment),
             _route("/desks/{id}", GET=self.desk),
+            _route("/categories", GET=self.categories),
             _route("/categories/{id}", GET=self.category),
             _route("/erasures", POST=self.add_erasure),
             _route("/webhooks/ping", POST=self.send_ping),
@@ -68,6 +69,13 @@ class Api:
         if (name := self._store.category_names().get(id_)) is None:
             raise Refused(404, "no_such_category", f"there is no category {id_}")
         return as_json({"category": {"id": id_, "name": name}})
+
+    async def categories(self, request: Request) -> Response:
+        """Answer the categories of a desk: all desks have the same."""
+        if request.query_params.get("desk_id") not in self._store.desk_names():
+            raise Refused(422, "invalid", "there is no such desk", "desk_id")
+        names = self._store.category_names()
+        return as_json({"categories": [{"id": id_, "name": name} for id_, name in names.items()]})
 
     async def tickets(self, request: Request) -> Response:
         """Answer the tickets that meet every filter."""

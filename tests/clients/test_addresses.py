@@ -94,6 +94,7 @@ OF_A_HELPDESK: dict[str, Call] = {
     "ping": lambda desk, _: desk.ping(),
     "has_desk": lambda desk, id_: desk.has_desk(id_),
     "has_category": lambda desk, id_: desk.has_category(id_),
+    "categories": lambda desk, id_: desk.categories(id_),
     "find_open_ticket": lambda desk, id_: desk.find_open_ticket(_customer(id_).conversation),
     "ticket_by_external_id": lambda desk, id_: desk.ticket_by_external_id(id_),
     "get_ticket": lambda desk, id_: desk.get_ticket(id_),

@@ -289,5 +289,10 @@ def test_a_token_that_no_header_takes_is_not_shown(server: "Counter", token: str
 
 
 @pytest.mark.parametrize("status", [404, 405, 400])
+def test_a_helpdesk_need_not_list_its_categories(status: int) -> None:
+    assert answering(status, {"error": {"code": "not_found"}}).categories("7") is None
+
+
+@pytest.mark.parametrize("status", [404, 405, 400])
 def test_whether_a_desk_is_there_is_not_known_where_a_helpdesk_does_not_offer_that(status: int) -> None:
     assert answering(status, {"error": {"code": "not_found"}}).has_desk("7") is None

@@ -12,6 +12,7 @@ from clients.channels.meta.events import CHANNEL
 from clients.helpdesk import (
     Attachment,
     Author,
+    Category,
     Comment,
     Customer,
     Delivery,
@@ -130,6 +131,10 @@ CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
     "look for a desk that is not there": (lambda helpdesk: helpdesk.has_desk("8"), False),
     "look for a category": (lambda helpdesk: helpdesk.has_category("12"), True),
     "look for a category that is not there": (lambda helpdesk: helpdesk.has_category("13"), False),
+    "list the categories of a desk": (
+        lambda helpdesk: helpdesk.categories("7"),
+        [Category("12", "Social media")],
+    ),
     "store a file": (lambda helpdesk: helpdesk.upload(_file(), "facebook:ż\n"), STORED),
     "fetch a file": (_fetched, b"%PDF"),
 }

@@ -1,0 +1,402 @@
+"""The Messenger tab of a desk: which pages lead to it, whether they work, and how they are connected.
+
+The helpdesk shows it in a frame, by a link that it signs (`connector.web.access`).
+"""
+
+import functools
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import redis
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from clients.channels.meta.messenger import Messenger
+from clients.errors import ClientError
+from clients.findings import Finding
+from clients.helpdesk import Category, Helpdesk
+from clients.notices import Notice, notice
+from connector import links, overview
+from connector.admin import AlreadyConnected, ConnectionAdmin, Entry, InvalidFields, NoConnection, Stale
+from connector.connection import SECRETS
+from connector.links import InvalidLink, Link
+from connector.overview import Details, Standing
+from connector.settings import Settings, missing_for_login
+from connector.web import access, pages
+from connector.web.access import Access
+from connector.web.body import BodyReader
+from connector.web.forms import read_form
+from connector.web.pages import language_of
+from tasks import checks
+from tasks.connections import Directory
+from tasks.inbox.inbox import Inbox
+from tasks.services import Services
+from tasks.store import reason_of
+from tasks.words import say
+
+log = structlog.get_logger(__name__)
+
+PATH = "/desks/{desk_id}/messenger"
+SWITCHES = ("active", "human_agent", "take_control", "link_large_files")
+FIELDS = ("page_id", "page_name", *SECRETS, "category_id", "language", "remind_before")
+DONE = frozenset({"tab_saved", "tab_removed", "tab_removed_only_here", "tab_on", "tab_off"})
+"""What a page may say that was done, by the name that its address has."""
+LOGIN_FOR = 900
+"""How long the link to the login is good that stands in the tab, in seconds."""
+
+
+class Stopped(Exception):
+    """It does not go on from here: what the person is told, and the status."""
+
+    def __init__(self, status: int, what: Notice) -> None:
+        super().__init__(what)
+        self.status, self.what = status, what
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of a page: what stands in its fields, which of them are wrong, and what stops it altogether.
+
+    `ends` says how the secrets end that are stored, and are kept if nothing is entered.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    ends: Mapping[str, str] = field(default_factory=dict)
+    version: int | None = None
+    wrong: frozenset[str] = frozenset()
+    problem: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A page of the desk, as it is shown. The settings list one without a `form`."""
+
+    standing: Standing
+    details: Details
+    form: Form | None
+
+    @property
+    def page_id(self) -> str:
+        """Return the page."""
+        return self.standing.connection.account_id
+
+
+Handler = Callable[["MessengerTab", Request, Access], Awaitable[Response]]
+
+
+class MessengerTab:
+    """The tab of every desk. Its handlers raise `Stopped`, and `redis.RedisError`."""
+
+    def __init__(  # noqa: PLR0913 - what it shows, and what it changes
+        self,
+        settings: Settings,
+        admin: ConnectionAdmin,
+        inbox: Inbox,
+        directory: Directory,
+        body_reader: BodyReader,
+        helpdesk: Helpdesk,
+        services: Callable[[], Services],
+    ) -> None:
+        self._settings, self._admin, self._inbox = settings, admin, inbox
+        self._directory, self._body_reader = directory, body_reader
+        self._helpdesk, self._services = helpdesk, services
+        self._key = settings.admin_token.get_secret_value()
+        self._base = urlsplit(settings.public_url).path
+        one = PATH + "/pages/{page_id}"
+        self.routes = [
+            Route(PATH, self._told(MessengerTab._show), methods=["GET"]),
+            Route(PATH, self._told(MessengerTab._add), methods=["POST"]),
+            Route(PATH + "/pages", self._told(MessengerTab._preview), methods=["GET"]),
+            Route(one, self._told(MessengerTab._change), methods=["POST"]),
+            Route(one + "/active", self._told(MessengerTab._switch), methods=["POST"]),
+            Route(one + "/remove", self._told(MessengerTab._ask_to_remove), methods=["GET"]),
+            Route(one + "/remove", self._told(MessengerTab._remove), methods=["POST"]),
+            Route(one + "/check", self._told(MessengerTab._check), methods=["POST"]),
+        ]
+
+    def _told(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Check the link, and tell the person on a page what stops them."""
+
+        @functools.wraps(handler)
+        async def answer(request: Request) -> Response:
+            link = None
+            try:
+                opened = self._opened(request)
+                link = opened.link
+                return await handler(self, request, opened)
+            except Stopped as stopped:
+                status, what = stopped.status, stopped.what
+            except redis.RedisError as error:
+                log.warning("tab_failed", reason=reason_of(error))
+                status, what = 503, notice("connect_store_away")
+            return self._page(request, "message.html", link, {"sentences": [what]}, status)
+
+        return answer
+
+    def _opened(self, request: Request) -> Access:
+        if not self._key:
+            raise Stopped(403, notice("connect_off", settings="admin_token"))
+        desk_id = str(request.path_params["desk_id"])
+        try:
+            return access.read(request, links.tab_path(desk_id), self._key, desk_id)
+        except InvalidLink as error:
+            raise Stopped(403, notice(error.code)) from None
+
+    # --- What is shown. -----------------------------------------------------------------------------------
+
+    async def _show(self, request: Request, opened: Access) -> Response:
+        return await self._tab(request, opened)
+
+    async def _preview(self, request: Request, opened: Access) -> Response:
+        """Return the part that is brought up to date while the tab is open."""
+        cards = await run_in_threadpool(self._cards, opened.link.desk_id)
+        return self._page(request, "tab_pages.html", opened.link, self._known(opened) | {"cards": cards})
+
+    async def _tab(
+        self,
+        request: Request,
+        opened: Access,
+        form: Form | None = None,
+        page_id: str = "",
+        status: int = 200,
+    ) -> Response:
+        """Show the tab; with a form that could not be taken: that of a page, or of a new one."""
+        cards = await run_in_threadpool(self._cards, opened.link.desk_id)
+        if form and page_id:
+            cards = [_with_form(card, form) if card.page_id == page_id else card for card in cards]
+        done = request.query_params.get("done", "")
+        more = {
+            "cards": cards,
+            "new": form if form and not page_id else self._new_form(opened.link),
+            "is_adding": bool(form and not page_id),
+            "edited": page_id,
+            "categories": await run_in_threadpool(self._categories, opened.link.desk_id),
+            "done": notice(done) if done in DONE else None,
+            "callback_url": self._settings.public_url + Messenger.path,
+            "can_store": self._settings.cipher is not None,
+            "check_every": self._settings.check_every,
+        }
+        return self._page(request, "tab.html", opened.link, self._known(opened) | more, status)
+
+    def _known(self, opened: Access) -> dict[str, Any]:
+        """Return what every part of the tab needs: its addresses, and the time."""
+        return {
+            "tab": self._base + opened.path,
+            "query": opened.query,
+            "assets": f"{self._base}/assets",
+            "htmx": pages.HTMX,
+            "login_url": self._login_url(opened.link),
+            "now": time.time(),
+        }
+
+    def _login_url(self, link: Link) -> str:
+        """Return where a person connects pages by a login; nothing if that is not set up."""
+        if missing_for_login(self._settings) or not Messenger.login:
+            return ""
+        made = Link(link.desk_id, int(time.time()) + LOGIN_FOR, link.language, link.return_url)
+        return links.address(made, self._settings.public_url, Messenger.login.path, self._key)
+
+    def _cards(self, desk_id: str) -> list[Card]:
+        standings = overview.standings(self._inbox, self._directory, desk_id)
+        more = overview.details(self._inbox, [one.remote for one in standings])
+        return [Card(one, more[one.remote], self._form_of(one.connection.account_id)) for one in standings]
+
+    def _form_of(self, page_id: str) -> Form | None:
+        try:
+            entry = self._admin.get(page_id)
+        except NoConnection:  # it was removed just now
+            return None
+        return None if entry.fixed else _form(entry)
+
+    def _new_form(self, link: Link) -> Form:
+        values = {"active": True, "verify_token": secrets.token_urlsafe(24), "language": link.language or "en"}
+        return Form(values)
+
+    def _categories(self, desk_id: str) -> Sequence[Category]:
+        """Return the categories to choose from; none where the helpdesk does not say."""
+        try:
+            return self._helpdesk.categories(desk_id) or ()
+        except ClientError as error:
+            log.info("categories_not_listed", reason=str(error))
+            return ()
+
+    def _page(
+        self,
+        request: Request,
+        template: str,
+        link: Link | None,
+        context: Mapping[str, Any],
+        status: int = 200,
+    ) -> Response:
+        return pages.page(
+            request,
+            template,
+            self._language(request, link),
+            self._frame(request, link) | dict(context),
+            status,
+            framed_by=self._settings.frame_ancestors,
+        )
+
+    def _frame(self, request: Request, link: Link | None) -> dict[str, Any]:
+        title = say(notice("tab_title"), self._language(request, link))
+        return {"title": title, "return_url": "", "assets": f"{self._base}/assets", "htmx": ""}
+
+    def _language(self, request: Request, link: Link | None) -> str:
+        return language_of(request, link.language if link else "")
+
+    # --- What is changed. ---------------------------------------------------------------------------------
+
+    async def _add(self, request: Request, opened: Access) -> Response:
+        fields = await self._fields(request)
+        page_id = str(fields.pop("page_id", "")).strip()
+        fields["desk_id"] = opened.link.desk_id
+        try:
+            await run_in_threadpool(self._admin.put, page_id, fields, None)
+        except InvalidFields as error:
+            return await self._again(request, opened, _refused(fields | {"page_id": page_id}, error))
+        except AlreadyConnected:
+            taken = Form(fields | {"page_id": page_id}, problem=notice("tab_taken", page=page_id))
+            return await self._again(request, opened, taken)
+        return await self._done(opened, "tab_saved", page_id)
+
+    async def _change(self, request: Request, opened: Access) -> Response:
+        page_id = await self._own(request, opened)
+        fields = await self._fields(request)
+        version = int(fields.pop("version", "0") or 0)
+        fields = {name: value for name, value in fields.items() if value or name not in SECRETS}
+        fields.pop("page_id", None)
+        before = await run_in_threadpool(self._admin.get, page_id)
+        shown = _form(before)
+        try:
+            if version != before.version or not before.connection:
+                raise Stale(page_id)
+            kept = before.connection.model_dump(exclude={*SECRETS, "page_id"})
+            await run_in_threadpool(self._admin.put, page_id, kept | fields, version)
+        except InvalidFields as error:
+            form = Form(fields, shown.ends, before.version, frozenset(name for name, _ in error.faults))
+            return await self._again(request, opened, form, page_id)
+        except Stale:
+            form = Form(shown.values, shown.ends, before.version, problem=notice("tab_changed_meanwhile"))
+            return await self._again(request, opened, form, page_id, 409)
+        return await self._done(opened, "tab_saved", page_id)
+
+    async def _switch(self, request: Request, opened: Access) -> Response:
+        page_id = await self._own(request, opened)
+        form = await read_form(request, self._body_reader)
+        active = form.get("active") == ["1"]
+        try:
+            await run_in_threadpool(self._admin.change, page_id, {"active": active})
+        except InvalidFields as error:  # secrets are missing that an active one needs
+            before = await run_in_threadpool(self._admin.get, page_id)
+            shown = _form(before)
+            wrong = frozenset(name for name, _ in error.faults)
+            form_ = Form(shown.values, shown.ends, before.version, wrong)
+            return await self._again(request, opened, form_, page_id)
+        return await self._done(opened, "tab_on" if active else "tab_off", page_id)
+
+    async def _ask_to_remove(self, request: Request, opened: Access) -> Response:
+        page_id = await self._own(request, opened)
+        entry = await run_in_threadpool(self._admin.get, page_id)
+        known = self._known(opened) | {"page_id": page_id, "version": entry.version}
+        return self._page(request, "tab_remove.html", opened.link, known)
+
+    async def _remove(self, request: Request, opened: Access) -> Response:
+        page_id = await self._own(request, opened)
+        form = await read_form(request, self._body_reader)
+        version = "".join(form.get("version", []))
+        try:
+            not_done = await run_in_threadpool(self._admin.remove, page_id, int(version or 0))
+        except (Stale, ValueError):
+            raise Stopped(409, notice("tab_changed_meanwhile")) from None
+        log.info("connection_removed", page=page_id, not_done=not_done or None)
+        return await self._done(opened, "tab_removed_only_here" if not_done else "tab_removed")
+
+    async def _own(self, request: Request, opened: Access) -> str:
+        """Return the page in the path, which has to lead to the desk, and not to be one of the settings."""
+        page_id = str(request.path_params["page_id"])
+        try:
+            entry = await run_in_threadpool(self._admin.get, page_id)
+        except NoConnection:
+            raise Stopped(404, notice("tab_no_page")) from None
+        if not entry.connection or entry.connection.desk_id != opened.link.desk_id:
+            raise Stopped(404, notice("tab_no_page"))
+        if entry.fixed and not request.url.path.endswith("/check"):
+            raise Stopped(409, notice("page_is_fixed"))
+        return page_id
+
+    async def _fields(self, request: Request) -> dict[str, Any]:
+        """Return what was entered, as a connection has it; a switch that was not sent is off."""
+        if not self._settings.cipher:
+            raise Stopped(403, notice("connect_off", settings="secret_key"))
+        form = await read_form(request, self._body_reader)
+        given: dict[str, Any] = {name: "".join(form.get(name, [])).strip() for name in (*FIELDS, "version")}
+        given["remind_before"] = _number(given["remind_before"])
+        return given | {name: name in form for name in SWITCHES}
+
+    async def _again(
+        self, request: Request, opened: Access, form: Form, page_id: str = "", status: int = 422
+    ) -> Response:
+        return await self._tab(request, opened, form, page_id, status)
+
+    async def _done(self, opened: Access, what: str, page_id: str = "") -> Response:
+        """Lead back to the tab, which says so, and shows it: the directory has taken the change up by then."""
+        await run_in_threadpool(self._directory.refresh)
+        anchor = f"#page-{quote(page_id)}" if page_id else ""
+        address = f"{self._base}{opened.path}?{opened.query}&done={what}{anchor}"
+        return RedirectResponse(address, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+
+    # --- What is tested. ----------------------------------------------------------------------------------
+
+    async def _check(self, request: Request, opened: Access) -> Response:
+        """Test a connection, and show each step as soon as it is known."""
+        page_id = await self._own(request, opened)
+        form = await read_form(request, self._body_reader)
+        known = (
+            pages.worded(self._language(request, opened.link))
+            | self._frame(request, opened.link)
+            | self._known(opened)
+            | {"page_id": page_id, "findings": self._findings(page_id, fix="fix" in form)}
+        )
+        template = pages.templates.get_template("tab_check.html")
+        headers = pages.headers(self._settings.frame_ancestors) | {"X-Accel-Buffering": "no"}
+        return StreamingResponse(template.generate(known), headers=headers, media_type="text/html")
+
+    def _findings(self, page_id: str, *, fix: bool) -> Iterator[Finding]:
+        service = self._services()
+        service.connections.refresh()
+        known = (one for one in service.connections.all if one.account_id == page_id)
+        connection = next(iter(sorted(known, key=lambda one: not one.active)), None)
+        if connection:
+            yield from checks.followed(service, connection, fix=fix)
+
+
+def _form(entry: Entry) -> Form:
+    if not entry.connection:
+        return Form({"page_id": entry.page_id}, version=entry.version, problem=notice("page_is_unreadable"))
+    shown = entry.as_json()
+    ends = {name: shown[name]["ends_in"] or "" for name in SECRETS if shown[name]["set"]}
+    values = {name: value for name, value in shown.items() if name not in SECRETS}
+    return Form(values, ends, entry.version)
+
+
+def _refused(fields: Mapping[str, Any], error: InvalidFields) -> Form:
+    return Form(fields, wrong=frozenset(name for name, _ in error.faults))
+
+
+def _with_form(card: Card, form: Form) -> Card:
+    return Card(card.standing, card.details, form)
+
+
+def _number(text: str) -> Any:
+    """Return a number as it was entered, with a comma too; 0 for none, and the text if it is no number."""
+    try:
+        return float(text.replace(",", ".")) if text else 0
+    except ValueError:
+        return text
