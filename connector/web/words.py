@@ -174,13 +174,12 @@ add_sentences(
         "step_webhook_how": N_("In the app: Messenger, Messenger API settings, Configure webhooks. Enter this callback URL:"),
         "step_callback": N_("Callback URL"),
         "step_verify": N_(
-            "As verify token enter the one from the form below, but save the form first: Meta asks this address at "
-            "once, and only a connected page is answered for."
+            "and as verify token the one that you saved in the form. Choose the field messages at least, then “Verify and save”."
         ),
-        "step_fields": N_("Subscriptions."),
-        "step_fields_how": N_(
-            "Save the form, then press “Test connection” and “Repair”: the connector subscribes the app and the page to all it "
-            "needs (messages at least)."
+        "step_test": N_("Test."),
+        "step_test_how": N_(
+            "Press “Test connection”, then “Repair”: the connector subscribes the app and the page to all that it needs. "
+            "Then write to the page: the message becomes a ticket here, and what you reply is sent back."
         ),
         "step_form": N_("This form."),
         "step_form_how": N_("Fill it in and save it."),

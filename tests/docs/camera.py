@@ -34,13 +34,18 @@ WIDTH = 640
 MARGINS = 32
 
 
+def chromium() -> str:
+    """Return the path of the system's Chromium."""
+    if not (path := shutil.which(CHROMIUM)):
+        raise RuntimeError(f"there is no {CHROMIUM}; on Debian and Ubuntu: apt install chromium")
+    return path
+
+
 @contextmanager
 def browser_page() -> Iterator[Page]:
     """Give a page of the system's Chromium: light, and no larger on one screen than on another."""
-    if not (path := shutil.which(CHROMIUM)):
-        raise RuntimeError(f"there is no {CHROMIUM}; on Debian and Ubuntu: apt install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
         window = ViewportSize(width=WIDTH + MARGINS, height=800)
         yield browser.new_page(viewport=window, device_scale_factor=1, color_scheme="light")
         browser.close()

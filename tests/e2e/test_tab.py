@@ -1,0 +1,199 @@
+"""The Messenger tab in a real browser: a page is connected, breaks, and is connected again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from connector.cipher import new_key
+from sandbox.stack import PAGES, Stack, until
+from tests.e2e.added import Case
+from tests.e2e.conftest import QUICK
+from tests.fakes.admin import ADMIN_TOKEN
+from tests.fakes.browser import browser, scrolls_sideways, violations
+from tests.fakes.login import APP, APP_SECRET, MANAGER, PATH
+from tests.fakes.pages import tab_link
+
+LIVE = 20_000
+"""Within what time the tab shows what is new, in ms: it looks every ten seconds."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    settings = QUICK | {"secret_key": new_key(), "admin_token": ADMIN_TOKEN}
+    settings["graph"] = {"app_id": APP, "app_secret": APP_SECRET}
+    with Stack(tmp_path_factory.mktemp("tab"), pages=PAGES[:1], settings=settings) as running:
+        for page in PAGES:
+            running.ask_desk("PUT", f"/desks/{page.desk_id}", {"name": f"Desk {page.desk_id}"})
+        running.ask_meta(
+            "PUT",
+            f"/apps/{APP}",
+            {"app_secret": APP_SECRET, "redirect_uris": [f"{running.url}{PATH}/callback"]},
+        )
+        yield running
+
+
+@pytest.fixture
+def case(stack: Stack) -> Iterator[Case]:
+    case = Case(stack)
+    case.exist()
+    yield case
+    if (found := case.admin.ask("GET", f"/{case.page.page_id}")).is_success:
+        case.admin.ask("DELETE", f"/{case.page.page_id}", If_Match=found.headers["etag"])
+    case.http.close()
+
+
+@pytest.fixture
+def chromium() -> Iterator[BrowserContext]:
+    with browser(locale="en-GB") as opened:
+        yield opened
+
+
+def connect_by_hand(page: Page, case: Case) -> None:
+    """Fill the form in, save it, test the connection and have it repaired."""
+    by_hand = page.get_by_text("Connect a page by hand")
+    by_hand.click()
+    entered = {
+        "Page ID": case.page.page_id,
+        "Page name": case.page.name,
+        "Page access token": case.page.access_token,
+        "App secret": case.page.app_secret,
+    }
+    form = page.locator("details[open]").filter(has=page.get_by_role("button", name="Connect the page"))
+    for label, value in entered.items():
+        form.get_by_label(label, exact=True).fill(value)
+    form.get_by_role("button", name="Connect the page").click()
+    expect(page.get_by_text("The page is saved.")).to_be_visible()
+    card_of(page, case).get_by_role("button", name="Test connection").click()
+    expect(page.get_by_role("status")).to_contain_text("stop messages", timeout=LIVE)
+    page.get_by_role("button", name="Repair").click()
+    expect(page.get_by_role("status")).to_have_text("Everything works.", timeout=LIVE)
+    page.get_by_text("Back to the pages").click()
+
+
+def card_of(page: Page, case: Case) -> Any:
+    return page.locator(f"#page-{case.page.page_id}")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_page_is_connected_by_hand_and_its_messages_become_tickets(
+    stack: Stack, case: Case, *, scripts: bool
+) -> None:
+    with browser(locale="en-GB", java_script_enabled=scripts) as opened:
+        page = opened.new_page()
+        page.goto(tab_link(stack.url))
+        connect_by_hand(page, case)
+        case.write("hello")
+        assert case.ticket()["body"] == "hello"
+        card = card_of(page, case)
+        if not scripts:
+            page.reload()
+        expect(card).to_contain_text("In the last 24 hours: 1 received", timeout=LIVE)
+        expect(card.locator(".state")).to_contain_text("Working")
+
+
+def test_a_page_whose_token_is_revoked_says_so_and_is_connected_again_by_a_login(
+    stack: Stack, case: Case, chromium: BrowserContext
+) -> None:
+    user = f"77{case.page.page_id}"
+    stack.ask_meta(
+        "PUT", f"/users/{user}", {"name": "Ola", "tasks": {case.page.page_id: MANAGER}, "psids": {}}
+    )
+    stack.ask_meta("PUT", "/login", {"user_id": user})
+    fields = {"name": case.page.name, "app_id": APP, "access_token": case.page.access_token}
+    stack.ask_meta("PUT", f"/pages/{case.page.page_id}", fields)
+    page = chromium.new_page()
+    page.goto(tab_link(stack.url))
+    choose(page, "Connect with Facebook")
+    card = card_of(page, case)
+    expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)
+
+    stack.ask_meta("POST", f"/users/{user}/deauthorize", {"app_id": APP, "page_id": ""})
+    until("the connection is switched off", lambda: not case.admin.ask("GET", f"/{case.page.page_id}").json()["active"])
+    expect(card.locator(".state")).to_contain_text("Switched off", timeout=LIVE)
+    choose(page, "Connect with Facebook")
+    expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)
+
+
+def choose(page: Page, link: str) -> None:
+    """Follow a link to the login, which opens beside the tab, and choose the page there."""
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name=link).first.click()
+    login = opened.value
+    login.get_by_role("button", name="Connect").click()
+    expect(login.get_by_role("heading", name="What became of the pages")).to_be_visible()
+    login.close()
+
+
+def test_it_is_framed_by_the_helpdesk_and_by_nobody_else(
+    stack: Stack, chromium: BrowserContext
+) -> None:
+    link = tab_link(stack.url)
+    shown = {}
+    for origin in (stack.desk_url, "http://127.0.0.1:1"):
+        page = chromium.new_page()
+        page.route(f"{origin}/frame", lambda route: route.fulfill(
+            content_type="text/html", body=f'<iframe src="{link}" width="900" height="700"></iframe>'
+        ))
+        page.goto(f"{origin}/frame")
+        page.wait_for_load_state("networkidle")
+        frame = page.frame_locator("iframe")
+        shown[origin] = frame.get_by_role("heading", name="Pages of this desk").count()
+        if origin == stack.desk_url:
+            frame.get_by_role("button", name="Test connection").first.click()
+            expect(frame.get_by_role("status")).to_be_visible(timeout=LIVE)
+    assert list(shown.values()) == [1, 0]
+
+
+def test_all_of_it_can_be_done_with_the_keyboard(stack: Stack, case: Case, chromium: BrowserContext) -> None:
+    page = chromium.new_page()
+    page.goto(tab_link(stack.url))
+    focus(page, "Connect a page by hand")
+    page.keyboard.press("Enter")
+    for value in (None, case.page.page_id, case.page.name, case.page.access_token, case.page.app_secret):
+        page.keyboard.press("Tab")
+        if value is not None:
+            page.keyboard.type(value)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The page is saved.")).to_be_visible()
+    focus(page, "Test connection")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("status")).to_be_visible(timeout=LIVE)
+
+
+def focus(page: Page, words: str) -> None:
+    """Press Tab until the focus is on what says so; it has to be seen there."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        shown = page.evaluate("[document.activeElement.innerText, getComputedStyle(document.activeElement).outlineStyle]")
+        if (shown[0] or "").strip() == words:
+            assert shown[1] != "none"
+            return
+    raise AssertionError(f"no Tab leads to {words!r}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "pl"])
+def test_it_is_accessible_and_fits_narrow_and_wide(
+    stack: Stack, case: Case, scheme: Any, language: str
+) -> None:
+    case.connect()
+    stack.ask_meta("POST", f"/pages/{case.page.page_id}/unsubscribe")
+    case.admin.ask("POST", f"/{case.page.page_id}/check")
+    with browser(color_scheme=scheme, viewport={"width": 400, "height": 800}) as opened:
+        page = opened.new_page()
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(tab_link(stack.url, language=language))
+        for summary in page.locator("summary").all():
+            summary.click()
+        assert not scrolls_sideways(page)
+        assert violations(page) == []
+        page.set_viewport_size({"width": 1280, "height": 800})
+        assert not scrolls_sideways(page)
+        card_of(page, case).locator("button").first.click()
+        expect(page.get_by_role("status")).to_be_visible(timeout=LIVE)
+        assert violations(page) == []
+    assert [one for one in requests if not one.startswith((stack.url, "data:"))] == []
