@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, ClassVar, cast
 from urllib.parse import quote
 
@@ -52,9 +51,17 @@ def guarded(check: Callable[[], None]) -> Iterator[None]:
         _guard.reset(token)
 
 
-def no_cookies() -> CookieJar:
-    """Return a jar that takes none: with what a host set, it could link calls for different pages."""
-    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+class _NoCookies(httpx.Cookies):
+    """A jar that takes none: with what a host set, it could link calls for different pages.
+
+    A jar with a policy that allows none does the same, and reads all headers of each answer for it.
+    """
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Take nothing."""
+
+
+_NO_COOKIES = _NoCookies()
 
 
 class HttpClient(httpx.Client):
@@ -91,7 +98,12 @@ class HttpClient(httpx.Client):
             )
         self.transfer_limits = transfer_limits or TransferLimits(THREADS)
         self.file_hosts = frozenset(host.lower() for host in file_hosts)
-        super().__init__(transport=self.transport, timeout=TIMEOUT, trust_env=False, cookies=no_cookies())
+        super().__init__(transport=self.transport, timeout=TIMEOUT, trust_env=False)
+
+    @property  # type: ignore[misc]  # nobody is to set any
+    def cookies(self) -> httpx.Cookies:
+        """Return the jar, which stays empty."""
+        return _NO_COOKIES
 
     def exchange(self, request: httpx.Request, max_bytes: int) -> httpx.Response:
         """Send a request and read its answer.
@@ -191,7 +203,6 @@ class RestClient:
         self._http = http
         self.remote = remote
         self._base_url = base_url.rstrip("/")
-        self._host = httpx.URL(base_url).host
         self._headers = {**_HEADERS, **headers}
         self._date: tuple[datetime, float] | None = None
 
@@ -255,7 +266,7 @@ class RestClient:
     def failures(self) -> Iterator[None]:
         """Name the remote of every failure, and turn a request that brought no answer into `Unavailable`."""
         try:
-            with _sorted_failures(self.service, self._host, self.if_untrusted):
+            with _sorted_failures(self.service, self._base_url, self.if_untrusted):
                 yield
         except ClientError as error:
             error.remote = self.remote
@@ -280,7 +291,7 @@ class RestClient:
 
 
 @contextmanager
-def _sorted_failures(name: str, host: str, if_untrusted: str) -> Iterator[None]:
+def _sorted_failures(name: str, base_url: str, if_untrusted: str) -> Iterator[None]:
     service = notice(name)
     try:
         yield
@@ -299,9 +310,10 @@ def _sorted_failures(name: str, host: str, if_untrusted: str) -> Iterator[None]:
         why = notice("proxy_refused", detail=str(error))
         raise Unavailable("unreachable", service=service, cause=why, maybe_done=False) from error
     except httpx.TimeoutException as error:
+        host = httpx.URL(base_url).host
         raise Unavailable("no_answer", service=service, host=host, retry_after=LATE) from error
     except httpx.TransportError as error:
-        raise Unavailable("connection_lost", service=service, host=host) from error
+        raise Unavailable("connection_lost", service=service, host=httpx.URL(base_url).host) from error
     except _Unreadable as error:
         raise Unavailable("unreadable_response", service=service, cause=error.notice) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -225,7 +225,7 @@ def check_store(inbox: Inbox) -> Iterator[Finding]:
 def check_durability(store: redis.Redis) -> Iterator[Finding]:
     """Yield by which settings a store may lose what it took. Many hosted ones do not show theirs."""
     with suppress(redis.RedisError):
-        settings: Mapping[str, str] = store.config_get("appendonly", "maxmemory-policy")
+        settings: Mapping[Any, Any] = store.config_get("appendonly", "maxmemory-policy")
         if settings.get("appendonly") == "no":
             yield finding("store_keeps_nothing")
         if settings.get("maxmemory-policy", "noeviction") != "noeviction":

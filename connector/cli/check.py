@@ -99,7 +99,8 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
     active = [one for one in service.connections.all if one.active]
     connections = [one for one in active if page is None or one.account_id == page.strip()]
     if page is not None and not connections:
-        fail(f"There is no active connection of the page {one_line(page)}; “connector status” shows those there are.")
+        hint = "“connector status” shows those there are"
+        fail(f"There is no active connection of the page {one_line(page)}; {hint}.")
     report.add("settings", _doubts(settings))
     report.add("store", checks.check_store(service.inbox))
     helpdesk = report.add("helpdesk", checks.check_helpdesk(service))

@@ -7,8 +7,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 Json = dict[str, Any]
-Line = Annotated[str, Meta(pattern=r"\S", max_length=255)]
-Text = Annotated[str, Meta(pattern=r"\S", max_length=100_000)]
+_FILLED = r"[^\s\x1c-\x1f\x85\ufeff]"  # what any dialect of regular expressions takes for a character to see
+Line = Annotated[str, Meta(pattern=_FILLED, max_length=255)]
+Text = Annotated[str, Meta(pattern=_FILLED, max_length=100_000)]
 Format = Literal["markdown", "html", "text"]
 Instant = Annotated[datetime, Meta(tz=True)]
 Source = Literal["facebook_messenger"]

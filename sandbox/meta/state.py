@@ -49,8 +49,8 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     it in behind newer events of its thread. A page that calls too often is told to wait
     `regain` minutes. Each answer to a page that stands in `usage`, by its id, and with `app_usage` to any
     page, says how much of its limits is used; nothing is refused for that.
-    Unless it is to `deliver`, no event goes out, now or later. A subscription of a page is listed at once; what
-    it adds is sent `subscription_delay` later.
+    Unless it is to `deliver`, no event goes out, now or later. A subscription of a page is listed at once;
+    what it adds is sent `subscription_delay` later.
     """
 
     seed: int = 0
@@ -188,8 +188,8 @@ class Rate:
 class Page:
     """A Facebook page; `fields` is what its app has subscribed; `assets` are its saved attachments.
 
-    `issued` are the tokens that logins gave, beside its own. Of a field in `begins` nothing is sent before that
-    time (monotonic, s).
+    `issued` are the tokens that logins gave, beside its own. Of a field in `begins` nothing is sent before
+    that time (monotonic, s).
     """
 
     id: str
@@ -212,7 +212,7 @@ class Page:
         return self.grant if token == self.access_token else self.issued.get(token)
 
     def subscribe(self, fields: list[str], delay: float = 0.0) -> None:
-        """Have these fields sent instead of others; those that were not sent before, after so many seconds."""
+        """Have these fields sent instead of others; what was not sent before, after so many seconds."""
         begins = time.monotonic() + delay
         self.begins = {name: self.begins.get(name, 0.0) if name in self.fields else begins for name in fields}
         self.fields = list(fields)

@@ -420,9 +420,7 @@ def _leave(service: Services, backfill: Backfill) -> None:
     service.inbox.backfills.end(backfill)
 
 
-def fetcher_of(
-    service: Services, connection: Connection, backfill: Backfill, accept: Accept
-) -> Fetcher:
+def fetcher_of(service: Services, connection: Connection, backfill: Backfill, accept: Accept) -> Fetcher:
     """Return what fetches for a backfill, no further back than it is known which messages came."""
     since = max(backfill.since, int((service.inbox.now() - OLDEST.total_seconds()) * 1000))
     if backfill.history:  # none of that came by webhook

@@ -46,9 +46,7 @@ def wait_for(arrival: Arrival) -> None:
 def _fetch(arrival: Arrival, history: History) -> None:
     service, account = arrival.service, arrival.account
     since = datetime.fromtimestamp(history.since / 1000, UTC)
-    fetcher = Fetcher(
-        service, arrival.connection, since, service.inbox.accept_fetched, history
-    )
+    fetcher = Fetcher(service, arrival.connection, since, service.inbox.accept_fetched, history)
     try:
         if found := account.conversation_with(arrival.conversation.person_id):
             fetcher.take(found)

@@ -90,7 +90,7 @@ RECEIPTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of an agent's reply: what Meta answers to its first part, or what happens to it afterwards.
+    """What becomes of a reply: what Meta answers to its first part, or what happens to it afterwards.
 
     The picture is of the internal comment that says so, or `in_the_reply` of the reply itself.
     """
@@ -102,15 +102,14 @@ class Outcome:
 
 
 _FILM = Attachment("7", "https://acme.example.com/files/7", "film.mp4", "video/mp4", 30 * 1024 * 1024)
-_UNLISTED = {"error_user_title": "Page unavailable", "error_user_msg": "This page is being reviewed."}
+_UNLISTED = Refusal(99999, error_user_title="Page unavailable", error_user_msg="This page is being reviewed.")
 OUTCOMES = {
     "reply_not_delivered": Outcome(Refusal(551), in_the_reply=True),
     "reply_to_someone_unreachable": Outcome(Refusal(551)),
-    "reply_after_the_window": Outcome(Refusal(10, 2018278)),
     "reply_with_a_blocked_text": Outcome(Refusal(368, 1346003)),
     "reply_that_another_app_has_to_give": Outcome(Refusal(10, 2018300)),
     "reply_that_waits_for_a_token": Outcome(Refusal(190)),
-    "reply_with_an_unlisted_error": Outcome(Refusal(99999, **_UNLISTED)),
+    "reply_with_an_unlisted_error": Outcome(_UNLISTED),
     "reply_without_a_file": Outcome(files=(_FILM,)),
     "reply_changed_afterwards": Outcome(change="updated"),
     "reply_deleted_afterwards": Outcome(change="deleted"),
@@ -132,11 +131,10 @@ class Shown:
     def digest(self) -> str:
         """Return what changes with its looks; without the bytes of files, as each zlib makes others.
 
-        When the connector itself wrote it is when the picture was taken.
+        Nor does it matter when the connector wrote a note of its own: that is when the picture was taken.
         """
         looks = self.style + re.sub(r"base64,[^\"]*", "base64,", self.html)
-        if looks.partition("<article")[2].startswith(' class="system'):
-            looks = re.sub(r"<time.*?</time>", "", looks)
+        looks = re.sub(r"<time datetime=\"(?!2026-11-2[12]).*?</time>", "", looks)
         return hashlib.sha256(looks.encode()).hexdigest()
 
 

@@ -178,12 +178,12 @@ def test_what_is_written_before_a_subscription_is_in_effect_comes_as_well(
     stack.ask_meta("PUT", "/behaviour", {"subscription_delay": 3600})
     stack.ask_meta("POST", f"/pages/{page.page_id}/unsubscribe")
     assert "FIXED" in run("check", "--fix", "--page", page.page_id)
+    remote = f"facebook_messenger:{page.page_id}"
     with closing(connect(stack.valkey.url)) as store:
-        until("what was missed is fetched", lambda: not store.zcount("mc:backfills", 0, now()))
+        until("what was missed is fetched", lambda: not store.hexists(f"mc:backfill:{remote}", "again"))
         stack.write(person, page, text="too early")
         until("Meta has delivered all", lambda: stack.ask_meta("GET", "/webhooks")["waiting"] == 0)
         assert stack.tickets(person) == []
-        remote = f"facebook_messenger:{page.page_id}"
         assert store.zadd("mc:backfills", {remote: 0}, xx=True, ch=True)  # the time is over
     stack.wait_until_fetched()
 

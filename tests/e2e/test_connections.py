@@ -3,19 +3,17 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 
-from clients.channels.meta.graph import appsecret_proof
 from connector.cipher import new_key
-from sandbox.stack import PAGES, Page, Stack, until
+from sandbox.stack import PAGES, Stack, until
 from tests.e2e.added import SOON, Case
 from tests.e2e.conftest import QUICK
 from tests.e2e.load import metric, part
-from tests.fakes.admin import ADMIN_TOKEN, Admin
+from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.login import APP, APP_SECRET, MANAGER, PATH, form_of, link_to, said
 
 MINUTE, DAY = 60_000, 24 * 3_600_000

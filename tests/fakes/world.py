@@ -148,7 +148,7 @@ class World:
             {"timestamp": SENT_AT, "message": message}, from_page=True
         )
 
-    def reply(
+    def reply(  # noqa: PLR0913 - what there is of a reply
         self,
         text: str = "Hello",
         *files: Attachment,

@@ -338,7 +338,9 @@ def test_what_was_said_while_a_page_was_not_subscribed_is_fetched(world: World, 
     assert _fetched_since(world) == 60
 
 
-def test_what_is_said_until_a_subscription_is_in_effect_is_fetched_as_well(world: World, pages: Pages) -> None:
+def test_what_is_said_until_a_subscription_is_in_effect_is_fetched_as_well(
+    world: World, pages: Pages
+) -> None:
     _connected(world)
     pages.found[PAGE_A] = [UNSUBSCRIBED]
     make_due(world)
@@ -460,7 +462,7 @@ def test_the_helpdesk_is_checked_once_in_that_time_whoever_looks(world: World, p
 def test_what_is_wrong_with_the_store_is_kept_and_logged_once(
     world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.inbox, "has_room", lambda: False)
+    monkeypatch.setattr(world.service.inbox, "has_room", lambda: False)
     with capture_logs() as logs:
         for _ in range(2):
             world.store.zadd("mc:checks", {"store": 0})

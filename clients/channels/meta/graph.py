@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
 import httpx
@@ -130,11 +131,18 @@ class Page(RestClient, Account):
         self._page_id, self._media = page_id, media
         self._human_agent, self._take_control, self._app_id = human_agent, take_control, app_id
         self._usage: Usage | None = None
-        self._proof = {"appsecret_proof": appsecret_proof(token, app_secret)}
         self._take_turn = take_turn
         self._typing, self._mark_seen = typing, mark_seen
-        credentials = Credentials(page_id, token, app_secret, verify_token)
-        self._checks = PageChecks(http, self.call, self.now, credentials, self._proof)
+        self._credentials = Credentials(page_id, token, app_secret, verify_token)
+
+    @cached_property
+    def _proof(self) -> dict[str, str]:
+        one = self._credentials
+        return {"appsecret_proof": appsecret_proof(one.access_token, one.app_secret)}
+
+    @property
+    def _checks(self) -> PageChecks:
+        return PageChecks(self._http, self.call, self.now, self._credentials, self._proof)
 
     def send(self, person_id: str, message: NewMessage) -> str:
         """Send a text of at most 2,000 UTF-16 units, a file, or up to 30 images, and return the mid."""
