@@ -112,7 +112,7 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     withdrawals = [
         Withdrawals(settings, login, admin, inbox, directory, body_reader, refusals) for login in logins
     ]
-    tab = MessengerTab(settings, admin, inbox, directory, body_reader, adapter, services)
+    tab = MessengerTab(settings, admin, inbox, directory, body_reader, helpdesk=adapter, services=services)
     login_pages = [
         LoginPages(
             settings,

@@ -97,11 +97,8 @@ def _standing(connection: Connection, wrong: Sequence[Kept], reason: str | None)
     needs_login = any(one.finding.meaning.needs_login for one in wrong) or (
         paused is not None and paused.code in CHANNELS[connection.channel].login_needed
     )
-    if needs_login:
-        state = State.RECONNECT
-    else:
-        state = State.ATTENTION if wrong or paused else State.WORKING
-    return Standing(connection, state, wrong, paused, since)
+    fault = State.ATTENTION if wrong or paused else State.WORKING
+    return Standing(connection, State.RECONNECT if needs_login else fault, wrong, paused, since)
 
 
 def details(inbox: Inbox, remotes: Sequence[str]) -> dict[str, Details]:

@@ -60,6 +60,7 @@ def page(  # noqa: PLR0913 - what there is of a page
     language: str,
     context: Mapping[str, Any],
     status: int = 200,
+    *,
     framed_by: Sequence[str] = (),
 ) -> Response:
     """Return a page. In its template `say` words a code with values, and `said` a notice.
@@ -104,9 +105,9 @@ def worded(language: str) -> dict[str, Any]:
     }
 
 
-def _sentence(words: str) -> str:
+def _sentence(text: str) -> str:
     """Make a sentence of words that stand within one elsewhere."""
-    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 async def asset(request: Request) -> Response:

@@ -22,7 +22,7 @@ from clients.channels.meta.messenger import Messenger
 from clients.errors import ClientError
 from clients.findings import Finding
 from clients.helpdesk import Category, Helpdesk
-from clients.notices import Notice, notice
+from clients.notices import ENGLISH, Notice, notice
 from connector import links, overview
 from connector.admin import AlreadyConnected, ConnectionAdmin, Entry, InvalidFields, NoConnection, Stale
 from connector.connection import SECRETS
@@ -101,6 +101,7 @@ class MessengerTab:
         inbox: Inbox,
         directory: Directory,
         body_reader: BodyReader,
+        *,
         helpdesk: Helpdesk,
         services: Callable[[], Services],
     ) -> None:
@@ -216,8 +217,8 @@ class MessengerTab:
         return None if entry.fixed else _form(entry)
 
     def _new_form(self, link: Link) -> Form:
-        values = {"active": True, "verify_token": secrets.token_urlsafe(24), "language": link.language or "en"}
-        return Form(values)
+        language = link.language or ENGLISH
+        return Form({"active": True, "verify_token": secrets.token_urlsafe(24), "language": language})
 
     def _categories(self, desk_id: str) -> Sequence[Category]:
         """Return the categories to choose from; none where the helpdesk does not say."""
@@ -274,16 +275,16 @@ class MessengerTab:
         fields.pop("page_id", None)
         before = await run_in_threadpool(self._admin.get, page_id)
         shown = _form(before)
+        kept = before.connection.model_dump(exclude={*SECRETS, "page_id"}) if before.connection else {}
         try:
-            if version != before.version or not before.connection:
-                raise Stale(page_id)
-            kept = before.connection.model_dump(exclude={*SECRETS, "page_id"})
             await run_in_threadpool(self._admin.put, page_id, kept | fields, version)
         except InvalidFields as error:
-            form = Form(fields, shown.ends, before.version, frozenset(name for name, _ in error.faults))
+            wrong = frozenset(name for name, _ in error.faults)
+            form = Form(fields, shown.ends, before.version, wrong)
             return await self._again(request, opened, form, page_id)
         except Stale:
-            form = Form(shown.values, shown.ends, before.version, problem=notice("tab_changed_meanwhile"))
+            meanwhile = notice("tab_changed_meanwhile")
+            form = Form(shown.values, shown.ends, before.version, problem=meanwhile)
             return await self._again(request, opened, form, page_id, 409)
         return await self._done(opened, "tab_saved", page_id)
 
@@ -365,7 +366,7 @@ class MessengerTab:
             | {"page_id": page_id, "findings": self._findings(page_id, fix="fix" in form)}
         )
         template = pages.templates.get_template("tab_check.html")
-        headers = pages.headers(self._settings.frame_ancestors) | {"X-Accel-Buffering": "no"}
+        headers = pages.headers(self._settings.frame_ancestors)
         return StreamingResponse(template.generate(known), headers=headers, media_type="text/html")
 
     def _findings(self, page_id: str, *, fix: bool) -> Iterator[Finding]:

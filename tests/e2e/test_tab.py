@@ -15,6 +15,7 @@ from tests.fakes.browser import browser, scrolls_sideways, violations
 from tests.fakes.login import APP, APP_SECRET, MANAGER, PATH
 from tests.fakes.pages import tab_link
 
+FOCUSED = "[document.activeElement.innerText, getComputedStyle(document.activeElement).outlineStyle]"
 LIVE = 20_000
 """Within what time the tab shows what is new, in ms: it looks every ten seconds."""
 
@@ -110,7 +111,10 @@ def test_a_page_whose_token_is_revoked_says_so_and_is_connected_again_by_a_login
     expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)
 
     stack.ask_meta("POST", f"/users/{user}/deauthorize", {"app_id": APP, "page_id": ""})
-    until("the connection is switched off", lambda: not case.admin.ask("GET", f"/{case.page.page_id}").json()["active"])
+    until(
+        "the connection is switched off",
+        lambda: not case.admin.ask("GET", f"/{case.page.page_id}").json()["active"],
+    )
     expect(card.locator(".state")).to_contain_text("Switched off", timeout=LIVE)
     choose(page, "Connect with Facebook")
     expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)
@@ -126,16 +130,17 @@ def choose(page: Page, link: str) -> None:
     login.close()
 
 
-def test_it_is_framed_by_the_helpdesk_and_by_nobody_else(
-    stack: Stack, chromium: BrowserContext
-) -> None:
+def test_it_is_framed_by_the_helpdesk_and_by_nobody_else(stack: Stack, chromium: BrowserContext) -> None:
     link = tab_link(stack.url)
     shown = {}
     for origin in (stack.desk_url, "http://127.0.0.1:1"):
         page = chromium.new_page()
-        page.route(f"{origin}/frame", lambda route: route.fulfill(
-            content_type="text/html", body=f'<iframe src="{link}" width="900" height="700"></iframe>'
-        ))
+        page.route(
+            f"{origin}/frame",
+            lambda route: route.fulfill(
+                content_type="text/html", body=f'<iframe src="{link}" width="900" height="700"></iframe>'
+            ),
+        )
         page.goto(f"{origin}/frame")
         page.wait_for_load_state("networkidle")
         frame = page.frame_locator("iframe")
@@ -167,7 +172,9 @@ def focus(page: Page, words: str) -> None:
     """Press Tab until the focus is on what says so; it has to be seen there."""
     for _ in range(60):
         page.keyboard.press("Tab")
-        shown = page.evaluate("[document.activeElement.innerText, getComputedStyle(document.activeElement).outlineStyle]")
+        shown = page.evaluate(
+            "[document.activeElement.innerText, getComputedStyle(document.activeElement).outlineStyle]"
+        )
         if (shown[0] or "").strip() == words:
             assert shown[1] != "none"
             return

@@ -31,7 +31,9 @@ class Shown:
     @property
     def said(self) -> str:
         """What the page says, without its markup."""
-        return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", self.answer.text.partition("<main>")[2]).split()))
+        return html.unescape(
+            " ".join(re.sub(r"<[^>]*>", " ", self.answer.text.partition("<main>")[2]).split())
+        )
 
     def field(self, name: str, form: str) -> Any:
         """Return a field of the form whose address ends so (without what proves the link)."""
@@ -40,7 +42,7 @@ class Shown:
     def send(self, form: str, **fields: Any) -> "Shown":
         """Send a form, changed by these fields; None leaves one out. Return where that leads."""
         found = self._form(form)
-        values = {name: value for name, value in found.form_values()} | fields
+        values = dict(found.form_values()) | fields
         given = {name: value for name, value in values.items() if value is not None}
         address = urljoin(str(self.answer.url), found.action)
         return Shown(self._browser, self._browser.request(found.method, address, data=given))

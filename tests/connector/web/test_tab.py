@@ -19,13 +19,15 @@ from tasks.store import connect
 from tests.conftest import PAGE_A, SECRET_A, MakeSettings, settings_in
 from tests.fakes.admin import ADMIN_TOKEN, NEW, TOKEN, Admin
 from tests.fakes.pages import Shown, tab_link
-from tests.fakes.sandbox_helpdesk import Desk, SECRET as DESK_SECRET, TOKEN as DESK_TOKEN
+from tests.fakes.sandbox_helpdesk import SECRET as DESK_SECRET
+from tests.fakes.sandbox_helpdesk import TOKEN as DESK_TOKEN
+from tests.fakes.sandbox_helpdesk import Desk
 from tests.fakes.stores import empty
 from tests.fakes.web import serving
 
 KEY = new_key()
 REMOTE = f"facebook_messenger:{NEW}"
-NASTY = '<script>alert(1)</script>"\'&'
+NASTY = "<script>alert(1)</script>\"'&"
 
 
 class Tab:
@@ -77,9 +79,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.fixture(scope="module")
 def url(valkey: str, desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
-    with empty(valkey), settings_in(tmp_path_factory.mktemp("tab")) as make:
-        with serving(settings_of(make, valkey, desk, port), port) as url:
-            yield url
+    with (
+        empty(valkey),
+        settings_in(tmp_path_factory.mktemp("tab")) as make,
+        serving(settings_of(make, valkey, desk, port), port) as url,
+    ):
+        yield url
 
 
 def settings_of(make: MakeSettings, store_url: str, desk: Desk, port: int, **changes: Any) -> Any:
@@ -152,7 +157,9 @@ def test_what_a_page_was_opened_with_is_no_link_for_longer(tab: Tab) -> None:
     assert tab.browser.get(f"{tab.url}{later}").status_code == 403
 
 
-@pytest.mark.parametrize("path", ["", f"/pages/{NEW}", f"/pages/{NEW}/active", f"/pages/{NEW}/remove", f"/pages/{NEW}/check"])
+@pytest.mark.parametrize(
+    "path", ["", f"/pages/{NEW}", f"/pages/{NEW}/active", f"/pages/{NEW}/remove", f"/pages/{NEW}/check"]
+)
 def test_a_form_of_another_site_changes_nothing(tab: Tab, path: str) -> None:
     tab.add()
     before = tab.connection()
@@ -162,7 +169,9 @@ def test_a_form_of_another_site_changes_nothing(tab: Tab, path: str) -> None:
     assert tab.connection() == before
 
 
-def test_without_an_admin_token_nobody_sees_it(store_url: str, make_settings: MakeSettings, desk: Desk) -> None:
+def test_without_an_admin_token_nobody_sees_it(
+    store_url: str, make_settings: MakeSettings, desk: Desk
+) -> None:
     port = free_port()
     settings = settings_of(make_settings, store_url, desk, port, admin_token="")
     with serving(settings, port) as url:
@@ -233,9 +242,11 @@ def test_a_page_of_the_settings_is_shown_and_changed_there(
     store_url: str, make_settings: MakeSettings, desk: Desk
 ) -> None:
     port = free_port()
-    with serving(settings_of(make_settings, store_url, desk, port), port) as url:
-        with httpx.Client(trust_env=False) as browser:
-            shown = Shown(browser, browser.get(tab_link(url)))
+    with (
+        serving(settings_of(make_settings, store_url, desk, port), port) as url,
+        httpx.Client(trust_env=False) as browser,
+    ):
+        shown = Shown(browser, browser.get(tab_link(url)))
     assert f'id="page-{PAGE_A}"' in shown.answer.text
     assert "Listed in the connector's settings file" in shown.said
     assert "Switch off" not in shown.buttons()
@@ -280,7 +291,12 @@ def test_categories_are_chosen_by_name_where_the_helpdesk_lists_them(tab: Tab) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("page_id", "fakturownia"), ("app_secret", "short"), ("remind_before", "often"), ("page_access_token", "")],
+    [
+        ("page_id", "fakturownia"),
+        ("app_secret", "short"),
+        ("remind_before", "often"),
+        ("page_access_token", ""),
+    ],
 )
 def test_a_field_that_is_wrong_is_marked_and_what_was_entered_stays(tab: Tab, name: str, value: str) -> None:
     again = tab.open().send("/messenger", **FORM | {name: value})
@@ -351,7 +367,9 @@ def test_a_page_is_removed_once_that_is_confirmed(tab: Tab) -> None:
 
 def test_a_test_shows_each_step_as_it_is_done(tab: Tab) -> None:
     tab.add()
-    action = next(one.action for one in tab.open().tree.forms if one.action.partition("?")[0].endswith("/check"))
+    action = next(
+        one.action for one in tab.open().tree.forms if one.action.partition("?")[0].endswith("/check")
+    )
     with tab.browser.stream("POST", f"{tab.url}{action}", data={}) as answer:
         parts = [part.count('<li class="finding') for part in answer.iter_text()]
 
@@ -371,4 +389,6 @@ def test_no_secret_is_in_any_answer(tab: Tab) -> None:
     ]
     said = "".join(one.answer.text + str(one.answer.headers) for one in answers)
 
-    assert not [one for one in (TOKEN, SECRET_A, "a-verify-token-of-some-length", ADMIN_TOKEN, KEY) if one in said]
+    assert not [
+        one for one in (TOKEN, SECRET_A, "a-verify-token-of-some-length", ADMIN_TOKEN, KEY) if one in said
+    ]
