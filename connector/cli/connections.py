@@ -126,16 +126,20 @@ def _is_terminal() -> bool:
 @click.option(
     "--minutes", type=click.IntRange(1, 60), default=15, show_default=True, help="How long it is good."
 )
+@click.option("--tab", "is_tab", is_flag=True, help="Print one to the Messenger tab of the desk.")
 @settings_option
-def link(*, desk_id: str, language: str | None, return_url: str, minutes: int) -> None:
+def link(*, desk_id: str, language: str | None, return_url: str, minutes: int, is_tab: bool) -> None:
     """Print a link by which somebody connects their pages to a desk in a browser, by a login."""
     settings = read_settings("connections", get_settings)
-    if missing := missing_for_login(settings):
+    key = settings.admin_token.get_secret_value()
+    if is_tab and not key:
+        fail("Nobody can open the Messenger tab: set admin_token.")
+    if not is_tab and (missing := missing_for_login(settings)):
         fail(f"Nobody can log in to connect pages: set {', '.join(missing)}.")
     made = links.Link(desk_id, int(time.time()) + 60 * minutes, language or "", return_url)
-    key = settings.admin_token.get_secret_value()
-    for login in (channel.login for channel in CHANNELS.values() if channel.login):
-        click.echo(links.address(made, settings.public_url, login.path, key))
+    logins = (channel.login.path for channel in CHANNELS.values() if channel.login)
+    for path in [links.tab_path(desk_id)] if is_tab else logins:
+        click.echo(links.address(made, settings.public_url, path, key))
 
 
 @connections.command("list")

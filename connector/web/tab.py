@@ -347,7 +347,7 @@ class MessengerTab:
         return await self._tab(request, opened, form, page_id, status)
 
     async def _done(self, opened: Access, what: str, page_id: str = "") -> Response:
-        """Lead back to the tab, which says so, and shows it: the directory has taken the change up by then."""
+        """Lead back to the tab, which says so: the directory has taken the change up by then."""
         await run_in_threadpool(self._directory.refresh)
         anchor = f"#page-{quote(page_id)}" if page_id else ""
         address = f"{self._base}{opened.path}?{opened.query}&done={what}{anchor}"

@@ -339,6 +339,22 @@ def test_a_link_is_printed_that_the_connector_takes(run: Run, configure: Callabl
     assert (link.desk_id, link.language, link.return_url) == ("7", "pl", "https://a.example/")
 
 
+def test_a_link_to_the_tab_is_printed_that_needs_no_app(run: Run, configure: Callable[..., Any]) -> None:
+    configure(admin_token=ADMIN_TOKEN, public_url="https://acme.example.com")
+    printed = urlsplit(run("connections", "link", "--desk", "7", "--tab").stdout.strip())
+
+    assert printed.path == "/desks/7/messenger"
+    link = links.read(dict(parse_qsl(printed.query)), printed.path, ADMIN_TOKEN, time.time(), "7")
+    assert (link.desk_id, link.return_url) == ("7", "")
+
+
+def test_without_an_admin_token_no_link_to_the_tab_is_printed(run: Run) -> None:
+    result = run("connections", "link", "--desk", "7", "--tab")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Nobody can open the Messenger tab: set admin_token.\n"
+
+
 def test_without_an_app_no_link_is_printed(run: Run) -> None:
     result = run("connections", "link", "--desk", "7")
 
