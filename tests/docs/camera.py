@@ -14,6 +14,7 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from tests.conftest import Valkey
 from tests.docs.pictures import FOLDER, MANIFEST, PICTURES, Shown, gallery
+from tests.docs.screens import SCREENS, take_screens
 
 CHROMIUM = os.environ.get("CHROMIUM", "chromium")
 # It asks for nothing but the page, and draws the same whatever the screen. Without a sandbox of its own it
@@ -77,8 +78,10 @@ def main() -> None:
                 file.write_bytes(photograph(page, shown))
                 print(file.name)  # noqa: T201 - what to look at
     MANIFEST.write_text(json.dumps(after, indent=2) + "\n")
+    with browser_page() as page:
+        take_screens(page)
     for file in FOLDER.glob("*.png"):
-        if file.stem not in PICTURES:
+        if file.stem not in {*PICTURES, *SCREENS}:
             file.unlink()
 
 

@@ -11,6 +11,7 @@ from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.jsons import decode
 from tests.conftest import payload
 from tests.docs.pictures import ATTACHMENTS, EVENTS, FOLDER, MANIFEST, PICTURES, RECEIPTS, Gallery, gallery
+from tests.docs.screens import DIGESTS, SCREENS
 from tests.fakes.situations import SITUATIONS, path_of
 
 STALE = "it looks different now: run `make pictures`, look at what changed, and commit it"
@@ -29,9 +30,14 @@ def test_a_picture_shows_what_agents_see_today(shows: Gallery, name: str) -> Non
 
 
 def test_every_picture_is_there_and_none_is_left_over() -> None:
-    there = {file.name for file in FOLDER.iterdir()} - {MANIFEST.name}
-    assert there == {f"{name}.png" for name in PICTURES}, "run `make pictures`"
+    there = {file.name for file in FOLDER.iterdir()} - {MANIFEST.name, DIGESTS.name}
+    assert there == {f"{name}.png" for name in (*PICTURES, *SCREENS)}, "run `make pictures`"
     assert list(json.loads(MANIFEST.read_text())) == PICTURES, "run `make pictures`"
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_picture_of_a_page_is_taken_anew_when_what_it_is_made_of_changes(name: str) -> None:
+    assert json.loads(DIGESTS.read_text()).get(name) == SCREENS[name].digest, STALE
 
 
 def test_every_kind_of_event_that_becomes_a_comment_has_a_picture() -> None:
