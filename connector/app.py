@@ -29,12 +29,15 @@ from connector import logs
 from connector.admin import ConnectionAdmin
 from connector.onboarding import Onboarding
 from connector.settings import Settings, get_settings
+from connector.web.board import Board, ConnectionsPage
+from connector.web.board_kept import KINDS, KeptPages
 from connector.web.body import BodyReader
 from connector.web.connections import ConnectionsApi
 from connector.web.group_commit import GroupCommit
 from connector.web.login import LoginPages
 from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
+from connector.web.pages import asset
 from connector.web.refusals import Refusals
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from connector.web.withdrawals import STATUS_PATH, DeletionStatus, Withdrawals
@@ -121,6 +124,9 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
         for login in logins
     ]
 
+    board = Board(settings, inbox, directory, body_reader)
+    board_pages = [ConnectionsPage(board), *(KeptPages(board, kind) for kind in KINDS)]
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         notifier.start()
@@ -187,6 +193,8 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             *(route for pages in login_pages for route in pages.routes),
             *(route for callbacks in withdrawals for route in callbacks.routes),
             Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
+            *(route for pages in board_pages for route in pages.routes),
+            Route("/assets/{name}", asset),
         ],
     )
 
