@@ -195,13 +195,13 @@ class Board:
         return connection.name if connection else account_id
 
 
-def ago(now: float, at: float, language: str) -> str:
-    """Say how long ago a time was."""
-    seconds = max(0, int(now - at))
+def ago(now: float, at: float, language: str, *, lasts: bool = False) -> str:
+    """Say how long ago a time was, or for how long it `lasts` since then."""
+    seconds, end = max(0, int(now - at)), "_long" if lasts else ""
     for size, code in ((DAY, "board_days"), (HOUR, "board_hours"), (MINUTE, "board_minutes")):
         if seconds >= size:
-            return say(notice(code, count=seconds // size), language)
-    return say(notice("board_moments"), language)
+            return say(notice(code + end, count=seconds // size), language)
+    return say(notice("board_moments" + end), language)
 
 
 def moment(at: float) -> str:

@@ -115,6 +115,10 @@ add_sentences(
             "Not brought up to date since: the connector does not answer, or scripts are off. Reload the page."
         ),
         "board_moments": N_("just now"),
+        "board_moments_long": N_("for less than a minute"),
+        "board_minutes_long": Plural("for {count} min", "for {count} min"),
+        "board_hours_long": Plural("for {count} h", "for {count} h"),
+        "board_days_long": Plural("for {count} day", "for {count} days"),
         "board_minutes": Plural("{count} min ago", "{count} min ago"),
         "board_hours": Plural("{count} h ago", "{count} h ago"),
         "board_days": Plural("{count} day ago", "{count} days ago"),
@@ -143,7 +147,6 @@ add_sentences(
         "board_before": N_("Previous"),
         "board_after": N_("Next"),
         "board_page_of": N_("{number} of {pages}"),
-        "board_since": N_("since"),
         "board_todo": N_("To do:"),
         "board_ids": N_("page {page_id}, desk {desk_id}"),
         "board_last_in": N_("Last message"),
