@@ -16,7 +16,7 @@ from tasks.inbox.job import Job
 from tasks.store import connect
 from tests.fakes.board import die, remote
 
-SUBSCRIPTION = finding("page_unsubscribed_made_up")
+OF_ANOTHER_VERSION = finding("something_new")
 TOKEN = finding("page_token_invalid")
 EXPIRES = finding("page_token_expires", time="2026-12-24")
 DESK = finding("desk_missing", desk_id="7")
@@ -43,22 +43,19 @@ def inbox(store_url: str) -> Iterator[Inbox]:
         ([TOKEN], None, State.RECONNECT),
         ([DESK, EXPIRES], None, State.RECONNECT),
         ([], TOKEN_REFUSED, State.RECONNECT),
-        ([SUBSCRIPTION], None, State.ATTENTION),
+        ([OF_ANOTHER_VERSION], None, State.ATTENTION),
     ],
 )
 def test_a_connection_stands_as_its_checks_and_its_pause_say(
     inbox: Inbox, wrong: list[Finding], paused: Notice | None, state: State
 ) -> None:
-    inbox.note_findings(remote("1"), b"")
-    if wrong:
-        note(inbox, remote("1"), [*wrong])
+    note(inbox, remote("1"), wrong)
     if paused:
         inbox.pause(remote("1"), 60, encode(paused))
-    known = [one for one in wrong if one.is_wrong]
 
     (one,) = standings(inbox, Directory([connection("1")]))
     assert (one.state, one.paused) == (state, paused)
-    assert {kept.finding for kept in one.wrong} == set(known) if known else True
+    assert {kept.what.code for kept in one.wrong} == {found.code for found in wrong}
 
 
 def test_one_that_is_switched_off_is_off_whatever_was_wrong(inbox: Inbox) -> None:

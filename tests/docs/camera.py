@@ -1,4 +1,4 @@
-"""A real browser, which takes the pictures of `docs/events.md` and `docs/replies.md`: `make pictures`."""
+"""A real browser, which takes the pictures of docs/: of comments, and of whole pages; `make pictures`."""
 
 import json
 import logging
@@ -13,7 +13,8 @@ import structlog
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from tests.conftest import Valkey
-from tests.docs.pictures import FOLDER, MANIFEST, PICTURES, Shown, gallery
+from tests.docs.board import board
+from tests.docs.pictures import FOLDER, MANIFEST, PICTURES, WHOLE_PAGES, Shown, gallery
 
 CHROMIUM = os.environ.get("CHROMIUM", "chromium")
 # It asks for nothing but the page, and draws the same whatever the screen. Without a sandbox of its own it
@@ -52,6 +53,14 @@ def photograph(page: Page, shown: Shown) -> bytes:
     return page.locator("article").nth(shown.number).screenshot(animations="disabled")
 
 
+def photograph_board(page: Page, folder: Path, store_url: str) -> bytes:
+    """Return a PNG of the operator's board."""
+    page.set_viewport_size(ViewportSize(width=1100, height=800))
+    with board(folder, store_url) as url:
+        page.goto(url)
+        return page.screenshot(animations="disabled", full_page=True)
+
+
 def main() -> None:
     """Take the pictures of what looks different now, note of what, and delete those that are of nothing."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -71,9 +80,12 @@ def main() -> None:
             if before.get(name) != shown.digest or not file.exists():
                 file.write_bytes(photograph(page, shown))
                 print(file.name)  # noqa: T201 - what to look at
+        # Whole pages show times, so nobody can tell whether one looks different: delete it to have it taken anew.
+        if not (file := FOLDER / "board.png").exists():
+            file.write_bytes(photograph_board(page, Path(folder), url))
     MANIFEST.write_text(json.dumps(after, indent=2) + "\n")
     for file in FOLDER.glob("*.png"):
-        if file.stem not in PICTURES:
+        if file.stem not in (*PICTURES, *WHOLE_PAGES):
             file.unlink()
 
 

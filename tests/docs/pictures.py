@@ -28,6 +28,8 @@ from tests.fakes.world import World
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 MANIFEST = FOLDER / "digests.json"
+WHOLE_PAGES = ("board",)
+"""The pictures of whole pages."""
 EVENTS = {
     "message": "message_text",
     "message_edit": "message_edit_of_a_known_message",
