@@ -29,8 +29,8 @@ from connector import logs
 from connector.admin import ConnectionAdmin
 from connector.onboarding import Onboarding
 from connector.settings import Settings, get_settings
-from connector.web.board import Board, ConnectionsPage
-from connector.web.board_kept import KINDS, KeptPages
+from connector.web import board_kept
+from connector.web.board import Board
 from connector.web.body import BodyReader
 from connector.web.connections import ConnectionsApi
 from connector.web.group_commit import GroupCommit
@@ -124,9 +124,6 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
         for login in logins
     ]
 
-    board = Board(settings, inbox, directory, body_reader)
-    board_pages = [ConnectionsPage(board), *(KeptPages(board, kind) for kind in KINDS)]
-
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         notifier.start()
@@ -193,7 +190,7 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             *(route for pages in login_pages for route in pages.routes),
             *(route for callbacks in withdrawals for route in callbacks.routes),
             Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
-            *(route for pages in board_pages for route in pages.routes),
+            *board_kept.routes(Board(settings, inbox, directory, body_reader)),
             Route("/assets/{name}", asset),
         ],
     )

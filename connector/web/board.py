@@ -78,7 +78,9 @@ Handler = Callable[[Request, Access], Awaitable[Response]]
 class Board:
     """What the pages of the board share: who may see them, and how they are kept up to date."""
 
-    def __init__(self, settings: Settings, inbox: Inbox, directory: Directory, body_reader: BodyReader) -> None:
+    def __init__(
+        self, settings: Settings, inbox: Inbox, directory: Directory, body_reader: BodyReader
+    ) -> None:
         self.inbox, self.directory, self.body_reader = inbox, directory, body_reader
         self._key = settings.admin_token.get_secret_value()
         # A proxy may have put a path in front of ours.

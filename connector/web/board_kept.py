@@ -19,7 +19,16 @@ from connector.kept import Filters, as_json, page_of, whole
 from connector.links import BOARD_PATH
 from connector.overview import kept_since
 from connector.web.access import Access
-from connector.web.board import EVERY, ON_A_PAGE, SELDOM, Board, Stopped, View, number
+from connector.web.board import (
+    EVERY,
+    ON_A_PAGE,
+    SELDOM,
+    Board,
+    ConnectionsPage,
+    Stopped,
+    View,
+    number,
+)
 from connector.web.forms import read_form
 from tasks.inbound.unknown import is_known
 from tasks.inbox.inbox import Inbox
@@ -149,7 +158,9 @@ class KeptPages:
     async def _open(self, request: Request, allowed: Access) -> Response:
         """Show what somebody wrote, and have the log say so before."""
         kept = await self._kept(request)
-        log.info("dead_letter_opened" if self._kind.name == "dead" else "unknown_event_opened", id=kept.job.id)
+        log.info(
+            "dead_letter_opened" if self._kind.name == "dead" else "unknown_event_opened", id=kept.job.id
+        )
         return self._letter(request, allowed, kept, event=as_json(whole(kept, self._kind.since)["event"]))
 
     async def _kept(self, request: Request) -> KeptJob:
@@ -257,3 +268,9 @@ def _outcome(done: Mapping[str, str]) -> list[Notice]:
     said = [notice(f"board_{done['done']}", count=counts["count"])]
     said += [notice(f"board_{name}", count=counts[name]) for name in ("gone", "newer") if counts[name]]
     return said
+
+
+def routes(board: Board) -> list[Route]:
+    """Return the routes of all pages of the board."""
+    pages = [ConnectionsPage(board), *(KeptPages(board, kind) for kind in KINDS)]
+    return [route for one in pages for route in one.routes]

@@ -53,7 +53,7 @@ def language_of(request: Request, wanted: str = "") -> str:
     return next((one for one in (wanted, *accepted) if one in LANGUAGES), ENGLISH)
 
 
-def page(  # noqa: PLR0913 - what there is of a page
+def page(  # noqa: PLR0913, PLR0917 - what there is of a page
     request: Request,
     template: str,
     language: str,

@@ -96,12 +96,16 @@ add_sentences(
         # The board.
         "board_title": N_("Connector board"),
         "board_off": N_("The board is off. Set admin_token in the settings to have it."),
-        "board_link_incomplete": N_("This link is not complete. Run “connector board”, which prints a new one."),
+        "board_link_incomplete": N_(
+            "This link is not complete. Run “connector board”, which prints a new one."
+        ),
         "board_link_forged": N_(
             "This link was changed on the way, or admin_token is another one by now. Run “connector board”, "
             "which prints a new one."
         ),
-        "board_link_expired": N_("This page is open no longer. Run “connector board”, which prints a new link."),
+        "board_link_expired": N_(
+            "This page is open no longer. Run “connector board”, which prints a new link."
+        ),
         "board_link_too_long": N_(
             "This link is good for longer than an hour, which is not allowed. Check the clocks, and run "
             "“connector board” again."
@@ -112,7 +116,8 @@ add_sentences(
         "board_nav_unknown": N_("Unknown events"),
         "board_as_of": N_("As of"),
         "board_stale": N_(
-            "Not brought up to date since: the connector does not answer, or scripts are off. Reload the page."
+            "Not brought up to date since: the connector does not answer, or scripts are off. Reload the "
+            "page."
         ),
         "board_moments": N_("just now"),
         "board_moments_long": N_("for less than a minute"),
@@ -154,9 +159,7 @@ add_sentences(
         "board_today": N_("In 24 hours"),
         "board_in_out": N_("{came} in, {left} out"),
         "board_waits": N_("Waits"),
-        "board_to_helpdesk": Plural(
-            "{count} person for the helpdesk", "{count} people for the helpdesk"
-        ),
+        "board_to_helpdesk": Plural("{count} person for the helpdesk", "{count} people for the helpdesk"),
         "board_to_people": Plural("{count} person for a reply", "{count} people for a reply"),
         "board_dead_of": Plural("{count} dead letter of {page}", "{count} dead letters of {page}"),
         "board_slowed": N_("Slowed down: {reason}"),
@@ -185,7 +188,9 @@ add_sentences(
         "board_progress_more": N_(
             "{looked_at} of {known} or more conversations, {messages} messages, {new} of them new"
         ),
-        "board_backfills_left": Plural("{count} more waits for its turn.", "{count} more wait for their turn."),
+        "board_backfills_left": Plural(
+            "{count} more waits for its turn.", "{count} more wait for their turn."
+        ),
         "board_errors": N_("Last errors"),
         "board_no_errors": N_("None."),
         "board_refused": Plural(
@@ -197,8 +202,8 @@ add_sentences(
             "Messages and replies that could not be delivered. They stay until they are retried or dropped."
         ),
         "board_unknown_are": N_(
-            "Events of kinds that this version does not know. Their texts stand on the tickets already; once an "
-            "upgrade knows a kind, they can be shown anew."
+            "Events of kinds that this version does not know. Their texts stand on the tickets already; once "
+            "an upgrade knows a kind, they can be shown anew."
         ),
         "board_none_dead": N_("There are no dead letters."),
         "board_none_unknown": N_("There are no unknown events."),

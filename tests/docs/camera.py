@@ -80,7 +80,7 @@ def main() -> None:
             if before.get(name) != shown.digest or not file.exists():
                 file.write_bytes(photograph(page, shown))
                 print(file.name)  # noqa: T201 - what to look at
-        # Whole pages show times, so nobody can tell whether one looks different: delete it to have it taken anew.
+        # It shows times, so it always looks different: delete it to have it taken anew.
         if not (file := FOLDER / "board.png").exists():
             file.write_bytes(photograph_board(page, Path(folder), url))
     MANIFEST.write_text(json.dumps(after, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The operator's board in a real browser, beside a running connector: with a mouse, by keyboard, without scripts."""
+"""The operator's board in a real browser: live, by keyboard alone, without scripts, on a phone."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""A reader of the operator's board: a browser without scripts, and what stands in the store for it to show."""
+"""A reader of the operator's board, and what there is in the store for it to show."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""What tests ask of a page in a real browser: is it accessible, does it fit, can it be used by keyboard alone."""
+"""What tests ask of a page in a real browser: is it accessible, does it fit, is a keyboard enough."""
 
 from collections.abc import Callable
 from functools import cache

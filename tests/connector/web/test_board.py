@@ -81,7 +81,7 @@ def inbox(store_url: str) -> Iterator[Inbox]:
 
 
 @pytest.fixture
-def reader(url: str, inbox: Inbox) -> Iterator[Reader]:  # noqa: ARG001 - the store is empty by then
+def reader(url: str, inbox: Inbox) -> Iterator[Reader]:
     with closing(Reader(url)) as reader:
         yield reader
 
@@ -331,7 +331,7 @@ def test_behind_a_proxy_all_addresses_begin_with_its_path(
     assert [one for one in found if not one.startswith("/messenger/")] == []
 
 
-def test_it_speaks_the_language_of_its_link(url: str, inbox: Inbox) -> None:  # noqa: ARG001 - an empty store
+def test_it_speaks_the_language_of_its_link(url: str, inbox: Inbox) -> None:
     with closing(Reader(url, language="pl")) as reader:
         assert '<html lang="pl">' in reader.first.text
         assert reader.query["language"] == "pl"
@@ -359,7 +359,10 @@ def test_no_page_holds_a_secret(reader: Reader, inbox: Inbox) -> None:
     id_, unknown = die(inbox), keep_unknown(inbox)
     pages = [reader.see(), reader.poll(), reader.see("/dead"), reader.see("/unknown"), reader.see(q="sug")]
     pages += [reader.send(f"/dead/{id_}", {}), reader.send(f"/unknown/{unknown}", {})]
-    pages += [reader.send("/dead", {"do": "drop", "id": id_}), reader.send("/dead", {"do": "retry", "id": id_})]
+    pages += [
+        reader.send("/dead", {"do": "drop", "id": id_}),
+        reader.send("/dead", {"do": "retry", "id": id_}),
+    ]
 
     assert {page.status_code for page in pages} == {200}
     assert [secret for secret in secrets for page in pages if secret in page.text] == []

@@ -43,7 +43,7 @@ def inbox(store_url: str) -> Iterator[Inbox]:
 
 
 @pytest.fixture
-def reader(url: str, inbox: Inbox) -> Iterator[Reader]:  # noqa: ARG001 - the store is empty by then
+def reader(url: str, inbox: Inbox) -> Iterator[Reader]:
     with closing(Reader(url)) as reader:
         yield reader
 
@@ -130,9 +130,7 @@ def test_a_letter_is_shown_with_its_history_and_what_was_written_after_a_click_t
     assert WORDS not in str(logs)
 
 
-def test_those_ticked_are_put_back_into_their_queues(
-    reader: Reader, inbox: Inbox, mixed: list[int]
-) -> None:
+def test_those_ticked_are_put_back_into_their_queues(reader: Reader, inbox: Inbox, mixed: list[int]) -> None:
     page = reader.send("/dead", {"do": "retry", "id": mixed[:2]})
 
     assert "2 requeued." in text(page)
