@@ -94,7 +94,7 @@ class Board:
             allowed = None
             try:
                 allowed = self._access(request)
-                if "opened" not in request.query_params:
+                if not request.query_params.get("opened"):
                     return self._begin(request, allowed)
                 return await handler(request, allowed)
             except Stopped as stopped:

@@ -95,8 +95,8 @@ class KeptPages:
         self.routes = [
             Route(self._path, board.told(self._show), methods=["GET"]),
             Route(self._path, board.told(self._act), methods=["POST"]),
-            Route(self._path + "/{id:int}", board.told(self._one), methods=["GET"]),
-            Route(self._path + "/{id:int}", board.told(self._open), methods=["POST"]),
+            Route(self._path + "/{id}", board.told(self._one), methods=["GET"]),
+            Route(self._path + "/{id}", board.told(self._open), methods=["POST"]),
         ]
 
     async def _show(self, request: Request, allowed: Access) -> Response:
@@ -164,10 +164,11 @@ class KeptPages:
         return self._letter(request, allowed, kept, event=as_json(whole(kept, self._kind.since)["event"]))
 
     async def _kept(self, request: Request) -> KeptJob:
-        id_ = request.path_params["id"]
-        if kept := await run_in_threadpool(self._there.get, id_):
-            return kept
-        raise Stopped(404, notice(f"board_{self._kind.name}_gone", id=id_))
+        said = request.path_params["id"]
+        for id_ in _ids([said]):
+            if kept := await run_in_threadpool(self._there.get, id_):
+                return kept
+        raise Stopped(404, notice(f"board_{self._kind.name}_gone", id=said))
 
     def _letter(self, request: Request, allowed: Access, kept: KeptJob, event: str | None) -> Response:
         history = [{"at": "", **one, "reason": decode(one.get("reason", ""))} for one in kept.job.history]

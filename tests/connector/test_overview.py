@@ -106,9 +106,9 @@ def test_of_an_account_that_was_connected_twice_the_active_connection_counts(inb
 
 def test_what_all_connections_need_is_told_once(inbox: Inbox) -> None:
     inbox.accept([Job(key="1", queue=f"in:{remote('1')}:7", time=1, body=b"{}")])
+    die(inbox)
     inbox.pause("helpdesk", 60, encode(LIMITED))
     note(inbox, "helpdesk", [DESK])
-    die(inbox)
 
     shared, (one,) = whole(inbox, Directory([connection("1")]))
     assert (shared.people, shared.dead, shared.unknown, shared.paused) == (1, 1, 0, LIMITED)

@@ -53,7 +53,7 @@ EVIL = '<script>alert("page")</script>'
 MANY = [connection(f"5{number:09}", SECRET_B, page_name=f"Shop {number:03}") for number in range(60)]
 PAGES = [
     connection(PAGE_A, SECRET_A, page_name="Sugester"),
-    connection(PAGE_B, SECRET_B, page_name=EVIL, desk_id="8"),
+    connection(PAGE_B, SECRET_B, page_name=EVIL, desk_id="sales"),
     connection("300000000000003", SECRET_B, page_name="Closed", active=False),
 ]
 TOKEN_GONE = finding("page_token_invalid", reference="190/460")
@@ -123,7 +123,7 @@ def test_a_link_for_another_page_opens_nothing(url: str) -> None:
 def test_no_page_of_the_board_is_shown_without_a_link(reader: Reader, path: str) -> None:
     reader.query = {}
     assert reader.see(path).status_code == 403
-    reader.query = dict(Reader(reader.url).query) | {"opened": "f" * 64}
+    reader.query = dict(reader.first.url.params) | {"opened": "f" * 64}
     assert reader.see(path).status_code == 403
 
 
@@ -207,7 +207,7 @@ def test_work_that_no_worker_takes_is_told(
     [
         ({"q": "sugEST"}, ["Sugester"]),
         ({"q": PAGE_A}, ["Sugester"]),
-        ({"q": "8"}, [EVIL]),
+        ({"q": "Sales"}, [EVIL]),
         ({"state": "off"}, ["Closed"]),
         ({"q": "shop 007"}, ["Shop 007"]),
         ({"q": "shop", "state": "off"}, []),
@@ -216,7 +216,7 @@ def test_work_that_no_worker_takes_is_told(
 def test_pages_are_found_by_name_id_desk_and_state(
     reader: Reader, query: dict[str, str], found: list[str]
 ) -> None:
-    assert [name for name in names(reader.see(**query)) if name in found or len(found) < 2][:5] == found
+    assert names(reader.see(**query)) == found
 
 
 def test_fifty_are_shown_at_once_and_the_others_on_the_next_page(reader: Reader) -> None:
@@ -339,7 +339,7 @@ def test_it_speaks_the_language_of_its_link(url: str, inbox: Inbox) -> None:
 
 def test_what_others_wrote_runs_nowhere(reader: Reader, inbox: Inbox) -> None:
     evil = "<img src=x onerror=alert(1)>"
-    ids = [die(inbox, notice("helpdesk_wants", words=evil, code=evil), words=evil)]
+    ids = [die(inbox, notice("file_too_large", limit_bytes=evil, reference=evil), words=evil)]
     die(inbox, notice(evil))
     inbox.pause(remote(PAGE_B), 60, encode(notice(evil)))
     inbox.note_refusals(f"{evil.replace(' ', '')} {evil.replace(' ', '')} {evil.replace(' ', '')}", 1)

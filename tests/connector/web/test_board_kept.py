@@ -19,6 +19,7 @@ from tasks.store import connect
 from tests.conftest import PAGE_A, PAGE_B, settings_in
 from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.board import WORDS, Reader, die, keep_unknown, letters, link_to_board, remote, text
+from tests.fakes.inbox import Stored
 from tests.fakes.stores import empty
 from tests.fakes.web import serving
 
@@ -111,6 +112,7 @@ def test_a_letter_is_shown_with_its_history_and_what_was_written_after_a_click_t
     lease = inbox.claim(QUEUE_A)
     assert lease
     lease.retry_later(0, encode(notice("machine_fault", detail="disk")), counts=True)
+    Stored(inbox).end_backoff(QUEUE_A)
     again = inbox.claim(QUEUE_A)
     assert again
     again.move_to_dead_letters(encode(LARGE))
@@ -215,6 +217,11 @@ def test_a_letter_that_somebody_took_is_told_of(reader: Reader, inbox: Inbox, mi
             assert page.status_code == 404
             assert f"There is no dead letter {mixed[0]} any more" in text(page)
     assert [one for one in logs if one["event"] == "dead_letter_opened"] == []
+
+
+@pytest.mark.parametrize("id_", ["0", "x", "٣", "9" * 5000])
+def test_what_is_no_id_is_no_letter(reader: Reader, id_: str) -> None:
+    assert reader.see(f"/dead/{id_}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/dead", "/unknown", "/dead/{id}"])
