@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -119,33 +119,33 @@ def test_a_dead_letter_is_opened_retried_and_another_dropped_by_keyboard_alone(
 ) -> None:
     first, second = die(stack, 2)
     page.goto(link(stack))
-    tab_to(page, lambda name: name.endswith("Dead letters") and name != "Dead letters")
-    page.keyboard.press("Enter")
-    tab_to(page, lambda name: name.startswith("Details of"))
-    page.keyboard.press("Enter")
-    shows(page, "What was written")
+    _enter(page, lambda name: name.endswith("Dead letters") and name != "Dead letters")
+    _enter(page, lambda name: name.startswith("Details of"))
     assert WORDS not in page.content()
-    tab_to(page, "Show it")
-    page.keyboard.press("Enter")
+    _enter(page, "Show it")
     shows(page, WORDS)
-    tab_to(page, "Retry")
-    page.keyboard.press("Enter")
+    _enter(page, "Retry")
     shows(page, "1 requeued.")
     until("it became a ticket", lambda: stack.tickets(first) or stack.tickets(second))
 
     tab_to(page, lambda name: "422" in name)
     page.keyboard.press("Space")
-    tab_to(page, "Drop those ticked …")
-    page.keyboard.press("Enter")
+    _enter(page, "Drop those ticked …")
     shows(page, "Delete 1 dead letter for good?")
-    tab_to(page, "Drop 1")
-    page.keyboard.press("Enter")
+    _enter(page, "Drop 1")
     shows(page, "1 dropped.")
     until("it is gone", lambda: dead(stack) == 0)
 
     log = (stack.folder / "connector.log").read_text()
     assert log.count("dead_letter_opened") == 1
     assert WORDS not in log
+
+
+def _enter(page: Page, is_meant: Callable[[str], bool] | str) -> None:
+    """Go to what is called so by keyboard, and enter it: another page follows."""
+    tab_to(page, is_meant)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
 
 
 def test_ticks_and_the_focus_stay_while_the_list_changes(stack: Stack, page: Page) -> None:
@@ -172,7 +172,7 @@ def _drop_all(page: Page) -> None:
 
 
 def test_without_scripts_all_of_it_works_too(stack: Stack, browser: Browser) -> None:
-    die(stack, 2)
+    first, second = die(stack, 2)
     page = browser.new_page(java_script_enabled=False)
     page.goto(link(stack))
     page.get_by_label("Name, page id or desk").fill("faktur")
@@ -187,6 +187,7 @@ def test_without_scripts_all_of_it_works_too(stack: Stack, browser: Browser) -> 
     page.locator("input[type=checkbox]").first.check()
     page.get_by_role("button", name="Retry those ticked").click()
     shows(page, "1 requeued.")
+    until("it became a ticket", lambda: stack.tickets(first) or stack.tickets(second))
     _drop_all(page)
     shows(page, "There are no dead letters.")
     page.close()
