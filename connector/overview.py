@@ -47,6 +47,11 @@ class Standing:
         return account_remote(self.connection.channel, self.connection.account_id)
 
     @property
+    def stops_messages(self) -> bool:
+        """Return whether what is wrong keeps messages or replies from getting through."""
+        return self.paused is not None or any(one.stops_messages for one in self.wrong)
+
+    @property
     def can_be_fixed(self) -> bool:
         """Return whether the connector can put something right by itself."""
         return any(one.finding.meaning.can_be_fixed for one in self.wrong)

@@ -62,7 +62,8 @@ class Stopped(Exception):
 class View:
     """What a page shows: the template of what changes on it, what that gets, and its own address.
 
-    `every` says after how many seconds it is asked for again.
+    `every` says after how many seconds it is asked for again, and `top` is a template of what stands above
+    the form and changes, too.
     """
 
     template: str
@@ -70,6 +71,7 @@ class View:
     said: Mapping[str, str]
     context: Mapping[str, Any]
     every: int = EVERY
+    top: str = ""
 
 
 Handler = Callable[[Request, Access], Awaitable[Response]]
@@ -116,7 +118,7 @@ class Board:
 
     def _begin(self, request: Request, allowed: Access) -> Response:
         """Lead from the link, which is good for minutes, to the page, which is good for an hour."""
-        if request.method != "GET":
+        if request.method == "POST":
             raise Stopped(403, notice("board_link_incomplete"))
         return self.leading_to(request.scope["path"], allowed)
 
@@ -134,19 +136,16 @@ class Board:
         """Answer with a page, or with what of it has changed."""
         known = self.known(request, allowed) | dict(view.context)
         language = known["language"]
-        body = templates.get_template(view.template).render(worded(language) | known)
-        seen = sha256(body.encode()).hexdigest()[:16]
+        top, body = (_rendered(name, worded(language) | known) for name in (view.top, view.template))
+        seen = sha256(f"{top}{body}".encode()).hexdigest()[:16]
         if request.headers.get("hx-request") and request.query_params.get("seen") == seen:
             answer = page(request, "board_time.html", language, known)
             answer.headers.update({"HX-Retarget": "#as-of", "HX-Reswap": "outerHTML"})
             return answer
         live = self.address(view.path, allowed, **view.said, seen=seen)
-        known |= {"body": Markup(body), "live": live, "every": view.every, "view": view}  # noqa: S704 - a template's
-        return self._framed(request, known)
-
-    def _framed(self, request: Request, known: Mapping[str, Any], status: int = 200) -> Response:
-        template = "board_live.html" if request.headers.get("hx-request") else "board.html"
-        return page(request, template, known["language"], known, status)
+        is_part = "hx-request" in request.headers
+        known |= {"top": top, "body": body, "live": live, "every": view.every, "is_part": is_part}
+        return page(request, "board_live.html" if is_part else "board.html", language, known)
 
     def page(self, request: Request, allowed: Access, template: str, **context: object) -> Response:
         """Answer with a page that stays as it is."""
@@ -195,6 +194,11 @@ class Board:
         channel, _, account_id = remote.partition(":")
         connection = self.directory.of(channel).known.get(account_id)
         return connection.name if connection else account_id
+
+
+def _rendered(name: str, known: Mapping[str, Any]) -> Markup:
+    """Return what becomes of a template, which has escaped what it was given; nothing without a template."""
+    return Markup(templates.get_template(name).render(known) if name else "")  # noqa: S704
 
 
 def ago(now: float, at: float, language: str, *, lasts: bool = False) -> str:
@@ -260,7 +264,7 @@ class ConnectionsPage:
             "here": "connections",
             "shared": shared,
             "states": [(one, counts[one]) for one in State],
-            "verdict": _verdict(shared, counts, problems),
+            "verdict": _verdict(shared, every, problems),
             "problems": problems,
             "rows": [(one, more[one.remote], _problems(one)) for one in shown],
             "found": len(found),
@@ -276,7 +280,7 @@ class ConnectionsPage:
             "account_id_of": account_id_of,
         }
         said = {"q": words, "state": state, "page": str(number) if number > 1 else ""}
-        return View("board_connections.html", BOARD_PATH, said, context)
+        return View("board_connections.html", BOARD_PATH, said, context, top="board_top.html")
 
 
 def _matches(one: Standing, words: str, state: str) -> bool:
@@ -323,21 +327,21 @@ class Verdict:
     sentences: Sequence[Notice]
 
 
-def _verdict(shared: Shared, counts: Counter[State], problems: Sequence[Problem]) -> Verdict:
+def _verdict(shared: Shared, every: Sequence[Standing], problems: Sequence[Problem]) -> Verdict:
     stops = [one for one in (*shared.store, *shared.helpdesk) if one.finding.level == Level.STOPS_MESSAGES]
-    bad = bool(stops or shared.paused or shared.overdue > OVERDUE)
-    said = []
-    if bad:
-        said.append(notice("board_stopped"))
-    elif problems:
-        said.append(notice("board_shared_attention"))
-    for state, code in ((State.RECONNECT, "board_to_reconnect"), (State.ATTENTION, "board_to_look_at")):
-        if count := counts[state]:
-            said.append(notice(code, count=count))
-    if shared.dead:
-        said.append(notice("board_dead", count=shared.dead))
-    if not counts.total():
-        said.append(notice("no_connections"))
-    if not said:
+    all_stopped = bool(stops or shared.paused or shared.overdue > OVERDUE)
+    stopped = sum(one.stops_messages for one in every)
+    counts = Counter(one.state for one in every)
+    said = [
+        (all_stopped, notice("board_stopped")),
+        (stopped and not all_stopped, notice("board_some_stopped", count=stopped)),
+        (problems and not all_stopped, notice("board_shared_attention")),
+        (counts[State.RECONNECT], notice("board_to_reconnect", count=counts[State.RECONNECT])),
+        (counts[State.ATTENTION], notice("board_to_look_at", count=counts[State.ATTENTION])),
+        (shared.dead, notice("board_dead", count=shared.dead)),
+        (not every, notice("no_connections")),
+    ]
+    wrong = [sentence for is_so, sentence in said if is_so]
+    if not wrong:
         return Verdict("ok", [notice("board_well")])
-    return Verdict("bad" if bad or counts[State.RECONNECT] else "warn", said)
+    return Verdict("bad" if all_stopped or stopped else "warn", wrong)

@@ -129,6 +129,9 @@ add_sentences(
         "board_days": Plural("{count} day ago", "{count} days ago"),
         "board_well": N_("All is well: every page works, and every message was delivered."),
         "board_stopped": N_("No page gets its messages through at the moment."),
+        "board_some_stopped": Plural(
+            "Messages of {count} page do not get through.", "Messages of {count} pages do not get through."
+        ),
         "board_shared_attention": N_("Something that all pages need wants attention."),
         "board_to_reconnect": Plural(
             "{count} page has to be connected again.", "{count} pages have to be connected again."
@@ -140,7 +143,6 @@ add_sentences(
         "board_is_working": N_("Working"),
         "board_is_off": N_("Off"),
         "board_people_wait": N_("people wait"),
-        "board_oldest": N_("the oldest message came"),
         "board_search": N_("Name, page id or desk"),
         "board_state": N_("State"),
         "board_all_states": N_("All"),

@@ -74,6 +74,21 @@ def test_those_that_need_somebody_come_first_then_by_name(inbox: Inbox) -> None:
     assert [one.connection.account_id for one in found] == ["3", "1", "2", "4"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "paused", "stops"),
+    [([], None, False), ([EXPIRES], None, False), ([EXPIRES, TOKEN], None, True), ([], LIMITED, True)],
+)
+def test_it_is_known_whether_messages_get_through(
+    inbox: Inbox, wrong: list[Finding], paused: Notice | None, *, stops: bool
+) -> None:
+    note(inbox, remote("1"), wrong)
+    if paused:
+        inbox.pause(remote("1"), 60, encode(paused))
+
+    (one,) = standings(inbox, Directory([connection("1")]))
+    assert one.stops_messages is stops
+
+
 def test_what_stops_messages_is_the_first_of_what_is_wrong(inbox: Inbox) -> None:
     note(inbox, remote("1"), [EXPIRES, TOKEN])
 

@@ -263,6 +263,8 @@ def test_a_poll_brings_what_changed_alone_and_else_only_the_time(reader: Reader,
 
     note(inbox, remote(), [TOKEN_GONE])
     changed = reader.poll(seen=seen)
+    assert "Messages of 1 page do not get through." in text(changed)
+    assert '<div id="top" hx-swap-oob="true">' in changed.text
     assert "HX-Retarget" not in changed.headers
     assert names(changed)[0] == "Sugester"
     assert "<html" not in changed.text
