@@ -146,7 +146,11 @@ def _standings(
                 name = account_remote(one.channel, one.account_id)
                 found.append(_standing(one, kept(findings.get(name)), pauses.get(name)))
     order = {state: number for number, state in enumerate(State)}
-    return sorted(found, key=lambda one: (order[one.state], one.connection.name.casefold(), one.remote))
+
+    def worst_first(one: Standing) -> tuple[int, bool, str, str]:
+        return order[one.state], not one.stops_messages, one.connection.name.casefold(), one.remote
+
+    return sorted(found, key=worst_first)
 
 
 def _standing(connection: Connection, wrong: Sequence[Kept], pause: Pause | None) -> Standing:

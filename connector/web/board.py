@@ -157,8 +157,8 @@ class Board:
         language = language_of(request, allowed.link.language if allowed else "")
         if not request.headers.get("hx-request"):
             title = say(notice("board_title"), language)
-            known = {"title": title, "sentences": [what], "return_url": ""}
-            return page(request, "message.html", language, known, status)
+            shown = {"title": title, "sentences": [what], "return_url": ""}
+            return page(request, "message.html", language, shown, status)
         said = dict(parse_qsl(request.url.query)) | {"seen": ""}
         path = self._root + request.scope["path"]
         live = f"{path}?{urlencode(said)}" if status == 503 else ""

@@ -126,7 +126,7 @@ class KeptPages:
             "choice": choice,
             "outcome": _outcome(done),
         }
-        said = choice.said | {"page": str(number) if number > 1 else ""} | done
+        said = choice.said | {"page": str(number) if number > 1 else "", **done}
         every = SELDOM if choice.words else EVERY
         return View("board_kept.html", self._path, said, context, every)
 
@@ -273,5 +273,5 @@ def _outcome(done: Mapping[str, str]) -> list[Notice]:
 
 def routes(board: Board) -> list[Route]:
     """Return the routes of all pages of the board."""
-    pages = [ConnectionsPage(board), *(KeptPages(board, kind) for kind in KINDS)]
-    return [route for one in pages for route in one.routes]
+    kept = (route for kind in KINDS for route in KeptPages(board, kind).routes)
+    return [*ConnectionsPage(board).routes, *kept]

@@ -65,13 +65,15 @@ def test_one_that_is_switched_off_is_off_whatever_was_wrong(inbox: Inbox) -> Non
     assert (one.state, list(one.wrong), one.since) == (State.OFF, [], None)
 
 
-def test_those_that_need_somebody_come_first_then_by_name(inbox: Inbox) -> None:
+def test_those_that_need_somebody_come_first_those_that_stop_before_others_then_by_name(inbox: Inbox) -> None:
     every = [connection("1", "b"), connection("2", "A"), connection("3"), connection("4", active=False)]
+    every.append(connection("5", "A: its token expires later"))
+    note(inbox, remote("5"), [EXPIRES])
     note(inbox, remote("3"), [TOKEN])
     inbox.pause(remote("1"), 60, encode(LIMITED))
 
     found = standings(inbox, Directory(every))
-    assert [one.connection.account_id for one in found] == ["3", "1", "2", "4"]
+    assert [one.connection.account_id for one in found] == ["3", "5", "1", "2", "4"]
 
 
 @pytest.mark.parametrize(

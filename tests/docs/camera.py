@@ -55,10 +55,10 @@ def photograph(page: Page, shown: Shown) -> bytes:
 
 def photograph_board(page: Page, folder: Path, store_url: str) -> bytes:
     """Return a PNG of the operator's board."""
-    page.set_viewport_size(ViewportSize(width=1100, height=800))
+    page.set_viewport_size(ViewportSize(width=1100, height=1040))
     with board(folder, store_url) as url:
         page.goto(url)
-        return page.screenshot(animations="disabled", full_page=True)
+        return page.screenshot(animations="disabled")
 
 
 def main() -> None:
