@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.bench import Bench
 from benchmarks.report import Report
 
-SUITES = ("acknowledgement", "through", "latency", "growth", "backlog", "shortcuts")
+SUITES = ("acknowledgement", "through", "latency", "growth", "backlog", "shortcuts", "board")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -29,6 +29,8 @@ from connector import logs
 from connector.admin import ConnectionAdmin
 from connector.onboarding import Onboarding
 from connector.settings import Settings, get_settings
+from connector.web import board_kept
+from connector.web.board import Board
 from connector.web.body import BodyReader
 from connector.web.connections import ConnectionsApi
 from connector.web.group_commit import GroupCommit
@@ -192,6 +194,8 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             Route("/assets/{name}", asset),
             *(route for callbacks in withdrawals for route in callbacks.routes),
             Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
+            *board_kept.routes(Board(settings, inbox, directory, body_reader)),
+            Route("/assets/{name}", asset),
         ],
     )
 

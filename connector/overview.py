@@ -1,17 +1,22 @@
 """The connections as people look at them: does each work, since when, and what is to be done."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 
 from clients.channels.registry import CHANNELS
 from clients.findings import Level
-from clients.notices import Notice, decode
+from clients.notices import Notice, decode, notice
 from tasks.connections import Connection, Directory
 from tasks.findings import Kept, kept
 from tasks.inbound.backfill import UnderWay, under_way
-from tasks.inbox.inbox import Activity, Inbox
-from tasks.inbox.queues import account_of, account_remote, direction_of
+from tasks.inbox.inbox import Activity, Inbox, Pause
+from tasks.inbox.inbox import State as Work
+from tasks.inbox.kept_jobs import KeptJob
+from tasks.inbox.queues import HELPDESK, STORE, account_of, account_remote, direction_of
 
 
 class State(StrEnum):
@@ -40,6 +45,11 @@ class Standing:
     def remote(self) -> str:
         """Return the account as a remote."""
         return account_remote(self.connection.channel, self.connection.account_id)
+
+    @property
+    def stops_messages(self) -> bool:
+        """Return whether what is wrong keeps messages or replies from getting through."""
+        return self.paused is not None or any(one.stops_messages for one in self.wrong)
 
     @property
     def can_be_fixed(self) -> bool:
@@ -71,40 +81,113 @@ class Details:
     backfill: UnderWay | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What concerns all connections: how much there is to do, and whether helpdesk and store work.
+
+    `oldest` is the age of the oldest work, `overdue` how long work waits that a worker could do (seconds).
+    `since` is when what is wrong with the helpdesk was found (seconds since 1970).
+    """
+
+    people: int
+    oldest: float
+    overdue: float
+    dead: int
+    unknown: int
+    helpdesk: Sequence[Kept]
+    paused: Notice | None
+    store: Sequence[Kept]
+    since: float | None
+
+
+def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tuple[Shared, list[Standing]]:
+    """Return how everything stands, and as `standings` does each connection.
+
+    Raises `redis.RedisError`.
+    """
+    work, findings = inbox.state(), inbox.findings()
+    pauses = _pauses(inbox, work)
+    helpdesk, store = _worst_first(kept(findings.get(HELPDESK))), _worst_first(kept(findings.get(STORE)))
+    pause = pauses.get(HELPDESK)
+    shared = Shared(
+        people=work.queues,
+        oldest=work.oldest,
+        overdue=work.overdue,
+        dead=work.dead,
+        unknown=inbox.unknown_events.count(),
+        helpdesk=helpdesk,
+        paused=decode(pause.reason) if pause else None,
+        store=store,
+        since=_since(helpdesk, pause),
+    )
+    return shared, _standings(directory, findings, pauses, desk_id)
+
+
 def standings(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> list[Standing]:
     """Return how the connections stand, of one desk or of all, the worst first.
 
     Raises `redis.RedisError`.
     """
-    findings, reasons, paused = inbox.findings(), inbox.reasons(), inbox.state().pauses
+    return _standings(directory, inbox.findings(), _pauses(inbox, inbox.state()), desk_id)
+
+
+def _pauses(inbox: Inbox, work: Work) -> dict[str, Pause]:
+    """Return the pauses that are not over; one of a remote that nobody tried since says nothing any more."""
+    return {remote: pause for remote, pause in inbox.pauses().items() if work.pauses.get(remote)}
+
+
+def _standings(
+    directory: Directory, findings: Mapping[str, bytes], pauses: Mapping[str, Pause], desk_id: str | None
+) -> list[Standing]:
     found = []
     for channel in directory.channels.values():
         for one in channel.known.values():
             if desk_id is None or one.desk_id == desk_id:
                 name = account_remote(one.channel, one.account_id)
-                reason = reasons.get(name) if paused.get(name) else None
-                found.append(_standing(one, kept(findings.get(name)), reason))
-    order = list(State)
-    return sorted(found, key=lambda one: (order.index(one.state), one.connection.name.casefold(), one.remote))
+                found.append(_standing(one, kept(findings.get(name)), pauses.get(name)))
+    order = {state: number for number, state in enumerate(State)}
+
+    def worst_first(one: Standing) -> tuple[int, bool, str, str]:
+        return order[one.state], not one.stops_messages, one.connection.name.casefold(), one.remote
+
+    return sorted(found, key=worst_first)
 
 
-def _standing(connection: Connection, wrong: Sequence[Kept], reason: str | None) -> Standing:
+def _standing(connection: Connection, wrong: Sequence[Kept], pause: Pause | None) -> Standing:
     if not connection.active:
         return Standing(connection, State.OFF)
-    paused = decode(reason) if reason else None
-    wrong = sorted(wrong, key=lambda one: one.finding.level != Level.STOPS_MESSAGES)
-    since = min((one.since for one in wrong), default=None)
+    if not wrong and not pause:
+        return Standing(connection, State.WORKING)
+    paused = decode(pause.reason) if pause else None
+    wrong = _worst_first(wrong)
     needs_login = any(one.finding.meaning.needs_login for one in wrong) or (
         paused is not None and paused.code in CHANNELS[connection.channel].login_needed
     )
-    fault = State.ATTENTION if wrong or paused else State.WORKING
-    return Standing(connection, State.RECONNECT if needs_login else fault, wrong, paused, since)
+    state = State.RECONNECT if needs_login else State.ATTENTION
+    return Standing(connection, state, wrong, paused, _since(wrong, pause))
 
 
-def details(inbox: Inbox, remotes: Sequence[str]) -> dict[str, Details]:
-    """Return more of some accounts. Raises `redis.RedisError`."""
-    backfills, waiting = under_way(inbox), _waiting(inbox, remotes)
-    slowed = {name: inbox.slowed(name) for name in remotes}
+def _worst_first(wrong: Iterable[Kept]) -> list[Kept]:
+    return sorted(wrong, key=lambda one: one.finding.level != Level.STOPS_MESSAGES)
+
+
+def _since(wrong: Iterable[Kept], pause: Pause | None) -> float | None:
+    times = [one.since for one in wrong]
+    if pause and pause.since:
+        times.append(pause.since)
+    return min(times, default=None)
+
+
+def details(
+    inbox: Inbox, remotes: Sequence[str], backfills: Mapping[str, UnderWay] | None = None
+) -> dict[str, Details]:
+    """Return more of some accounts; `backfills` are those that are under way, if they are known already.
+
+    Raises `redis.RedisError`.
+    """
+    backfills = under_way(inbox) if backfills is None else backfills
+    waiting = _waiting(inbox, remotes)
+    slowed = dict(zip(remotes, inbox.slowed_of(remotes), strict=True))
     return {
         name: Details(
             activity,
@@ -124,3 +207,53 @@ def _waiting(inbox: Inbox, remotes: Iterable[str]) -> Mapping[str, tuple[Waiting
         if way is not None and (name := account_of(queue)) in found:
             found[name][way].add(at)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that went wrong: when (seconds since 1970), what, where (a remote), and its dead letter."""
+
+    at: float
+    what: Notice
+    remote: str
+    letter: int | None = None
+
+
+def last_troubles(inbox: Inbox, shared: Shared, every: Iterable[Standing], most: int) -> list[Trouble]:
+    """Return what went wrong last, the newest first. Raises `redis.RedisError`."""
+    found = chain(
+        (Trouble(one.since, one.what, HELPDESK) for one in shared.helpdesk),
+        (Trouble(one.since, one.what, STORE) for one in shared.store),
+        chain.from_iterable(map(_troubles_of, every)),
+        _refused(inbox),
+        _died(inbox, most),
+    )
+    return heapq.nlargest(most, found, key=lambda one: one.at)
+
+
+def _troubles_of(standing: Standing) -> Iterator[Trouble]:
+    yield from (Trouble(one.since, one.what, standing.remote) for one in standing.wrong)
+    if standing.paused and standing.since and not standing.wrong:
+        yield Trouble(standing.since, notice("board_paused", reason=standing.paused), standing.remote)
+
+
+def _refused(inbox: Inbox) -> Iterator[Trouble]:
+    for name, (count, at) in inbox.refusals().items():
+        endpoint, account_id, reason = name.split(" ")
+        remote = account_remote(endpoint, account_id) if account_id else endpoint
+        yield Trouble(at, notice("board_refused", reason=reason, count=count), remote)
+
+
+def _died(inbox: Inbox, most: int) -> Iterator[Trouble]:
+    letters = inbox.dead_letters
+    for one in letters.some(letters.ids()[:most]):
+        if at := kept_since(one):
+            yield Trouble(at, decode(one.reason), account_of(one.job.queue), one.job.id)
+
+
+def kept_since(kept: KeptJob) -> float | None:
+    """Return since when a job is kept, in seconds since 1970; None if that is not known."""
+    try:
+        return datetime.fromisoformat(kept.kept_at).timestamp()
+    except ValueError:
+        return None

@@ -17,7 +17,7 @@ from tasks.celery import app
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step
 from tasks.inbox.lease import Lease
-from tasks.inbox.personal import Personal
+from tasks.inbox.personal import DAY, Personal
 from tasks.inbox.queues import HELPDESK, inbound_queue
 from tasks.installation import MARKED_FOR, Installation, advice
 from tasks.store import Outage, connect, has_untrusted_certificate, reason_of
@@ -132,7 +132,7 @@ def _may_pass(error: redis.RedisError) -> bool:
 def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
     """Do all that the inbox does, with keys that are gone afterwards. Raises `redis.RedisError`."""
     inbox = Inbox(store, prefix=f"{key_prefix}mc:trial:{secrets.token_hex(4)}:")
-    left = [*_LEFT]
+    left = [*_LEFT, *_days_of(inbox.now())]
     try:
         inbox.accept([Job(key="trial", queue=inbound_queue(_NOBODY), time=0, body=b"{}")])
         lease = _still_there(inbox.claim())
@@ -144,6 +144,12 @@ def _try_inbox(store: redis.Redis, key_prefix: str) -> None:
     finally:
         with suppress(redis.RedisError):
             store.delete(*map(inbox.key, left))
+
+
+def _days_of(now: float) -> list[str]:
+    """Return where it may be counted that a job was accepted: midnight may come in between."""
+    today, queue = int(now // DAY), inbound_queue(_NOBODY)
+    return [f"day:{day}:{queue.rpartition(':')[0]}:" for day in (today, today + 1)]
 
 
 def _still_there(found: Found | None) -> Found:
@@ -169,6 +175,11 @@ def _relay(inbox: Inbox, lease: Lease) -> None:
     inbox.sweep(1, 1)
     lease.finish()
     inbox.dead_letters.all()
+    inbox.dead_letters.some(inbox.dead_letters.ids() or [0])
+    inbox.dead_ids("trial:1")
+    inbox.activity(["trial:1"])
+    inbox.pauses()
+    inbox.slowed_of(["trial:1"])
     inbox.state()
     inbox.stats()
     inbox.has_room()

@@ -15,8 +15,8 @@ from clients.text.line import one_line
 from connector import links
 from connector.admin import ConnectionAdmin, Entry, Fixed, Refused
 from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
-from connector.cli.shown import as_json as to_json
 from connector.connection import SECRETS
+from connector.kept import as_json as to_json
 from connector.settings import get_settings, missing_for_login
 from tasks.store import reason_of
 

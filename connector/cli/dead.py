@@ -4,7 +4,7 @@ import click
 
 from connector.cli.common import settings_option
 from connector.cli.kept import Kept, add_commands, requeue
-from connector.cli.shown import Filters
+from connector.kept import Filters
 
 DEAD = Kept(
     "dead",

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import click
 
-from connector.cli import shown
 from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
-from connector.cli.shown import Filters, moment
+from connector.cli.shown import moment, table
+from connector.kept import Filters, summary, whole
+from connector.kept import as_json as to_json
 from connector.settings import load_store_settings
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.kept_jobs import KeptJob, KeptJobs
@@ -94,9 +95,9 @@ def add_commands(group: click.Group, kept: Kept) -> None:
         there = kept.there().all()
         found = list(filter(filters.match, there))
         if as_json:
-            click.echo(shown.as_json([shown.summary(one, kept.since) for one in found]))
+            click.echo(to_json([summary(one, kept.since) for one in found]))
         elif found:
-            click.echo(shown.table(found, kept.since))
+            click.echo(table(found, kept.since))
         elif there:
             click.echo(f"None of the {len(there)} {kept.many} matches.")
         else:
@@ -107,7 +108,7 @@ def add_commands(group: click.Group, kept: Kept) -> None:
     @settings_option
     def show(id_: int) -> None:
         (one,) = kept.named(kept.there(), (id_,))
-        click.echo(shown.as_json(shown.whole(one, kept.since)))
+        click.echo(to_json(whole(one, kept.since)))
 
     @group.command(help=f"Delete {kept.many}, for good.")
     @click.argument("ids", metavar="[ID]...", type=int, nargs=-1)

@@ -6,6 +6,7 @@ import sys
 import click
 
 from connector.cli.backfill import backfill
+from connector.cli.board import board
 from connector.cli.check import check
 from connector.cli.common import fail, reachable_inbox, read_settings, settings_option
 from connector.cli.connections import connections
@@ -68,5 +69,8 @@ def status(*, as_json: bool) -> None:
     click.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else "\n".join(lines_of(found)))
 
 
-for command in (up, web, worker, beat, check, connections, secrets, backfill, dead, unknown, forget, export):
+for command in (
+    *(up, web, worker, beat, check, board, connections, secrets),
+    *(backfill, dead, unknown, forget, export),
+):
     main.add_command(command)

@@ -11,7 +11,7 @@ import redis
 from clients.channel import Conversation
 from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
-from connector.cli import shown
+from connector import kept
 from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
 from connector.settings import get_settings, load_store_settings
 from tasks import erasures, person, worker
@@ -122,7 +122,7 @@ def _report(inbox: Inbox, code: str, outcome: erasures.Outcome | None) -> None:
 def export(*, page: str, sender: str, channel: str) -> None:
     """Print all that is kept of a person, as JSON."""
     inbox = reachable_inbox(read_settings("export", load_store_settings))
-    click.echo(shown.as_json(_export(inbox, Conversation(channel, page, sender))))
+    click.echo(kept.as_json(_export(inbox, Conversation(channel, page, sender))))
 
 
 def _export(inbox: Inbox, conversation: Conversation) -> dict[str, Any]:
@@ -134,8 +134,8 @@ def _export(inbox: Inbox, conversation: Conversation) -> dict[str, Any]:
         **ids,
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "waiting": {direction: [_shown(job) for job in jobs] for direction, jobs in waiting.items()},
-        "dead_letters": [shown.whole(one, "died") for one in person.dead_letters_of(inbox, conversation)],
-        "unknown_events": [shown.whole(one, "kept") for one in person.unknown_events_of(inbox, conversation)],
+        "dead_letters": [kept.whole(one, "died") for one in person.dead_letters_of(inbox, conversation)],
+        "unknown_events": [kept.whole(one, "kept") for one in person.unknown_events_of(inbox, conversation)],
         "to_be_fetched": msgspec.to_builtins(to_fetch),
         "kept": {
             name.value: _readable(value) for name, value in person.notes_of(inbox, conversation).items()
@@ -146,14 +146,14 @@ def _export(inbox: Inbox, conversation: Conversation) -> dict[str, Any]:
 def _shown(job: Job) -> dict[str, Any]:
     """Return all that is stored of a job that waits; times are in ms."""
     known = {"id": job.id, "time": job.time, "accepted": job.accepted, "attempts": job.attempts}
-    history = [one | shown.reason_of(one.get("reason", "")) for one in job.history]
-    return known | {"history": history, "steps": dict(job.steps), "event": shown.read(job.body)}
+    history = [one | kept.reason_of(one.get("reason", "")) for one in job.history]
+    return known | {"history": history, "steps": dict(job.steps), "event": kept.read(job.body)}
 
 
 def _readable(value: str | list[tuple[str, int]]) -> Any:
     if isinstance(value, str):
-        return shown.read(value.encode())
-    return [{"at": at, "value": shown.read(member.encode())} for member, at in value]
+        return kept.read(value.encode())
+    return [{"at": at, "value": kept.read(member.encode())} for member, at in value]
 
 
 def _summary(inbox: Inbox, conversation: Conversation) -> str:

@@ -6,7 +6,7 @@ from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
 from connector.cli.common import fail, settings_option
 from connector.cli.kept import Kept, add_commands, requeue
-from connector.cli.shown import Filters
+from connector.kept import Filters
 from tasks.inbound.unknown import is_known
 from tasks.words import described
 

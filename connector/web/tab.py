@@ -191,8 +191,7 @@ class MessengerTab:
         return {
             "tab": self._base + opened.path,
             "query": opened.query,
-            "assets": f"{self._base}/assets",
-            "htmx": pages.HTMX,
+            "htmx": f"{self._base}/assets/{pages.HTMX}",
             "login_url": self._login_url(opened.link),
             "now": time.time(),
         }
@@ -247,7 +246,7 @@ class MessengerTab:
 
     def _frame(self, request: Request, link: Link | None) -> dict[str, Any]:
         title = say(notice("tab_title"), self._language(request, link))
-        return {"title": title, "return_url": "", "assets": f"{self._base}/assets", "htmx": ""}
+        return {"title": title, "return_url": ""}
 
     def _language(self, request: Request, link: Link | None) -> str:
         return language_of(request, link.language if link else "")

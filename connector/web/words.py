@@ -259,5 +259,171 @@ add_sentences(
             "These pages were chosen already, or longer than {minutes} minutes have gone by. To connect "
             "more, start again from your helpdesk."
         ),
+        # The board.
+        "board_title": N_("Connector board"),
+        "board_off": N_("The board is off. Set admin_token in the settings to have it."),
+        "board_link_incomplete": N_(
+            "This link is not complete. Run “connector board”, which prints a new one."
+        ),
+        "board_link_forged": N_(
+            "This link was changed on the way, or admin_token is another one by now. Run “connector board”, "
+            "which prints a new one."
+        ),
+        "board_link_expired": N_(
+            "This page is open no longer. Run “connector board”, which prints a new link."
+        ),
+        "board_link_too_long": N_(
+            "This link is good for longer than an hour, which is not allowed. Check the clocks, and run "
+            "“connector board” again."
+        ),
+        "board_nav": N_("Parts of the board"),
+        "board_nav_connections": N_("Pages"),
+        "board_nav_dead": N_("Dead letters"),
+        "board_nav_unknown": N_("Unknown events"),
+        "board_as_of": N_("As of"),
+        "board_stale": N_(
+            "Not brought up to date since: the connector does not answer, or scripts are off. Reload the "
+            "page."
+        ),
+        "board_moments": N_("just now"),
+        "board_moments_long": N_("for less than a minute"),
+        "board_minutes_long": Plural("for {count} min", "for {count} min"),
+        "board_hours_long": Plural("for {count} h", "for {count} h"),
+        "board_days_long": Plural("for {count} day", "for {count} days"),
+        "board_minutes": Plural("{count} min ago", "{count} min ago"),
+        "board_hours": Plural("{count} h ago", "{count} h ago"),
+        "board_days": Plural("{count} day ago", "{count} days ago"),
+        "board_well": N_("All is well: every page works, and every message was delivered."),
+        "board_stopped": N_("No page gets its messages through at the moment."),
+        "board_some_stopped": Plural(
+            "Messages of {count} page do not get through.", "Messages of {count} pages do not get through."
+        ),
+        "board_shared_attention": N_("Something that all pages need wants attention."),
+        "board_to_reconnect": Plural(
+            "{count} page has to be connected again.", "{count} pages have to be connected again."
+        ),
+        "board_to_look_at": Plural("{count} page needs attention.", "{count} pages need attention."),
+        "board_dead": Plural("{count} message was not delivered.", "{count} messages were not delivered."),
+        "board_is_reconnect": N_("Reconnect"),
+        "board_is_attention": N_("Needs attention"),
+        "board_is_working": N_("Working"),
+        "board_is_off": N_("Off"),
+        "board_people_wait": N_("people wait"),
+        "board_search": N_("Name, page id or desk"),
+        "board_state": N_("State"),
+        "board_all_states": N_("All"),
+        "board_find": N_("Search"),
+        "board_shown": N_("{first} to {last} of {found}"),
+        "board_none_found": N_("Nothing matches."),
+        "board_show_all": N_("Show all"),
+        "board_pages": N_("Pages of the list"),
+        "board_before": N_("Previous"),
+        "board_after": N_("Next"),
+        "board_page_of": N_("{number} of {pages}"),
+        "board_todo": N_("To do:"),
+        "board_ids": N_("page {page_id}, desk {desk_id}"),
+        "board_last_in": N_("Last message"),
+        "board_last_out": N_("Last reply"),
+        "board_today": N_("In 24 hours"),
+        "board_in_out": N_("{came} in, {left} out"),
+        "board_waits": N_("Waits"),
+        "board_to_helpdesk": Plural("{count} person for the helpdesk", "{count} people for the helpdesk"),
+        "board_to_people": Plural("{count} person for a reply", "{count} people for a reply"),
+        "board_dead_of": Plural("{count} dead letter of {page}", "{count} dead letters of {page}"),
+        "board_slowed": N_("Slowed down: {reason}"),
+        "board_paused": N_("Replies are paused: {reason}"),
+        "board_pause_means": N_("Replies wait, and none is lost. New messages still become tickets."),
+        "board_wait": N_("nothing; replies go on by themselves."),
+        "board_reconnect": N_(
+            "have an administrator of the page connect it again, or give it a new access token with "
+            "“connector connections token”."
+        ),
+        "board_helpdesk": N_("Helpdesk"),
+        "board_store": N_("Store"),
+        "board_helpdesk_paused": N_("The helpdesk does not work: {reason}"),
+        "board_helpdesk_means": N_("Messages wait and become tickets once it works again. None is lost."),
+        "board_helpdesk_todo": N_("see that the helpdesk is up, and that the connector can reach it."),
+        "board_overdue": N_("Messages wait, though nothing holds them up."),
+        "board_overdue_means": N_("They wait until a worker takes them. None is lost."),
+        "board_overdue_todo": N_("see that a worker runs, and that there are enough of them."),
+        "board_backfills": N_("Backfills"),
+        "board_backfills_are": N_("Messages that no webhook brought are fetched from these pages."),
+        "board_fetching": N_("Running"),
+        "board_goes_on": N_("Goes on at {time}"),
+        "board_messages_since": N_("messages since {time}"),
+        "board_history_since": N_("history since {time}"),
+        "board_progress": N_("{looked_at} of {known} conversations, {messages} messages, {new} of them new"),
+        "board_progress_more": N_(
+            "{looked_at} of {known} or more conversations, {messages} messages, {new} of them new"
+        ),
+        "board_backfills_left": Plural(
+            "{count} more waits for its turn.", "{count} more wait for their turn."
+        ),
+        "board_errors": N_("Last errors"),
+        "board_no_errors": N_("None."),
+        "board_refused": Plural(
+            "A webhook was refused ({reason}); the log says what to do (webhook_refused).",
+            "{count} webhooks were refused so far ({reason}); the log says what to do (webhook_refused).",
+        ),
+        "board_letter": N_("Details of {id}"),
+        "board_dead_are": N_(
+            "Messages and replies that could not be delivered. They stay until they are retried or dropped."
+        ),
+        "board_unknown_are": N_(
+            "Events of kinds that this version does not know. Their texts stand on the tickets already; once "
+            "an upgrade knows a kind, they can be shown anew."
+        ),
+        "board_none_dead": N_("There are no dead letters."),
+        "board_none_unknown": N_("There are no unknown events."),
+        "board_of_page": N_("Page id"),
+        "board_reason_has": N_("Words in code or reason"),
+        "board_newest_only": Plural(
+            "Only the newest one was looked at.", "Only the newest {count} were looked at."
+        ),
+        "board_tick": N_("Tick those that you mean"),
+        "board_died": N_("died at"),
+        "board_kept": N_("kept at"),
+        "board_retry_dead": N_("Retry those ticked"),
+        "board_retry_unknown": N_("Replay those ticked"),
+        "board_drop_ticked": N_("Drop those ticked …"),
+        "board_retry_all_dead": Plural("Retry the one listed", "Retry all {count} listed"),
+        "board_retry_all_unknown": Plural("Replay the one listed", "Replay all {count} listed"),
+        "board_drop_all": Plural("Drop the one listed …", "Drop all {count} listed …"),
+        "board_most": N_("At most {count} at once, the oldest first."),
+        "board_nothing_ticked": N_("Nothing was ticked, so nothing was done."),
+        "board_requeued": Plural("{count} requeued.", "{count} requeued."),
+        "board_dropped": Plural("{count} dropped.", "{count} dropped."),
+        "board_gone": Plural(
+            "{count} was not there any more: somebody else retried or dropped it.",
+            "{count} were not there any more: somebody else retried or dropped them.",
+        ),
+        "board_newer": Plural(
+            "This version of the connector does not know the kind of {count}: upgrade first.",
+            "This version of the connector does not know the kinds of {count}: upgrade first.",
+        ),
+        "board_dead_gone": N_("There is no dead letter {id} any more: it was retried or dropped."),
+        "board_unknown_gone": N_("There is no unknown event {id} any more: it was replayed or dropped."),
+        "board_dead_one": N_("Dead letter {id}"),
+        "board_unknown_one": N_("Unknown event {id}"),
+        "board_facebook_page": N_("Page"),
+        "board_code": N_("Code"),
+        "board_queue": N_("Queue"),
+        "board_history": N_("History"),
+        "board_no_history": N_("It failed at the first attempt."),
+        "board_written": N_("What was written"),
+        "board_open_is_logged": N_("It holds somebody's words. The log notes that it was opened."),
+        "board_open": N_("Show it"),
+        "board_retry_one_dead": N_("Retry"),
+        "board_retry_one_unknown": N_("Replay"),
+        "board_drop_one": N_("Drop …"),
+        "board_dead_drop": Plural(
+            "Delete {count} dead letter for good?", "Delete {count} dead letters for good?"
+        ),
+        "board_unknown_drop": Plural(
+            "Delete {count} unknown event for good?", "Delete {count} unknown events for good?"
+        ),
+        "board_drop_means": N_("Nobody can bring back what is dropped."),
+        "board_drop_sure": Plural("Drop {count}", "Drop {count}"),
+        "board_cancel": N_("Cancel"),
     }
 )

@@ -29,8 +29,8 @@
 --                            and the ticket that it stands on
 --   reminders        zset    queue of replies -> when agents are to be reminded that nobody answered
 --   pauses           zset    remote -> until when nothing is sent to it
---   pause:<remote>     hash    why, and how it goes on then: how many queues may go on in a second (rate), when
---                            that second began (since), and how many did (gone); with the rate 0 one queue is
+--   pause:<remote>     hash    why, since when (began), and how it goes on then: how many queues may go on in a
+--                            second (rate), when that second began (since), and how many did (gone); with the rate 0 one queue is
 --                            tried first (trial: its token), and all follow when a job of it is done; how long it
 --                            is (lasts), and until when (ends), if the next one is to be twice as long
 --   slowed:<remote>    string  why a remote is slowed down
@@ -281,7 +281,7 @@ end
 -- Forget why a remote was paused that works again, though not at full speed yet.
 local function works(remote)
   if is_paused(remote) or is_untried(remote) then return end
-  redis.call('HDEL', P .. 'pause:' .. remote, 'reason', 'lasts', 'ends')
+  redis.call('HDEL', P .. 'pause:' .. remote, 'reason', 'began', 'lasts', 'ends')
 end
 
 -- Take the lease of a queue; nothing if it is taken, or if its head waits.
@@ -614,8 +614,9 @@ end
 function inbox.pause(remote, duration, rate, reason, longest)
   local pause, lasts, left = P .. 'pause:' .. remote, nil, tonumber(duration)
   if longest ~= '0' then lasts, left = doubled(pause, left, tonumber(longest)) end
+  local began = redis.call('HGET', pause, 'began') or string.format('%d', now)
   redis.call('DEL', pause)
-  redis.call('HSET', pause, 'reason', reason, 'rate', rate)
+  redis.call('HSET', pause, 'reason', reason, 'rate', rate, 'began', began)
   if lasts then redis.call('HSET', pause, 'lasts', lasts, 'ends', string.format('%d', now + left)) end
   redis.call('ZADD', P .. 'pauses', now + left, remote)
   return left
@@ -955,7 +956,8 @@ function inbox.drop(id)
   local letter = redis.call('HGET', P .. 'dead', id)
   if not letter then return 0 end
   local is_read, read = pcall(cjson.decode, letter)
-  if is_read and read.queue then redis.call('ZREM', dead_of(read.queue), id) end
+  local queue = is_read and type(read) == 'table' and read.queue
+  if type(queue) == 'string' then redis.call('ZREM', dead_of(queue), id) end
   redis.call('HDEL', P .. 'dead', id)
   redis.call('DEL', P .. 'job:' .. id)
   return 1

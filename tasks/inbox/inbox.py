@@ -51,6 +51,14 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a remote is paused, and since when: the first of the pauses in a row (seconds since 1970)."""
+
+    reason: str
+    since: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
     """What happened at an account of late; times are in seconds since 1970, None if never.
 
@@ -217,14 +225,28 @@ class Inbox:
         reason = self.get(f"slowed:{remote}")
         return reason.decode() if reason else None
 
+    def slowed_of(self, remotes: Sequence[str]) -> list[str | None]:
+        """Return why each of these is slowed down; None if it is not."""
+        names = [self.key(f"slowed:{remote}") for remote in remotes]
+        found = cast("list[bytes | None]", self.store.mget(names)) if names else []
+        return [reason.decode() if reason else None for reason in found]
+
+    def pauses(self) -> dict[str, Pause]:
+        """Return the pause of each remote that is paused, or that was and has not worked since."""
+        remotes = cast("list[bytes]", self.store.zrange(self.key("pauses"), 0, -1))
+        with self.store.pipeline(transaction=False) as asked:
+            for remote in remotes:
+                asked.hmget(self.key(f"pause:{remote.decode()}"), "reason", "began")
+            found = asked.execute()
+        return {
+            remote.decode(): Pause(reason.decode(), int(began) / 1000 if began else None)
+            for remote, (reason, began) in zip(remotes, found, strict=True)
+            if reason
+        }
+
     def reasons(self) -> dict[str, str]:
         """Return why each remote that is paused is, or that was and has not worked since."""
-        remotes = cast("list[bytes]", self.store.zrange(self.key("pauses"), 0, -1))
-        found = {
-            remote.decode(): self.store.hget(self.key(f"pause:{remote.decode()}"), "reason")
-            for remote in remotes
-        }
-        return {remote: cast("bytes", reason).decode() for remote, reason in found.items() if reason}
+        return {remote: pause.reason for remote, pause in self.pauses().items()}
 
     def note_refusals(self, name: str, count: int) -> None:
         """Add to how many webhooks were refused; the name is `<endpoint> <account> <reason>`."""

@@ -1,4 +1,4 @@
-"""A real browser, which takes the pictures of `docs/events.md` and `docs/replies.md`: `make pictures`."""
+"""A real browser, which takes the pictures of docs/: of comments, and of whole pages; `make pictures`."""
 
 import json
 import logging
@@ -77,11 +77,10 @@ def main() -> None:
             if before.get(name) != shown.digest or not file.exists():
                 file.write_bytes(photograph(page, shown))
                 print(file.name)  # noqa: T201 - what to look at
+        take_screens(page, Path(folder), url)
     MANIFEST.write_text(json.dumps(after, indent=2) + "\n")
-    with browser_page() as page:
-        take_screens(page)
     for file in FOLDER.glob("*.png"):
-        if file.stem not in {*PICTURES, *SCREENS}:
+        if file.stem not in (*PICTURES, *SCREENS):
             file.unlink()
 
 

@@ -178,11 +178,12 @@ nothing is doubled or shown in the wrong place. A person is known by their id fo
 | messages and events on their way to the helpdesk, whole, and how far each got | who wrote | `mc:jobs:in:…`, `mc:job:<id>` | they stand on the ticket |
 | agents' replies, receipts and reminders on their way, whole, and how far each got | whom they go to | `mc:jobs:out:…`, `mc:job:<id>` | they are sent, or shown |
 | replies whose ticket has to be read first | whom the ticket is about | `mc:jobs:ticket:<id>` | the ticket is read |
-| what could not be delivered, whole, with the reasons | who wrote, or whom it was to go to | `mc:dead`, `mc:job:<id>` | it is retried or dropped (`connector dead`): no time limit |
+| what could not be delivered, whole, with the reasons | who wrote, or whom it was to go to | `mc:dead`, `mc:job:<id>`; their ids: `mc:dead:…` | it is retried or dropped (`connector dead`, the board): no time limit |
 | events of kinds that this version does not know, whole | who they are about | `mc:unknown` | they are replayed or dropped; 30 days |
 | names of their queues, without any text | everybody with work that waits | `mc:oldest`, `mc:later`, `mc:ready:…`, `mc:fresh:…`, `mc:lease:…`, `mc:taken:…`, `mc:reminders` | the work is done, or for `mc:fresh:…` a hundred others came |
 """
 _PRIVACY_END = """\
+| how many events came to a page, or replies left, in each hour | nobody | `mc:day:…` | 2 days |
 | that an event came already: a digest of the page's id, the kind and the message's id, or of all that an event without one says; of a reply the helpdesk's id of the comment | nobody that could be told from it | `mc:seen:…` | 7 days |
 | a wish to be forgotten that waits for the helpdesk | who asked | `mc:jobs:erase:…` | the helpdesk is told |
 | that a person was forgotten, and when: a digest of their id | nobody that could be told from it | `mc:forgotten:…` | 31 days: nothing older is fetched again |

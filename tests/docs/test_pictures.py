@@ -10,7 +10,16 @@ from clients.channels.meta.attachments import _FILES, _TYPES
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.jsons import decode
 from tests.conftest import payload
-from tests.docs.pictures import ATTACHMENTS, EVENTS, FOLDER, MANIFEST, PICTURES, RECEIPTS, Gallery, gallery
+from tests.docs.pictures import (
+    ATTACHMENTS,
+    EVENTS,
+    FOLDER,
+    MANIFEST,
+    PICTURES,
+    RECEIPTS,
+    Gallery,
+    gallery,
+)
 from tests.docs.screens import DIGESTS, SCREENS
 from tests.fakes.situations import SITUATIONS, path_of
 

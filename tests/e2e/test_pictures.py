@@ -6,24 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
 
 from tests.docs.camera import WIDTH, browser_page, photograph
 from tests.docs.pictures import gallery
+from tests.fakes.browser import Watched
 from tests.fakes.sandbox_helpdesk import Desk
-
-
-class Watched:
-    """A page of a browser, and what happens there: all requests, and whatever is said on the console."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.said: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", lambda dialog: self.said.append(dialog.message))
 
 
 @pytest.fixture

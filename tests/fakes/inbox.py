@@ -81,9 +81,9 @@ class Stored:
         self._store.zincrby(f"mc:ready:{group}", -1000 * seconds, queue)
 
     def names(self) -> set[str]:
-        """Return all keys but those that go by themselves within seconds, and those of Celery's queue."""
+        """Return all keys but the counts of days, those that go within seconds, and Celery's queues."""
         names = {key.decode() for key in self._store.scan_iter()}
-        passing = ("mc:taken:", "mc:room", "mc:begun:", "mc:slots:")
+        passing = ("mc:taken:", "mc:room", "mc:begun:", "mc:slots:", "mc:day:")
         return {name for name in names if name.startswith("mc:") and not name.startswith(passing)}
 
 

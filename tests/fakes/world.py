@@ -52,6 +52,7 @@ STAYS = [
     "begun:",
     "slowed:",
     "last",
+    "day:",
     "taken:",
     "room",
     "pauses",
