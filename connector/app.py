@@ -142,6 +142,7 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             await watch
         notifier.stop()
         network.http.close()
+        inbox.store.close()
         if services.cache_info().currsize:
             services().network.http.close()
 

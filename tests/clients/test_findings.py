@@ -16,11 +16,13 @@ EXPECTED = {
     "page_not_subscribed": (
         (
             "The page is not subscribed: it does not send its messages to the app. Customers' messages do "
-            "not arrive. The connector subscribes it again by itself, and “connector check --fix” at once."
+            "not arrive. Run “connector check --fix” to subscribe it again at once; otherwise the next "
+            "scheduled check does, unless check_every is 0."
         ),
         (
             "Strona nie jest zasubskrybowana: nie wysyła wiadomości do aplikacji. Wiadomości od klientów nie "
-            "docierają. Konektor sam zasubskrybuje ją ponownie, a „connector check --fix” zrobi to od razu."
+            "docierają. Uruchom „connector check --fix”, aby zasubskrybować ją od razu; w przeciwnym razie "
+            "zrobi to najbliższa zaplanowana kontrola, chyba że check_every wynosi 0."
         ),
     ),
     "app_subscribed_elsewhere": (

@@ -445,8 +445,8 @@ add_meanings(
             N_("The page is not subscribed: it does not send its messages to the app."),
             _NOTHING_ARRIVES,
             N_(
-                "“connector check --fix” subscribes it again at once; otherwise the next scheduled check "
-                "does, unless check_every is 0."
+                "Run “connector check --fix” to subscribe it again at once; otherwise the next scheduled "
+                "check does, unless check_every is 0."
             ),
             can_be_fixed=True,
             is_fixed_unasked=True,
