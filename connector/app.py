@@ -47,7 +47,16 @@ from tasks.clocks import MEASURE_EVERY, Clocks
 from tasks.inbound.backfill import ConnectionNotes
 from tasks.inbox.backfills import LONGEST_GAP
 from tasks.inbox.inbox import Inbox
-from tasks.services import build, directory_of, helpdesk_of, inbox_of, network_of, store_check_of
+from tasks.services import (
+    Services,
+    build,
+    directory_of,
+    helpdesk_http,
+    helpdesk_of,
+    inbox_of,
+    network_of,
+    store_check_of,
+)
 from tasks.store import Outage, connect_async, reason_of
 from tasks.store_check import StoreCheck, Unusable
 
@@ -103,18 +112,20 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     helpdesk = HelpdeskWebhook(
         adapter, group_commit, body_reader, counters, refusals, inbox.note_helpdesk_webhook
     )
-    services = functools.cache(lambda: build(settings, patient=False))
+    opened = contextlib.ExitStack()
+    opened.callback(inbox.store.close)
+    services = _services_of(settings, opened)
     admin = ConnectionAdmin(settings, inbox.connections)
     connections = ConnectionsApi(
         admin, settings.admin_token.get_secret_value(), body_reader, checks.on_request(services)
     )
     app = App(settings.graph.app_id, settings.graph.app_secret.get_secret_value())
     network = network_of(settings)
+    opened.callback(network.http.close)
     logins = [channel.login(network, app) for channel in CHANNELS.values() if channel.login]
     withdrawals = [
         Withdrawals(settings, login, admin, inbox, directory, body_reader, refusals) for login in logins
     ]
-    tab = MessengerTab(settings, admin, inbox, directory, body_reader, helpdesk=adapter, services=services)
     login_pages = [
         LoginPages(
             settings,
@@ -141,10 +152,7 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
         with contextlib.suppress(asyncio.CancelledError):
             await watch
         notifier.stop()
-        network.http.close()
-        inbox.store.close()
-        if services.cache_info().currsize:
-            services().network.http.close()
+        opened.close()
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -191,14 +199,27 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             Route("/metrics", metrics),
             *connections.routes,
             *(route for pages in login_pages for route in pages.routes),
-            *tab.routes,
+            *MessengerTab(settings, admin, inbox, directory, body_reader, services=services).routes,
+            *board_kept.routes(Board(settings, inbox, directory, body_reader)),
             Route("/assets/{name}", asset),
             *(route for callbacks in withdrawals for route in callbacks.routes),
             Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
-            *board_kept.routes(Board(settings, inbox, directory, body_reader)),
-            Route("/assets/{name}", asset),
         ],
     )
+
+
+def _services_of(settings: Settings, opened: contextlib.ExitStack) -> Callable[[], Services]:
+    """Return what gives the services, made once they are needed, and closed with all that is `opened`."""
+
+    @functools.cache
+    def services() -> Services:
+        helpdesk = helpdesk_of(settings, opened.enter_context(helpdesk_http(settings)))
+        service = build(settings, helpdesk, patient=False)
+        opened.callback(service.network.http.close)
+        opened.callback(service.inbox.store.close)
+        return service
+
+    return services
 
 
 class AsyncSingleFlight:

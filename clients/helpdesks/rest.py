@@ -359,7 +359,7 @@ def _list_of(reader: Callable[[Any], T], answer: Any, key: str, external_id: str
 
 
 def _category(value: Any) -> Category:
-    id_ = _id(value["id"])
+    id_ = _id(value)
     return Category(id_, str(value.get("name") or id_))
 
 

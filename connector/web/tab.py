@@ -21,7 +21,7 @@ from starlette.routing import Route
 from clients.channels.meta.messenger import Messenger
 from clients.errors import ClientError
 from clients.findings import Finding
-from clients.helpdesk import Category, Helpdesk
+from clients.helpdesk import Category
 from clients.notices import ENGLISH, Notice, notice
 from connector import links, overview
 from connector.admin import AlreadyConnected, ConnectionAdmin, Entry, InvalidFields, NoConnection, Stale
@@ -102,12 +102,11 @@ class MessengerTab:
         directory: Directory,
         body_reader: BodyReader,
         *,
-        helpdesk: Helpdesk,
         services: Callable[[], Services],
     ) -> None:
         self._settings, self._admin, self._inbox = settings, admin, inbox
         self._directory, self._body_reader = directory, body_reader
-        self._helpdesk, self._services = helpdesk, services
+        self._services = services
         self._key = settings.admin_token.get_secret_value()
         self._base = urlsplit(settings.public_url).path
         one = PATH + "/pages/{page_id}"
@@ -198,7 +197,7 @@ class MessengerTab:
 
     def _login_url(self, link: Link) -> str:
         """Return where a person connects pages by a login; nothing if that is not set up."""
-        if missing_for_login(self._settings) or not Messenger.login:
+        if missing_for_login(self._settings):
             return ""
         made = Link(link.desk_id, int(time.time()) + LOGIN_FOR, link.language, link.return_url)
         return links.address(made, self._settings.public_url, Messenger.login.path, self._key)
@@ -206,14 +205,17 @@ class MessengerTab:
     def _cards(self, desk_id: str) -> list[Card]:
         standings = overview.standings(self._inbox, self._directory, desk_id)
         more = overview.details(self._inbox, [one.remote for one in standings])
-        return [Card(one, more[one.remote], self._form_of(one.connection.account_id)) for one in standings]
+        return [
+            Card(one, more[one.remote], None if entry.fixed else _form(entry))
+            for one in standings
+            if (entry := self._entry(one.connection.account_id))
+        ]
 
-    def _form_of(self, page_id: str) -> Form | None:
+    def _entry(self, page_id: str) -> Entry | None:
         try:
-            entry = self._admin.get(page_id)
+            return self._admin.get(page_id)
         except NoConnection:  # it was removed just now
             return None
-        return None if entry.fixed else _form(entry)
 
     def _new_form(self, link: Link) -> Form:
         language = link.language or ENGLISH
@@ -222,7 +224,7 @@ class MessengerTab:
     def _categories(self, desk_id: str) -> Sequence[Category]:
         """Return the categories to choose from; none where the helpdesk does not say."""
         try:
-            return self._helpdesk.categories(desk_id) or ()
+            return self._services().helpdesk.categories(desk_id) or ()
         except ClientError as error:
             log.info("categories_not_listed", reason=str(error))
             return ()
@@ -255,7 +257,7 @@ class MessengerTab:
 
     async def _add(self, request: Request, opened: Access) -> Response:
         fields = await self._fields(request)
-        page_id = str(fields.pop("page_id", "")).strip()
+        page_id, _ = fields.pop("page_id"), fields.pop("version")
         fields["desk_id"] = opened.link.desk_id
         try:
             await run_in_threadpool(self._admin.put, page_id, fields, None)

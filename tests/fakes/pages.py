@@ -39,6 +39,10 @@ class Shown:
         """Return a field of the form whose address ends so (without what proves the link)."""
         return self._form(form).inputs[name]
 
+    def action(self, form: str) -> str:
+        """Return the address of the form whose address ends so."""
+        return str(self._form(form).action)
+
     def send(self, form: str, **fields: Any) -> "Shown":
         """Send a form, changed by these fields; None leaves one out. Return where that leads."""
         found = self._form(form)
@@ -57,6 +61,6 @@ class Shown:
         return [one.text_content().strip() for one in self.tree.iter("button")]
 
     def _form(self, end: str) -> Any:
-        found = [one for one in self.tree.forms if one.action.partition("?")[0].endswith(end)]
+        found = [one for one in self.tree.forms if str(one.action).partition("?")[0].endswith(end)]
         assert found, [one.action for one in self.tree.forms]
         return found[0]
