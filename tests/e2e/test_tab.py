@@ -1,7 +1,11 @@
 """The Messenger tab in a real browser: a page is connected, breaks, and is connected again."""
 
+import threading
 from collections.abc import Iterator
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -12,25 +16,50 @@ from tests.e2e.added import Case
 from tests.e2e.conftest import QUICK
 from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.browser import browser, overflow, tab_to, violations
-from tests.fakes.login import APP, APP_SECRET, MANAGER, PATH
+from tests.fakes.login import APP, APP_SECRET, CALLBACKS, MANAGER, PATH
 from tests.fakes.pages import tab_link
 
 LIVE = 20_000
 """Within what time the tab shows what is new, in ms: it looks every ten seconds."""
 
 
+class Helpdesk(BaseHTTPRequestHandler):
+    """The vendor's app, whose page shows in a frame what it is asked for."""
+
+    def do_GET(self) -> None:
+        (link,) = parse_qs(urlsplit(self.path).query).get("frame", [""])
+        body = f'<!doctype html><iframe src="{escape(link)}" width="900" height="700"></iframe>'.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    settings = QUICK | {"secret_key": new_key(), "admin_token": ADMIN_TOKEN}
+def helpdesk() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Helpdesk) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def stack(helpdesk: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    settings = QUICK | {"secret_key": new_key(), "admin_token": ADMIN_TOKEN, "framed_by": [helpdesk]}
     settings["graph"] = {"app_id": APP, "app_secret": APP_SECRET}
     with Stack(tmp_path_factory.mktemp("tab"), pages=PAGES[:1], settings=settings) as running:
         for page in PAGES:
             running.ask_desk("PUT", f"/desks/{page.desk_id}", {"name": f"Desk {page.desk_id}"})
-        running.ask_meta(
-            "PUT",
-            f"/apps/{APP}",
-            {"app_secret": APP_SECRET, "redirect_uris": [f"{running.url}{PATH}/callback"]},
-        )
+        app = {
+            "app_secret": APP_SECRET,
+            "redirect_uris": [f"{running.url}{PATH}/callback"],
+            "deauthorize_url": f"{running.url}{CALLBACKS}/deauthorize",
+        }
+        running.ask_meta("PUT", f"/apps/{APP}", app)
         yield running
 
 
@@ -129,22 +158,17 @@ def choose(page: Page, link: str) -> None:
     login.close()
 
 
-def test_it_is_framed_by_the_helpdesk_and_by_nobody_else(stack: Stack, chromium: BrowserContext) -> None:
+def test_it_is_framed_by_the_helpdesk_and_by_nobody_else(
+    stack: Stack, helpdesk: str, chromium: BrowserContext
+) -> None:
     link = tab_link(stack.url)
     shown = {}
-    for origin in (stack.desk_url, "http://127.0.0.1:1"):
+    for origin in (helpdesk, helpdesk.replace("127.0.0.1", "localhost")):
         page = chromium.new_page()
-        page.route(
-            f"{origin}/frame",
-            lambda route: route.fulfill(
-                content_type="text/html", body=f'<iframe src="{link}" width="900" height="700"></iframe>'
-            ),
-        )
-        page.goto(f"{origin}/frame")
-        page.wait_for_load_state("networkidle")
+        page.goto(f"{origin}/?{urlencode({'frame': link})}")
         frame = page.frame_locator("iframe")
         shown[origin] = frame.get_by_role("heading", name="Pages of this desk").count()
-        if origin == stack.desk_url:
+        if origin == helpdesk:
             frame.get_by_role("button", name="Test connection").first.click()
             expect(frame.get_by_role("status")).to_be_visible(timeout=LIVE)
     assert list(shown.values()) == [1, 0]
