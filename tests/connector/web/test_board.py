@@ -337,6 +337,8 @@ def test_it_speaks_the_language_of_its_link(url: str, inbox: Inbox) -> None:
     with closing(Reader(url, language="pl")) as reader:
         assert '<html lang="pl">' in reader.first.text
         assert reader.query["language"] == "pl"
+        reader.query["expires"] = "1"
+        assert '<html lang="pl">' in reader.see().text
 
 
 def test_what_others_wrote_runs_nowhere(reader: Reader, inbox: Inbox) -> None:
