@@ -58,7 +58,7 @@ def photograph_board(page: Page, folder: Path, store_url: str) -> bytes:
     page.set_viewport_size(ViewportSize(width=1100, height=1040))
     with board(folder, store_url) as url:
         page.goto(url)
-        return page.screenshot(animations="disabled")
+        return page.screenshot()
 
 
 def main() -> None:
