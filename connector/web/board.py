@@ -93,7 +93,6 @@ class Board:
 
         @functools.wraps(handler)
         async def answer(request: Request) -> Response:
-            allowed = None
             try:
                 allowed = self._access(request)
                 if not request.query_params.get("opened"):
@@ -104,7 +103,7 @@ class Board:
             except redis.RedisError as error:
                 log.warning("board_failed", reason=reason_of(error))
                 status, what = 503, notice("connect_store_away")
-            return self._stopped(request, allowed, status, what)
+            return self._stopped(request, status, what)
 
         return answer
 
@@ -152,9 +151,9 @@ class Board:
         known = self.known(request, allowed) | context
         return page(request, template, known["language"], known)
 
-    def _stopped(self, request: Request, allowed: Access | None, status: int, what: Notice) -> Response:
+    def _stopped(self, request: Request, status: int, what: Notice) -> Response:
         """Tell what stops somebody; a page that is open already tells it, and asks again if that may help."""
-        language = language_of(request, allowed.link.language if allowed else "")
+        language = language_of(request, request.query_params.get("language", ""))
         if not request.headers.get("hx-request"):
             title = say(notice("board_title"), language)
             shown = {"title": title, "sentences": [what], "return_url": ""}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from clients.channel import Credentials
@@ -10,7 +11,7 @@ from clients.findings import Finding, finding
 from clients.notices import Notice, encode, notice
 from connector.overview import State, details, last_troubles, standings, whole
 from tasks.connections import Connection, Directory
-from tasks.findings import note
+from tasks.findings import Kept, note
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
@@ -67,7 +68,7 @@ def test_one_that_is_switched_off_is_off_whatever_was_wrong(inbox: Inbox) -> Non
 
 def test_those_that_need_somebody_come_first_those_that_stop_before_others_then_by_name(inbox: Inbox) -> None:
     every = [connection("1", "b"), connection("2", "A"), connection("3"), connection("4", active=False)]
-    every.append(connection("5", "A: its token expires later"))
+    every.append(connection("5", "0: its token expires"))
     note(inbox, remote("5"), [EXPIRES])
     note(inbox, remote("3"), [TOKEN])
     inbox.pause(remote("1"), 60, encode(LIMITED))
@@ -99,13 +100,13 @@ def test_what_stops_messages_is_the_first_of_what_is_wrong(inbox: Inbox) -> None
 
 
 def test_it_is_wrong_since_the_first_of_it_was_found(inbox: Inbox) -> None:
-    note(inbox, remote("1"), [EXPIRES])
-    (before,) = standings(inbox, Directory([connection("1")]))
     inbox.pause(remote("1"), 60, encode(TOKEN_REFUSED))
+    (paused,) = standings(inbox, Directory([connection("1")]))
+    assert abs((paused.since or 0) - inbox.now()) < 10
 
-    (after,) = standings(inbox, Directory([connection("1")]))
-    assert before.since
-    assert after.since == before.since
+    inbox.note_findings(remote("1"), msgspec.json.encode([Kept(EXPIRES.what, 1000.5)]))
+    (found,) = standings(inbox, Directory([connection("1")]))
+    assert found.since == 1000.5
 
 
 def test_only_those_of_a_desk_are_told_to_it(inbox: Inbox) -> None:

@@ -6,11 +6,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from clients.findings import finding
 from clients.notices import Notice, encode, notice
 from connector.cipher import new_key
 from tasks.findings import Kept
-from tasks.findings import _encode as encoded
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
@@ -96,4 +97,4 @@ def _token_expired(inbox: Inbox, account: str, since: float) -> None:
 
 def _found(inbox: Inbox, account: str, since: float, code: str, **values: str) -> None:
     what: Notice = finding(code, **values).what
-    inbox.note_findings(account, encoded([Kept(what, since, is_confirmed=True)]))
+    inbox.note_findings(account, msgspec.json.encode([Kept(what, since, is_confirmed=True)]))

@@ -64,4 +64,4 @@ def _taken(page: Page, screen: Screen, url: str) -> bytes:
     width, height = screen.size
     page.set_viewport_size(ViewportSize(width=width, height=height))
     page.goto(screen.link(url))
-    return page.screenshot(animations="disabled")
+    return page.screenshot()

@@ -11,7 +11,9 @@ import pytest
 
 from clients.findings import finding
 from clients.notices import encode, notice
+from connector import links
 from connector.cipher import new_key
+from connector.links import Link, tab_path
 from connector.web import board
 from sandbox.stack import until
 from tasks.findings import note
@@ -111,12 +113,13 @@ def test_a_link_that_is_not_good_opens_nothing(url: str, said: dict[str, Any], w
     assert "Sugester" not in answer.text
 
 
-def test_a_link_for_another_page_opens_nothing(url: str) -> None:
-    answer = httpx.get(link_to_board(url).replace("/board?", f"{LOGIN_PATH}?"), follow_redirects=True)
-    other = httpx.get(str(answer.url).replace(LOGIN_PATH, "/board"), follow_redirects=True)
+@pytest.mark.parametrize(("path", "desk_id"), [(LOGIN_PATH, "7"), (tab_path("7"), "7"), ("/board/dead", "")])
+def test_a_link_for_another_page_opens_nothing(url: str, path: str, desk_id: str) -> None:
+    link = Link(desk_id, int(time.time()) + 600)
+    query = httpx.URL(links.address(link, url, path, ADMIN_TOKEN)).params
 
-    assert other.status_code in (200, 403)
-    assert httpx.get(f"{url}/board").status_code == 403
+    assert httpx.get(f"{url}/board", params=query).status_code == 403
+    assert httpx.get(f"{url}/board/dead", params=query).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["", "/dead", "/unknown", "/dead/1", "/unknown/1"])
@@ -337,6 +340,8 @@ def test_it_speaks_the_language_of_its_link(url: str, inbox: Inbox) -> None:
     with closing(Reader(url, language="pl")) as reader:
         assert '<html lang="pl">' in reader.first.text
         assert reader.query["language"] == "pl"
+        reader.query["expires"] = "1"
+        assert '<html lang="pl">' in reader.see().text
 
 
 def test_what_others_wrote_runs_nowhere(reader: Reader, inbox: Inbox) -> None:
