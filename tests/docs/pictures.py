@@ -117,6 +117,8 @@ OUTCOMES = {
 }
 """What becomes of replies, by the names of the pictures."""
 PICTURES = [*SITUATIONS, *RECEIPTS, *OUTCOMES]
+WHOLE_PAGES = ["playground"]
+"""Pictures that show more than what the code makes of an event: taken when they are missing."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,17 @@ from clients.channels.meta.attachments import _FILES, _TYPES
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.jsons import decode
 from tests.conftest import payload
-from tests.docs.pictures import ATTACHMENTS, EVENTS, FOLDER, MANIFEST, PICTURES, RECEIPTS, Gallery, gallery
+from tests.docs.pictures import (
+    ATTACHMENTS,
+    EVENTS,
+    FOLDER,
+    MANIFEST,
+    PICTURES,
+    RECEIPTS,
+    WHOLE_PAGES,
+    Gallery,
+    gallery,
+)
 from tests.fakes.situations import SITUATIONS, path_of
 
 STALE = "it looks different now: run `make pictures`, look at what changed, and commit it"
@@ -30,7 +40,7 @@ def test_a_picture_shows_what_agents_see_today(shows: Gallery, name: str) -> Non
 
 def test_every_picture_is_there_and_none_is_left_over() -> None:
     there = {file.name for file in FOLDER.iterdir()} - {MANIFEST.name}
-    assert there == {f"{name}.png" for name in PICTURES}, "run `make pictures`"
+    assert there == {f"{name}.png" for name in [*PICTURES, *WHOLE_PAGES]}, "run `make pictures`"
     assert list(json.loads(MANIFEST.read_text())) == PICTURES, "run `make pictures`"
 
 

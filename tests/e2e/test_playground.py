@@ -1,0 +1,358 @@
+"""The playground in a real browser, beside the whole product: what a vendor's developer does in the first minutes."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from sandbox.playground.app import serving
+from sandbox.samples import Sample, document, photo
+from sandbox.stack import PAGES, Stack
+from tests.docs.camera import browser_page
+
+AXE = Path(__file__).parents[1] / "renderers" / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE = 20_000  # ms
+XSS = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'><svg/onload=alert(3)>"
+
+
+class Player:
+    """Somebody at the page, as customer and as agent, and all that the page asked for and said meanwhile."""
+
+    def __init__(self, page: Page, address: str, stack: Stack) -> None:
+        self.page, self.address, self.stack = page, address, stack
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+        self.phone, self.desk = page.locator("#phone"), page.locator("#desk")
+        self.messages, self.comments = page.locator("#phone .message"), page.locator("#desk .comment")
+
+    def begin(self, first: str = "Anna", last: str = "Nowak") -> None:
+        """Open the page as a new customer, who has written nothing."""
+        self.page.goto("about:blank")
+        self.page.goto(self.address)
+        self.page.get_by_role("button", name="New customer").click()
+        self.page.get_by_label("First name").fill(first)
+        self.page.get_by_label("Last name").fill(last)
+        self.page.get_by_role("button", name="Add", exact=True).click()
+        expect(self.desk.locator(".notice")).to_contain_text("There is no ticket yet")
+
+    def write(self, text: str, *files: Sample) -> None:
+        """Write as the customer."""
+        if files:
+            self.page.locator("#phone-files").set_input_files([_payload(file) for file in files])
+        self.page.locator("#phone-text").fill(text)
+        self.page.locator("#phone-text").press("Enter")
+
+    def reply(self, text: str, *files: Sample, internal: bool = False) -> None:
+        """Comment as the agent."""
+        self.desk.get_by_label("Internal note" if internal else "Public reply").check()
+        if files:
+            self.page.locator("#reply-files").set_input_files([_payload(file) for file in files])
+        self.page.locator("#reply-text").fill(text)
+        self.desk.get_by_role("button", name="Add note" if internal else "Send reply").click()
+
+    def message(self, text: str) -> Locator:
+        """Return a message on the phone."""
+        return self.messages.filter(has_text=text)
+
+    def comment(self, text: str) -> Locator:
+        """Return a comment on the ticket."""
+        return self.comments.filter(has_text=text)
+
+    def act(self, message: Locator, name: str) -> None:
+        """Choose what to do with a message."""
+        message.locator("summary").click()
+        message.get_by_role("button", name=name).click()
+
+    def switch(self, name: str) -> Locator:
+        """Return a switch with what it says."""
+        return self.page.locator(".switch").filter(has_text=name)
+
+
+def _payload(file: Sample) -> dict[str, object]:
+    return {"name": file.filename, "mimeType": file.content_type, "buffer": file.data}
+
+
+@pytest.fixture(scope="module")
+def served(stack: Stack) -> Iterator[str]:
+    with serving(stack, port=0) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Page]:
+    with browser_page(1400, 1000) as page:
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        yield page
+
+
+@pytest.fixture
+def player(browser: Page, served: str, stack: Stack) -> Iterator[Player]:
+    """Give a player whose customer is new; whatever the test does, the page asks nobody else, and nothing breaks."""
+    player = Player(browser, served, stack)
+    player.begin()
+    yield player
+    assert {url for url in player.asked if not url.startswith((served, "about:"))} == set()
+    assert player.said == []
+    browser.remove_listener
+
+
+def test_a_conversation_goes_both_ways(player: Player) -> None:
+    player.write("Where is my parcel?", document("order.pdf"))
+    expect(player.comment("Where is my parcel?")).to_be_visible()
+    expect(player.comment("order.pdf")).to_be_visible()
+    expect(player.message("Where is my parcel?").locator(".ticks")).to_have_class(re.compile("seen"))
+
+    player.reply("the carrier lost it", internal=True)
+    player.reply("It is **on its way**", photo("label.png"))
+    expect(player.message("It is on its way")).to_be_visible()
+    picture = player.messages.locator("img[alt='label.png']")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
+    expect(player.comment("It is on its way").locator(".delivery")).to_contain_text("read")
+    expect(player.comment("It is on its way").locator("strong")).to_have_text("on its way")
+
+    note = player.comment("the carrier lost it")
+    expect(note).to_contain_text("internal note")
+    expect(player.message("the carrier lost it")).to_have_count(0)
+
+
+def test_a_customer_reacts_edits_and_unsends(player: Player) -> None:
+    player.write("Where is my parcle?")
+    expect(player.comment("parcle")).to_be_visible()
+    player.reply("On its way")
+    player.act(player.message("On its way"), "React with ❤️")
+    expect(player.message("On its way").locator(".reaction")).to_contain_text("❤️")
+    expect(player.comment("❤️")).to_be_visible()
+
+    player.act(player.message("parcle"), "Edit")
+    player.write("Where is my parcel?")
+    expect(player.message("Where is my parcel?")).to_contain_text("edited")
+    expect(player.comment("Where is my parcel?").last).to_be_visible()
+
+    player.write("never mind")
+    expect(player.comment("never mind")).to_be_visible()
+    player.act(player.message("never mind"), "Unsend")
+    expect(player.message("You unsent a message")).to_be_visible()
+    expect(player.comments.last).to_contain_text(re.compile("delet|unsent|removed", re.IGNORECASE))
+
+
+def test_a_customer_taps_buttons_and_sends_a_sticker(player: Player) -> None:
+    player.phone.get_by_role("button", name="The page’s menu").click()
+    player.phone.get_by_role("button", name="Track my parcel").click()
+    expect(player.comment("TRACK_PARCEL")).to_be_visible()
+    player.phone.get_by_role("button", name="Stickers").click()
+    player.phone.get_by_role("button", name="Cat").click()
+    expect(player.messages.locator("img.sticker")).to_be_visible()
+    expect(player.comments.locator("img")).to_be_visible()
+
+    player.reply("Shall we send it again?")
+    player.phone.get_by_role("button", name="Yes, please").click()
+    expect(player.comment("Yes, please")).to_be_visible()
+    player.act(player.message("Shall we send it again?"), "Answer")
+    player.write("today if you can")
+    expect(player.message("today if you can").locator(".answers")).to_contain_text("Shall we send it again?")
+    expect(player.comment("today if you can")).to_contain_text("Shall we send it again?")
+
+
+def test_a_closed_ticket_is_followed_by_a_new_one(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    player.desk.get_by_role("button", name="Close ticket").click()
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("closed")
+    player.desk.get_by_role("button", name="Reopen ticket").click()
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("open")
+    player.desk.get_by_role("button", name="Close ticket").click()
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("closed")
+
+    player.write("one more thing")
+    expect(player.comment("one more thing")).to_be_visible()
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("open")
+    options = player.page.locator("#ticket option")
+    expect(options).to_have_count(2)
+    player.page.locator("#ticket").select_option(index=1)
+    expect(player.comment("hello")).to_be_visible()
+
+
+def test_what_is_written_while_the_helpdesk_is_down_arrives_afterwards(player: Player) -> None:
+    player.write("before")
+    expect(player.comment("before")).to_be_visible()
+    switch = player.switch("Helpdesk down")
+    switch.get_by_role("switch").check()
+    expect(switch.locator(".says")).to_contain_text("waits in the connector")
+    expect(player.desk.locator(".notice")).to_contain_text("The helpdesk does not answer.")
+    player.write("meanwhile")
+    expect(player.page.locator("#connector")).to_contain_text("1 conversation waits")
+    expect(player.comment("before")).to_be_visible()
+
+    switch.get_by_role("switch").uncheck()
+    expect(player.comment("meanwhile")).to_be_visible()
+    expect(player.desk.locator(".notice")).to_be_hidden()
+    expect(switch.locator(".says")).to_be_empty()
+
+
+def test_a_reply_after_the_window_is_told_to_the_agent(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    switch = player.switch("Reply window closed")
+    switch.get_by_role("switch").check()
+    expect(switch.locator(".says")).to_contain_text("25 hours old")
+    expect(player.phone.locator(".chat-note")).to_contain_text("may not reply any more")
+    player.reply("too late")
+    expect(player.comments.filter(has_text="internal note").last).to_contain_text("24")
+
+    player.write("still there?")
+    expect(switch.get_by_role("switch")).not_to_be_checked()
+    expect(switch.locator(".says")).to_be_empty()
+
+
+def test_while_meta_is_slow_the_page_shows_as_typing(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    switch = player.switch("Meta slow")
+    switch.get_by_role("switch").check()
+    expect(switch.locator(".says")).to_contain_text("3 s longer")
+    player.reply("a moment, please")
+    expect(player.phone.locator(".typing")).to_be_visible()
+    switch.get_by_role("switch").uncheck()
+    expect(switch.locator(".says")).to_be_empty()
+    expect(player.message("a moment, please")).to_be_visible()
+    expect(player.phone.locator(".typing")).to_have_count(0)
+
+
+def test_a_token_that_expired_is_told_to_the_agent(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    switch = player.switch("Token expired")
+    switch.get_by_role("switch").check()
+    expect(switch.locator(".says")).to_contain_text("Meta refuses the pages’ tokens")
+    player.reply("On its way")
+    expect(player.comments.filter(has_text="internal note").last).to_contain_text("token")
+    expect(player.page.locator("#connector")).to_contain_text("Meta paused")
+    switch.get_by_role("switch").uncheck()
+    expect(switch.locator(".says")).to_be_empty()
+    expect(player.message("On its way")).to_be_visible(timeout=60_000)
+
+
+def test_a_worker_that_is_killed_is_replaced(player: Player) -> None:
+    player.page.get_by_role("button", name="Kill the worker").click()
+    expect(player.page.locator(".kill .says")).to_contain_text("ended by kill -9")
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+
+
+def test_what_the_sandbox_refuses_is_said_in_its_words(player: Player) -> None:
+    player.write("hello")
+    for number in range(5):
+        player.act(player.messages.last, "Edit")
+        player.write(f"hello {number}")
+        expect(player.message(f"hello {number}")).to_be_visible()
+    player.act(player.messages.last, "Edit")
+    player.write("hello 6")
+    alert = player.page.get_by_role("alert")
+    expect(alert).to_contain_text("The sandbox refused it: a message can be edited 5 times")
+    alert.get_by_role("button", name="Close").click()
+    expect(alert).to_be_empty()
+    player.said.clear()  # the browser notes an answer of 400
+
+
+def test_nothing_that_people_write_is_run(player: Player) -> None:
+    player.begin(XSS[:100], XSS[:100])
+    player.write(XSS, Sample(f"{XSS.replace('/', '')}.png", "image/png", photo().data))
+    player.write("", Sample("a.svg", "image/svg+xml", SVG), Sample("a.html", "text/html", XSS.encode()))
+    expect(player.comment("a.html")).to_be_visible()
+    player.reply(XSS, Sample(f"{XSS.replace('/', '')}.txt", "text/plain", b"x"))
+    expect(player.message("<script>alert(2)</script>")).to_have_count(2)
+    player.phone.get_by_role("button", name="The page’s menu").click()
+    player.phone.get_by_role("button", name="Get started").click()
+    expect(player.comment("GET_STARTED")).to_be_visible()
+    player.page.locator("#log summary").first.click()
+
+    assert player.page.locator("main script, main img[src='x'], main svg[onload]").count() == 0
+    link = player.phone.locator("a", has=player.page.locator("img[alt='a.svg']")).get_attribute("href")
+    player.page.goto(player.address.rstrip("/") + str(link))
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="alert(4)"><script>alert(5)</script></svg>'
+
+
+def test_the_log_tells_what_went_between_them(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    log = player.page.locator("#log")
+    expect(log.locator(".entry").filter(has_text="a customer wrote").first).to_be_visible()
+    expect(log.locator(".entry").filter(has_text="opens a ticket").first).to_be_visible()
+    log.get_by_label("Meta").check()
+    expect(log.locator(".entry").filter(has_text="opens a ticket")).to_have_count(0)
+    entry = log.locator("details.entry").filter(has_text="marks the messages as seen").first
+    entry.locator("summary").click()
+    expect(entry.locator("pre")).to_contain_text('"sender_action": "mark_seen"')
+    assert PAGES[0].access_token not in player.page.content()
+
+
+def test_all_of_it_works_with_the_keyboard_alone(player: Player) -> None:
+    press = player.page.keyboard.press
+    _tab_to(player.page, "#phone-text")
+    player.page.keyboard.type("hello")
+    press("Enter")
+    expect(player.comment("hello")).to_be_visible()
+
+    _tab_to(player.page, "#reply-text")
+    player.page.keyboard.type("On its way")
+    press("Control+Enter")
+    expect(player.message("On its way")).to_be_visible()
+
+    _tab_to(player.page, "#phone .theirs summary")
+    press("Enter")
+    _tab_to(player.page, "#phone .theirs .emoji")
+    press("Space")
+    expect(player.message("On its way").locator(".reaction")).to_contain_text("❤️")
+
+    _tab_to(player.page, "#fault-slow")
+    press("Space")
+    expect(player.switch("Meta slow").locator(".says")).to_contain_text("3 s longer")
+    _tab_to(player.page, "#fault-slow")
+    press("Space")
+    expect(player.switch("Meta slow").locator(".says")).to_be_empty()
+
+
+def _tab_to(page: Page, selector: str) -> None:
+    """Press Tab until an element that the selector names has the focus, which then has to be seen."""
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            visible = "getComputedStyle(document.activeElement).outlineStyle"
+            assert page.evaluate(visible) != "none"
+            return
+    raise AssertionError(f"Tab never came to {selector}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 1000, 400])
+def test_axe_finds_nothing_wrong(player: Player, scheme: str, width: int) -> None:
+    player.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    player.page.set_viewport_size({"width": width, "height": 900})
+    try:
+        player.write("hello", photo(), document())
+        expect(player.comment("invoice.pdf")).to_be_visible()
+        player.reply("a note", internal=True)
+        player.reply("On its way")
+        player.act(player.message("On its way"), "React with 👍")
+        expect(player.comment("👍")).to_be_visible()
+        player.messages.last.locator("summary").click()
+        player.switch("Reply window closed").get_by_role("switch").check()
+        expect(player.switch("Reply window closed").locator(".says")).not_to_be_empty()
+        player.page.evaluate(AXE.read_text())
+        found = player.page.evaluate("axe.run()")
+        wrong = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
+        assert wrong == []
+        assert player.page.evaluate("document.documentElement.scrollWidth") <= width
+    finally:
+        player.page.emulate_media(color_scheme="light")
+        player.page.set_viewport_size({"width": 1400, "height": 1000})
