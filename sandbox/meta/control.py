@@ -36,7 +36,6 @@ from sandbox.meta.state import (
     LoginAnswer,
     Message,
     Page,
-    Person,
     Platform,
     Subscription,
     User,

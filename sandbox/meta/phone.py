@@ -1,4 +1,4 @@
-"""What a person does in Messenger besides writing, and what they see there: orders, as `sandbox.meta` lists them."""
+"""What a person does in Messenger besides writing, and sees there: orders, as `sandbox.meta` lists them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sandbox.meta.shapes import Edited, Reacting, Tap
 from sandbox.meta.state import Message, now_ms
 
 EDITS, EDITED_WITHIN = 5, 15 * 60_000
-"""How often a message may be edited, and for how long (ms). Source: Messenger Help Center, "Edit a message"."""
+"""How often a message may be edited, and for how long (ms; Messenger Help Center, "Edit a message")."""
 
 
 async def _person(order: Order) -> Any:

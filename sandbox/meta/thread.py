@@ -8,7 +8,15 @@ from sandbox.meta.state import Attachment, File, Message, Page, Person, Platform
 from sandbox.meta.webhooks import Event, Webhooks
 
 # What Meta calls the reactions that Messenger offers (Messenger Platform, "message_reactions").
-REACTIONS = {"❤️": "love", "😆": "smile", "😮": "wow", "😢": "sad", "😠": "angry", "👍": "like", "👎": "dislike"}
+REACTIONS = {
+    "❤️": "love",
+    "😆": "smile",
+    "😮": "wow",
+    "😢": "sad",
+    "😠": "angry",
+    "👍": "like",
+    "👎": "dislike",
+}
 
 
 def person_writes(webhooks: Webhooks, page: Page, person: Person, writing: Writing, origin: str) -> Message:

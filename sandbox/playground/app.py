@@ -256,11 +256,14 @@ def _refusal(error: Exception) -> tuple[int, str]:
 
 
 class Headers:
-    """ASGI middleware: the page runs and asks for nothing that is not its own; it frames the connector's pages."""
+    """ASGI middleware: the page runs and fetches only what is its own, and frames the connector's pages."""
 
     def __init__(self, app: ASGIApp, frames: str) -> None:
         self._app = app
-        policy = f"default-src 'self'; frame-src {frames}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        policy = (
+            f"default-src 'self'; frame-src {frames}; frame-ancestors 'none'; base-uri 'none';"
+            " form-action 'self'"
+        )
         self._headers = [
             (b"content-security-policy", policy.encode()),
             (b"x-content-type-options", b"nosniff"),

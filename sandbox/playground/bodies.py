@@ -16,6 +16,7 @@ ELEMENTS = frozenset(
     {"p", "br", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "hr"}
     | {"table", "thead", "tbody", "tr", "th", "td"}
 )
+CODE = {"code_inline": "code", "code_block": "pre", "fence": "pre"}
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 # Raw HTML is shown, never passed on.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
@@ -36,17 +37,14 @@ def _node(node: SyntaxTreeNode, files: Mapping[str, SeenFile], named: set[str]) 
     if address in files:
         named.add(address)
         return ["file", files[address].id]
-    match node.type:
-        case "image" | "link":
-            return _link(address, _children(node, files, named) or [address])
-        case "softbreak":
-            return "\n"
-        case "text" | "html_inline" | "html_block":
-            return node.content
-        case "code_inline":
-            return ["code", "", node.content]
-        case "code_block" | "fence":
-            return ["pre", "", node.content]
+    if node.type in ("image", "link"):
+        return _link(address, _children(node, files, named) or [address])
+    if node.type == "softbreak":
+        return "\n"
+    if node.type in CODE:
+        return [CODE[node.type], "", node.content]
+    if not node.tag:
+        return node.content
     tag = "strong" if node.tag in HEADINGS else node.tag
     return [tag if tag in ELEMENTS else "span", "", *_children(node, files, named)]
 

@@ -1,4 +1,4 @@
-"""The switches of what goes wrong: each does it to the running demo, and says what that means for messages."""
+"""The switches of what goes wrong: each does it to the demo, and says what that means for messages."""
 
 import time
 from threading import Lock
@@ -21,12 +21,12 @@ TITLES = {
     "slow": "Meta slow",
 }
 SAYS = {
-    "helpdesk": "The helpdesk is stopped. What customers write waits in the connector, in order, and stands on the"
-    " ticket soon after the helpdesk is back.",
-    "token": "Meta refuses the pages’ tokens. Replies wait, the agent is told so by an internal note, and what waits"
-    " leaves within half a minute after the token works again.",
-    "window": "The customer’s last message is 25 hours old, and Meta lets a page reply for 24. An agent who replies"
-    " now is told so by an internal note. A new message of the customer opens the window again.",
+    "helpdesk": "The helpdesk is stopped. What customers write waits in the connector, in order, and stands"
+    " on the ticket soon after the helpdesk is back.",
+    "token": "Meta refuses the pages' tokens. Replies wait, the agent is told so by an internal note, and"
+    " what waits leaves within half a minute after the token works again.",
+    "window": "The customer's last message is 25 hours old, and Meta lets a page reply for 24. An agent who"
+    " replies now is told so by an internal note. A new message of the customer opens the window again.",
     "slow": f"Each call of the Graph API takes {SLOW:g} s longer. Webhooks are answered as fast as ever.",
 }
 
@@ -101,7 +101,7 @@ class Faults:
         self._meta.ask("PUT", "/faults", [SLOW_FAULT] if on else [])
 
     def kill_worker(self) -> dict[str, int]:
-        """Kill the connector's worker outright. Return its process, and the one that was started in its place."""
+        """Kill the connector's worker outright. Return its process, and the one that is started instead."""
         with self._lock:
             victim, began = until("the worker runs", self._worker), time.monotonic()
             victim.kill()
@@ -111,9 +111,10 @@ class Faults:
                 return found if found and found.pid != victim.pid else None
 
             started = until("another worker is started", successor)
+            seconds = time.monotonic() - began
             self._killed = (
-                f"Process {victim.pid} was ended by kill -9; after {time.monotonic() - began:.1f} s the supervisor"
-                f" had started {started.pid}. What it was doing is in the store, and is taken up again."
+                f"Process {victim.pid} was ended by kill -9; the supervisor started {started.pid} within"
+                f" {seconds:.1f} s. What the worker was doing is in the store, and is taken up again."
             )
             return {"killed": victim.pid, "started": started.pid}
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 
-from sandbox.staff import Refused
 from sandbox.stack import Stack
+from sandbox.staff import Refused
 
 
 class Meta:
@@ -26,9 +26,7 @@ class Meta:
     def pass_on(self, method: str, path: str, body: bytes) -> Any:
         """Give an order whose body is JSON already."""
         headers = {"Content-Type": "application/json"}
-        return self._answered(
-            self._http.request(method, f"{self._url}{path}", content=body, headers=headers)
-        )
+        return self._answered(self._http.request(method, f"{self._url}{path}", content=body, headers=headers))
 
     def _answered(self, response: httpx.Response) -> Any:
         if response.is_error:

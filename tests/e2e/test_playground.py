@@ -1,11 +1,11 @@
-"""The playground in a real browser, beside the whole product: what a vendor's developer does in the first minutes."""
+"""The playground in a real browser, beside the whole product: what somebody does who sees it first."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
 from sandbox.playground.app import serving
 from sandbox.samples import Sample, document, photo
@@ -14,6 +14,7 @@ from tests.docs.camera import browser_page
 
 AXE = Path(__file__).parents[1] / "renderers" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE = 20_000  # ms
+WINDOW = ViewportSize(width=1400, height=1000)
 XSS = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'><svg/onload=alert(3)>"
 
 
@@ -85,22 +86,24 @@ def served(stack: Stack) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Page]:
-    with browser_page(1400, 1000) as page:
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        yield page
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
+    with browser_page() as page:
+        assert page.context.browser
+        yield page.context.browser
 
 
 @pytest.fixture
-def player(browser: Page, served: str, stack: Stack) -> Iterator[Player]:
-    """Give a player whose customer is new; whatever the test does, the page asks nobody else, and nothing breaks."""
-    player = Player(browser, served, stack)
+def player(browser: Browser, served: str, stack: Stack) -> Iterator[Player]:
+    """Give a player with a new customer. Whatever the test does, nobody else is asked, and nothing breaks."""
+    page = browser.new_page(viewport=WINDOW, color_scheme="light")
+    page.set_default_timeout(PATIENCE)
+    player = Player(page, served, stack)
     player.begin()
     yield player
+    page.close()
     assert {url for url in player.asked if not url.startswith((served, "about:"))} == set()
     assert player.said == []
-    browser.remove_listener
 
 
 def test_a_conversation_goes_both_ways(player: Player) -> None:
@@ -144,7 +147,7 @@ def test_a_customer_reacts_edits_and_unsends(player: Player) -> None:
 
 
 def test_a_customer_taps_buttons_and_sends_a_sticker(player: Player) -> None:
-    player.phone.get_by_role("button", name="The page’s menu").click()
+    player.phone.get_by_role("button", name="The page's menu").click()
     player.phone.get_by_role("button", name="Track my parcel").click()
     expect(player.comment("TRACK_PARCEL")).to_be_visible()
     player.phone.get_by_role("button", name="Stickers").click()
@@ -231,7 +234,7 @@ def test_a_token_that_expired_is_told_to_the_agent(player: Player) -> None:
     expect(player.comment("hello")).to_be_visible()
     switch = player.switch("Token expired")
     switch.get_by_role("switch").check()
-    expect(switch.locator(".says")).to_contain_text("Meta refuses the pages’ tokens")
+    expect(switch.locator(".says")).to_contain_text("Meta refuses the pages' tokens")
     player.reply("On its way")
     expect(player.comments.filter(has_text="internal note").last).to_contain_text("token")
     expect(player.page.locator("#connector")).to_contain_text("Meta paused")
@@ -269,7 +272,7 @@ def test_nothing_that_people_write_is_run(player: Player) -> None:
     expect(player.comment("a.html")).to_be_visible()
     player.reply(XSS, Sample(f"{XSS.replace('/', '')}.txt", "text/plain", b"x"))
     expect(player.message("<script>alert(2)</script>")).to_have_count(2)
-    player.phone.get_by_role("button", name="The page’s menu").click()
+    player.phone.get_by_role("button", name="The page's menu").click()
     player.phone.get_by_role("button", name="Get started").click()
     expect(player.comment("GET_STARTED")).to_be_visible()
     player.page.locator("#log summary").first.click()
@@ -279,7 +282,10 @@ def test_nothing_that_people_write_is_run(player: Player) -> None:
     player.page.goto(player.address.rstrip("/") + str(link))
 
 
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="alert(4)"><script>alert(5)</script></svg>'
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="alert(4)">'
+    b"<script>alert(5)</script></svg>"
+)
 
 
 def test_the_log_tells_what_went_between_them(player: Player) -> None:
@@ -338,21 +344,17 @@ def _tab_to(page: Page, selector: str) -> None:
 def test_axe_finds_nothing_wrong(player: Player, scheme: str, width: int) -> None:
     player.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     player.page.set_viewport_size({"width": width, "height": 900})
-    try:
-        player.write("hello", photo(), document())
-        expect(player.comment("invoice.pdf")).to_be_visible()
-        player.reply("a note", internal=True)
-        player.reply("On its way")
-        player.act(player.message("On its way"), "React with 👍")
-        expect(player.comment("👍")).to_be_visible()
-        player.messages.last.locator("summary").click()
-        player.switch("Reply window closed").get_by_role("switch").check()
-        expect(player.switch("Reply window closed").locator(".says")).not_to_be_empty()
-        player.page.evaluate(AXE.read_text())
-        found = player.page.evaluate("axe.run()")
-        wrong = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
-        assert wrong == []
-        assert player.page.evaluate("document.documentElement.scrollWidth") <= width
-    finally:
-        player.page.emulate_media(color_scheme="light")
-        player.page.set_viewport_size({"width": 1400, "height": 1000})
+    player.write("hello", photo(), document())
+    expect(player.comment("invoice.pdf")).to_be_visible()
+    player.reply("a note", internal=True)
+    player.reply("On its way")
+    player.act(player.message("On its way"), "React with 👍")
+    expect(player.comment("👍")).to_be_visible()
+    player.messages.last.locator("summary").click()
+    player.switch("Reply window closed").get_by_role("switch").check()
+    expect(player.switch("Reply window closed").locator(".says")).not_to_be_empty()
+    player.page.evaluate(AXE.read_text())
+    found = player.page.evaluate("axe.run()")
+
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
+    assert player.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -37,7 +37,7 @@ export function showDesk(desk, customer) {
 
 function notice(desk) {
   const place = find(".notice");
-  const none = desk.tickets?.length === 0 ? "There is no ticket yet. The customer’s first message opens one." : "";
+  const none = desk.tickets?.length === 0 ? "There is no ticket yet. The customer's first message opens one." : "";
   const said = desk.error ? `${desk.error} Below is what it showed last.` : none;
   if (place.textContent !== said) place.textContent = said;
   place.hidden = !said;

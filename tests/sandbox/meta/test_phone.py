@@ -84,7 +84,9 @@ def test_the_graph_shows_no_message_that_was_unsent(page: Page) -> None:
     mid = page.writes("second")
     page.order("DELETE", f"/messages/{mid}")
 
-    conversation = page.get("me/conversations", user_id=PSID, fields="message_count,snippet,messages{message}")
+    conversation = page.get(
+        "me/conversations", user_id=PSID, fields="message_count,snippet,messages{message}"
+    )
     (shown,) = conversation.json()["data"]
     assert (shown["message_count"], shown["snippet"]) == (1, "first")
     assert [message["message"] for message in shown["messages"]["data"]] == ["first"]

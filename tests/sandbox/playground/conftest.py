@@ -1,4 +1,4 @@
-"""A running playground between the two sandboxes; each test begins with a customer of its own and no ticket."""
+"""A running playground between the two sandboxes; each test has a customer of its own, and no ticket."""
 
 from collections.abc import Iterator
 

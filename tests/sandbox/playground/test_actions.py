@@ -106,9 +106,7 @@ def test_what_is_not_understood_is_said(beside: Beside) -> None:
         ("POST", ""),
     ],
 )
-def test_a_customer_can_do_nothing_but_what_messenger_offers(
-    beside: Beside, method: str, path: str
-) -> None:
+def test_a_customer_can_do_nothing_but_what_messenger_offers(beside: Beside, method: str, path: str) -> None:
     beside.writes(text="hello")
     assert beside.refused(method, f"{beside.phone}/{path.replace('/', '%2F')}", {"hours": 1})[0] == 404
     assert len(beside.thread()) == 1
@@ -167,7 +165,10 @@ def test_what_the_page_itself_fetches_does_not_stand_in_the_log(beside: Beside) 
     beside.writes(files=[PICTURE])
     beside.do("POST", f"/tickets/{beside.ticket()}/comments", {"files": [PICTURE]})
     state = beside.state()
-    files = [*state["phone"]["messages"][0]["files"], *state["desk"]["tickets"][0]["comments"][1]["files"].values()]
+    files = [
+        *state["phone"]["messages"][0]["files"],
+        *state["desk"]["tickets"][0]["comments"][1]["files"].values(),
+    ]
     for file in files:
         assert beside.http.get(file["src"]).status_code == 200
 
@@ -175,7 +176,9 @@ def test_what_the_page_itself_fetches_does_not_stand_in_the_log(beside: Beside) 
     assert [one for one in beside.state()["log"] if one["what"] == "fetches a file"] == []
 
 
-@pytest.mark.parametrize("path", ["{phone}/files/m_404/0", "{phone}/files/{mid}/1", "/tickets/{anna}/1/files/404"])
+@pytest.mark.parametrize(
+    "path", ["{phone}/files/m_404/0", "{phone}/files/{mid}/1", "/tickets/{anna}/1/files/404"]
+)
 def test_a_file_that_there_is_not_is_not_found(beside: Beside, path: str) -> None:
     mid = beside.writes(files=[NOTE])
     answer = beside.http.get(path.format(phone=beside.phone, mid=mid, anna=beside.anna))

@@ -46,9 +46,7 @@ def tags(found: list[Node]) -> list[str]:
 
 
 def test_a_picture_of_elsewhere_is_a_link_that_nobody_fetches() -> None:
-    assert nodes("![x](https://example.com/i.png)") == [
-        ["p", "", ["a", "https://example.com/i.png", "x"]]
-    ]
+    assert nodes("![x](https://example.com/i.png)") == [["p", "", ["a", "https://example.com/i.png", "x"]]]
 
 
 def test_a_file_that_is_named_stands_where_it_is_named() -> None:

@@ -26,7 +26,11 @@ def shown(tmp_path: Path, *lines: dict[str, Any], tail: str = "") -> list[dict[s
         ("POST /v26.0/1/messages", "not JSON", "sends a message"),
         ("GET /v26.0/debug_token?input_token=x", None, "asks the Graph API"),
         ("GET /files/1/a.png", None, "fetches a file"),
-        ("PATCH /api/v1/comments/5", {"comment": {"config": {"delivery": {"status": "read"}}}}, "shows the reply as read"),
+        (
+            "PATCH /api/v1/comments/5",
+            {"comment": {"config": {"delivery": {"status": "read"}}}},
+            "shows the reply as read",
+        ),
         ("OPTIONS /anything", None, "calls"),
     ],
 )
@@ -67,7 +71,9 @@ def test_only_the_newest_lines_are_shown_the_newest_first(tmp_path: Path) -> Non
 
 
 def test_a_long_journal_is_read_from_a_whole_line_on(tmp_path: Path) -> None:
-    lines = [CALL | {"call": "GET /v26.0/1", "began": float(number), "body": "x" * 9000} for number in range(60)]
+    lines = [
+        CALL | {"call": "GET /v26.0/1", "began": float(number), "body": "x" * 9000} for number in range(60)
+    ]
     found = shown(tmp_path, *lines)
     assert found[0]["at"] == 59.0
     assert 40 < len(found) < 60
