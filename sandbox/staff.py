@@ -99,6 +99,10 @@ class Staff(ABC):
     def reopen(self, ticket_id: str) -> None:
         """Open a closed ticket again."""
 
+    @abstractmethod
+    def leave(self) -> None:
+        """Close all connections."""
+
 
 class SandboxStaff(Staff):
     """The agents of the sandbox helpdesk, by its orders (`sandbox.helpdesk`)."""
@@ -128,6 +132,10 @@ class SandboxStaff(Staff):
     def reopen(self, ticket_id: str) -> None:
         """Open a closed ticket again."""
         self._order(f"/tickets/{ticket_id}/reopen")
+
+    def leave(self) -> None:
+        """Close all connections."""
+        self._http.close()
 
     def _order(self, path: str, body: Any = None) -> None:
         response = self._http.post(path, json=body)

@@ -46,6 +46,11 @@ class DjangoStaff(Staff):
         """Open a closed ticket again."""
         self._agent.reopen(int(ticket_id))
 
+    def leave(self) -> None:
+        """Close all connections."""
+        self._agent.__exit__()
+        self._http.close()
+
     def _ticket(self, told: dict[str, Any]) -> SeenTicket:
         seen = self._agent.comments(told["id"])
         # Not strict: one may have come between the two answers.

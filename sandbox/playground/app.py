@@ -86,8 +86,9 @@ class Playground:
         self._view = View(stack, self._meta, self.faults)
 
     def close(self) -> None:
-        """Turn no switch any more, and close all connections."""
-        self.faults.close()
+        """Close all connections."""
+        self._view.close()
+        self._staff.leave()
         self._meta.close()
 
     def routes(self) -> list[Route | Mount]:
@@ -311,6 +312,7 @@ def serving(stack: Stack, port: int = PORT) -> Iterator[str]:
             until("the playground answers", lambda: server.started)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
         finally:
-            playground.close()
+            playground.faults.close()
             server.should_exit = True
             thread.join()
+            playground.close()

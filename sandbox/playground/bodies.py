@@ -28,7 +28,7 @@ def nodes_of(comment: SeenComment) -> tuple[list[Node], list[SeenFile]]:
         return [["p", "as-written", comment.text]] if comment.text else [], list(comment.files)
     files = {_MARKDOWN.normalizeLink(file.url): file for file in comment.files}
     tree, named = SyntaxTreeNode(_MARKDOWN.parse(comment.text)), set[str]()
-    nodes = [_node(child, files, named) for child in tree.children]
+    nodes = _children(tree, files, named)
     return nodes, [file for url, file in files.items() if url not in named]
 
 
@@ -49,8 +49,11 @@ def _node(node: SyntaxTreeNode, files: Mapping[str, SeenFile], named: set[str]) 
     return [tag if tag in ELEMENTS else "span", "", *_children(node, files, named)]
 
 
-def _children(node: SyntaxTreeNode, files: Mapping[str, SeenFile], named: set[str]) -> Sequence[Node]:
-    return [_node(child, files, named) for child in node.children]
+def _children(node: SyntaxTreeNode, files: Mapping[str, SeenFile], named: set[str]) -> list[Node]:
+    found: list[Node] = []
+    for child in node.children:
+        found += _children(child, files, named) if child.type == "inline" else [_node(child, files, named)]
+    return [one for one in found if one]
 
 
 def _link(address: str, label: Sequence[Node]) -> Node:

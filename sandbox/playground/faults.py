@@ -14,12 +14,13 @@ WINDOW = 24  # hours
 SLOW = 3.0
 """How many seconds each call of the Graph API takes longer."""
 SLOW_FAULT = {"path": "/v*", "delay": SLOW}
-TITLES = {
-    "helpdesk": "Helpdesk down",
-    "token": "Token expired",
-    "window": "Reply window closed",
-    "slow": "Meta slow",
+SWITCHES = {
+    "helpdesk": ("Helpdesk down", "its process is stopped"),
+    "token": ("Token expired", "Meta refuses it: error 190"),
+    "window": ("Reply window closed", "25 hours pass for this customer"),
+    "slow": ("Meta slow", f"{SLOW:g} s more for each call"),
 }
+"""What they are called, and what they do."""
 SAYS = {
     "helpdesk": "The helpdesk is stopped. What customers write waits in the connector, in order, and stands"
     " on the ticket soon after the helpdesk is back.",
@@ -55,8 +56,9 @@ class Faults:
             "slow": any(SLOW_FAULT.items() <= fault.items() for fault in self._meta.ask("GET", "/faults")),
         }
         return [
-            {"name": name, "title": title, "on": is_on[name], "says": SAYS[name] if is_on[name] else ""}
-            for name, title in TITLES.items()
+            {"name": name, "title": title, "hint": hint, "on": on, "says": SAYS[name] if on else ""}
+            for name, (title, hint) in SWITCHES.items()
+            for on in [is_on[name]]
         ]
 
     @property

@@ -117,10 +117,16 @@ def _call(server: str, told: dict[str, Any]) -> Entry:
         "answer": answer,
         "ok": answer.startswith("2"),
         "fault": told["fault"] or "",
-        "detail": "\n".join(
-            filter(None, [told["key"] and f"Idempotency-Key: {told['key']}", body and _pretty(body)])
-        ),
+        "detail": "\n".join(filter(None, [*_headers(told), _pretty(body)])),
     }
+
+
+def _headers(told: dict[str, Any]) -> Iterator[str]:
+    """Yield what a call brings besides its body."""
+    if "?" in (call := without_secrets(told["call"])):
+        yield call
+    if told["key"]:
+        yield f"Idempotency-Key: {told['key']}"
 
 
 def _purpose(call: str, body: Any) -> str:

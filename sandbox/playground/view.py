@@ -35,6 +35,11 @@ class View:
         self._lock = Lock()
         self._known: dict[tuple[str, str], tuple[float, Json]] = {}
 
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            self._staff.leave()
+
     def document(self, page_id: str, psid: str) -> Json:
         """Return what there is to show now."""
         with self._lock:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Dialog, FilePayload, Locator, Page, ViewportSize, expect
 
 from sandbox.playground.app import serving
 from sandbox.samples import Sample, document, photo
@@ -28,9 +28,13 @@ class Player:
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
         self.phone, self.desk = page.locator("#phone"), page.locator("#desk")
         self.messages, self.comments = page.locator("#phone .message"), page.locator("#desk .comment")
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.said.append(dialog.message)
+        dialog.dismiss()
 
     def begin(self, first: str = "Anna", last: str = "Nowak") -> None:
         """Open the page as a new customer, who has written nothing."""
@@ -75,8 +79,8 @@ class Player:
         return self.page.locator(".switch").filter(has_text=name)
 
 
-def _payload(file: Sample) -> dict[str, object]:
-    return {"name": file.filename, "mimeType": file.content_type, "buffer": file.data}
+def _payload(file: Sample) -> FilePayload:
+    return FilePayload(name=file.filename, mimeType=file.content_type, buffer=file.data)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ const picker = find("#ticket");
 const comments = find(".comments");
 const text = find("textarea");
 const reply = find(".reply");
+const toEnd = keepEnd(comments);
 const chosen = new Chosen(find("input[type=file]"), find(".chosen"));
 let shown = null; // the ticket
 let picked = ""; // the one that a person chose, by its id; else the newest is shown
@@ -32,7 +33,7 @@ export function showDesk(desk, customer) {
   picker.disabled = tickets.length === 0;
   picker.value = shown?.id ?? "";
   showTicket(desk, shown);
-  if (isOther || before !== shown?.id) comments.scrollTop = comments.scrollHeight;
+  if (isOther || before !== shown?.id) toEnd();
 }
 
 function notice(desk) {
@@ -54,7 +55,7 @@ function showTicket(desk, ticket) {
   if (ticket?.url) page.href = ticket.url;
   page.title = desk.note;
   reconcile(find(".ticket-head"), ticket ? [{ ...ticket, comments: null }] : [], (one) => one.id, head);
-  keepEnd(comments, () => reconcile(comments, ticket?.comments ?? [], (one) => one.id, (one) => comment(one)));
+  reconcile(comments, ticket?.comments ?? [], (one) => one.id, comment);
   find(".state").textContent = ticket?.closed ? "Reopen ticket" : "Close ticket";
   label(desk.agent);
 }
@@ -134,7 +135,7 @@ async function send() {
   if (!(await order("POST", `/tickets/${shown.id}/comments`, comment))) return;
   text.value = "";
   chosen.clear();
-  comments.scrollTop = comments.scrollHeight;
+  toEnd();
 }
 
 find(".state").addEventListener("click", () => order("POST", `/tickets/${shown.id}/${shown.closed ? "reopen" : "close"}`));

@@ -8,7 +8,7 @@ export function h(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
   return element;
 }
 
@@ -37,11 +37,18 @@ function replaced(node, fresh, name, looks) {
   return fresh;
 }
 
-/** Keep the end of a scrolled element in sight while `change` changes it, if it was in sight. */
-export function keepEnd(element, change) {
-  const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 60;
-  change();
-  if (atEnd) element.scrollTop = element.scrollHeight;
+/** Keep the end of a scrolled element in sight, whatever grows in it, for as long as a person does not scroll up. */
+export function keepEnd(element) {
+  let sticks = true;
+  const stick = () => sticks && (element.scrollTop = element.scrollHeight);
+  element.addEventListener("scroll", () => (sticks = element.scrollHeight - element.scrollTop - element.clientHeight < 40));
+  element.addEventListener("load", stick, true); // pictures, which grow when they are there
+  new ResizeObserver(stick).observe(element);
+  new MutationObserver(stick).observe(element, { childList: true });
+  return () => {
+    sticks = true;
+    stick();
+  };
 }
 
 const HOUR = { hour: "2-digit", minute: "2-digit" };

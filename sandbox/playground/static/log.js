@@ -25,7 +25,7 @@ function entry(one) {
   const row = [
     h("time", { datetime: new Date(one.at * 1000).toISOString() }, clock(one.at)),
     h("span", { class: "way" }, side(one.from), h("span", { class: "arrow" }, " → "), side(one.to)),
-    h("span", { class: "what" }, one.what, h("code", {}, one.call)),
+    h("span", { class: "what" }, one.what, h("code", {}, one.call.split("?")[0])),
     h("span", { class: `answer ${one.ok ? "ok" : "failed"}` }, h("span", { class: "hidden" }, "answer "), one.answer, one.fault && h("small", {}, ` ${one.fault}`)),
   ];
   if (!one.detail) return h("div", { class: "entry" }, row);

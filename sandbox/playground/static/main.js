@@ -112,6 +112,7 @@ function fault(one) {
     "div",
     { class: `switch${one.on ? " on" : ""}` },
     h("label", { for: id }, h("input", { type: "checkbox", role: "switch", id, checked: one.on, onchange: turn }), h("span", {}, one.title)),
+    h("p", { class: "hint" }, one.hint),
     h("p", { class: "says", role: "status" }, one.says),
   );
 }

@@ -11,6 +11,7 @@ const section = document.getElementById("phone");
 const find = (selector) => section.querySelector(selector);
 const thread = find(".thread");
 const text = find("textarea");
+const toEnd = keepEnd(thread);
 const chosen = new Chosen(find("input[type=file]"), find(".chosen"));
 let where = "";
 let about = null; // {mid, edits}: the message that is answered or edited
@@ -25,19 +26,18 @@ export function showPhone(phone, customer) {
   find(".chat-name").textContent = phone.page ?? "";
   find(".chat-note").textContent = windowOf(phone);
   find(".thread").setAttribute("aria-label", `Messages of ${phone.name} and ${phone.page}`);
-  text.placeholder = `Message as ${phone.name}`;
   const lastOwn = phone.messages.findLast((message) => message.mine);
   const items = phone.messages.map((message) => ({ ...message, seen: message.mine && message.at <= (phone.seen_at ?? 0), isLast: message === lastOwn }));
   if (phone.typing) items.push({ mid: "typing", isTyping: true });
-  keepEnd(thread, () => reconcile(thread, items, (item) => item.mid, bubble));
-  if (isOther) thread.scrollTop = thread.scrollHeight;
+  reconcile(thread, items, (item) => item.mid, bubble);
+  if (isOther) toEnd();
   const last = phone.messages.at(-1);
   find(".quick").hidden = !last || last.mine;
 }
 
 function windowOf(phone) {
   if (!phone.closes_at) return "Nothing was written yet";
-  return phone.closes_at < Date.now() ? "The page may not reply any more: 24 hours are over" : `The page may reply until ${time(phone.closes_at)}`;
+  return phone.closes_at < Date.now() ? "May not reply any more: 24 hours are over" : `May reply until ${time(phone.closes_at)}`;
 }
 
 function bubble(message) {
@@ -117,7 +117,7 @@ async function send() {
   text.value = "";
   chosen.clear();
   writeAbout(null);
-  thread.scrollTop = thread.scrollHeight;
+  toEnd();
 }
 
 /** Send a text and files as Messenger does: each is a message of its own. */
@@ -151,7 +151,7 @@ thread.addEventListener("toggle", closeOthers, true);
 function closeOthers(event) {
   if (!event.target.open) return;
   for (const other of thread.querySelectorAll("details[open]")) if (other !== event.target) other.open = false;
-  event.target.scrollIntoView({ block: "nearest" });
+  event.target.closest(".message").scrollIntoView({ block: "nearest" });
 }
 
 for (const opener of section.querySelectorAll("[data-tray]")) opener.addEventListener("click", () => openTray(opener));
