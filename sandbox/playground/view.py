@@ -19,6 +19,8 @@ from sandbox.staff import Refused, SeenComment, SeenFile, SeenTicket, Staff
 Json = dict[str, Any]
 FRESH_FOR = 0.3
 """How long a document is given again, in seconds: many pages may ask at once."""
+RESTS_FOR = 4
+"""How many times longer than it took to read a document it is given again: helpdesks have other work."""
 SHOWN_INLINE = ("image", "audio", "video")
 
 
@@ -33,7 +35,7 @@ class View:
             "helpdesk": stack.folder / "helpdesk.jsonl",
         }
         self._lock = Lock()
-        self._known: dict[tuple[str, str], tuple[float, Json]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Json]] = {}  # each with when it is read anew
 
     def close(self) -> None:
         """Close all connections."""
@@ -43,10 +45,10 @@ class View:
     def document(self, page_id: str, psid: str) -> Json:
         """Return what there is to show now."""
         with self._lock:
-            read_at, known = self._known.get((page_id, psid), (0.0, {}))
-            if time.monotonic() - read_at > FRESH_FOR:
-                known = self._read(page_id, psid)
-                self._known[page_id, psid] = (time.monotonic(), known)
+            due, known = self._known.get((page_id, psid), (0.0, {}))
+            if (began := time.monotonic()) >= due:
+                known, ended = self._read(page_id, psid), time.monotonic()
+                self._known[page_id, psid] = (ended + max(FRESH_FOR, RESTS_FOR * (ended - began)), known)
             return known
 
     def file_of(self, psid: str, ticket_id: str, file_id: str) -> SeenFile | None:
@@ -64,6 +66,7 @@ class View:
     def _read(self, page_id: str, psid: str) -> Json:
         phone = self._phone(page_id, psid)
         return {
+            "pages": [{"id": page.page_id, "name": page.name} for page in self._stack.pages],
             "customers": self._customers(),
             "phone": phone,
             "desk": self._desk(psid),

@@ -1,7 +1,6 @@
 """A playground beside a sandbox Meta and a sandbox helpdesk, without a connector between them."""
 
 import itertools
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, ClassVar, cast
 import httpx
 
 from sandbox.playground.app import serving
-from sandbox.playground.view import FRESH_FOR
 from sandbox.stack import PAGES, Stack
 from sandbox.staff import SandboxStaff
 from tests.fakes.sandbox_helpdesk import DEFAULTS, TOKEN, Desk
@@ -92,8 +90,10 @@ class Beside:
         return str(answer.json().get("message_id"))
 
     def state(self) -> Any:
-        """Return Anna's document, once it is read anew."""
-        time.sleep(FRESH_FOR)  # as long as one is given again
+        """Return Anna's document, read anew: a switch is turned to how it stands."""
+        self.do(
+            "PUT", "/faults/helpdesk", {"on": not self.stack.desk.runs, "page_id": PAGE, "psid": self.anna}
+        )
         return self.known()
 
     def known(self) -> Any:

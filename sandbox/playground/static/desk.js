@@ -1,6 +1,6 @@
 // The agent's half: a ticket of the helpdesk.
 
-import { Chosen, file, h, keepEnd, order, reconcile, time } from "./dom.js";
+import { Chosen, encoded, file, h, keepEnd, order, reconcile, time } from "./dom.js";
 
 const ELEMENTS = new Set(["p", "br", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "hr", "table", "thead", "tbody", "tr", "th", "td", "span"]);
 const DELIVERY = { sent: "✓ sent", delivered: "✓✓ delivered", read: "✓✓ read", failed: "✕ not delivered" };
@@ -117,25 +117,34 @@ picker.addEventListener("change", () => {
 reply.addEventListener("change", (event) => {
   if (event.target.name === "internal") document.dispatchEvent(new CustomEvent("redraw"));
 });
-let isSending = false;
-reply.addEventListener("submit", async (event) => {
+let sending = Promise.resolve(); // one after another, however fast somebody writes
+
+function send() {
+  const taken = { id: shown.id, text: text.value, internal: reply.elements.internal.value === "1" };
+  if (!taken.text.trim() && chosen.files.length === 0) return text.focus();
+  taken.files = chosen.replace([]);
+  text.value = "";
+  toEnd();
+  sending = sending.then(async () => (await delivered(taken)) || giveBack(taken));
+}
+
+async function delivered({ id, files, ...comment }) {
+  return order("POST", `/tickets/${id}/comments`, { ...comment, files: await encoded(files) });
+}
+
+/** Put what was not taken back to where it was written, unless something else is written there by now. */
+function giveBack(taken) {
+  if (text.value || chosen.files.length > 0) return;
+  text.value = taken.text;
+  chosen.replace(taken.files);
+}
+
+reply.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (isSending || !shown) return;
-  isSending = true;
-  await send().finally(() => (isSending = false));
+  if (shown) send();
 });
 text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) reply.requestSubmit();
 });
-
-async function send() {
-  const files = await chosen.encoded();
-  if (!text.value.trim() && files.length === 0) return text.focus();
-  const comment = { text: text.value, internal: reply.elements.internal.value === "1", files };
-  if (!(await order("POST", `/tickets/${shown.id}/comments`, comment))) return;
-  text.value = "";
-  chosen.clear();
-  toEnd();
-}
 
 find(".state").addEventListener("click", () => order("POST", `/tickets/${shown.id}/${shown.closed ? "reopen" : "close"}`));

@@ -129,21 +129,24 @@ export class Chosen {
     return h("button", { type: "button", class: "quiet", "aria-label": `Remove ${one.name}`, onclick: remove }, "×");
   }
 
-  clear() {
-    this.files = [];
+  /** Choose these instead, and return what was chosen before. */
+  replace(files) {
+    const before = this.files;
+    this.files = files;
     this.show();
+    return before;
   }
+}
 
-  /** Return the files as the server takes them. */
-  async encoded() {
-    return Promise.all(
-      this.files.map(async (one) => ({
-        filename: one.name,
-        content_type: one.type || "application/octet-stream",
-        base64: await base64(one),
-      })),
-    );
-  }
+/** Return files as the server takes them. */
+export async function encoded(files) {
+  return Promise.all(
+    files.map(async (one) => ({
+      filename: one.name,
+      content_type: one.type || "application/octet-stream",
+      base64: await base64(one),
+    })),
+  );
 }
 
 async function base64(one) {

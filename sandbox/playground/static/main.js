@@ -52,20 +52,19 @@ async function take(answer) {
 
 function show(state) {
   const one = state.customers.find((other) => other.psid === customer.psid && other.page_id === customer.page_id);
-  showCustomers(state.customers);
-  if (!one) return state.customers.length > 0 && select(state.customers[0]);
-  showPhone(state.phone, one);
-  showDesk(state.desk, one);
+  showCustomers(state);
+  if (!one && state.customers.length > 0) return select(state.customers[0]);
+  showPhone(state.phone, one ?? customer);
+  showDesk(state.desk, one ?? customer);
   showFaults(state);
   showConnector(state.connector);
   showLog(state.log, state.log_lacks);
 }
 
-function showCustomers(all) {
-  reconcile(customers, all, (one) => `${one.page_id}/${one.psid}`, (one) => h("option", { value: `${one.page_id}/${one.psid}` }, `${one.name} (${one.page})`));
+function showCustomers(state) {
+  reconcile(customers, state.customers, (one) => `${one.page_id}/${one.psid}`, (one) => h("option", { value: `${one.page_id}/${one.psid}` }, `${one.name} (${one.page})`));
   customers.value = `${customer.page_id}/${customer.psid}`;
-  const pages = [...new Map(all.map((one) => [one.page_id, { id: one.page_id, name: one.page }])).values()];
-  reconcile(adder.elements.page_id, pages, (page) => page.id, (page) => h("option", { value: page.id }, page.name));
+  reconcile(adder.elements.page_id, state.pages, (page) => page.id, (page) => h("option", { value: page.id }, page.name));
 }
 
 function select(one) {

@@ -1,6 +1,6 @@
 // The customer's half: Messenger as on a phone.
 
-import { Chosen, file, h, keepEnd, order, reconcile, time } from "./dom.js";
+import { Chosen, encoded, file, h, keepEnd, order, reconcile, time } from "./dom.js";
 
 const REACTIONS = ["❤️", "😆", "😮", "😢", "😠", "👍"];
 const STICKERS = { 369239263222822: "Thumbs up", 126361874215276: "Cat", 144885022352431: "Flower", 529233864205649: "Coffee" };
@@ -14,7 +14,7 @@ const text = find("textarea");
 const toEnd = keepEnd(thread);
 const chosen = new Chosen(find("input[type=file]"), find(".chosen"));
 let where = "";
-let about = null; // {mid, edits}: the message that is answered or edited
+let about = null; // {message, edits}: what is answered or edited
 let shownFor = "";
 
 export function showPhone(phone, customer) {
@@ -23,7 +23,8 @@ export function showPhone(phone, customer) {
   shownFor = where;
   if (isOther) writeAbout(null);
   find(".face").textContent = phone.page?.[0] ?? "";
-  find(".chat-name").textContent = phone.page ?? "";
+  find(".chat-name").textContent = phone.page ?? "No customer yet";
+  for (const control of find("form").elements) control.disabled = !phone.page;
   find(".chat-note").textContent = windowOf(phone);
   find(".thread").setAttribute("aria-label", `Messages of ${phone.name} and ${phone.page}`);
   const lastOwn = phone.messages.findLast((message) => message.mine);
@@ -36,6 +37,7 @@ export function showPhone(phone, customer) {
 }
 
 function windowOf(phone) {
+  if (!phone.page) return "Add one at the top";
   if (!phone.closes_at) return "Nothing was written yet";
   return phone.closes_at < Date.now() ? "May not reply any more: 24 hours are over" : `May reply until ${time(phone.closes_at)}`;
 }
@@ -97,7 +99,7 @@ function button(label, act) {
 
 /** Say below the thread which message the next text answers, or changes. */
 function writeAbout(message, edits = false) {
-  about = message && { mid: message.mid, edits };
+  about = message && { message, edits };
   const place = find(".about");
   place.hidden = !message;
   if (!message) return;
@@ -106,34 +108,38 @@ function writeAbout(message, edits = false) {
   text.focus();
 }
 
-async function send() {
-  const written = text.value.trim();
-  const files = await chosen.encoded();
-  if (!written && files.length === 0) return text.focus();
-  const done = about?.edits
-    ? await order("PATCH", `${where}/messages/${about.mid}`, { text: written })
-    : await write({ text: written, files });
-  if (!done) return;
+let sending = Promise.resolve(); // one after another, however fast somebody writes
+
+function send() {
+  const taken = { where, about, words: text.value.trim() };
+  if (!taken.words && chosen.files.length === 0) return text.focus();
+  taken.files = chosen.replace([]);
   text.value = "";
-  chosen.clear();
   writeAbout(null);
   toEnd();
+  sending = sending.then(async () => (await delivered(taken)) || giveBack(taken));
 }
 
-/** Send a text and files as Messenger does: each is a message of its own. */
-async function write({ text: words, files }) {
-  const parts = [...(words ? [{ text: words }] : []), ...files.map((one) => ({ files: [one] }))];
-  if (about) parts[0].reply_to = about.mid;
+/** Send a text and files as Messenger does: each is a message of its own. Return whether all were taken. */
+async function delivered({ where, about, words, files }) {
+  if (about?.edits) return order("PATCH", `${where}/messages/${about.message.mid}`, { text: words });
+  const parts = [...(words ? [{ text: words }] : []), ...(await encoded(files)).map((one) => ({ files: [one] }))];
+  if (about) parts[0].reply_to = about.message.mid;
   for (const part of parts) if (!(await order("POST", `${where}/messages`, part))) return false;
   return true;
 }
 
-let isSending = false;
-find("form").addEventListener("submit", async (event) => {
+/** Put what was not taken back to where it was written, unless something else is written there by now. */
+function giveBack({ about, words, files }) {
+  if (text.value || chosen.files.length > 0) return;
+  chosen.replace(files);
+  if (about) writeAbout(about.message, about.edits);
+  text.value = words;
+}
+
+find("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (isSending) return;
-  isSending = true;
-  await send().finally(() => (isSending = false));
+  send();
 });
 text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {

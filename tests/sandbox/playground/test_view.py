@@ -67,6 +67,10 @@ def test_the_customers_of_all_pages_are_listed(beside: Beside) -> None:
     assert anna in beside.state()["customers"]
 
 
+def test_the_pages_that_a_customer_can_write_to_are_listed(beside: Beside) -> None:
+    assert [page["name"] for page in beside.state()["pages"]] == ["Sugester", "Fakturownia"]
+
+
 def test_the_connectors_figures_are_shown(beside: Beside) -> None:
     beside.stack.figures = (
         "# HELP connector_queues Queues with work\nconnector_queues 2.0\nconnector_oldest_seconds 7.9\n"
