@@ -35,7 +35,7 @@ class SeenFile:
 class SeenComment:
     """A comment as it stands on a ticket.
 
-    `who` wrote it, at a time (`at`, seconds since 1970). `delivery` is sent, delivered, read, failed or
+    `who` wrote it, in a `role`, at a time (`at`, seconds since 1970). `delivery` is sent, delivered, read, failed or
     empty, and `error` says why it failed; `message_ids` are those of Messenger.
     """
 
@@ -48,6 +48,7 @@ class SeenComment:
     delivery: str = ""
     message_ids: tuple[str, ...] = ()
     who: str = ""
+    role: Literal["customer", "agent", "system"] = "agent"
     at: float = 0
     error: str = ""
 
@@ -173,6 +174,7 @@ def _comment(told: dict[str, Any]) -> SeenComment:
         delivery=delivery.get("status", ""),
         message_ids=tuple(delivery.get("message_ids", ())),
         who=told["author"]["name"],
+        role=told["author"]["type"],
         at=datetime.fromisoformat(told["created_at"]).timestamp(),
         error=delivery.get("error", ""),
     )

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from sandbox.django_helpdesk.agent import Agent, Comment
-from sandbox.django_helpdesk.host.accounts import AGENT, IDS, PASSWORDS
+from sandbox.django_helpdesk.host.accounts import AGENT, CONNECTOR, IDS, PASSWORDS
 from sandbox.django_helpdesk.server import api, every_ticket, writer_of
 from sandbox.samples import Sample
 from sandbox.staff import SeenComment, SeenFile, SeenTicket, Staff
@@ -75,6 +75,7 @@ class DjangoStaff(Staff):
             internal=not seen.public,
             files=tuple(map(self._file, told["followupattachment_set"])),
             who=seen.author,
+            role="system" if told["user"] in (None, IDS[CONNECTOR]) else "agent",
             at=datetime.fromisoformat(told["date"]).timestamp(),
         )
 

@@ -189,8 +189,8 @@ def _comment(number: int, comment: SeenComment, files: str) -> Json:
     nodes, rest = nodes_of(comment)
     return {
         "id": comment.id if number else f"first-{comment.id}",  # tickets and comments have ids of their own
-        "role": comment.author if comment.author in _ROLES else "agent",
-        "who": comment.who or comment.author,
+        "role": comment.role,
+        "who": comment.who,
         "at": round(comment.at * 1000),
         "internal": comment.internal,
         "delivery": comment.delivery,
@@ -199,9 +199,6 @@ def _comment(number: int, comment: SeenComment, files: str) -> Json:
         "files": {file.id: _seen_file(file, files) for file in comment.files},
         "rest": [file.id for file in rest],
     }
-
-
-_ROLES = frozenset({"customer", "agent", "system"})
 
 
 def _seen_file(file: SeenFile, files: str) -> Json:

@@ -295,6 +295,8 @@ def test_nothing_that_people_write_is_run(player: Player) -> None:
     assert player.page.locator("main script, main img[src='x'], main svg[onload]").count() == 0
     link = player.phone.locator("a", has=player.page.locator("img[alt='a.svg']")).get_attribute("href")
     player.page.goto(player.address.rstrip("/") + str(link))
+    assert {said.partition(" in ")[0] for said in player.said} == {"Blocked script execution"}
+    player.said.clear()
 
 
 SVG = (

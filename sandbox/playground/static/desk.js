@@ -53,9 +53,10 @@ function showTicket(desk, ticket) {
   const page = find(".own-page");
   page.hidden = !ticket?.url;
   if (ticket?.url) page.href = ticket.url;
-  page.title = desk.note;
   reconcile(find(".ticket-head"), ticket ? [{ ...ticket, comments: null }] : [], (one) => one.id, head);
   reconcile(comments, ticket?.comments ?? [], (one) => one.id, comment);
+  find(".log-in").hidden = desk.kind === "sandbox";
+  find(".log-in").textContent = `The ticket of a real ${desk.kind}; ${desk.note}`;
   find(".state").textContent = ticket?.closed ? "Reopen ticket" : "Close ticket";
   label(desk.agent);
 }
@@ -112,7 +113,7 @@ function label(agent) {
 
 picker.addEventListener("change", () => {
   picked = picker.value;
-  document.dispatchEvent(new CustomEvent("done"));
+  document.dispatchEvent(new CustomEvent("redraw"));
 });
 reply.addEventListener("change", (event) => {
   if (event.target.name === "internal") document.dispatchEvent(new CustomEvent("redraw"));

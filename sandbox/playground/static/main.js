@@ -84,7 +84,7 @@ function showConnector(connector) {
 function healthOf(connector) {
   if (!connector.runs) return ["bad", "The connector does not answer"];
   const dead = connector.dead ? `${connector.dead} could not be delivered` : "";
-  const paused = connector.paused.length ? `${[...new Set(connector.paused)].join(" and ")} paused` : "";
+  const paused = connector.waiting && connector.paused.length ? `${[...new Set(connector.paused)].join(" and ")} paused` : "";
   const waiting = connector.waiting
     ? `${connector.waiting} ${connector.waiting === 1 ? "conversation waits" : "conversations wait"}${connector.oldest > 1 ? ` for ${connector.oldest} s` : ""}`
     : "nothing waits";
