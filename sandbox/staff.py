@@ -35,8 +35,8 @@ class SeenFile:
 class SeenComment:
     """A comment as it stands on a ticket.
 
-    `who` wrote it, in a `role`, at a time (`at`, seconds since 1970). `delivery` is sent, delivered, read, failed or
-    empty, and `error` says why it failed; `message_ids` are those of Messenger.
+    `who` wrote it, in a `role`, at a time (`at`, seconds since 1970). `delivery` is sent, delivered, read,
+    failed or empty, and `error` says why it failed; `message_ids` are those of Messenger.
     """
 
     id: str

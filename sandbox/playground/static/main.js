@@ -26,10 +26,12 @@ async function ask() {
   if (isAsking) return (isWanted = true);
   isAsking = true;
   isWanted = false;
+  const asked = customer;
   try {
     const headers = known.etag ? { "If-None-Match": known.etag } : {};
     const answer = await fetch(`/state?page_id=${customer.page_id}&psid=${customer.psid}`, { headers, cache: "no-store" });
-    await take(answer);
+    if (asked === customer) await take(answer);
+    else isWanted = true; // another one was chosen meanwhile
     document.body.classList.remove("offline");
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
