@@ -21,6 +21,7 @@ CALLS = (
     (r"GET /media/", "fetches a file"),
     (r"GET /v[\d.]+/\d+\?fields=first_name", "asks for the customer's name"),
     (r"GET /v[\d.]+/\w+/conversations", "reads what was said"),
+    (r"GET /v[\d.]+/m_", "reads a message"),
     (r"\w+ /v[\d.]+/", "asks the Graph API"),
     (r"GET /api/v1/tickets\?.*sender_id=", "looks for the customer's open ticket"),
     (r"GET /api/v1/tickets\?external_id=ping", "asks whether the helpdesk answers"),

@@ -11,84 +11,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Dialog, FilePayload, Locator, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
 from sandbox.playground.app import serving
 from sandbox.samples import Sample, document, photo
 from sandbox.stack import PAGES, Stack
-from tests.docs.camera import browser_page
+from tests.fakes.player import Player, browser_of_players, player_at
 
 ROOT = Path(__file__).parents[2]
 SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 AXE = ROOT / "tests" / "renderers" / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE = 15_000  # ms
-WINDOW = ViewportSize(width=1400, height=1000)
 XSS = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'><svg/onload=alert(3)>"
-
-
-class Player:
-    """Somebody at the page, as customer and as agent, and all that the page asked for and said meanwhile."""
-
-    def __init__(self, page: Page, address: str, stack: Stack) -> None:
-        self.page, self.address, self.stack = page, address, stack
-        self.asked: list[str] = []
-        self.said: list[str] = []
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", self._dismiss)
-        self.phone, self.desk = page.locator("#phone"), page.locator("#desk")
-        self.messages, self.comments = page.locator("#phone .message"), page.locator("#desk .comment")
-
-    def _dismiss(self, dialog: Dialog) -> None:
-        self.said.append(dialog.message)
-        dialog.dismiss()
-
-    def begin(self, first: str = "Anna", last: str = "Nowak") -> None:
-        """Open the page as a new customer, who has written nothing."""
-        self.page.goto("about:blank")
-        self.page.goto(self.address)
-        self.page.get_by_role("button", name="New customer").click()
-        self.page.get_by_label("First name").fill(first)
-        self.page.get_by_label("Last name").fill(last)
-        self.page.get_by_role("button", name="Add", exact=True).click()
-        expect(self.desk.locator(".notice")).to_contain_text("There is no ticket yet")
-
-    def write(self, text: str, *files: Sample) -> None:
-        """Write as the customer."""
-        if files:
-            self.page.locator("#phone-files").set_input_files([_payload(file) for file in files])
-        self.page.locator("#phone-text").fill(text)
-        self.page.locator("#phone-text").press("Enter")
-
-    def reply(self, text: str, *files: Sample, internal: bool = False) -> None:
-        """Comment as the agent."""
-        self.desk.get_by_label("Internal note" if internal else "Public reply").check()
-        if files:
-            self.page.locator("#reply-files").set_input_files([_payload(file) for file in files])
-        self.page.locator("#reply-text").fill(text)
-        self.desk.get_by_role("button", name="Add note" if internal else "Send reply").click()
-
-    def message(self, text: str) -> Locator:
-        """Return a message on the phone."""
-        return self.messages.filter(has_text=text)
-
-    def comment(self, text: str) -> Locator:
-        """Return a comment on the ticket."""
-        return self.comments.filter(has_text=text)
-
-    def act(self, message: Locator, name: str) -> None:
-        """Choose what to do with a message."""
-        message.locator("summary").click()
-        message.get_by_role("button", name=name).click()
-
-    def switch(self, name: str) -> Locator:
-        """Return a switch with what it says."""
-        return self.page.locator(".switch").filter(has_text=name)
-
-
-def _payload(file: Sample) -> FilePayload:
-    return FilePayload(name=file.filename, mimeType=file.content_type, buffer=file.data)
 
 
 @pytest.fixture(scope="module")
@@ -99,21 +32,16 @@ def served(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE)
-    with browser_page() as page:
-        assert page.context.browser
-        yield page.context.browser
+    with browser_of_players() as browser:
+        yield browser
 
 
 @pytest.fixture
-def player(browser: Browser, served: str, stack: Stack) -> Iterator[Player]:
+def player(browser: Browser, served: str) -> Iterator[Player]:
     """Give a player with a new customer. Whatever the test does, nobody else is asked, and nothing breaks."""
-    page = browser.new_page(viewport=WINDOW, color_scheme="light")
-    page.set_default_timeout(PATIENCE)
-    player = Player(page, served, stack)
-    player.begin()
-    yield player
-    page.close()
+    with player_at(browser, served) as player:
+        player.begin()
+        yield player
     assert {url for url in player.asked if not url.startswith((served, "about:"))} == set()
     assert player.said == []
 
@@ -338,6 +266,29 @@ def test_the_log_tells_what_went_between_them(player: Player) -> None:
     entry.locator("summary").click()
     expect(entry.locator("pre")).to_contain_text('"sender_action": "mark_seen"')
     assert PAGES[0].access_token not in player.page.content()
+
+
+def test_the_connectors_own_pages_are_tabs_as_soon_as_they_answer(
+    browser: Browser, served: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with player_at(browser, served) as player:
+        player.page.goto(served)
+        tabs = player.page.get_by_role("tab")
+        expect(player.page.locator("#log .lead")).not_to_be_empty()
+        expect(tabs).to_have_count(0)
+
+        pages = {"tab": f"{stack.url}/healthz", "board": f"{stack.url}/readyz"}
+        monkeypatch.setattr("sandbox.playground.app.links", lambda _: pages)
+        player.page.reload()
+        expect(tabs).to_have_text(["Conversation", "Messenger tab", "Board"])
+        tabs.nth(1).click()
+        expect(player.page.locator("#frame-tab iframe")).to_have_attribute("src", pages["tab"])
+        assert player.page.frame(url=pages["tab"])
+        expect(player.phone).to_be_hidden()
+        player.page.keyboard.press("ArrowRight")
+        expect(player.page.locator("#frame-board iframe")).to_have_attribute("src", pages["board"])
+        player.page.keyboard.press("ArrowRight")
+        expect(player.phone).to_be_visible()
 
 
 def test_all_of_it_works_with_the_keyboard_alone(player: Player) -> None:
