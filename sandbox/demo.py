@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
@@ -14,6 +15,7 @@ from pkgutil import resolve_name
 import click
 import httpx
 
+from sandbox.playground.app import serving
 from sandbox.samples import Sample, document, photo, voice_clip
 from sandbox.stack import METRICS_TOKEN, PAGES, NeverHappened, Page, Stack, until
 from sandbox.staff import SeenComment, SeenTicket, Staff
@@ -182,10 +184,12 @@ def conclude(verdict: Verdict) -> int:
     return 0
 
 
-def stay(stack: Stack) -> None:
-    """Keep running, and say how to take part."""
+def stay(stack: Stack, playground: str) -> None:
+    """Keep running, and say how to take part; `playground` is the address of the page."""
     click.echo(
         f"""
+  Open      {playground}   the customer's phone, the agent's ticket, and what goes between them
+
 It keeps running until Ctrl-C.
 
   Watch     {stack.desk_url}/   {stack.staff_of.note}
@@ -199,7 +203,15 @@ It keeps running until Ctrl-C.
             .venv/bin/python -m sandbox show                            both sides of the conversation
 """
     )
+    open_browser(playground)
     hold_open(stack)
+
+
+def open_browser(address: str) -> None:
+    """Show the page in the browser of whoever sits at this machine, if somebody does."""
+    has_screen = any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+    if has_screen or sys.platform == "darwin":
+        webbrowser.open(address)
 
 
 def hold_open(stack: Stack) -> None:
@@ -243,7 +255,8 @@ def main(helpdesk: str, *, once: bool) -> None:
             Story(stack, verdict).play()
             code = conclude(verdict)
             if not once:
-                stay(stack)
+                with serving(stack) as playground:
+                    stay(stack, playground)
     except KeyboardInterrupt:
         click.echo("\nStopped.")
         code = 0 if not verdict.failures else 1

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 import httpx
@@ -34,7 +35,8 @@ class SeenFile:
 class SeenComment:
     """A comment as it stands on a ticket.
 
-    `delivery` is sent, delivered, read, failed or empty; `message_ids` are those of Messenger.
+    `who` wrote it, in a `role`, at a time (`at`, seconds since 1970). `delivery` is sent, delivered, read,
+    failed or empty, and `error` says why it failed; `message_ids` are those of Messenger.
     """
 
     id: str
@@ -45,11 +47,15 @@ class SeenComment:
     files: tuple[SeenFile, ...]
     delivery: str = ""
     message_ids: tuple[str, ...] = ()
+    who: str = ""
+    role: Literal["customer", "agent", "system"] = "agent"
+    at: float = 0
+    error: str = ""
 
 
 @dataclass(frozen=True)
 class SeenTicket:
-    """A ticket. The first of its `comments` is the message that opened it."""
+    """A ticket. The first of its `comments` is the message that opened it; `url` is its page."""
 
     id: str
     title: str
@@ -58,6 +64,7 @@ class SeenTicket:
     owner: str | None
     closed: bool
     comments: tuple[SeenComment, ...]
+    url: str = ""
 
 
 class Staff(ABC):
@@ -89,6 +96,14 @@ class Staff(ABC):
     def close(self, ticket_id: str) -> None:
         """Close a ticket."""
 
+    @abstractmethod
+    def reopen(self, ticket_id: str) -> None:
+        """Open a closed ticket again."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Close all connections."""
+
 
 class SandboxStaff(Staff):
     """The agents of the sandbox helpdesk, by its orders (`sandbox.helpdesk`)."""
@@ -115,6 +130,14 @@ class SandboxStaff(Staff):
         """Close a ticket."""
         self._order(f"/tickets/{ticket_id}/close")
 
+    def reopen(self, ticket_id: str) -> None:
+        """Open a closed ticket again."""
+        self._order(f"/tickets/{ticket_id}/reopen")
+
+    def leave(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
     def _order(self, path: str, body: Any = None) -> None:
         response = self._http.post(path, json=body)
         if response.is_error:
@@ -122,7 +145,8 @@ class SandboxStaff(Staff):
 
 
 def _ticket(told: dict[str, Any]) -> SeenTicket:
-    first = {**told, "internal": False, "author": {"type": "customer"}, "config": {}}
+    author = {"type": "customer", "name": told["requester"]["name"]}
+    first = {**told, "internal": False, "author": author, "config": {}}
     return SeenTicket(
         id=told["id"],
         title=told["title"],
@@ -131,6 +155,7 @@ def _ticket(told: dict[str, Any]) -> SeenTicket:
         owner=told["assignee"],
         closed=told["closed"],
         comments=tuple(_comment(one) for one in (first, *told["comments"])),
+        url=told["url"],
     )
 
 
@@ -148,4 +173,8 @@ def _comment(told: dict[str, Any]) -> SeenComment:
         ),
         delivery=delivery.get("status", ""),
         message_ids=tuple(delivery.get("message_ids", ())),
+        who=told["author"]["name"],
+        role=told["author"]["type"],
+        at=datetime.fromisoformat(told["created_at"]).timestamp(),
+        error=delivery.get("error", ""),
     )

@@ -1,11 +1,12 @@
 """The staff of a django-helpdesk in the demo: the agent's web pages, and the API for what they hide."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from sandbox.django_helpdesk.agent import Agent, Comment
-from sandbox.django_helpdesk.host.accounts import AGENT, IDS, PASSWORDS
+from sandbox.django_helpdesk.host.accounts import AGENT, CONNECTOR, IDS, PASSWORDS
 from sandbox.django_helpdesk.server import api, every_ticket, writer_of
 from sandbox.samples import Sample
 from sandbox.staff import SeenComment, SeenFile, SeenTicket, Staff
@@ -23,8 +24,8 @@ class DjangoStaff(Staff):
     shows_delivery = False
 
     def __init__(self, url: str) -> None:
-        self._agent = Agent(f"{url}/helpdesk")
-        self._http = api(f"{url}/helpdesk")
+        self._url = f"{url}/helpdesk"
+        self._agent, self._http = Agent(self._url), api(self._url)
         self._hashes: dict[str, str] = {}
 
     def tickets(self, psid: str) -> list[SeenTicket]:
@@ -41,6 +42,15 @@ class DjangoStaff(Staff):
         """Close a ticket."""
         self._agent.close(int(ticket_id))
 
+    def reopen(self, ticket_id: str) -> None:
+        """Open a closed ticket again."""
+        self._agent.reopen(int(ticket_id))
+
+    def leave(self) -> None:
+        """Close all connections."""
+        self._agent.__exit__()
+        self._http.close()
+
     def _ticket(self, told: dict[str, Any]) -> SeenTicket:
         seen = self._agent.comments(told["id"])
         # Not strict: one may have come between the two answers.
@@ -53,6 +63,7 @@ class DjangoStaff(Staff):
             owner=NAMES.get(told["assigned_to"]),
             closed=told["status"] in CLOSED,
             comments=tuple(comment for comment in comments if comment.text or comment.files),
+            url=f"{self._url}/tickets/{told['id']}/",
         )
 
     def _comment(self, told: dict[str, Any], seen: Comment) -> SeenComment:
@@ -63,6 +74,9 @@ class DjangoStaff(Staff):
             text_format="text",
             internal=not seen.public,
             files=tuple(map(self._file, told["followupattachment_set"])),
+            who=seen.author,
+            role="system" if told["user"] in (None, IDS[CONNECTOR]) else "agent",
+            at=datetime.fromisoformat(told["date"]).timestamp(),
         )
 
     def _file(self, told: dict[str, Any]) -> SeenFile:

@@ -13,10 +13,20 @@
 | POST /sandbox/pages/{page_id}/unsubscribe     | unsubscribes it, as after an hour of failed deliveries    |
 | GET /sandbox/pages/{page_id}/people           | `[{psid, name, messages}]`                                |
 | PUT .../people/{psid}                         | keeps a person: `meta.shapes.NewPerson`                  |
+| GET .../people/{psid}                         | `{psid, name, wrote_at, seen_at, typing}`: when they wrote |
+|                                               | last, until when the page has seen it (ms, null: never),  |
+|                                               | and whether it shows as typing                            |
 | POST .../people/{psid}/messages               | the person writes: `meta.shapes.Writing`;                 |
 |                                               | `{mid, timestamp}`                                        |
 | POST .../people/{psid}/messages:batch         | a list of the same, at once                               |
 | GET .../people/{psid}/messages                | the thread, oldest first                                  |
+| PATCH .../people/{psid}/messages/{mid}        | `{text}`: the person edits a text of theirs: 5 times, for |
+|                                               | 15 minutes; `{mid, num_edit}`                             |
+| DELETE .../people/{psid}/messages/{mid}       | the person unsends a message of theirs; `{mid}`           |
+| POST .../people/{psid}/reactions              | `{mid, emoji}`: the person reacts to a message; null      |
+|                                               | takes the reaction back; `{mid, reaction}`                |
+| POST .../people/{psid}/postbacks              | `{title, payload}`: the person taps a button;             |
+|                                               | `{mid, timestamp}`                                        |
 | POST .../people/{psid}/age                    | `{hours}`: what was said with the person becomes older    |
 | PUT .../people/{psid}/thread_owner            | `{app_id}`: that app owns the thread; null: nobody        |
 | POST /sandbox/pages/{page_id}/inbox           | `{psid, text}`: an agent writes in Meta's own inbox       |

@@ -16,7 +16,18 @@ from starlette.types import ASGIApp
 
 from sandbox.faults import Faults
 from sandbox.journal import Journal, Journaled
-from sandbox.meta import control, errors, graph, login, media, routing, send, subscriptions, upload
+from sandbox.meta import (
+    control,
+    errors,
+    graph,
+    login,
+    media,
+    phone,
+    routing,
+    send,
+    subscriptions,
+    upload,
+)
 from sandbox.meta.state import Platform
 from sandbox.meta.usage import SaysUsage
 from sandbox.meta.webhooks import Webhooks
@@ -56,7 +67,7 @@ def create_app(journal: Path | None = None) -> ASGIApp:
     """Return a new Meta that knows nobody; `journal` is the file of `sandbox.journal`, None keeps none."""
     kept = Journal(journal)
     app = Starlette(
-        routes=[*control.ROUTES, *MEDIA, *GRAPH],
+        routes=[*control.ROUTES, *phone.ROUTES, *MEDIA, *GRAPH],
         middleware=[Middleware(SaysUsage)],
         exception_handlers={errors.GraphError: errors.refused},
         lifespan=_lifespan,

@@ -2,20 +2,16 @@
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from sandbox.meta import login
 from sandbox.meta import media as meta_media
 from sandbox.meta import thread as meta_thread
-from sandbox.meta.errors import GraphError, refused
+from sandbox.meta.order import Order, route
 from sandbox.meta.shapes import (
     Age,
     Connection,
@@ -40,7 +36,6 @@ from sandbox.meta.state import (
     LoginAnswer,
     Message,
     Page,
-    Person,
     Platform,
     Subscription,
     User,
@@ -48,65 +43,10 @@ from sandbox.meta.state import (
     now_ms,
 )
 from sandbox.meta.subscriptions import checked, subscribe
-from sandbox.meta.webhooks import Event, Webhooks
+from sandbox.meta.webhooks import Event
 
 # What a person does that opens the messaging window (Messenger Platform, "Policy").
 WINDOW_OPENING = ("message", "postback", "reaction", "referral", "optin")
-T = TypeVar("T")
-
-
-class Order:
-    """One order: where it goes and what it brings."""
-
-    def __init__(self, request: Request, body: bytes) -> None:
-        self.request, self._body = request, body
-        self.platform: Platform = request.app.state.platform
-        self.webhooks: Webhooks = request.app.state.webhooks
-
-    @property
-    def page(self) -> Page:
-        """Return the page in the path."""
-        page = self.platform.pages.get(self.path("page_id"))
-        if page is None:
-            raise HTTPException(404, "no such page")
-        return page
-
-    @property
-    def origin(self) -> str:
-        """Return where the caller reaches us."""
-        return str(self.request.base_url).rstrip("/")
-
-    def path(self, name: str) -> str:
-        """Return a part of the path."""
-        return str(self.request.path_params[name])
-
-    def known_person(self) -> Person:
-        """Return the person in the path, who must be known to the page."""
-        person = self.page.people.get(self.path("psid"))
-        if person is None:
-            raise HTTPException(404, "no such person")
-        return person
-
-    def read(self, shape: type[T]) -> T:
-        """Return the body."""
-        return msgspec.json.decode(self._body, type=shape)
-
-
-def _route(path: str, method: str, act: Callable[[Order], Awaitable[Any]]) -> Route:
-    """Return a route that answers what `act` returns, and 400 to what is not understood."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            answer = await act(Order(request, await request.body()))
-        except (msgspec.ValidationError, msgspec.DecodeError) as exc:
-            return JSONResponse({"error": str(exc)}, 400)
-        except HTTPException as exc:
-            return JSONResponse({"error": exc.detail}, exc.status_code)
-        except GraphError as exc:
-            return refused(request, exc)
-        return JSONResponse(answer)
-
-    return Route(path, endpoint, methods=[method])
 
 
 async def _put_app(order: Order) -> Any:
@@ -244,6 +184,9 @@ def _shown(platform: Platform, message: Message) -> dict[str, Any]:
         "messaging_type": message.messaging_type,
         "tag": message.tag,
         "timestamp": message.timestamp,
+        "num_edit": message.num_edit or None,
+        "reaction": message.reaction,
+        "is_deleted": message.is_deleted or None,
         **message.extra,
     }
     return {key: value for key, value in shown.items() if value is not None}
@@ -331,26 +274,26 @@ async def _webhooks(order: Order) -> Any:
 PAGE = "/sandbox/pages/{page_id}"
 PERSON = PAGE + "/people/{psid}"
 ROUTES = [
-    _route("/sandbox/connect", "POST", _connect),
-    _route("/sandbox/apps/{app_id}", "PUT", _put_app),
-    _route("/sandbox/apps/{app_id}/subscription", "PATCH", _move),
-    _route(PAGE, "PUT", _put_page),
-    _route(PAGE + "/token", "PUT", _put_grant),
-    _route(PAGE + "/unsubscribe", "POST", _unsubscribe),
-    _route(PAGE + "/people", "GET", _people),
-    _route(PERSON, "PUT", _put_person),
-    _route(PERSON + "/messages", "GET", _thread),
-    _route(PERSON + "/messages", "POST", _write),
-    _route(PERSON + "/messages:batch", "POST", _write_all),
-    _route(PERSON + "/age", "POST", _make_older),
-    _route(PERSON + "/thread_owner", "PUT", _put_owner),
-    _route(PAGE + "/inbox", "POST", _write_in_inbox),
-    _route(PAGE + "/events", "POST", _send_raw),
-    _route(PAGE + "/rates", "GET", _rates),
-    _route("/sandbox/users/{user_id}", "PUT", _put_user),
-    _route("/sandbox/users/{user_id}/deauthorize", "POST", _deauthorize),
-    _route("/sandbox/users/{user_id}/data_deletion", "POST", _delete_data),
-    _route("/sandbox/login", "PUT", _put_login),
-    _route("/sandbox/behaviour", "PUT", _put_behaviour),
-    _route("/sandbox/webhooks", "GET", _webhooks),
+    route("/sandbox/connect", "POST", _connect),
+    route("/sandbox/apps/{app_id}", "PUT", _put_app),
+    route("/sandbox/apps/{app_id}/subscription", "PATCH", _move),
+    route(PAGE, "PUT", _put_page),
+    route(PAGE + "/token", "PUT", _put_grant),
+    route(PAGE + "/unsubscribe", "POST", _unsubscribe),
+    route(PAGE + "/people", "GET", _people),
+    route(PERSON, "PUT", _put_person),
+    route(PERSON + "/messages", "GET", _thread),
+    route(PERSON + "/messages", "POST", _write),
+    route(PERSON + "/messages:batch", "POST", _write_all),
+    route(PERSON + "/age", "POST", _make_older),
+    route(PERSON + "/thread_owner", "PUT", _put_owner),
+    route(PAGE + "/inbox", "POST", _write_in_inbox),
+    route(PAGE + "/events", "POST", _send_raw),
+    route(PAGE + "/rates", "GET", _rates),
+    route("/sandbox/users/{user_id}", "PUT", _put_user),
+    route("/sandbox/users/{user_id}/deauthorize", "POST", _deauthorize),
+    route("/sandbox/users/{user_id}/data_deletion", "POST", _delete_data),
+    route("/sandbox/login", "PUT", _put_login),
+    route("/sandbox/behaviour", "PUT", _put_behaviour),
+    route("/sandbox/webhooks", "GET", _webhooks),
 ]

@@ -72,8 +72,8 @@ async def conversations(request: Request) -> Response:
     page = call.own_page()
     check_rate(call, page, "conversations", READS_PER_SECOND, errors.BUSINESS_RATE)
     wanted = call.params.get("user_id")
-    people = [person for person in page.people.values() if person.thread and wanted in (None, person.psid)]
-    people.sort(key=lambda person: person.thread[-1].timestamp, reverse=True)
+    people = [person for person in page.people.values() if person.said and wanted in (None, person.psid)]
+    people.sort(key=lambda person: person.said[-1].timestamp, reverse=True)
 
     def show(person: Person) -> dict[str, Any]:
         return _select(call, "UnifiedThread", _conversation_fields(call, page, person), "id")
@@ -98,12 +98,12 @@ def _conversation(call: Call, page: Page) -> Person:
 
 
 def _conversation_fields(call: Call, page: Page, person: Person) -> dict[str, Any]:
-    last = person.thread[-1] if person.thread else None
+    last = person.said[-1] if person.said else None
     fields: dict[str, Any] = {
         "id": person.conversation_id,
         "updated_time": _time(last.timestamp) if last else None,
         "participants": {"data": [_person_end(person), _page_end(page)]},
-        "message_count": len(person.thread),
+        "message_count": len(person.said),
         "unread_count": 0,
         "snippet": last.text if last else None,
         "can_reply": person.wrote_at is not None,
@@ -111,14 +111,14 @@ def _conversation_fields(call: Call, page: Page, person: Person) -> dict[str, An
     }
     if "messages" in call.names("fields"):
         limit, names = call.expanded("messages")
-        newest = person.thread[: -limit - 1 : -1]
+        newest = person.said[: -limit - 1 : -1]
         asked = names or MESSAGE_DEFAULT
         fields["messages"] = {"data": [_as_shown(call, page, person, item, asked) for item in newest]}
     return fields
 
 
 def _detailed(person: Person) -> list[Message]:
-    return person.thread[: -DETAILED_MESSAGES - 1 : -1]
+    return person.said[: -DETAILED_MESSAGES - 1 : -1]
 
 
 def _as_shown(
@@ -130,7 +130,7 @@ def _as_shown(
 
 def _message_list(call: Call, page: Page, person: Person) -> dict[str, Any]:
     names = call.names("fields", ",".join(MESSAGE_DEFAULT))
-    return paged(call, person.thread[::-1], lambda message: _as_shown(call, page, person, message, names))
+    return paged(call, person.said[::-1], lambda message: _as_shown(call, page, person, message, names))
 
 
 def _message_node(call: Call, page: Page, message: Message) -> dict[str, Any]:

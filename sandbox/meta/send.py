@@ -36,6 +36,7 @@ async def send(request: Request) -> Response:
     if "sender_action" in call.params:
         _check_action(call)
         _check_thread(call, page, person)
+        _act(person, call.text("sender_action"))
         return JSONResponse({"recipient_id": person.psid})
     content = call.object("message")
     _check_content(call, page, content)
@@ -63,6 +64,14 @@ def _check_action(call: Call) -> None:
     if "message" in call.params:
         raise GraphError(errors.ACTION_NOT_ALONE)
     _check_one_of("sender_action", call.text("sender_action"), ACTIONS)
+
+
+def _act(person: Person, action: str) -> None:
+    """Show the person that somebody types, or has seen what they wrote."""
+    if action == "mark_seen":
+        person.seen_at = now_ms()
+    elif action in ("typing_on", "typing_off"):
+        person.typing_since = now_ms() if action == "typing_on" else None
 
 
 def _check_content(call: Call, page: Page, content: dict[str, Any]) -> None:
@@ -148,6 +157,7 @@ def _add(
         extra={"reply_to": call.object("reply_to")} if "reply_to" in call.params else {},
     )
     page.add(message)
+    person.typing_since = None
     journal = call.request.app.state.webhooks.journal
     journal.note("stored", mid=message.mid, psid=person.psid, metadata=message.metadata)
     return message

@@ -1,6 +1,6 @@
 """What an order for the sandbox Meta brings."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -96,6 +96,26 @@ class Age(msgspec.Struct, forbid_unknown_fields=True):
     """By how much the person's last message becomes older."""
 
     hours: float
+
+
+class Reacting(msgspec.Struct, forbid_unknown_fields=True):
+    """To which message a person reacts, and how; null takes the reaction back."""
+
+    mid: str
+    emoji: Annotated[str, msgspec.Meta(min_length=1, max_length=16)] | None
+
+
+class Edited(msgspec.Struct, forbid_unknown_fields=True):
+    """What a message says from now on."""
+
+    text: Annotated[str, msgspec.Meta(pattern=r"\S", max_length=20_000)]
+
+
+class Tap(msgspec.Struct, forbid_unknown_fields=True):
+    """A button that a person taps: of the page's menu, of a template, or Get Started."""
+
+    title: Annotated[str, msgspec.Meta(min_length=1)]
+    payload: Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 class Owner(msgspec.Struct, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 INBOX_APP_ID = 263902037430900  # Meta's own page inbox (Conversation Routing)
+TYPING_LASTS = 20_000  # ms (Messenger Platform, "Sender Actions")
 
 
 class LostAfterSend(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -113,7 +114,10 @@ class Attachment:
 
 @dataclass(kw_only=True)
 class Message:
-    """One message of a thread; `timestamp` in ms; `extra` are further keys of its webhook."""
+    """One message of a thread; `timestamp` in ms; `extra` are further keys of its webhook.
+
+    `reaction` is the person's. What was deleted says nothing any more.
+    """
 
     mid: str
     psid: str
@@ -126,11 +130,17 @@ class Message:
     messaging_type: str | None = None
     tag: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    num_edit: int = 0
+    reaction: str | None = None
+    is_deleted: bool = False
 
 
 @dataclass
 class Person:
-    """A person in a thread with a page; `wrote_at` (ms) opens the messaging window."""
+    """A person in a thread with a page; `wrote_at` (ms) opens the messaging window.
+
+    What the person sees of the page: until when it has seen the messages, and since when it types (ms).
+    """
 
     psid: str
     first_name: str = ""
@@ -139,12 +149,24 @@ class Person:
     profile: Literal["full", "empty", "none"] = "full"
     wrote_at: int | None = None
     owner_app_id: str | None = None
+    seen_at: int | None = None
+    typing_since: int | None = None
     thread: list[Message] = field(default_factory=list)
 
     @property
     def conversation_id(self) -> str:
         """Return the thread's id in the Conversations API."""
         return f"t_10{self.psid}"
+
+    @property
+    def said(self) -> list[Message]:
+        """Return what is still there of the thread."""
+        return [message for message in self.thread if not message.is_deleted]
+
+    @property
+    def sees_typing(self) -> bool:
+        """Tell whether the page shows as typing."""
+        return self.typing_since is not None and now_ms() - self.typing_since < TYPING_LASTS
 
     def next_timestamp(self) -> int:
         """Return now in ms, or just after the thread's last message: no two of them are at the same time."""

@@ -3,9 +3,20 @@
 from typing import Any
 
 from sandbox.meta import media as meta_media
-from sandbox.meta.shapes import Writing
-from sandbox.meta.state import Attachment, File, Message, Page, Person, Platform, new_mid
+from sandbox.meta.shapes import Tap, Writing
+from sandbox.meta.state import Attachment, File, Message, Page, Person, Platform, new_mid, now_ms
 from sandbox.meta.webhooks import Event, Webhooks
+
+# What Meta calls the reactions that Messenger offers (Messenger Platform, "message_reactions").
+REACTIONS = {
+    "❤️": "love",
+    "😆": "smile",
+    "😮": "wow",
+    "😢": "sad",
+    "😠": "angry",
+    "👍": "like",
+    "👎": "dislike",
+}
 
 
 def person_writes(webhooks: Webhooks, page: Page, person: Person, writing: Writing, origin: str) -> Message:
@@ -41,6 +52,58 @@ def tell_sent(webhooks: Webhooks, page: Page, person: Person, message: Message) 
                 Event(page, {**ends, "timestamp": person.next_timestamp(), key: receipt}, standby)
             )
     return echo
+
+
+def person_reacts(webhooks: Webhooks, page: Page, message: Message, emoji: str | None) -> None:
+    """Put the person's reaction to a message, or take it back, and tell the app."""
+    told: dict[str, Any] = {"mid": message.mid, "action": "react" if emoji else "unreact"}
+    if emoji:
+        told |= {"emoji": emoji, "reaction": REACTIONS.get(emoji, "other")}
+    message.reaction = emoji
+    person = page.person(message.psid)
+    person.wrote_at = max(person.wrote_at or 0, now_ms())
+    _tell(webhooks, page, person, {"reaction": told})
+
+
+def person_edits(webhooks: Webhooks, page: Page, message: Message, text: str) -> None:
+    """Change what a message of the person says, and tell the app."""
+    message.text, message.num_edit = text, message.num_edit + 1
+    told = {"mid": message.mid, "text": text, "num_edit": message.num_edit}
+    _tell(webhooks, page, page.person(message.psid), {"message_edit": told})
+
+
+def person_unsends(webhooks: Webhooks, page: Page, message: Message) -> None:
+    """Delete a message of the person, and tell the app."""
+    message.text, message.attachments, message.extra, message.is_deleted = None, [], {}, True
+    message.reaction = None
+    told = {"mid": message.mid, "is_deleted": True}
+    _tell(webhooks, page, page.person(message.psid), {"message": told})
+
+
+def person_taps(webhooks: Webhooks, page: Page, person: Person, tap: Tap) -> Message:
+    """Put the title of a button that the person taps into the thread, and tell the app."""
+    button = {"title": tap.title, "payload": tap.payload}
+    message = Message(
+        mid=new_mid(),
+        psid=person.psid,
+        sender="person",
+        timestamp=person.next_timestamp(),
+        text=tap.title,
+        extra={"postback": button},
+    )
+    page.add(message)
+    person.wrote_at = max(person.wrote_at or 0, message.timestamp)
+    _tell(webhooks, page, person, {"postback": {"mid": message.mid, **button}}, message.timestamp)
+    return message
+
+
+def _tell(
+    webhooks: Webhooks, page: Page, person: Person, what: dict[str, Any], at: int | None = None
+) -> None:
+    """Tell the app what the person did, now unless it was `at` another time (ms)."""
+    ends = {"sender": {"id": person.psid}, "recipient": {"id": page.id}}
+    item = {**ends, "timestamp": person.next_timestamp() if at is None else at, **what}
+    webhooks.publish(Event(page, item, _elsewhere(page, person)))
 
 
 def attachment_items(platform: Platform, message: Message) -> list[dict[str, Any]]:

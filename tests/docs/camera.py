@@ -43,11 +43,11 @@ def chromium() -> str:
 
 
 @contextmanager
-def browser_page() -> Iterator[Page]:
+def browser_page(width: int = WIDTH + MARGINS, height: int = 800) -> Iterator[Page]:
     """Give a page of the system's Chromium: light, and no larger on one screen than on another."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
-        window = ViewportSize(width=WIDTH + MARGINS, height=800)
+        window = ViewportSize(width=width, height=height)
         yield browser.new_page(viewport=window, device_scale_factor=1, color_scheme="light")
         browser.close()
 

@@ -11,6 +11,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize
 
+from sandbox.demo import ANNA
+from sandbox.playground.app import serving
+from sandbox.samples import document, photo
+from sandbox.stack import PAGES, Stack, until
 from tests.docs.day import DESK, day
 from tests.docs.pictures import FOLDER
 from tests.fakes.board import link_to_board
@@ -22,10 +26,10 @@ DIGESTS = FOLDER / "screens.json"
 
 @dataclass(frozen=True)
 class Screen:
-    """A page: the link that opens it, how large its picture is, and the files that it is made of."""
+    """A page: how large its picture is, what takes it (in a folder, with a store), what the page is made of."""
 
-    link: Callable[[str], str]
     size: tuple[int, int]
+    take: Callable[[Page, Path, str], bytes]
     files: tuple[str, ...]
 
     @property
@@ -35,14 +39,49 @@ class Screen:
         return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()
 
 
-_TEMPLATES, _STYLE = "connector/web/templates", "connector/web/templates/style.css"
+def _board(page: Page, folder: Path, store_url: str) -> bytes:
+    with day(folder, store_url) as url:
+        page.goto(link_to_board(url, language="en"))
+        return page.screenshot()
+
+
+def _tab(page: Page, folder: Path, store_url: str) -> bytes:
+    with day(folder, store_url) as url:
+        page.goto(tab_link(url, DESK, language="en"))
+        return page.screenshot()
+
+
+def _playground(page: Page, folder: Path, _: str) -> bytes:
+    with Stack(folder / "stack") as stack, serving(stack, port=0) as address:
+        _talk(stack)
+        page.goto(address)
+        page.locator("#phone .reaction").wait_for()
+        page.locator("#desk .delivery.read").wait_for()
+        return page.screenshot(animations="disabled")
+
+
+def _talk(stack: Stack) -> None:
+    """Let a customer and an agent talk, in the sandboxes themselves."""
+    anna = f"/pages/{PAGES[0].page_id}/people/{ANNA}"
+    stack.ask_meta("PUT", anna, {"first_name": "Anna", "last_name": "Nowak"})
+    stack.write(ANNA, text="Hello! My parcel has not arrived 😟\nOrder 2026-117.")
+    stack.write(ANNA, files=[document().as_json()])
+    ticket = until("the ticket has both", lambda: [one for one in stack.tickets(ANNA) if one["comments"]])[0]
+    stack.reply(ticket["id"], "The carrier lost it, we pay for another one.", internal=True)
+    label = photo("label.png", blue=20).as_json()
+    stack.reply(ticket["id"], "I am sorry, **Anna**! It leaves again today, with this label:", files=[label])
+    first, _ = until("the reply is there", lambda: got if len(got := stack.received(ANNA)) == 2 else None)
+    stack.ask_meta("POST", f"{anna}/reactions", {"mid": first["mid"], "emoji": "❤️"})
+    stack.write(ANNA, text="That was quick, thank you!")
+    until("all of it stands on the ticket", lambda: len(stack.tickets(ANNA)[0]["comments"]) == 5)
+
+
+_TEMPLATES = "connector/web/templates"
+_STYLE = f"{_TEMPLATES}/style.css"
 SCREENS: Mapping[str, Screen] = {
-    "board": Screen(link_to_board, (1100, 1040), (f"{_TEMPLATES}/board*", _STYLE)),
-    "messenger-tab": Screen(
-        lambda url: tab_link(url, DESK),
-        (900, 1280),
-        (f"{_TEMPLATES}/tab*", f"{_TEMPLATES}/live.html", _STYLE),
-    ),
+    "board": Screen((1100, 1040), _board, (f"{_TEMPLATES}/board*", _STYLE)),
+    "messenger-tab": Screen((900, 1280), _tab, (f"{_TEMPLATES}/tab*", _STYLE)),
+    "playground": Screen((1440, 1150), _playground, ("sandbox/playground/static/*",)),
 }
 
 
@@ -50,18 +89,10 @@ def take_screens(page: Page, folder: Path, store_url: str) -> None:
     """Take the pictures of what changed since, and note of what."""
     known = json.loads(DIGESTS.read_text()) if DIGESTS.exists() else {}
     now = {name: screen.digest for name, screen in SCREENS.items()}
-    files = {name: FOLDER / f"{name}.png" for name in SCREENS}
-    stale = [name for name in SCREENS if known.get(name) != now[name] or not files[name].exists()]
-    if stale:
-        with day(folder, store_url) as url:
-            for name in stale:
-                files[name].write_bytes(_taken(page, SCREENS[name], url))
-                print(files[name].name)  # noqa: T201 - what to look at
+    for name, screen in SCREENS.items():
+        file = FOLDER / f"{name}.png"
+        if known.get(name) != now[name] or not file.exists():
+            page.set_viewport_size(ViewportSize(width=screen.size[0], height=screen.size[1]))
+            file.write_bytes(screen.take(page, folder, store_url))
+            print(file.name)  # noqa: T201 - what to look at
     DIGESTS.write_text(json.dumps(now, indent=2) + "\n")
-
-
-def _taken(page: Page, screen: Screen, url: str) -> bytes:
-    width, height = screen.size
-    page.set_viewport_size(ViewportSize(width=width, height=height))
-    page.goto(screen.link(url))
-    return page.screenshot()

@@ -1,0 +1,348 @@
+"""The playground in a real browser, beside the whole product: what somebody does who sees it first."""
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from sandbox.playground.app import serving
+from sandbox.samples import Sample, document, photo
+from sandbox.stack import PAGES, Stack
+from tests.fakes.player import Player, browser_of_players, player_at
+
+ROOT = Path(__file__).parents[2]
+SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+AXE = ROOT / "tests" / "renderers" / "node_modules" / "axe-core" / "axe.min.js"
+XSS = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'><svg/onload=alert(3)>"
+
+
+@pytest.fixture(scope="module")
+def served(stack: Stack) -> Iterator[str]:
+    with serving(stack, port=0) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browser_of_players() as browser:
+        yield browser
+
+
+@pytest.fixture
+def player(browser: Browser, served: str) -> Iterator[Player]:
+    """Give a player with a new customer. Whatever the test does, nobody else is asked, and nothing breaks."""
+    with player_at(browser, served) as player:
+        player.begin()
+        yield player
+    assert {url for url in player.asked if not url.startswith((served, "about:"))} == set()
+    assert player.said == []
+
+
+def test_a_conversation_goes_both_ways(player: Player) -> None:
+    player.write("Where is my parcel?", document("order.pdf"))
+    expect(player.comment("Where is my parcel?")).to_be_visible()
+    expect(player.comment("order.pdf")).to_be_visible()
+    expect(player.message("Where is my parcel?").locator(".ticks")).to_have_class(re.compile("seen"))
+
+    player.reply("the carrier lost it", internal=True)
+    player.reply("It is **on its way**", photo("label.png"))
+    expect(player.message("It is on its way")).to_be_visible()
+    picture = player.messages.locator("img[alt='label.png']")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 96
+    expect(player.comment("It is on its way").locator(".delivery")).to_contain_text("read")
+    expect(player.comment("It is on its way").locator("strong")).to_have_text("on its way")
+
+    note = player.comment("the carrier lost it")
+    expect(note).to_contain_text("internal note")
+    expect(player.message("the carrier lost it")).to_have_count(0)
+
+
+def test_a_customer_reacts_edits_and_unsends(player: Player) -> None:
+    player.write("Where is my parcle?")
+    expect(player.comment("parcle")).to_be_visible()
+    player.reply("On its way")
+    player.act(player.message("On its way"), "React with ❤️")
+    expect(player.message("On its way").locator(".reaction")).to_contain_text("❤️")
+    expect(player.comment("❤️")).to_be_visible()
+
+    player.act(player.message("parcle"), "Edit")
+    player.write("Where is my parcel?")
+    expect(player.message("Where is my parcel?")).to_contain_text("edited")
+    expect(player.comment("Where is my parcel?").last).to_be_visible()
+
+    player.write("never mind")
+    expect(player.comment("never mind")).to_be_visible()
+    player.act(player.message("never mind"), "Unsend")
+    expect(player.message("You unsent a message")).to_be_visible()
+    expect(player.comments.last).to_contain_text(re.compile("delet|unsent|removed", re.IGNORECASE))
+
+
+def test_a_customer_taps_buttons_and_sends_a_sticker(player: Player) -> None:
+    player.phone.get_by_role("button", name="The page's menu").click()
+    player.phone.get_by_role("button", name="Track my parcel").click()
+    expect(player.comment("TRACK_PARCEL")).to_be_visible()
+    player.phone.get_by_role("button", name="Stickers").click()
+    player.phone.get_by_role("button", name="Cat").click()
+    expect(player.messages.locator("img.sticker")).to_be_visible()
+    expect(player.comments.locator("img")).to_be_visible()
+
+    player.reply("Shall we send it again?")
+    player.phone.get_by_role("button", name="Yes, please").click()
+    expect(player.comment("Yes, please")).to_be_visible()
+    player.act(player.message("Shall we send it again?"), "Answer")
+    player.write("today if you can")
+    expect(player.message("today if you can").locator(".answers")).to_contain_text("Shall we send it again?")
+    expect(player.comment("today if you can")).to_contain_text("Shall we send it again?")
+
+
+def test_a_closed_ticket_is_followed_by_a_new_one(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    player.desk.get_by_role("button", name="Close ticket").click()
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("closed")
+    player.desk.get_by_role("button", name="Reopen ticket").click()
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("open")
+    player.desk.get_by_role("button", name="Close ticket").click()
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("closed")
+
+    player.write("one more thing")
+    expect(player.comment("one more thing")).to_be_visible()
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("open")
+    options = player.page.locator("#ticket option")
+    expect(options).to_have_count(2)
+    player.page.locator("#ticket").select_option(index=1)
+    expect(player.comment("hello")).to_be_visible()
+
+
+def test_what_is_written_while_the_helpdesk_is_down_arrives_afterwards(player: Player) -> None:
+    player.write("before")
+    expect(player.comment("before")).to_be_visible()
+    switch = player.switch("Helpdesk down")
+    switch.get_by_role("switch").check()
+    expect(switch.locator(".says")).to_contain_text("waits in the connector")
+    expect(player.desk.locator(".notice")).to_contain_text("The helpdesk does not answer.")
+    player.write("meanwhile")
+    expect(player.page.locator("#connector")).to_contain_text("1 conversation waits")
+    expect(player.comment("before")).to_be_visible()
+
+    switch.get_by_role("switch").uncheck()
+    expect(player.comment("meanwhile")).to_be_visible()
+    expect(player.desk.locator(".notice")).to_be_hidden()
+    expect(switch.locator(".says")).to_be_empty()
+
+
+def test_a_reply_after_the_window_is_told_to_the_agent(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    switch = player.switch("Reply window closed")
+    switch.get_by_role("switch").check()
+    expect(switch.locator(".says")).to_contain_text("25 hours old")
+    expect(player.phone.locator(".chat-note")).to_contain_text("May not reply any more")
+    player.reply("too late")
+    note = player.comments.filter(has_text="internal note").last
+    expect(note).to_contain_text("Facebook has not allowed a reply since")
+
+    player.write("still there?")
+    expect(switch.get_by_role("switch")).not_to_be_checked()
+    expect(switch.locator(".says")).to_be_empty()
+
+
+def test_while_meta_is_slow_the_page_shows_as_typing(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    switch = player.switch("Meta slow")
+    switch.get_by_role("switch").check()
+    expect(switch.locator(".says")).to_contain_text("3 s longer")
+    player.reply("a moment, please", photo("label.png"))  # the page types between messages of a reply
+    expect(player.phone.locator(".typing")).to_be_visible()
+    switch.get_by_role("switch").uncheck()
+    expect(switch.locator(".says")).to_be_empty()
+    expect(player.messages.locator("img[alt='label.png']")).to_be_visible()
+    expect(player.phone.locator(".typing")).to_have_count(0)
+
+
+def test_a_token_that_expired_is_told_to_the_agent(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    switch = player.switch("Token expired")
+    switch.get_by_role("switch").check()
+    expect(switch.locator(".says")).to_contain_text("Meta refuses the pages' tokens")
+    player.reply("On its way")
+    expect(player.comments.filter(has_text="internal note").last).to_contain_text("token")
+    expect(player.page.locator("#connector")).to_contain_text("Meta paused")
+    switch.get_by_role("switch").uncheck()
+    expect(switch.locator(".says")).to_be_empty()
+    expect(player.message("On its way")).to_be_visible(timeout=60_000)
+
+
+def test_a_worker_that_is_killed_is_replaced(player: Player) -> None:
+    player.page.get_by_role("button", name="Kill the worker").click()
+    expect(player.page.locator(".kill .says")).to_contain_text("ended by kill -9")
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+
+
+def test_what_the_sandbox_refuses_is_said_in_its_words(player: Player) -> None:
+    player.write("hello")
+    for number in range(5):
+        player.act(player.messages.last, "Edit")
+        player.write(f"hello {number}")
+        expect(player.message(f"hello {number}")).to_be_visible()
+    player.act(player.messages.last, "Edit")
+    player.write("hello 6")
+    alert = player.page.get_by_role("alert")
+    expect(alert).to_contain_text("The sandbox refused it: a message can be edited 5 times")
+    expect(player.page.locator("#phone-text")).to_have_value("hello 6")
+    alert.get_by_role("button", name="Close").click()
+    expect(alert).to_be_empty()
+    player.said.clear()  # the browser notes an answer of 400
+
+
+def test_nothing_that_people_write_is_run(player: Player) -> None:
+    player.begin(XSS[:100], XSS[:100])
+    player.write(XSS, Sample(f"{XSS.replace('/', '')}.png", "image/png", photo().data))
+    player.write("", Sample("a.svg", "image/svg+xml", SVG), Sample("a.html", "text/html", XSS.encode()))
+    expect(player.comment("a.html")).to_be_visible()
+    player.reply(XSS, Sample(f"{XSS.replace('/', '')}.txt", "text/plain", b"x"))
+    expect(player.messages.locator("a.file", has_text=".txt")).to_be_visible()
+    expect(player.message("<script>alert(2)</script>").first).to_be_visible()
+    player.phone.get_by_role("button", name="The page's menu").click()
+    player.phone.get_by_role("button", name="Get started").click()
+    expect(player.comment("GET_STARTED")).to_be_visible()
+    player.page.locator("#log summary").first.click()
+
+    assert player.page.locator("main script, main img[src='x'], main svg[onload]").count() == 0
+    link = player.phone.locator("a", has=player.page.locator("img[alt='a.svg']")).get_attribute("href")
+    player.page.goto(player.address.rstrip("/") + str(link))
+    assert {said.partition(" in ")[0] for said in player.said} == {"Blocked script execution"}
+    player.said.clear()
+
+
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="alert(4)">'
+    b"<script>alert(5)</script></svg>"
+)
+
+
+def test_the_demo_prints_the_address_first_and_serves_the_page_until_it_is_stopped(tmp_path: Path) -> None:
+    command, environment = (
+        [sys.executable, "-u", "-m", "sandbox.demo"],
+        {**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    without_screen = {name: value for name, value in environment.items() if name not in SCREENS}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=without_screen, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        told = itertools.dropwhile(lambda line: "It works" not in line, process.stdout)
+        _, _, line = itertools.islice(told, 3)
+        address = line.split()[1]
+        assert "Messenger connector" in httpx.get(address, trust_env=False).text
+        process.send_signal(signal.SIGINT)
+        assert "Stopped." in process.stdout.read()
+        assert process.wait(30) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address, trust_env=False)
+
+
+def test_the_log_tells_what_went_between_them(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    log = player.page.locator("#log")
+    expect(log.locator(".entry").filter(has_text="a customer wrote").first).to_be_visible()
+    expect(log.locator(".entry").filter(has_text="opens a ticket").first).to_be_visible()
+    log.get_by_label("Meta").check()
+    expect(log.locator(".entry").filter(has_text="opens a ticket")).to_have_count(0)
+    entry = log.locator("details.entry").filter(has_text="marks the messages as seen").first
+    entry.locator("summary").click()
+    expect(entry.locator("pre")).to_contain_text('"sender_action": "mark_seen"')
+    assert PAGES[0].access_token not in player.page.content()
+
+
+def test_the_connectors_own_pages_are_tabs_as_soon_as_they_answer(
+    browser: Browser, served: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with player_at(browser, served) as player:
+        player.page.goto(served)
+        tabs = player.page.get_by_role("tab")
+        expect(player.page.locator("#log .lead")).not_to_be_empty()
+        expect(tabs).to_have_count(0)
+
+        pages = {"tab": f"{stack.url}/healthz", "board": f"{stack.url}/readyz"}
+        monkeypatch.setattr("sandbox.playground.app.links", lambda _: pages)
+        player.page.reload()
+        expect(tabs).to_have_text(["Conversation", "Messenger tab", "Board"])
+        tabs.nth(1).click()
+        expect(player.page.locator("#frame-tab iframe")).to_have_attribute("src", pages["tab"])
+        assert player.page.frame(url=pages["tab"])
+        expect(player.phone).to_be_hidden()
+        player.page.keyboard.press("ArrowRight")
+        expect(player.page.locator("#frame-board iframe")).to_have_attribute("src", pages["board"])
+        player.page.keyboard.press("ArrowRight")
+        expect(player.phone).to_be_visible()
+
+
+def test_all_of_it_works_with_the_keyboard_alone(player: Player) -> None:
+    press = player.page.keyboard.press
+    _tab_to(player.page, "#phone-text")
+    player.page.keyboard.type("hello")
+    press("Enter")
+    expect(player.comment("hello")).to_be_visible()
+
+    _tab_to(player.page, "#reply-text")
+    player.page.keyboard.type("On its way")
+    press("Control+Enter")
+    expect(player.message("On its way")).to_be_visible()
+
+    _tab_to(player.page, "#phone .theirs summary")
+    press("Enter")
+    _tab_to(player.page, "#phone .theirs .emoji")
+    press("Space")
+    expect(player.message("On its way").locator(".reaction")).to_contain_text("❤️")
+
+    _tab_to(player.page, "#fault-slow")
+    press("Space")
+    expect(player.switch("Meta slow").locator(".says")).to_contain_text("3 s longer")
+    _tab_to(player.page, "#fault-slow")
+    press("Space")
+    expect(player.switch("Meta slow").locator(".says")).to_be_empty()
+
+
+def _tab_to(page: Page, selector: str) -> None:
+    """Press Tab until an element that the selector names has the focus, which then has to be seen."""
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            visible = "getComputedStyle(document.activeElement).outlineStyle"
+            assert page.evaluate(visible) != "none"
+            return
+    raise AssertionError(f"Tab never came to {selector}")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (1000, "dark"), (400, "light")])
+def test_axe_finds_nothing_wrong(player: Player, width: int, scheme: str) -> None:
+    player.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    player.page.set_viewport_size({"width": width, "height": 900})
+    player.write("hello", photo(), document())
+    expect(player.comment("invoice.pdf")).to_be_visible()
+    player.reply("a note", internal=True)
+    player.reply("On its way")
+    player.act(player.message("On its way"), "React with 👍")
+    expect(player.comment("👍")).to_be_visible()
+    player.messages.last.locator("summary").click()
+    player.switch("Reply window closed").get_by_role("switch").check()
+    expect(player.switch("Reply window closed").locator(".says")).not_to_be_empty()
+    player.page.evaluate(AXE.read_text())
+    found = player.page.evaluate("axe.run()")
+
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
+    assert player.page.evaluate("document.documentElement.scrollWidth") <= width
