@@ -3,21 +3,24 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
 import time
 import webbrowser
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 import click
 import httpx
 
-from sandbox.playground.app import serving
+from sandbox.playground.app import PORT, serving
 from sandbox.samples import Sample, document, photo, voice_clip
-from sandbox.stack import METRICS_TOKEN, PAGES, NeverHappened, Page, Stack, until
+from sandbox.stack import METRICS_TOKEN, PAGES, NeverHappened, Page, Stack, free_port, until
 from sandbox.staff import SeenComment, SeenTicket, Staff
 
 ANNA, BRUNO = "7623554920995436", "7301234567890123"
@@ -221,6 +224,15 @@ def hold_open(stack: Stack) -> None:
     click.echo(f"The connector has stopped; see {stack.connector.log}.", err=True)
 
 
+def settings_for(port: int) -> dict[str, Any]:
+    """Return what the connector needs so that the playground, at this port, can show its own pages."""
+    return {
+        "secret_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "admin_token": secrets.token_urlsafe(24),
+        "framed_by": [f"http://127.0.0.1:{port}"],
+    }
+
+
 def heed_signals() -> None:
     """Let a closed terminal stop the servers as Ctrl-C does, which a script's job ignores until told."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -249,13 +261,14 @@ def main(helpdesk: str, *, once: bool) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     verdict = Verdict()
     try:
-        with stack_with(helpdesk)(FOLDER, ports=PORTS) as stack:
+        port = free_port(PORT)
+        with stack_with(helpdesk)(FOLDER, ports=PORTS, settings=settings_for(port)) as stack:
             kind = "sandbox helpdesk" if helpdesk == "sandbox" else f"real {helpdesk}"
             verdict.step(f"the connector, a sandbox Meta and a {kind} are up (process {os.getpid()})")
             Story(stack, verdict).play()
             code = conclude(verdict)
             if not once:
-                with serving(stack) as playground:
+                with serving(stack, port) as playground:
                     stay(stack, playground)
     except KeyboardInterrupt:
         click.echo("\nStopped.")

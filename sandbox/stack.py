@@ -155,6 +155,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.meta_url = f"http://127.0.0.1:{meta_port}"
         helpdesk = self.choose_desk(desk_port)
+        self.admin_token = str((settings or {}).get("admin_token", ""))
         self.settings_file = folder / "settings.yaml"
         self.settings_file.write_text(yaml.safe_dump(self._settings(helpdesk, settings or {})))
         self.http = httpx.Client(timeout=30, trust_env=False)

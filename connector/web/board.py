@@ -85,6 +85,7 @@ class Board:
     ) -> None:
         self.inbox, self.directory, self.body_reader = inbox, directory, body_reader
         self._key = settings.admin_token.get_secret_value()
+        self._page = functools.partial(page, framed_by=settings.framed_by)
         # A proxy may have put a path in front of ours.
         self._root = urlsplit(settings.public_url).path
 
@@ -138,18 +139,18 @@ class Board:
         top, body = (_rendered(name, worded(language) | known) for name in (view.top, view.template))
         seen = sha256(f"{top}{body}".encode()).hexdigest()[:16]
         if request.headers.get("hx-request") and request.query_params.get("seen") == seen:
-            answer = page(request, "board_time.html", language, known)
+            answer = self._page(request, "board_time.html", language, known)
             answer.headers.update({"HX-Retarget": "#as-of", "HX-Reswap": "outerHTML"})
             return answer
         live = self.address(view.path, allowed, **view.said, seen=seen)
         is_part = "hx-request" in request.headers
         known |= {"top": top, "body": body, "live": live, "every": view.every, "is_part": is_part}
-        return page(request, "board_live.html" if is_part else "board.html", language, known)
+        return self._page(request, "board_live.html" if is_part else "board.html", language, known)
 
     def page(self, request: Request, allowed: Access, template: str, **context: object) -> Response:
         """Answer with a page that stays as it is."""
         known = self.known(request, allowed) | context
-        return page(request, template, known["language"], known)
+        return self._page(request, template, known["language"], known)
 
     def _stopped(self, request: Request, status: int, what: Notice) -> Response:
         """Tell what stops somebody; a page that is open already tells it, and asks again if that may help."""
@@ -157,13 +158,13 @@ class Board:
         if not request.headers.get("hx-request"):
             title = say(notice("board_title"), language)
             shown = {"title": title, "sentences": [what], "return_url": ""}
-            return page(request, "message.html", language, shown, status)
+            return self._page(request, "message.html", language, shown, status)
         said = dict(parse_qsl(request.url.query)) | {"seen": ""}
         path = self._root + request.scope["path"]
         live = f"{path}?{urlencode(said)}" if status == 503 else ""
         now = time.time()
         known = {"what": what, "live": live, "every": EVERY, "moment": moment(now), "iso": iso(now)}
-        return page(request, "board_alert.html", language, known)
+        return self._page(request, "board_alert.html", language, known)
 
     def known(self, request: Request, allowed: Access) -> dict[str, Any]:
         """Return what every template of the board has."""

@@ -26,7 +26,7 @@ DIGESTS = FOLDER / "screens.json"
 
 @dataclass(frozen=True)
 class Screen:
-    """A page: how large its picture is, what takes it (in a folder, with a store), what the page is made of."""
+    """A page: how large its picture is, what takes that (in a folder, with a store), what it is made of."""
 
     size: tuple[int, int]
     take: Callable[[Page, Path, str], bytes]

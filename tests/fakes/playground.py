@@ -43,6 +43,7 @@ class HalfStack:
     pages = PAGES
     api_token = TOKEN
     url = "http://127.0.0.1:9"
+    admin_token = "who-may-change-connections"
 
     def __init__(self, folder: Path, meta_url: str, desk: Desk) -> None:
         self.folder, self.meta_url, self.desk_url = folder, meta_url, desk.url

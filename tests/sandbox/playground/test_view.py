@@ -128,6 +128,7 @@ def test_the_log_tells_what_was_asked_of_the_helpdesk(beside: Beside) -> None:
 def test_only_pages_of_the_product_that_answer_are_linked(beside: Beside) -> None:
     assert beside.http.get("/links").json() == {}
     beside.stack.answers = {"/board": 200, "/desks/7/messenger": 401}
-    assert beside.http.get("/links").json() == {"board": f"{beside.stack.url}/board"}
+    assert list(beside.http.get("/links").json()) == ["board"]
     beside.stack.answers = {"/desks/7/messenger": 200}
-    assert beside.http.get("/links").json() == {"tab": f"{beside.stack.url}/desks/7/messenger"}
+    (address,) = beside.http.get("/links").json().values()
+    assert address.startswith(f"{beside.stack.url}/desks/7/messenger?")
