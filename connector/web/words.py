@@ -104,8 +104,8 @@ add_sentences(
         "tab_repair": N_("Repair"),
         "tab_repair_how": N_("Press “Repair”: the connector puts it right."),
         "tab_reconnect_how": N_(
-            "Press “Reconnect with Facebook” and log in as an administrator of the page: it gets a new token, and "
-            "replies that wait are sent."
+            "Press “Reconnect with Facebook” and log in as an administrator of the page: it gets a new "
+            "token, and replies that wait are sent."
         ),
         "tab_test": N_("Test connection"),
         "tab_connect": N_("Connect a page"),

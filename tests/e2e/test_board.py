@@ -108,7 +108,7 @@ def test_a_search_finds_while_it_is_typed(stack: Stack, page: Page) -> None:
     page.get_by_label("Name, page id or desk").fill("faktur")
 
     shows(page, "1 to 1 of 1")
-    assert page.locator("#connections ~ ul h3").all_inner_texts() == [stack.pages[1].name]
+    expect(page.locator("#connections ~ ul h3")).to_have_text([stack.pages[1].name])
     assert "q=faktur" in page.url
     page.reload()
     assert page.get_by_label("Name, page id or desk").input_value() == "faktur"
@@ -177,7 +177,7 @@ def test_without_scripts_all_of_it_works_too(stack: Stack, browser: Browser) -> 
     page.goto(link(stack))
     page.get_by_label("Name, page id or desk").fill("faktur")
     page.get_by_role("button", name="Search").click()
-    assert page.locator("#connections ~ ul h3").all_inner_texts() == [stack.pages[1].name]
+    expect(page.locator("#connections ~ ul h3")).to_have_text([stack.pages[1].name])
 
     page.locator("#tile-dead").click()
     page.get_by_role("link", name="Details of").first.click()
