@@ -139,6 +139,7 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
         with contextlib.suppress(asyncio.CancelledError):
             await watch
         notifier.stop()
+        inbox.store.close()
         network.http.close()
         if services.cache_info().currsize:
             services().network.http.close()
