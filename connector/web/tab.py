@@ -29,7 +29,11 @@ from connector.connection import SECRETS
 from connector.links import InvalidLink, Link
 from connector.overview import Details, Standing
 from connector.settings import Settings, missing_for_login
-from connector.web import access, pages
+from connector.web import (
+    access,
+    pages,
+    tab_words,  # noqa: F401 - its sentences
+)
 from connector.web.access import Access
 from connector.web.body import BodyReader
 from connector.web.forms import read_form
