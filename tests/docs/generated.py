@@ -135,10 +135,7 @@ def replies_page() -> str:
         percent=round(100 * SLOW_AT),
         limits=", ".join(map(str, limits)),
     )
-    pictures = (
-        f"| {description(name)} | ![internal comment by Messenger (system)](pictures/{name}.png) |"
-        for name in OUTCOMES
-    )
+    pictures = (f"| {description(name)} | ![internal comment by Messenger (system)](pictures/{name}.png) |" for name in OUTCOMES)
     return introduction + "\n".join([*head, *rows, "", _REPLIES_SHOWN, *pictures, ""])
 
 
