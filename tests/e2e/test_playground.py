@@ -11,12 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from sandbox.demo import settings_for
 from sandbox.playground.app import serving
 from sandbox.samples import Sample, document, photo
-from sandbox.stack import PAGES, Stack, free_port
+from sandbox.stack import PAGES, Stack, free_port, until
 from tests.e2e.conftest import QUICK
 from tests.fakes.player import Player, browser_of_players, player_at
 
@@ -219,6 +219,26 @@ def test_what_the_sandbox_refuses_is_said_in_its_words(player: Player) -> None:
     alert.get_by_role("button", name="Close").click()
     expect(alert).to_be_empty()
     player.said.clear()  # the browser notes an answer of 400
+
+
+def test_an_answer_that_comes_late_does_not_bring_the_former_customer_back(player: Player) -> None:
+    player.write("hello")
+    expect(player.comment("hello")).to_be_visible()
+    held: list[Route] = []
+
+    def is_held() -> bool:
+        player.page.wait_for_timeout(50)  # the browser is heard while one waits
+        return bool(held)
+
+    player.page.route("**/state?*", lambda route: held.append(route), times=1)  # noqa: PLW0108 - no builtin
+    until("an answer is held back", is_held)
+    late = held[0].fetch(headers={"Accept": "application/json"})  # all of it, changed or not
+    player.add("Bruno", "Kowalski")
+    expect(player.page.locator("#new-customer")).to_be_hidden()
+    held[0].fulfill(response=late)
+
+    expect(player.desk.locator(".notice")).to_contain_text("There is no ticket yet")
+    expect(player.page.locator("#customer option:checked")).to_have_text("Bruno Kowalski (Sugester)")
 
 
 def test_nothing_that_people_write_is_run(player: Player) -> None:

@@ -34,11 +34,15 @@ class Player:
         """Open the page as a new customer, who has written nothing."""
         self.page.goto("about:blank")
         self.page.goto(self.address)
+        self.add(first, last)
+        expect(self.desk.locator(".notice")).to_contain_text("There is no ticket yet")
+
+    def add(self, first: str, last: str) -> None:
+        """Add a customer, who is shown then."""
         self.page.get_by_role("button", name="New customer").click()
         self.page.get_by_label("First name").fill(first)
         self.page.get_by_label("Last name").fill(last)
         self.page.get_by_role("button", name="Add", exact=True).click()
-        expect(self.desk.locator(".notice")).to_contain_text("There is no ticket yet")
 
     def write(self, text: str, *files: Sample) -> None:
         """Write as the customer."""

@@ -49,6 +49,7 @@ class HalfStack:
         self.folder, self.meta_url, self.desk_url = folder, meta_url, desk.url
         self.desk, self.figures = Switch(), ""
         self.answers: dict[str, int] = {}
+        self.connector: Any = None
         self.http = httpx.Client(
             trust_env=False, mounts={f"all://{httpx.URL(self.url).netloc.decode()}": self._connector()}
         )

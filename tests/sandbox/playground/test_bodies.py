@@ -35,7 +35,7 @@ def test_html_is_text() -> None:
     assert nodes("<script>alert(1)</script>") == [["p", "", "<script>alert(1)</script>"]]
 
 
-@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "vbscript:x"])
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "intent:x", "ftp://x"])
 def test_an_address_that_is_not_of_the_web_is_no_link(address: str) -> None:
     assert "a" not in tags(nodes(f"[here]({address}) ![x]({address})"))
 

@@ -1,8 +1,13 @@
 """Each switch does what it says to the sandbox, and says what it means while it is on."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from sandbox.stack import PAGES
@@ -80,6 +85,35 @@ def test_a_slow_meta_takes_longer_for_each_call(beside: Beside) -> None:
     turn(beside, "slow", on=False)
     assert beside.meta.get("/sandbox/faults").json() == []
     assert shown(beside, "slow") == (False, False)
+
+
+SUPERVISOR = """
+import subprocess, sys
+while True:
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(60)", "worker"])
+"""
+
+
+@pytest.fixture
+def supervised(beside: Beside) -> Iterator[Beside]:
+    """Return the playground beside a connector that does nothing but run a worker, again and again."""
+    with subprocess.Popen([sys.executable, "-c", SUPERVISOR]) as supervisor:
+        beside.stack.connector = SimpleNamespace(popen=supervisor)
+        yield beside
+        children = psutil.Process(supervisor.pid).children()
+        supervisor.kill()
+        for child in children:
+            child.kill()
+
+
+def test_a_worker_that_is_killed_is_replaced(supervised: Beside) -> None:
+    told = supervised.do("POST", "/faults/worker")
+
+    assert not psutil.pid_exists(told["killed"])
+    assert psutil.Process(told["started"]).cmdline()[-1] == "worker"
+    said = supervised.state()["killed"]
+    assert f"Process {told['killed']} was ended by kill -9" in said
+    assert str(told["started"]) in said
 
 
 def test_a_switch_that_there_is_not_cannot_be_turned(beside: Beside) -> None:
