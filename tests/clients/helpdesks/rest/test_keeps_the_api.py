@@ -66,6 +66,7 @@ ANSWERS = {
     ("PATCH", "/comments/980"): (200, {"comment": example("Comment")}),
     ("GET", "/desks/7"): (200, {"desk": {"id": "7", "name": "Sugester"}}),
     ("GET", "/desks/8"): (404, {"error": {"code": "no_such_desk", "message": "there is no desk 8"}}),
+    ("GET", "/categories"): (200, {"categories": [{"id": "12", "name": "Social media"}]}),
     ("GET", "/categories/12"): (200, {"category": {"id": "12"}}),
     ("GET", "/categories/13"): (404, {"error": {"code": "no_such_category"}}),
     ("POST", "/attachments"): (201, {"attachment": example("Attachment")}),
