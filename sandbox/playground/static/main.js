@@ -30,8 +30,7 @@ async function ask() {
   try {
     const headers = known.etag ? { "If-None-Match": known.etag } : {};
     const answer = await fetch(`/state?page_id=${customer.page_id}&psid=${customer.psid}`, { headers, cache: "no-store" });
-    if (asked === customer) await take(answer);
-    else isWanted = true; // another one was chosen meanwhile
+    await take(answer, asked);
     document.body.classList.remove("offline");
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
@@ -43,9 +42,10 @@ async function ask() {
   }
 }
 
-async function take(answer) {
-  if (answer.status === 304) return;
-  const told = await answer.json();
+async function take(answer, asked) {
+  const told = answer.status === 304 ? null : await answer.json();
+  if (asked !== customer) return (isWanted = true); // another one was chosen meanwhile
+  if (!told) return;
   if (!answer.ok) return say(told.error);
   if (document.body.classList.contains("offline")) say("");
   known = { etag: answer.headers.get("ETag"), state: told };
