@@ -18,7 +18,7 @@ import structlog
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from clients.channels.registry import CHANNELS
@@ -30,7 +30,7 @@ from connector.settings import Settings
 from connector.web import access
 from connector.web.access import Access
 from connector.web.body import BodyReader
-from connector.web.pages import HTMX, language_of, page, templates, worded
+from connector.web.pages import HTMX, Stopped, language_of, leading_to, page, templates, worded
 from tasks.connections import Directory
 from tasks.inbound.backfill import under_way
 from tasks.inbox.inbox import Inbox
@@ -48,14 +48,6 @@ EVERY, SELDOM = 3, 15
 OVERDUE = 60.0
 """How long work may wait for a worker before that is told, in seconds."""
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-
-
-class Stopped(Exception):
-    """It cannot be shown or done: what the reader is told, and the status."""
-
-    def __init__(self, status: int, what: Notice) -> None:
-        super().__init__(what)
-        self.status, self.what = status, what
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +116,7 @@ class Board:
 
     def leading_to(self, path: str, allowed: Access, **said: object) -> Response:
         """Lead a browser to a page of the board."""
-        headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-        return RedirectResponse(self.address(path, allowed, **said), 303, headers)
+        return leading_to(self.address(path, allowed, **said))
 
     def address(self, path: str, allowed: Access, /, **said: object) -> str:
         """Return the address of a page of the board; what is empty is left out."""

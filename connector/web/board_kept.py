@@ -25,11 +25,11 @@ from connector.web.board import (
     SELDOM,
     Board,
     ConnectionsPage,
-    Stopped,
     View,
     number,
 )
 from connector.web.forms import read_form
+from connector.web.pages import Stopped
 from tasks.inbound.unknown import is_known
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.kept_jobs import KeptJob, KeptJobs

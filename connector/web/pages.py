@@ -11,10 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
-from clients.notices import ENGLISH, Value, notice
+from clients.notices import ENGLISH, Notice, Value, notice
 from connector.links import LANGUAGES
 from connector.web import words  # noqa: F401 - their sentences
 from tasks.words import say
@@ -48,6 +48,14 @@ templates = Jinja2Templates(
 )
 
 
+class Stopped(Exception):
+    """A person cannot go on from here: what they are told, and the status."""
+
+    def __init__(self, status: int, what: Notice) -> None:
+        super().__init__(what)
+        self.status, self.what = status, what
+
+
 def language_of(request: Request, wanted: str = "") -> str:
     """Return the language for a person: the one that is wanted, or else the browser's first that is known."""
     accepted = re.findall(r"(?:^|,)\s*([a-z]{2})\b", request.headers.get("accept-language", "").lower())
@@ -74,6 +82,11 @@ def page(  # noqa: PLR0913 - what there is of a page
         status_code=status,
         headers=headers(framed_by),
     )
+
+
+def leading_to(address: str) -> Response:
+    """Lead a browser to a page, after a form as well."""
+    return RedirectResponse(address, 303, _HEADERS)
 
 
 def headers(framed_by: Sequence[str] = ()) -> dict[str, str]:

@@ -7,7 +7,7 @@ import functools
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,7 +15,7 @@ import redis
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from clients.channels.meta.messenger import Messenger
@@ -37,7 +37,7 @@ from connector.web import (
 from connector.web.access import Access
 from connector.web.body import BodyReader
 from connector.web.forms import read_form
-from connector.web.pages import language_of
+from connector.web.pages import Stopped, language_of
 from tasks import checks
 from tasks.connections import Directory
 from tasks.inbox.inbox import Inbox
@@ -54,14 +54,6 @@ DONE = frozenset({"tab_saved", "tab_removed", "tab_removed_only_here", "tab_on",
 """What a page may say that was done, by the name that its address has."""
 LOGIN_FOR = 900
 """How long the link to the login is good that stands in the tab, in seconds."""
-
-
-class Stopped(Exception):
-    """It does not go on from here: what the person is told, and the status."""
-
-    def __init__(self, status: int, what: Notice) -> None:
-        super().__init__(what)
-        self.status, self.what = status, what
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +166,7 @@ class MessengerTab:
         """Show the tab; with a form that could not be taken: that of a page, or of a new one."""
         cards = await run_in_threadpool(self._cards, opened.link.desk_id)
         if form and page_id:
-            cards = [_with_form(card, form) if card.page_id == page_id else card for card in cards]
+            cards = [replace(card, form=form) if card.page_id == page_id else card for card in cards]
         done = request.query_params.get("done", "")
         more = {
             "cards": cards,
@@ -273,12 +265,12 @@ class MessengerTab:
         return await self._done(opened, "tab_saved", page_id)
 
     async def _change(self, request: Request, opened: Access) -> Response:
-        page_id = await self._own(request, opened)
+        before = await self._own(request, opened)
+        page_id = before.page_id
         fields = await self._fields(request)
         version = int(fields.pop("version", "0") or 0)
         fields = {name: value for name, value in fields.items() if value or name not in SECRETS}
         fields.pop("page_id", None)
-        before = await run_in_threadpool(self._admin.get, page_id)
         shown = _form(before)
         kept = before.connection.model_dump(exclude={*SECRETS, "page_id"}) if before.connection else {}
         try:
@@ -294,13 +286,13 @@ class MessengerTab:
         return await self._done(opened, "tab_saved", page_id)
 
     async def _switch(self, request: Request, opened: Access) -> Response:
-        page_id = await self._own(request, opened)
+        before = await self._own(request, opened)
+        page_id = before.page_id
         form = await read_form(request, self._body_reader)
         active = form.get("active") == ["1"]
         try:
             await run_in_threadpool(self._admin.change, page_id, {"active": active})
         except InvalidFields as error:  # secrets are missing that an active one needs
-            before = await run_in_threadpool(self._admin.get, page_id)
             shown = _form(before)
             wrong = frozenset(name for name, _ in error.faults)
             form_ = Form(shown.values, shown.ends, before.version, wrong)
@@ -308,13 +300,12 @@ class MessengerTab:
         return await self._done(opened, "tab_on" if active else "tab_off", page_id)
 
     async def _ask_to_remove(self, request: Request, opened: Access) -> Response:
-        page_id = await self._own(request, opened)
-        entry = await run_in_threadpool(self._admin.get, page_id)
-        known = self._known(opened) | {"page_id": page_id, "version": entry.version}
+        entry = await self._own(request, opened)
+        known = self._known(opened) | {"page_id": entry.page_id, "version": entry.version}
         return self._page(request, "tab_remove.html", opened.link, known)
 
     async def _remove(self, request: Request, opened: Access) -> Response:
-        page_id = await self._own(request, opened)
+        page_id = (await self._own(request, opened)).page_id
         form = await read_form(request, self._body_reader)
         version = "".join(form.get("version", []))
         try:
@@ -324,7 +315,7 @@ class MessengerTab:
         log.info("connection_removed", page=page_id, not_done=not_done or None)
         return await self._done(opened, "tab_removed_only_here" if not_done else "tab_removed")
 
-    async def _own(self, request: Request, opened: Access) -> str:
+    async def _own(self, request: Request, opened: Access) -> Entry:
         """Return the page in the path, which has to lead to the desk, and not to be one of the settings."""
         page_id = str(request.path_params["page_id"])
         try:
@@ -335,7 +326,7 @@ class MessengerTab:
             raise Stopped(404, notice("tab_no_page"))
         if entry.fixed and not request.url.path.endswith("/check"):
             raise Stopped(409, notice("page_is_fixed"))
-        return page_id
+        return entry
 
     async def _fields(self, request: Request) -> dict[str, Any]:
         """Return what was entered, as a connection has it; a switch that was not sent is off."""
@@ -356,13 +347,13 @@ class MessengerTab:
         await run_in_threadpool(self._directory.refresh)
         anchor = f"#page-{quote(page_id)}" if page_id else ""
         address = f"{self._base}{opened.path}?{opened.query}&done={what}{anchor}"
-        return RedirectResponse(address, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+        return pages.leading_to(address)
 
     # --- What is tested. ----------------------------------------------------------------------------------
 
     async def _check(self, request: Request, opened: Access) -> Response:
         """Test a connection, and show each step as soon as it is known."""
-        page_id = await self._own(request, opened)
+        page_id = (await self._own(request, opened)).page_id
         form = await read_form(request, self._body_reader)
         known = (
             pages.worded(self._language(request, opened.link))
@@ -394,10 +385,6 @@ def _form(entry: Entry) -> Form:
 
 def _refused(fields: Mapping[str, Any], error: InvalidFields) -> Form:
     return Form(fields, wrong=frozenset(name for name, _ in error.faults))
-
-
-def _with_form(card: Card, form: Form) -> Card:
-    return Card(card.standing, card.details, form)
 
 
 def _number(text: str) -> Any:

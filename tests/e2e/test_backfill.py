@@ -54,6 +54,16 @@ class Missing(Stack):
         self.start_connector()
         self.wait_until_ready()
 
+    def hold_third_conversation(self) -> None:
+        """Have Meta take long over the third conversation whose messages it is asked for."""
+        slow = {"method": "GET", "path": "/v*/t_*/messages", "skip": 2, "times": 1, "delay": 20}
+        self.ask_meta("PUT", "/faults", [slow])
+
+    def kill_worker_while_held(self) -> None:
+        """Kill a worker that waits for that conversation."""
+        until("it is in the middle", lambda: self.ask_meta("GET", "/faults")[0]["hits"], 60)
+        kill(self, "worker")
+
     def wait_until_fetched(self) -> None:
         """Wait until a gap was noted and all that was missed is relayed."""
         with closing(connect(self.valkey.url)) as store:
@@ -141,11 +151,9 @@ def test_a_worker_may_be_killed_in_the_middle(stack: Missing) -> None:
         for minute in range(3):
             stack.write(person, text=f"message {minute}", timestamp=began + number * SECOND + minute * MINUTE)
     stack.deliver(on=True)
-    slow = {"method": "GET", "path": "/v*/t_*/messages", "skip": 2, "times": 1, "delay": 20}
-    stack.ask_meta("PUT", "/faults", [slow])
+    stack.hold_third_conversation()
     stack.restart_after(hours=1)
-    until("it is in the middle", lambda: stack.ask_meta("GET", "/faults")[0]["hits"], 60)
-    kill(stack, "worker")
+    stack.kill_worker_while_held()
     stack.wait_until_fetched()
 
     for person in people:
@@ -158,11 +166,9 @@ def test_a_worker_may_be_killed_in_the_middle_of_a_history(stack: Missing) -> No
     for number, case.psid in enumerate(people):
         for minute in range(3):
             case.write(f"message {minute}", timestamp=began + number * SECOND + minute * MINUTE)
-    slow = {"method": "GET", "path": "/v*/t_*/messages", "skip": 2, "times": 1, "delay": 20}
-    stack.ask_meta("PUT", "/faults", [slow])
+    stack.hold_third_conversation()
     case.connect(history_days=1)
-    until("it is in the middle", lambda: stack.ask_meta("GET", "/faults")[0]["hits"], 60)
-    kill(stack, "worker")
+    stack.kill_worker_while_held()
     stack.wait_until_fetched()
 
     for case.psid in people:

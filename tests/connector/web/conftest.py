@@ -1,11 +1,15 @@
 """A running web process for the tests of its modules."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tasks.inbox.inbox import Inbox
+from tasks.store import connect
 from tests.conftest import MakeSettings, Valkey, settings_in
+from tests.fakes.board import Reader
 from tests.fakes.stores import empty
 from tests.fakes.web import Doors, doors_at, serving
 
@@ -25,6 +29,20 @@ def url(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def doors(url: str, store_url: str) -> Iterator[Doors]:
     with doors_at(url, store_url) as found:
         yield found
+
+
+@pytest.fixture
+def inbox(store_url: str) -> Iterator[Inbox]:
+    """Give what the store keeps, empty."""
+    with closing(connect(store_url)) as store:
+        yield Inbox(store)
+
+
+@pytest.fixture
+def reader(url: str, inbox: Inbox) -> Iterator[Reader]:
+    """Give a person who reads the board of the module's connector."""
+    with closing(Reader(url)) as reader:
+        yield reader
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from sandbox.stack import until
 from tasks.findings import note
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
-from tasks.store import connect
 from tests.conftest import (
     PAGE_A,
     PAGE_B,
@@ -74,18 +73,6 @@ def url(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         serving(settings_of(make, valkey)) as url,
     ):
         yield url
-
-
-@pytest.fixture
-def inbox(store_url: str) -> Iterator[Inbox]:
-    with closing(connect(store_url)) as store:
-        yield Inbox(store)
-
-
-@pytest.fixture
-def reader(url: str, inbox: Inbox) -> Iterator[Reader]:
-    with closing(Reader(url)) as reader:
-        yield reader
 
 
 def test_a_link_leads_to_a_board_that_is_open_for_an_hour(reader: Reader) -> None:

@@ -15,7 +15,6 @@ from connector.cipher import new_key
 from connector.web import board_kept
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
-from tasks.store import connect
 from tests.conftest import PAGE_A, PAGE_B, settings_in
 from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.board import WORDS, Reader, die, keep_unknown, letters, link_to_board, remote, text
@@ -35,18 +34,6 @@ def url(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         serving(make(redis_url=valkey, secret_key=new_key(), admin_token=ADMIN_TOKEN)) as url,
     ):
         yield url
-
-
-@pytest.fixture
-def inbox(store_url: str) -> Iterator[Inbox]:
-    with closing(connect(store_url)) as store:
-        yield Inbox(store)
-
-
-@pytest.fixture
-def reader(url: str, inbox: Inbox) -> Iterator[Reader]:
-    with closing(Reader(url)) as reader:
-        yield reader
 
 
 @pytest.fixture
