@@ -24,7 +24,8 @@ class Meaning:
     `is_set_up` also when the account is connected by a login, which itself is what one that `needs_login` is
     fixed by. Behind one that `hides_others` the checks that
     follow could not be made. One that `may_pass` often passes by itself: nobody is told of it on a ticket
-    before a second check has found it.
+    before a second check has found it. While one `stops_webhooks` none may come, or none is taken: what is
+    said meanwhile is fetched once it is over.
     """
 
     level: Level
@@ -37,11 +38,7 @@ class Meaning:
     hides_others: bool = False
     may_pass: bool = False
     needs_login: bool = False
-
-    @property
-    def stops_webhooks(self) -> bool:
-        """Return whether no webhooks come while it lasts: what is said meanwhile has to be fetched."""
-        return self.can_be_fixed and self.level == Level.STOPS_MESSAGES
+    stops_webhooks: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

@@ -90,7 +90,8 @@ def on_request(
             if any(one.meaning.may_pass for one in found):
                 time.sleep(OTHERS_KNOW_AFTER)
                 found = list(check_connection(service, connection))
-            note(service, connection, found)
+            if connection.active:
+                note(service, connection, found)
             found += [*_noted_of_helpdesk(service), *_noted_of_store(service)]
             return [as_data(one, connection.language) for one in found]
         return None
@@ -371,12 +372,13 @@ def _without_repaired(
 def _fetch_missed(service: Services, name: str, known: float) -> None:
     """Have fetched what was said while no webhooks came, which is `known` since then (seconds since 1970).
 
-    They came until the last one, or the check before at most; what was said before it was connected stays.
+    They came until the last one, or the check before at most; if none ever came, all since it was connected
+    may be missing. What was said before that stays.
     """
     inbox = service.inbox
-    before = known - 2 * 60 * service.settings.check_every
-    since = min(inbox.last().get(f"in:{name}:", before), before)
     connected = inbox.backfills.connected_at(name)
     if connected is not None:
-        since = max(since, connected / 1000)
+        before = known - 2 * 60 * service.settings.check_every
+        last = inbox.last().get(f"in:{name}:", connected / 1000)
+        since = max(min(last, before), connected / 1000)
         backfill.fetch_since(service, name, datetime.fromtimestamp(since, UTC), IN_EFFECT_AFTER)

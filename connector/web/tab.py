@@ -52,8 +52,6 @@ SWITCHES = ("active", "human_agent", "take_control", "link_large_files")
 FIELDS = ("page_id", "page_name", *SECRETS, "category_id", "language", "remind_before")
 DONE = frozenset({"tab_saved", "tab_removed", "tab_removed_only_here", "tab_on", "tab_off"})
 """What a page may say that was done, by the name that its address has."""
-LOGIN_FOR = 900
-"""How long the link to the login is good that stands in the tab, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +193,7 @@ class MessengerTab:
         """Return where a person connects pages by a login; nothing if that is not set up."""
         if missing_for_login(self._settings):
             return ""
-        made = Link(link.desk_id, int(time.time()) + LOGIN_FOR, link.language, link.return_url)
-        return links.address(made, self._settings.public_url, Messenger.login.path, self._key)
+        return links.address(link, self._settings.public_url, Messenger.login.path, self._key)
 
     def _cards(self, desk_id: str) -> list[Card]:
         standings = overview.standings(self._inbox, self._directory, desk_id)
@@ -268,7 +265,7 @@ class MessengerTab:
         before = await self._own(request, opened)
         page_id = before.page_id
         fields = await self._fields(request)
-        version = int(fields.pop("version", "0") or 0)
+        version = _version(fields.pop("version"))
         fields = {name: value for name, value in fields.items() if value or name not in SECRETS}
         fields.pop("page_id", None)
         shown = _form(before)
@@ -307,10 +304,10 @@ class MessengerTab:
     async def _remove(self, request: Request, opened: Access) -> Response:
         page_id = (await self._own(request, opened)).page_id
         form = await read_form(request, self._body_reader)
-        version = "".join(form.get("version", []))
+        version = _version("".join(form.get("version", [])))
         try:
-            not_done = await run_in_threadpool(self._admin.remove, page_id, int(version or 0))
-        except (Stale, ValueError):
+            not_done = await run_in_threadpool(self._admin.remove, page_id, version)
+        except Stale:
             raise Stopped(409, notice("tab_changed_meanwhile")) from None
         log.info("connection_removed", page=page_id, not_done=not_done or None)
         return await self._done(opened, "tab_removed_only_here" if not_done else "tab_removed")
@@ -385,6 +382,11 @@ def _form(entry: Entry) -> Form:
 
 def _refused(fields: Mapping[str, Any], error: InvalidFields) -> Form:
     return Form(fields, wrong=frozenset(name for name, _ in error.faults))
+
+
+def _version(text: str) -> int:
+    """Return the version of a page that a form was made for; 0, which no page has, if that is no number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def _number(text: str) -> Any:

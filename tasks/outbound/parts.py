@@ -18,6 +18,7 @@ from clients.errors import (
     KindRefused,
     LateReplyAllowed,
     LeaseLost,
+    MessageRefused,
     NotFetched,
     OutcomeUnknown,
     RateLimited,
@@ -364,9 +365,13 @@ def _call(part: Part, files: list[NewFile]) -> str:
         if not error.maybe_done:
             lease.undo_step(part.sending)
         raise
-    except LateReplyAllowed:
+    except LateReplyAllowed as error:
         lease.undo_step(part.sending)
+        if part.reply_to:  # a late reply answers no certain message, so it has to quote
+            do_not_answer(reply)
         lease.save_step(Step.late(), "")
+        if part.reply_to:
+            raise MessageRefused(error.notice.code, **error.notice.values) from None
         return _call(part, files)
     except (RejectedError, Unauthorized, RateLimited):
         lease.undo_step(part.sending)

@@ -18,7 +18,7 @@ from tasks import checks, findings
 from tasks.connections import Connection
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
-from tests.conftest import PAGE_A, PAGE_B, Valkey
+from tests.conftest import PAGE_A, PAGE_B, SECRET_A, Valkey, connection
 from tests.fakes.world import World
 
 A, B = f"facebook_messenger:{PAGE_A}", f"facebook_messenger:{PAGE_B}"
@@ -366,7 +366,19 @@ def test_who_dies_before_the_repair_has_asked_for_it(
     assert _fetched_since(world) == 60
 
 
-@pytest.mark.parametrize("code", ["app_not_subscribed", "app_subscription_inactive", "page_not_subscribed"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "app_not_subscribed",
+        "app_secret_wrong",
+        "app_subscribed_elsewhere",
+        "app_subscription_inactive",
+        "page_not_subscribed",
+        "permission_to_message_missing",
+        "webhook_address_not_reached",
+        "webhook_address_wrong",
+    ],
+)
 def test_what_was_said_until_somebody_put_it_right_is_fetched(world: World, code: str) -> None:
     (connection,) = [one for one in world.service.connections.all if one.account_id == PAGE_A]
     _connected(world)
@@ -375,6 +387,16 @@ def test_what_was_said_until_somebody_put_it_right_is_fetched(world: World, code
     checks.note(world.service, connection, [])
 
     assert _fetched_since(world) == 60
+
+
+def test_a_page_of_which_no_webhook_ever_came_is_fetched_since_it_was_connected(
+    world: World, pages: Pages
+) -> None:
+    _connected(world)
+    world.store.hdel("mc:last", f"in:{A}:")
+    checks.repair(world.service, world.service.connections.all[0], [UNSUBSCRIBED])
+
+    assert _fetched_since(world) == 24 * 60
 
 
 def test_what_was_said_before_a_page_was_connected_is_not(world: World, pages: Pages) -> None:
@@ -489,6 +511,16 @@ def test_a_check_that_finds_what_stops_messages_has_it_reported(world: World, pa
 
     assert world.waiting(f"report:{A}:") == 1
     assert world.waiting(f"report:{B}:") == 0
+
+
+def test_what_a_check_on_request_finds_of_a_page_that_is_off_is_not_kept(world: World, pages: Pages) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, active=False)])
+    pages.found[PAGE_A] = [UNSUBSCRIBED]
+    found = checks.on_request(lambda: world.service)(PAGE_A)
+
+    assert found
+    assert found[0]["code"] == "page_not_subscribed"
+    assert kept(world.inbox, A) == []
 
 
 def test_a_check_on_request_is_of_helpdesk_and_store_too_and_is_reported(world: World, pages: Pages) -> None:

@@ -330,6 +330,7 @@ add_meanings(
                 "Check that the connector and its reverse proxy run, and that public_url leads to them with "
                 "a valid certificate."
             ),
+            stops_webhooks=True,
         ),
         "webhook_address_wrong": Meaning(
             _STOPS,
@@ -340,6 +341,7 @@ add_meanings(
                 "this page."
             ),
             may_pass=True,
+            stops_webhooks=True,
         ),
         "app_secret_right": Meaning(Level.OK, N_("Facebook accepts the app secret.")),
         "app_secret_wrong": Meaning(
@@ -348,6 +350,7 @@ add_meanings(
             N_("Webhooks are refused and replies wait until this is fixed."),
             N_("Copy the app secret from the Meta app (Settings, Basic) and set it as app_secret."),
             hides_others=True,
+            stops_webhooks=True,
         ),
         "page_token_valid": Meaning(Level.OK, N_("The page access token is valid and does not expire.")),
         "page_token_invalid": Meaning(
@@ -392,7 +395,12 @@ add_meanings(
             needs_login=True,
         ),
         "permission_to_message_missing": Meaning(
-            _STOPS, N_("The permission {permission} is missing."), _NOTHING_PASSES, _GRANT, needs_login=True
+            _STOPS,
+            N_("The permission {permission} is missing."),
+            _NOTHING_PASSES,
+            _GRANT,
+            needs_login=True,
+            stops_webhooks=True,
         ),
         "permissions_missing": Meaning(
             _WARNING,
@@ -411,6 +419,7 @@ add_meanings(
             _RUN_FIX,
             can_be_fixed=True,
             is_set_up=True,
+            stops_webhooks=True,
         ),
         "app_subscription_inactive": Meaning(
             _STOPS,
@@ -419,6 +428,7 @@ add_meanings(
             _RUN_FIX,
             can_be_fixed=True,
             is_set_up=True,
+            stops_webhooks=True,
         ),
         "app_subscribed_elsewhere": Meaning(
             _STOPS,
@@ -426,6 +436,7 @@ add_meanings(
             _NOTHING_ARRIVES,
             N_("If they are to come here, run “connector check --fix”; if not, correct public_url."),
             can_be_fixed=True,
+            stops_webhooks=True,
         ),
         "app_fields_missing": Meaning(
             _WARNING,
@@ -451,6 +462,7 @@ add_meanings(
             can_be_fixed=True,
             is_fixed_unasked=True,
             is_set_up=True,
+            stops_webhooks=True,
         ),
         "page_fields_missing": Meaning(
             _WARNING,

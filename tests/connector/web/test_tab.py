@@ -331,6 +331,15 @@ def test_a_change_keeps_the_secrets_that_are_left_empty(tab: Tab) -> None:
     assert (known["page_name"], known["page_access_token"]["ends_in"]) == ("New name", "cdef")
 
 
+@pytest.mark.parametrize("version", ["", "one", "-1", "9" * 40])
+def test_a_form_for_no_version_of_the_page_changes_nothing(tab: Tab, version: str) -> None:
+    tab.add()
+    late = tab.open().send(f"/pages/{NEW}", page_name="New name", version=version)
+
+    assert late.status == 409
+    assert tab.connection()["page_name"] != "New name"
+
+
 def test_of_two_who_change_a_page_at_once_the_second_is_shown_what_the_first_did(tab: Tab) -> None:
     tab.add()
     first, second = tab.open(), tab.open()

@@ -6,9 +6,10 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import IN, OUT, PAGE
 from tests.fakes.crashes import every_crash
-from tests.fakes.meta import Refusal
+from tests.fakes.meta import OUTSIDE_WINDOW, Refusal
 from tests.fakes.world import World
 
 REPLY = "> Where is\n> my parcel?\n\nOn its way."
@@ -68,6 +69,18 @@ def test_a_reply_does_not_wait_for_what_it_quotes(world: World, failure: Excepti
 
     assert world.meta.texts() == [REPLY]
     assert not world.paused(PAGE)
+
+
+def test_a_late_reply_answers_no_message_and_so_quotes_it(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, human_agent=True)])
+    world.meta.said = {"m_8": "Where is my parcel?"}
+    world.reply(REPLY)
+    world.meta.fail("send", Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert [(one["tag"], one["reply_to"]) for one in world.meta.sent] == [("HUMAN_AGENT", None)]
+    assert world.meta.texts() == [REPLY]
+    assert world.reasons() == []
 
 
 def test_nothing_but_a_quotation_is_sent_as_it_is(world: World) -> None:
