@@ -88,7 +88,7 @@ def _event_kind(name: str) -> str:
 EventKind = Annotated[str, AfterValidator(_event_kind)]
 
 
-class Graph(Section):
+class GraphSettings(Section):
     """How Meta is reached."""
 
     base_url: GraphUrl = "https://graph.facebook.com"
@@ -101,7 +101,7 @@ class Graph(Section):
     media_hosts: tuple[Host, ...] = ("fbcdn.net", "fbsbx.com", "facebook.com", "cdninstagram.com")
 
 
-class Helpdesk(Section):
+class HelpdeskSettings(Section):
     """How the helpdesk is reached, and how its webhooks prove themselves."""
 
     adapter: Annotated[str, AfterValidator(_adapter)] = "rest"
@@ -134,7 +134,7 @@ class Helpdesk(Section):
         return find_adapter(self.adapter).poll_every if self.poll_every is None else self.poll_every
 
 
-class CloudFront(Section):
+class CloudFrontSettings(Section):
     """The key pair that signs CloudFront URLs, and how many seconds they last: for Meta, and for people."""
 
     key_pair_id: str = ""
@@ -143,12 +143,12 @@ class CloudFront(Section):
     link_expires_in: Annotated[int, Field(gt=0)] = 30 * 24 * 3600
 
 
-class Attachments(Section):
+class AttachmentSettings(Section):
     """How an agent's files reach Messenger, and how large a file may be (bytes)."""
 
     delivery: Literal["upload", "url", "cloudfront"] = "upload"
     max_bytes: Annotated[int, Field(gt=0)] = 26_214_400
-    cloudfront: CloudFront = CloudFront()
+    cloudfront: CloudFrontSettings = CloudFrontSettings()
 
     @model_validator(mode="after")
     def _cloudfront_has_its_key(self) -> Self:
@@ -162,7 +162,7 @@ class Attachments(Section):
         return self
 
 
-class Worker(Section):
+class WorkerSettings(Section):
     """How the work is done; `concurrency` is how many threads are relayed at once in one process.
 
     All times are in seconds. A worker has a queue for `lease` and renews that while it works. A job
@@ -302,11 +302,11 @@ class Settings(StoreSettings):
     admin_token: Token = SecretStr("")
     metrics_token: Token = SecretStr("")
     framed_by: tuple[Origin, ...] = ()
-    graph: Graph = Graph()
-    helpdesk: Helpdesk
+    graph: GraphSettings = GraphSettings()
+    helpdesk: HelpdeskSettings
     backfill: bool = True
-    attachments: Attachments = Attachments()
-    worker: Worker = Worker()
+    attachments: AttachmentSettings = AttachmentSettings()
+    worker: WorkerSettings = WorkerSettings()
     check_every: Annotated[float, Field(ge=0)] = 30
     check_tickets: bool = True
     events: dict[EventKind, Literal["open_ticket", "join_ticket"]] = {}
