@@ -22,7 +22,7 @@ from clients.errors import (
     Unauthorized,
 )
 from clients.notices import Notice, encode, is_known
-from tasks import directions
+from tasks import directions, reports
 from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
 from tasks.outbound.jobs import UnknownJob
@@ -100,6 +100,7 @@ def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
 def _pause(work: Work, error: RetryableError) -> bool:
     work.service.remotes.pause(error)
     work.lease.wait(error.remote, encode(error.notice))
+    reports.request(work.service, error.remote)
     return False
 
 

@@ -111,7 +111,7 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     FileRefused: "that file is left out, the rest is sent",
     OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set and a person wrote it; else final, with the time at which the window closed",
     RateLimited: "the page pauses as long as Meta asks, or where it does not say for 2 seconds, twice as long each time, up to 10 minutes; then it goes on slowly",
-    Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note",
+    Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note, and an internal ticket of the desk tells the operator",
     Unavailable: "tried again, later each time; before, it is looked up whether it was sent",
     MessageRefused: "a reply that quotes is sent with its quotation, pictures are sent one by one; else final",
     RejectedError: "final",

@@ -20,6 +20,7 @@ from clients.errors import (
     Unavailable,
     UploadGone,
 )
+from clients.findings import Level, Meaning, add_meanings
 from clients.jsons import decode_or_none
 from clients.notices import N_, Notice, add_sentences, notice
 
@@ -139,6 +140,14 @@ _BY_SUBCODE = {
     subcode or code: row for (code, subcode), row in ERRORS.items() if (subcode or code) >= _SHORTEST_SUBCODE
 }
 
+STOPS = {
+    "page_token_refused": "page_token_invalid",
+    "app_secret_refused": "app_secret_wrong",
+    "page_blocked": "page_is_blocked",
+    "page_restricted": "page_is_restricted",
+}
+"""What a page is paused for until somebody has done something about it, and which finding that is."""
+
 PERHAPS_BLOCKED = notice("facebook_error", error="2")
 """Of a message it may also mean that the customer blocked the page, as the table of error codes adds."""
 
@@ -253,6 +262,24 @@ add_sentences(
         "tag_abolished": N_("Facebook no longer supports this message tag"),
         "tag_abused": N_("Facebook considers this message tag to be misused"),
         "asked_already": N_("the customer has already been asked for this opt-in"),
+    }
+)
+
+_REPLIES_WAIT = N_("Replies wait and are sent once this is fixed.")
+add_meanings(
+    {
+        "page_is_blocked": Meaning(
+            Level.STOPS_MESSAGES,
+            N_("Facebook has temporarily blocked the page for a policy violation."),
+            _REPLIES_WAIT,
+            N_("See in Meta Business Support Home what the page is blocked for, and for how long."),
+        ),
+        "page_is_restricted": Meaning(
+            Level.STOPS_MESSAGES,
+            N_("Facebook has restricted the page from sending for now."),
+            _REPLIES_WAIT,
+            N_("See the page's quality settings: they say what it is restricted for, and for how long."),
+        ),
     }
 )
 
