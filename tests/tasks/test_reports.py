@@ -16,7 +16,7 @@ from clients.notices import notice
 from tasks import findings, remotes, reports
 from tasks.inbox.queues import report_queue
 from tests.conftest import PAGE_A, SECRET_A, connection
-from tests.fakes.conversation import CUSTOMER, OUT, PSID
+from tests.fakes.conversation import OUT, PSID
 from tests.fakes.crashes import every_crash
 from tests.fakes.desk import Opened
 from tests.fakes.failures import Crash, away, fault

@@ -46,9 +46,9 @@ _REFUSED = (MessageRefused, "facebook_refused")
 
 OTHER = -1
 """In a row: any subcode that has no row of its own."""
-_SHORTEST_SUBCODE = 100_000
+SHORTEST_SUBCODE = 100_000
 """From here on a number means one thing, whatever code it stands under."""
-_GENERIC = frozenset({10, 100, 200})
+GENERIC = frozenset({10, 100, 200})
 """Codes that without a subcode may mean many things: Meta's own words say more than ours."""
 
 _NOT_ABOUT_TAG = frozenset(
@@ -137,7 +137,7 @@ ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
 The table of error codes names some subcodes without their code: a long one is known under any, and alone.
 """
 _BY_SUBCODE = {
-    subcode or code: row for (code, subcode), row in ERRORS.items() if (subcode or code) >= _SHORTEST_SUBCODE
+    subcode or code: row for (code, subcode), row in ERRORS.items() if (subcode or code) >= SHORTEST_SUBCODE
 }
 
 STOPS = {
@@ -312,7 +312,7 @@ def is_known(code: int, subcode: int) -> bool:
 
 def is_explained(code: int, subcode: int) -> bool:
     """Return whether our sentence says just what an error is; else Meta's own words may say more."""
-    return bool(_row(code, subcode)) and (subcode != 0 or code not in _GENERIC)
+    return bool(_row(code, subcode)) and (subcode != 0 or code not in GENERIC)
 
 
 def _row(code: int, subcode: int) -> tuple[type[ClientError], str] | None:
