@@ -559,6 +559,8 @@ class Channel(ABC):
     """The login by which people connect its accounts; None if there is none."""
     login_needed: ClassVar[frozenset[str]] = frozenset()
     """The codes of why an account is paused that connecting it anew puts right."""
+    stops: ClassVar[Mapping[str, str]] = {}
+    """The codes of why an account is paused that an operator has to know, each with that of the finding."""
     reply_window: ClassVar[timedelta | None] = None
     """For how long after a person's last message it allows a reply; None if for ever."""
 

@@ -22,7 +22,7 @@ from clients.errors import (
     Unauthorized,
 )
 from clients.notices import Notice, encode, is_known
-from tasks import directions
+from tasks import directions, reports
 from tasks.inbox.job import Step
 from tasks.inbox.lease import Lease
 from tasks.outbound.jobs import UnknownJob
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 BUSY_DELAY = 1.0
 """How long a job waits that is not told when it is its turn (seconds)."""
+JITTER = 0.5
+"""Which part of a backoff is left to chance, so that what failed together does not come back together."""
 UNKNOWN_DELAY = 30.0
 """How long a job that this version does not know waits until another process may take it (seconds)."""
 
@@ -63,11 +65,16 @@ def try_again(work: Work, reason: Notice, *, attempts: int, least: float = 0) ->
     lease = work.lease
     if lease.attempts + 1 >= attempts:
         return give_up(work, reason)
-    backoff = min(work.service.settings.worker.retry_max, 2.0**lease.attempts)
-    delay = max(least, backoff * random.uniform(0.5, 1))  # noqa: S311 - only jitter
+    longest = backoff(lease.attempts, work.service.settings.worker.retry_max)
+    delay = max(least, longest * random.uniform(1 - JITTER, 1))  # noqa: S311 - no secret
     log.warning("put_off", queue=lease.queue, id=lease.job.id, seconds=round(delay, 1), reason=str(reason))
     lease.retry_later(delay, encode(reason), counts=True)
     return False
+
+
+def backoff(attempts: int, longest: float) -> float:
+    """Return how many seconds a job waits at most that failed so many times before, and now once more."""
+    return min(longest, 2.0**attempts)
 
 
 def give_up(work: Work, reason: Notice) -> bool:
@@ -100,6 +107,7 @@ def _wait_for_another_version(lease: Lease, error: UnknownJob) -> bool:
 def _pause(work: Work, error: RetryableError) -> bool:
     work.service.remotes.pause(error)
     work.lease.wait(error.remote, encode(error.notice))
+    reports.request(work.service, error.remote)
     return False
 
 

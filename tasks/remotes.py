@@ -43,6 +43,7 @@ class Remotes:
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._lock = Lock()
+        self._worked: set[str] = set()
         self._since: dict[str, float] = {}
         self._until: dict[str, float] = {}
         self._logged_at: dict[str, float] = {}
@@ -94,15 +95,20 @@ class Remotes:
         """Return whether a remote failed lately at what nobody waits for."""
         return time.monotonic() < self._rests_until.get(remote, 0)
 
-    def works(self, remote: str) -> None:
-        """Note that a call to a remote worked; one that was under way when the pause began proves nothing."""
-        if remote not in self._since or time.monotonic() < self._until.get(remote, 0):
-            return
+    def works(self, remote: str) -> bool:
+        """Note that a call to a remote worked; one that was under way when the pause began proves nothing.
+
+        Return whether it may not have worked before, as far as this process knows.
+        """
+        if remote in self._worked or time.monotonic() < self._until.get(remote, 0):
+            return False
         with self._lock:
+            self._worked.add(remote)
             since = self._since.pop(remote, None)
             self._logged_at.pop(remote, None)
         if since is not None:
             log.info("remote_back", remote=remote, after_seconds=round(time.monotonic() - since))
+        return True
 
     def _log(self, error: RetryableError) -> None:
         now, remote = time.monotonic(), error.remote
@@ -110,6 +116,7 @@ class Remotes:
             if now - self._until.get(remote, now) > OVER_AFTER:
                 self._since.pop(remote, None)
                 self._logged_at.pop(remote, None)
+            self._worked.discard(remote)
             since = self._since.setdefault(remote, now)
             if now - self._logged_at.get(remote, -REMIND_EVERY) < REMIND_EVERY:
                 return

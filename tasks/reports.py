@@ -1,11 +1,12 @@
 """What stops a page's messages becomes one internal ticket of its desk, which says what changes and the end.
 
-Whoever checks a connection queues a report if its ticket does not say what is wrong now. The worker that has
-the lease of that queue brings the ticket up to date, so there is one, whoever checks and whoever dies; while
-the helpdesk is away the report waits. All of it stands in the log and in `/metrics` as well.
+Whoever checks a connection, pauses it, or sees it work again queues a report if its ticket does not say what
+is wrong now. The worker that has the lease of that queue brings the ticket up to date, so there is one,
+whoever checks and whoever dies; while the helpdesk is away the report waits. All of it stands in the log and
+in `/metrics` as well.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -16,15 +17,16 @@ from structlog.contextvars import bind_contextvars
 
 from clients.errors import ClientError, NotFound, RejectedError, TicketClosed
 from clients.helpdesk import NewTicket
-from clients.notices import Notice, notice
+from clients.notices import Notice, decode, notice
 from clients.text.markdown import to_markdown
 from tasks import findings
 from tasks.connections import Connection
 from tasks.findings import Kept
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step, read_value
-from tasks.inbox.queues import account_of, report_queue
+from tasks.inbox.queues import HELPDESK, account_of, report_queue
 from tasks.notes import is_refused_for_good, notify_once
+from tasks.remotes import OVER_AFTER
 from tasks.services import Services
 from tasks.words import say
 from tasks.work import Work
@@ -50,9 +52,11 @@ class Report(msgspec.Struct, frozen=True):
 def request(service: Services, name: str) -> None:
     """Queue a report of an account, unless its ticket says what is wrong. Raises `redis.RedisError`.
 
-    The sweep wakes a worker for it. A full store leaves it to the next check.
+    The sweep wakes a worker for it. A full store leaves it to the next check. There is none of the helpdesk.
     """
-    found, report = _stopping(service.inbox, name), _report_of(service.inbox, name)
+    if name == HELPDESK:
+        return
+    found, report = _stopping(service, name), _report_of(service.inbox, name)
     if _codes(found) == (report.codes if report else ()):
         return
     if report or service.settings.check_tickets:
@@ -63,10 +67,23 @@ def request(service: Services, name: str) -> None:
             service.inbox.accept([Job(key=key, queue=report_queue(name), time=now, body=b"{}")])
 
 
-def _stopping(inbox: Inbox, name: str) -> list[Kept]:
-    """Return what stops the messages of an account, by its last checks."""
-    found = (one for one in findings.kept(inbox.findings_of(name)) if one.stops_messages)
-    return sorted(found, key=lambda one: one.what.code)
+def _stopping(service: Services, name: str) -> list[Kept]:
+    """Return what stops the messages of an account: by its last checks, and by why it is paused."""
+    found = {one.what.code: one for one in _paused(service, name)}
+    found |= {one.what.code: one for one in findings.kept(service.inbox.findings_of(name))}
+    return sorted((one for one in found.values() if one.stops_messages), key=lambda one: one.what.code)
+
+
+def _paused(service: Services, name: str) -> Iterator[Kept]:
+    """Yield why an account is paused, if an operator has to know.
+
+    Between two pauses it counts as paused, unless it worked; one that nobody tries any more does not.
+    """
+    channel, pause = service.channels.get(name.partition(":")[0]), service.inbox.pauses_of([name]).get(name)
+    if channel and pause and pause.until > service.inbox.now() - OVER_AFTER:
+        reason = decode(pause.reason)
+        if code := channel.stops.get(reason.code):
+            yield Kept(Notice(code, reason.values), pause.since or pause.until)
 
 
 def _codes(found: Iterable[Kept]) -> tuple[str, ...]:
@@ -116,7 +133,7 @@ def _bring_up_to_date(work: Work) -> None:
     service, name = work.service, account_of(work.lease.queue)
     connection = service.active_connection(work.conversation.channel, work.conversation.account_id)
     report = _report_of(service.inbox, name) or _opened_before(work)
-    found = _stopping(service.inbox, name) if connection else []
+    found = _stopping(service, name) if connection else []
     if report:
         bind_contextvars(ticket=report.ticket_id)
     if _codes(found) == (report.codes if report else ()):

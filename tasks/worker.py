@@ -13,7 +13,7 @@ from clients.errors import (
 )
 from clients.http import guarded
 from clients.notices import decode, notice
-from tasks import directions, outcomes
+from tasks import directions, outcomes, reports
 from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.inbound import backfill
 from tasks.inbox.job import Step
@@ -123,6 +123,9 @@ def relay_head(work: Work) -> bool:
         reason = notice("internal_error", error=type(error).__name__)
         return outcomes.try_again(work, reason, attempts=UNEXPECTED_ATTEMPTS)
     log.info("relayed", queue=lease.queue, id=lease.job.id)
-    if lease.asks_account:
-        service.remotes.works(remote_of(lease.queue))
-    return lease.finish()
+    remote = remote_of(lease.queue)
+    is_back = lease.asks_account and service.remotes.works(remote)
+    goes_on = lease.finish()
+    if is_back:
+        reports.request(service, remote)
+    return goes_on

@@ -278,10 +278,11 @@ local function end_trial(queue, token, worked)
   redis.call('ZADD', P .. 'pauses', now, remote)
 end
 
--- Forget why a remote was paused that works again, though not at full speed yet.
+-- Forget why a remote was paused that works again, though not at full speed yet: it is paused in between (since).
 local function works(remote)
-  if is_paused(remote) or is_untried(remote) then return end
-  redis.call('HDEL', P .. 'pause:' .. remote, 'reason', 'began', 'lasts', 'ends')
+  local pause = P .. 'pause:' .. remote
+  if is_untried(remote) or (is_paused(remote) and redis.call('HEXISTS', pause, 'since') == 0) then return end
+  redis.call('HDEL', pause, 'reason', 'began', 'lasts', 'ends')
 end
 
 -- Take the lease of a queue; nothing if it is taken, or if its head waits.

@@ -52,10 +52,14 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why a remote is paused, and since when: the first of the pauses in a row (seconds since 1970)."""
+    """Why a remote is paused, and since when: the first of the pauses in a row (seconds since 1970).
+
+    `until` is when the last one ends, or ended.
+    """
 
     reason: str
     since: float | None
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +238,18 @@ class Inbox:
     def pauses(self) -> dict[str, Pause]:
         """Return the pause of each remote that is paused, or that was and has not worked since."""
         remotes = cast("list[bytes]", self.store.zrange(self.key("pauses"), 0, -1))
+        return self.pauses_of([remote.decode() for remote in remotes])
+
+    def pauses_of(self, remotes: Sequence[str]) -> dict[str, Pause]:
+        """Return, as `pauses` does, those of some remotes."""
         with self.store.pipeline(transaction=False) as asked:
             for remote in remotes:
-                asked.hmget(self.key(f"pause:{remote.decode()}"), "reason", "began")
+                asked.hmget(self.key(f"pause:{remote}"), "reason", "began")
+                asked.zscore(self.key("pauses"), remote)
             found = asked.execute()
         return {
-            remote.decode(): Pause(reason.decode(), int(began) / 1000 if began else None)
-            for remote, (reason, began) in zip(remotes, found, strict=True)
+            remote: Pause(reason.decode(), int(began) / 1000 if began else None, (ends or 0) / 1000)
+            for remote, (reason, began), ends in zip(remotes, found[::2], found[1::2], strict=True)
             if reason
         }
 

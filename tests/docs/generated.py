@@ -3,14 +3,17 @@
 # ruff: noqa: E501 - the lines of a page
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from clients.channel import Echo
 from clients.channels.meta import events
-from clients.channels.meta.errors import ERRORS, OTHER, HeldByAnotherApp
+from clients.channels.meta.errors import ERRORS, GENERIC, OTHER, SHORTEST_SUBCODE, HeldByAnotherApp, lookup
+from clients.channels.meta.graph import AGENTS_WINDOW, IMAGE_LIMIT, REPLY_WINDOW, SHOWN_AS
 from clients.channels.meta.kinds import ECHO, PAGE_INBOX_APP_IDS, REFERENCE, ROWS, STANDBY, Row, row_of
-from clients.channels.meta.messenger import Messenger
+from clients.channels.meta.messenger import TEXT_LIMIT, Messenger
+from clients.channels.meta.past import MOST_SHOWN
 from clients.errors import (
     ClientError,
     FileRefused,
@@ -27,8 +30,19 @@ from clients.errors import (
 )
 from clients.jsons import decode
 from clients.notices import notice, say
+from connector.settings import Worker
 from tasks.inbox.personal import DAY, Personal
-from tasks.remotes import SLOW_AT
+from tasks.outbound.parts import MOST_PARTS
+from tasks.outcomes import JITTER, backoff
+from tasks.remotes import (
+    LIMITED_RATE,
+    LONGEST,
+    PAUSE_AT,
+    REFUSED_RATE,
+    SHORTEST,
+    SHORTEST_UNAUTHORIZED,
+    SLOW_AT,
+)
 from tests.conftest import payload
 from tests.docs.pictures import ATTACHMENTS, EVENTS, OUTCOMES, PARTS, RECEIPTS, description
 from tests.fakes.situations import SITUATIONS, path_of
@@ -71,20 +85,22 @@ def events_page() -> str:
 _REPLIES = """\
 # What becomes of an agent's reply
 
-Made by `make docs` from `clients/channels/meta/errors.py`; do not edit it.
+Made by `make docs` from `clients/channels/meta/` and `tasks/`: the error table, and the numbers that the code goes by; do not edit it.
 
 ## How it is sent
 
 | in the comment | on Messenger |
 | --- | --- |
-| text | plain text, in messages of at most 2,000 characters |
-| a quotation at its beginning | an answer to the message of the last day that says this, if Meta shows one among the last 20; else it is sent as it stands |
-| PNG, JPEG and GIF pictures of up to 8 MiB | pictures; those that follow each other in one message, of at most 30; one by one, if Meta refuses them together |
-| AAC, MP3, M4A and WAV audio; MP4, OGG, MOV, AVI and WebM video | a player |
-| any other file, such as a HEIC, WebP, SVG or TIFF picture, or a larger one | a file |
-| a file over 25 MiB, or over `attachments.max_bytes` | nothing, and the agent is told; with `link_large_files` a link to it, and the agent is told that |
+| text | plain text, in messages of at most {text_limit} characters |
+| a quotation at its beginning | an answer to the message of the last {window} that says this, if Meta shows one among the last {shown}; else it is sent as it stands |
+| {images} pictures of up to {image_limit} | pictures; those that follow each other in one message, of at most {most_images}; one by one, if Meta refuses them together |
+| {audio} audio; {video} video | a player |
+| any other file, such as a {others} picture, or a larger one | a file |
+| a file over {file_limit}, or over `attachments.max_bytes` | nothing, and the agent is told; with `link_large_files` a link to it, and the agent is told that |
 
-Within 24 hours after the person wrote a reply goes as `RESPONSE`. After that Meta takes it for 7 days with the tag `HUMAN_AGENT`, which is used for a
+A comment that would take more than {parts} messages is not sent, and the agent is told.
+
+Within {window} after the person wrote a reply goes as `RESPONSE`. After that Meta takes it for {agents_window} with the tag `HUMAN_AGENT`, which is used for a
 comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag. If Meta refuses that, the note says when the
 window closed, and what Meta gives as the reason.
 
@@ -92,16 +108,21 @@ window closed, and what Meta gives as the reason.
 
 A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
-`connector dead list`. A subcode of six digits or more is known under any code, and alone. A subcode that is not listed counts as its bare code, a code
-that is not listed is final: then, and for a bare 10, 100 or 200, the note of a final failure has Meta's own words where it sends some.
+`connector dead list`. A subcode of {subcode_digits} digits or more is known under any code, and alone. A subcode that is not listed counts as its bare code, a code
+that is not listed is final: then, and for a bare {generic}, the note of a final failure has Meta's own words where it sends some.
 
-Meta allows a reply for 24 hours after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
+Meta allows a reply for {window} after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
 hours before of a customer whom nobody answered. A reply of which at least a part was sent is an answer; one that no person wrote is none.
 
 A page sends {texts} texts and {files} messages with a file a second at most; what is beyond that waits. Once Meta's answers say that a page has used
-{percent} % of its limits, its replies go out more slowly, so that Meta does not limit it (codes {limits}).
+{slow_at} of its limits, its replies go out more slowly, and from {pause_at} on with pauses, so that Meta does not limit it (codes {limits}).
+
+What is tried again waits up to {waits} seconds in turn (`worker.attempts`: {attempts}; `worker.retry_max`: {longest_wait}), by up to {jitter} less at
+random. If it may have been sent, its echo is waited for {echo_wait} seconds (`worker.echo_wait`), then Meta is asked for it.
 
 """
+_WORKER = Worker()
+_BACKOFFS = [backoff(attempt, _WORKER.retry_max) for attempt in range(_WORKER.attempts - 1)]
 _OUTCOMES: Mapping[type[ClientError], str] = {
     HeldByAnotherApp: "final, unless `take_control` is set: then the conversation is taken over, and it is sent",
     KindRefused: "sent once more as a plain file; then that file is left out",
@@ -110,13 +131,42 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     FileTooLarge: "sent as a link with `link_large_files`; else that file is left out, the rest is sent",
     FileRefused: "that file is left out, the rest is sent",
     OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set and a person wrote it; else final, with the time at which the window closed",
-    RateLimited: "the page pauses as long as Meta asks, or where it does not say for 2 seconds, twice as long each time, up to 10 minutes; then it goes on slowly",
-    Unauthorized: "all replies of the page wait, in order, until it works again; each waiting ticket has one note",
-    Unavailable: "tried again, later each time; before, it is looked up whether it was sent",
+    RateLimited: f"the page pauses as long as Meta asks, or where it does not say for {SHORTEST:g} seconds, twice as long each time, up to {LONGEST:g} seconds; then {LIMITED_RATE} conversations a second go on, and soon more",
+    Unauthorized: f"all replies of the page wait, in order, and some are tried every {SHORTEST_UNAUTHORIZED:g} seconds; once one goes out all follow, {REFUSED_RATE} conversations a second at first; each waiting ticket has one note, and an internal ticket of the desk tells the operator",
+    Unavailable: f"tried {_WORKER.attempts} times, then final; before each, it is looked up whether it was sent",
     MessageRefused: "a reply that quotes is sent with its quotation, pictures are sent one by one; else final",
     RejectedError: "final",
-    ClientError: "",
 }
+"""What becomes of a reply, by the class of its error; of several that fit, the first."""
+_MEDIA_NAMES = {
+    "mpeg": "MP3",
+    "quicktime": "MOV",
+    "webm": "WebM",
+    "x-m4a": "M4A",
+    "x-msvideo": "AVI",
+    "x-wav": "WAV",
+}
+"""How people call a media type where it is not its subtype in capitals."""
+_OTHER_PICTURES = {"image/heic": "HEIC", "image/webp": "WebP", "image/svg+xml": "SVG", "image/tiff": "TIFF"}
+
+
+def _media(kind: str) -> str:
+    """Name the media types that Meta shows as such."""
+    names = sorted({_MEDIA_NAMES.get(subtype, subtype.upper()) for subtype in SHOWN_AS[kind]}, key=str.upper)
+    return _listed(names, "and")
+
+
+def _listed(names: Sequence[str], word: str) -> str:
+    *others, last = names
+    return f"{', '.join(others)} {word} {last}" if others else last
+
+
+def _days(time: timedelta) -> str:
+    return f"{time.days} days" if time.days > 1 else f"{time.total_seconds() / 3600:g} hours"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1024**2:g} MiB"
 
 
 def replies_page() -> str:
@@ -128,18 +178,48 @@ def replies_page() -> str:
         )
     ]
     head = ["| Meta's code | what happens | what the note says |", "| --- | --- | --- |"]
-    limits = sorted({code for (code, _), (kind, _) in ERRORS.items() if issubclass(kind, RateLimited)})
-    introduction = _REPLIES.format(
-        texts=Messenger().rate_of(has_file=False).per_second,
-        files=Messenger().rate_of(has_file=True).per_second,
-        percent=round(100 * SLOW_AT),
-        limits=", ".join(map(str, limits)),
-    )
+    rows.append(f"| any other | {_outcome(lookup(0, 0)[0])} | {_said(lookup(0, 0)[1])} |")
+    introduction = _REPLIES.format(**_numbers())
     pictures = (
         f"| {description(name)} | ![internal comment by Messenger (system)](pictures/{name}.png) |"
         for name in OUTCOMES
     )
     return introduction + "\n".join([*head, *rows, "", _REPLIES_SHOWN, *pictures, ""])
+
+
+def _numbers() -> dict[str, object]:
+    """Return what the page says how much it is of, by the constants that the code goes by."""
+    messenger = Messenger()
+    limits = sorted({code for (code, _), (kind, _) in ERRORS.items() if issubclass(kind, RateLimited)})
+    return {
+        "text_limit": f"{TEXT_LIMIT:,}",
+        "window": _days(REPLY_WINDOW),
+        "agents_window": _days(AGENTS_WINDOW),
+        "shown": MOST_SHOWN,
+        "image_limit": _mib(IMAGE_LIMIT),
+        "most_images": messenger.most_files("image"),
+        "file_limit": _mib(messenger.max_file_bytes),
+        "images": _media("image"),
+        "audio": _media("audio"),
+        "video": _media("video"),
+        "others": _listed(
+            [name for type_, name in _OTHER_PICTURES.items() if messenger.kind_of_file(type_, 1) == "file"],
+            "or",
+        ),
+        "parts": MOST_PARTS,
+        "subcode_digits": len(str(SHORTEST_SUBCODE)),
+        "generic": _listed([*map(str, sorted(GENERIC))], "or"),
+        "texts": messenger.rate_of(has_file=False).per_second,
+        "files": messenger.rate_of(has_file=True).per_second,
+        "slow_at": f"{SLOW_AT:.0%}",
+        "pause_at": f"{PAUSE_AT:.0%}",
+        "limits": ", ".join(map(str, limits)),
+        "attempts": _WORKER.attempts,
+        "waits": _listed([f"{seconds:g}" for seconds in _BACKOFFS], "and"),
+        "longest_wait": f"{_WORKER.retry_max:g}",
+        "jitter": f"{JITTER:.0%}",
+        "echo_wait": f"{_WORKER.echo_wait:g}",
+    }
 
 
 _REPLIES_SHOWN = """\

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from unittest.mock import Mock
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -12,14 +13,17 @@ from clients.findings import Finding, finding
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.notices import notice
-from tasks import findings, reports
+from tasks import findings, remotes, reports
 from tasks.inbox.queues import report_queue
 from tests.conftest import PAGE_A, SECRET_A, connection
+from tests.fakes.conversation import OUT, PSID
 from tests.fakes.crashes import every_crash
 from tests.fakes.desk import Opened
 from tests.fakes.failures import Crash, away, fault
+from tests.fakes.meta import Refusal
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN
 from tests.fakes.sandbox_helpdesk import Desk as Sandbox
+from tests.fakes.sandbox_meta import serving_meta
 from tests.fakes.world import World
 
 A = f"facebook_messenger:{PAGE_A}"
@@ -295,6 +299,108 @@ def test_what_agents_write_on_the_ticket_is_sent_to_nobody(world: World) -> None
     assert world.reasons() == []
 
 
+# --- What a page is paused for. ---------------------------------------------------------------------------
+
+BLOCKED, RESTRICTED = Refusal(368), Refusal(10, 1893063)
+
+
+@pytest.fixture
+def paused(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Give a world in which a page is tried again at once, and two of its replies wait."""
+    monkeypatch.setattr(remotes, "SHORTEST_UNAUTHORIZED", 0)
+    world.desk.open()
+    for number in range(2):
+        world.reply(f"part {number}", id_=f"98{number}")
+    return world
+
+
+def try_replies(world: World, *refusals: Refusal) -> None:
+    """Have the page's replies tried until Meta has refused so many, or all are sent; then report."""
+    world.meta.fail("send", *refusals)
+    for _ in refusals or [None]:
+        world.work(OUT)
+        world.work(QUEUE)
+
+
+def of_page(world: World) -> list[Opened]:
+    return [one for id_, one in world.desk.tickets.items() if id_ != "42"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (BLOCKED, "temporarily blocked the page for a policy violation. (Facebook error 368)"),
+        (RESTRICTED, "restricted the page from sending for now. (Facebook error 10/1893063)"),
+        (Refusal(190, 460), "The page access token is not valid. (Facebook error 190/460)"),
+    ],
+)
+def test_a_page_that_meta_refuses_all_replies_of_is_one_ticket_until_one_goes_out(
+    paused: World, refusal: Refusal, words: str
+) -> None:
+    try_replies(paused, *[refusal] * 3)
+    (told,) = of_page(paused)
+    assert told.new
+    assert (told.new.desk_id, told.new.customer) == ("7", None)
+    assert words in told.new.body
+    assert "Replies wait and are sent once this is fixed." in told.new.body
+    assert (told.comments, told.closed) == ([], False)
+
+    try_replies(paused)
+    assert paused.meta.texts() == ["part 0", "part 1"]
+    assert [one.body.partition(":")[0] for one in told.comments] == ["It is over"]
+    assert told.closed
+    assert len(of_page(paused)) == 1
+
+
+def test_a_check_between_two_pauses_does_not_say_that_it_is_over(paused: World) -> None:
+    try_replies(paused, BLOCKED)
+    check(paused)
+    try_replies(paused, BLOCKED)
+
+    assert [(one.comments, one.closed) for one in of_page(paused)] == [([], False)]
+
+
+def test_a_page_that_is_refused_for_another_reason_than_before_is_told_of_on_the_same_ticket(
+    paused: World,
+) -> None:
+    try_replies(paused, BLOCKED, RESTRICTED)
+
+    (told,) = of_page(paused)
+    assert ["It has changed" in one.body and "restricted" in one.body for one in told.comments] == [True]
+
+
+def test_what_the_checks_find_as_well_changes_nothing_on_the_ticket(paused: World) -> None:
+    try_replies(paused, Refusal(190))
+    check(paused, finding("page_token_invalid"))
+
+    assert [one.comments for one in of_page(paused)] == [[]]
+
+
+def test_another_worker_sees_that_the_page_works_again(paused: World) -> None:
+    try_replies(paused, BLOCKED)
+    paused.configure()
+    try_replies(paused)
+
+    assert [one.closed for one in of_page(paused)] == [True]
+
+
+def test_a_page_that_nobody_tries_any_more_is_told_of_no_longer(paused: World) -> None:
+    try_replies(paused, BLOCKED)
+    paused.end_pause(A)
+    check(paused)
+
+    assert [one.closed for one in of_page(paused)] == [True]
+
+
+@pytest.mark.parametrize("refusal", [Refusal(613), Refusal(2, status=503)])
+def test_a_page_that_has_to_slow_down_or_that_meta_is_away_for_is_no_ticket(
+    paused: World, refusal: Refusal
+) -> None:
+    try_replies(paused, refusal)
+
+    assert of_page(paused) == []
+
+
 # --- With the sandbox helpdesk. ---------------------------------------------------------------------------
 
 
@@ -331,3 +437,30 @@ def test_over_http_a_worker_that_dies_before_it_notes_the_ticket_makes_no_second
     assert (told["config"], told["closed"]) == ({"source": "connector"}, True)
     bodies = [(one["internal"], one["body"].partition(":")[0]) for one in told["comments"]]
     assert bodies == [(True, "It has changed. What is wrong now"), (True, "It is over")]
+
+
+def test_over_http_a_page_that_the_sandbox_meta_blocks_is_one_ticket_until_a_reply_goes_out(
+    real: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remotes, "SHORTEST_UNAUTHORIZED", 0)
+    with serving_meta() as url, HttpClient() as http, httpx.Client(base_url=url, trust_env=False) as meta:
+        network = replace(real.service.network, http=http, api_url=f"{url}/v26.0")
+        real.service = replace(real.service, network=network)
+        meta.put("/sandbox/apps/1", json={"app_secret": SECRET_A}).raise_for_status()
+        page = {"name": "Page 1", "access_token": f"EAA{PAGE_A}", "app_id": "1"}
+        meta.put(f"/sandbox/pages/{PAGE_A}", json=page).raise_for_status()
+        meta.post(f"/sandbox/pages/{PAGE_A}/people/{PSID}/messages", json={"text": "Hi"}).raise_for_status()
+        blocked = {"message": "(#368) The action attempted has been deemed abusive", "code": 368}
+        fault = {"path": "*/messages", "times": 2, "status": 400, "body": {"error": blocked}}
+        meta.put("/sandbox/faults", json=[fault]).raise_for_status()
+        real.reply("Your parcel is on its way.")
+        for _ in range(3):
+            real.work(OUT)
+            real.work(QUEUE)
+        sent = meta.get(f"/sandbox/pages/{PAGE_A}/people/{PSID}/messages").json()
+
+    assert [one["text"] for one in sent] == ["Hi", "Your parcel is on its way."]
+    tickets = sandbox.http.get("/sandbox/tickets").json()["tickets"]
+    (told,) = [one for one in tickets if "temporarily blocked the page" in str(one)]
+    assert [one["body"].partition(":")[0] for one in told["comments"]] == ["It is over"]
+    assert told["closed"]

@@ -20,6 +20,7 @@ from clients.errors import (
     Unavailable,
     UploadGone,
 )
+from clients.findings import Level, Meaning, add_meanings
 from clients.jsons import decode_or_none
 from clients.notices import N_, Notice, add_sentences, notice
 
@@ -45,9 +46,9 @@ _REFUSED = (MessageRefused, "facebook_refused")
 
 OTHER = -1
 """In a row: any subcode that has no row of its own."""
-_SHORTEST_SUBCODE = 100_000
+SHORTEST_SUBCODE = 100_000
 """From here on a number means one thing, whatever code it stands under."""
-_GENERIC = frozenset({10, 100, 200})
+GENERIC = frozenset({10, 100, 200})
 """Codes that without a subcode may mean many things: Meta's own words say more than ours."""
 
 _NOT_ABOUT_TAG = frozenset(
@@ -136,8 +137,16 @@ ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
 The table of error codes names some subcodes without their code: a long one is known under any, and alone.
 """
 _BY_SUBCODE = {
-    subcode or code: row for (code, subcode), row in ERRORS.items() if (subcode or code) >= _SHORTEST_SUBCODE
+    subcode or code: row for (code, subcode), row in ERRORS.items() if (subcode or code) >= SHORTEST_SUBCODE
 }
+
+STOPS = {
+    "page_token_refused": "page_token_invalid",
+    "app_secret_refused": "app_secret_wrong",
+    "page_blocked": "page_is_blocked",
+    "page_restricted": "page_is_restricted",
+}
+"""What a page is paused for until somebody has done something about it, and which finding that is."""
 
 PERHAPS_BLOCKED = notice("facebook_error", error="2")
 """Of a message it may also mean that the customer blocked the page, as the table of error codes adds."""
@@ -256,6 +265,24 @@ add_sentences(
     }
 )
 
+_REPLIES_WAIT = N_("Replies wait and are sent once this is fixed.")
+add_meanings(
+    {
+        "page_is_blocked": Meaning(
+            Level.STOPS_MESSAGES,
+            N_("Facebook has temporarily blocked the page for a policy violation."),
+            _REPLIES_WAIT,
+            N_("See in Meta Business Support Home what the page is blocked for, and for how long."),
+        ),
+        "page_is_restricted": Meaning(
+            Level.STOPS_MESSAGES,
+            N_("Facebook has restricted the page from sending for now."),
+            _REPLIES_WAIT,
+            N_("See the page's quality settings: they say what it is restricted for, and for how long."),
+        ),
+    }
+)
+
 
 def may_be_about_tag(error: RejectedError) -> bool:
     """Return whether a message with a tag may be refused for that, not for its person, text or file."""
@@ -285,7 +312,7 @@ def is_known(code: int, subcode: int) -> bool:
 
 def is_explained(code: int, subcode: int) -> bool:
     """Return whether our sentence says just what an error is; else Meta's own words may say more."""
-    return bool(_row(code, subcode)) and (subcode != 0 or code not in _GENERIC)
+    return bool(_row(code, subcode)) and (subcode != 0 or code not in GENERIC)
 
 
 def _row(code: int, subcode: int) -> tuple[type[ClientError], str] | None:

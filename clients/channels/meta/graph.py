@@ -64,8 +64,9 @@ from clients.text.line import one_line
 
 T = TypeVar("T", bound=RejectedError)
 _OF_THE_WEB = re.compile(r"https?://[\w.-][^\s\x00-\x1f\x7f<>\"'`\\]*", re.IGNORECASE)
-_IMAGE_LIMIT = 8 * 1024 * 1024
-_SHOWN_AS = {
+IMAGE_LIMIT = 8 * 1024 * 1024
+"""How large an image may be that is sent as one; a larger one is sent as a file."""
+SHOWN_AS = {
     "image": frozenset({"png", "jpeg", "gif"}),
     "audio": frozenset({"aac", "mp4", "mpeg", "wav", "x-m4a", "x-wav"}),
     "video": frozenset({"mp4", "ogg", "quicktime", "webm", "x-msvideo"}),
@@ -92,7 +93,7 @@ _UPLOAD_TIMEOUT = httpx.Timeout(connect=3.0, read=90.0, write=30.0, pool=5.0)
 def attachment_kind(content_type: str, size: int) -> str:
     """Return as what a file is sent: `image`, `audio` or `video` where Meta shows it as such, else `file`."""
     kind, _, subtype = canonical_type(content_type).partition("/")
-    is_shown = subtype in _SHOWN_AS.get(kind, ()) and (kind != "image" or size <= _IMAGE_LIMIT)
+    is_shown = subtype in SHOWN_AS.get(kind, ()) and (kind != "image" or size <= IMAGE_LIMIT)
     return kind if is_shown else "file"
 
 

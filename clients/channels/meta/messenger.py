@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network, Rate
 from clients.channels.meta import events, signature
+from clients.channels.meta.errors import STOPS
 from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.channels.meta.login import FacebookLogin
@@ -40,6 +41,7 @@ class Messenger(Channel):
     kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
     login = FacebookLogin
     login_needed = frozenset({"page_token_refused"})
+    stops = STOPS
     reply_window = REPLY_WINDOW
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "

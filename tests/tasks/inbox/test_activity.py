@@ -112,6 +112,19 @@ def test_a_pause_after_something_worked_begins_anew(inbox: Inbox, stored: Stored
     assert inbox.now() - (inbox.pauses()[PAGE].since or 0) < 4
 
 
+def test_a_pause_is_forgotten_though_as_many_go_on_at_once_as_may(inbox: Inbox, stored: Stored) -> None:
+    inbox.accept([new_job("r", queue=REPLY), new_job("s", queue="out:chat:1:3")])
+    inbox.pause(PAGE, 1, "first", rate=2)
+    stored.end_pause(PAGE)
+    first, second = inbox.claim(), inbox.claim()
+    assert first
+    assert second
+    for lease in (first, second):
+        lease.finish()
+
+    assert inbox.pauses() == {}
+
+
 def test_why_some_are_slowed_down_is_read_at_once(inbox: Inbox) -> None:
     inbox.slow(PAGE, 1, encode(notice("near_limits")))
 
