@@ -52,7 +52,7 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
     wrong = {
         one.code: Kept(one.what, known[one.code].since, True) if one.code in known else Kept(one.what, now)
         for one in found
-        if one.is_wrong
+        if one.is_wrong and not one.meaning.is_momentary
     }
     if any(one.meaning.hides_others for one in found):
         wrong = known | wrong  # nobody knows whether the others are over

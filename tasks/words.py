@@ -185,6 +185,14 @@ add_meanings(
             _MAY_BE_LOST,
             N_("Set “maxmemory-policy noeviction” there."),
         ),
+        "checks_limited": Meaning(
+            _WARNING,
+            N_("This could not be checked: too many requests were made lately."),
+            N_("That is no fault of the connection, and stops no messages."),
+            N_("Check again after {time}. Scheduled checks wait until then by themselves."),
+            hides_others=True,
+            is_momentary=True,
+        ),
         "settings_good": Meaning(Level.OK, N_("The settings can be used.")),
         "setting_doubtful": Meaning(_WARNING, N_("The setting {setting} is doubtful: {advice}.")),
         "no_connections": Meaning(

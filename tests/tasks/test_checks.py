@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -19,6 +19,7 @@ from tasks.connections import Connection
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
 from tests.conftest import PAGE_A, PAGE_B, SECRET_A, Valkey, connection
+from tests.fakes.checked_pages import Pages
 from tests.fakes.world import World
 
 A, B = f"facebook_messenger:{PAGE_A}", f"facebook_messenger:{PAGE_B}"
@@ -81,28 +82,6 @@ def test_what_another_version_kept_is_no_fault(world: World) -> None:
 
 
 # --- Whose turn it is. ------------------------------------------------------------------------------------
-
-
-class Pages:
-    """What the fake accounts find, and what was put right."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, list[Finding]] = {}
-        self.checked: list[str] = []
-        self.repaired: list[tuple[str, str]] = []
-        self.refuses: BaseException | None = None
-
-    def account(self, connection: Connection) -> Account:
-        def check(_: str) -> Iterator[Finding]:
-            self.checked.append(connection.account_id)
-            yield from self.found.get(connection.account_id, [])
-
-        def repair(found: Finding, _: str) -> None:
-            if self.refuses:
-                raise self.refuses
-            self.repaired.append((connection.account_id, found.code))
-
-        return cast("Account", Mock(check=check, repair=repair))
 
 
 @pytest.fixture
