@@ -26,7 +26,7 @@ class Meaning:
     follow could not be made. One that `may_pass` often passes by itself: nobody is told of it on a ticket
     before a second check has found it. While one `stops_webhooks` none may come, or none is taken: what is
     said meanwhile is fetched once it is over. One that `is_momentary` says something of this check alone, and
-    is not kept.
+    is not kept. One that `is_reported` agents are told of on a ticket, though it does not stop messages.
     """
 
     level: Level
@@ -41,6 +41,7 @@ class Meaning:
     needs_login: bool = False
     stops_webhooks: bool = False
     is_momentary: bool = False
+    is_reported: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

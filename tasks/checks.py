@@ -29,11 +29,11 @@ from tasks.celery import app, stopping
 from tasks.connections import Connection
 from tasks.inbound import backfill
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import HELPDESK, STORE, account_remote
+from tasks.inbox.queues import HELPDESK, STORE, account_remote, desk_remote
 from tasks.remotes import SLOW_AT
 from tasks.services import Services, services
 from tasks.store import reason_of
-from tasks.words import say
+from tasks.words import UNPOLLED, say
 
 log = structlog.get_logger(__name__)
 
@@ -164,15 +164,26 @@ def check_helpdesk(service: Services) -> Iterator[Finding]:
 def _noted_of_helpdesk(service: Services) -> list[Finding]:
     """Check the helpdesk, and keep what is wrong."""
     found = list(check_helpdesk(service))
-    findings.note(service.inbox, HELPDESK, found)
+    _note_shared(service, HELPDESK, found)
     return found
 
 
 def _noted_of_store(service: Services) -> list[Finding]:
     """Check the store, and keep what is wrong."""
     found = list(check_store(service.inbox))
-    findings.note(service.inbox, STORE, found)
+    _note_shared(service, STORE, found)
     return found
+
+
+def _note_shared(service: Services, name: str, found: Iterable[Finding]) -> None:
+    """Keep what is wrong with what all connections share, and tell the agents of each desk."""
+    findings.note(service.inbox, name, found)
+    for desk in _desks(service):
+        reports.request(service, desk)
+
+
+def _desks(service: Services) -> list[str]:
+    return sorted({desk_remote(one.desk_id) for one in service.connections.all if one.active})
 
 
 def _webhook(service: Services) -> Finding:
@@ -205,13 +216,14 @@ def _why_not(service: Services, url: str) -> Finding:
     ours = service.settings.public_url + WEBHOOK_PATH
     lately = service.inbox.now() - REFUSED_LATELY
     refusals = service.inbox.refusals()
+    suffix = "" if service.settings.helpdesk.poll_interval else UNPOLLED
     for reason, code in _REFUSALS.items():
         _, at = refusals.get(f"helpdesk  {reason}", (0, 0.0))
         if at > lately:
-            return finding("helpdesk_webhook_refused", reason=notice(code))
+            return finding(f"helpdesk_webhook_refused{suffix}", reason=notice(code))
     if url and url.rstrip("/") != ours:
-        return finding("helpdesk_webhook_elsewhere", url=address(url), ours=ours)
-    return finding("helpdesk_webhook_missing", seconds=round(WEBHOOK_WITHIN), ours=ours)
+        return finding(f"helpdesk_webhook_elsewhere{suffix}", url=address(url), ours=ours)
+    return finding(f"helpdesk_webhook_missing{suffix}", seconds=round(WEBHOOK_WITHIN), ours=ours)
 
 
 def check_desk(helpdesk: Helpdesk, connection: Connection) -> Iterator[Finding]:
@@ -355,6 +367,8 @@ def _planned(service: Services, every: float) -> Mapping[str, Callable[[], objec
     shared: dict[str, Callable[[], object]] = {}
     if connections:
         shared = {HELPDESK: partial(_noted_of_helpdesk, service), STORE: partial(_noted_of_store, service)}
+        # So that a desk whose last connection goes is seen to be gone, as an account is.
+        shared |= {desk: partial(reports.request, service, desk) for desk in _desks(service)}
     service.inbox.plan_checks(list(connections), every, list(shared))
     known = Answers()
     return shared | {

@@ -37,6 +37,11 @@ class Kept(msgspec.Struct, frozen=True):
         meaning = self.finding.meaning
         return meaning.level == Level.STOPS_MESSAGES and (self.is_confirmed or not meaning.may_pass)
 
+    @property
+    def is_reported(self) -> bool:
+        """Return whether agents are told of it on a ticket."""
+        return self.stops_messages or self.finding.meaning.is_reported
+
 
 _decode, _encode = msgspec.json.Decoder(list[Kept]).decode, msgspec.json.Encoder().encode
 

@@ -11,13 +11,14 @@ from structlog.testing import capture_logs
 
 from clients.channel import Account
 from clients.errors import Unauthorized, Unavailable
-from clients.findings import Finding, finding
+from clients.findings import Finding, Level, finding
 from clients.helpdesk import Helpdesk
 from clients.notices import notice
 from tasks import checks, findings
 from tasks.connections import Connection
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
+from tasks.words import say
 from tests.conftest import PAGE_A, PAGE_B, SECRET_A, Valkey, connection
 from tests.fakes.checked_pages import Pages
 from tests.fakes.world import World
@@ -429,6 +430,21 @@ def test_why_no_webhook_arrives_is_said(
     assert found.code == code
     assert "secret" not in str(found.what)
     assert found.is_wrong is (code != "helpdesk_webhook_unknown")
+
+
+@pytest.mark.parametrize(("poll_every", "level"), [(0, Level.STOPS_MESSAGES), (60, Level.WARNING)])
+@pytest.mark.parametrize("sent_to", ["", "https://old.example.com/hook", "refused"])
+def test_where_replies_are_not_looked_for_missing_webhooks_stop_them(
+    world: World, monkeypatch: pytest.MonkeyPatch, poll_every: float, level: Level, sent_to: str
+) -> None:
+    world.configure(helpdesk={"poll_every": poll_every})
+    if sent_to == "refused":
+        world.inbox.note_refusals("helpdesk  wrong_secret", 1)
+    found = webhook_check(world, monkeypatch, [sent_to])
+
+    assert found.level == level
+    assert found.means
+    assert ("are not sent" in say(found.means)) is (poll_every == 0)
 
 
 def test_webhooks_that_were_refused_lately_say_why_none_arrives(
