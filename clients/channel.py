@@ -18,6 +18,7 @@ from clients.findings import Finding
 from clients.http import HttpClient
 from clients.media import File, MediaFetcher
 from clients.notices import Notice
+from clients.single_flight import Answers
 
 OTHER_KINDS = "other"
 """The name, in settings, of all kinds of events that a channel does not know yet."""
@@ -305,11 +306,13 @@ class Rate:
 class Usage:
     """How much of what a channel allows an account has used lately: from 0 to 1, all of it.
 
-    `regain` is how long it has to be left alone until it may do more, in seconds; 0 if it may now.
+    `regain` is how long it has to be left alone until it may do more, in seconds; 0 if it may now. `of_app`
+    is how much all accounts of its app together have used of theirs.
     """
 
     share: float
     regain: float = 0.0
+    of_app: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,6 +453,11 @@ class Account(ABC):
 
     remote: str
 
+    @property
+    def app(self) -> str:
+        """Name what accounts have in common that share limits, without a secret; empty if nothing is."""
+        return ""
+
     @abstractmethod
     def ping(self) -> None:
         """Ask for something small, to learn whether the channel is up and takes the token."""
@@ -465,10 +473,12 @@ class Account(ABC):
     def unsubscribe(self) -> None:  # noqa: B027 - not all channels can
         """Have the channel send no more webhooks about the account."""
 
-    def check(self, callback_url: str) -> Iterator[Finding]:
+    def check(self, callback_url: str, known: Answers | None = None) -> Iterator[Finding]:
         """Yield what is right and wrong about the account's connection, each as soon as it is known.
 
-        `callback_url` is where its webhooks are to come. That the channel is away is a finding, no error.
+        `callback_url` is where its webhooks are to come. Accounts that are checked one after the other share
+        what is `known`. That the channel is away is a finding, no error, but that it asks to slow down raises
+        `RateLimited`.
         """
         yield from ()
 

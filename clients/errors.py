@@ -77,7 +77,9 @@ class ServiceDown(Unavailable):
 
 
 class RateLimited(RetryableError):
-    """The server asks to slow down."""
+    """The server asks to slow down; with `is_of_app` all accounts of the app have to, not only this one."""
+
+    is_of_app = False
 
 
 class Unauthorized(RetryableError):

@@ -25,7 +25,8 @@ class Meaning:
     fixed by. Behind one that `hides_others` the checks that
     follow could not be made. One that `may_pass` often passes by itself: nobody is told of it on a ticket
     before a second check has found it. While one `stops_webhooks` none may come, or none is taken: what is
-    said meanwhile is fetched once it is over.
+    said meanwhile is fetched once it is over. One that `is_momentary` says something of this check alone, and
+    is not kept. One that `is_reported` agents are told of on a ticket, though it does not stop messages.
     """
 
     level: Level
@@ -39,6 +40,8 @@ class Meaning:
     may_pass: bool = False
     needs_login: bool = False
     stops_webhooks: bool = False
+    is_momentary: bool = False
+    is_reported: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

@@ -2,10 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from clients.errors import Busy
 
@@ -27,6 +27,23 @@ class SingleFlight(Generic[T]):
                 began = time.monotonic()
                 self._found = began, self._read()
             return self._found[1]
+
+
+class Answers:
+    """Answers that many threads need, each asked for once; what fails is asked for again."""
+
+    def __init__(self) -> None:
+        self._lock, self._locks = Lock(), dict[Hashable, Lock]()
+        self._known: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, ask: Callable[[], Any]) -> Any:
+        """Return the answer to a question, and ask it if nobody has."""
+        with self._lock:
+            lock = self._locks.setdefault(key, Lock())
+        with lock:
+            if key not in self._known:
+                self._known[key] = ask()
+            return self._known[key]
 
 
 class TransferLimits:

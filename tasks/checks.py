@@ -3,11 +3,12 @@
 A few connections are checked at a time, each every `check_every` minutes; helpdesk and store as often.
 """
 
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
 from threading import Lock
@@ -16,20 +17,23 @@ from typing import Any
 import redis
 import structlog
 
-from clients.errors import ClientError, RetryableError, Unauthorized
+from clients.channel import Account
+from clients.errors import ClientError, RateLimited, RetryableError, Unauthorized
 from clients.findings import Finding, finding
 from clients.helpdesk import WEBHOOK_PATH, Helpdesk
 from clients.notices import ENGLISH, notice
+from clients.single_flight import Answers
 from clients.text.line import address
 from tasks import findings, reports
 from tasks.celery import app, stopping
 from tasks.connections import Connection
 from tasks.inbound import backfill
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import HELPDESK, STORE, account_remote
+from tasks.inbox.queues import HELPDESK, STORE, account_remote, desk_remote
+from tasks.remotes import SLOW_AT
 from tasks.services import Services, services
 from tasks.store import reason_of
-from tasks.words import say
+from tasks.words import UNPOLLED, say
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +53,8 @@ OTHERS_KNOW_AFTER = 1.0
 """After how long, in seconds, every process that takes webhooks knows a new connection."""
 IN_EFFECT_AFTER = 600.0
 """After how long, in seconds, a subscription is in effect: what is said until then is fetched once more."""
+LEFT_ALONE_FOR = 600.0
+"""For how long nothing near its limits is checked that does not say for how long, in seconds."""
 REFUSED_LATELY = 3600.0
 """How old a refused webhook may be to say why none arrives, in seconds."""
 
@@ -67,9 +73,11 @@ _checking = Lock()
 # --- What is checked. -------------------------------------------------------------------------------------
 
 
-def check_connection(service: Services, connection: Connection) -> Iterator[Finding]:
+def check_connection(
+    service: Services, connection: Connection, known: Answers | None = None
+) -> Iterator[Finding]:
     """Yield what is right and wrong about a connection, each as soon as it is known."""
-    yield from check_account(service, connection)
+    yield from check_account(service, connection, known)
     yield from check_desk(service.helpdesk, connection)
 
 
@@ -119,9 +127,23 @@ def followed(service: Services, connection: Connection, *, fix: bool = False) ->
     yield from _noted_of_store(service)
 
 
-def check_account(service: Services, connection: Connection) -> Iterator[Finding]:
-    """Yield what its channel says of a connection, and of the way to us."""
-    yield from service.account(connection).check(_callback_url(service, connection))
+def check_account(
+    service: Services, connection: Connection, known: Answers | None = None
+) -> Iterator[Finding]:
+    """Yield what its channel says of a connection, and of the way to us.
+
+    Connections that are checked one after the other share what is `known`.
+    """
+    account = service.account(connection)
+    try:
+        yield from account.check(_callback_url(service, connection), known)
+    except RateLimited as error:
+        seconds = error.retry_after or LEFT_ALONE_FOR
+        again = datetime.now(UTC) + timedelta(seconds=seconds + 60)  # it is said without its seconds
+        yield finding("checks_limited", time=f"{again:%Y-%m-%d %H:%M} UTC")
+        _leave_alone(service, account, seconds, of_app=error.is_of_app)
+    else:
+        _heed_usage(service, account)
 
 
 def check_helpdesk(service: Services) -> Iterator[Finding]:
@@ -142,15 +164,26 @@ def check_helpdesk(service: Services) -> Iterator[Finding]:
 def _noted_of_helpdesk(service: Services) -> list[Finding]:
     """Check the helpdesk, and keep what is wrong."""
     found = list(check_helpdesk(service))
-    findings.note(service.inbox, HELPDESK, found)
+    _note_shared(service, HELPDESK, found)
     return found
 
 
 def _noted_of_store(service: Services) -> list[Finding]:
     """Check the store, and keep what is wrong."""
     found = list(check_store(service.inbox))
-    findings.note(service.inbox, STORE, found)
+    _note_shared(service, STORE, found)
     return found
+
+
+def _note_shared(service: Services, name: str, found: Iterable[Finding]) -> None:
+    """Keep what is wrong with what all connections share, and tell the agents of each desk."""
+    findings.note(service.inbox, name, found)
+    for desk in _desks(service):
+        reports.request(service, desk)
+
+
+def _desks(service: Services) -> list[str]:
+    return sorted({desk_remote(one.desk_id) for one in service.connections.all if one.active})
 
 
 def _webhook(service: Services) -> Finding:
@@ -183,13 +216,14 @@ def _why_not(service: Services, url: str) -> Finding:
     ours = service.settings.public_url + WEBHOOK_PATH
     lately = service.inbox.now() - REFUSED_LATELY
     refusals = service.inbox.refusals()
+    suffix = "" if service.settings.helpdesk.poll_interval else UNPOLLED
     for reason, code in _REFUSALS.items():
         _, at = refusals.get(f"helpdesk  {reason}", (0, 0.0))
         if at > lately:
-            return finding("helpdesk_webhook_refused", reason=notice(code))
+            return finding(f"helpdesk_webhook_refused{suffix}", reason=notice(code))
     if url and url.rstrip("/") != ours:
-        return finding("helpdesk_webhook_elsewhere", url=address(url), ours=ours)
-    return finding("helpdesk_webhook_missing", seconds=round(WEBHOOK_WITHIN), ours=ours)
+        return finding(f"helpdesk_webhook_elsewhere{suffix}", url=address(url), ours=ours)
+    return finding(f"helpdesk_webhook_missing{suffix}", seconds=round(WEBHOOK_WITHIN), ours=ours)
 
 
 def check_desk(helpdesk: Helpdesk, connection: Connection) -> Iterator[Finding]:
@@ -333,8 +367,13 @@ def _planned(service: Services, every: float) -> Mapping[str, Callable[[], objec
     shared: dict[str, Callable[[], object]] = {}
     if connections:
         shared = {HELPDESK: partial(_noted_of_helpdesk, service), STORE: partial(_noted_of_store, service)}
+        # So that a desk whose last connection goes is seen to be gone, as an account is.
+        shared |= {desk: partial(reports.request, service, desk) for desk in _desks(service)}
     service.inbox.plan_checks(list(connections), every, list(shared))
-    return shared | {name: partial(_check_and_note, service, name, one) for name, one in connections.items()}
+    known = Answers()
+    return shared | {
+        name: partial(_check_and_note, service, name, one, known) for name, one in connections.items()
+    }
 
 
 def _try(named: tuple[str, Callable[[], object]]) -> None:
@@ -348,9 +387,40 @@ def _try(named: tuple[str, Callable[[], object]]) -> None:
         log.exception("check_failed", remote=name)
 
 
-def _check_and_note(service: Services, name: str, connection: Connection) -> None:
-    found = list(check_connection(service, connection))
-    note(service, connection, _without_repaired(service, name, connection, found))
+def _check_and_note(service: Services, name: str, connection: Connection, known: Answers) -> None:
+    if not _is_left_alone_for(service, connection):
+        found = list(check_connection(service, connection, known))
+        note(service, connection, _without_repaired(service, name, connection, found))
+    if seconds := _is_left_alone_for(service, connection):
+        # Not all at once then: they would only meet the limit again.
+        every = service.settings.check_every * 60
+        service.inbox.put_off_check(name, seconds + random.uniform(0, every))  # noqa: S311 - no secret
+
+
+def _is_left_alone_for(service: Services, connection: Connection) -> float:
+    """Return for how long a connection is not to be checked on schedule, in seconds."""
+    account = service.account(connection)
+    untils = [service.inbox.get(f"unchecked:{name}") for name in (account.remote, account.app) if name]
+    return max(0.0, max(float(until or 0) for until in untils) - service.inbox.now())
+
+
+def _leave_alone(service: Services, account: Account, seconds: float, *, of_app: bool) -> None:
+    """Have an account, or all those of its app, not be checked on schedule for so many seconds."""
+    name = account.app if of_app and account.app else account.remote
+    with suppress(redis.RedisError):
+        until = str(service.inbox.now() + seconds)
+        if service.inbox.put(f"unchecked:{name}", until, seconds, only_new=True):
+            log.warning("checks_put_off", remote=account.remote, of_app=of_app, for_seconds=round(seconds))
+
+
+def _heed_usage(service: Services, account: Account) -> None:
+    """Go easy on an account, or its app, that has used much of what the channel allows."""
+    usage = account.usage()
+    if usage is None or (usage.share < SLOW_AT and not usage.regain):
+        return
+    with suppress(redis.RedisError):
+        service.remotes.slow_down(account.remote, usage)
+    _leave_alone(service, account, usage.regain or LEFT_ALONE_FOR, of_app=usage.of_app >= SLOW_AT)
 
 
 def _without_repaired(

@@ -37,6 +37,11 @@ class Kept(msgspec.Struct, frozen=True):
         meaning = self.finding.meaning
         return meaning.level == Level.STOPS_MESSAGES and (self.is_confirmed or not meaning.may_pass)
 
+    @property
+    def is_reported(self) -> bool:
+        """Return whether agents are told of it on a ticket."""
+        return self.stops_messages or self.finding.meaning.is_reported
+
 
 _decode, _encode = msgspec.json.Decoder(list[Kept]).decode, msgspec.json.Encoder().encode
 
@@ -52,7 +57,7 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
     wrong = {
         one.code: Kept(one.what, known[one.code].since, True) if one.code in known else Kept(one.what, now)
         for one in found
-        if one.is_wrong
+        if one.is_wrong and not one.meaning.is_momentary
     }
     if any(one.meaning.hides_others for one in found):
         wrong = known | wrong  # nobody knows whether the others are over

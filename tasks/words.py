@@ -1,5 +1,7 @@
 """The sentences of `tasks`, and `say`, which knows those of all helpdesks and channels, too."""
 
+from dataclasses import replace
+
 from clients.channels import registry as channels  # noqa: F401 - their sentences
 from clients.findings import Level, Meaning, add_meanings
 from clients.helpdesks import registry as helpdesks  # noqa: F401 - the same
@@ -122,6 +124,7 @@ add_sentences(
         "file_not_sent": N_("“{filename}” ({reason})"),
         # Reports: what stops messages, on an internal ticket.
         "messages_stopped": N_("Messages of the page {page} do not get through"),
+        "all_messages_stopped": N_("Messenger: Messages of all pages may not get through"),
         "wrong_since": N_("(Found on {time}.)"),
         "report_is_internal": N_(
             "This ticket is internal: what is written here is not sent to anybody. The connector adds what "
@@ -131,6 +134,9 @@ add_sentences(
         "report_over": N_("It is over: the last check found nothing that stops messages."),
         "report_ends": N_(
             "The page is not connected any more, or its connection is not active, so it is not checked."
+        ),
+        "report_of_desk_ends": N_(
+            "No page of this desk is connected any more, or no connection is active, so this is not checked."
         ),
         # Checks.
         "webhook_wrong_secret": N_("they are not signed with helpdesk.webhook_secret"),
@@ -144,13 +150,48 @@ add_sentences(
 
 _STOPS, _WARNING = Level.STOPS_MESSAGES, Level.WARNING
 _NO_TICKETS = N_("Messages wait and become tickets once this is fixed.")
-_REPLIES_LATE = N_(
-    "Agents' replies are only sent once they are looked for (helpdesk.poll_every), or not at all."
+_REPLIES_LATE = N_("Agents' replies are only sent once they are looked for (helpdesk.poll_every).")
+_REPLIES_STAY = N_(
+    "Agents' replies are not sent, as they are not looked for either (helpdesk.poll_every: 0)."
 )
 _DEAD_LETTERS = N_("Messages from customers without an open ticket become dead letters.")
 _MAY_BE_LOST = N_("Accepted messages may be lost.")
 _MORE_MEMORY = N_("Give it more memory (maxmemory), or find out why what waits is not relayed.")
 
+UNPOLLED = "_unpolled"
+"""The end of the codes of what is wrong with the helpdesk's webhooks where nothing else brings replies."""
+_WEBHOOK_FAULTS = {
+    "helpdesk_webhook_refused": Meaning(
+        _WARNING,
+        N_("The helpdesk's webhooks are refused: {reason}."),
+        _REPLIES_LATE,
+        N_(
+            "Give the helpdesk and helpdesk.webhook_secret the same secret, and have both machines keep "
+            "their time by a time server (NTP); the log has more (webhook_refused)."
+        ),
+    ),
+    "helpdesk_webhook_elsewhere": Meaning(
+        _WARNING,
+        N_("The helpdesk sends its webhooks to {url} instead of {ours}, and they do not arrive."),
+        _REPLIES_LATE,
+        N_("Set that address in the helpdesk, or correct public_url."),
+    ),
+    "helpdesk_webhook_missing": Meaning(
+        _WARNING,
+        N_("A webhook that the helpdesk was asked for did not arrive within {seconds} seconds."),
+        _REPLIES_LATE,
+        N_("Check that the connector runs, and that the helpdesk sends its webhooks to {ours}."),
+        may_pass=True,
+    ),
+}
+
+add_meanings(_WEBHOOK_FAULTS)
+add_meanings(
+    {
+        code + UNPOLLED: replace(one, level=_STOPS, means=_REPLIES_STAY)
+        for code, one in _WEBHOOK_FAULTS.items()
+    }
+)
 add_meanings(
     {
         "store_works": Meaning(Level.OK, N_("The store answers, takes writes and has memory left.")),
@@ -178,12 +219,22 @@ add_meanings(
             N_("The store keeps nothing when it is restarted."),
             _MAY_BE_LOST,
             N_("Set “appendonly yes” there."),
+            is_reported=True,
         ),
         "store_evicts": Meaning(
             _WARNING,
             N_("The store deletes data when its memory is full (maxmemory-policy {policy})."),
             _MAY_BE_LOST,
             N_("Set “maxmemory-policy noeviction” there."),
+            is_reported=True,
+        ),
+        "checks_limited": Meaning(
+            _WARNING,
+            N_("This could not be checked: too many requests were made lately."),
+            N_("That is no fault of the connection, and stops no messages."),
+            N_("Check again after {time}. Scheduled checks wait until then by themselves."),
+            hides_others=True,
+            is_momentary=True,
         ),
         "settings_good": Meaning(Level.OK, N_("The settings can be used.")),
         "setting_doubtful": Meaning(_WARNING, N_("The setting {setting} is doubtful: {advice}.")),
@@ -218,27 +269,6 @@ add_meanings(
         "helpdesk_webhook_arrives": Meaning(Level.OK, N_("The helpdesk's webhooks reach the connector.")),
         "helpdesk_webhook_unknown": Meaning(
             Level.UNKNOWN, N_("Whether the helpdesk's webhooks reach the connector is not known: {reason}.")
-        ),
-        "helpdesk_webhook_refused": Meaning(
-            _WARNING,
-            N_("The helpdesk's webhooks are refused: {reason}."),
-            _REPLIES_LATE,
-            N_(
-                "Give the helpdesk and helpdesk.webhook_secret the same secret, and have both machines keep "
-                "their time by a time server (NTP); the log has more (webhook_refused)."
-            ),
-        ),
-        "helpdesk_webhook_elsewhere": Meaning(
-            _WARNING,
-            N_("The helpdesk sends its webhooks to {url} instead of {ours}, and they do not arrive."),
-            _REPLIES_LATE,
-            N_("Set that address in the helpdesk, or correct public_url."),
-        ),
-        "helpdesk_webhook_missing": Meaning(
-            _WARNING,
-            N_("A webhook that the helpdesk was asked for did not arrive within {seconds} seconds."),
-            _REPLIES_LATE,
-            N_("Check that the connector runs, and that the helpdesk sends its webhooks to {ours}."),
         ),
         "desk_exists": Meaning(Level.OK, N_("The helpdesk has the desk {desk_id}.")),
         "desk_unknown": Meaning(

@@ -13,6 +13,7 @@ import click
 import redis
 
 from clients.findings import Finding, Level, finding
+from clients.single_flight import Answers
 from clients.text.line import one_line
 from connector.cli.common import counted, fail, read_settings, settings_option
 from connector.settings import Settings, doubtful, get_settings
@@ -106,10 +107,11 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
     helpdesk = report.add("helpdesk", checks.check_helpdesk(service))
     if not connections:
         report.add("connections", [finding("no_connections")])
+    known = None if fix else Answers()  # what is asked after a repair has to be asked anew
     has_helpdesk = not any(one.meaning.hides_others for one in helpdesk)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for done in [
-            threads.submit(_check_page, service, one, report, fix=fix, has_helpdesk=has_helpdesk)
+            threads.submit(_check_page, service, one, report, known, fix=fix, has_helpdesk=has_helpdesk)
             for one in connections
         ]:
             done.result()
@@ -118,14 +120,20 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
     sys.exit(bool(wrong))
 
 
-def _check_page(
-    service: Services, connection: Connection, report: Report, *, fix: bool, has_helpdesk: bool
+def _check_page(  # noqa: PLR0913 - what all pages share, and one of them
+    service: Services,
+    connection: Connection,
+    report: Report,
+    known: Answers | None,
+    *,
+    fix: bool,
+    has_helpdesk: bool,
 ) -> None:
     def look() -> Iterator[Finding]:
         if has_helpdesk:
-            yield from checks.check_connection(service, connection)
+            yield from checks.check_connection(service, connection, known)
         else:
-            yield from checks.check_account(service, connection)
+            yield from checks.check_account(service, connection, known)
 
     about = f"page {connection.account_id} {connection.name}".strip()
     found = report.add(about, look())

@@ -46,6 +46,7 @@
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
 --   checks           zset    <channel>:<account>, helpdesk or store -> when it is to be checked next
 --   findings         hash    <channel>:<account>, helpdesk -> what its last checks found to be wrong, and since when
+--   unchecked:<remote>  string  until when an account, or those of an app, are not checked: it is near its limits
 --   report:<account>  string  the ticket that says what stops the messages of an account
 --   helpdesk_webhook  string  when a webhook of the helpdesk's came last that brought no comment
 --   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
@@ -733,6 +734,9 @@ function inbox.due_checks(limit, every)
   for _, name in ipairs(due) do redis.call('ZADD', P .. 'checks', 'XX', now + every, name) end
   return due
 end
+
+-- put_off_check(name, wait): check something in so many ms, not before
+function inbox.put_off_check(name, wait) redis.call('ZADD', P .. 'checks', 'XX', now + wait, name) end
 
 -- note_findings(name, findings): keep what is wrong with a connection; empty is nothing
 function inbox.note_findings(name, findings)

@@ -438,6 +438,10 @@ class Inbox:
         """Return which connections are to be checked now; each is due again after so many seconds."""
         return [name.decode() for name in self._script.run("due_checks", limit, ms(every))]
 
+    def put_off_check(self, name: str, seconds: float) -> None:
+        """Have a connection checked in so many seconds, and not before."""
+        self._script.run("put_off_check", name, ms(seconds))
+
     def forget_checks(self, name: str) -> None:
         """Forget the checks of a connection that is not active any more, and what they found."""
         self._script.run("forget_checks", name)

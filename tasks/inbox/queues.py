@@ -4,16 +4,19 @@
 them, and `ticket:<id>` replies whose person is not known before the ticket was read.
 
 `erase:<channel>:<account>:<person>` holds the wish that they be forgotten, and `report:<channel>:<account>:`
-that agents be told what stops messages.
+and `report:desk:<desk>:` that agents be told what stops messages.
 
 A remote is `helpdesk`, or an account: `<channel>:<account>`.
 """
+
+from urllib.parse import quote, unquote
 
 from clients.channel import Conversation
 from tasks.inbox.personal import Personal
 
 HELPDESK = "helpdesk"
 """The name of the helpdesk among the remotes."""
+_DESK = "desk"
 STORE = "store"
 """The name under which it is kept what is wrong with the store."""
 
@@ -34,7 +37,7 @@ def erasure_queue(conversation: Conversation) -> str:
 
 
 def report_queue(remote: str) -> str:
-    """Name the queue of what agents are told of an account, which is about no person."""
+    """Name the queue of what agents are told of an account, or a desk, which is about no person."""
     return f"report:{remote}:"
 
 
@@ -71,6 +74,17 @@ def conversation_of(queue: str) -> Conversation:
 def account_remote(channel: str, account_id: str) -> str:
     """Name an account as a remote."""
     return f"{channel}:{account_id}"
+
+
+def desk_remote(desk_id: str) -> str:
+    """Name a desk where an account is named else: its agents are told what concerns all of its pages."""
+    return f"{_DESK}:{quote(desk_id, safe='')}"
+
+
+def desk_of(remote: str) -> str | None:
+    """Return the desk that a remote is; None for an account."""
+    kind, _, desk_id = remote.partition(":")
+    return unquote(desk_id) if kind == _DESK else None
 
 
 def account_of(queue: str) -> str:

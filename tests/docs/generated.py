@@ -30,7 +30,7 @@ from clients.errors import (
 )
 from clients.jsons import decode
 from clients.notices import notice, say
-from connector.settings import Worker
+from connector.settings import WorkerSettings
 from tasks.inbox.personal import DAY, Personal
 from tasks.outbound.parts import MOST_PARTS
 from tasks.outcomes import JITTER, backoff
@@ -121,7 +121,7 @@ What is tried again waits up to {waits} seconds in turn (`worker.attempts`: {att
 random. If it may have been sent, its echo is waited for {echo_wait} seconds (`worker.echo_wait`), then Meta is asked for it.
 
 """
-_WORKER = Worker()
+_WORKER = WorkerSettings()
 _BACKOFFS = [backoff(attempt, _WORKER.retry_max) for attempt in range(_WORKER.attempts - 1)]
 _OUTCOMES: Mapping[type[ClientError], str] = {
     HeldByAnotherApp: "final, unless `take_control` is set: then the conversation is taken over, and it is sent",

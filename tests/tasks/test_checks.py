@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -11,14 +11,16 @@ from structlog.testing import capture_logs
 
 from clients.channel import Account
 from clients.errors import Unauthorized, Unavailable
-from clients.findings import Finding, finding
+from clients.findings import Finding, Level, finding
 from clients.helpdesk import Helpdesk
 from clients.notices import notice
 from tasks import checks, findings
 from tasks.connections import Connection
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
+from tasks.words import say
 from tests.conftest import PAGE_A, PAGE_B, SECRET_A, Valkey, connection
+from tests.fakes.checked_pages import Pages
 from tests.fakes.world import World
 
 A, B = f"facebook_messenger:{PAGE_A}", f"facebook_messenger:{PAGE_B}"
@@ -81,28 +83,6 @@ def test_what_another_version_kept_is_no_fault(world: World) -> None:
 
 
 # --- Whose turn it is. ------------------------------------------------------------------------------------
-
-
-class Pages:
-    """What the fake accounts find, and what was put right."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, list[Finding]] = {}
-        self.checked: list[str] = []
-        self.repaired: list[tuple[str, str]] = []
-        self.refuses: BaseException | None = None
-
-    def account(self, connection: Connection) -> Account:
-        def check(_: str) -> Iterator[Finding]:
-            self.checked.append(connection.account_id)
-            yield from self.found.get(connection.account_id, [])
-
-        def repair(found: Finding, _: str) -> None:
-            if self.refuses:
-                raise self.refuses
-            self.repaired.append((connection.account_id, found.code))
-
-        return cast("Account", Mock(check=check, repair=repair))
 
 
 @pytest.fixture
@@ -450,6 +430,21 @@ def test_why_no_webhook_arrives_is_said(
     assert found.code == code
     assert "secret" not in str(found.what)
     assert found.is_wrong is (code != "helpdesk_webhook_unknown")
+
+
+@pytest.mark.parametrize(("poll_every", "level"), [(0, Level.STOPS_MESSAGES), (60, Level.WARNING)])
+@pytest.mark.parametrize("sent_to", ["", "https://old.example.com/hook", "refused"])
+def test_where_replies_are_not_looked_for_missing_webhooks_stop_them(
+    world: World, monkeypatch: pytest.MonkeyPatch, poll_every: float, level: Level, sent_to: str
+) -> None:
+    world.configure(helpdesk={"poll_every": poll_every})
+    if sent_to == "refused":
+        world.inbox.note_refusals("helpdesk  wrong_secret", 1)
+    found = webhook_check(world, monkeypatch, [sent_to])
+
+    assert found.level == level
+    assert found.means
+    assert ("are not sent" in say(found.means)) is (poll_every == 0)
 
 
 def test_webhooks_that_were_refused_lately_say_why_none_arrives(

@@ -13,9 +13,9 @@ from clients.findings import Finding, finding
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.notices import notice
-from tasks import findings, remotes, reports
-from tasks.inbox.queues import report_queue
-from tests.conftest import PAGE_A, SECRET_A, connection
+from tasks import checks, findings, remotes, reports
+from tasks.inbox.queues import desk_remote, report_queue
+from tests.conftest import PAGE_A, PAGE_B, SECRET_A, connection
 from tests.fakes.conversation import OUT, PSID
 from tests.fakes.crashes import every_crash
 from tests.fakes.desk import Opened
@@ -26,7 +26,8 @@ from tests.fakes.sandbox_helpdesk import Desk as Sandbox
 from tests.fakes.sandbox_meta import serving_meta
 from tests.fakes.world import World
 
-A = f"facebook_messenger:{PAGE_A}"
+A, B = f"facebook_messenger:{PAGE_A}", f"facebook_messenger:{PAGE_B}"
+FAR = 9e15
 QUEUE = report_queue(A)
 UNSUBSCRIBED = finding("page_not_subscribed")
 NO_DESK = finding("desk_missing", desk_id="7")
@@ -318,6 +319,7 @@ def try_replies(world: World, *refusals: Refusal) -> None:
     """Have the page's replies tried until Meta has refused so many, or all are sent; then report."""
     world.meta.fail("send", *refusals)
     for _ in refusals or [None]:
+        world.end_pause(A)
         world.work(OUT)
         world.work(QUEUE)
 
@@ -399,6 +401,95 @@ def test_a_page_that_has_to_slow_down_or_that_meta_is_away_for_is_no_ticket(
     try_replies(paused, refusal)
 
     assert of_page(paused) == []
+
+
+# --- What all pages share. --------------------------------------------------------------------------------
+
+NOTHING_ARRIVES = finding(
+    "helpdesk_webhook_elsewhere_unpolled", url="https://a.example", ours="https://b.example"
+)
+EVICTS = finding("store_evicts", policy="allkeys-lru")
+HELPDESK_AWAY = finding("helpdesk_away", reason=notice("token_refused", service="helpdesk"))
+
+
+def check_shared(world: World, monkeypatch: pytest.MonkeyPatch, *found: Finding) -> None:
+    """Check the helpdesk and the store, which have this wrong, and let a worker report."""
+    of_store = [one for one in found if one.code.startswith("store")]
+    monkeypatch.setattr(checks, "check_store", lambda _: of_store)
+    monkeypatch.setattr(checks, "check_helpdesk", lambda _: [one for one in found if one not in of_store])
+    world.store.zadd("mc:checks", {"helpdesk": 0, "store": 0, A: FAR, B: FAR})
+    checks.take_turn(world.service)
+    for desk in ("7", "9"):
+        world.resume(report_queue(desk_remote(desk)))
+
+
+def told(world: World) -> dict[str, Opened]:
+    """Return the tickets by their desks."""
+    found = {one.new.desk_id: one for one in world.desk.tickets.values() if one.new}
+    assert len(found) == len(world.desk.tickets)
+    return found
+
+
+def test_what_is_wrong_with_helpdesk_or_store_is_one_ticket_of_each_desk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = [connection(page, SECRET_A, desk_id="7") for page in (PAGE_A, PAGE_B)]
+    world.configure(connections=[*two, connection("3", SECRET_A, desk_id="9")])
+    world.store.zadd("mc:checks", {"facebook_messenger:3": FAR})
+    for _ in range(2):
+        check_shared(world, monkeypatch, NOTHING_ARRIVES, EVICTS)
+
+    tickets = told(world)
+    assert set(tickets) == {"7", "9"}
+    new = tickets["7"].new
+    assert new
+    assert (new.title, new.category_id) == ("Messenger: Messages of all pages may not get through", None)
+    assert "Agents' replies are not sent" in new.body
+    assert "allkeys-lru" in new.body
+    assert tickets["7"].comments == []
+
+
+def test_when_helpdesk_and_store_are_well_again_each_ticket_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for found in ([NOTHING_ARRIVES], [NOTHING_ARRIVES, EVICTS], []):
+        check_shared(world, monkeypatch, *found)
+
+    (one,) = told(world).values()
+    assert ["It has changed" in comment.body for comment in one.comments] == [True, False]
+    assert one.closed
+
+
+def test_of_a_helpdesk_that_takes_no_tickets_none_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_shared(world, monkeypatch, HELPDESK_AWAY)
+    check_shared(world, monkeypatch)
+
+    assert world.desk.tickets == {}
+    assert world.left() == {"mc:checks"}
+
+
+def test_a_desk_without_a_page_left_is_told_that_nothing_is_checked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_shared(world, monkeypatch, EVICTS)
+    world.configure(connections=[connection(PAGE_B, SECRET_A, desk_id="9")])
+    world.store.zadd("mc:checks", {desk_remote("7"): 0})
+    check_shared(world, monkeypatch, EVICTS)
+
+    tickets = told(world)
+    assert "No page of this desk" in tickets["7"].comments[-1].body
+    assert (tickets["7"].closed, tickets["9"].closed) == (True, False)
+
+
+def test_a_desk_may_have_any_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = "a:b/ć {1}"
+    world.configure(connections=[connection(PAGE_A, SECRET_A, desk_id=odd)])
+    check_shared(world, monkeypatch, EVICTS)
+    world.resume(report_queue(desk_remote(odd)))
+
+    assert set(told(world)) == {odd}
 
 
 # --- With the sandbox helpdesk. ---------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from typing import Any
 from clients.channel import Credentials
 from clients.channels.meta.kinds import NEEDED_FIELDS
 from clients.channels.meta.values import as_dict, as_list, as_text, dicts, is_true
-from clients.errors import ClientError, RetryableError, Unavailable
+from clients.errors import ClientError, RateLimited, RejectedError, RetryableError, Unavailable
 from clients.findings import Finding, Level, Meaning, add_meanings, finding
 from clients.http import HttpClient, RestClient, segment
 from clients.notices import N_, add_sentences, notice
+from clients.single_flight import Answers
 from clients.text.line import address, one_line, parts_of
 
 TO_MESSAGE = "pages_messaging"
@@ -48,11 +49,13 @@ class PageChecks:
         self._http, self._call, self._now, self._credentials = http, call, now, credentials
         self._proof = dict(proof)
 
-    def check(self, callback_url: str) -> Iterator[Finding]:
-        """Yield what is found, good or bad, each as soon as it is known."""
+    def check(self, callback_url: str, known: Answers) -> Iterator[Finding]:
+        """Yield what is found, good or bad, each as soon as it is known. Raises `RateLimited`."""
         yield self._handshake(callback_url)
         try:
-            yield from self._ask(callback_url)
+            yield from self._ask(callback_url, known)
+        except RateLimited:
+            raise
         except ClientError as error:
             yield _unanswered(error)
 
@@ -74,16 +77,18 @@ class PageChecks:
         else:
             self._subscribe_app(app_id, callback_url)
 
-    def _ask(self, callback_url: str) -> Iterator[Finding]:
-        app_id = self._app_id()
+    def _ask(self, callback_url: str, known: Answers) -> Iterator[Finding]:
+        secret = self._credentials.app_secret
+        app_id = known.once(("app", secret), self._app_id)
+        token = self._token_of(app_id)
         yield finding("app_secret_right")
         yield from self._clock()
-        token = self._token(app_id)
         faults = list(_faults_of(token, self._credentials.account_id))
         yield from faults or [finding("page_token_valid")]
         if any(one.meaning.hides_others for one in faults):
             return
-        yield from self._app(app_id, callback_url)
+        subscription = known.once(("subscription", secret), lambda: self._app_subscription(app_id))
+        yield from self._app(app_id, subscription, callback_url)
         if TO_SUBSCRIBE in _missing(token, self._credentials.account_id):
             yield finding("page_subscription_unknown", permission=TO_SUBSCRIBE)
         else:
@@ -136,8 +141,15 @@ class PageChecks:
         query = {"input_token": self._credentials.access_token}
         return as_dict(as_dict(self._as_app(app_id, "GET", "/debug_token", params=query)).get("data"))
 
-    def _app(self, app_id: str, callback_url: str) -> Iterator[Finding]:
-        subscription = self._app_subscription(app_id)
+    def _token_of(self, app_id: str) -> dict[str, Any]:
+        """Read what Meta knows about the page's token, for an app whose id another page may have told."""
+        try:
+            return self._token(app_id)
+        except RejectedError:
+            self._app_id()  # that says what is wrong, if this page's token is of another app
+            raise
+
+    def _app(self, app_id: str, subscription: dict[str, Any], callback_url: str) -> Iterator[Finding]:
         fields = _names(subscription.get("fields"))
         callback = as_text(subscription.get("callback_url"))
         if "messages" not in fields:
@@ -204,7 +216,11 @@ class PageChecks:
         https://developers.facebook.com/docs/facebook-login/guides/access-tokens#apptokens
         """
         headers = {"Authorization": f"Bearer {app_id}|{self._credentials.app_secret}"}
-        return self._call(method, path, headers=headers, **options)
+        try:
+            return self._call(method, path, headers=headers, **options)
+        except RateLimited as error:
+            error.is_of_app = True
+            raise
 
 
 def _unanswered(error: ClientError) -> Finding:

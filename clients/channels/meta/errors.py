@@ -31,6 +31,8 @@ class HeldByAnotherApp(RejectedError):
 
 _TROUBLE = (Unavailable, "facebook_fault")
 _BUSY = (RateLimited, "facebook_rate_limit")
+OF_THE_APP = frozenset({4, 341})
+"""The codes by which Meta limits an app, with all its pages."""
 _WINDOW = (OutsideWindow, "window_closed")
 _UNREACHABLE = (RejectedError, "customer_unreachable")
 _TOKEN = (Unauthorized, "page_token_refused")

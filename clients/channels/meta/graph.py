@@ -34,6 +34,7 @@ from clients.channels.meta import past
 from clients.channels.meta.checks import PageChecks
 from clients.channels.meta.errors import (
     BAD_PROOF,
+    OF_THE_APP,
     PERHAPS_BLOCKED,
     HeldByAnotherApp,
     is_explained,
@@ -60,6 +61,7 @@ from clients.http import HttpClient, RestClient, segment
 from clients.jsons import MALFORMED
 from clients.media import File, MediaFetcher, canonical_type, safe_filename
 from clients.notices import Notice, Value, notice
+from clients.single_flight import Answers
 from clients.text.line import one_line
 
 T = TypeVar("T", bound=RejectedError)
@@ -174,9 +176,14 @@ class Page(RestClient, Account):
         path = f"/{segment(self._page_id)}/subscribed_apps"
         self.call("DELETE", path, params=self._proof, timeout=_PROFILE_TIMEOUT)
 
-    def check(self, callback_url: str) -> Iterator[Finding]:
+    @property
+    def app(self) -> str:
+        """Name the app without its secret, and without its id, which only Meta knows for sure."""
+        return f"{CHANNEL}:app:{appsecret_proof('app', self._credentials.app_secret)[:16]}"
+
+    def check(self, callback_url: str, known: Answers | None = None) -> Iterator[Finding]:
         """Yield what is right and wrong about token, app, subscriptions, webhook address and clock."""
-        return self._checks.check(callback_url)
+        return self._checks.check(callback_url, known or Answers())
 
     def check_grant(self) -> Iterator[Finding]:
         """Yield why the page cannot be connected with the token that a login gave."""
@@ -483,7 +490,9 @@ class Page(RestClient, Account):
         kind, ours = BAD_PROOF if about_proof else lookup(code, subcode)
         if issubclass(kind, RateLimited):
             usage = usage_of(response.headers, self._page_id)
-            return kind(ours, reference=reference, retry_after=(usage and usage.regain) or None)
+            limited = kind(ours, reference=reference, retry_after=(usage and usage.regain) or None)
+            limited.is_of_app = code in OF_THE_APP
+            return limited
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
             return Unavailable(ours, reference=reference)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clients.channel import Usage
+from clients.channels.meta.values import as_dict
 from clients.jsons import decode_or_none
 
 OF_PAGES, OF_APP = "x-business-use-case-usage", "x-app-usage"
@@ -23,7 +24,8 @@ def usage_of(headers: Mapping[str, str], page_id: str) -> Usage | None:
         return None
     percent = max(_number(use.get(name)) for use in uses for name in _PERCENTAGES)
     minutes = max(_number(use.get("estimated_time_to_regain_access")) for use in uses)
-    return Usage(min(percent / 100, 1.0), 60 * minutes)
+    of_app = max(_number(as_dict(_read(headers, OF_APP)).get(name)) for name in _PERCENTAGES)
+    return Usage(min(percent / 100, 1.0), 60 * minutes, min(of_app / 100, 1.0))
 
 
 def _uses(headers: Mapping[str, str], page_id: str) -> Iterator[Any]:

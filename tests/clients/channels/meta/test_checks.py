@@ -13,10 +13,11 @@ import pytest
 
 from clients.channels.meta.graph import Page
 from clients.channels.meta.kinds import NEEDED_FIELDS
-from clients.errors import RejectedError, Unauthorized, Unavailable
+from clients.errors import RateLimited, RejectedError, Unauthorized, Unavailable
 from clients.findings import Finding, finding
 from clients.http import HttpClient
 from clients.media import MediaFetcher
+from clients.single_flight import Answers
 from tests.conftest import PAGE_A, SECRET_A
 
 APP, TOKEN, VERIFY = "3379478975539191", "EAApage-token-that-nobody-may-see", "verify-word"
@@ -77,8 +78,14 @@ class Graph:
     def set_page(self, *apps: Json) -> None:
         self.answers[f"/v26.0/{PAGE_A}/subscribed_apps"] = {"data": [*apps]}
 
-    def found(self) -> list[Finding]:
-        return list(self.page.check(CALLBACK))
+    def found(self, known: Answers | None = None) -> list[Finding]:
+        return list(self.page.check(CALLBACK, known))
+
+    def asked(self) -> list[str]:
+        """Return what was asked since the last time."""
+        paths = [one.url.path for one in self.requests if one.url.host == "graph.facebook.com"]
+        self.requests.clear()
+        return paths
 
     def wrong(self) -> list[str]:
         return [one.code for one in self.found() if one.is_wrong]
@@ -128,7 +135,6 @@ BAD_PROOF = {"error": {"code": 100, "message": "Invalid appsecret_proof provided
     [
         (BAD_PROOF, "app_secret_wrong"),
         (190, "page_token_invalid"),
-        (4, "facebook_away"),
         (httpx.ConnectError("no"), "facebook_away"),
         (100, "facebook_refuses_check"),
         ({}, "facebook_away"),
@@ -140,6 +146,54 @@ def test_what_is_asked_first_may_end_the_check(graph: Graph, answer: Any, code: 
 
     assert [one.code for one in found] == ["webhook_address_answers", code]
     assert found[-1].meaning.hides_others
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "of_app"),
+    [
+        ("app", 4, True),
+        ("app", 80001, False),
+        ("debug_token", 613, True),
+        (f"{PAGE_A}/subscribed_apps", 80001, False),
+    ],
+)
+def test_a_check_that_is_limited_says_whether_the_whole_app_is(
+    graph: Graph, path: str, code: int, *, of_app: bool
+) -> None:
+    graph.answers[f"/v26.0/{path}"] = code
+    with pytest.raises(RateLimited) as raised:
+        graph.found()
+
+    assert raised.value.is_of_app == of_app
+
+
+def test_of_an_app_all_pages_share_what_was_asked(graph: Graph) -> None:
+    known = Answers()
+    first = [one.code for one in graph.found(known)]
+    assert len(graph.asked()) == 4
+    assert [one.code for one in graph.found(known)] == first
+    assert graph.asked() == ["/v26.0/debug_token", f"/v26.0/{PAGE_A}/subscribed_apps"]
+
+
+def test_a_token_of_another_app_is_found_though_the_apps_id_is_known(graph: Graph) -> None:
+    known = Answers()
+    graph.found(known)
+    graph.answers |= {"/v26.0/debug_token": 100, "/v26.0/app": BAD_PROOF}
+
+    assert [one.code for one in graph.found(known)][-1] == "app_secret_wrong"
+
+
+def test_what_is_asked_of_an_app_is_asked_again_where_it_failed(graph: Graph) -> None:
+    known, answer = Answers(), graph.answers["/v26.0/app"]
+    graph.answers["/v26.0/app"] = 190
+    assert graph.found(known)[-1].code == "page_token_invalid"
+    graph.answers["/v26.0/app"] = answer
+    assert graph.found(known)[-1].code == "page_subscribed"
+
+
+def test_the_name_of_an_app_tells_nothing_of_its_secret(graph: Graph) -> None:
+    assert graph.page.app
+    assert SECRET_A not in graph.page.app
 
 
 @pytest.mark.parametrize(
