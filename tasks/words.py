@@ -124,7 +124,7 @@ add_sentences(
         "file_not_sent": N_("“{filename}” ({reason})"),
         # Reports: what stops messages, on an internal ticket.
         "messages_stopped": N_("Messages of the page {page} do not get through"),
-        "all_messages_stopped": N_("Messenger: Messages of all pages may not get through"),
+        "all_messages_stopped": N_("Messages of all pages may not get through"),
         "wrong_since": N_("(Found on {time}.)"),
         "report_is_internal": N_(
             "This ticket is internal: what is written here is not sent to anybody. The connector adds what "
