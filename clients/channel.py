@@ -367,13 +367,15 @@ class App:
 class OfferedAccount(msgspec.Struct, frozen=True):
     """An account that somebody showed us by a login, and a token for it.
 
-    `refusal` says why they may not connect it.
+    `refusal` says why they may not connect it. `others` are other apps that get its messages, as far as the
+    channel tells.
     """
 
     account_id: str
     name: str
     access_token: str
     refusal: Notice | None = None
+    others: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show no token."""

@@ -77,7 +77,8 @@ class Onboarding:
             return Choice(account, account.refusal, is_open=False)
         entry = self._known(account.account_id)
         if entry is None:
-            return Choice(account, notice("page_is_new"), is_open=True)
+            shared = notice("page_is_shared", apps=", ".join(account.others))
+            return Choice(account, shared if account.others else notice("page_is_new"), is_open=True)
         if entry.fixed:
             return Choice(account, notice("page_is_fixed"), is_open=False)
         if entry.connection is None:

@@ -235,8 +235,8 @@ def check_desk(helpdesk: Helpdesk, connection: Connection) -> Iterator[Finding]:
             yield finding("desk_unknown", desk_id=desk_id, reason=notice("helpdesk_does_not_tell"))
         else:
             yield finding("desk_exists" if is_there else "desk_missing", desk_id=desk_id)
-        if category_id and helpdesk.has_category(category_id) is False:
-            yield finding("category_missing", category_id=category_id)
+        if category_id and (has_it := helpdesk.has_category(category_id)) is not None:
+            yield finding("category_exists" if has_it else "category_missing", category_id=category_id)
     except ClientError as error:
         yield finding("desk_unknown", desk_id=desk_id, reason=error.notice)
 
@@ -258,13 +258,35 @@ def check_store(inbox: Inbox) -> Iterator[Finding]:
 
 
 def check_durability(store: redis.Redis) -> Iterator[Finding]:
-    """Yield by which settings a store may lose what it took. Many hosted ones do not show theirs."""
+    """Yield whether a store keeps what it took, by its settings. Many hosted ones do not show theirs."""
+    settings = _settings_of(store)
+    if not (appends := settings.get("appendonly")):
+        yield finding("store_persistence_unknown")
+    elif appends == "no":
+        yield finding("store_keeps_nothing")
+    elif settings.get("appendfsync") == "no":
+        yield finding("store_writes_late")
+    else:
+        yield finding("store_keeps_data")
+    if not (policy := settings.get("maxmemory-policy")):
+        yield finding("store_eviction_unknown")
+    else:
+        yield finding("store_keeps_all") if policy == "noeviction" else finding("store_evicts", policy=policy)
+
+
+def _settings_of(store: redis.Redis) -> dict[str, str]:
+    """Return by which settings a store keeps its data, as far as it shows them; some do so in `INFO` only."""
+    found: dict[str, str] = {}
     with suppress(redis.RedisError):
-        settings: Mapping[Any, Any] = store.config_get("appendonly", "maxmemory-policy")
-        if settings.get("appendonly") == "no":
-            yield finding("store_keeps_nothing")
-        if settings.get("maxmemory-policy", "noeviction") != "noeviction":
-            yield finding("store_evicts", policy=settings["maxmemory-policy"])
+        persistence: Mapping[str, Any] = store.info("persistence")
+        if "aof_enabled" in persistence:
+            found["appendonly"] = "yes" if persistence["aof_enabled"] else "no"
+        if policy := store.info("memory").get("maxmemory_policy"):
+            found["maxmemory-policy"] = policy
+    with suppress(redis.RedisError):
+        shown: Mapping[Any, Any] = store.config_get("appendonly", "appendfsync", "maxmemory-policy")
+        found |= shown
+    return found
 
 
 def _used_memory(inbox: Inbox) -> float:

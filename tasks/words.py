@@ -124,7 +124,7 @@ add_sentences(
         "file_not_sent": N_("“{filename}” ({reason})"),
         # Reports: what stops messages, on an internal ticket.
         "messages_stopped": N_("Messages of the page {page} do not get through"),
-        "all_messages_stopped": N_("Messenger: Messages of all pages may not get through"),
+        "all_messages_stopped": N_("Messages of all pages may not get through"),
         "wrong_since": N_("(Found on {time}.)"),
         "report_is_internal": N_(
             "This ticket is internal: what is written here is not sent to anybody. The connector adds what "
@@ -214,6 +214,31 @@ add_meanings(
             N_("From 90 percent on, new webhooks are refused."),
             _MORE_MEMORY,
         ),
+        "store_keeps_data": Meaning(Level.OK, N_("The store keeps its data when it is restarted.")),
+        "store_persistence_unknown": Meaning(
+            Level.UNKNOWN,
+            N_(
+                "Whether the store keeps its data when it is restarted cannot be seen: it hides its settings."
+            ),
+            remedy=N_(
+                "Check by hand, or with its provider, that “appendonly” is “yes” and “appendfsync” “always” "
+                "or “everysec”."
+            ),
+        ),
+        "store_writes_late": Meaning(
+            _WARNING,
+            N_("The store leaves it to the operating system when its data is written (appendfsync no)."),
+            N_(
+                "If the machine loses power, messages that were accepted in the last half minute may be lost."
+            ),
+            N_("Set “appendfsync always” or “appendfsync everysec” there."),
+        ),
+        "store_keeps_all": Meaning(Level.OK, N_("The store never deletes data to make room.")),
+        "store_eviction_unknown": Meaning(
+            Level.UNKNOWN,
+            N_("Whether the store deletes data when it is full cannot be seen: it hides its settings."),
+            remedy=N_("Check by hand, or with its provider, that “maxmemory-policy” is “noeviction”."),
+        ),
         "store_keeps_nothing": Meaning(
             _WARNING,
             N_("The store keeps nothing when it is restarted."),
@@ -280,6 +305,7 @@ add_meanings(
             _DEAD_LETTERS,
             N_("Correct desk_id, then run “connector dead retry --all”."),
         ),
+        "category_exists": Meaning(Level.OK, N_("The helpdesk has the category {category_id}.")),
         "category_missing": Meaning(
             _STOPS,
             N_("The helpdesk has no category {category_id}."),

@@ -9,9 +9,9 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -51,7 +51,9 @@ PAGE = "100"
 MOST_PAGES = 1000
 """How many pages of comments one poll reads at most."""
 MOST_TICKET_PAGES = 10
-"""How many pages of open tickets one poll looks through at most, where comments cannot be listed."""
+"""How many pages of tickets one poll looks through at most, of open ones, where comments cannot be listed."""
+GAP = timedelta(minutes=30)
+"""For how long nobody polled if there was a gap, in which tickets may have been closed, too."""
 TOLERANCE = 300.0
 """How old, or how new, a webhook may be, in seconds."""
 
@@ -94,6 +96,7 @@ class RestHelpdesk(HttpHelpdesk):
     def __init__(self, http: HttpClient, *, base_url: str, api_token: str, webhook_secret: str) -> None:
         super().__init__(http, base_url, {"Authorization": f"Bearer {api_token}"})
         self._webhook = Webhook(webhook_secret)
+        self._were_open: dict[str, tuple[list[Ticket], list[Ticket]]] = {}
 
     def ping(self) -> None:
         """Search for a ticket that is not there."""
@@ -263,24 +266,35 @@ class RestHelpdesk(HttpHelpdesk):
             yield from _readable(_listed_reply, page)
 
     def _comments_by_ticket(self, channel: str, since: datetime) -> Iterator[AgentReply]:
-        for ticket in self._recent_tickets(channel):
+        for ticket in self._recent_tickets(channel, since):
             path = f"/tickets/{segment(ticket.id)}/comments"
             with suppress(NotFound):  # it was deleted meanwhile, or the token may not see it
                 answer = self.call("GET", path, params={"after": _iso(since)})
                 yield from _readable(partial(_reply_on, ticket), answer)
 
-    def _recent_tickets(self, channel: str) -> Iterator[Ticket]:
-        """Return the newest tickets in any state, as agents answer and close at once, and all open ones."""
+    def _recent_tickets(self, channel: str, since: datetime) -> Iterator[Ticket]:
+        """Return all open tickets, and others where agents may have answered, as they answer and close at once.
+
+        Those are the newest, many more after a gap, and those that were open at the last two polls: what is
+        too young for one poll is left to the next.
+        """
         query, known = {"source": channel, "limit": PAGE}, set[str]()
-        newest = iter([self.call("GET", "/tickets", params=query)])
-        still_open = islice(self.pages("/tickets", query | {"closed": "false"}), MOST_TICKET_PAGES)
-        for page in chain(newest, still_open):
-            for ticket in _list_of(_ticket, page, "tickets"):
-                if ticket.id not in known:
-                    known.add(ticket.id)
-                    yield ticket
-        if len(known) >= int(PAGE) * MOST_TICKET_PAGES:
+        still_open = self._listed(query | {"closed": "false"}, MOST_TICKET_PAGES)
+        had_gap = (self.now() or datetime.now(UTC)) - since > GAP
+        newest = self._listed(query, MOST_TICKET_PAGES if had_gap else 1)
+        before, long_before = self._were_open.get(channel, ([], []))
+        for ticket in (*still_open, *newest, *before, *long_before):
+            if ticket.id not in known:
+                known.add(ticket.id)
+                yield ticket
+        self._were_open[channel] = still_open, before
+        if len(still_open) >= int(PAGE) * MOST_TICKET_PAGES:
             log.warning("older_tickets_not_polled", tickets=len(known), hint="offer GET /comments")
+
+    def _listed(self, query: Mapping[str, str], most: int) -> list[Ticket]:
+        """Return so many pages of tickets at most."""
+        pages = islice(self.pages("/tickets", query), most)
+        return [ticket for page in pages for ticket in _list_of(_ticket, page, "tickets")]
 
     def may_receive(self, headers: Mapping[str, str], secret: str) -> bool:
         """Return whether the headers of Standard Webhooks are there."""

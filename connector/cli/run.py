@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from clients.channels.meta.messenger import Messenger
+from clients.findings import Level
 from clients.helpdesk import WEBHOOK_PATH
 from connector import logs
 from connector.cli.common import fail, read_settings, settings_option
@@ -79,7 +80,9 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
         )
         with closing(connect(settings.store_url, patient=False)) as store:
             for one in check_durability(store):
-                log.warning("store_unsafe", reason=str(one.what), hint=say(one.remedy) if one.remedy else "")
+                if one.level != Level.OK:
+                    event = "store_unsafe" if one.is_wrong else "store_not_checked"
+                    log.warning(event, reason=str(one.what), hint=say(one.remedy) if one.remedy else "")
 
     children = [Child(part) for part in parts]
     check = store_check_of(settings)

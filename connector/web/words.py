@@ -28,6 +28,9 @@ add_sentences(
             "ask whoever runs the connector."
         ),
         "page_is_new": N_("Not connected yet."),
+        "page_is_shared": N_(
+            "Not connected here yet, but elsewhere: these apps get its messages, too: {apps}."
+        ),
         "page_is_here": N_(
             "Connected to this desk. It gets a new access token, and replies that wait for one are sent."
         ),

@@ -17,6 +17,7 @@ from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.login import APP, APP_SECRET, MANAGER, PATH, form_of, link_to, said
 
 MINUTE, DAY = 60_000, 24 * 3_600_000
+SECRET_KEY = new_key()
 MARK = "> History: written before this page was connected."
 
 
@@ -27,7 +28,7 @@ def _at(ms: int) -> datetime:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return the module's stack, whose settings list one page; no test restarts a part."""
-    settings = QUICK | {"secret_key": new_key(), "admin_token": ADMIN_TOKEN}
+    settings = QUICK | {"secret_key": SECRET_KEY, "admin_token": ADMIN_TOKEN}
     settings["graph"] = {"app_id": APP, "app_secret": APP_SECRET}
     with Stack(tmp_path_factory.mktemp("stack"), pages=PAGES[:1], settings=settings) as running:
         before = _parts(running)
@@ -169,15 +170,39 @@ def test_a_page_that_is_added_is_in_the_status(case: Case, run: Callable[..., st
     assert f"page {case.page.page_id}  active" in run("status")
 
 
-def test_no_secret_is_in_the_logs_the_stores_files_or_the_list_of_processes(case: Case) -> None:
+def test_no_secret_is_in_answers_the_logs_the_stores_files_or_the_list_of_processes(case: Case) -> None:
     case.connect()
     case.write("hello")
     case.ticket()
+    path = f"/{case.page.page_id}"
+    asked = [case.admin.ask(*one) for one in (("GET", path), ("GET", ""), ("POST", f"{path}/check"))]
     files = [file for file in (case.stack.folder / "data").rglob("*") if file.is_file()]
-    seen = [*(file.read_bytes() for file in files), case.stack.connector.log.read_bytes()]
-    parts = psutil.Process(case.stack.connector.popen.pid).children(recursive=True)
-    seen += [" ".join([*one.cmdline(), *one.environ().values()]).encode() for one in parts]
-    assert any(case.page.page_id.encode() in one for one in seen)
+    supervisor = psutil.Process(case.stack.connector.popen.pid)
+    seen = {
+        "answers": [answer.content + repr(answer.headers).encode() for answer in asked],
+        "the store's files": [file.read_bytes() for file in files],
+        "the log": [case.stack.connector.log.read_bytes()],
+        "the processes": [
+            " ".join([*one.cmdline(), *one.environ().values()]).encode()
+            for one in (supervisor, *supervisor.children(recursive=True))
+        ],
+    }
+    for name in ("answers", "the store's files", "the log"):
+        assert any(case.page.page_id.encode() in one for one in seen[name]), name
+    assert len(seen["the processes"]) > 4
+    assert [answer.status_code for answer in asked] == [200, 200, 200]
 
-    secrets = (case.page.access_token, case.page.app_secret, case.page.verify_token, ADMIN_TOKEN)
-    assert not [secret for secret in secrets for one in seen if secret.encode() in one]
+    page, stack = case.page, case.stack
+    secrets = {
+        *(page.access_token, page.app_secret, page.verify_token, ADMIN_TOKEN, SECRET_KEY, APP_SECRET),
+        *(stack.api_token, stack.webhook_secret, stack.webhook_secret.removeprefix("whsec_")),
+        *(secret for one in stack.pages for secret in (one.access_token, one.app_secret, one.verify_token)),
+    }
+    found = [
+        (where, secret)
+        for secret in secrets
+        for where, every in seen.items()
+        for one in every
+        if secret.encode() in one
+    ]
+    assert found == []

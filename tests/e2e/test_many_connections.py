@@ -90,5 +90,4 @@ def test_a_change_of_one_of_ten_thousand_connections_is_seen_within_a_second(sta
             assert ticket["config"]["page_name"] == f"Page {number}"
         assert len(admin.ask("GET", "?limit=100").json()["connections"]) == 100
 
-    # The machine may have other things to do at one of the three times.
-    assert min(took) < 1, took
+    assert max(took) < 1, took

@@ -222,7 +222,7 @@ def test_the_helpdesk_is_asked_for_something_small(world: World, error: Exceptio
 @pytest.mark.parametrize(
     ("desk", "category", "codes"),
     [
-        (True, True, ["desk_exists"]),
+        (True, True, ["desk_exists", "category_exists"]),
         (None, None, ["desk_unknown"]),
         (False, False, ["desk_missing", "category_missing"]),
         (Unavailable("no_answer"), None, ["desk_unknown"]),
@@ -244,7 +244,7 @@ def test_the_stores_memory_is_looked_at(
     monkeypatch.setattr(world.inbox, "has_room", lambda: bool(has_room))
     memory = {"used_memory": used, "maxmemory": 100}
     monkeypatch.setattr(world.inbox.store, "info", lambda _: memory)
-    assert [one.code for one in checks.check_store(world.inbox)] == [code]
+    assert next(checks.check_store(world.inbox)).code == code
 
 
 @pytest.fixture
@@ -255,27 +255,43 @@ def valkey_of_a_test(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "code"),
+    ("setting", "value", "codes"),
     [
-        ("appendonly", "no", "store_keeps_nothing"),
-        ("maxmemory-policy", "allkeys-lru", "store_evicts"),
+        ("appendfsync", "always", ["store_keeps_data", "store_keeps_all"]),
+        ("appendfsync", "no", ["store_writes_late", "store_keeps_all"]),
+        ("appendonly", "no", ["store_keeps_nothing", "store_keeps_all"]),
+        ("maxmemory-policy", "allkeys-lru", ["store_keeps_data", "store_evicts"]),
     ],
 )
-def test_a_store_that_may_lose_data_is_a_finding(
-    valkey_of_a_test: Valkey, setting: str, value: str, code: str
+def test_whether_a_store_keeps_its_data_is_seen(
+    valkey_of_a_test: Valkey, setting: str, value: str, codes: list[str]
 ) -> None:
     with connect(valkey_of_a_test.url) as store:
-        assert list(checks.check_durability(store)) == []
+        assert durability(store) == ["store_keeps_data", "store_keeps_all"]
         store.config_set(setting, value)
+        assert durability(store) == codes
 
-        assert [one.code for one in checks.check_durability(store)] == [code]
+
+def durability(store: redis.Redis) -> list[str]:
+    return [one.code for one in checks.check_durability(store)]
 
 
-def test_a_store_that_does_not_show_its_configuration_raises_no_doubts(valkey_of_a_test: Valkey) -> None:
+def test_a_store_that_hides_its_configuration_may_tell_otherwise(valkey_of_a_test: Valkey) -> None:
     with connect(valkey_of_a_test.url) as store:
+        store.config_set("appendonly", "no")
+        store.config_set("maxmemory-policy", "allkeys-lru")
         store.execute_command("ACL SETUSER default -config")
+        assert durability(store) == ["store_keeps_nothing", "store_evicts"]
 
-        assert list(checks.check_durability(store)) == []
+
+def test_of_a_store_that_hides_everything_it_is_said_what_to_look_at(valkey_of_a_test: Valkey) -> None:
+    with connect(valkey_of_a_test.url) as store:
+        store.execute_command("ACL SETUSER default -config -info")
+        found = list(checks.check_durability(store))
+
+    assert [one.code for one in found] == ["store_persistence_unknown", "store_eviction_unknown"]
+    assert {one.level for one in found} == {Level.UNKNOWN}
+    assert all(one.remedy and "by hand" in say(one.remedy) for one in found)
 
 
 def test_a_store_that_is_away_is_a_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -525,5 +541,5 @@ def test_a_check_on_request_is_of_helpdesk_and_store_too_and_is_reported(world: 
     assert found
     codes = [one["code"] for one in found]
     expected = ["page_not_subscribed", "desk_unknown", "helpdesk_works", "helpdesk_webhook_unknown"]
-    assert codes == [*expected, "store_works"]
+    assert codes == [*expected, "store_works", "store_keeps_data", "store_keeps_all"]
     assert world.waiting(f"report:{A}:") == 1

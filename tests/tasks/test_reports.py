@@ -443,7 +443,7 @@ def test_what_is_wrong_with_helpdesk_or_store_is_one_ticket_of_each_desk(
     assert set(tickets) == {"7", "9"}
     new = tickets["7"].new
     assert new
-    assert (new.title, new.category_id) == ("Messenger: Messages of all pages may not get through", None)
+    assert (new.title, new.category_id) == ("Messages of all pages may not get through", None)
     assert "Agents' replies are not sent" in new.body
     assert "allkeys-lru" in new.body
     assert tickets["7"].comments == []

@@ -150,7 +150,7 @@ class PageChecks:
             raise
 
     def _app(self, app_id: str, subscription: dict[str, Any], callback_url: str) -> Iterator[Finding]:
-        fields = _names(subscription.get("fields"))
+        fields = names_of_fields(subscription.get("fields"))
         callback = as_text(subscription.get("callback_url"))
         if "messages" not in fields:
             yield finding("app_not_subscribed", app_id=app_id)
@@ -189,7 +189,7 @@ class PageChecks:
         """
         answer = self._call("GET", self._page_edge(), params={"fields": "id,subscribed_fields"} | self._proof)
         ours = (one for one in _data(answer) if as_text(one.get("id")) == app_id)
-        return _names(next(ours, {}).get("subscribed_fields"))
+        return names_of_fields(next(ours, {}).get("subscribed_fields"))
 
     def _page_edge(self) -> str:
         return f"/{segment(self._credentials.account_id)}/subscribed_apps"
@@ -206,7 +206,7 @@ class PageChecks:
             "callback_url": callback_url,
             "verify_token": self._credentials.verify_token,
             "include_values": "true",
-            "fields": _with_needed(_names(self._app_subscription(app_id).get("fields"))),
+            "fields": _with_needed(names_of_fields(self._app_subscription(app_id).get("fields"))),
         }
         self._as_app(app_id, "POST", f"/{segment(app_id)}/subscriptions", data=fields)
 
@@ -294,7 +294,7 @@ def _required(answer: Any, key: str) -> str:
     return value
 
 
-def _names(fields: Any) -> list[str]:
+def names_of_fields(fields: Any) -> list[str]:
     """Return the names of fields, which are objects or, in older versions of the Graph API, texts."""
     return [as_text(one.get("name") if isinstance(one, dict) else one) for one in as_list(fields)]
 

@@ -7,16 +7,18 @@ import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import httpx
+import msgspec
 
 from clients.channel import App, Conversation, Login, Network, Offer, OfferedAccount, Withdrawal
 from clients.channels.meta import past
-from clients.channels.meta.checks import PERMISSIONS
+from clients.channels.meta.checks import PERMISSIONS, names_of_fields
 from clients.channels.meta.errors import lookup, read_error
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.graph import appsecret_proof
@@ -31,8 +33,11 @@ SCOPES = ("pages_show_list", *PERMISSIONS)
 """What is asked for. https://developers.facebook.com/docs/permissions"""
 TASKS = {"messages": frozenset({"MESSAGING", "MESSAGE"}), "moderation": frozenset({"MODERATE", "MANAGE"})}
 """What a person has to be allowed to do on a page: one of each."""
+_LONGEST_NAME, _MOST_NAMED = 60, 5
 _CALLBACK_TIMEOUT = httpx.Timeout(5.0)
 """How long each step of a call may take while Meta waits for our answer, in seconds."""
+_ASKED, _AT_ONCE = 24, 8
+"""Of how many pages it is asked which other apps get their messages, and of how many at the same time."""
 _MOST_LISTS = 200
 """How many lists of a hundred pages are read; it ends there, should a list lead to itself."""
 _REFUSALS = {
@@ -122,7 +127,7 @@ class FacebookLogin(Login):
         accounts = [_account(one) for one in self._pages(token)]
         if not accounts:
             raise RejectedError("login_without_pages")
-        return Offer(user_id, self._now(), accounts)
+        return Offer(user_id, self._now(), self._with_others(accounts))
 
     def withdrawal(self, body: bytes, secrets: Iterable[str]) -> Withdrawal | None:
         """Read a form with a signed request; None unless an app with one of these secrets signed it.
@@ -200,6 +205,35 @@ class FacebookLogin(Login):
             yield from _data(answer)
             if not (after := past.after(answer)):
                 return
+
+    def _with_others(self, accounts: list[OfferedAccount]) -> list[OfferedAccount]:
+        """Add which other apps get the messages of pages; of many pages it is asked of the first ones."""
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="login") as threads:
+            asked = list(threads.map(self._others, accounts[:_ASKED]))
+        found = zip(accounts, asked + [()] * len(accounts[_ASKED:]), strict=True)
+        return [msgspec.structs.replace(one, others=others) for one, others in found]
+
+    def _others(self, account: OfferedAccount) -> tuple[str, ...]:
+        """Name other apps that a page sends its messages to; Meta does not promise to list them.
+
+        https://developers.facebook.com/docs/graph-api/reference/page/subscribed_apps
+        """
+        if account.refusal:
+            return ()
+        proof = appsecret_proof(account.access_token, self._app.app_secret)
+        query = {"fields": "id,name,subscribed_fields", "appsecret_proof": proof}
+        headers = {"Authorization": f"Bearer {account.access_token}"}
+        try:
+            path = f"/{segment(account.account_id)}/subscribed_apps"
+            answer = self._graph.call("GET", path, params=query, headers=headers, timeout=_CALLBACK_TIMEOUT)
+            apps = [one for one in _data(answer) if as_text(one.get("id")) != self._app.app_id]
+        except ClientError:  # the page can be connected all the same
+            return ()
+        return tuple(
+            one_line(as_text(one.get("name")) or as_text(one.get("id")))[:_LONGEST_NAME]
+            for one in apps
+            if "messages" in names_of_fields(one.get("subscribed_fields"))
+        )[:_MOST_NAMED]
 
     def _as_app(self, method: str, path: str, **options: Any) -> Any:
         headers = {"Authorization": f"Bearer {self._app.app_id}|{self._app.app_secret}"}

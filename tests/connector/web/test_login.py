@@ -166,6 +166,27 @@ def test_a_page_of_another_desk_says_so(person: Person) -> None:
     assert person.connection() == before
 
 
+def test_a_page_that_is_connected_elsewhere_names_the_other_apps_and_can_be_connected(person: Person) -> None:
+    apps = [
+        {"id": APP, "name": "Ours", "subscribed_fields": ["messages"]},
+        {"id": "1", "name": "Another <desk>", "subscribed_fields": ["messages", "feed"]},
+        {"id": "2", "subscribed_fields": [{"name": "messages"}]},
+        {"id": "3", "name": "Leads", "subscribed_fields": ["leadgen"]},
+    ]
+    fail(person, "*/subscribed_apps", 0, status=200, method="GET", times=1, body={"data": apps})
+    shown = person.log_in()
+
+    assert "elsewhere: these apps get its messages, too: Another &lt;desk&gt;, 2." in shown.text
+    assert "Connected." in said(person.choose(shown, person.pages))
+
+
+def test_where_meta_does_not_say_who_else_gets_its_messages_a_page_is_offered_all_the_same(
+    person: Person,
+) -> None:
+    fail(person, "*/subscribed_apps", 200, method="GET", times=1)
+    assert "Not connected yet." in said(person.log_in())
+
+
 def test_a_page_that_somebody_changes_meanwhile_is_left_as_it_is(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,32 @@ def test_more_open_tickets_than_are_looked_at_are_logged(monkeypatch: pytest.Mon
     assert [one["event"] for one in logs] == ["older_tickets_not_polled"]
 
 
+@pytest.mark.parametrize("comment_list", [False])
+def test_a_reply_that_closes_an_old_ticket_is_found_by_the_next_two_polls(
+    desk: Desk, helpdesk: RestHelpdesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "PAGE", "1")
+    old, _ = desk.new_ticket(external_id="m_1"), desk.new_ticket(external_id="m_2")
+    lately = datetime.now(UTC) - timedelta(minutes=15)
+    assert _bodies(helpdesk, lately) == []
+    desk.agent(old, body="Good-bye", close=True)
+
+    # What is too young for one poll is left to the next.
+    assert [_bodies(helpdesk, lately) for _ in range(3)] == [["Good-bye"], ["Good-bye"], []]
+
+
+@pytest.mark.parametrize("comment_list", [False])
+def test_after_a_gap_a_reply_that_closed_an_old_ticket_is_found_by_whoever_polls(
+    desk: Desk, helpdesk: RestHelpdesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "PAGE", "1")
+    old, _ = desk.new_ticket(external_id="m_1"), desk.new_ticket(external_id="m_2")
+    desk.agent(old, body="Good-bye", close=True)
+
+    assert _bodies(helpdesk, datetime.now(UTC) - timedelta(minutes=15)) == []
+    assert _bodies(helpdesk, datetime.now(UTC) - timedelta(hours=1)) == ["Good-bye"]
+
+
 def test_a_helpdesk_that_is_away_is_not_one_without_a_list() -> None:
     with pytest.raises(ServiceDown):
         list(answering(503).poll(SINCE))
