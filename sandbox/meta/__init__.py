@@ -31,6 +31,9 @@
 | PUT .../people/{psid}/thread_owner            | `{app_id}`: that app owns the thread; null: nobody        |
 | POST /sandbox/pages/{page_id}/inbox           | `{psid, text}`: an agent writes in Meta's own inbox       |
 | POST /sandbox/pages/{page_id}/events          | `{items, standby?}`: raw events, sent as they are         |
+| POST /sandbox/pages/{page_id}/webhook         | a whole webhook, however odd: sent as it is, signed       |
+| PUT /sandbox/pages/{page_id}/refusals         | which calls of the page are refused with which error of   |
+|                                               | Meta's table: a list of `meta.state.Refused`; `[]`: none  |
 | GET /sandbox/pages/{page_id}/rates            | for text, media and conversations: how many calls were     |
 |                                               | `accepted`, at `most` in a second, and `refused` for that |
 | PUT /sandbox/users/{user_id}                  | keeps somebody who can log in: `meta.shapes.NewUser`      |

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from sandbox.meta import errors
 from sandbox.meta.errors import GraphError
+from sandbox.meta.refusals import check_refused
 from sandbox.meta.state import App, File, Page, Platform, Rate, UserToken
 
 
@@ -93,6 +94,7 @@ class Call:
                     raise GraphError(errors.TOKEN_EXPIRED, now=int(time.time()))
                 self.request.state.page = page
                 self._check_proof(self.platform.apps[grant.app_id or page.app_id], token)
+                check_refused(page, self.request, self.platform.behaviour.regain)
                 return page
         raise GraphError(errors.TOKEN_INVALID)
 

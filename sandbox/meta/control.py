@@ -12,6 +12,7 @@ from sandbox.meta import login
 from sandbox.meta import media as meta_media
 from sandbox.meta import thread as meta_thread
 from sandbox.meta.order import Order, route
+from sandbox.meta.refusals import TABLE
 from sandbox.meta.shapes import (
     Age,
     Connection,
@@ -37,13 +38,14 @@ from sandbox.meta.state import (
     Message,
     Page,
     Platform,
+    Refused,
     Subscription,
     User,
     new_mid,
     now_ms,
 )
 from sandbox.meta.subscriptions import checked, subscribe
-from sandbox.meta.webhooks import Event
+from sandbox.meta.webhooks import Event, part
 
 # What a person does that opens the messaging window (Messenger Platform, "Policy").
 WINDOW_OPENING = ("message", "postback", "reaction", "referral", "optin")
@@ -209,11 +211,25 @@ def _shown_attachment(platform: Platform, attachment: Attachment) -> dict[str, A
 async def _send_raw(order: Order) -> Any:
     raw, page = order.read(RawEvents), order.page
     for item in raw.items:
-        psid = str((item.get("sender") or {}).get("id", page.id))
+        psid = str(part(item, "sender").get("id", page.id))
         if psid != page.id and any(key in item for key in WINDOW_OPENING):
             page.person(psid).wrote_at = now_ms()
         order.webhooks.publish(Event(page, item, raw.standby))
     return {"events": len(raw.items)}
+
+
+async def _send_whole(order: Order) -> Any:
+    order.webhooks.publish(Event(order.page, order.read(object), whole=True))
+    return {"events": 1}
+
+
+async def _put_refusals(order: Order) -> Any:
+    wanted = order.read(list[Refused])
+    unknown = [one for one in wanted if (one.code, one.subcode) not in TABLE]
+    if unknown:
+        raise HTTPException(400, f"Meta's table has no error {unknown[0].code}/{unknown[0].subcode}")
+    order.page.refused = wanted
+    return msgspec.to_builtins(wanted)
 
 
 async def _make_older(order: Order) -> Any:
@@ -289,6 +305,8 @@ ROUTES = [
     route(PERSON + "/thread_owner", "PUT", _put_owner),
     route(PAGE + "/inbox", "POST", _write_in_inbox),
     route(PAGE + "/events", "POST", _send_raw),
+    route(PAGE + "/webhook", "POST", _send_whole),
+    route(PAGE + "/refusals", "PUT", _put_refusals),
     route(PAGE + "/rates", "GET", _rates),
     route("/sandbox/users/{user_id}", "PUT", _put_user),
     route("/sandbox/users/{user_id}/deauthorize", "POST", _deauthorize),

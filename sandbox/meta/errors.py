@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -14,13 +15,17 @@ from sandbox.meta.state import AppUsage, PageUsage
 
 @dataclass(frozen=True)
 class Refusal:
-    """One row of Meta's error table; `message` may hold `{names}` that the refused call fills in."""
+    """One row of Meta's error table; `message` may hold `{names}` that the refused call fills in.
+
+    `more` is what else stands in the error, such as `is_transient`.
+    """
 
     status: int
     code: int
     subcode: int | None
     message: str
     type: str = "OAuthException"
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 class GraphError(Exception):
@@ -142,7 +147,7 @@ CALLBACK_FAILED = Refusal(
 
 def error_body(refusal: Refusal, message: str) -> dict[str, Any]:
     """Return the `{"error": ...}` that Graph API answers with, under a new trace id."""
-    error: dict[str, Any] = {"message": message, "type": refusal.type, "code": refusal.code}
+    error = {"message": message, "type": refusal.type, "code": refusal.code, **refusal.more}
     if refusal.subcode is not None:
         error["error_subcode"] = refusal.subcode
     error["fbtrace_id"] = "A" + secrets.token_urlsafe(17)[:22]

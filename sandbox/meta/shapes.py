@@ -86,9 +86,9 @@ class Connection(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RawEvents(msgspec.Struct, forbid_unknown_fields=True):
-    """Items of `messaging[]`, or of `standby[]`."""
+    """Items of `messaging[]`, or of `standby[]`: whatever Meta may put there."""
 
-    items: list[dict[str, Any]]
+    items: list[Any]
     standby: bool = False
 
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from typing import Any, Literal
 
 import httpx
@@ -77,6 +78,30 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def __post_init__(self) -> None:
         if not self.retry_waits or self.batch < 1 or self.minute <= 0:
             raise ValueError("retry_waits must not be empty, batch must be at least 1, minute more than 0")
+
+
+class Refused(msgspec.Struct, forbid_unknown_fields=True):
+    """Which calls of a page Meta refuses with an error of its table, as `PUT …/refusals` takes it.
+
+    Those with this `method` whose path is like this glob, `times` of them; null: all. `error_user_title` and
+    `error_user_msg` go with the error, as Meta's words for people do.
+    """
+
+    code: int
+    subcode: int | None = None
+    method: str = "POST"
+    path: str = "*/messages"
+    times: int | None = None
+    error_user_title: str = ""
+    error_user_msg: str = ""
+
+    def hits(self, method: str, path: str) -> bool:
+        """Tell whether a call is refused, and count it."""
+        if self.times == 0 or method != self.method or not fnmatch(path, self.path):
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
 
 
 @dataclass(frozen=True)
@@ -228,6 +253,7 @@ class Page:
     assets: dict[str, tuple[Media, float]] = field(default_factory=dict)
     calls: dict[str, deque[float]] = field(default_factory=dict)
     rates: dict[str, Rate] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
 
     def grant_of(self, token: str) -> Grant | None:
         """Return what a token of the page allows, unless it is none."""

@@ -47,34 +47,50 @@ Lane = tuple[str, str]
 
 @dataclass(eq=False)
 class Event:
-    """One item of `messaging[]`, or of `standby[]`; `tried` is set after its first attempt."""
+    """One item of `messaging[]`, or of `standby[]`; `tried` is set after its first attempt.
+
+    An item may be anything, as Meta's own are now and then; a `whole` one is the webhook itself.
+    """
 
     page: Page
-    item: dict[str, Any]
+    item: Any
     standby: bool = False
+    whole: bool = False
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     since: float = field(default_factory=time.monotonic)
 
     @cached_property
     def subscribed_as(self) -> str | None:
         """Return the field that must be subscribed for it; None for an event that nobody has seen yet."""
+        if self.whole:
+            return None
         if self.standby:
             return "standby"
-        if (self.item.get("message") or {}).get("is_echo"):
+        if self.message.get("is_echo"):
             return "message_echoes"
-        return next((name for key, name in FIELD_OF_KEY.items() if key in self.item), None)
+        return next((name for key, name in FIELD_OF_KEY.items() if key in part(self.item)), None)
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """Return the message in it; an empty one if there is none."""
+        return part(self.item, "message")
 
     @property
     def mid(self) -> str | None:
         """Return the mid of a person's message."""
-        message = self.item.get("message") or {}
-        return None if message.get("is_echo") else message.get("mid")
+        return None if self.message.get("is_echo") else self.message.get("mid")
 
     @cached_property
     def lane(self) -> Lane:
         """Return the thread within which it keeps its place."""
-        ends = {str((self.item.get(end) or {}).get("id", "")) for end in ("sender", "recipient")}
+        ends = {str(part(self.item, end).get("id", "")) for end in ("sender", "recipient")}
         return self.page.id, min(ends - {self.page.id}, default="")
+
+
+def part(value: Any, key: str = "") -> dict[str, Any]:
+    """Return an object, or the one under a key of it; an empty one for anything else."""
+    found = value.get(key) if key and isinstance(value, dict) else value
+    return found if isinstance(found, dict) else {}
 
 
 class Webhooks:
@@ -143,7 +159,11 @@ class Webhooks:
         if behaviour.shuffle:
             self.platform.random.shuffle(lanes)
         heads = [self._lanes[lane][0] for lane in lanes]
-        batch = [event for event in heads if event.page.app_id == heads[0].page.app_id][: behaviour.batch]
+        if heads[0].whole:
+            batch = heads[:1]
+        else:
+            batch = [one for one in heads if one.page.app_id == heads[0].page.app_id and not one.whole]
+            batch = batch[: behaviour.batch]
         for event in batch:
             del self._ready[event.lane]
         if not self._ready:
@@ -218,12 +238,14 @@ class Webhooks:
     def _note_attempt(self, events: list[Event], began: float, answer: str) -> None:
         told = [
             {"what": event.subscribed_as, "mid": event.mid, "psid": event.lane[1]}
-            | {"metadata": (event.item.get("message") or {}).get("metadata")}
+            | {"metadata": event.message.get("metadata")}
             for event in events
         ]
         self.journal.note("webhook", began=began, events=told, answer=answer)
 
-    def _envelope(self, events: list[Event]) -> dict[str, Any]:
+    def _envelope(self, events: list[Event]) -> Any:
+        if events[0].whole:
+            return events[0].item
         if self.platform.behaviour.shuffle:
             self.platform.random.shuffle(events)
         sent_at = now_ms()
@@ -233,7 +255,7 @@ class Webhooks:
         ]
         return {"object": "page", "entry": entries}
 
-    async def _post(self, app: App, envelope: dict[str, Any]) -> str:
+    async def _post(self, app: App, envelope: Any) -> str:
         """Return the status of the answer, or what went wrong; only 200 counts as delivered."""
         assert app.subscription is not None  # noqa: S101 - only wanted events come here
         body = wire_body(envelope)
@@ -265,7 +287,7 @@ class Webhooks:
         self._alerted.discard(page.id)
 
 
-def wire_body(envelope: dict[str, Any]) -> bytes:
+def wire_body(envelope: Any) -> bytes:
     """Return the body as Meta escapes and signs it: ASCII, lower-case hex, and four more characters.
 
     Source: Messenger Platform, "Webhooks", and what is seen on the wire.

@@ -414,7 +414,7 @@ class Page(RestClient, Account):
         try:
             query = {"recipient": psid}
             found = _found(self._get(f"/{segment(self._page_id)}/thread_owner", query))
-            app_id = found[0]["thread_owner"]["app_id"]
+            app_id = next(iter(found), {})["thread_owner"]["app_id"]  # nobody's, when nothing was said lately
         except LeaseLost:
             raise
         except (ClientError, *MALFORMED):

@@ -68,6 +68,7 @@ def test_a_subscription_may_take_effect_later_than_it_is_listed(page: Page) -> N
     page.behave(subscription_delay=60)
     page.http.post(url, params={**params, "subscribed_fields": "messages,message_echoes,standby"})
     page.writes("of a field that was subscribed before")
+    page.settle()
     page.http.delete(url, params=params)
     page.http.post(url, params={**params, "subscribed_fields": "messages"})
     page.writes("too early")
