@@ -19,8 +19,9 @@ from clients.channels.meta import kinds
 from clients.channels.meta.kinds import (
     BESIDE,
     BY_PAGE,
-    DELETED,
     ENVELOPE,
+    MESSAGE,
+    POSTBACK,
     STANDBY,
     content_of,
     is_echo,
@@ -126,13 +127,15 @@ def kind_of(body: bytes) -> str:
 
 
 def external_id(body: bytes) -> str:
-    """Return what names an item for ever: its mid, or else a digest of all it says."""
+    """Return what names an item for ever: its mid, or else a digest of all it says.
+
+    What was pressed, and what was deleted, have the mid of a message, and are other events.
+    """
     item = as_dict(decode(body))
     kind = kinds.kind_of(item)
-    mid = own_mid(item, kind)
-    if kind == DELETED and mid:
-        return f"{DELETED}:{mid}"
-    return mid or f"event:{_digest(_dump(_without_standby(item)))}"
+    if mid := own_mid(item, kind):
+        return mid if kind == MESSAGE else f"{kind}:{mid}"
+    return f"event:{_digest(_dump(_without_standby(item)))}"
 
 
 def _without_standby(item: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +186,7 @@ def past_event(page_id: str, item: dict[str, Any]) -> Incoming:
     What a person pressed is a message there, with the mid of the postback.
     """
     event = _item(page_id, item, 0)
-    return msgspec.structs.replace(event, known_by=(_key(page_id, "postback", event.message_id or ""),))
+    return msgspec.structs.replace(event, known_by=(_key(page_id, POSTBACK, event.message_id or ""),))
 
 
 def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:

@@ -219,6 +219,12 @@ def test_that_a_message_was_deleted_is_another_event_than_the_message(marked: ob
     assert (event.summary, event.about) == (notice("customer_deleted_message"), "m_1")
 
 
+def test_a_button_that_was_pressed_has_another_id_than_the_message_with_its_mid() -> None:
+    said, pressed = split(payload("messenger/message_and_postback_of_one_button"))[0].events()
+    assert said.message_id == pressed.message_id == external_id(said.body) == "m_pressed"
+    assert external_id(pressed.body) == "postback:m_pressed"
+
+
 def test_each_event_in_an_item_is_an_event_with_what_belongs_to_all() -> None:
     item = json.loads(payload("messenger/message_and_reaction_in_one_item"))["entry"][0]["messaging"][0]
     body = {"object": "page", "entry": [{"id": THREAD.account_id, "messaging": [item | {"other": {"a": 1}}]}]}
