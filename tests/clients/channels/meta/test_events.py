@@ -112,7 +112,7 @@ def test_only_an_echo_bears_a_mark() -> None:
     assert next(split(json.dumps(envelope).encode())[0].events()).echo_metadata is None
 
 
-def test_a_change_is_counted_and_brings_no_event() -> None:
+def test_what_the_dashboards_test_button_brings_is_counted_and_brings_no_event() -> None:
     (entry,) = split(payload("messenger/dashboard_test"))
     assert (entry.account_id, [*entry.events()], entry.changes) == ("0", [], 1)
 
@@ -176,6 +176,7 @@ def test_events_that_differ_have_different_keys(name: str, before: bytes, after:
 
 def test_the_pages_of_a_body_are_named_without_reading_its_items() -> None:
     assert page_ids(b'{"entry":[{"id":"1","messaging":[{"id":"2"}]},{"id":3}]}') == {"1", "3"}
+    assert page_ids(b'{"entry":{"id":"1","messaging":[{"id":"2"}]}}') == {"1"}
 
 
 def test_of_more_objects_than_a_webhook_has_nothing_is_read() -> None:
