@@ -272,14 +272,14 @@ def _all(value: Any) -> list[Any]:
 def _items(page_id: str, item: dict[str, Any], sent: int) -> Iterator[Incoming]:
     """Read an item; of one that holds several kinds of event, each is one, so that none hides another.
 
-    What belongs to none of them goes with the first that is shown, or alone if none is.
+    What belongs to none of them goes with the first that opens a ticket, or is shown, or alone if none is.
     """
     found = [*kinds_in(item)]
     own = {kind: {kind} | BESIDE.get(kind, frozenset()) for kind in found}
     rest = item.keys() - ENVELOPE - {"hop_context"}.union(*own.values())
     shown = [kind for kind in found if not row_of(kind).is_receipt]
     if shown:
-        own[shown[0]] |= rest | {"hop_context"}
+        own[min(shown, key=lambda kind: not row_of(kind).opens_ticket)] |= rest | {"hop_context"}
     elif rest or not found:
         own[""] = {*rest, "hop_context"}
     for keys in own.values():
