@@ -144,8 +144,9 @@ class Message:
 
     `reply_to` is the id of the message that it answers, `lines` what came with it, such as the advertisement
     that it was written from. `kind` is the channel's word for what it is; another app answers one that
-    `is_overheard`. One that `was_fetched` came by no webhook: the helpdesk may have it all the same. It
-    `is_history` if it was written before the account was connected.
+    `is_overheard`. One that `was_fetched` came by no webhook: the helpdesk may have it all the same, also
+    under the external ids in `also_known_as`. It `is_history` if it was written before the account was
+    connected.
     """
 
     message_id: str
@@ -159,6 +160,7 @@ class Message:
     is_overheard: bool = False
     was_fetched: bool = False
     is_history: bool = False
+    also_known_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,12 +148,13 @@ def _came_before(arrival: Arrival) -> bool:
     event, helpdesk = arrival.event, arrival.service.helpdesk
     if not isinstance(event, Message | Echo) or not event.was_fetched or arrival.lease.step(Step.call()):
         return False
-    if helpdesk.ticket_by_external_id(arrival.external_id):
+    names = [arrival.external_id, *(event.also_known_as if isinstance(event, Message) else ())]
+    if any(helpdesk.ticket_by_external_id(name) for name in names):
         return True
     found = helpdesk.find_open_ticket(arrival.conversation)
     last = (arrival.lease.cached(Personal.OPEN_TICKET) or b"").decode()
     tickets = {last, found.id if found else ""} - {""}
-    return any(_has_comment(arrival, ticket_id) for ticket_id in tickets)
+    return any(_has_comment(arrival, ticket_id, name) for ticket_id in tickets for name in names)
 
 
 def _put(arrival: Arrival) -> None:
@@ -214,7 +215,7 @@ def _is_there(arrival: Arrival) -> bool:
     """Look whether a call whose outcome is not known has worked."""
     what, _, ticket_id = (arrival.lease.step(Step.call()) or "").partition(":")
     helpdesk = arrival.service.helpdesk
-    if what == "comment" and _has_comment(arrival, ticket_id):
+    if what == "comment" and _has_comment(arrival, ticket_id, arrival.external_id):
         _remember(arrival, ticket_id)
         return True
     if what == "ticket" and (ticket := helpdesk.ticket_by_external_id(arrival.external_id)):
@@ -223,9 +224,9 @@ def _is_there(arrival: Arrival) -> bool:
     return False
 
 
-def _has_comment(arrival: Arrival, ticket_id: str) -> bool:
+def _has_comment(arrival: Arrival, ticket_id: str, external_id: str) -> bool:
     try:
-        return arrival.service.helpdesk.comment_by_external_id(ticket_id, arrival.external_id) is not None
+        return arrival.service.helpdesk.comment_by_external_id(ticket_id, external_id) is not None
     except NotFound:  # the ticket is gone
         return False
 

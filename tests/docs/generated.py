@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from clients.channel import Echo
 from clients.channels.meta import events
@@ -73,7 +74,9 @@ sends the answers to a survey without a time: the same answer of the same person
 
 An event of a kind that is not in the table is shown with the texts and links in it, and kept as it came, with a person or without:
 `connector unknown list` shows the newest 1,000 of the last 30 days. Once a version of the connector knows the kind, `connector unknown replay`
-has it shown anew, in one more comment.
+has it shown anew, in one more comment. So are items that are no objects, what stands in an `entry` beside its lists (on the ticket of the
+person whom it names, if any), and `changes` of the page, such as `feed`, where the app is subscribed to them: connect the page with an app
+that is not, and none come. What the test button in Meta's dashboard sends (page `0`) is only counted.
 """
 
 
@@ -420,20 +423,30 @@ def _situations() -> Iterator[str]:
         yield f"```\n{path_of(name).read_text().rstrip()}\n```\n"
 
 
+_ENDS = {"sender", "recipient", "timestamp"}
+
+
 def _items(name: str) -> str:
     """Return the events of a webhook, one on a line, without their ends."""
-    body = decode(payload(f"messenger/{name}"))
-    items = [
-        item
-        for entry in body["entry"]
-        for key in ("messaging", STANDBY, "changes")
-        for item in ([entry[key]] if isinstance(entry.get(key), dict) else entry.get(key, []))
-    ]
+    entries = decode(payload(f"messenger/{name}"))["entry"]
     shown = [
-        {key: value for key, value in item.items() if key not in {"sender", "recipient", "timestamp"}}
-        for item in items
+        item
+        for entry in ([entries] if isinstance(entries, dict) else entries)
+        for key, value in entry.items()
+        if key not in {"id", "time"} | _ENDS
+        for item in _of_key(key, value)
     ]
     return "\n".join(json.dumps(one, ensure_ascii=False) for one in shown)
+
+
+def _of_key(key: str, value: Any) -> list[Any]:
+    """Return the items that stand under a key of an entry; of any other key than those of Meta's all of it."""
+    if key not in {"messaging", STANDBY, "changes"}:
+        return [{key: value}]
+    return [
+        {key: one for key, one in item.items() if key not in _ENDS} if isinstance(item, dict) else item
+        for item in ([value] if isinstance(value, dict) else value)
+    ]
 
 
 def main() -> None:

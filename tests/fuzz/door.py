@@ -101,7 +101,8 @@ class Door:
     def _envelope(self, random: Random, mutator: Mutator) -> Any:
         """Mutate what Meta sends, and put the honest item somewhere among it."""
         base = random.choice(self._envelopes)
-        entries = [mutator.tree(entry, random.randint(0, 6)) for entry in base["entry"]]
+        entries = base["entry"] if isinstance(base["entry"], list) else [base["entry"]]
+        entries = [mutator.tree(entry, random.randint(0, 6)) for entry in entries]
         neighbours = [
             mutator.tree(item, random.randint(0, 3))
             for item in random.choices(self._items, k=random.randint(0, 4))
@@ -252,8 +253,9 @@ def _depth_of(value: Any) -> int:
 
 
 def _items(envelope: Any) -> list[Any]:
+    entries = envelope["entry"]
     return [
         item
-        for entry in envelope["entry"]
+        for entry in (entries if isinstance(entries, list) else [entries])
         for item in (*entry.get("messaging", ()), *entry.get("standby", ()))
     ]

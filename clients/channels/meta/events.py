@@ -19,8 +19,9 @@ from clients.channels.meta import kinds
 from clients.channels.meta.kinds import (
     BESIDE,
     BY_PAGE,
-    DELETED,
     ENVELOPE,
+    MESSAGE,
+    POSTBACK,
     STANDBY,
     content_of,
     is_echo,
@@ -30,7 +31,6 @@ from clients.channels.meta.kinds import (
 )
 from clients.channels.meta.values import (
     as_dict,
-    as_list,
     as_text,
     is_milliseconds,
     milliseconds,
@@ -47,7 +47,8 @@ ECHO_METADATA_PREFIX = "connector:"
 class Entry(msgspec.Struct, frozen=True):
     """What came for one page at a time (ms), its items not read yet: whoever sent it may not be Meta.
 
-    `raw` holds JSON, or values of any kind. `changes` counts updates of fields that are not about messages.
+    `raw` holds JSON, or values of any kind. `changes` counts updates that say nothing, as those of the test
+    button in Meta's dashboard.
     """
 
     account_id: str
@@ -56,7 +57,8 @@ class Entry(msgspec.Struct, frozen=True):
     changes: int
 
     def events(self) -> Iterator[Incoming]:
-        """Read the items, one after the other."""
+        """Read the items, one after the other; those that are no objects are one event of an unknown kind."""
+        strange = []
         for raw in self.raw:
             if isinstance(raw, msgspec.Raw) and (plain := _plain_item(self.account_id, raw)):
                 yield plain
@@ -64,9 +66,13 @@ class Entry(msgspec.Struct, frozen=True):
             # What is nested too deep to be read, or written again, is nothing that Meta sends.
             with suppress(RecursionError, NotUnderstood):
                 item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw
-                if isinstance(item, dict | str):  # a text is nothing that Meta sends, but can be read
-                    item = item if isinstance(item, dict) else {"messaging": item}
+                if isinstance(item, dict):
                     yield from _items(self.account_id, item, self.time)
+                elif item:
+                    strange.append(item)
+        with suppress(RecursionError):
+            if strange:
+                yield from _items(self.account_id, {"messaging": strange}, self.time)
 
 
 def echo_metadata(comment_id: str, part: int) -> str:
@@ -79,7 +85,7 @@ class _Named(msgspec.Struct, gc=False):
 
 
 class _Naming(msgspec.Struct, gc=False):
-    entry: list[_Named] = []
+    entry: list[_Named] | _Named = []
 
 
 _naming = msgspec.json.Decoder(_Naming).decode
@@ -95,7 +101,8 @@ def page_ids(body: bytes) -> set[str] | None:
     if body.count(b"{") > _MANY_OBJECTS:
         return None
     try:
-        return {str(entry.id) for entry in _naming(body).entry}
+        entries = _naming(body).entry
+        return {str(one.id) for one in (entries if isinstance(entries, list) else [entries])}
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
 
@@ -112,7 +119,7 @@ def split(body: bytes, received: int = 0) -> Iterator[Entry]:
         raise NotUnderstood
     if envelope.get("object") != "page":
         return iter(())
-    return (_entry(entry, received) for entry in as_list(envelope.get("entry")) if isinstance(entry, dict))
+    return (_entry(entry, received) for entry in _all(envelope.get("entry")) if isinstance(entry, dict))
 
 
 def parse(body: bytes, own_app_id: str = "") -> Event:
@@ -126,13 +133,15 @@ def kind_of(body: bytes) -> str:
 
 
 def external_id(body: bytes) -> str:
-    """Return what names an item for ever: its mid, or else a digest of all it says."""
+    """Return what names an item for ever: its mid, or else a digest of all it says.
+
+    What was pressed, and what was deleted, have the mid of a message, and are other events.
+    """
     item = as_dict(decode(body))
     kind = kinds.kind_of(item)
-    mid = own_mid(item, kind)
-    if kind == DELETED and mid:
-        return f"{DELETED}:{mid}"
-    return mid or f"event:{_digest(_dump(_without_standby(item)))}"
+    if mid := own_mid(item, kind):
+        return mid if kind == MESSAGE else f"{kind}:{mid}"
+    return f"event:{_digest(_dump(_without_standby(item)))}"
 
 
 def _without_standby(item: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +192,7 @@ def past_event(page_id: str, item: dict[str, Any]) -> Incoming:
     What a person pressed is a message there, with the mid of the postback.
     """
     event = _item(page_id, item, 0)
-    return msgspec.structs.replace(event, known_by=(_key(page_id, "postback", event.message_id or ""),))
+    return msgspec.structs.replace(event, known_by=(_key(page_id, POSTBACK, event.message_id or ""),))
 
 
 def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
@@ -221,30 +230,56 @@ def _plain_item(page_id: str, raw: msgspec.Raw) -> Incoming | None:
     return Incoming(conversation, "message", _key(page_id, "message", mid), item.timestamp, bytes(raw), mid)
 
 
+_DASHBOARD = "0"
+"""The page that the test button in Meta's dashboard names."""
+_ENTRY = frozenset({"id", "time", "messaging", "standby", "changes"})
+
+
 def _entry(entry: dict[str, Any], received: int) -> Entry:
-    page_id = as_text(entry.get("id"))
-    standby = (one | {STANDBY: True} for one in _all(entry.get("standby")) if isinstance(one, dict))
-    raw = [*_all(entry.get("messaging")), *standby]
-    time = milliseconds(entry.get("time")) or received
-    return Entry(page_id, time, raw, len(as_list(entry.get("changes"))))
+    page_id, changes = as_text(entry.get("id")), _all(entry.get("changes"))
+    told = [] if page_id == _DASHBOARD else [one for one in changes if one]
+    standby = (one | {STANDBY: True} if isinstance(one, dict) else one for one in _all(entry.get("standby")))
+    others = [*_others(entry), *(_unknown("changes", one) for one in told)]
+    raw = [*_all(entry.get("messaging")), *standby, *others]
+    return Entry(page_id, milliseconds(entry.get("time")) or received, raw, len(changes) - len(told))
+
+
+def _others(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Read what stands in an entry beside all that is known to stand there; it may be an item itself."""
+    left = {key: value for key, value in entry.items() if key not in _ENTRY and value}
+    if left.keys() & {"sender", "recipient"}:
+        yield left
+        return
+    for key, value in left.items():
+        found = _all(value)
+        yield from (_unknown(key, one) for one in found if isinstance(one, dict))
+        if texts := [one for one in found if not isinstance(one, dict)]:
+            yield _unknown(key, texts)
+
+
+def _unknown(key: str, value: Any) -> dict[str, Any]:
+    """Return what stands under a key that nobody knows as an item, of the person whom it names, if any."""
+    holders = (as_dict(value), as_dict(as_dict(value).get("value")))
+    ends = {end: one[end] for one in holders for end in ("sender", "recipient", "timestamp") if end in one}
+    return ends | {key if key not in ENVELOPE else f"entry.{key}": value}
 
 
 def _all(value: Any) -> list[Any]:
-    """Return what an array holds, or the object that stands there instead."""
-    return [value] if isinstance(value, dict) and value else as_list(value)
+    """Return what an array holds, or what stands there instead, unless that is nothing."""
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _items(page_id: str, item: dict[str, Any], sent: int) -> Iterator[Incoming]:
     """Read an item; of one that holds several kinds of event, each is one, so that none hides another.
 
-    What belongs to none of them goes with the first that is shown, or alone if none is.
+    What belongs to none of them goes with the first that opens a ticket, or is shown, or alone if none is.
     """
     found = [*kinds_in(item)]
     own = {kind: {kind} | BESIDE.get(kind, frozenset()) for kind in found}
     rest = item.keys() - ENVELOPE - {"hop_context"}.union(*own.values())
     shown = [kind for kind in found if not row_of(kind).is_receipt]
     if shown:
-        own[shown[0]] |= rest | {"hop_context"}
+        own[min(shown, key=lambda kind: not row_of(kind).opens_ticket)] |= rest | {"hop_context"}
     elif rest or not found:
         own[""] = {*rest, "hop_context"}
     for keys in own.values():

@@ -17,6 +17,8 @@ from clients.channels.meta.values import address, as_dict, as_list, as_text, is_
 from clients.notices import N_, Notice, Value, add_sentences, notice
 from clients.text.line import one_line
 
+MESSAGE, POSTBACK = "message", "postback"
+"""The kinds of what was written, and of a button that was pressed: Meta gives both one mid."""
 DELETED = "message_deleted"
 """The kind of event that a message was deleted. It has the mid of the message, and is another event."""
 BY_PAGE = "by_page"
@@ -174,7 +176,8 @@ def _message(item: Fields, kind: str) -> Message | Echo:
     was_fetched, is_history = is_true(item.get(FETCHED)), is_true(item.get(HISTORY))
     if not by_page:
         return Message(
-            mid, time, text, attachments, answered, lines, was_fetched=was_fetched, is_history=is_history
+            mid, time, text, attachments, answered, lines, was_fetched=was_fetched, is_history=is_history,
+            also_known_as=(f"{POSTBACK}:{mid}",) if was_fetched else (),
         )  # fmt: skip
     in_inbox = app_id in PAGE_INBOX_APP_IDS
     # Meta leaves the app id of its own inbox out at times; the Conversations API has none at all.
@@ -545,12 +548,12 @@ def _told(code: str) -> Callable[[Fields, str], OtherEvent]:
 _other = _told("unknown_event")
 
 ROWS: dict[str, Row] = {
-    "message": Row(_message, "messages", has_mid=True, internal=False),
+    MESSAGE: Row(_message, "messages", has_mid=True, internal=False),
     "message_edit": Row(_edit, "message-edits"),
     "reaction": Row(_reaction, "message-reactions", opens_ticket=False),
     "delivery": Row(_receipt("delivered"), "message-deliveries", is_receipt=True),
     "read": Row(_receipt("read"), "message-reads", is_receipt=True),
-    "postback": Row(_postback, "messaging_postbacks", has_mid=True),
+    POSTBACK: Row(_postback, "messaging_postbacks", has_mid=True),
     "referral": Row(_referral, "messaging_referrals"),
     "optin": Row(_optin, "messaging_optins"),
     "pass_thread_control": Row(

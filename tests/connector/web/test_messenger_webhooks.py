@@ -143,7 +143,7 @@ def test_two_pages_of_one_app_are_heard_in_one_body(store_url: str, make_setting
     ("body", "reason"),
     [
         (envelope(entry(item("m_1"), page=PAGE_OFF)), "inactive_page"),
-        (envelope({"id": PAGE_A, "changes": [{"field": "feed", "value": {}}]}), "change"),
+        (envelope({"id": PAGE_A, "changes": [{}]}), "change"),
         (payload("messenger/dashboard_test"), "change"),
         (
             envelope(entry({"recipient": {"id": PAGE_A}, "delivery": {"watermark": 1}})),
@@ -156,6 +156,12 @@ def test_what_concerns_nobody_here_is_taken_and_counted(doors: Doors, body: byte
     assert doors.meta(body) == 200
     assert doors.counted(f'events_ignored_total{{reason="{reason}"}}') == 1
     assert doors.queues() == set()
+
+
+def test_an_entry_that_is_one_object_is_taken(doors: Doors) -> None:
+    body = json.dumps({"object": "page", "entry": entry(item("m_1"))}).encode()
+    assert doors.meta(body) == 200
+    assert mids(doors.queue()) == ["m_1"]
 
 
 @pytest.mark.parametrize("page", [f"{PAGE_A}:1", "1:2", "١٢", "", "page"])
@@ -180,6 +186,7 @@ def test_what_nobody_knows_waits_for_an_operator_though_it_names_no_person(doors
     [
         *("policy_enforcement", "policy_enforcement_that_names_a_person", "optin_without_person"),
         *("app_roles", "reaction_without_person", "message_edit_without_person"),
+        *("entry_with_unknown_keys_and_no_person", "changes_of_the_page"),
     ],
 )
 def test_what_is_about_no_person_waits_for_an_operator(doors: Doors, name: str) -> None:

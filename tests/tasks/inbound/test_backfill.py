@@ -187,24 +187,6 @@ def test_what_the_store_forgot_and_the_helpdesk_knows_is_not_doubled(
     assert bodies(world) == before
 
 
-def test_what_a_button_said_is_not_doubled(world: World, now: int) -> None:
-    world.receive_item({"timestamp": now - HOUR, "postback": {"mid": "m_0", "title": "Yes", "payload": "Y"}})
-    world.meta.say("m_0", now - HOUR, message="Yes")
-    ask(world, now)
-    fetch(world)
-
-    assert world.waiting() == 1
-
-
-def test_a_button_whose_webhook_comes_after_it_was_fetched_is_not_doubled(world: World, now: int) -> None:
-    world.meta.say("m_0", now - HOUR, message="Yes")
-    ask(world, now)
-    fetch(world)
-    world.receive_item({"timestamp": now - HOUR, "postback": {"mid": "m_0", "title": "Yes", "payload": "Y"}})
-
-    assert world.waiting() == 1
-
-
 def test_where_the_channel_shows_no_more_the_ticket_says_so_once(world: World, now: int) -> None:
     world.desk.knows_keys = False
     for minute in range(25):

@@ -57,6 +57,24 @@ def test_the_second_message_is_a_comment_and_no_search_is_needed(world: World) -
     assert world.desk.keys[-1] == f"facebook:{PAGE_A}:m_2"
 
 
+@pytest.mark.parametrize("is_said_first", [True, False])
+def test_a_button_and_its_message_of_the_same_mid_both_stand_on_the_ticket(
+    world: World, *, is_said_first: bool
+) -> None:
+    said = {"timestamp": SENT_AT, "message": {"mid": "m_1", "text": "Hours"}}
+    pressed = {"timestamp": SENT_AT, "postback": {"mid": "m_1", "title": "Hours", "payload": "HOURS"}}
+    for item in [said, pressed] if is_said_first else [pressed, said]:
+        world.receive_item(item)
+        world.work()
+
+    (ticket,) = world.desk.tickets.values()
+    assert ticket.new is not None
+    assert {ticket.new.body, *(comment.body for comment in ticket.comments)} == {
+        "Hours",
+        "The customer pressed the button “Hours”.\n\nPayload: HOURS",
+    }
+
+
 def test_a_link_is_remembered_for_a_day(world: World) -> None:
     world.receive()
     world.work()

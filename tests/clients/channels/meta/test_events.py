@@ -112,7 +112,7 @@ def test_only_an_echo_bears_a_mark() -> None:
     assert next(split(json.dumps(envelope).encode())[0].events()).echo_metadata is None
 
 
-def test_a_change_is_counted_and_brings_no_event() -> None:
+def test_what_the_dashboards_test_button_brings_is_counted_and_brings_no_event() -> None:
     (entry,) = split(payload("messenger/dashboard_test"))
     assert (entry.account_id, [*entry.events()], entry.changes) == ("0", [], 1)
 
@@ -176,6 +176,7 @@ def test_events_that_differ_have_different_keys(name: str, before: bytes, after:
 
 def test_the_pages_of_a_body_are_named_without_reading_its_items() -> None:
     assert page_ids(b'{"entry":[{"id":"1","messaging":[{"id":"2"}]},{"id":3}]}') == {"1", "3"}
+    assert page_ids(b'{"entry":{"id":"1","messaging":[{"id":"2"}]}}') == {"1"}
 
 
 def test_of_more_objects_than_a_webhook_has_nothing_is_read() -> None:
@@ -217,6 +218,12 @@ def test_that_a_message_was_deleted_is_another_event_than_the_message(marked: ob
     event = parse(deleted.body)
     assert isinstance(event, OtherEvent)
     assert (event.summary, event.about) == (notice("customer_deleted_message"), "m_1")
+
+
+def test_a_button_that_was_pressed_has_another_id_than_the_message_with_its_mid() -> None:
+    said, pressed = split(payload("messenger/message_and_postback_of_one_button"))[0].events()
+    assert said.message_id == pressed.message_id == external_id(said.body) == "m_pressed"
+    assert external_id(pressed.body) == "postback:m_pressed"
 
 
 def test_each_event_in_an_item_is_an_event_with_what_belongs_to_all() -> None:

@@ -82,6 +82,17 @@ def test_an_envelope_without_proper_entries_has_no_events(entry: str) -> None:
     assert [item for entry_ in split(body) for item in entry_.events()] == []
 
 
+def test_what_stands_in_an_entry_under_a_mark_of_ours_marks_nothing() -> None:
+    (entry,) = split(b'{"object": "page", "entry": {"id": "1", "by_page": {"text": "x"}, "uid": 7}}')
+    assert [item.kind for item in entry.events()] == ["entry.by_page", "uid"]
+
+
+def test_of_items_that_are_no_objects_all_are_one_event() -> None:
+    (entry,) = split(b'{"object": "page", "entry": [{"id": "1", "messaging": ["a", [{"b": "c"}], null, 0]}]}')
+    (item,) = entry.events()
+    assert json.loads(item.body)["messaging"] == ["a", [{"b": "c"}]]
+
+
 @pytest.mark.parametrize("depth", [20, 900])
 def test_what_stands_below_many_levels_is_shown(depth: int) -> None:
     value = "[" * depth + "1" + "]" * depth

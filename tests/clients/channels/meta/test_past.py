@@ -68,7 +68,7 @@ def test_what_was_pressed_is_known_by_the_key_of_its_postback() -> None:
 
 
 def test_a_message_says_what_it_says_at_its_time_and_that_it_was_fetched() -> None:
-    assert said() == Message("m_AAA", AT, "hello", (), was_fetched=True)
+    assert said() == Message("m_AAA", AT, "hello", (), was_fetched=True, also_known_as=("postback:m_AAA",))
 
 
 def test_a_message_of_the_pages_is_an_echo_of_which_nobody_knows_who_wrote_it() -> None:
