@@ -1,6 +1,7 @@
 """The connections as people look at them: does each work, since when, and what is to be done."""
 
 import heapq
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,9 @@ from tasks.inbox.inbox import Activity, Inbox, Pause
 from tasks.inbox.inbox import State as Work
 from tasks.inbox.kept_jobs import KeptJob
 from tasks.inbox.queues import HELPDESK, STORE, account_of, account_remote, direction_of
+
+OVERDUE = 60.0
+"""How long work may wait for a worker before that is told, in seconds."""
 
 
 class State(StrEnum):
@@ -98,6 +102,38 @@ class Shared:
     paused: Notice | None
     store: Sequence[Kept]
     since: float | None
+
+    @property
+    def stops_messages(self) -> bool:
+        """Return whether no connection gets its messages through."""
+        stops = any(one.finding.level == Level.STOPS_MESSAGES for one in (*self.store, *self.helpdesk))
+        return stops or self.paused is not None or self.overdue > OVERDUE
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong: what, what it means for messages, what to do about it, since when."""
+
+    what: Notice
+    means: Notice | None
+    todo: Notice | None
+    since: float | None
+
+
+def problem_of(kept: Kept) -> Problem:
+    """Return what a finding tells."""
+    return Problem(kept.what, kept.finding.means, kept.finding.remedy, kept.since)
+
+
+def shared_problems(shared: Shared) -> Iterator[Problem]:
+    """Yield what is wrong with what all connections need."""
+    yield from map(problem_of, (*shared.store, *shared.helpdesk))
+    if shared.paused and not shared.helpdesk:
+        what = notice("board_helpdesk_paused", reason=shared.paused)
+        yield Problem(what, notice("board_helpdesk_means"), notice("board_helpdesk_todo"), shared.since)
+    if shared.overdue > OVERDUE:
+        what, since = notice("board_overdue"), time.time() - shared.overdue
+        yield Problem(what, notice("board_overdue_means"), notice("board_overdue_todo"), since)
 
 
 def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tuple[Shared, list[Standing]]:

@@ -6,17 +6,19 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
+import lxml.html
 import pytest
 
 from clients.findings import Finding, finding
-from connector import links
+from connector import links, overview
 from connector.cipher import new_key
 from connector.links import Link
-from sandbox.stack import free_port
+from sandbox.stack import free_port, until
 from tasks import findings
 from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job
 from tasks.store import connect
-from tests.conftest import PAGE_A, SECRET_A, MakeSettings, settings_in
+from tests.conftest import PAGE_A, SECRET_A, MakeSettings, Valkey, settings_in
 from tests.fakes.admin import ADMIN_TOKEN, NEW, TOKEN, Admin
 from tests.fakes.pages import Shown, tab_link
 from tests.fakes.sandbox_helpdesk import SECRET as DESK_SECRET
@@ -60,6 +62,14 @@ class Tab:
             assert time.monotonic() < ends
             time.sleep(0.05)
 
+    def live(self) -> str:
+        """Return the address that an open tab asks again and again."""
+        return hx_get(self.open().answer)
+
+    def poll(self, address: str) -> httpx.Response:
+        """Ask for what has changed, as htmx does."""
+        return self.browser.get(f"{self.url}{address}", headers={"HX-Request": "true"})
+
     def found(self, *wrong: Finding) -> None:
         """Have the last check of the page find this."""
         findings.note(self.inbox, REMOTE, wrong)
@@ -67,6 +77,12 @@ class Tab:
     def connection(self) -> dict[str, Any]:
         known: dict[str, Any] = self.admin.ask("GET").json()
         return known
+
+
+def hx_get(answer: httpx.Response) -> str:
+    """Return what a page asks for again and again."""
+    (live,) = lxml.html.document_fromstring(answer.text).xpath("//@hx-get")
+    return str(live)
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +228,59 @@ def test_a_page_has_a_state_what_it_means_and_what_to_do(
     for code in wrong:
         assert card.cssselect(".finding strong")[0].text_content()
         assert "found just now" in shown.said, code
+
+
+@pytest.mark.parametrize("what", ["helpdesk", "store", "worker"])
+def test_while_no_message_gets_through_no_page_is_called_working(
+    tab: Tab, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    tab.add()
+    shown = {
+        "helpdesk": ("To do, for whoever runs the connector: Set helpdesk.api_token", "helpdesk_token_wrong"),
+        "store": ("To do, for whoever runs the connector: Give it more memory", "store_full"),
+        "worker": ("They wait until a worker takes them. None is lost.", ""),
+    }
+    words, code = shown[what]
+    if code:
+        findings.note(tab.inbox, what, [finding(code, reason="it answered 401")])
+    else:
+        tab.inbox.accept([Job(key="1", queue=f"in:{REMOTE}:7", time=1, body=b"{}")])
+        monkeypatch.setattr(overview, "OVERDUE", -1)
+    said = tab.open().said
+
+    assert words in said.partition("Page ID")[0]
+    assert "Needs attention" in said
+    assert "Working" not in said
+    assert "replies are sent" not in said
+
+
+def test_an_open_tab_says_when_it_is_open_too_long_and_asks_no_more(tab: Tab) -> None:
+    tab.add()
+    live = tab.live()
+    late = tab.poll(live.replace("expires=1", "expires=0"))
+
+    assert tab.poll(live).text.count(f'id="page-{NEW}"') == 1
+    assert "As of" in tab.poll(live).text
+    assert late.status_code == 200  # else htmx would leave the page as it is
+    assert "Open it from your helpdesk again" in late.text
+    assert "hx-get" not in late.text
+
+
+def test_an_open_tab_says_that_the_store_is_away_and_asks_again(
+    own_store: Valkey, make_settings: MakeSettings, desk: Desk
+) -> None:
+    port = free_port()
+    with serving(settings_of(make_settings, own_store.url, desk, port), port) as url:
+        tab = Tab(url, own_store.url, desk)
+        live = tab.live()
+        own_store.stop()
+        away = tab.poll(live)
+        assert (tab.open().status, away.status_code) == (503, 200)
+        assert "cannot store anything at the moment" in away.text
+        again = hx_get(away)
+        own_store.start()
+        until("it is shown again", lambda: f'id="page-{PAGE_A}"' in tab.poll(again).text)
+        tab.close()
 
 
 def test_what_happened_of_late_is_shown(tab: Tab) -> None:
