@@ -36,7 +36,8 @@ class State(StrEnum):
 class Standing:
     """A connection, and whether it works.
 
-    `since` is when what is wrong was found (seconds since 1970). `paused` says why nothing is sent.
+    `since` is when what is wrong was found, or when it was switched off (seconds since 1970). `paused` says
+    why nothing is sent.
     """
 
     connection: Connection
@@ -137,7 +138,7 @@ def shared_problems(shared: Shared) -> Iterator[Problem]:
 
 
 def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tuple[Shared, list[Standing]]:
-    """Return how everything stands, and as `standings` does each connection.
+    """Return how everything stands, and how the connections do, of one desk or of all, the worst first.
 
     Raises `redis.RedisError`.
     """
@@ -157,14 +158,6 @@ def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tup
         since=_since(helpdesk, pause),
     )
     return shared, _standings(directory, findings, pauses, desk_id)
-
-
-def standings(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> list[Standing]:
-    """Return how the connections stand, of one desk or of all, the worst first.
-
-    Raises `redis.RedisError`.
-    """
-    return _standings(directory, inbox.findings(), _pauses(inbox, inbox.state()), desk_id)
 
 
 def _pauses(inbox: Inbox, work: Work) -> dict[str, Pause]:
@@ -191,7 +184,7 @@ def _standings(
 
 def _standing(connection: Connection, wrong: Sequence[Kept], pause: Pause | None) -> Standing:
     if not connection.active:
-        return Standing(connection, State.OFF)
+        return _off(connection)
     if not wrong and not pause:
         return Standing(connection, State.WORKING)
     paused = decode(pause.reason) if pause else None
@@ -201,6 +194,15 @@ def _standing(connection: Connection, wrong: Sequence[Kept], pause: Pause | None
     )
     state = State.RECONNECT if needs_login else State.ATTENTION
     return Standing(connection, state, wrong, paused, _since(wrong, pause))
+
+
+def _off(connection: Connection) -> Standing:
+    """Return how one stands that is not active: whose access was withdrawn has to be connected again."""
+    since = connection.off.since if connection.off else None
+    if not connection.off or not connection.off.is_withdrawn:
+        return Standing(connection, State.OFF, since=since)
+    withdrawn = Kept(notice("access_withdrawn"), connection.off.since, is_confirmed=True)
+    return Standing(connection, State.RECONNECT, [withdrawn], since=since)
 
 
 def _worst_first(wrong: Iterable[Kept]) -> list[Kept]:

@@ -89,6 +89,11 @@ class Card:
         return State.ATTENTION if is_well and self.is_held else self.standing.state
 
     @property
+    def since(self) -> float | None:
+        """Return since when it stands so, if that is known (seconds since 1970)."""
+        return self.standing.since
+
+    @property
     def page_id(self) -> str:
         """Return the page."""
         return self.standing.connection.account_id
@@ -181,14 +186,15 @@ class MessengerTab:
         """Show the tab; with a form that could not be taken: that of a page, or of a new one."""
         shown = await run_in_threadpool(self._shown, opened.link.desk_id)
         cards = shown["cards"]
-        if form and page_id:
-            cards = [replace(card, form=form) if card.page_id == page_id else card for card in cards]
+        edit = page_id or request.query_params.get("edit", "")
+        edited = next((card for card in cards if card.page_id == edit and card.form), None)
+        if edited and form:
+            edited = replace(edited, form=form)
         done = request.query_params.get("done", "")
         more = shown | {
-            "cards": cards,
             "new": form if form and not page_id else self._new_form(opened.link),
             "is_adding": bool(form and not page_id),
-            "edited": page_id,
+            "edited": edited,
             "categories": await run_in_threadpool(self._categories, opened.link.desk_id),
             "done": notice(done) if done in DONE else None,
             "callback_url": self._settings.public_url + Messenger.path,
@@ -219,7 +225,7 @@ class MessengerTab:
         shared, standings = overview.whole(self._inbox, self._directory, desk_id)
         more = overview.details(self._inbox, [one.remote for one in standings])
         cards = [
-            Card(one, more[one.remote], None if entry.fixed else _form(entry), shared.stops_messages)
+            Card(one, more[one.remote], _form_of(one, entry), shared.stops_messages)
             for one in standings
             if (entry := self._entry(one.connection.account_id))
         ]
@@ -384,6 +390,15 @@ class MessengerTab:
         connection = next(iter(sorted(known, key=lambda one: not one.active)), None)
         if connection:
             yield from checks.followed(service, connection, fix=fix)
+
+
+def _form_of(standing: Standing, entry: Entry) -> Form | None:
+    """Return the form of a page that is shown; a new token for one that lost its access switches it on."""
+    if entry.fixed:
+        return None
+    form, is_on = _form(entry), standing.connection.active
+    lost = standing.state == State.RECONNECT and not is_on
+    return replace(form, values=dict(form.values) | {"active": True}) if lost else form
 
 
 def _form(entry: Entry) -> Form:

@@ -12,7 +12,6 @@ add_sentences(
         "tab_pages": N_("Pages of this desk"),
         "tab_no_pages": N_("No page leads to this desk yet."),
         "tab_page_id": N_("Page ID {page}"),
-        "tab_since": N_("found {time}"),
         "state_working": N_("Working"),
         "state_attention": N_("Needs attention"),
         "state_reconnect": N_("Reconnect"),
@@ -56,6 +55,15 @@ add_sentences(
             "Press “Reconnect with Facebook” and log in as an administrator of the page: it gets a new "
             "token, and replies that wait are sent."
         ),
+        "tab_token_how": N_(
+            "Press “Enter a new token”, and enter one made as in step 2 of “Connect a page by hand”: replies "
+            "that wait are sent."
+        ),
+        "tab_fixed_token": N_(
+            "put a new access token of the page into the connector's settings (page_access_token in "
+            "settings.yaml, or CONNECTOR_CONNECTIONS__{page}__PAGE_ACCESS_TOKEN), and restart it. Replies "
+            "that wait are sent then."
+        ),
         "tab_test": N_("Test connection"),
         "tab_connect": N_("Connect a page"),
         "tab_login_intro": N_(
@@ -65,7 +73,8 @@ add_sentences(
         "tab_login": N_("Connect with Facebook"),
         "tab_by_hand": N_("Connect a page by hand"),
         "tab_connect_page": N_("Connect the page"),
-        "tab_settings": N_("Settings of the pages"),
+        "tab_settings": N_("Settings"),
+        "tab_settings_of": N_("Settings of {page}"),
         "tab_save": N_("Save"),
         "tab_remove": N_("Remove this page"),
         "tab_more": N_("More settings"),

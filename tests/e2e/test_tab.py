@@ -143,8 +143,10 @@ def test_a_page_whose_token_is_revoked_says_so_and_is_connected_again_by_a_login
         "the connection is switched off",
         lambda: not case.admin.ask("GET", f"/{case.page.page_id}").json()["active"],
     )
-    expect(card.locator(".state")).to_contain_text("Switched off", timeout=LIVE)
-    choose(page, "Connect with Facebook")
+    expect(card.locator(".state")).to_contain_text("Reconnect for less than a minute", timeout=LIVE)
+    expect(card).to_contain_text("took the access back at Facebook")
+    expect(card.get_by_role("button", name="Switch on")).to_have_count(0)
+    choose(page, "Reconnect with Facebook")
     expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)
 
 
@@ -204,6 +206,7 @@ def test_it_is_accessible_and_fits_narrow_and_wide(
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
         page.goto(tab_link(stack.url, language=language))
+        card_of(page, case).locator(f"#edit-{case.page.page_id}").click()
         for summary in page.locator("summary").all():
             summary.click()
         assert overflow(page) <= 0
