@@ -40,6 +40,8 @@ _UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("moment", 0))
 _ASSETS = Path(__file__).with_name("assets")
 HTMX = "htmx-2.0.11.min.js"
 """https://htmx.org: it brings parts of a page up to date. Its name changes with its version."""
+COPY = "copy-1.js"
+"""Copies what a field holds; it gets another name with each change."""
 templates = Jinja2Templates(
     env=Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -178,7 +180,8 @@ def _sentence(text: str) -> str:
 
 async def asset(request: Request) -> Response:
     """Answer `GET /assets/{name}`: a file of ours that never changes under its name."""
-    if request.path_params["name"] != HTMX:
+    name = request.path_params["name"]
+    if name not in {HTMX, COPY}:
         raise HTTPException(404)
     lasting = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(_ASSETS / HTMX, headers=lasting, media_type="text/javascript")
+    return FileResponse(_ASSETS / name, headers=lasting, media_type="text/javascript")

@@ -175,26 +175,32 @@ class MessengerTab:
         shown = await run_in_threadpool(self._shown, opened.link.desk_id)
         return self._page(request, "tab_live.html", opened.link, self._known(opened) | shown)
 
-    async def _tab(
+    async def _tab(  # noqa: PLR0913 - what there is to show
         self,
         request: Request,
         opened: Access,
         form: Form | None = None,
         page_id: str = "",
         status: int = 200,
+        *,
+        given: str = "",
     ) -> Response:
-        """Show the tab; with a form that could not be taken: that of a page, or of a new one."""
+        """Show the tab; with a form that could not be taken: that of a page, or of a new one.
+
+        Or with the verify token that was `given` a page just now, and has to be entered at Meta.
+        """
         shown = await run_in_threadpool(self._shown, opened.link.desk_id)
         cards = shown["cards"]
         edit = page_id or request.query_params.get("edit", "")
         edited = next((card for card in cards if card.page_id == edit and card.form), None)
         if edited and form:
             edited = replace(edited, form=form)
-        done = request.query_params.get("done", "")
+        done = "tab_saved" if given else request.query_params.get("done", "")
         more = shown | {
             "new": form if form and not page_id else self._new_form(opened.link),
             "is_adding": bool(form and not page_id),
             "edited": edited,
+            "given": given,
             "categories": await run_in_threadpool(self._categories, opened.link.desk_id),
             "done": notice(done) if done in DONE else None,
             "callback_url": self._settings.public_url + Messenger.path,
@@ -209,6 +215,7 @@ class MessengerTab:
             "tab": self._base + opened.path,
             "query": opened.query,
             "htmx": f"{self._base}/assets/{pages.HTMX}",
+            "copy": f"{self._base}/assets/{pages.COPY}",
             "login_url": self._login_url(opened.link),
             "now": time.time(),
             "every": EVERY,
@@ -280,7 +287,7 @@ class MessengerTab:
         except AlreadyConnected:
             taken = Form(fields | {"page_id": page_id}, problem=notice("tab_taken", page=page_id))
             return await self._again(request, opened, taken)
-        return await self._done(opened, "tab_saved", page_id)
+        return await self._saved(request, opened, page_id, fields)
 
     async def _change(self, request: Request, opened: Access) -> Response:
         before = await self._own(request, opened)
@@ -301,7 +308,7 @@ class MessengerTab:
             meanwhile = notice("tab_changed_meanwhile")
             form = Form(shown.values, shown.ends, before.version, problem=meanwhile)
             return await self._again(request, opened, form, page_id, 409)
-        return await self._done(opened, "tab_saved", page_id)
+        return await self._saved(request, opened, page_id, fields)
 
     async def _switch(self, request: Request, opened: Access) -> Response:
         before = await self._own(request, opened)
@@ -359,6 +366,15 @@ class MessengerTab:
         self, request: Request, opened: Access, form: Form, page_id: str = "", status: int = 422
     ) -> Response:
         return await self._tab(request, opened, form, page_id, status)
+
+    async def _saved(
+        self, request: Request, opened: Access, page_id: str, fields: Mapping[str, Any]
+    ) -> Response:
+        """Say that a page is saved. A new verify token is shown now, and never again."""
+        if "verify_token" not in fields:
+            return await self._done(opened, "tab_saved", page_id)
+        await run_in_threadpool(self._directory.refresh)
+        return await self._tab(request, opened, given=str(fields["verify_token"]))
 
     async def _done(self, opened: Access, what: str, page_id: str = "") -> Response:
         """Lead back to the tab, which says so: the directory has taken the change up by then."""

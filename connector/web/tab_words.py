@@ -146,9 +146,23 @@ add_sentences(
         ),
         "step_callback": N_("Callback URL"),
         "step_verify": N_(
-            "and as verify token the one that you saved in the form. Choose the field messages at least, "
-            "then “Verify and save”."
+            "and the verify token of the form: once you have saved the form, both are shown for you to copy."
         ),
+        "step_fields": N_("Choose the field messages at least, then “Verify and save”."),
+        "tab_given": N_("Next, at Meta: the webhook (step 4)"),
+        "tab_given_token": N_(
+            "and this verify token. It is shown here only once: copy it before you leave this page."
+        ),
+        "tab_given_then": N_(
+            "Or press “Test connection” below, then “Repair”: the connector enters both for you."
+        ),
+        "tab_callback_of": N_(
+            "At Meta it belongs to the verify token that is stored here. If you no longer know that one, "
+            "enter a new one above: once it is saved, it is shown for you to copy."
+        ),
+        "tab_copy": N_("Copy"),
+        "tab_copied": N_("Copied."),
+        "tab_not_copied": N_("It is marked: copy it with your keyboard."),
         "step_test": N_("Test."),
         "step_test_how": N_(
             "Press “Test connection”, then “Repair”: the connector subscribes the app and the page to all "

@@ -386,6 +386,34 @@ def test_a_page_is_connected_by_hand(tab: Tab) -> None:
     assert [known[name]["set"] for name in ("page_access_token", "app_secret", "verify_token")] == [True] * 3
 
 
+def test_what_is_to_be_entered_at_meta_is_shown_once_after_it_is_saved(tab: Tab) -> None:
+    form = tab.open()
+    token = form.field("verify_token", "/messenger").value
+    done = form.send("/messenger", **FORM)
+    given = {one.get("id"): one.get("value") for one in done.tree.cssselect("#given input[readonly]")}
+
+    assert given == {
+        "given-callback": f"{tab.url}/social_media/webhooks/facebook",
+        "given-token": token,
+    }
+    assert "Configure webhooks" in done.said
+    assert done.answer.headers["cache-control"] == "no-store"
+    again = tab.open(edit=NEW)
+    assert token not in again.answer.text
+    assert again.tree.cssselect("#settings-callback")[0].get("value") == given["given-callback"]
+
+
+def test_a_verify_token_that_is_changed_is_shown_once_and_one_that_stays_is_not(tab: Tab) -> None:
+    tab.add(verify_token="the-first-verify-token")
+    stays = tab.open(edit=NEW).send(f"/pages/{NEW}", page_name="x")
+    changed = tab.open(edit=NEW).send(f"/pages/{NEW}", verify_token="the-second-verify-token")
+
+    assert "The page is saved." in stays.said
+    assert "the-first-verify-token" not in stays.answer.text
+    assert changed.tree.cssselect("#given-token")[0].get("value") == "the-second-verify-token"
+    assert "the-second-verify-token" not in tab.open(edit=NEW).answer.text
+
+
 def test_categories_are_chosen_by_name_where_the_helpdesk_lists_them(tab: Tab) -> None:
     options = tab.open().tree.cssselect("#new-category_id option")
     assert [(one.get("value"), one.text_content()) for one in options] == [("", "none"), ("12", "Social")]
