@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from connector.connection import (
     Connection,
     Granted,
     granted_by,
+    off_of,
     record_name,
     rotated,
     stored_fields,
 )
 from connector.settings import Settings
+from tasks.connections import Off
 from tasks.inbox.connections import ConnectionRecords, Record
 from tasks.inbox.queues import account_id_of
 from tasks.services import network_of
@@ -253,7 +256,9 @@ class ConnectionAdmin:
             if connection.app_secret.get_secret_value() != withdrawal.app_secret:
                 break
             kept = None if is_theirs and forget else granted
-            body = connection.model_copy(update={"active": False}).encode(cipher, kept)
+            withdrawn = Off(withdrawal.time or int(time.time()), is_withdrawn=True)
+            off = withdrawn if connection.active else off_of(record.body)
+            body = connection.model_copy(update={"active": False}).encode(cipher, kept, off)
             if self._records.put(name, body, str(record.version)):
                 return True
         return False
@@ -295,7 +300,8 @@ class ConnectionAdmin:
             raise Stale(page_id)
         connection = _checked(page_id, fields, is_new=record is None)
         expected = "" if version is None else str(version)
-        stored = self._records.put(record_name(page_id), connection.encode(cipher, granted), expected)
+        off = _off(connection, record, cipher)
+        stored = self._records.put(record_name(page_id), connection.encode(cipher, granted, off), expected)
         if stored is None:
             raise AlreadyConnected(page_id) if version is None else Stale(page_id)
         return Entry(page_id, connection, stored)
@@ -319,6 +325,18 @@ def _kept_grant(record: Record | None, fields: Mapping[str, Any]) -> Granted | N
         return granted_by(record.body) if record and "page_access_token" not in fields else None
     except ValueError:
         return None
+
+
+def _off(connection: Connection, record: Record | None, cipher: Cipher) -> Off | None:
+    """Return since when a connection is not active; only what it had before can have been withdrawn."""
+    if connection.active:
+        return None
+    known = _known(record, cipher)
+    if not record or known.get("active", True):
+        return Off(int(time.time()))
+    off = off_of(record.body)
+    is_new = known.get("page_access_token") != connection.page_access_token.get_secret_value()
+    return off._replace(is_withdrawn=False) if off and is_new else off
 
 
 def _known(record: Record | None, cipher: Cipher) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A connection as the settings list it, and as it is added at run time: a page, its secrets, and its desk."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -13,11 +14,12 @@ from clients.channels.meta.messenger import Messenger
 from connector import faults
 from connector.cipher import Cipher
 from connector.values import AppSecret, Filled, PageId, Section, Token
+from tasks.connections import Off
 from tasks.inbox.queues import account_remote
 
 SECRETS = ("page_access_token", "app_secret", "verify_token")
 """The fields that nobody is shown, and that the store has encrypted."""
-_GRANTED = "granted"
+_GRANTED, _OFF = "granted", "off"
 MOST_HISTORY_DAYS = 30
 """How much of its history is fetched at most, in days: Meta lists requests that are older no more."""
 _NEEDED = PydanticCustomError("needed", "must not be empty while the connection is active")
@@ -73,15 +75,15 @@ class Connection(Section):
             raise ValidationError.from_exception_data("Connection", lacking)
         return self
 
-    def encode(self, cipher: Cipher, granted: Granted | None = None) -> bytes:
+    def encode(self, cipher: Cipher, granted: Granted | None = None, off: Off | None = None) -> bytes:
         """Return the connection as the store keeps it, its secrets encrypted.
 
-        `granted` says whose login gave the token, if one did.
+        `granted` says whose login gave the token, if one did; `off` since when it is not active.
         """
         fields = self.model_dump()
         encrypted = {name: cipher.encrypt(fields[name].get_secret_value()) for name in SECRETS}
-        by_login = {_GRANTED: granted} if granted else {}
-        return json.dumps(fields | encrypted | by_login, separators=(",", ":")).encode()
+        more = {name: value for name, value in ((_GRANTED, granted), (_OFF, off)) if value}
+        return json.dumps(fields | encrypted | more, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, body: bytes, cipher: Cipher) -> Self:
@@ -135,9 +137,21 @@ def granted_by(body: bytes) -> Granted | None:
     return Granted(*found) if found else None
 
 
+def off_of(body: bytes) -> Off | None:
+    """Return since when a connection is not active, as the store keeps it; None if it is, or nobody knows."""
+    found = _stored(body).get(_OFF)
+    return Off(*found) if found else None
+
+
+def read_stored(body: bytes, cipher: Cipher) -> tasks.connections.Connection:
+    """Return a connection of the store as the work knows it. Raises as `Connection.decode`."""
+    data = Connection.decode(body, cipher).as_data()
+    return data if data.active else replace(data, off=off_of(body))
+
+
 def stored_fields(body: bytes) -> dict[str, Any]:
     """Return what the store has of a connection, its secrets encrypted. Raises `ValueError` if it is none."""
-    return {name: value for name, value in _stored(body).items() if name != _GRANTED}
+    return {name: value for name, value in _stored(body).items() if name not in (_GRANTED, _OFF)}
 
 
 def _stored(body: bytes) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The connections as people look at them: does each work, since when, and what is to be done."""
 
 import heapq
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,9 @@ from tasks.inbox.inbox import State as Work
 from tasks.inbox.kept_jobs import KeptJob
 from tasks.inbox.queues import HELPDESK, STORE, account_of, account_remote, direction_of
 
+OVERDUE = 60.0
+"""How long work may wait for a worker before that is told, in seconds."""
+
 
 class State(StrEnum):
     """Whether a connection works; those that somebody has to do something about are first."""
@@ -32,7 +36,8 @@ class State(StrEnum):
 class Standing:
     """A connection, and whether it works.
 
-    `since` is when what is wrong was found (seconds since 1970). `paused` says why nothing is sent.
+    `since` is when what is wrong was found, or when it was switched off (seconds since 1970). `paused` says
+    why nothing is sent.
     """
 
     connection: Connection
@@ -99,9 +104,41 @@ class Shared:
     store: Sequence[Kept]
     since: float | None
 
+    @property
+    def stops_messages(self) -> bool:
+        """Return whether no connection gets its messages through."""
+        stops = any(one.finding.level == Level.STOPS_MESSAGES for one in (*self.store, *self.helpdesk))
+        return stops or self.paused is not None or self.overdue > OVERDUE
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong: what, what it means for messages, what to do about it, since when."""
+
+    what: Notice
+    means: Notice | None
+    todo: Notice | None
+    since: float | None
+
+
+def problem_of(kept: Kept) -> Problem:
+    """Return what a finding tells."""
+    return Problem(kept.what, kept.finding.means, kept.finding.remedy, kept.since)
+
+
+def shared_problems(shared: Shared) -> Iterator[Problem]:
+    """Yield what is wrong with what all connections need."""
+    yield from map(problem_of, (*shared.store, *shared.helpdesk))
+    if shared.paused and not shared.helpdesk:
+        what = notice("board_helpdesk_paused", reason=shared.paused)
+        yield Problem(what, notice("board_helpdesk_means"), notice("board_helpdesk_todo"), shared.since)
+    if shared.overdue > OVERDUE:
+        what, since = notice("board_overdue"), time.time() - shared.overdue
+        yield Problem(what, notice("board_overdue_means"), notice("board_overdue_todo"), since)
+
 
 def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tuple[Shared, list[Standing]]:
-    """Return how everything stands, and as `standings` does each connection.
+    """Return how everything stands, and how the connections do, of one desk or of all, the worst first.
 
     Raises `redis.RedisError`.
     """
@@ -121,14 +158,6 @@ def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tup
         since=_since(helpdesk, pause),
     )
     return shared, _standings(directory, findings, pauses, desk_id)
-
-
-def standings(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> list[Standing]:
-    """Return how the connections stand, of one desk or of all, the worst first.
-
-    Raises `redis.RedisError`.
-    """
-    return _standings(directory, inbox.findings(), _pauses(inbox, inbox.state()), desk_id)
 
 
 def _pauses(inbox: Inbox, work: Work) -> dict[str, Pause]:
@@ -155,7 +184,7 @@ def _standings(
 
 def _standing(connection: Connection, wrong: Sequence[Kept], pause: Pause | None) -> Standing:
     if not connection.active:
-        return Standing(connection, State.OFF)
+        return _off(connection)
     if not wrong and not pause:
         return Standing(connection, State.WORKING)
     paused = decode(pause.reason) if pause else None
@@ -165,6 +194,15 @@ def _standing(connection: Connection, wrong: Sequence[Kept], pause: Pause | None
     )
     state = State.RECONNECT if needs_login else State.ATTENTION
     return Standing(connection, state, wrong, paused, _since(wrong, pause))
+
+
+def _off(connection: Connection) -> Standing:
+    """Return how one stands that is not active: whose access was withdrawn has to be connected again."""
+    since = connection.off.since if connection.off else None
+    if not connection.off or not connection.off.is_withdrawn:
+        return Standing(connection, State.OFF, since=since)
+    withdrawn = Kept(notice("access_withdrawn"), connection.off.since, is_confirmed=True)
+    return Standing(connection, State.RECONNECT, [withdrawn], since=since)
 
 
 def _worst_first(wrong: Iterable[Kept]) -> list[Kept]:

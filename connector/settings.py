@@ -33,7 +33,7 @@ from clients.channels.registry import CHANNELS
 from clients.helpdesks.registry import check_options, find_adapter
 from connector import environment, faults
 from connector.cipher import Cipher, is_key
-from connector.connection import Connection
+from connector.connection import Connection, read_stored
 from connector.values import (
     AppId,
     AppSecret,
@@ -346,7 +346,7 @@ class Settings(StoreSettings):
     def read_connection(self) -> Read | None:
         """Return what reads a connection that was added at run time; None without a `secret_key`."""
         cipher = self.cipher
-        return (lambda record: Connection.decode(record.body, cipher).as_data()) if cipher else None
+        return (lambda record: read_stored(record.body, cipher)) if cipher else None
 
     @cached_property
     def fixed_connections(self) -> tuple[tasks.connections.Connection, ...]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import chain, groupby
 from operator import attrgetter
 from threading import Lock
+from typing import NamedTuple
 
 import structlog
 
@@ -16,6 +17,13 @@ from tasks.inbox.connections import ConnectionRecords, Record
 log = structlog.get_logger(__name__)
 
 
+class Off(NamedTuple):
+    """Since when a connection is not active (seconds since 1970), and whether its access was withdrawn."""
+
+    since: float
+    is_withdrawn: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One account of a channel, and the desk it leads to; `language` (en, pl) is its agents'.
@@ -23,6 +31,7 @@ class Connection:
     With `link_large_files` a person gets a link to a file of an agent's that is too large for the channel.
     Agents are reminded of a customer whom nobody answered so long before the reply window closes; never if
     `remind_before` is 0. What was said in the time of `history` before it was connected is fetched once.
+    `off` is known of one that was switched off at run time.
     """
 
     channel: str
@@ -35,6 +44,7 @@ class Connection:
     link_large_files: bool = False
     remind_before: timedelta = timedelta(0)
     history: timedelta = timedelta(0)
+    off: Off | None = None
 
     @property
     def account_id(self) -> str:

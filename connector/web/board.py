@@ -6,9 +6,8 @@ Its address with the header `HX-Request` is what changes on it: htmx asks for th
 import functools
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -22,15 +21,34 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clients.channels.registry import CHANNELS
-from clients.findings import Level
 from clients.notices import Notice, notice
 from connector.links import BOARD_PATH, InvalidLink
-from connector.overview import Shared, Standing, State, details, last_troubles, whole
+from connector.overview import (
+    Problem,
+    Shared,
+    Standing,
+    State,
+    details,
+    last_troubles,
+    problem_of,
+    shared_problems,
+    whole,
+)
 from connector.settings import Settings
 from connector.web import access
 from connector.web.access import Access
 from connector.web.body import BodyReader
-from connector.web.pages import HTMX, Stopped, language_of, leading_to, page, templates, worded
+from connector.web.pages import (
+    HTMX,
+    Stopped,
+    how_long,
+    language_of,
+    leading_to,
+    page,
+    tell,
+    templates,
+    worded,
+)
 from tasks.connections import Directory
 from tasks.inbound.backfill import under_way
 from tasks.inbox.inbox import Inbox
@@ -45,9 +63,6 @@ ON_A_PAGE = 50
 MOST_BACKFILLS, MOST_TROUBLES = 20, 8
 EVERY, SELDOM = 3, 15
 """How often a page is brought up to date, in seconds; seldom where that takes the store longer."""
-OVERDUE = 60.0
-"""How long work may wait for a worker before that is told, in seconds."""
-MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +111,7 @@ class Board:
             except redis.RedisError as error:
                 log.warning("board_failed", reason=reason_of(error))
                 status, what = 503, notice("connect_store_away")
-            return self._stopped(request, status, what)
+            return self._stopped(request, Stopped(status, what))
 
         return answer
 
@@ -143,19 +158,10 @@ class Board:
         known = self.known(request, allowed) | context
         return self._page(request, template, known["language"], known)
 
-    def _stopped(self, request: Request, status: int, what: Notice) -> Response:
-        """Tell what stops somebody; a page that is open already tells it, and asks again if that may help."""
+    def _stopped(self, request: Request, stopped: Stopped) -> Response:
         language = language_of(request, request.query_params.get("language", ""))
-        if not request.headers.get("hx-request"):
-            title = say(notice("board_title"), language)
-            shown = {"title": title, "sentences": [what], "return_url": ""}
-            return self._page(request, "message.html", language, shown, status)
-        said = dict(parse_qsl(request.url.query)) | {"seen": ""}
-        path = self._root + request.scope["path"]
-        live = f"{path}?{urlencode(said)}" if status == 503 else ""
-        now = time.time()
-        known = {"what": what, "live": live, "every": EVERY, "moment": moment(now), "iso": iso(now)}
-        return self._page(request, "board_alert.html", language, known)
+        title = say(notice("board_title"), language)
+        return tell(request, stopped, self._page, language, title, root=self._root, every=EVERY)
 
     def known(self, request: Request, allowed: Access) -> dict[str, Any]:
         """Return what every template of the board has."""
@@ -168,9 +174,7 @@ class Board:
             "access": parse_qsl(allowed.query),
             "htmx": f"{self._root}/assets/{HTMX}",
             "now": now,
-            "iso": iso,
-            "moment": moment,
-            "ago": functools.partial(ago, now, language=language),
+            "ago": functools.partial(how_long, now, language=language),
             "where": self.where,
         }
 
@@ -192,39 +196,10 @@ def _rendered(name: str, known: Mapping[str, Any]) -> Markup:
     return Markup(templates.get_template(name).render(known) if name else "")  # noqa: S704
 
 
-def ago(now: float, at: float, language: str, *, lasts: bool = False) -> str:
-    """Say how long ago a time was, or for how long it `lasts` since then."""
-    seconds, end = max(0, int(now - at)), "_long" if lasts else ""
-    for size, code in ((DAY, "board_days"), (HOUR, "board_hours"), (MINUTE, "board_minutes")):
-        if seconds >= size:
-            return say(notice(code + end, count=seconds // size), language)
-    return say(notice("board_moments" + end), language)
-
-
-def moment(at: float) -> str:
-    """Write a time as operators compare it with logs."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def iso(at: float) -> str:
-    """Write a time as browsers read it."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
 def number(request: Request, name: str) -> int:
     """Return a number of the query; 1 where none is written there."""
     value = request.query_params.get(name, "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 10 and int(value) else 1
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is wrong: what, what it means for messages, what to do about it, since when."""
-
-    what: Notice
-    means: Notice | None
-    todo: Notice | None
-    since: float | None
 
 
 class ConnectionsPage:
@@ -250,7 +225,7 @@ class ConnectionsPage:
         shown = found[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
         backfills = under_way(inbox)
         more = details(inbox, [one.remote for one in shown], backfills)
-        problems = list(_shared_problems(shared))
+        problems = list(shared_problems(shared))
         context = {
             "here": "connections",
             "shared": shared,
@@ -286,28 +261,12 @@ def _matches(one: Standing, words: str, state: str) -> bool:
 
 
 def _problems(one: Standing) -> list[Problem]:
-    found = [Problem(kept.what, kept.finding.means, kept.finding.remedy, kept.since) for kept in one.wrong]
+    found = list(map(problem_of, one.wrong))
     if one.paused:
         what = notice("board_paused", reason=one.paused)
         todo = notice("board_reconnect" if one.state == State.RECONNECT else "board_wait")
         found.append(Problem(what, notice("board_pause_means"), None if found else todo, one.since))
     return found
-
-
-def _shared_problems(shared: Shared) -> Iterator[Problem]:
-    """Yield what is wrong with what all connections need."""
-    for kept in (*shared.store, *shared.helpdesk):
-        yield Problem(kept.what, kept.finding.means, kept.finding.remedy, kept.since)
-    if shared.paused and not shared.helpdesk:
-        what = notice("board_helpdesk_paused", reason=shared.paused)
-        yield Problem(what, notice("board_helpdesk_means"), notice("board_helpdesk_todo"), shared.since)
-    if shared.overdue > OVERDUE:
-        yield Problem(
-            notice("board_overdue"),
-            notice("board_overdue_means"),
-            notice("board_overdue_todo"),
-            time.time() - shared.overdue,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,8 +278,7 @@ class Verdict:
 
 
 def _verdict(shared: Shared, every: Sequence[Standing], problems: Sequence[Problem]) -> Verdict:
-    stops = [one for one in (*shared.store, *shared.helpdesk) if one.finding.level == Level.STOPS_MESSAGES]
-    all_stopped = bool(stops or shared.paused or shared.overdue > OVERDUE)
+    all_stopped = shared.stops_messages
     stopped = sum(one.stops_messages for one in every)
     counts = Counter(one.state for one in every)
     said = [

@@ -1,12 +1,15 @@
 """Pages for people: made here, usable without scripts, and with nothing that comes from elsewhere."""
 
 import re
+import time
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -37,6 +40,8 @@ _UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("moment", 0))
 _ASSETS = Path(__file__).with_name("assets")
 HTMX = "htmx-2.0.11.min.js"
 """https://htmx.org: it brings parts of a page up to date. Its name changes with its version."""
+COPY = "copy-1.js"
+"""Copies what a field holds; it gets another name with each change."""
 templates = Jinja2Templates(
     env=Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -84,6 +89,31 @@ def page(  # noqa: PLR0913 - what there is of a page
     )
 
 
+def tell(  # noqa: PLR0913 - what there is of a page
+    request: Request,
+    stopped: Stopped,
+    page: Callable[..., Response],
+    language: str,
+    title: str,
+    *,
+    root: str,
+    every: int,
+    return_url: str = "",
+) -> Response:
+    """Tell what stops somebody; a page that is open already tells it, and asks again if that may help.
+
+    htmx shows no answer with the status of an error, so what it asked for is answered 200. `root` is the path
+    that a proxy has put in front of ours.
+    """
+    if "hx-request" not in request.headers:
+        shown = {"title": title, "sentences": [stopped.what], "return_url": return_url}
+        return page(request, "message.html", language, shown, stopped.status)
+    asked = dict(parse_qsl(request.url.query)) | {"seen": ""}
+    live = f"{root}{request.scope['path']}?{urlencode(asked)}" if stopped.status == 503 else ""
+    known = {"what": stopped.what, "live": live, "every": every, "now": time.time()}
+    return page(request, "alert.html", language, known)
+
+
 def leading_to(address: str) -> Response:
     """Lead a browser to a page, after a form as well."""
     return RedirectResponse(address, 303, _HEADERS)
@@ -108,14 +138,39 @@ def worded(language: str) -> dict[str, Any]:
         unit, size = next(one for one in _UNITS if seconds >= one[1])
         return say_code(f"ago_{unit}", count=seconds // max(1, size))
 
+    def lasting(at: float, now: float) -> str:
+        return how_long(now, at, language, lasts=True)
+
     return {
         "language": language,
         "style": _STYLE,
         "say": say_code,
         "said": partial(say, language=language),
         "ago": ago,
+        "lasting": lasting,
+        "moment": moment,
+        "iso": iso,
         "sentence": _sentence,
     }
+
+
+def how_long(now: float, at: float, language: str, *, lasts: bool = False) -> str:
+    """Say how long ago a time was, or for how long it `lasts` since then."""
+    seconds, end = max(0, int(now - at)), "_long" if lasts else ""
+    for size, code in ((86_400, "board_days"), (3600, "board_hours"), (60, "board_minutes")):
+        if seconds >= size:
+            return say(notice(code + end, count=seconds // size), language)
+    return say(notice("board_moments" + end), language)
+
+
+def moment(at: float) -> str:
+    """Write a time as people compare it with logs."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def iso(at: float) -> str:
+    """Write a time as browsers read it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _sentence(text: str) -> str:
@@ -125,7 +180,8 @@ def _sentence(text: str) -> str:
 
 async def asset(request: Request) -> Response:
     """Answer `GET /assets/{name}`: a file of ours that never changes under its name."""
-    if request.path_params["name"] != HTMX:
+    name = request.path_params["name"]
+    if name not in {HTMX, COPY}:
         raise HTTPException(404)
     lasting = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(_ASSETS / HTMX, headers=lasting, media_type="text/javascript")
+    return FileResponse(_ASSETS / name, headers=lasting, media_type="text/javascript")

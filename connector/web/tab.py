@@ -27,7 +27,7 @@ from connector import links, overview
 from connector.admin import AlreadyConnected, ConnectionAdmin, Entry, InvalidFields, NoConnection, Stale
 from connector.connection import SECRETS
 from connector.links import InvalidLink, Link
-from connector.overview import Details, Standing
+from connector.overview import Details, Standing, State
 from connector.settings import Settings, missing_for_login
 from connector.web import (
     access,
@@ -48,6 +48,8 @@ from tasks.words import say
 log = structlog.get_logger(__name__)
 
 PATH = "/desks/{desk_id}/messenger"
+EVERY = 10
+"""How often an open tab is brought up to date, in seconds."""
 SWITCHES = ("active", "human_agent", "take_control", "link_large_files")
 FIELDS = ("page_id", "page_name", *SECRETS, "category_id", "language", "remind_before")
 DONE = frozenset({"tab_saved", "tab_removed", "tab_removed_only_here", "tab_on", "tab_off"})
@@ -70,11 +72,26 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A page of the desk, as it is shown. The settings list one without a `form`."""
+    """A page of the desk, as it is shown. The settings list one without a `form`.
+
+    It `is_held` while no page gets its messages through.
+    """
 
     standing: Standing
     details: Details
     form: Form | None
+    is_held: bool = False
+
+    @property
+    def state(self) -> State:
+        """Return whether it works: not while its messages wait for what all pages need."""
+        is_well = self.standing.state == State.WORKING
+        return State.ATTENTION if is_well and self.is_held else self.standing.state
+
+    @property
+    def since(self) -> float | None:
+        """Return since when it stands so, if that is known (seconds since 1970)."""
+        return self.standing.since
 
     @property
     def page_id(self) -> str:
@@ -103,6 +120,7 @@ class MessengerTab:
         self._services = services
         self._key = settings.admin_token.get_secret_value()
         self._base = urlsplit(settings.public_url).path
+        self._answer = functools.partial(pages.page, framed_by=settings.frame_ancestors)
         one = PATH + "/pages/{page_id}"
         self.routes = [
             Route(PATH, self._told(MessengerTab._show), methods=["GET"]),
@@ -126,13 +144,17 @@ class MessengerTab:
                 link = opened.link
                 return await handler(self, request, opened)
             except Stopped as stopped:
-                status, what = stopped.status, stopped.what
+                return self._stopped(request, link, stopped)
             except redis.RedisError as error:
                 log.warning("tab_failed", reason=reason_of(error))
-                status, what = 503, notice("connect_store_away")
-            return self._page(request, "message.html", link, {"sentences": [what]}, status)
+                return self._stopped(request, link, Stopped(503, notice("connect_store_away")))
 
         return answer
+
+    def _stopped(self, request: Request, link: Link | None, stopped: Stopped) -> Response:
+        language = self._language(request, link)
+        title = say(notice("tab_title"), language)
+        return pages.tell(request, stopped, self._answer, language, title, root=self._base, every=EVERY)
 
     def _opened(self, request: Request) -> Access:
         if not self._key:
@@ -150,27 +172,35 @@ class MessengerTab:
 
     async def _preview(self, request: Request, opened: Access) -> Response:
         """Return the part that is brought up to date while the tab is open."""
-        cards = await run_in_threadpool(self._cards, opened.link.desk_id)
-        return self._page(request, "tab_pages.html", opened.link, self._known(opened) | {"cards": cards})
+        shown = await run_in_threadpool(self._shown, opened.link.desk_id)
+        return self._page(request, "tab_live.html", opened.link, self._known(opened) | shown)
 
-    async def _tab(
+    async def _tab(  # noqa: PLR0913 - what there is to show
         self,
         request: Request,
         opened: Access,
         form: Form | None = None,
         page_id: str = "",
         status: int = 200,
+        *,
+        given: str = "",
     ) -> Response:
-        """Show the tab; with a form that could not be taken: that of a page, or of a new one."""
-        cards = await run_in_threadpool(self._cards, opened.link.desk_id)
-        if form and page_id:
-            cards = [replace(card, form=form) if card.page_id == page_id else card for card in cards]
-        done = request.query_params.get("done", "")
-        more = {
-            "cards": cards,
+        """Show the tab; with a form that could not be taken: that of a page, or of a new one.
+
+        Or with the verify token that was `given` a page just now, and has to be entered at Meta.
+        """
+        shown = await run_in_threadpool(self._shown, opened.link.desk_id)
+        cards = shown["cards"]
+        edit = page_id or request.query_params.get("edit", "")
+        edited = next((card for card in cards if card.page_id == edit and card.form), None)
+        if edited and form:
+            edited = replace(edited, form=form)
+        done = "tab_saved" if given else request.query_params.get("done", "")
+        more = shown | {
             "new": form if form and not page_id else self._new_form(opened.link),
             "is_adding": bool(form and not page_id),
-            "edited": page_id,
+            "edited": edited,
+            "given": given,
             "categories": await run_in_threadpool(self._categories, opened.link.desk_id),
             "done": notice(done) if done in DONE else None,
             "callback_url": self._settings.public_url + Messenger.path,
@@ -185,8 +215,10 @@ class MessengerTab:
             "tab": self._base + opened.path,
             "query": opened.query,
             "htmx": f"{self._base}/assets/{pages.HTMX}",
+            "copy": f"{self._base}/assets/{pages.COPY}",
             "login_url": self._login_url(opened.link),
             "now": time.time(),
+            "every": EVERY,
         }
 
     def _login_url(self, link: Link) -> str:
@@ -195,14 +227,16 @@ class MessengerTab:
             return ""
         return links.address(link, self._settings.public_url, Messenger.login.path, self._key)
 
-    def _cards(self, desk_id: str) -> list[Card]:
-        standings = overview.standings(self._inbox, self._directory, desk_id)
+    def _shown(self, desk_id: str) -> dict[str, Any]:
+        """Return the pages of a desk, and what is wrong with what all pages need."""
+        shared, standings = overview.whole(self._inbox, self._directory, desk_id)
         more = overview.details(self._inbox, [one.remote for one in standings])
-        return [
-            Card(one, more[one.remote], None if entry.fixed else _form(entry))
+        cards = [
+            Card(one, more[one.remote], _form_of(one, entry), shared.stops_messages)
             for one in standings
             if (entry := self._entry(one.connection.account_id))
         ]
+        return {"cards": cards, "problems": list(overview.shared_problems(shared)), "shared": shared}
 
     def _entry(self, page_id: str) -> Entry | None:
         try:
@@ -230,21 +264,15 @@ class MessengerTab:
         context: Mapping[str, Any],
         status: int = 200,
     ) -> Response:
-        return pages.page(
-            request,
-            template,
-            self._language(request, link),
-            self._frame(request, link) | dict(context),
-            status,
-            framed_by=self._settings.frame_ancestors,
-        )
+        shown = self._frame(request, link) | dict(context)
+        return self._answer(request, template, self._language(request, link), shown, status)
 
     def _frame(self, request: Request, link: Link | None) -> dict[str, Any]:
         title = say(notice("tab_title"), self._language(request, link))
         return {"title": title, "return_url": ""}
 
     def _language(self, request: Request, link: Link | None) -> str:
-        return language_of(request, link.language if link else "")
+        return language_of(request, link.language if link else request.query_params.get("language", ""))
 
     # --- What is changed. ---------------------------------------------------------------------------------
 
@@ -259,7 +287,7 @@ class MessengerTab:
         except AlreadyConnected:
             taken = Form(fields | {"page_id": page_id}, problem=notice("tab_taken", page=page_id))
             return await self._again(request, opened, taken)
-        return await self._done(opened, "tab_saved", page_id)
+        return await self._saved(request, opened, page_id, fields)
 
     async def _change(self, request: Request, opened: Access) -> Response:
         before = await self._own(request, opened)
@@ -280,7 +308,7 @@ class MessengerTab:
             meanwhile = notice("tab_changed_meanwhile")
             form = Form(shown.values, shown.ends, before.version, problem=meanwhile)
             return await self._again(request, opened, form, page_id, 409)
-        return await self._done(opened, "tab_saved", page_id)
+        return await self._saved(request, opened, page_id, fields)
 
     async def _switch(self, request: Request, opened: Access) -> Response:
         before = await self._own(request, opened)
@@ -339,6 +367,15 @@ class MessengerTab:
     ) -> Response:
         return await self._tab(request, opened, form, page_id, status)
 
+    async def _saved(
+        self, request: Request, opened: Access, page_id: str, fields: Mapping[str, Any]
+    ) -> Response:
+        """Say that a page is saved. A new verify token is shown now, and never again."""
+        if "verify_token" not in fields:
+            return await self._done(opened, "tab_saved", page_id)
+        await run_in_threadpool(self._directory.refresh)
+        return await self._tab(request, opened, given=str(fields["verify_token"]))
+
     async def _done(self, opened: Access, what: str, page_id: str = "") -> Response:
         """Lead back to the tab, which says so: the directory has taken the change up by then."""
         await run_in_threadpool(self._directory.refresh)
@@ -369,6 +406,15 @@ class MessengerTab:
         connection = next(iter(sorted(known, key=lambda one: not one.active)), None)
         if connection:
             yield from checks.followed(service, connection, fix=fix)
+
+
+def _form_of(standing: Standing, entry: Entry) -> Form | None:
+    """Return the form of a page that is shown; a new token for one that lost its access switches it on."""
+    if entry.fixed:
+        return None
+    form, is_on = _form(entry), standing.connection.active
+    lost = standing.state == State.RECONNECT and not is_on
+    return replace(form, values=dict(form.values) | {"active": True}) if lost else form
 
 
 def _form(entry: Entry) -> Form:

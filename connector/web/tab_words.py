@@ -12,7 +12,6 @@ add_sentences(
         "tab_pages": N_("Pages of this desk"),
         "tab_no_pages": N_("No page leads to this desk yet."),
         "tab_page_id": N_("Page ID {page}"),
-        "tab_since": N_("found {time}"),
         "state_working": N_("Working"),
         "state_attention": N_("Needs attention"),
         "state_reconnect": N_("Reconnect"),
@@ -21,6 +20,8 @@ add_sentences(
         "state_off_means": N_(
             "New messages do not become tickets. Once it is on again, what was written meanwhile is fetched."
         ),
+        "tab_held": N_("The page itself is in order. Its messages wait for what is said above."),
+        "tab_operator": N_("To do, for whoever runs the connector:"),
         "tab_paused": N_("Nothing is sent at the moment; replies wait in order."),
         "tab_last_in": N_("Last message"),
         "tab_last_out": N_("Last reply"),
@@ -54,6 +55,15 @@ add_sentences(
             "Press “Reconnect with Facebook” and log in as an administrator of the page: it gets a new "
             "token, and replies that wait are sent."
         ),
+        "tab_token_how": N_(
+            "Press “Enter a new token”, and enter one made as in step 2 of “Connect a page by hand”: replies "
+            "that wait are sent."
+        ),
+        "tab_fixed_token": N_(
+            "put a new access token of the page into the connector's settings (page_access_token in "
+            "settings.yaml, or CONNECTOR_CONNECTIONS__{page}__PAGE_ACCESS_TOKEN), and restart it. Replies "
+            "that wait are sent then."
+        ),
         "tab_test": N_("Test connection"),
         "tab_connect": N_("Connect a page"),
         "tab_login_intro": N_(
@@ -63,7 +73,8 @@ add_sentences(
         "tab_login": N_("Connect with Facebook"),
         "tab_by_hand": N_("Connect a page by hand"),
         "tab_connect_page": N_("Connect the page"),
-        "tab_settings": N_("Settings of the pages"),
+        "tab_settings": N_("Settings"),
+        "tab_settings_of": N_("Settings of {page}"),
         "tab_save": N_("Save"),
         "tab_remove": N_("Remove this page"),
         "tab_more": N_("More settings"),
@@ -135,9 +146,23 @@ add_sentences(
         ),
         "step_callback": N_("Callback URL"),
         "step_verify": N_(
-            "and as verify token the one that you saved in the form. Choose the field messages at least, "
-            "then “Verify and save”."
+            "and the verify token of the form: once you have saved the form, both are shown for you to copy."
         ),
+        "step_fields": N_("Choose the field messages at least, then “Verify and save”."),
+        "tab_given": N_("Next, at Meta: the webhook (step 4)"),
+        "tab_given_token": N_(
+            "and this verify token. It is shown here only once: copy it before you leave this page."
+        ),
+        "tab_given_then": N_(
+            "Or press “Test connection” below, then “Repair”: the connector enters both for you."
+        ),
+        "tab_callback_of": N_(
+            "At Meta it belongs to the verify token that is stored here. If you no longer know that one, "
+            "enter a new one above: once it is saved, it is shown for you to copy."
+        ),
+        "tab_copy": N_("Copy"),
+        "tab_copied": N_("Copied."),
+        "tab_not_copied": N_("It is marked: copy it with your keyboard."),
         "step_test": N_("Test."),
         "step_test_how": N_(
             "Press “Test connection”, then “Repair”: the connector subscribes the app and the page to all "

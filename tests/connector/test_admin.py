@@ -1,12 +1,14 @@
 """Connections as admins list, add, change and remove them."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 
+from clients.channel import Withdrawal
 from connector.admin import (
     AlreadyConnected,
     ConnectionAdmin,
@@ -18,7 +20,8 @@ from connector.admin import (
     Stale,
 )
 from connector.cipher import Cipher, new_key
-from connector.connection import SECRETS, Connection, Granted
+from connector.connection import SECRETS, Connection, Granted, read_stored
+from tasks.connections import Off
 from tasks.inbox.connections import ConnectionRecords
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
@@ -88,6 +91,54 @@ def test_a_page_that_is_added_is_shown_without_its_secrets(admin: ConnectionAdmi
         "version": 1,
         "fault": None,
     }
+
+
+def test_since_when_a_page_is_off_is_known_until_it_is_on_again(
+    admin: ConnectionAdmin, records: ConnectionRecords
+) -> None:
+    before = int(time.time())
+    admin.put(NEW, FIELDS, None)
+    assert _off(records) is None
+
+    admin.change(NEW, {"active": False})
+    since = _off(records)
+    assert since
+    assert (since.since >= before, since.is_withdrawn) == (True, False)
+    admin.change(NEW, {"page_name": "New name"})
+    assert _off(records) == since
+    admin.change(NEW, {"active": True})
+    assert _off(records) is None
+
+
+def _off(records: ConnectionRecords) -> Off | None:
+    record = records.get(NAME)
+    assert record
+    return read_stored(record.body, Cipher([KEY])).off
+
+
+def test_access_that_was_withdrawn_is_known_until_there_is_a_new_token(
+    admin: ConnectionAdmin, records: ConnectionRecords
+) -> None:
+    admin.put_granted(NEW, FIELDS, None, Granted("1", 5))
+    for time_ in (7, 9):  # the second changes nothing
+        assert admin.withdraw(Withdrawal(SECRET_A, user_id="1", time=time_)) == [NEW]
+    assert _off(records) == Off(7, is_withdrawn=True)
+
+    admin.change(NEW, {"page_name": "New name"})
+    assert _off(records) == Off(7, is_withdrawn=True)
+    admin.change(NEW, {"page_access_token": "EAAGanother-token-of-the-page"})
+    assert _off(records) == Off(7)
+
+
+def test_a_page_that_was_off_before_is_not_said_to_have_lost_its_access(
+    admin: ConnectionAdmin, records: ConnectionRecords
+) -> None:
+    admin.put_granted(NEW, FIELDS | {"active": False}, None, Granted("1", 5))
+    admin.withdraw(Withdrawal(SECRET_A, user_id="1", time=7))
+
+    off = _off(records)
+    assert off
+    assert not off.is_withdrawn
 
 
 def test_a_secret_that_is_not_set_is_said_to_be_none(admin: ConnectionAdmin) -> None:
@@ -195,9 +246,9 @@ def test_a_change_between_reading_and_writing_is_noticed(
     admin.put(NEW, FIELDS, None)
     encode = Connection.encode
 
-    def change_meanwhile(self: Connection, cipher: Cipher, granted: Granted | None = None) -> bytes:
+    def change_meanwhile(*arguments: Any) -> bytes:
         records.put(NAME, b"{}")
-        return encode(self, cipher, granted)
+        return encode(*arguments)
 
     monkeypatch.setattr(Connection, "encode", change_meanwhile)
     with pytest.raises(Stale):

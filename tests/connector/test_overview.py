@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from clients.channel import Credentials
 from clients.findings import Finding, finding
 from clients.notices import Notice, encode, notice
-from connector.overview import State, details, last_troubles, standings, whole
-from tasks.connections import Connection, Directory
+from connector.overview import Standing, State, details, last_troubles, whole
+from tasks.connections import Connection, Directory, Off
 from tasks.findings import Kept, note
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
@@ -24,15 +25,32 @@ DESK = finding("desk_missing", desk_id="7")
 TOKEN_REFUSED, LIMITED = notice("page_token_refused"), notice("machine_fault", detail="disk")
 
 
-def connection(page_id: str, name: str = "", *, desk_id: str = "7", active: bool = True) -> Connection:
+def connection(page_id: str, name: str = "", *, desk_id: str = "7", **more: Any) -> Connection:
     credentials = Credentials(page_id, "token", "secret", "verify")
-    return Connection("facebook_messenger", credentials, name or page_id, desk_id, None, active=active)
+    return Connection("facebook_messenger", credentials, name or page_id, desk_id, None, **more)
+
+
+def standings(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> list[Standing]:
+    """Return how connections stand."""
+    return whole(inbox, directory, desk_id)[1]
 
 
 @pytest.fixture
 def inbox(store_url: str) -> Iterator[Inbox]:
     with closing(connect(store_url)) as store:
         yield Inbox(store)
+
+
+def test_one_that_is_off_tells_since_when(inbox: Inbox) -> None:
+    (one,) = standings(inbox, Directory([connection("1", active=False, off=Off(5))]))
+    assert (one.state, one.since, list(one.wrong)) == (State.OFF, 5, [])
+
+
+def test_one_whose_access_was_withdrawn_has_to_be_connected_again(inbox: Inbox) -> None:
+    (one,) = standings(inbox, Directory([connection("1", active=False, off=Off(5, is_withdrawn=True))]))
+
+    assert (one.state, one.since, one.stops_messages) == (State.RECONNECT, 5, True)
+    assert [kept.what.code for kept in one.wrong] == ["access_withdrawn"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""A day on which not all is well: what the pictures of whole pages in docs/ show."""
+"""A day on which not all is well: what the pictures of whole pages in docs/ show.
+
+The page that has to be connected again was added at run time: no login gives those of the settings a token.
+"""
 
 import json
 from collections.abc import Iterator
@@ -6,18 +9,20 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 
 from clients.findings import finding
 from clients.notices import Notice, encode, notice
 from connector.cipher import new_key
+from sandbox.stack import until
 from tasks.findings import Kept
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
 from tests.conftest import SECRET_A, connection, settings_in
-from tests.fakes.admin import ADMIN_TOKEN
-from tests.fakes.board import die, remote
+from tests.fakes.admin import ADMIN_TOKEN, Admin
+from tests.fakes.board import die, link_to_board, remote
 from tests.fakes.login import APP, APP_SECRET
 from tests.fakes.web import serving
 
@@ -34,22 +39,33 @@ NAMES = (
 )
 DESK = "7"
 """Where the first two pages lead."""
+ADDED = 1
+"""Which of the pages was added while the connector ran."""
 PAGES = [f"10738167930225{number}" for number in range(len(NAMES))]
 
 
 @contextmanager
 def day(folder: Path, store_url: str) -> Iterator[str]:
     """Serve a connector on such a day, and give its address."""
-    connections = [
-        connection(page_id, SECRET_A, page_name=name, desk_id=_desk_of(number), active=number != 7)
-        for number, (page_id, name) in enumerate(zip(PAGES, NAMES, strict=True))
+    fields = [
+        {"page_name": name, "desk_id": _desk_of(number), "active": number != 7}
+        for number, name in enumerate(NAMES)
     ]
+    added = fields.pop(ADDED)
+    fixed = [page_id for number, page_id in enumerate(PAGES) if number != ADDED]
+    connections = [connection(page_id, SECRET_A, **each) for page_id, each in zip(fixed, fields, strict=True)]
     with closing(connect(store_url)) as store, settings_in(folder) as make:
         store.flushall()
         graph = {"app_id": APP, "app_secret": APP_SECRET}
         known: dict[str, Any] = {"secret_key": new_key(), "admin_token": ADMIN_TOKEN, "graph": graph}
         known |= {"connections": connections}
         with serving(make(redis_url=store_url, **known)) as url:
+            with httpx.Client(base_url=url, trust_env=False) as http:
+                Admin(http).add(PAGES[ADDED], **added).raise_for_status()
+                until(
+                    "it is known",
+                    lambda: NAMES[ADDED] in http.get(link_to_board(url), follow_redirects=True).text,
+                )
             _happen(Inbox(store))
             yield url
 
@@ -69,7 +85,7 @@ def _happen(inbox: Inbox) -> None:
                 inbox.store.hset(f"mc:day:{day}:{way}:{account}:", str(at), count)
         inbox.store.hset("mc:last", f"in:{account}:", int((now - 70 * (number + 1)) * 1000))
         inbox.store.hset("mc:last", f"sent:{account}:", int((now - 400 * (number + 1)) * 1000))
-    _token_expired(inbox, remote(PAGES[1]), now - 3 * HOUR)
+    _token_expired(inbox, remote(PAGES[ADDED]), now - 3 * HOUR)
     _found(inbox, remote(PAGES[4]), now - 2 * 24 * HOUR, "data_access_ends", time="2026-12-09")
     for reason, count in ((notice("file_too_large", limit_bytes=26_214_400), 2), (_CLOSED, 1)):
         for _ in range(count):

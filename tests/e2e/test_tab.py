@@ -143,8 +143,10 @@ def test_a_page_whose_token_is_revoked_says_so_and_is_connected_again_by_a_login
         "the connection is switched off",
         lambda: not case.admin.ask("GET", f"/{case.page.page_id}").json()["active"],
     )
-    expect(card.locator(".state")).to_contain_text("Switched off", timeout=LIVE)
-    choose(page, "Connect with Facebook")
+    expect(card.locator(".state")).to_contain_text("Reconnect for less than a minute", timeout=LIVE)
+    expect(card).to_contain_text("took the access back at Facebook")
+    expect(card.get_by_role("button", name="Switch on")).to_have_count(0)
+    choose(page, "Reconnect with Facebook")
     expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)
 
 
@@ -156,6 +158,40 @@ def choose(page: Page, link: str) -> None:
     login.get_by_role("button", name="Connect").click()
     expect(login.get_by_role("heading", name="What became of the pages")).to_be_visible()
     login.close()
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+def test_what_is_to_be_entered_at_meta_is_copied_with_the_keyboard_and_that_is_said(
+    stack: Stack, helpdesk: str, language: str
+) -> None:
+    """In a frame of another site, too, where the clipboard is closed to scripts."""
+    with browser() as opened:
+        page = opened.new_page()
+        page.goto(f"{helpdesk}/?{urlencode({'frame': tab_link(stack.url, language=language)})}")
+        frame = page.frame_locator("iframe")
+        frame.locator("section > details > summary").click()
+        field = frame.locator("#callback")
+        field.focus()
+        page.keyboard.press("Tab")
+        expect(frame.locator("#callback-copy")).to_be_focused()
+        page.keyboard.press("Enter")
+        said = frame.locator("#callback-copy + [aria-live]")
+        expect(said).to_have_text(str(said.get_attribute("data-done")))
+        expect(frame.locator("#callback-copy")).to_be_focused()
+
+        entry = frame.locator("#new-page_name")
+        entry.focus()
+        page.keyboard.press("Control+V")
+        expect(entry).to_have_value(f"{stack.url}/social_media/webhooks/facebook")
+
+
+def test_without_scripts_what_is_to_be_copied_stands_in_a_field(stack: Stack) -> None:
+    with browser(java_script_enabled=False) as opened:
+        page = opened.new_page()
+        page.goto(tab_link(stack.url))
+        page.locator("section > details > summary").click()
+        expect(page.locator("#callback")).to_be_visible()
+        expect(page.locator("#callback-copy")).to_be_hidden()
 
 
 def test_it_is_framed_by_the_helpdesk_and_by_nobody_else(
@@ -179,10 +215,11 @@ def test_all_of_it_can_be_done_with_the_keyboard(stack: Stack, case: Case, chrom
     page.goto(tab_link(stack.url))
     tab_to(page, "Connect a page by hand")
     page.keyboard.press("Enter")
-    for value in (None, case.page.page_id, case.page.name, case.page.access_token, case.page.app_secret):
+    tab_to(page, "Page ID")
+    page.keyboard.type(case.page.page_id)
+    for value in (case.page.name, case.page.access_token, case.page.app_secret):
         page.keyboard.press("Tab")
-        if value is not None:
-            page.keyboard.type(value)
+        page.keyboard.type(value)
     page.keyboard.press("Enter")
     expect(page.get_by_text("The page is saved.")).to_be_visible()
     tab_to(page, "Test connection")
@@ -204,6 +241,7 @@ def test_it_is_accessible_and_fits_narrow_and_wide(
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
         page.goto(tab_link(stack.url, language=language))
+        card_of(page, case).locator(f"#edit-{case.page.page_id}").click()
         for summary in page.locator("summary").all():
             summary.click()
         assert overflow(page) <= 0

@@ -410,6 +410,17 @@ add_meanings(
             N_("Have an administrator of the page log in to the Meta app again, and renew the token."),
             needs_login=True,
         ),
+        "access_withdrawn": Meaning(
+            _STOPS,
+            N_("Who had connected the page took the access back at Facebook, so the page was switched off."),
+            N_("New messages do not become tickets, and replies wait."),
+            N_(
+                "Have an administrator of the page log in with Facebook again, or enter a new token: what "
+                "was written meanwhile is fetched."
+            ),
+            needs_login=True,
+            stops_webhooks=True,
+        ),
         "permission_to_message_missing": Meaning(
             _STOPS,
             N_("The permission {permission} is missing."),

@@ -11,10 +11,9 @@ import pytest
 
 from clients.findings import finding
 from clients.notices import encode, notice
-from connector import links
+from connector import links, overview
 from connector.cipher import new_key
 from connector.links import Link, tab_path
-from connector.web import board
 from sandbox.stack import until
 from tasks.findings import note
 from tasks.inbox.inbox import Inbox
@@ -188,7 +187,7 @@ def test_work_that_no_worker_takes_is_told(
     inbox.accept([Job(key="1", queue=f"in:{remote()}:7", time=1, body=b"{}")])
     assert "see that a worker runs" not in text(reader.see())
 
-    monkeypatch.setattr(board, "OVERDUE", -1)
+    monkeypatch.setattr(overview, "OVERDUE", -1)
     assert "see that a worker runs" in text(reader.see())
 
 

@@ -2,21 +2,24 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
+import lxml.html
 import pytest
 
 from clients.findings import Finding, finding
-from connector import links
+from connector import links, overview
 from connector.cipher import new_key
 from connector.links import Link
-from sandbox.stack import free_port
+from sandbox.stack import free_port, until
 from tasks import findings
 from tasks.inbox.inbox import Inbox
+from tasks.inbox.job import Job
 from tasks.store import connect
-from tests.conftest import PAGE_A, SECRET_A, MakeSettings, settings_in
+from tests.conftest import PAGE_A, SECRET_A, MakeSettings, Valkey, settings_in
 from tests.fakes.admin import ADMIN_TOKEN, NEW, TOKEN, Admin
 from tests.fakes.pages import Shown, tab_link
 from tests.fakes.sandbox_helpdesk import SECRET as DESK_SECRET
@@ -46,8 +49,9 @@ class Tab:
         self._api.close()
         self.store.close()
 
-    def open(self, desk_id: str = "7", **link: Any) -> Shown:
-        return Shown(self.browser, self.browser.get(tab_link(self.url, desk_id, **link)))
+    def open(self, desk_id: str = "7", edit: str = "", **link: Any) -> Shown:
+        address = tab_link(self.url, desk_id, **link) + f"&edit={edit}" * bool(edit)
+        return Shown(self.browser, self.browser.get(address))
 
     def add(self, **changes: Any) -> None:
         assert self.admin.add(**changes).status_code == 201
@@ -60,6 +64,14 @@ class Tab:
             assert time.monotonic() < ends
             time.sleep(0.05)
 
+    def live(self) -> str:
+        """Return the address that an open tab asks again and again."""
+        return hx_get(self.open().answer)
+
+    def poll(self, address: str) -> httpx.Response:
+        """Ask for what has changed, as htmx does."""
+        return self.browser.get(f"{self.url}{address}", headers={"HX-Request": "true"})
+
     def found(self, *wrong: Finding) -> None:
         """Have the last check of the page find this."""
         findings.note(self.inbox, REMOTE, wrong)
@@ -67,6 +79,12 @@ class Tab:
     def connection(self) -> dict[str, Any]:
         known: dict[str, Any] = self.admin.ask("GET").json()
         return known
+
+
+def hx_get(answer: httpx.Response) -> str:
+    """Return what a page asks for again and again."""
+    (live,) = lxml.html.document_fromstring(answer.text).xpath("//@hx-get")
+    return str(live)
 
 
 @pytest.fixture(scope="module")
@@ -207,11 +225,94 @@ def test_a_page_has_a_state_what_it_means_and_what_to_do(
     shown = tab.open()
     (card,) = shown.tree.cssselect("article")
 
-    assert card.cssselect(".state")[0].text_content().split(maxsplit=1)[1] == state
+    assert card.cssselect(".state")[0].text_content().split(maxsplit=1)[1].startswith(state)
     assert [one for one in shown.buttons() if one in {"Repair", "Switch on"}] == [button] * bool(button)
     for code in wrong:
         assert card.cssselect(".finding strong")[0].text_content()
-        assert "found just now" in shown.said, code
+        assert f"{state} for less than a minute" in shown.said, code
+
+
+@pytest.mark.parametrize("what", ["helpdesk", "store", "worker"])
+def test_while_no_message_gets_through_no_page_is_called_working(
+    tab: Tab, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    tab.add()
+    shown = {
+        "helpdesk": ("To do, for whoever runs the connector: Set helpdesk.api_token", "helpdesk_token_wrong"),
+        "store": ("To do, for whoever runs the connector: Give it more memory", "store_full"),
+        "worker": ("They wait until a worker takes them. None is lost.", ""),
+    }
+    words, code = shown[what]
+    if code:
+        findings.note(tab.inbox, what, [finding(code, reason="it answered 401")])
+    else:
+        tab.inbox.accept([Job(key="1", queue=f"in:{REMOTE}:7", time=1, body=b"{}")])
+        monkeypatch.setattr(overview, "OVERDUE", -1)
+    said = tab.open().said
+
+    assert words in said.partition("Page ID")[0]
+    assert "Needs attention" in said
+    assert "Working" not in said
+    assert "replies are sent" not in said
+
+
+def test_an_open_tab_says_when_it_is_open_too_long_and_asks_no_more(tab: Tab) -> None:
+    tab.add()
+    live = tab.live()
+    late = tab.poll(live.replace("expires=1", "expires=0"))
+
+    assert tab.poll(live).text.count(f'id="page-{NEW}"') == 1
+    assert "As of" in tab.poll(live).text
+    assert late.status_code == 200  # else htmx would leave the page as it is
+    assert "Open it from your helpdesk again" in late.text
+    assert "hx-get" not in late.text
+
+
+def test_an_open_tab_says_that_the_store_is_away_and_asks_again(
+    own_store: Valkey, make_settings: MakeSettings, desk: Desk
+) -> None:
+    port = free_port()
+    with serving(settings_of(make_settings, own_store.url, desk, port), port) as url:
+        tab = Tab(url, own_store.url, desk)
+        live = tab.live()
+        own_store.stop()
+        away = tab.poll(live)
+        assert (tab.open().status, away.status_code) == (503, 200)
+        assert "cannot store anything at the moment" in away.text
+        again = hx_get(away)
+        own_store.start()
+        until("it is shown again", lambda: f'id="page-{PAGE_A}"' in tab.poll(again).text)
+        tab.close()
+
+
+def test_a_page_whose_token_has_to_be_entered_leads_to_the_field_for_it(tab: Tab) -> None:
+    """Without a script, too: nothing that is closed has to be opened for it."""
+    tab.add()
+    tab.found(finding("page_token_invalid"))
+    (link,) = tab.open().tree.cssselect(f"#reconnect-{NEW}")
+    address, _, anchor = str(link.get("href")).partition("#")
+    shown = Shown(tab.browser, tab.browser.get(f"{tab.url}{address}"))
+    (field,) = shown.tree.cssselect(f'[id="{anchor}"]')
+
+    assert field.get("name") == "page_access_token"
+    assert field.xpath("ancestor::details") == []
+
+
+def test_a_page_of_the_settings_that_lost_its_token_is_offered_what_helps(
+    store_url: str, make_settings: MakeSettings, desk: Desk
+) -> None:
+    """The login would refuse it."""
+    port, graph = free_port(), {"app_id": "1234567890", "app_secret": SECRET_A}
+    settings = settings_of(make_settings, store_url, desk, port, graph=graph)
+    with serving(settings, port) as url, closing(Tab(url, store_url, desk)) as tab:
+        findings.note(tab.inbox, f"facebook_messenger:{PAGE_A}", [finding("page_token_invalid")])
+        shown = tab.open()
+        (card,) = shown.tree.cssselect(f"#page-{PAGE_A}")
+
+    assert "Reconnect" in card.cssselect(".state")[0].text_content()
+    assert f"CONNECTOR_CONNECTIONS__{PAGE_A}__PAGE_ACCESS_TOKEN" in card.text_content()
+    assert card.cssselect("a") == []
+    assert "Reconnect with Facebook" not in card.text_content()
 
 
 def test_what_happened_of_late_is_shown(tab: Tab) -> None:
@@ -255,10 +356,11 @@ def test_a_page_of_the_settings_is_shown_and_changed_there(
 def test_nothing_that_anybody_named_is_markup(tab: Tab) -> None:
     tab.add(page_name=NASTY)
     tab.desk.http.put("/sandbox/categories/13", json={"name": NASTY, "owner": "Ola"}).raise_for_status()
-    shown = tab.open()
+    shown = tab.open(edit=NEW)
 
     assert "<script>alert" not in shown.answer.text
-    assert NASTY in [one.text_content() for one in shown.tree.cssselect("h3, summary, option")]
+    found = [one.text_content() for one in shown.tree.cssselect("h2, h3, option")]
+    assert {NASTY, f"Settings of {NASTY}"} <= set(found)
 
 
 # --- What it takes. ---------------------------------------------------------------------------------------
@@ -282,6 +384,34 @@ def test_a_page_is_connected_by_hand(tab: Tab) -> None:
     expected = {"desk_id": "7", "category_id": "12", "active": True, "page_name": "Fakturownia"}
     assert {name: known[name] for name in expected} == expected
     assert [known[name]["set"] for name in ("page_access_token", "app_secret", "verify_token")] == [True] * 3
+
+
+def test_what_is_to_be_entered_at_meta_is_shown_once_after_it_is_saved(tab: Tab) -> None:
+    form = tab.open()
+    token = form.field("verify_token", "/messenger").value
+    done = form.send("/messenger", **FORM)
+    given = {one.get("id"): one.get("value") for one in done.tree.cssselect("#given input[readonly]")}
+
+    assert given == {
+        "given-callback": f"{tab.url}/social_media/webhooks/facebook",
+        "given-token": token,
+    }
+    assert "Configure webhooks" in done.said
+    assert done.answer.headers["cache-control"] == "no-store"
+    again = tab.open(edit=NEW)
+    assert token not in again.answer.text
+    assert again.tree.cssselect("#settings-callback")[0].get("value") == given["given-callback"]
+
+
+def test_a_verify_token_that_is_changed_is_shown_once_and_one_that_stays_is_not(tab: Tab) -> None:
+    tab.add(verify_token="the-first-verify-token")
+    stays = tab.open(edit=NEW).send(f"/pages/{NEW}", page_name="x")
+    changed = tab.open(edit=NEW).send(f"/pages/{NEW}", verify_token="the-second-verify-token")
+
+    assert "The page is saved." in stays.said
+    assert "the-first-verify-token" not in stays.answer.text
+    assert changed.tree.cssselect("#given-token")[0].get("value") == "the-second-verify-token"
+    assert "the-second-verify-token" not in tab.open(edit=NEW).answer.text
 
 
 def test_categories_are_chosen_by_name_where_the_helpdesk_lists_them(tab: Tab) -> None:
@@ -322,7 +452,7 @@ def test_a_page_that_is_connected_already_is_not_taken_over(tab: Tab) -> None:
 
 def test_a_change_keeps_the_secrets_that_are_left_empty(tab: Tab) -> None:
     tab.add()
-    shown = tab.open()
+    shown = tab.open(edit=NEW)
     assert "it ends in …cdef" in shown.said
     done = shown.send(f"/pages/{NEW}", page_name="New name", verify_token="another")
 
@@ -334,7 +464,7 @@ def test_a_change_keeps_the_secrets_that_are_left_empty(tab: Tab) -> None:
 @pytest.mark.parametrize("version", ["", "one", "-1", "9" * 40])
 def test_a_form_for_no_version_of_the_page_changes_nothing(tab: Tab, version: str) -> None:
     tab.add()
-    late = tab.open().send(f"/pages/{NEW}", page_name="New name", version=version)
+    late = tab.open(edit=NEW).send(f"/pages/{NEW}", page_name="New name", version=version)
 
     assert late.status == 409
     assert tab.connection()["page_name"] != "New name"
@@ -342,7 +472,7 @@ def test_a_form_for_no_version_of_the_page_changes_nothing(tab: Tab, version: st
 
 def test_of_two_who_change_a_page_at_once_the_second_is_shown_what_the_first_did(tab: Tab) -> None:
     tab.add()
-    first, second = tab.open(), tab.open()
+    first, second = tab.open(edit=NEW), tab.open(edit=NEW)
     first.send(f"/pages/{NEW}", page_name="First")
     late = second.send(f"/pages/{NEW}", page_name="Second")
 
@@ -363,7 +493,7 @@ def test_a_page_is_switched_off_and_on(tab: Tab) -> None:
 
 def test_a_page_is_removed_once_that_is_confirmed(tab: Tab) -> None:
     tab.add()
-    asked = tab.open().follow("Remove this page")
+    asked = tab.open().follow("Settings").follow("Remove this page")
     assert tab.connection()["page_id"] == NEW
     done = asked.send("/remove")
 
@@ -388,7 +518,7 @@ def test_a_test_shows_each_step_as_it_is_done(tab: Tab) -> None:
 
 def test_no_secret_is_in_any_answer(tab: Tab) -> None:
     tab.add(verify_token="a-verify-token-of-some-length")
-    shown = tab.open()
+    shown = tab.open(edit=NEW)
     answers = [
         shown,
         shown.send("/check"),

@@ -23,7 +23,8 @@ from tasks.inbox.queues import erasure_queue
 from tasks.store import connect
 from tests.conftest import PAGE_A, SECRET_A, settings_in
 from tests.fakes.admin import ADMIN_TOKEN
-from tests.fakes.login import APP, APP_SECRET, CALLBACKS, Person, said
+from tests.fakes.login import APP, APP_SECRET, CALLBACKS, DESK, Person, said
+from tests.fakes.pages import Shown, tab_link
 from tests.fakes.sandbox_meta import serving_meta
 from tests.fakes.stores import empty
 from tests.fakes.web import serving
@@ -84,6 +85,22 @@ def test_who_removes_the_app_switches_their_pages_off(person: Person, url: str, 
     assert answer == {"status": 200, "body": "{}"}
     assert (person.connection()["active"], other.connection()["active"]) == (False, True)
     other.close()
+
+
+def test_the_tab_offers_to_connect_a_page_again_whose_access_was_withdrawn(person: Person) -> None:
+    page = person.pages[0]
+    person.order("POST", f"/users/{person.user_id}/deauthorize", app_id=APP)
+    shown = Shown(person.browser, person.browser.get(tab_link(person.url, DESK)))
+    (card,) = shown.tree.cssselect(f"#page-{page}")
+    told = " ".join(card.text_content().split())
+
+    assert "Reconnect" in card.cssselect(".state")[0].text_content()
+    assert "took the access back at Facebook" in told
+    assert "for less than a minute" in told
+    assert [one.text_content() for one in card.cssselect("a.button:not(.quiet)")] == [
+        "Reconnect with Facebook"
+    ]
+    assert "Switch on" not in told
 
 
 def test_a_page_that_the_app_is_removed_from_is_switched_off(person: Person) -> None:
