@@ -204,28 +204,32 @@ class RestClient:
         self.remote = remote
         self._base_url = base_url.rstrip("/")
         self._headers = {**_HEADERS, **headers}
-        self._date: tuple[datetime, float] | None = None
+        self._date: tuple[datetime, float, float] | None = None
 
     def remote_now(self) -> datetime | None:
         """Return the time by the service's own clock, as its last answer gave it; None before the first.
 
-        `Date` is in whole seconds: https://www.rfc-editor.org/rfc/rfc9110#field.date
+        `Date` has whole seconds, and was written at some moment between request and answer. Of the times that
+        it may be by that, this is the nearest to our own, so that a clock that is right is found to be.
+        https://www.rfc-editor.org/rfc/rfc9110#field.date
         """
         if self._date is None:
             return None
-        date, at = self._date
-        return date + timedelta(seconds=time.monotonic() - at)
+        date, asked, answered = self._date
+        now = time.monotonic()
+        earliest, latest = (date + timedelta(seconds=one) for one in (now - answered, now - asked + 1))
+        return min(max(datetime.now(UTC), earliest), latest)
 
     def asked_for(self, response: httpx.Response) -> str:
         """Return the path that was asked for, below `base_url`, as it was sent: an id may hold a slash."""
         base = httpx.URL(self._base_url).raw_path.rstrip(b"/")
         return response.request.url.raw_path.partition(b"?")[0].removeprefix(base).decode("ascii")
 
-    def _note_headers(self, response: httpx.Response) -> None:
-        """Keep what the headers of an answer say beside it; services keep more."""
+    def _note_headers(self, response: httpx.Response, asked: float) -> None:
+        """Keep what the headers of an answer say beside it, which was asked for at a time (monotonic)."""
         with suppress(ValueError, TypeError):
             date = parsedate_to_datetime(response.headers.get("date", ""))
-            self._date = date if date.tzinfo else date.replace(tzinfo=UTC), time.monotonic()
+            self._date = date if date.tzinfo else date.replace(tzinfo=UTC), asked, time.monotonic()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Send a request and return the JSON of its answer.
@@ -248,8 +252,9 @@ class RestClient:
         request = httpx.Request(
             method, self._base_url + path, headers=headers, extensions=extensions, **options
         )
+        asked = time.monotonic()
         response = self._http.exchange(request, self.max_answer)
-        self._note_headers(response)
+        self._note_headers(response, asked)
         if not response.is_success:
             raise self.error(response)
         return response

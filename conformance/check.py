@@ -24,7 +24,8 @@ Promise = Literal[
 class Check:
     """One thing that a helpdesk has to hold: `proves` says why, `remedy` what to do if it does not.
 
-    `api` says what is expected of a helpdesk that serves our API, in the words of its document.
+    `api` says what is expected of a helpdesk that serves our API, in the words of its document. Of no use are
+    the others where one that is `needed` fails before there is any ticket.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Check:
     remedy: str
     run: Callable[[Context], None]
     api: str = ""
+    needed: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -60,12 +62,13 @@ CHECKS: list[Check] = []
 
 
 def check(
-    name: str, *, promise: Promise, remedy: str, api: str = ""
+    name: str, *, promise: Promise, remedy: str, api: str = "", needed: bool = False
 ) -> Callable[[Callable[[Context], None]], Check]:
     """Make a check of a function; its docstring is what the check proves."""
 
     def make(run: Callable[[Context], None]) -> Check:
-        made = Check(name, promise, " ".join(inspect.cleandoc(run.__doc__ or "").split()), remedy, run, api)
+        proves = " ".join(inspect.cleandoc(run.__doc__ or "").split())
+        made = Check(name, promise, proves, remedy, run, api, needed)
         CHECKS.append(made)
         return made
 

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from clients.errors import RetryableError, Unauthorized
+from clients.errors import ClientError, RetryableError, Unauthorized
 from conformance import rest
 from conformance.check import Check, Result
 from conformance.context import Context
@@ -80,12 +81,24 @@ def _broken(one: Check, context: Context, error: Exception) -> Result:
 
 
 def run(context: Context, checks: Iterable[Check]) -> Iterator[Result]:
-    """Run checks one after another; if the first one fails, a ping, there is no use in the others."""
-    first, *others = checks
-    result = judge(first, context)
-    yield result
-    for one in others:
-        if result.outcome == "failed":
-            yield Result(one, "not checked", f"first this has to hold: {first}")
-        else:
-            yield judge(one, context)
+    """Run checks one after another, until one fails without which there is no use in the others."""
+    failed: Check | None = None
+    for one in checks:
+        if failed:
+            yield Result(one, "not checked", f"first this has to hold: {failed}")
+            continue
+        result = judge(one, context)
+        yield result
+        if result.outcome == "failed" and one.needed and not context.made:
+            failed = one
+
+
+def missing(context: Context) -> str:
+    """Say what is not there of where the tickets are to go; empty if that is there, or is not told."""
+    desk, category = context.desk_id, context.category_id
+    with suppress(ClientError):  # which the checks meet, too
+        if context.helpdesk.has_desk(desk) is False:
+            return f"The helpdesk has no desk {desk}"
+        if category and context.helpdesk.has_category(category) is False:
+            return f"The helpdesk has no category {category}"
+    return ""

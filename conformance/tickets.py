@@ -21,6 +21,7 @@ LOOKS_FIRST = "before a create is repeated, what it made is looked for by its ex
     promise="nothing is lost",
     remedy="ping has to return without an error for a valid token.",
     api='findTickets for the external_id "ping" answers 200 {"tickets": []} to a valid token.',
+    needed=True,
 )
 def ping_is_answered(context: Context) -> None:
     """After an outage the connector goes on once a ping is answered."""
@@ -55,6 +56,7 @@ def wrong_token_is_unauthorized(context: Context) -> None:
     promise="only what an agent says publicly goes out",
     remedy="Keep channel, account_id and person_id of the customer with the ticket, for Ticket.customer.",
     api="createTicket keeps config as it came, and getTicket answers it: source, page_id and sender_id.",
+    needed=True,
 )
 def ticket_says_whom_it_is_about(context: Context) -> None:
     """An agent's reply goes to the customer that the ticket names, and to nobody else."""

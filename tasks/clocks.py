@@ -47,13 +47,19 @@ class Clocks:
     def measure_own(self) -> None:
         """Measure this machine's clock. Raises `redis.RedisError`."""
         if self._is_due(self._own):
-            self._ahead = time.time() - self._inbox.now()
+            self._ahead = self._against_store(time.time())
             self._note(self._own, self._ahead)
 
     def measure(self, name: str, now: datetime | None) -> None:
         """Measure the clock of another service by the time in its last answer, if it had one."""
         if now is not None and self._is_due(name):
-            self._note(name, now.timestamp() - self._inbox.now())
+            self._note(name, self._against_store(now.timestamp()))
+
+    def _against_store(self, now: float) -> float:
+        """Return by how much a time is ahead of the store's, at least: that takes a while to ask."""
+        asked = time.monotonic()
+        stores = self._inbox.now()
+        return now + min(max(stores - now, 0.0), time.monotonic() - asked) - stores
 
     def _is_due(self, name: str) -> bool:
         with self._lock:

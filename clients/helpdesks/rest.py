@@ -273,7 +273,7 @@ class RestHelpdesk(HttpHelpdesk):
                 yield from _readable(partial(_reply_on, ticket), answer)
 
     def _recent_tickets(self, channel: str, since: datetime) -> Iterator[Ticket]:
-        """Return all open tickets, and others where agents may have answered, as they answer and close at once.
+        """Return all open tickets, and others where agents may have answered: they answer and close at once.
 
         Those are the newest, many more after a gap, and those that were open at the last two polls: what is
         too young for one poll is left to the next.

@@ -158,8 +158,10 @@ def _summary(report: Report, wrong: list[tuple[str, Finding]]) -> str:
     faulty = {about for about, _ in wrong if about in pages}
     stopping = sum(one.level == Level.STOPS_MESSAGES for _, one in wrong)
     checked = f"{counted(len(pages), 'page')} checked"
+    unknown = sum(one.level == Level.UNKNOWN for found in report.found.values() for one in found)
+    left = f"; {counted(unknown, 'question')} could not be answered (?)" if unknown else ""
     if not wrong:
-        return f"Everything is in order: {checked}."
+        return f"{'Nothing was found to be wrong' if left else 'Everything is in order'}: {checked}{left}."
     stops = "stops" if stopping == 1 else "stop"
     found = f"{counted(len(wrong), 'fault')} found, of which {stopping} {stops} messages"
-    return f"{found}; {checked}, {len(faulty)} with faults."
+    return f"{found}; {checked}, {len(faulty)} with faults{left}."

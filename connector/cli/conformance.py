@@ -16,14 +16,18 @@ from conformance.checks import CHECKS
 from conformance.context import Context
 from conformance.exchanges import recorded
 from conformance.receiver import Receiver
-from conformance.runner import run
+from conformance.runner import missing, run
 from conformance.terminal_agent import REPLY_WITHIN, Files, TerminalAgent
+from connector.cli.common import fail
 from connector.settings import Settings
 from tasks.services import helpdesk_http
 
 
 def conformance(settings: Settings, desk: str, category: str | None, *, agent: bool, as_json: bool) -> bool:
-    """Run the checks, print what came of them, and return whether none failed. Raises `OSError`."""
+    """Run the checks, print what came of them, and return whether none failed. Raises `OSError`.
+
+    Ends with a line where there is no such desk or category.
+    """
     results = []
     with (
         helpdesk_http(settings) as http,
@@ -60,6 +64,11 @@ def _context(
     context = Context(
         helpdesk, desk, category, HelpdeskAgent(), wrong_token=wrong_token, exchanges=recorded(http)
     )
+    if why := missing(context):
+        fail(
+            f"{why}, so no ticket can be made there. Create it, or name one that is there: --desk and "
+            "--category here, desk_id and category_id of the connection in the settings."
+        )
     if not agent:
         yield context
         return

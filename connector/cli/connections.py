@@ -37,6 +37,7 @@ def admin_of(part: str) -> Iterator[ConnectionAdmin]:
 
 
 @click.group()
+@settings_option
 def connections() -> None:
     """List and change the pages that are connected; those of the settings are changed there.
 

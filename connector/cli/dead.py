@@ -17,6 +17,7 @@ DEAD = Kept(
 
 
 @click.group()
+@settings_option
 def dead() -> None:
     """Events and replies that could not be delivered."""
 

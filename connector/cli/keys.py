@@ -10,6 +10,7 @@ from connector.cli.connections import admin_of
 
 
 @click.group()
+@settings_option
 def secrets() -> None:
     """Make, and change, the keys that encrypt the secrets of connections that were added at run time."""
 

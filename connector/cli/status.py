@@ -8,6 +8,7 @@ from typing import Any
 
 from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
+from connector.cli.common import counted
 from connector.settings import Settings
 from tasks.findings import kept
 from tasks.inbound.backfill import UnderWay, under_way
@@ -169,12 +170,10 @@ def lines_of(status: Status) -> Iterator[str]:
         yield from _counted("refused", status.refused)
     yield ""
     hint = "; see “connector dead list”" if status.dead_letters else ""
-    yield f"{status.dead_letters} dead letters{hint}"
+    yield f"{counted(status.dead_letters, 'dead letter')}{hint}"
     if status.unknown_events:
-        yield (
-            f"{status.unknown_events} unknown events; see “connector unknown list”, "
-            "and replay them after an upgrade"
-        )
+        unknown = counted(status.unknown_events, "unknown event")
+        yield f"{unknown}; see “connector unknown list”, and replay them after an upgrade"
 
 
 def _paused(reason: str | None, slowed: str | None = None) -> str:
@@ -189,19 +188,23 @@ def _fetched(now: float, backfill: UnderWay) -> str:
     if backfill.reason:
         state += f" ({one_line(backfill.reason)})"
     known = f"{backfill.known}{'' if backfill.all_known else ' or more'}"
+    known += " conversation" if known == "1" else " conversations"
     return (
-        f"{what}since {_moment(backfill.since)}, {state}: {backfill.looked_at} of {known} conversations, "
-        f"{backfill.messages} messages, {backfill.new} of them new"
+        f"{what}since {_moment(backfill.since)}, {state}: {backfill.looked_at} of {known}, "
+        f"{counted(backfill.messages, 'message')}, {backfill.new} of them new"
     )
 
 
 def _waiting(now: float, way: Way) -> str:
-    return f"{way.queues} people wait, since {_ago(now, way.oldest)}" if way.queues else "nothing waits"
+    if not way.queues:
+        return "nothing waits"
+    who = "1 person waits" if way.queues == 1 else f"{way.queues} people wait"
+    return f"{who}, since {_ago(now, way.oldest)}"
 
 
 def _counted(title: str, counts: Mapping[str, int]) -> Iterator[str]:
     for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
-        yield f"  {title:<14} {count} times: {one_line(reason)}"
+        yield f"  {title:<14} {counted(count, 'time')}: {one_line(reason)}"
 
 
 def _ago(now: float, at: float | None) -> str:

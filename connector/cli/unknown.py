@@ -21,6 +21,7 @@ UNKNOWN = Kept(
 
 
 @click.group()
+@settings_option
 def unknown() -> None:
     """Events of kinds that the connector did not know; an upgrade may know them."""
 

@@ -1,10 +1,12 @@
 """Clocks that are wrong: the store's decides, the others are measured and told of."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -60,6 +62,27 @@ def test_a_clock_that_differs_is_shown_and_told_once(
 
     assert told == ["clock_differs_from_the_stores"]
     assert differences(inbox) == {OWN: pytest.approx(seconds, abs=0.3)}
+
+
+@pytest.mark.parametrize("off", [0, 60, -60])
+@pytest.mark.parametrize(("before", "after"), [(3, 0), (0, 3), (1.5, 1.5)])
+def test_a_store_that_answers_slowly_makes_no_clock_differ(
+    monkeypatch: pytest.MonkeyPatch, off: float, before: float, after: float
+) -> None:
+    passed, notes = [0.0], []
+
+    def now() -> float:
+        passed[0] += before
+        told = 1e9 + passed[0]
+        passed[0] += after
+        return told
+
+    monkeypatch.setattr(time, "monotonic", lambda: passed[0])
+    monkeypatch.setattr(time, "time", lambda: 1e9 + passed[0] + off)
+    inbox = Mock(now=now, note_clock=lambda _, measurement: notes.append(json.loads(measurement)[0]))
+    Clocks(inbox, "worker").measure_own()
+
+    assert notes == [pytest.approx(off, abs=3 if off else 0)]
 
 
 def test_a_clock_that_was_set_right_is_told(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:

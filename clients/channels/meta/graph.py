@@ -312,8 +312,8 @@ class Page(RestClient, Account):
         """Return how much of Meta's limits the page, or its app, has used."""
         return self._usage
 
-    def _note_headers(self, response: httpx.Response) -> None:
-        super()._note_headers(response)
+    def _note_headers(self, response: httpx.Response, asked: float) -> None:
+        super()._note_headers(response, asked)
         self._usage = usage_of(response.headers, self._page_id) or self._usage
 
     def _participant_name(self, psid: str) -> str:

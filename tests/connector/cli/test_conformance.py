@@ -69,6 +69,33 @@ def test_the_command_fails_with_what_to_do(run: Run, settle: Settle) -> None:
     assert f"0 passed, 1 failed, 0 cannot, {len(CHECKS) - 1} not checked" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [(("--desk", "404"), "no desk 404"), (("--desk", "7", "--category", "405"), "no category 405")],
+)
+def test_a_desk_or_category_that_is_not_there_is_one_line(
+    run: Run, settle: Settle, arguments: tuple[str, ...], missing: str
+) -> None:
+    settle()
+    result = run("conformance", "--non-interactive", *arguments)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"The helpdesk has {missing}, so no ticket can be made there. Create it,")
+    assert result.stderr.count("\n") == 1
+
+
+def test_where_no_ticket_can_be_made_the_other_checks_are_left_out(
+    run: Run, settle: Settle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conformance, "missing", lambda _: "")  # a helpdesk need not tell
+    settle()
+    result = run("conformance", "--non-interactive", "--desk", "404")
+
+    assert result.exit_code == 1
+    assert f"2 passed, 1 failed, 0 cannot, {len(CHECKS) - 3} not checked" in result.stdout
+    assert "first this has to hold: a new ticket says whom it is about" in result.stdout
+
+
 def test_the_command_reports_as_json(
     run: Run, settle: Settle, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,12 @@ def test_the_settings_may_be_named_after_the_command(run: Run, unnamed: Path) ->
     assert run("dead", "list", "--settings", str(unnamed)).exit_code == 0
 
 
+@pytest.mark.parametrize("command", [["dead", "list"], ["unknown", "list"], ["connections", "list"]])
+def test_the_settings_may_be_named_within_the_command(run: Run, unnamed: Path, command: list[str]) -> None:
+    group, name = command
+    assert run(group, "--settings", str(unnamed), name).exit_code == 0
+
+
 def test_settings_named_after_the_command_go_before_those_named_before_it(run: Run, unnamed: Path) -> None:
     assert run("--settings", "missing.yaml", "dead", "list", "--settings", str(unnamed)).exit_code == 0
 

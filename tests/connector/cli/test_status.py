@@ -16,7 +16,7 @@ from clients.channels.meta.events import CHANNEL
 from clients.findings import finding
 from clients.notices import encode, notice
 from connector.cli.main import main
-from connector.cli.status import Page, Status, lines_of, status_of
+from connector.cli.status import Page, Status, Way, lines_of, status_of
 from connector.settings import Settings
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
@@ -242,9 +242,23 @@ def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:
 
     assert "paused: it is down" in screen
     assert f"page {PAGE_A} Page 1  active" in screen
-    assert "1 people wait, since 0 s ago" in screen
+    assert "1 person waits, since 0 s ago" in screen
     assert "last reply     never" in screen
     assert "0 dead letters" in screen
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, ["1 person waits, since ", "1 time: wrong_secret", "1 dead letter;", "1 unknown event;"]),
+        (2, ["2 people wait, since ", "2 times: wrong_secret", "2 dead letters;", "2 unknown events;"]),
+    ],
+)
+def test_one_is_said_otherwise_than_several(count: int, words: list[str]) -> None:
+    page = Page("1", refused={"wrong_secret": count}, to_helpdesk=Way(count, 1))
+    screen = "\n".join(lines_of(Status(2, "", None, [], [], count, count, [page], {})))
+
+    assert [one for one in words if one not in screen] == []
 
 
 def test_unknown_events_are_shown_in_one_line_with_what_to_do(settings: Settings, inbox: Inbox) -> None:
@@ -256,7 +270,7 @@ def test_unknown_events_are_shown_in_one_line_with_what_to_do(settings: Settings
 
     assert (status.unknown_events, status.dead_letters) == (1, 0)
     assert list(lines_of(status))[-1] == (
-        "1 unknown events; see “connector unknown list”, and replay them after an upgrade"
+        "1 unknown event; see “connector unknown list”, and replay them after an upgrade"
     )
 
 
