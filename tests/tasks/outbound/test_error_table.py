@@ -15,7 +15,7 @@ LANGUAGES = {"en": "Your reply was not delivered", "pl": "Twoja odpowiedź nie d
 ALL = [(code, subcode, language, words) for code, subcode in TABLE for language, words in LANGUAGES.items()]
 
 
-OF_A_MESSAGE = {(2, None): "facebook_fault_or_blocked"}
+OF_A_MESSAGE: dict[tuple[int, int | None], str] = {(2, None): "facebook_fault_or_blocked"}
 """What an error means of a message where it means something else of any other call."""
 
 
