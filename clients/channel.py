@@ -275,8 +275,8 @@ class NewMessage:
 
     `echo_metadata` comes back with the message's echo, or with its receipts. `reply_to` is the id of the
     message that it answers. A person wrote it unless `is_automated`. With `is_late` it is sent as an agent's
-    late reply, which `LateReplyAllowed` asked for. `wrote_at` is when the customer wrote last, if that is
-    known: for what there is to say of a window that has closed.
+    late reply, which `LateReplyAllowed` asked for, with `is_taken_over` after `TakenOver`. `wrote_at` is when
+    the customer wrote last, if that is known: for what there is to say of a window that has closed.
     """
 
     echo_metadata: str
@@ -285,6 +285,7 @@ class NewMessage:
     reply_to: str = ""
     is_automated: bool = False
     is_late: bool = False
+    is_taken_over: bool = False
     wrote_at: datetime | None = None
 
 
@@ -532,7 +533,8 @@ class Account(ABC):
     def send(self, person_id: str, message: NewMessage) -> str:
         """Send a message, in one call, and return its id. Raises `OutsideWindow` or `FileRefused`.
 
-        `LateReplyAllowed` has it sent once more, with `is_late`: that is another call, counted for itself.
+        `LateReplyAllowed` has it sent once more, with `is_late`, `TakenOver` with `is_taken_over`: that is
+        another call, counted for itself.
         """
 
     @abstractmethod

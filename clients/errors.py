@@ -17,6 +17,7 @@
     - TicketClosed        the ticket takes no more comments
     - OutsideWindow       the channel's reply window has closed
       . LateReplyAllowed  it goes out if it is sent as an agent's late reply
+    - TakenOver           the conversation was taken over from another app: it goes out if it is sent again
     - MessageRefused      the message is not taken as it is; another form of it may be
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
       . FileTooLarge      it is too large
@@ -139,6 +140,10 @@ class OutsideWindow(RejectedError):
 
 class LateReplyAllowed(OutsideWindow):
     """The reply window has closed, but not yet for a person's reply that is sent as a late one."""
+
+
+class TakenOver(RejectedError):
+    """Another app held the conversation, which was taken over: the message is to be sent again."""
 
 
 class MessageRefused(RejectedError):

@@ -24,6 +24,7 @@ from clients.errors import (
     RateLimited,
     RejectedError,
     ServiceDown,
+    TakenOver,
     Unauthorized,
     Unavailable,
     UploadGone,
@@ -345,8 +346,8 @@ def _is_final(reply: Outgoing, error: Unavailable) -> bool:
     return not error.remote or reply.service.is_up(error.remote)
 
 
-def _call(part: Part, files: list[NewFile]) -> str:
-    """Send with a record around the call; once more, as a late reply, where that is allowed."""
+def _call(part: Part, files: list[NewFile], *, is_taken_over: bool = False) -> str:
+    """Send with a record around the call; once more, as a late reply or once it is ours, where allowed."""
     reply, lease = part.reply, part.reply.lease
     message = NewMessage(
         part.echo_metadata,
@@ -355,6 +356,7 @@ def _call(part: Part, files: list[NewFile]) -> str:
         part.reply_to,
         is_automated=reply.comment.is_automated,
         is_late=Step.late() in lease.steps,
+        is_taken_over=is_taken_over,
         wrote_at=_wrote_at(reply),
     )
     lease.save_time(part.sending, reply.channel.rate_of(has_file=bool(files)))
@@ -372,7 +374,10 @@ def _call(part: Part, files: list[NewFile]) -> str:
         lease.save_step(Step.late(), "")
         if part.reply_to:
             raise MessageRefused(error.notice.code, **error.notice.values) from None
-        return _call(part, files)
+        return _call(part, files, is_taken_over=is_taken_over)
+    except TakenOver:
+        lease.undo_step(part.sending)
+        return _call(part, files, is_taken_over=True)
     except (RejectedError, Unauthorized, RateLimited):
         lease.undo_step(part.sending)
         raise

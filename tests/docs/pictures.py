@@ -6,11 +6,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 from zlib import crc32
 
 from clients.helpdesk import Attachment
@@ -18,8 +20,9 @@ from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import File
 from sandbox.samples import Sample, document, photo, voice_clip
-from tests.conftest import MakeSettings, settings_in
-from tests.fakes.conversation import OUT
+from tasks.outbound import reminders
+from tests.conftest import PAGE_A, SECRET_A, MakeSettings, connection, settings_in
+from tests.fakes.conversation import OUT, SENT_AT
 from tests.fakes.meta import Media, Refusal
 from tests.fakes.replies import later_moment
 from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk
@@ -92,13 +95,16 @@ RECEIPTS = {
 class Outcome:
     """What becomes of a reply: what Meta answers to its first part, or what happens to it afterwards.
 
-    The picture is of the internal comment that says so, or `in_the_reply` of the reply itself.
+    The picture is of the internal comment that says so, or `in_the_reply` of the reply itself. The connection
+    has what is set in `connection`; with `is_missing` nobody replies.
     """
 
     refusal: Refusal | None = None
     files: tuple[Attachment, ...] = ()
     change: str = ""
     in_the_reply: bool = False
+    connection: Mapping[str, Any] = field(default_factory=dict)
+    is_missing: bool = False
 
 
 _FILM = Attachment("7", "https://acme.example.com/files/7", "film.mp4", "video/mp4", 30 * 1024 * 1024)
@@ -110,7 +116,11 @@ OUTCOMES = {
     "reply_that_another_app_has_to_give": Outcome(Refusal(10, 2018300)),
     "reply_that_waits_for_a_token": Outcome(Refusal(190)),
     "reply_with_an_unlisted_error": Outcome(_UNLISTED),
+    "reply_of_a_page_that_is_blocked": Outcome(Refusal(368)),
     "reply_without_a_file": Outcome(files=(_FILM,)),
+    "reply_with_a_file_sent_as_a_link": Outcome(files=(_FILM,), connection={"link_large_files": True}),
+    "reply_after_the_window_closed": Outcome(Refusal(10, 2018278)),
+    "reminder_before_the_window_closes": Outcome(connection={"remind_before": 2}, is_missing=True),
     "reply_changed_afterwards": Outcome(change="updated"),
     "reply_deleted_afterwards": Outcome(change="deleted"),
 }
@@ -172,7 +182,11 @@ class Gallery:
         try:
             world.store.flushdb()
             world.media = Samples(world.fuse)
-            world.configure()
+            outcome = OUTCOMES.get(name)
+            if outcome and outcome.connection:
+                world.configure(connections=[connection(PAGE_A, SECRET_A, **outcome.connection)])
+            else:
+                world.configure()
             site = f"{self._desk.url}/api/v1"
             helpdesk = RestHelpdesk(http, base_url=site, api_token=TOKEN, webhook_secret=SECRET)
             world.service = replace(world.service, helpdesk=helpdesk)
@@ -182,12 +196,14 @@ class Gallery:
                 self._reply(world, Outcome())
                 world.receive_receipt(name, later_moment())
                 world.work(OUT)
-            elif name in OUTCOMES:
-                self._reply(world, OUTCOMES[name])
+            elif outcome and outcome.is_missing:
+                _remind(world)
+            elif outcome:
+                self._reply(world, outcome)
             else:
                 happen(world, SITUATIONS[name])
             changed = self._changed(before, self._page())
-            return changed[0 if name in OUTCOMES and OUTCOMES[name].in_the_reply else -1]
+            return changed[0 if outcome and outcome.in_the_reply else -1]
         finally:
             http.close()
             world.close()
@@ -218,6 +234,14 @@ class Gallery:
         style = page.partition("<style>")[2].partition("</style>")[0]
         changed = [one for one in enumerate(_articles(page)) if old.get(one[0]) != one[1]]
         return [Shown(url, number, html, style) for number, html in changed]
+
+
+def _remind(world: World) -> None:
+    """Have agents be reminded of a customer, an hour before the window closes."""
+    now = SENT_AT / 1000 + 23 * 3600
+    with patch.object(world.service.inbox, "now", return_value=now):
+        reminders.queue_due(world.service)
+        world.work(OUT)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ _UNREACHABLE = (RejectedError, "customer_unreachable")
 _TOKEN = (Unauthorized, "page_token_refused")
 BAD_PROOF = (Unauthorized, "app_secret_refused")
 _BAD_TEXT = (RejectedError, "text_blocked")
+_BY_PHONE = (RejectedError, "no_matching_by_phone")
 _OTHER_APP = (HeldByAnotherApp, "other_app_in_charge")
 _UNFETCHED = (NotFetched, "facebook_could_not_fetch")
 _BAD_KIND = (FileRefused, "facebook_refuses_kind")
@@ -97,13 +98,19 @@ ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (100, 2018047): (KindRefused, "facebook_refuses_kind"),
     (100, 2018074): (UploadGone, "upload_expired"),
     (100, 2018109): (FileTooLarge, "facebook_file_too_large"),
+    (100, 2018164): (RejectedError, "app_unknown"),
     (100, 2018218): _NO_PROFILE,
     (100, 2018294): _UNFETCHED,
+    (100, 2018320): (RejectedError, "product_unknown"),
+    (100, 2018328): (RejectedError, "product_outdated"),
     (100, 1893061): (RejectedError, "tag_abolished"),
     (102, None): _TOKEN,
     (190, None): _TOKEN,
     (200, None): (RejectedError, "app_may_not_send"),
     (200, 1545041): _UNREACHABLE,
+    (200, 2018021): _BY_PHONE,
+    (200, 2018027): _BY_PHONE,
+    (200, 2018028): (RejectedError, "customer_is_no_tester"),
     (200, 2534041): (RejectedError, "instagram_access_off"),
     (341, None): _BUSY,
     # Only the bare code is about the page ("temporarily blocked for policies violations; wait and retry"), so
@@ -247,6 +254,14 @@ add_sentences(
         "app_may_not_send": N_(
             "the app does not have the permission to send messages (pages_messaging), or is not live"
         ),
+        "customer_is_no_tester": N_(
+            "the Meta app is not live or not approved for messages (pages_messaging), so it reaches only its "
+            "own testers; an administrator has to check it in Meta's App Dashboard"
+        ),
+        "no_matching_by_phone": N_("the Meta app is not approved to find customers by their phone number"),
+        "app_unknown": N_("Facebook does not know the app that the message names"),
+        "product_unknown": N_("Facebook does not know the product in this message"),
+        "product_outdated": N_("Facebook no longer supports this form of a message with a product"),
         "page_restricted": N_(
             "Facebook has restricted the page from sending for now; see the page's quality settings"
         ),

@@ -54,6 +54,7 @@ from clients.errors import (
     OutsideWindow,
     RateLimited,
     RejectedError,
+    TakenOver,
     Unavailable,
 )
 from clients.findings import Finding
@@ -355,7 +356,7 @@ class Page(RestClient, Account):
         self._post(f"/{segment(self._page_id)}/messages", json=request, timeout=_PROFILE_TIMEOUT)
 
     def _send_message(self, psid: str, message: NewMessage, content: Mapping[str, Any]) -> str:
-        """Send a message, after taking the conversation over from another app, where that is allowed.
+        """Send a message; take the conversation over from another app before it is sent again, where allowed.
 
         https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversation-routing
         """
@@ -363,13 +364,11 @@ class Page(RestClient, Account):
         try:
             return self._send_in_window(request, message)
         except HeldByAnotherApp as error:
-            if not self._take_control:
-                raise _told(error, error.notice.code, owner=self._owner(psid)) from None
+            if not self._take_control or message.is_taken_over:
+                code = "not_taken_over" if message.is_taken_over else error.notice.code
+                raise _told(error, code, owner=self._owner(psid)) from None
             self._take(psid, error)
-        try:
-            return self._send_in_window(request, message)
-        except HeldByAnotherApp as error:
-            raise _told(error, "not_taken_over", owner=self._owner(psid)) from None
+            raise TakenOver(error.notice.code, **error.notice.values, owner=notice("an_app")) from None
 
     def _take(self, psid: str, held: HeldByAnotherApp) -> None:
         """Take a conversation over. Whatever comes of it, the message was not sent yet."""

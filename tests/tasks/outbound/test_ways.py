@@ -10,6 +10,7 @@ from clients.channel import Conversation
 from clients.channels.meta import events
 from clients.channels.meta.events import CHANNEL
 from clients.channels.meta.messenger import Messenger
+from clients.helpdesk import Attachment
 from tasks.inbound.jobs import incoming_job
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import INVOICE, OUT, PAGE, SENT_AT, SNAP
@@ -176,6 +177,43 @@ def test_each_call_for_a_late_reply_is_counted_against_the_rate(world: World) ->
 
     assert world.meta.count("send") == 2
     assert _calls_counted(world, "text") == 2
+
+
+@pytest.mark.parametrize(("files", "name"), [([], "text"), ([SNAP], "file")])
+def test_each_call_for_a_conversation_that_is_taken_over_is_counted_against_the_rate(
+    world: World, files: list[Attachment], name: str
+) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, take_control=True)])
+    world.reply("" if files else "Hello", *files)
+    world.meta.fail("send", Refusal(10, 2018300))
+    world.work(OUT)
+
+    assert (world.meta.count("take"), world.meta.count("send")) == (1, 2)
+    assert len(world.meta.sent) == 1
+    assert _calls_counted(world, name) == 2
+
+
+def test_a_conversation_that_is_held_though_it_was_taken_over_is_not_fought_for(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, take_control=True)])
+    world.desk.open()
+    world.reply()
+    world.meta.fail("send", *[Refusal(10, 2018300)] * 3)
+    world.work(OUT)
+
+    assert (world.meta.count("take"), world.meta.count("send")) == (1, 2)
+    assert "the app 999 is in charge of this conversation, and it could not be taken over" in _note(world)
+
+
+def test_a_late_reply_to_a_conversation_that_another_app_holds_is_taken_over_once(world: World) -> None:
+    page = connection(PAGE_A, SECRET_A, take_control=True, human_agent=True)
+    world.configure(connections=[page])
+    world.reply()
+    world.meta.fail("send", Refusal(10, 2018300), Refusal(*OUTSIDE_WINDOW))
+    world.work(OUT)
+
+    assert [one["tag"] for one in world.meta.sent] == ["HUMAN_AGENT"]
+    assert (world.meta.count("take"), world.meta.count("send")) == (1, 3)
+    assert _calls_counted(world, "text") == 3
 
 
 def test_only_the_first_part_of_a_late_reply_is_tried_within_the_window(world: World) -> None:

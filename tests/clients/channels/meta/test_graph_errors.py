@@ -56,6 +56,16 @@ def test_each_error_has_its_sort(code: int, subcode: int | None) -> None:
     assert say(failure.notice).endswith(f"(Facebook error {code}{f'/{subcode}' if subcode else ''})")
 
 
+@pytest.mark.parametrize(
+    ("code", "subcode"),
+    [(200, 2018028), (200, 2018027), (200, 2018021), (100, 2018164), (100, 2018320), (100, 2018328)],
+)
+def test_a_subcode_that_says_more_than_its_code_is_explained(code: int, subcode: int) -> None:
+    failure = _failure(_refusing(code, subcode, error_user_msg="Something went wrong."))
+    assert "Something went wrong" not in say(failure.notice)
+    assert failure.notice.code != ERRORS[code, None][1]
+
+
 @pytest.mark.parametrize(("code", "subcode"), [(190, 4711), (1, 98), (100, 999), (613, 2534041000)])
 def test_an_unknown_subcode_counts_as_its_code(code: int, subcode: int) -> None:
     assert type(_failure(_refusing(code, subcode))) is TABLE[code, None]
