@@ -21,20 +21,26 @@ def system(channel: Channel | None) -> Author:
 
 def notify_once(work: Work, ticket_id: str, external_id: str, note: str) -> None:
     """Add an internal comment, once, whatever crashes and however often it is tried. Raises `ClientError`."""
-    service, lease, step = work.service, work.lease, Step.notified(external_id)
-    if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, external_id):
+    add_once(work, ticket_id, internal_comment(work, external_id, to_markdown(note)))
+
+
+def internal_comment(work: Work, external_id: str, body: str) -> NewComment:
+    """Return an internal comment of the connector's, as of now; `body` is markdown."""
+    channel = work.service.channels.get(account_of(work.lease.queue).partition(":")[0])
+    now = datetime.fromtimestamp(work.service.inbox.now(), UTC)
+    return NewComment(body, external_id, system(channel), now, internal=True)
+
+
+def add_once(work: Work, ticket_id: str, comment: NewComment, variant: str = "") -> None:
+    """Add an internal comment as `notify_once` does; a `variant` of one that was refused has another key."""
+    service, lease, step = work.service, work.lease, Step.notified(comment.external_id)
+    if lease.step(step) and service.helpdesk.comment_by_external_id(ticket_id, comment.external_id):
         return
     lease.save_step(step, "called")
     name, _, account_id = account_of(lease.queue).partition(":")
     channel = service.channels.get(name)
-    comment = NewComment(
-        to_markdown(note),
-        external_id,
-        system(channel),
-        datetime.fromtimestamp(service.inbox.now(), UTC),
-        internal=True,
-    )
-    key = ":".join((channel.key_prefix if channel else "connector", account_id, external_id))
+    prefix = channel.key_prefix if channel else "connector"
+    key = ":".join(filter(None, (prefix, account_id, comment.external_id, variant)))
     service.helpdesk.add_comment(ticket_id, comment, key)
 
 

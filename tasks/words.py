@@ -53,6 +53,9 @@ add_sentences(
         "written_before_connected": N_("History: written before this page was connected."),
         "history_first": N_("what was said before the page was connected is fetched first"),
         "sent_before_ticket": N_("Before this ticket, the following was said:"),
+        "sent_before_ticket_last": N_(
+            "{total} messages were sent before this ticket; these are the last {count}:"
+        ),
         # Messages that others are about, as they stand in a sentence.
         "in_reply_to": N_("In reply to {message}:"),
         "customer_message": N_("the message “{words}”"),

@@ -1,27 +1,35 @@
 """What the agents of a sender's next ticket have to know about the time before it."""
 
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
 import structlog
 
 from clients.channel import Echo, Message
 from clients.errors import (
     ClientError,
+    FileRefused,
     NotFound,
     RetryableError,
     TicketClosed,
     Unavailable,
 )
+from clients.helpdesk import Author, NewComment
 from clients.notices import Notice, decode, encode, notice
-from clients.text.line import one_line
+from clients.text.markdown import to_markdown
 from tasks.inbound.arrival import Arrival, arrival_of
-from tasks.inbound.render import echo_author
+from tasks.inbound.render import compose_message, echo_author
 from tasks.inbox.personal import Personal
-from tasks.notes import notify_once
+from tasks.notes import add_once, internal_comment, notify_once
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
 MOST_CONTEXT = 20
 """How many messages of other apps, from before there was a ticket, are shown on it."""
+MOST_FILES = 1000
+"""More than one message has: by so many the numbers of their files are apart."""
 
 
 def notify(work: Work, reason: Notice) -> None:
@@ -49,14 +57,9 @@ def _given_up(arrival: Arrival, id_: int, reason: Notice) -> str:
 def keep(arrival: Arrival) -> None:
     """Keep what was said until there is a ticket; other events mean nothing without one."""
     log.info("no_open_ticket", queue=arrival.lease.queue, id=arrival.lease.job.id)
-    if not isinstance(said := arrival.event, Echo | Message):
-        return
-    shown = [one.title or one.kind for one in said.attachments]
-    words = " ".join(filter(None, (one_line(said.text), *(f"({one_line(one)})" for one in shown))))
-    author = echo_author(said, arrival) if isinstance(said, Echo) else arrival.sender_name
-    line = f"{said.time:%Y-%m-%d %H:%M} UTC, {author}: {words}"
-    at = int(said.time.timestamp() * 1000)
-    arrival.lease.note(Personal.CONTEXT, f"{said.message_id} {line}", at)
+    if isinstance(said := arrival.event, Echo | Message):
+        at = int(said.time.timestamp() * 1000)
+        arrival.lease.note(Personal.CONTEXT, arrival.lease.job.body.decode(errors="replace"), at)
 
 
 def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
@@ -71,19 +74,71 @@ def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
 
 
 def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
+    """Show what was said before, its files as well; one that is refused only there is named instead."""
     inbox, conversation = arrival.service.inbox, arrival.conversation
-    if kept := [member for member, _ in inbox.noted(Personal.CONTEXT, conversation)]:
-        lines = [member.partition(" ")[2] for member in kept[-MOST_CONTEXT:]]
-        note = "\n\n".join([arrival.say(notice("sent_before_ticket")), *lines])
-        _notify(arrival, ticket_id, f"context:{arrival.external_id}", note)
+    kept = [member for member, _ in inbox.noted(Personal.CONTEXT, conversation)]
+    if not kept:
+        return
+    external_id = f"context:{arrival.external_id}"
+
+    def show(refusal: FileRefused | None = None) -> None:
+        with ExitStack() as files:
+            comment = _context(arrival, external_id, kept, files, refusal)
+            add_once(arrival, ticket_id, comment, "without" if refusal else "")
+
+    def show_somehow() -> None:
+        try:
+            show()
+        except FileRefused as error:
+            show(error)
+
+    if _try(arrival, external_id, show_somehow):
         inbox.forget_noted(Personal.CONTEXT, conversation, *kept)
 
 
-def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> None:
+def _context(
+    arrival: Arrival, external_id: str, kept: Sequence[str], files: ExitStack, refusal: FileRefused | None
+) -> NewComment:
+    last = kept[-MOST_CONTEXT:]
+    code = "sent_before_ticket" if len(last) == len(kept) else "sent_before_ticket_last"
+    heading = to_markdown(arrival.say(notice(code, count=len(last), total=len(kept))))
+    said = [_said(arrival, body, number, files, refusal) for number, body in enumerate(last, 1)]
+    return replace(
+        internal_comment(arrival, external_id, "\n\n".join([heading, *(one.body for one in said)])),
+        attachment_ids=[id_ for one in said for id_ in one.attachment_ids],
+        files=[file for one in said for file in one.files],
+        language=arrival.connection.language,
+    )
+
+
+def _said(
+    arrival: Arrival, body: str, number: int, files: ExitStack, refusal: FileRefused | None
+) -> NewComment:
+    """Return the comment that something would have become, with a head that says who said it, and when."""
+    event = arrival.channel.parse(body.encode()) if body.startswith("{") else None
+    if not isinstance(event, Echo | Message):  # what a version before this one kept: an id, and a line
+        return internal_comment(arrival, "", to_markdown(body.partition(" ")[2]))
+    first = number * MOST_FILES
+    left_out = dict.fromkeys(range(first, first + MOST_FILES), refusal.notice) if refusal else {}
+    external_id = arrival.channel.external_id(body.encode())
+    earlier = replace(arrival, event=event, external_id=external_id, left_out=left_out)
+    name = echo_author(event, earlier) if isinstance(event, Echo) else earlier.sender_name
+    comment = compose_message(earlier, event, Author("agent", name), files, first)
+    head = to_markdown(f"{event.time:%Y-%m-%d %H:%M} UTC, {name}:")
+    return replace(comment, body=head + ("\n\n" if "\n" in comment.body else " ") + comment.body)
+
+
+def _notify(arrival: Arrival, ticket_id: str, external_id: str, note: str) -> bool:
+    return _try(arrival, external_id, lambda: notify_once(arrival, ticket_id, external_id, note))
+
+
+def _try(arrival: Arrival, external_id: str, notify: Callable[[], None]) -> bool:
     """Add a note about an earlier time. If that is refused, it is no reason to give up the event."""
     try:
-        notify_once(arrival, ticket_id, external_id, note)
+        notify()
     except ClientError as error:
         if isinstance(error, RetryableError) and not (isinstance(error, Unavailable) and arrival.is_last_try):
             raise
         log.warning("agent_not_notified", queue=arrival.lease.queue, note=external_id, reason=str(error))
+        return False
+    return True

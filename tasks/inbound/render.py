@@ -23,9 +23,10 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
     match arrival.event:
         case Message() as message:
             customer = Author("customer", arrival.sender_name, arrival.conversation.person_id)
-            return _message(arrival, message, customer, files)
+            return compose_message(arrival, message, customer, files)
         case Echo() as echo:
-            return _message(arrival, echo, Author("agent", echo_author(echo, arrival)), files)
+            author = Author("agent", echo_author(echo, arrival))
+            return compose_message(arrival, echo, author, files)
         case Edit() as edit:
             code = "message_edited_before" if is_superseded(arrival, edit) else "message_edited"
             told = notice(code, message=quoted(arrival, edit.message_id))
@@ -48,8 +49,11 @@ def _told(arrival: Arrival, event: Edit | OtherEvent, what: Notice, more: Sequen
     )
 
 
-def _message(arrival: Arrival, message: Message | Echo, author: Author, files: ExitStack) -> NewComment:
-    shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments)]
+def compose_message(
+    arrival: Arrival, message: Message | Echo, author: Author, files: ExitStack, first: int = 0
+) -> NewComment:
+    """Write what somebody said. Its attachments are numbered from `first` on, among those of the job."""
+    shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments, first)]
     body = _paragraphs(
         f"> {to_markdown(arrival.say(notice('written_before_connected')))}" if message.is_history else "",
         _in_reply_to(arrival, message.reply_to),

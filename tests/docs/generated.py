@@ -56,7 +56,8 @@ Made by `make docs` from `clients/channels/meta/kinds.py` and the situations in 
 
 Every event that Meta reports about a person stands on their ticket: what the person wrote as a comment of theirs, anything else as an
 internal comment. An event of a kind that *opens a ticket* opens one for a person who has none that is open; any other joins the open one, and
-without one it is not shown. What was said on Messenger meanwhile, by another app or in standby, is kept for a week, and shown on the next ticket.
+without one it is not shown. What was said on Messenger meanwhile, by another app or in standby, is kept for a week, and shown on the next ticket, the
+last 20 messages with their links and files.
 
 The settings decide otherwise for a kind, by its name in the table:
 

@@ -10,7 +10,7 @@ from tests.conftest import PAGE_A
 
 _PLANTED = re.compile(r"Planted words \d+|https://planted\.example/\d+")
 NOT_SHOWN = frozenset(
-    {"id", "mid", "timestamp", "sender", "recipient"}
+    {"id", "mid", "timestamp", "sender", "recipient", "is_echo"}
     | {"metadata", "seq", "nlp", "tags", "traits", "num_edit", "screen_id", "user_ref"}
     | {"sharable", "image_aspect_ratio", "top_element_style", "webview_height_ratio", "fallback_url"}
     | {"messenger_extensions", "webview_share_button"}
@@ -26,8 +26,6 @@ OPENING = frozenset(
     {"message", "message_edit", "postback", "referral", "optin", "messaging_feedback", "lead", "order"}
     | {"form", "calls", "message_request"}
 )
-INBOXES = frozenset({"26390203743090", "263902037430900"})
-"""The ids of Meta's own inbox, in which agents write."""
 SECRET = re.compile("token|secret|password|credential|authorization|sdp|app_id", re.IGNORECASE)
 
 
@@ -110,15 +108,12 @@ def _is_known(item: dict[str, Any], kind: str, known: set[tuple[str, str]]) -> b
 
 
 def _is_not_for_agents(item: dict[str, Any]) -> bool:
-    """Return whether a message was deleted, or comes from the page, by another app or by ours."""
-    message, sender = item.get("message"), item.get("sender")
+    """Return whether a message was deleted, or is a part of ours that came back."""
+    message = item.get("message")
     if not isinstance(message, dict):
         return False
-    is_by_page = isinstance(sender, dict) and str(sender.get("id")) == PAGE_A
-    is_by_app = str(message.get("app_id") or "") not in {"", *INBOXES}
     is_ours = str(message.get("metadata")).startswith("connector:")
-    is_echo = is_by_page or str(message.get("is_echo")).lower() in {"true", "1"}
-    return str(message.get("is_deleted")).lower() in {"true", "1"} or (is_echo and (is_by_app or is_ours))
+    return is_ours or str(message.get("is_deleted")).lower() in {"true", "1"}
 
 
 def _is_shown(key: str) -> bool:

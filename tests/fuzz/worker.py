@@ -202,9 +202,15 @@ class Worker:
         _check_honest("replies", [one.get("text", "") for one in sides.meta.sent], dead)
 
     def _check_readable(self, sides: Sides, sample: Story) -> None:
-        """Look for the words and links that were planted: on the ticket, or with an event that is kept."""
+        """Look for the words and links that were planted: on the ticket, or with what is kept.
+
+        What another app said is kept for the next ticket, where there is none.
+        """
         kept = [*self._inbox.dead_letters.all(), *self._inbox.unknown_events.all()]
-        readable = " ".join([*sides.desk.said, *sides.desk.edited, *(one.job.body.decode() for one in kept)])
+        store: Any = self._inbox.store
+        later = [body for key in store.scan_iter("*:context:*") for body in store.zrange(key, 0, -1)]
+        bodies = [*later, *(one.job.body for one in kept)]
+        readable = " ".join([*sides.desk.said, *sides.desk.edited, *(body.decode() for body in bodies)])
         for words in {*planted_in(sample.messenger)}:
             if words not in readable:
                 raise Fault(f"“{words}” was sent, and stands nowhere")

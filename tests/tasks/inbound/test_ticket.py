@@ -1,6 +1,5 @@
 """Tickets and comments for what people write."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,9 +8,7 @@ import pytest
 from clients.channels.meta.events import CHANNEL
 from clients.errors import TicketClosed
 from tests.conftest import PAGE_A, payload
-from tests.fakes.conversation import CUSTOMER, IN, OUT, PHOTO, PSID, SENT_AT
-from tests.fakes.crashes import every_crash
-from tests.fakes.echoes import receive_unmarked_echo
+from tests.fakes.conversation import CUSTOMER, OUT, PSID, SENT_AT
 from tests.fakes.failures import away, fault
 from tests.fakes.world import World
 
@@ -241,44 +238,6 @@ def test_a_ticket_that_the_page_begins_names_who_wrote(world: World) -> None:
     assert ticket.new.body.startswith("Page 1 (Meta inbox):\n\n")
     assert ticket.new.customer
     assert ticket.new.customer.person_id == PSID
-
-
-def test_what_another_app_sends_to_who_never_wrote_is_context_of_the_ticket_that_they_open(
-    world: World,
-) -> None:
-    world.receive_body(payload("messenger/echo_of_another_app"))
-    world.work()
-    assert world.desk.tickets == {}
-    assert world.left() == set()
-    world.receive(at=SENT_AT + 99_000)
-    world.work()
-
-    (ticket,) = world.desk.tickets.values()
-    (note,) = ticket.comments
-    assert note.internal
-    assert "Page 1 (app 1517776481860111): Our bot answers" in note.body
-    assert not list(world.store.scan_iter("mc:context:*"))
-
-
-def test_a_file_that_another_app_sends_is_not_moved_for_no_ticket(world: World) -> None:
-    receive_unmarked_echo(world, "m_9", app_id="9", text="", attachments=[PHOTO])
-    world.work()
-    assert world.desk.uploads == []
-    world.receive(at=SENT_AT + 99_000)
-    world.work()
-
-    assert "Page 1 (app 9): (image)" in world.desk.tickets["t1"].comments[0].body
-
-
-def test_wherever_a_worker_dies_context_is_told_once(worlds: Callable[[], World]) -> None:
-    def prepare(world: World) -> list[str]:
-        world.receive_body(payload("messenger/echo_of_another_app"))
-        world.receive(at=SENT_AT + 99_000)
-        return [IN]
-
-    for world in every_crash(worlds, prepare):
-        (ticket,) = world.desk.tickets.values()
-        assert [one.external_id for one in ticket.comments] == ["context:m_1"]
 
 
 def test_an_echo_of_our_own_reply_that_lost_its_mark_is_not_put_on_the_ticket(linked: World) -> None:
