@@ -25,7 +25,8 @@ class Meaning:
     fixed by. Behind one that `hides_others` the checks that
     follow could not be made. One that `may_pass` often passes by itself: nobody is told of it on a ticket
     before a second check has found it. While one `stops_webhooks` none may come, or none is taken: what is
-    said meanwhile is fetched once it is over.
+    said meanwhile is fetched once it is over. One that `says_how_long` is no fault, and is shown
+    all the time.
     """
 
     level: Level
@@ -39,6 +40,7 @@ class Meaning:
     may_pass: bool = False
     needs_login: bool = False
     stops_webhooks: bool = False
+    says_how_long: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

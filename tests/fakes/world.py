@@ -60,6 +60,7 @@ STAYS = [
     "edited:",
     "early_edit:",
     "report:",
+    "checked",
     "findings",
 ]
 
