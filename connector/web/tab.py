@@ -157,7 +157,17 @@ class MessengerTab:
     def _stopped(self, request: Request, link: Link | None, stopped: Stopped) -> Response:
         language = self._language(request, link)
         title = say(notice("tab_title"), language)
-        return pages.tell(request, stopped, self._answer, language, title, root=self._base, every=EVERY)
+        return_url = link.return_url if link else ""
+        return pages.tell(
+            request,
+            stopped,
+            self._answer,
+            language,
+            title,
+            root=self._base,
+            every=EVERY,
+            return_url=return_url,
+        )
 
     def _opened(self, request: Request) -> Access:
         if not self._key:
@@ -272,7 +282,7 @@ class MessengerTab:
 
     def _frame(self, request: Request, link: Link | None) -> dict[str, Any]:
         title = say(notice("tab_title"), self._language(request, link))
-        return {"title": title, "return_url": ""}
+        return {"title": title, "return_url": link.return_url if link else ""}
 
     def _language(self, request: Request, link: Link | None) -> str:
         return language_of(request, link.language if link else request.query_params.get("language", ""))

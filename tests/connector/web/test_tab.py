@@ -111,6 +111,19 @@ def test_what_a_page_was_opened_with_is_no_link_for_longer(tab: Tab) -> None:
     assert tab.browser.get(f"{tab.url}{later}").status_code == 403
 
 
+def test_there_is_a_way_back_to_where_the_link_says_out_of_the_frame(tab: Tab) -> None:
+    back = "https://acme.example.com/desks/7"
+    pages = [tab.open(return_url=back), tab.open(return_url=back).send("/messenger", page_id="none")]
+    missing = tab.open(return_url=back).action("/messenger").replace("?", f"/pages/{NEW}/remove?")
+    pages.append(Shown(tab.browser, tab.browser.get(f"{tab.url}{missing}")))
+
+    assert [page.status for page in pages] == [200, 422, 404]
+    for page in pages:
+        (link,) = [one for one in page.tree.iter("a") if one.text_content() == "Back to the helpdesk"]
+        assert (link.get("href"), link.get("target")) == (back, "_top")
+    assert "Back to the helpdesk" not in tab.open().said
+
+
 @pytest.mark.parametrize(
     "path", ["", f"/pages/{NEW}", f"/pages/{NEW}/active", f"/pages/{NEW}/remove", f"/pages/{NEW}/check"]
 )
@@ -198,6 +211,7 @@ def test_an_open_tab_says_when_it_is_open_too_long_and_asks_no_more(tab: Tab) ->
     late = tab.poll(live.replace("expires=1", "expires=0"))
 
     assert tab.poll(live).text.count(f'id="page-{NEW}"') == 1
+    assert f'id="edit-{NEW}"' in tab.poll(live).text
     assert "As of" in tab.poll(live).text
     assert late.status_code == 200  # else htmx would leave the page as it is
     assert "Open it from your helpdesk again" in late.text
