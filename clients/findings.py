@@ -27,6 +27,7 @@ class Meaning:
     before a second check has found it. While one `stops_webhooks` none may come, or none is taken: what is
     said meanwhile is fetched once it is over. One that `is_momentary` says something of this check alone, and
     is not kept. One that `is_reported` agents are told of on a ticket, though it does not stop messages.
+    One that `says_how_long` is no fault, and is shown all the time.
     """
 
     level: Level
@@ -42,6 +43,7 @@ class Meaning:
     stops_webhooks: bool = False
     is_momentary: bool = False
     is_reported: bool = False
+    says_how_long: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

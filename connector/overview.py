@@ -12,7 +12,7 @@ from clients.channels.registry import CHANNELS
 from clients.findings import Level
 from clients.notices import Notice, decode, notice
 from tasks.connections import Connection, Directory
-from tasks.findings import Kept, kept
+from tasks.findings import Checked, Kept, kept, last_check
 from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Activity, Inbox, Pause
 from tasks.inbox.inbox import State as Work
@@ -77,12 +77,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What happened at an account of late, what of it waits (`inbound`, `outbound`), what is fetched."""
+    """What happened at an account of late, what of it waits (`inbound`, `outbound`), its last check."""
 
     activity: Activity
     inbound: Waiting = field(default_factory=Waiting)
     outbound: Waiting = field(default_factory=Waiting)
     slowed: Notice | None = None
+    checked: Checked | None = None
     backfill: UnderWay | None = None
 
 
@@ -226,11 +227,13 @@ def details(
     backfills = under_way(inbox) if backfills is None else backfills
     waiting = _waiting(inbox, remotes)
     slowed = dict(zip(remotes, inbox.slowed_of(remotes), strict=True))
+    checked = dict(zip(remotes, inbox.checked(remotes), strict=True))
     return {
         name: Details(
             activity,
             *waiting[name],
             slowed=decode(reason) if (reason := slowed[name]) else None,
+            checked=last_check(checked[name]),
             backfill=backfills.get(name),
         )
         for name, activity in zip(remotes, inbox.activity(remotes), strict=True)

@@ -3,7 +3,7 @@
 So the log says when something began and when it is over, each once, whichever worker looks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import structlog
@@ -43,7 +43,19 @@ class Kept(msgspec.Struct, frozen=True):
         return self.stops_messages or self.finding.meaning.is_reported
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """When a remote was checked last, and since when nothing was wrong (seconds since 1970).
+
+    `lasts` says until when what works will do.
+    """
+
+    at: float
+    well_since: float | None = None
+    lasts: Sequence[Notice] = ()
+
+
 _decode, _encode = msgspec.json.Decoder(list[Kept]).decode, msgspec.json.Encoder().encode
+_decode_checked = msgspec.json.Decoder(Checked).decode
 
 
 def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
@@ -61,8 +73,8 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
     }
     if any(one.meaning.hides_others for one in found):
         wrong = known | wrong  # nobody knows whether the others are over
-    if wrong != known:
-        inbox.note_findings(name, _encode(list(wrong.values())) if wrong else b"")
+    checked = _checked(inbox.checked([name])[0], found, now, was_wrong=bool(known), is_wrong=bool(wrong))
+    inbox.note_findings(name, _encode(list(wrong.values())) if wrong else b"", _encode(checked))
     for code in wrong.keys() - known.keys():
         new = wrong[code].finding
         write = log.error if new.level == Level.STOPS_MESSAGES else log.warning
@@ -71,6 +83,26 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
     for one in over:
         log.info("finding_over", remote=name, code=one.what.code, after_seconds=round(now - one.since))
     return over
+
+
+def _checked(
+    stored: bytes | None, found: Sequence[Finding], now: float, *, was_wrong: bool, is_wrong: bool
+) -> Checked:
+    """Return what is to be kept about a check, by what is of the one before."""
+    before = last_check(stored) or Checked(now)
+    well_since = None if is_wrong else now if was_wrong else before.well_since or now
+    lasts: Sequence[Notice] = [one.what for one in found if one.meaning.says_how_long]
+    if any(one.meaning.hides_others for one in found):
+        lasts = before.lasts
+    return Checked(now, well_since, lasts)
+
+
+def last_check(stored: bytes | None) -> Checked | None:
+    """Read what the store keeps about the last check of a remote."""
+    try:
+        return _decode_checked(stored) if stored else None
+    except msgspec.MsgspecError:  # of another version
+        return None
 
 
 def kept(stored: bytes | None) -> list[Kept]:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from clients.channels.meta.messenger import Messenger
 from clients.errors import ClientError
-from clients.findings import Finding
+from clients.findings import Finding, finding
 from clients.helpdesk import Category
 from clients.notices import ENGLISH, Notice, notice
 from connector import links, overview
@@ -91,6 +91,9 @@ class Card:
     @property
     def since(self) -> float | None:
         """Return since when it stands so, if that is known (seconds since 1970)."""
+        checked = self.details.checked
+        if self.state == State.WORKING:
+            return checked.well_since if checked else None
         return self.standing.since
 
     @property
@@ -154,7 +157,17 @@ class MessengerTab:
     def _stopped(self, request: Request, link: Link | None, stopped: Stopped) -> Response:
         language = self._language(request, link)
         title = say(notice("tab_title"), language)
-        return pages.tell(request, stopped, self._answer, language, title, root=self._base, every=EVERY)
+        return_url = link.return_url if link else ""
+        return pages.tell(
+            request,
+            stopped,
+            self._answer,
+            language,
+            title,
+            root=self._base,
+            every=EVERY,
+            return_url=return_url,
+        )
 
     def _opened(self, request: Request) -> Access:
         if not self._key:
@@ -269,7 +282,7 @@ class MessengerTab:
 
     def _frame(self, request: Request, link: Link | None) -> dict[str, Any]:
         title = say(notice("tab_title"), self._language(request, link))
-        return {"title": title, "return_url": ""}
+        return {"title": title, "return_url": link.return_url if link else ""}
 
     def _language(self, request: Request, link: Link | None) -> str:
         return language_of(request, link.language if link else request.query_params.get("language", ""))
@@ -400,12 +413,17 @@ class MessengerTab:
         return StreamingResponse(template.generate(known), headers=headers, media_type="text/html")
 
     def _findings(self, page_id: str, *, fix: bool) -> Iterator[Finding]:
-        service = self._services()
-        service.connections.refresh()
-        known = (one for one in service.connections.all if one.account_id == page_id)
-        connection = next(iter(sorted(known, key=lambda one: not one.active)), None)
-        if connection:
-            yield from checks.followed(service, connection, fix=fix)
+        """Yield what a test finds; whatever ends it, the person is told on the page that is half there."""
+        try:
+            service = self._services()
+            service.connections.refresh()
+            known = (one for one in service.connections.all if one.account_id == page_id)
+            connection = next(iter(sorted(known, key=lambda one: not one.active)), None)
+            if connection:
+                yield from checks.followed(service, connection, fix=fix)
+        except redis.RedisError as error:
+            log.warning("tab_failed", reason=reason_of(error))
+            yield finding("store_away", reason=reason_of(error))
 
 
 def _form_of(standing: Standing, entry: Entry) -> Form | None:

@@ -25,6 +25,8 @@ add_sentences(
         "tab_paused": N_("Nothing is sent at the moment; replies wait in order."),
         "tab_last_in": N_("Last message"),
         "tab_last_out": N_("Last reply"),
+        "tab_checked": N_("Last checked"),
+        "tab_access": N_("Access"),
         "tab_waiting": N_("Waiting"),
         "tab_nothing": N_("nothing"),
         "tab_waiting_in": Plural(
@@ -183,6 +185,10 @@ add_sentences(
         "check_warns": Plural(
             "Messages get through; {count} thing needs attention.",
             "Messages get through; {count} things need attention.",
+        ),
+        "check_not_all": Plural(
+            "What could be looked at works; {count} thing could not.",
+            "What could be looked at works; {count} things could not.",
         ),
         "level_ok": N_("In order:"),
         "level_unknown": N_("Not known:"),

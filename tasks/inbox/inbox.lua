@@ -46,6 +46,7 @@
 --   given_up         hash    code of a reason -> how many dead letters there ever were for it
 --   checks           zset    <channel>:<account>, helpdesk or store -> when it is to be checked next
 --   findings         hash    <channel>:<account>, helpdesk -> what its last checks found to be wrong, and since when
+--   checked          hash    the same -> when they were checked last, since when nothing was wrong, and what lasts until when
 --   unchecked:<remote>  string  until when an account, or those of an app, are not checked: it is near its limits
 --   report:<account>  string  the ticket that says what stops the messages of an account
 --   helpdesk_webhook  string  when a webhook of the helpdesk's came last that brought no comment
@@ -738,8 +739,9 @@ end
 -- put_off_check(name, wait): check something in so many ms, not before
 function inbox.put_off_check(name, wait) redis.call('ZADD', P .. 'checks', 'XX', now + wait, name) end
 
--- note_findings(name, findings): keep what is wrong with a connection; empty is nothing
-function inbox.note_findings(name, findings)
+-- note_findings(name, findings, checked): keep what is wrong with a connection; empty is nothing
+function inbox.note_findings(name, findings, checked)
+  if checked ~= '' then redis.call('HSET', P .. 'checked', name, checked) end
   if findings == '' then redis.call('HDEL', P .. 'findings', name)
   else redis.call('HSET', P .. 'findings', name, findings) end
 end
@@ -748,6 +750,7 @@ end
 function inbox.forget_checks(name)
   redis.call('ZREM', P .. 'checks', name)
   redis.call('HDEL', P .. 'findings', name)
+  redis.call('HDEL', P .. 'checked', name)
 end
 
 -- mark_installation(name, ttl, is_sure) -> the name of the installation whose store it is

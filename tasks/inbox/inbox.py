@@ -446,9 +446,13 @@ class Inbox:
         """Forget the checks of a connection that is not active any more, and what they found."""
         self._script.run("forget_checks", name)
 
-    def note_findings(self, name: str, findings: bytes) -> None:
-        """Keep what is wrong with a connection; empty is nothing."""
-        self._script.run("note_findings", name, findings)
+    def note_findings(self, name: str, findings: bytes, checked: bytes = b"") -> None:
+        """Keep what is wrong with a connection, empty is nothing, and what is known of its last check."""
+        self._script.run("note_findings", name, findings, checked)
+
+    def checked(self, names: Sequence[str]) -> list[bytes | None]:
+        """Return what is kept about the last check of some connections."""
+        return cast("list[bytes | None]", self.store.hmget(self.key("checked"), names) if names else [])
 
     def findings_of(self, name: str) -> bytes | None:
         """Return what is kept of what is wrong with a connection."""

@@ -16,7 +16,7 @@ from clients.findings import finding
 from clients.notices import Notice, encode, notice
 from connector.cipher import new_key
 from sandbox.stack import until
-from tasks.findings import Kept
+from tasks.findings import Checked, Kept
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
@@ -84,6 +84,8 @@ def _happen(inbox: Inbox) -> None:
                 count = (number * 5 + ago * 3) % most
                 inbox.store.hset(f"mc:day:{day}:{way}:{account}:", str(at), count)
         inbox.store.hset("mc:last", f"in:{account}:", int((now - 70 * (number + 1)) * 1000))
+        well = Checked(now - 7 * 60, now - (number + 3) * 24 * HOUR, _LASTS)
+        inbox.note_findings(account, b"", msgspec.json.encode(well))
         inbox.store.hset("mc:last", f"sent:{account}:", int((now - 400 * (number + 1)) * 1000))
     _token_expired(inbox, remote(PAGES[ADDED]), now - 3 * HOUR)
     _found(inbox, remote(PAGES[4]), now - 2 * 24 * HOUR, "data_access_ends", time="2026-12-09")
@@ -98,6 +100,10 @@ def _happen(inbox: Inbox) -> None:
     inbox.backfills.save(backfill, json.dumps(progress | {"todo": todo, "is_listed": True}).encode())
 
 
+_LASTS = [
+    finding("page_token_valid").what,
+    finding("data_access_lasts", time="2027-02-21 09:30 UTC").what,
+]
 _CLOSED = notice("window_closed")
 
 

@@ -61,6 +61,7 @@ STAYS = [
     "early_edit:",
     "report:",
     "unchecked:",
+    "checked",
     "findings",
 ]
 

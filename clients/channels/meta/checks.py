@@ -87,6 +87,8 @@ class PageChecks:
         yield from faults or [finding("page_token_valid")]
         if any(one.meaning.hides_others for one in faults):
             return
+        if (ends := _time(token.get("data_access_expires_at"))) and not _is_soon(ends):
+            yield finding("data_access_lasts", time=_said(ends))
         subscription = known.once(("subscription", secret), lambda: self._app_subscription(app_id))
         yield from self._app(app_id, subscription, callback_url)
         if TO_SUBSCRIBE in _missing(token, self._credentials.account_id):
@@ -249,7 +251,7 @@ def _faults_of(token: dict[str, Any], page_id: str) -> Iterator[Finding]:
         return
     if expires := _time(token.get("expires_at")):
         yield finding("page_token_expires", time=_said(expires))
-    if (ends := _time(token.get("data_access_expires_at"))) and ends - datetime.now(UTC) < ENDS_SOON:
+    if (ends := _time(token.get("data_access_expires_at"))) and _is_soon(ends):
         yield finding("data_access_ends", time=_said(ends))
     missing = _missing(token, page_id)
     if TO_MESSAGE in missing:
@@ -274,6 +276,10 @@ def _time(value: Any) -> datetime | None:
         return datetime.fromtimestamp(int(value), UTC) if value else None
     except (TypeError, ValueError, OverflowError, OSError):
         return None
+
+
+def _is_soon(time: datetime) -> bool:
+    return time - datetime.now(UTC) < ENDS_SOON
 
 
 def _said(time: datetime) -> str:
@@ -368,7 +374,12 @@ add_meanings(
             hides_others=True,
             stops_webhooks=True,
         ),
-        "page_token_valid": Meaning(Level.OK, N_("The page access token is valid and does not expire.")),
+        "page_token_valid": Meaning(
+            Level.OK, N_("The page access token is valid and does not expire."), says_how_long=True
+        ),
+        "data_access_lasts": Meaning(
+            Level.OK, N_("The Meta app has access to the page's data until {time}."), says_how_long=True
+        ),
         "page_token_invalid": Meaning(
             _STOPS,
             N_("The page access token is not valid."),

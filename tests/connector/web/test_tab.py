@@ -7,84 +7,27 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
-import lxml.html
+import msgspec
 import pytest
+import redis
 
 from clients.findings import Finding, finding
+from clients.notices import Value, notice
 from connector import links, overview
-from connector.cipher import new_key
 from connector.links import Link
 from sandbox.stack import free_port, until
-from tasks import findings
-from tasks.inbox.inbox import Inbox
+from tasks import checks, findings
+from tasks.findings import Checked
 from tasks.inbox.job import Job
-from tasks.store import connect
 from tests.conftest import PAGE_A, SECRET_A, MakeSettings, Valkey, settings_in
-from tests.fakes.admin import ADMIN_TOKEN, NEW, TOKEN, Admin
+from tests.fakes.admin import ADMIN_TOKEN, NEW, TOKEN
 from tests.fakes.pages import Shown, tab_link
-from tests.fakes.sandbox_helpdesk import SECRET as DESK_SECRET
-from tests.fakes.sandbox_helpdesk import TOKEN as DESK_TOKEN
 from tests.fakes.sandbox_helpdesk import Desk
 from tests.fakes.stores import empty
+from tests.fakes.tab import KEY, REMOTE, Tab, hx_get, settings_of
 from tests.fakes.web import serving
 
-KEY = new_key()
-REMOTE = f"facebook_messenger:{NEW}"
 NASTY = "<script>alert(1)</script>\"'&"
-
-
-class Tab:
-    """A connector, a helpdesk, and somebody who opens the tab."""
-
-    def __init__(self, url: str, store_url: str, desk: Desk) -> None:
-        self.url, self.desk = url, desk
-        self.store = connect(store_url)
-        self.inbox = Inbox(self.store)
-        self.browser = httpx.Client(follow_redirects=True, trust_env=False, timeout=20)
-        self._api = httpx.Client(base_url=url, trust_env=False)
-        self.admin = Admin(self._api)
-
-    def close(self) -> None:
-        self.browser.close()
-        self._api.close()
-        self.store.close()
-
-    def open(self, desk_id: str = "7", edit: str = "", **link: Any) -> Shown:
-        address = tab_link(self.url, desk_id, **link) + f"&edit={edit}" * bool(edit)
-        return Shown(self.browser, self.browser.get(address))
-
-    def add(self, **changes: Any) -> None:
-        assert self.admin.add(**changes).status_code == 201
-        self.known(lambda shown: f'id="page-{NEW}"' in shown)
-
-    def known(self, is_so: Any, desk_id: str = "7") -> None:
-        """Wait until the tab shows something: the web process looks for changes twice a second."""
-        ends = time.monotonic() + 5
-        while not is_so(self.open(desk_id).answer.text):
-            assert time.monotonic() < ends
-            time.sleep(0.05)
-
-    def live(self) -> str:
-        """Return the address that an open tab asks again and again."""
-        return hx_get(self.open().answer)
-
-    def poll(self, address: str) -> httpx.Response:
-        """Ask for what has changed, as htmx does."""
-        return self.browser.get(f"{self.url}{address}", headers={"HX-Request": "true"})
-
-    def found(self, *wrong: Finding) -> None:
-        """Have the last check of the page find this."""
-        findings.note(self.inbox, REMOTE, wrong)
-
-    def connection(self) -> dict[str, Any]:
-        known: dict[str, Any] = self.admin.ask("GET").json()
-        return known
-
-
-def hx_get(answer: httpx.Response) -> str:
-    """Return what a page asks for again and again."""
-    (live,) = lxml.html.document_fromstring(answer.text).xpath("//@hx-get")
-    return str(live)
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +46,6 @@ def url(valkey: str, desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> It
         serving(settings_of(make, valkey, desk, port, connections=[]), port) as url,
     ):
         yield url
-
-
-def settings_of(make: MakeSettings, store_url: str, desk: Desk, port: int, **changes: Any) -> Any:
-    helpdesk = {"base_url": f"{desk.url}/api/v1", "api_token": DESK_TOKEN, "webhook_secret": DESK_SECRET}
-    graph = {"base_url": "http://127.0.0.1:9"}
-    known = {"secret_key": KEY, "admin_token": ADMIN_TOKEN, "graph": graph, "helpdesk": helpdesk}
-    return make(redis_url=store_url, public_url=f"http://127.0.0.1:{port}", **known | changes)
 
 
 @pytest.fixture
@@ -173,6 +109,19 @@ def test_what_a_page_was_opened_with_is_no_link_for_longer(tab: Tab) -> None:
     assert f"expires={expires}" in again.text
     later = action.replace(expires, str(int(expires) + 600))
     assert tab.browser.get(f"{tab.url}{later}").status_code == 403
+
+
+def test_there_is_a_way_back_to_where_the_link_says_out_of_the_frame(tab: Tab) -> None:
+    back = "https://acme.example.com/desks/7"
+    pages = [tab.open(return_url=back), tab.open(return_url=back).send("/messenger", page_id="none")]
+    missing = tab.open(return_url=back).action("/messenger").replace("?", f"/pages/{NEW}/remove?")
+    pages.append(Shown(tab.browser, tab.browser.get(f"{tab.url}{missing}")))
+
+    assert [page.status for page in pages] == [200, 422, 404]
+    for page in pages:
+        (link,) = [one for one in page.tree.iter("a") if one.text_content() == "Back to the helpdesk"]
+        assert (link.get("href"), link.get("target")) == (back, "_top")
+    assert "Back to the helpdesk" not in tab.open().said
 
 
 @pytest.mark.parametrize(
@@ -262,6 +211,7 @@ def test_an_open_tab_says_when_it_is_open_too_long_and_asks_no_more(tab: Tab) ->
     late = tab.poll(live.replace("expires=1", "expires=0"))
 
     assert tab.poll(live).text.count(f'id="page-{NEW}"') == 1
+    assert f'id="edit-{NEW}"' in tab.poll(live).text
     assert "As of" in tab.poll(live).text
     assert late.status_code == 200  # else htmx would leave the page as it is
     assert "Open it from your helpdesk again" in late.text
@@ -313,6 +263,30 @@ def test_a_page_of_the_settings_that_lost_its_token_is_offered_what_helps(
     assert f"CONNECTOR_CONNECTIONS__{PAGE_A}__PAGE_ACCESS_TOKEN" in card.text_content()
     assert card.cssselect("a") == []
     assert "Reconnect with Facebook" not in card.text_content()
+
+
+def test_it_is_shown_when_a_page_was_checked_since_when_it_works_and_until_when(tab: Tab) -> None:
+    tab.add()
+    said = tab.open().said
+    assert "Working Page ID" in said
+    assert "Last checked never" in said
+
+    now = tab.inbox.now()
+    lasts = [finding("data_access_lasts", time="2027-02-27 10:00 UTC").what]
+    kept = Checked(now - 300, now - 3 * 86_400, lasts)
+    tab.inbox.note_findings(REMOTE, b"", msgspec.json.encode(kept))
+    said = tab.open().said
+    assert "Working for 3 days" in said
+    assert "Last checked 5 minutes ago" in said
+    assert "access to the page's data until 2027-02-27 10:00 UTC" in said
+
+
+def test_a_page_that_is_switched_off_says_since_when(tab: Tab) -> None:
+    tab.add()
+    off = tab.open().send("/active", active="0")
+
+    assert "Switched off for less than a minute" in off.said
+    assert "Last checked" not in off.said
 
 
 def test_what_happened_of_late_is_shown(tab: Tab) -> None:
@@ -514,6 +488,44 @@ def test_a_test_shows_each_step_as_it_is_done(tab: Tab) -> None:
 
     assert sum(parts) >= 4
     assert len([part for part in parts if part]) > 1, "they came all at once"
+
+
+def verdict(tab: Tab, monkeypatch: pytest.MonkeyPatch, *found: Finding | Exception) -> str:
+    """Return what a test says in the end that finds this."""
+
+    def followed(*_: Any, **__: Any) -> Iterator[Finding]:
+        for one in found:
+            if isinstance(one, Exception):
+                raise one
+            yield one
+
+    tab.add()
+    monkeypatch.setattr(checks, "followed", followed)
+    shown = tab.open().send("/check")
+    (status,) = shown.tree.cssselect("[role=status]")
+    assert "Back to the pages" in shown.said
+    return status.text_content()
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (["page_token_valid"], "Everything works."),
+        (["page_token_valid", "desk_unknown"], "What could be looked at works; 1 thing could not."),
+        (["desk_unknown", "page_not_subscribed"], "1 fault stops messages."),
+        ([], "No such page leads to this desk."),
+    ],
+)
+def test_a_test_says_in_the_end_what_it_comes_to(
+    tab: Tab, monkeypatch: pytest.MonkeyPatch, found: list[str], words: str
+) -> None:
+    values: dict[str, Value] = {"desk_id": "7", "reason": notice("helpdesk_does_not_tell")}
+    assert words in verdict(tab, monkeypatch, *(finding(code, **values) for code in found))
+
+
+def test_a_test_that_the_store_breaks_off_says_so_and_ends(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = verdict(tab, monkeypatch, finding("page_token_valid"), redis.ConnectionError("refused"))
+    assert end == "1 fault stops messages."
 
 
 def test_no_secret_is_in_any_answer(tab: Tab) -> None:

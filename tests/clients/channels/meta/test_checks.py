@@ -127,6 +127,11 @@ def test_where_all_is_well_nothing_is_wrong(graph: Graph) -> None:
     ]
 
 
+def test_it_is_said_until_when_the_app_has_access(graph: Graph) -> None:
+    graph.set_token(data_access_expires_at=int(datetime(2099, 2, 27, 10, tzinfo=UTC).timestamp()))
+    assert finding("data_access_lasts", time="2099-02-27 10:00 UTC") in graph.found()
+
+
 BAD_PROOF = {"error": {"code": 100, "message": "Invalid appsecret_proof provided in the API argument"}}
 
 
