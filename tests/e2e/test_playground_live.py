@@ -7,8 +7,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from sandbox.stack import until
 from tests.fakes.browser import focused
-from tests.fakes.playground import PAGE, Beside, playground
 from tests.fakes.player import Player, browser_of_players, player_at
+from tests.fakes.playground import PAGE, Beside, playground
 
 
 @pytest.fixture(scope="module")
