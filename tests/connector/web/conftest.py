@@ -8,10 +8,22 @@ import pytest
 
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
-from tests.conftest import MakeSettings, Valkey, settings_in
+from tests.conftest import (
+    PAGE_A,
+    SECRET_A,
+    SECRET_B,
+    WEBHOOK_SECRET,
+    MakeSettings,
+    Valkey,
+    settings_in,
+)
+from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.board import Reader
+from tests.fakes.pages import leaked
 from tests.fakes.stores import empty
 from tests.fakes.web import Doors, doors_at, serving
+
+SECRETS = (ADMIN_TOKEN, WEBHOOK_SECRET, "desk-token", SECRET_A, SECRET_B, f"EAA{PAGE_A}", "verify-1")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +52,10 @@ def inbox(store_url: str) -> Iterator[Inbox]:
 
 @pytest.fixture
 def reader(url: str, inbox: Inbox) -> Iterator[Reader]:
-    """Give a person who reads the board of the module's connector."""
+    """Give a person who reads the board of the module's connector, and is never shown a secret."""
     with closing(Reader(url)) as reader:
         yield reader
+        assert leaked(reader.answers, SECRETS) == []
 
 
 @pytest.fixture

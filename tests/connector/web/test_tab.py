@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -16,17 +17,19 @@ from sandbox.stack import free_port
 from tasks import findings
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
-from tests.conftest import PAGE_A, SECRET_A, MakeSettings, settings_in
+from tests.conftest import PAGE_A, SECRET_A, MakeSettings, Valkey, connection, settings_in
 from tests.fakes.admin import ADMIN_TOKEN, NEW, TOKEN, Admin
-from tests.fakes.pages import Shown, tab_link
+from tests.fakes.login import APP, APP_SECRET
+from tests.fakes.pages import Shown, leaked, tab_link
 from tests.fakes.sandbox_helpdesk import SECRET as DESK_SECRET
 from tests.fakes.sandbox_helpdesk import TOKEN as DESK_TOKEN
 from tests.fakes.sandbox_helpdesk import Desk
 from tests.fakes.stores import empty
 from tests.fakes.web import serving
 
-KEY = new_key()
+KEY, VERIFY = new_key(), "a-verify-token-of-some-length"
 REMOTE = f"facebook_messenger:{NEW}"
+SECRETS = (TOKEN, SECRET_A, "verify-1", VERIFY, APP_SECRET, ADMIN_TOKEN, KEY, DESK_TOKEN, DESK_SECRET)
 NASTY = "<script>alert(1)</script>\"'&"
 
 
@@ -37,7 +40,9 @@ class Tab:
         self.url, self.desk = url, desk
         self.store = connect(store_url)
         self.inbox = Inbox(self.store)
-        self.browser = httpx.Client(follow_redirects=True, trust_env=False, timeout=20)
+        self.answers: list[httpx.Response] = []
+        hooks = {"response": [self.answers.append]}
+        self.browser = httpx.Client(follow_redirects=True, trust_env=False, timeout=20, event_hooks=hooks)
         self._api = httpx.Client(base_url=url, trust_env=False)
         self.admin = Admin(self._api)
 
@@ -89,7 +94,7 @@ def url(valkey: str, desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def settings_of(make: MakeSettings, store_url: str, desk: Desk, port: int, **changes: Any) -> Any:
     helpdesk = {"base_url": f"{desk.url}/api/v1", "api_token": DESK_TOKEN, "webhook_secret": DESK_SECRET}
-    graph = {"base_url": "http://127.0.0.1:9"}
+    graph = {"base_url": "http://127.0.0.1:9", "app_id": APP, "app_secret": APP_SECRET}
     known = {"secret_key": KEY, "admin_token": ADMIN_TOKEN, "graph": graph, "helpdesk": helpdesk}
     return make(redis_url=store_url, public_url=f"http://127.0.0.1:{port}", **known | changes)
 
@@ -102,6 +107,7 @@ def tab(url: str, store_url: str, desk: Desk) -> Iterator[Tab]:
     tab = Tab(url, store_url, desk)
     yield tab
     tab.close()
+    assert leaked(tab.answers, SECRETS) == [], "no answer of any test shows a secret"
 
 
 # --- Who may see it. --------------------------------------------------------------------------------------
@@ -387,17 +393,42 @@ def test_a_test_shows_each_step_as_it_is_done(tab: Tab) -> None:
 
 
 def test_no_secret_is_in_any_answer(tab: Tab) -> None:
-    tab.add(verify_token="a-verify-token-of-some-length")
+    tab.add(verify_token=VERIFY)
     shown = tab.open()
+    query = urlsplit(shown.action(f"/pages/{NEW}")).query
+    (login, *_) = shown.tree.xpath("//a[contains(@href, '/connect/facebook')]/@href")
     answers = [
-        shown,
-        shown.send("/check"),
-        shown.send(f"/pages/{NEW}", page_name="x"),
-        shown.follow("Remove this page"),
-        shown.send("/messenger", **FORM | {"app_secret": "f" * 31}),
+        shown.answer,
+        tab.browser.get(f"{tab.url}/desks/7/messenger/pages?{query}"),
+        tab.browser.get(login, follow_redirects=False),
+        shown.send("/check").answer,
+        shown.send(f"/pages/{NEW}", page_name="x").answer,
+        shown.send(f"/pages/{NEW}", page_name="y").answer,
+        shown.send(
+            f"/pages/{NEW}", page_name="x", version=tab.connection()["version"], app_secret="0"
+        ).answer,
+        shown.send("/active", active="0").answer,
+        tab.open().send("/active", active="1").answer,
+        shown.follow("Remove this page").answer,
+        shown.follow("Remove this page").send("/remove", version="0").answer,
+        shown.send("/messenger", **FORM | {"app_secret": "f" * 31}).answer,
+        tab.browser.get(f"{tab.url}/desks/7/messenger/pages/none/remove?{query}"),
+        tab.open(seconds=-1).answer,
     ]
-    said = "".join(one.answer.text + str(one.answer.headers) for one in answers)
 
-    assert not [
-        one for one in (TOKEN, SECRET_A, "a-verify-token-of-some-length", ADMIN_TOKEN, KEY) if one in said
-    ]
+    assert {one.status_code for one in answers} == {200, 303, 403, 404, 409, 422}
+    assert leaked(tab.answers, SECRETS) == []
+
+
+def test_while_the_store_is_away_it_says_so_and_shows_no_secret(
+    own_store: Valkey, make_settings: MakeSettings, desk: Desk
+) -> None:
+    port = free_port()
+    known = connection(PAGE_A, SECRET_A, desk_id="7")
+    settings = settings_of(make_settings, own_store.url, desk, port, connections=[known])
+    with serving(settings, port) as url, closing(Tab(url, own_store.url, desk)) as tab:
+        own_store.stop()
+        away = tab.open()
+
+        assert (away.status, "cannot store anything at the moment" in away.said) == (503, True)
+        assert leaked(tab.answers, (*SECRETS, f"EAA{PAGE_A}")) == []
