@@ -30,7 +30,7 @@ PAINTED_WITHIN = 1.0
 """How long the first paint may take, in seconds."""
 AT_ONCE = 1000
 # https://www.w3.org/TR/paint-timing/
-_PAINTED = """() => new Promise(resolve => new PerformanceObserver(found => resolve(
+PAINTED = """() => new Promise(resolve => new PerformanceObserver(found => resolve(
   found.getEntriesByName("first-contentful-paint")[0].startTime / 1000
 )).observe({type: "paint", buffered: true}))"""
 
@@ -41,14 +41,15 @@ def run(bench: Bench) -> None:
     settings = {"admin_token": ADMIN_TOKEN}
     bench.table = f"{pages:,} connections, {letters:,} dead letters"
     with Product(bench.folder / "board", pages=0, added=pages, settings=settings) as product:
-        _fill(product.store, pages, letters)
+        fill(product.store, pages, letters)
         product.start("web", core=None)
         board = _Board(product.url)
         until("all connections are known", lambda: f"of {pages}<" in board.get(""))
         rounds = 3 if bench.quick else 15
         for name, ask in board.cases().items():
             bench.rounds(name, "answered within", [_timed(ask) for _ in range(rounds)], "s")
-        _paint(bench, board, rounds)
+        _paint(bench, "the board", board.address, rounds)
+        _paint(bench, "the dead letters", board.at("/dead"), rounds)
 
 
 class _Board:
@@ -59,6 +60,10 @@ class _Board:
         link = Link("", int(time.time()) + links.LONGEST)
         self.address = links.address(link, url, BOARD_PATH, ADMIN_TOKEN)
         self._query = dict(self._http.get(self.address).url.params)
+
+    def at(self, path: str) -> str:
+        """Return the address of a page of the board."""
+        return str(self._http.base_url.join(BOARD_PATH + path).copy_merge_params(self._query))
 
     def get(self, path: str, **query: str) -> str:
         """Return a page of the board."""
@@ -82,15 +87,15 @@ def _timed(ask: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def _paint(bench: Bench, board: _Board, rounds: int) -> None:
-    """Open the board in a browser, and see when it is painted first."""
-    seconds = list(_painted(board.address, rounds))
-    text = f"the first paint of the board, {bench.table}"
+def _paint(bench: Bench, what: str, address: str, rounds: int) -> None:
+    """Open a page of the board in a browser, and see when it is painted first."""
+    seconds = list(_painted(address, rounds))
+    text = f"the first paint of {what}, {bench.table}"
     wanted = f"≤ {PAINTED_WITHIN:g} s"
     if not seconds:
         bench.target(text, wanted, "not measured", holds=None, why="there is no Chromium, or no Playwright")
         return
-    bench.rounds("in a browser", "painted within", seconds, "s")
+    bench.rounds(f"{what} in a browser", "painted within", seconds, "s")
     median, most = statistics.median(seconds), max(seconds)
     bench.target(text, wanted, f"{median:.2f} s, {most:.2f} s at most", holds=most <= PAINTED_WITHIN)
 
@@ -107,17 +112,17 @@ def _painted(address: str, rounds: int) -> Iterator[float]:
         for _ in range(rounds):
             page = browser.new_page()
             page.goto(address)
-            yield float(page.evaluate(_PAINTED))
+            yield float(page.evaluate(PAINTED))
             page.close()
         browser.close()
 
 
-def _fill(store: redis.Redis, pages: int, letters: int) -> None:
-    """Have one connection of a hundred be in trouble, and dead letters of all of them."""
+def fill(store: redis.Redis, pages: int, letters: int) -> None:
+    """Have a hundred of the connections be in trouble, and dead letters of all of them."""
     inbox = Inbox(store)
     remotes = [account_remote(CHANNEL, str(int(PAGE_ID) + number)) for number in range(pages)]
     wrong = finding("page_token_invalid", reference="190/463")
-    for remote in remotes[::100]:
+    for remote in remotes[:: max(1, pages // 100)]:
         inbox.note_findings(remote, msgspec.json.encode([Kept(wrong.what, inbox.now(), is_confirmed=True)]))
         inbox.pause(remote, 600, encode(notice("page_token_refused", reference="190/463")))
     inbox.accept(_job(remotes[number % pages], number) for number in range(300))

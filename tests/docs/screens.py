@@ -5,6 +5,7 @@ Beside them stands a digest of what each is made of, so that a test can tell whe
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.fakes.pages import tab_link
 
 ROOT = Path(__file__).parents[2]
 DIGESTS = FOLDER / "screens.json"
+REMARKS = re.compile(rb'^\s*"""[\s\S]*?"""$|(^|  )\s*# .*$', re.MULTILINE)
+"""Docstrings and comments: they change no picture."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,19 @@ class Screen:
 
     @property
     def digest(self) -> str:
-        """Return what changes with the files."""
-        found = sorted(path for pattern in self.files for path in ROOT.glob(pattern))
-        return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()
+        """Return what changes with the files, and with the size."""
+        said = b"".join(path.name.encode() + essence(path) for path in self.sources())
+        return hashlib.sha256(repr(self.size).encode() + said).hexdigest()
+
+    def sources(self) -> list[Path]:
+        """Return the files that the picture is made of."""
+        return sorted({path for pattern in self.files for path in ROOT.glob(pattern)})
+
+
+def essence(path: Path) -> bytes:
+    """Return what a file holds; of a module, no remarks and no line breaks."""
+    content = path.read_bytes()
+    return b" ".join(REMARKS.sub(b"", content).split()) if path.suffix == ".py" else content
 
 
 def _board(page: Page, folder: Path, store_url: str) -> bytes:
@@ -76,12 +89,21 @@ def _talk(stack: Stack) -> None:
     until("all of it stands on the ticket", lambda: len(stack.tickets(ANNA)[0]["comments"]) == 5)
 
 
-_TEMPLATES = "connector/web/templates"
-_STYLE = f"{_TEMPLATES}/style.css"
+_PAGE = (
+    "connector/web/templates/*",
+    *("connector/web/pages.py", "connector/web/words.py", "connector/overview.py", "tasks/words.py"),
+    *("clients/findings.py", "clients/channels/meta/checks.py", "clients/channels/meta/errors.py"),
+    *("tests/docs/day.py", "tests/fakes/board.py"),
+)
+"""What the connector's own pages are made of: how they look, what they say, and of what day they tell."""
 SCREENS: Mapping[str, Screen] = {
-    "board": Screen((1100, 1040), _board, (f"{_TEMPLATES}/board*", _STYLE)),
-    "messenger-tab": Screen((900, 1280), _tab, (f"{_TEMPLATES}/tab*", _STYLE)),
-    "playground": Screen((1440, 1150), _playground, ("sandbox/playground/static/*",)),
+    "board": Screen((1100, 1040), _board, (*_PAGE, "connector/web/board*.py", "connector/kept.py")),
+    "messenger-tab": Screen((900, 1280), _tab, (*_PAGE, "connector/web/tab*.py")),
+    "playground": Screen(
+        (1440, 1150),
+        _playground,
+        ("sandbox/playground/**/*.*", "sandbox/samples.py", "sandbox/staff.py", "tests/docs/screens.py"),
+    ),
 }
 
 

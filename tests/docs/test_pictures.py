@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.docs.pictures import (
     Gallery,
     gallery,
 )
-from tests.docs.screens import DIGESTS, SCREENS
+from tests.docs.screens import DIGESTS, ROOT, SCREENS, essence
 from tests.fakes.situations import SITUATIONS, path_of
 
 STALE = "it looks different now: run `make pictures`, look at what changed, and commit it"
@@ -47,6 +48,32 @@ def test_every_picture_is_there_and_none_is_left_over() -> None:
 @pytest.mark.parametrize("name", SCREENS)
 def test_a_picture_of_a_page_is_taken_anew_when_what_it_is_made_of_changes(name: str) -> None:
     assert json.loads(DIGESTS.read_text()).get(name) == SCREENS[name].digest, STALE
+
+
+@pytest.mark.parametrize(
+    ("name", "made_of"),
+    [
+        ("board", ("connector/web/templates/*", "connector/web/board*.py", "connector/web/words.py")),
+        ("messenger-tab", ("connector/web/templates/*", "connector/web/tab*.py", "connector/web/words.py")),
+        ("playground", ("sandbox/playground/*.py", "sandbox/playground/static/*")),
+    ],
+)
+def test_all_that_makes_the_picture_of_a_page_is_watched(name: str, made_of: Sequence[str]) -> None:
+    files = {path for pattern in made_of for path in ROOT.glob(pattern) if path.is_file()}
+    assert files - set(SCREENS[name].sources()) == set()
+    assert not [path for path in SCREENS[name].sources() if path.suffix in {".pyc", ""}]
+
+
+def test_a_remark_in_a_module_makes_no_picture_stale(tmp_path: Path) -> None:
+    bare, remarked = tmp_path / "bare.py", tmp_path / "remarked.py"
+    bare.write_text('SAYS = "## all is well"\n\n\ndef show():\n    return SAYS\n')
+    remarked.write_text(
+        '"""What is shown."""\n\nSAYS = "## all is well"  # noqa: X1 - so\n# Said once.\n\n\n'
+        'def show():\n    """Show it.\n\n    Twice.\n    """\n    return SAYS\n'
+    )
+    assert essence(remarked) == essence(bare)
+    bare.write_text(bare.read_text().replace("well", "good"))
+    assert essence(remarked) != essence(bare)
 
 
 def test_every_kind_of_event_that_becomes_a_comment_has_a_picture() -> None:

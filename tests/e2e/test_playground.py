@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, Route, expect
 
 from sandbox.demo import settings_for
@@ -18,6 +19,7 @@ from sandbox.playground.app import serving
 from sandbox.samples import Sample, document, photo
 from sandbox.stack import PAGES, Stack, free_port, until
 from tests.e2e.conftest import QUICK
+from tests.fakes.pages import leaked
 from tests.fakes.player import Player, browser_of_players, player_at
 
 ROOT = Path(__file__).parents[2]
@@ -51,13 +53,27 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def player(browser: Browser, served: str) -> Iterator[Player]:
+def player(browser: Browser, served: str, stack: Stack) -> Iterator[Player]:
     """Give a player with a new customer. Whatever the test does, nobody else is asked, and nothing breaks."""
     with player_at(browser, served) as player:
         player.begin()
         yield player
     assert {url for url in player.asked if not url.startswith((served, "about:"))} == set()
     assert player.said == []
+    state = httpx.get(f"{served}state?page_id={PAGES[0].page_id}&psid=1", trust_env=False)
+    answers = [state, *(httpx.get(f"{served}{path}", trust_env=False) for path in ("links", ""))]
+    assert leaked(answers, secrets_of(stack)) == []
+
+
+def secrets_of(stack: Stack) -> list[str]:
+    """Return what no answer of the playground may hold."""
+    settings = yaml.safe_load(stack.settings_file.read_text())
+    more = [settings["helpdesk"]["webhook_secret"], settings["secret_key"]]
+    found = [stack.api_token, stack.admin_token, *more]
+    for page in stack.pages:
+        found += [page.access_token, page.app_secret, page.verify_token]
+    assert all(found)
+    return found
 
 
 def test_a_conversation_goes_both_ways(player: Player) -> None:

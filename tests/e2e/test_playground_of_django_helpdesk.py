@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -9,7 +10,10 @@ from playwright.sync_api import expect
 from sandbox.demo import stack_with
 from sandbox.playground.app import serving
 from sandbox.samples import document, photo
+from tests.fakes.browser import overflow, violations
 from tests.fakes.player import Player, browser_of_players, player_at
+
+LOOKS: list[tuple[int, Any]] = [(400, "dark"), (1400, "light")]
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def player(tmp_path: Path) -> Iterator[Player]:
         yield player
 
 
-def test_a_conversation_goes_both_ways(player: Player) -> None:
+def test_a_conversation_goes_both_ways_on_a_page_that_is_accessible(player: Player) -> None:
     player.write("Where is my parcel?", document("order.pdf"))
     expect(player.comment("Where is my parcel?").locator(".badge")).to_have_text("connector")
     expect(player.comment("order.pdf")).to_be_visible()
@@ -41,6 +45,12 @@ def test_a_conversation_goes_both_ways(player: Player) -> None:
 
     expect(player.desk.locator(".log-in")).to_contain_text("a real django-helpdesk")
     assert "/helpdesk/tickets/" in str(player.desk.get_by_role("link", name="Open in").get_attribute("href"))
+    for width, scheme in LOOKS:
+        player.page.emulate_media(color_scheme=scheme)
+        player.page.set_viewport_size({"width": width, "height": 900})
+        assert violations(player.page) == []
+        assert overflow(player.page) <= 0
+
     player.desk.get_by_role("button", name="Close ticket").click()
     expect(player.desk.locator(".ticket-head .badge")).to_have_text("closed")
     player.desk.get_by_role("button", name="Reopen ticket").click()

@@ -228,6 +228,98 @@ def test_all_of_it_can_be_done_with_the_keyboard(stack: Stack, case: Case, chrom
     expect(page.get_by_role("status")).to_be_visible(timeout=LIVE)
 
 
+def test_a_page_is_changed_switched_off_and_on_and_removed_with_the_keyboard(
+    stack: Stack, case: Case, chromium: BrowserContext
+) -> None:
+    case.connect(page_name="Added")
+    page = chromium.new_page()
+    page.goto(tab_link(stack.url))
+    page.locator(f"#settings-{case.page.page_id} summary").first.evaluate("one => one.id = 'meant'")
+    _enter(page, "#meant")
+    _go_to(page, f"[id='{case.page.page_id}-page_name']")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("Renamed")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The page is saved.")).to_be_visible()
+    expect(card_of(page, case).get_by_role("heading")).to_have_text("Renamed")
+
+    _enter(page, f"#off-{case.page.page_id}")
+    expect(page.get_by_text("The page is switched off.")).to_be_visible()
+    _enter(page, f"#on-{case.page.page_id}")
+    expect(page.get_by_text("The page is switched on.")).to_be_visible()
+
+    page.locator(f"#settings-{case.page.page_id} summary").first.evaluate("one => one.id = 'meant'")
+    _enter(page, "#meant")
+    _enter(page, f"#settings-{case.page.page_id} a")
+    expect(page.get_by_text(f"Remove page {case.page.page_id} from this desk?")).to_be_visible()
+    assert case.admin.ask("GET", f"/{case.page.page_id}").is_success
+    _enter(page, "main form button")
+    expect(page.get_by_text("The page is removed")).to_be_visible()
+    assert case.admin.ask("GET", f"/{case.page.page_id}").status_code == 404
+
+
+def _go_to(page: Page, selector: str) -> None:
+    """Press Tab until what the selector names has the focus, which has to be seen then."""
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") != "none"
+            return
+    raise AssertionError(f"Tab never came to {selector}")
+
+
+def _enter(page: Page, selector: str) -> None:
+    _go_to(page, selector)
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_refused_removed_expired_or_switched_off_is_accessible_too(
+    stack: Stack, case: Case, scheme: Any
+) -> None:
+    case.connect(page_name="Added")
+    link = tab_link(stack.url)
+    found: dict[str, list[str]] = {}
+    with browser(color_scheme=scheme, viewport={"width": 400, "height": 800}) as opened:
+        page = opened.new_page()
+
+        def look(what: str) -> None:
+            found[what] = violations(page)
+            assert overflow(page) <= 0, what
+
+        page.goto(link)
+        page.locator("#connect-heading ~ details > summary").click()
+        _fill_in_what_is_wrong(page, case)
+        expect(page.get_by_text("It was not saved.")).to_be_visible()
+        expect(page.locator("[aria-invalid]")).not_to_have_count(0)
+        look("the form that was refused")
+        page.goto(link)
+        page.locator(f"#settings-{case.page.page_id} > summary").click()
+        page.get_by_role("link", name="Remove this page").click()
+        expect(page.get_by_text("Remove page")).to_be_visible()
+        look("the question whether to remove")
+        page.goto(link.replace("signature=", "signature=0"))
+        expect(page.get_by_text("was changed on the way")).to_be_visible()
+        look("a link that is no good")
+        stack.ask_meta("PUT", f"/pages/{case.page.page_id}/token", {"expires_at": 1_700_000_000})
+        case.admin.ask("POST", f"/{case.page.page_id}/check")
+        page.goto(link)
+        expect(card_of(page, case).locator(".state")).to_contain_text("Reconnect")
+        look("the card of a page to reconnect")
+        card_of(page, case).get_by_role("button", name="Switch off").click()
+        expect(card_of(page, case).locator(".state")).to_contain_text("Switched off")
+        look("the card of a page that is off")
+    assert found == {what: [] for what in found}
+
+
+def _fill_in_what_is_wrong(page: Page, case: Case) -> None:
+    form = page.locator("details[open]").filter(has=page.get_by_role("button", name="Connect the page"))
+    for label in ("Page access token", "App secret"):
+        form.get_by_label(label, exact=True).fill("short")
+    form.get_by_label("Page ID", exact=True).fill(f"{case.page.page_id}9")
+    form.get_by_role("button", name="Connect the page").click()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "pl"])
 def test_it_is_accessible_and_fits_narrow_and_wide(

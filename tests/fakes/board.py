@@ -39,7 +39,9 @@ class Reader:
 
     def __init__(self, url: str, **said: Any) -> None:
         self.url = url
-        self.http = httpx.Client(follow_redirects=True, trust_env=False, timeout=20)
+        self.answers: list[httpx.Response] = []
+        hooks = {"response": [self.answers.append]}
+        self.http = httpx.Client(follow_redirects=True, trust_env=False, timeout=20, event_hooks=hooks)
         self.first = self.http.get(link_to_board(url, **said))
         self.query = dict(self.first.url.params)
 

@@ -3,6 +3,7 @@
 import html
 import re
 import time
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urljoin
 
@@ -18,6 +19,13 @@ def tab_link(url: str, desk_id: str = "7", *, key: str = ADMIN_TOKEN, seconds: i
     """Return a link to the Messenger tab of a desk, as the helpdesk's back end signs it."""
     link = Link(desk_id, int(time.time()) + seconds, **said)
     return links.address(link, url, links.tab_path(desk_id), key)
+
+
+def leaked(answers: Iterable[httpx.Response], secrets: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what secrets stand in answers: each with the path. What was streamed is not looked at."""
+    whole = [one for one in answers if hasattr(one, "_content")]
+    said = [(one.url.path, one.text + repr(one.headers.multi_items())) for one in whole]
+    return [(path, secret) for path, text in said for secret in secrets if secret in text]
 
 
 class Shown:

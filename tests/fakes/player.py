@@ -9,6 +9,9 @@ from sandbox.samples import Sample
 from tests.docs.camera import browser_page
 
 PATIENCE = 15_000  # ms
+SHOWN = (
+    "before => location.href !== before && location.hash === `#${document.getElementById('customer').value}`"
+)
 WINDOW = ViewportSize(width=1400, height=1000)
 
 
@@ -34,7 +37,11 @@ class Player:
         """Open the page as a new customer, who has written nothing."""
         self.page.goto("about:blank")
         self.page.goto(self.address)
+        expect(self.page.get_by_label("writes to")).not_to_have_value("")  # the page knows what there is
+        before = self.page.url
         self.add(first, last)
+        expect(self.page.locator("#new-customer")).to_be_hidden()
+        self.page.wait_for_function(SHOWN, arg=before)  # and not the one who was shown before
         expect(self.desk.locator(".notice")).to_contain_text("There is no ticket yet")
 
     def add(self, first: str, last: str) -> None:

@@ -11,7 +11,7 @@ import httpx
 from sandbox.playground.app import serving
 from sandbox.stack import PAGES, Stack
 from sandbox.staff import SandboxStaff
-from tests.fakes.sandbox_helpdesk import DEFAULTS, TOKEN, Desk
+from tests.fakes.sandbox_helpdesk import DEFAULTS, SECRET, TOKEN, Desk
 from tests.fakes.sandbox_meta import serving_meta
 
 PAGE = PAGES[0].page_id
@@ -62,11 +62,20 @@ class HalfStack:
         return httpx.MockTransport(lambda request: httpx.Response(self.answers.get(request.url.path, 404)))
 
 
+SECRETS = (
+    *(secret for page in PAGES for secret in (page.access_token, page.app_secret, page.verify_token)),
+    *(TOKEN, SECRET, HalfStack.admin_token),
+)
+"""What no answer of the playground may hold."""
+
+
 class Beside:
     """A running playground with its two sandboxes, and what a test asks of all three."""
 
     def __init__(self, http: httpx.Client, meta: httpx.Client, desk: Desk, stack: HalfStack) -> None:
         self.http, self.meta, self.desk, self.stack = http, meta, desk, stack
+        self.answers: list[httpx.Response] = []
+        http.event_hooks = {"response": [self.answers.append]}
         self.begin()
 
     def begin(self) -> None:
@@ -77,6 +86,7 @@ class Beside:
         self.desk.http.delete("/sandbox/everything").raise_for_status()
         self.desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
         self.stack.answers, self.stack.figures = {}, ""
+        self.answers.clear()
 
     def writes(self, **message: Any) -> str:
         """Have Anna write, by the page. Return the mid."""

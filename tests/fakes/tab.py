@@ -11,8 +11,9 @@ from connector.cipher import new_key
 from tasks import findings
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
-from tests.conftest import MakeSettings
-from tests.fakes.admin import ADMIN_TOKEN, NEW, Admin
+from tests.conftest import SECRET_A, MakeSettings
+from tests.fakes.admin import ADMIN_TOKEN, NEW, TOKEN, Admin
+from tests.fakes.login import APP_SECRET
 from tests.fakes.pages import Shown, tab_link
 from tests.fakes.sandbox_helpdesk import SECRET as DESK_SECRET
 from tests.fakes.sandbox_helpdesk import TOKEN as DESK_TOKEN
@@ -20,6 +21,15 @@ from tests.fakes.sandbox_helpdesk import Desk
 
 KEY = new_key()
 REMOTE = f"facebook_messenger:{NEW}"
+SECRETS = (TOKEN, SECRET_A, APP_SECRET, ADMIN_TOKEN, KEY, DESK_TOKEN, DESK_SECRET)
+"""What no answer shows. A verify token is shown once, in the answer to what it was entered with."""
+FORM = {
+    "page_id": NEW,
+    "page_name": "Fakturownia",
+    "page_access_token": TOKEN,
+    "app_secret": SECRET_A,
+    "category_id": "12",
+}
 
 
 class Tab:
@@ -29,7 +39,9 @@ class Tab:
         self.url, self.desk = url, desk
         self.store = connect(store_url)
         self.inbox = Inbox(self.store)
-        self.browser = httpx.Client(follow_redirects=True, trust_env=False, timeout=20)
+        self.answers: list[httpx.Response] = []
+        hooks = {"response": [self.answers.append]}
+        self.browser = httpx.Client(follow_redirects=True, trust_env=False, timeout=20, event_hooks=hooks)
         self._api = httpx.Client(base_url=url, trust_env=False)
         self.admin = Admin(self._api)
 
@@ -48,7 +60,7 @@ class Tab:
 
     def known(self, is_so: Any, desk_id: str = "7") -> None:
         """Wait until the tab shows something: the web process looks for changes twice a second."""
-        ends = time.monotonic() + 5
+        ends = time.monotonic() + 20
         while not is_so(self.open(desk_id).answer.text):
             assert time.monotonic() < ends
             time.sleep(0.05)

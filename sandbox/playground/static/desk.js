@@ -24,7 +24,8 @@ export function showDesk(desk, customer) {
   if (isOther) picked = "";
   notice(desk);
   section.classList.toggle("stale", desk.tickets === null);
-  for (const control of reply.elements) control.disabled = !desk.tickets?.length;
+  const isWritable = desk.tickets ? desk.tickets.length > 0 : shown && !isOther; // while the helpdesk is away too
+  for (const control of reply.elements) control.disabled = !isWritable;
   if (desk.tickets === null && !isOther) return; // what was seen last stays to be seen
   const tickets = desk.tickets ?? [];
   const before = shown?.id;

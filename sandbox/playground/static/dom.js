@@ -14,25 +14,30 @@ export function h(tag, attributes = {}, ...children) {
 
 /** Make the children of `parent` those that `render` makes of the items, and leave those alone that did not change. */
 export function reconcile(parent, items, key, render) {
+  const wanted = new Set(items.map((item) => String(key(item))));
+  for (const child of [...parent.children]) if (!wanted.has(child.dataset.key)) child.remove();
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, index) => {
     const name = String(key(item));
     const looks = JSON.stringify(item);
     let node = old.get(name);
-    old.delete(name);
     if (!node || node.looks !== looks) node = replaced(node, render(item), name, looks);
     if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
   });
-  for (const node of old.values()) node.remove();
 }
 
+const CONTROLS = "a[href], button, input, summary, pre[tabindex]";
+
+/** Return what is shown instead of `node`: what was open there stays open, and what had the focus keeps it. */
 function replaced(node, fresh, name, looks) {
   fresh.dataset.key = name;
   fresh.looks = looks;
   if (node) {
-    const hadFocus = node.contains(document.activeElement);
+    const wereOpen = [...node.querySelectorAll("details")].map((one) => one.open);
+    fresh.querySelectorAll("details").forEach((one, index) => (one.open = wereOpen[index] ?? one.open));
+    const focused = [...node.querySelectorAll(CONTROLS)].indexOf(document.activeElement);
     node.replaceWith(fresh);
-    if (hadFocus) fresh.querySelector("summary, button")?.focus();
+    if (focused >= 0) fresh.querySelectorAll(CONTROLS)[focused]?.focus();
   }
   return fresh;
 }
@@ -96,6 +101,7 @@ export async function order(method, path, body = {}) {
 /** Show a sentence until it is closed, or until something works. */
 export function say(sentence) {
   const place = document.getElementById("said");
+  if (sentence && place.firstElementChild?.textContent === sentence) return;
   place.replaceChildren();
   if (!sentence) return;
   place.append(h("p", {}, sentence), h("button", { type: "button", onclick: () => say("") }, "Close"));

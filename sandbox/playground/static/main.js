@@ -15,6 +15,8 @@ let known = { etag: "", state: null };
 let wait = 0;
 let isAsking = false;
 let isWanted = false;
+let isPressed = false; // what is drawn under a mouse or finger that is down takes the click away
+let isLate = false;
 
 function chosenBefore() {
   const [page_id, psid] = location.hash.slice(1).split("/");
@@ -53,6 +55,7 @@ async function take(answer, asked) {
 }
 
 function show(state) {
+  if (isPressed) return (isLate = true);
   const one = state.customers.find((other) => other.psid === customer.psid && other.page_id === customer.page_id);
   showCustomers(state);
   if (!one && state.customers.length > 0) return select(state.customers[0]);
@@ -105,9 +108,10 @@ function fault(one) {
   const id = `fault-${one.name}`;
   const turn = async (event) => {
     const on = event.target.checked;
-    event.target.disabled = true;
+    event.target.disabled = true; // which takes the focus away
     if (!(await order("PUT", `/faults/${one.name}`, { on, ...customer }))) event.target.checked = !on;
     event.target.disabled = false;
+    if (document.activeElement === document.body) document.getElementById(id)?.focus();
   };
   return h(
     "div",
@@ -122,18 +126,20 @@ customers.addEventListener("change", () => {
   const [page_id, psid] = customers.value.split("/");
   select({ page_id, psid });
 });
-document.getElementById("add-customer").addEventListener("click", (event) => {
-  adder.hidden = !adder.hidden;
-  event.target.setAttribute("aria-expanded", String(!adder.hidden));
-  if (!adder.hidden) adder.elements.first_name.focus();
-});
+function openAdder(isOpen) {
+  adder.hidden = !isOpen;
+  document.getElementById("add-customer").setAttribute("aria-expanded", String(isOpen));
+  if (isOpen) adder.elements.first_name.focus();
+}
+
+document.getElementById("add-customer").addEventListener("click", () => openAdder(adder.hidden));
 adder.addEventListener("submit", async (event) => {
   event.preventDefault();
   const wanted = Object.fromEntries(new FormData(adder));
   const made = await order("POST", "/people", wanted);
   if (!made) return;
   adder.reset();
-  document.getElementById("add-customer").click();
+  openAdder(false);
   select({ page_id: wanted.page_id, psid: made.psid });
   document.getElementById("phone-text").focus();
 });
@@ -141,12 +147,26 @@ document.getElementById("kill").addEventListener("click", async (event) => {
   event.target.disabled = true;
   await order("POST", "/faults/worker");
   event.target.disabled = false;
+  if (document.activeElement === document.body) event.target.focus();
 });
 document.addEventListener("done", () => {
   isWanted = true;
   ask();
 });
-document.addEventListener("redraw", () => known.state && show(known.state));
+document.addEventListener("redraw", redraw);
+
+function redraw() {
+  if (known.state) show(known.state);
+}
+
+function heed(event) {
+  isPressed = event.buttons > 0;
+  if (isPressed || !isLate) return;
+  isLate = false;
+  setTimeout(redraw); // the click comes after the release
+}
+
+for (const name of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) addEventListener(name, heed, true);
 document.addEventListener("visibilitychange", () => document.hidden || ask());
 watchLinks();
 ask();

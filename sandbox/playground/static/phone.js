@@ -171,10 +171,10 @@ function openTray(opener) {
 }
 
 function inTray(label, act, content = label) {
-  const press = async () => {
-    await act();
+  const press = () => {
     for (const opener of section.querySelectorAll("[aria-expanded=true]")) openTray(opener);
     text.focus();
+    act();
   };
   return h("button", { type: "button", "aria-label": label, onclick: press }, content);
 }

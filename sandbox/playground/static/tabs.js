@@ -15,11 +15,10 @@ export async function watchLinks() {
 function offer(links) {
   for (const [name, address] of Object.entries({ tab: links.tab, board: links.board })) {
     const tab = document.getElementById(`tab-${name}`);
+    if (!address && tab.getAttribute("aria-selected") === "true") continue; // somebody is at work there
     tab.hidden = !address;
     tab.dataset.address = address ?? "";
-    if (!address && tab.getAttribute("aria-selected") === "true") open(tabs[0]);
   }
-  list.hidden = tabs.slice(1).every((tab) => tab.hidden);
 }
 
 function open(chosen) {

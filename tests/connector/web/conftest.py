@@ -6,12 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.stack import free_port
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
-from tests.conftest import MakeSettings, Valkey, settings_in
+from tests.conftest import (
+    PAGE_A,
+    SECRET_A,
+    SECRET_B,
+    WEBHOOK_SECRET,
+    MakeSettings,
+    Valkey,
+    settings_in,
+)
+from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.board import Reader
+from tests.fakes.pages import leaked
+from tests.fakes.sandbox_helpdesk import Desk
 from tests.fakes.stores import empty
+from tests.fakes.tab import SECRETS as TAB_SECRETS
+from tests.fakes.tab import Tab, settings_of
 from tests.fakes.web import Doors, doors_at, serving
+
+SECRETS = (ADMIN_TOKEN, WEBHOOK_SECRET, "desk-token", SECRET_A, SECRET_B, f"EAA{PAGE_A}", "verify-1")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +56,10 @@ def inbox(store_url: str) -> Iterator[Inbox]:
 
 @pytest.fixture
 def reader(url: str, inbox: Inbox) -> Iterator[Reader]:
-    """Give a person who reads the board of the module's connector."""
+    """Give a person who reads the board of the module's connector, and is never shown a secret."""
     with closing(Reader(url)) as reader:
         yield reader
+        assert leaked(reader.answers, SECRETS) == []
 
 
 @pytest.fixture
@@ -60,3 +77,34 @@ def own_store(tmp_path: Path) -> Iterator[Valkey]:
     store = Valkey(folder)
     yield store
     store.stop()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Give a helpdesk."""
+    desk = Desk(tmp_path_factory.mktemp("desk") / "db.sqlite")
+    yield desk
+    desk.stop()
+
+
+@pytest.fixture(scope="module")
+def tab_url(valkey: str, desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a connector with that helpdesk, and no connections."""
+    port = free_port()
+    with (
+        empty(valkey),
+        settings_in(tmp_path_factory.mktemp("tab")) as make,
+        serving(settings_of(make, valkey, desk, port, connections=[]), port) as url,
+    ):
+        yield url
+
+
+@pytest.fixture
+def tab(tab_url: str, store_url: str, desk: Desk) -> Iterator[Tab]:
+    """Give somebody who opens the tab, and is never shown a secret."""
+    desk.http.delete("/sandbox/everything").raise_for_status()
+    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
+    desk.http.put("/sandbox/categories/12", json={"name": "Social", "owner": "Ola"}).raise_for_status()
+    with closing(Tab(tab_url, store_url, desk)) as tab:
+        yield tab
+        assert leaked(tab.answers, TAB_SECRETS) == []

@@ -45,6 +45,7 @@ from tests.fakes.board import (
     text,
 )
 from tests.fakes.login import PATH as LOGIN_PATH
+from tests.fakes.pages import leaked
 from tests.fakes.stores import empty
 from tests.fakes.web import serving
 
@@ -278,6 +279,7 @@ def test_while_the_store_is_away_it_says_so_and_asks_again(
         page, poll = reader.see(), reader.poll()
         assert (page.status_code, poll.status_code) == (503, 200)
         assert "cannot store anything at the moment" in text(page)
+        assert leaked(reader.answers, [ADMIN_TOKEN, KEY, SECRET_A, f"EAA{PAGE_A}"]) == []
         (again,) = addresses(poll)
         own_store.start()
         headers = {"HX-Request": "true"}
@@ -351,6 +353,8 @@ def test_no_page_holds_a_secret(reader: Reader, inbox: Inbox) -> None:
     note(inbox, remote(), [TOKEN_GONE])
     id_, unknown = die(inbox), keep_unknown(inbox)
     pages = [reader.see(), reader.poll(), reader.see("/dead"), reader.see("/unknown"), reader.see(q="sug")]
+    refused = [reader.http.get(f"{reader.url}/board{path}") for path in ("", "/dead", f"/dead/{id_}")]
+    refused.append(reader.see("/dead/none"))
     pages += [reader.send(f"/dead/{id_}", {}), reader.send(f"/unknown/{unknown}", {})]
     pages += [
         reader.send("/dead", {"do": "drop", "id": id_}),
@@ -358,7 +362,8 @@ def test_no_page_holds_a_secret(reader: Reader, inbox: Inbox) -> None:
     ]
 
     assert {page.status_code for page in pages} == {200}
-    assert [secret for secret in secrets for page in pages if secret in page.text] == []
+    assert {page.status_code for page in refused} == {403, 404}
+    assert leaked(reader.answers, secrets) == []
     assert [page.url for page in pages if WORDS in page.text] == [pages[5].url, pages[6].url]
 
 

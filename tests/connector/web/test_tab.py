@@ -19,43 +19,14 @@ from sandbox.stack import free_port, until
 from tasks import checks, findings
 from tasks.findings import Checked
 from tasks.inbox.job import Job
-from tests.conftest import PAGE_A, SECRET_A, MakeSettings, Valkey, settings_in
+from tests.conftest import PAGE_A, SECRET_A, MakeSettings, Valkey
 from tests.fakes.admin import ADMIN_TOKEN, NEW, TOKEN
 from tests.fakes.pages import Shown, tab_link
 from tests.fakes.sandbox_helpdesk import Desk
-from tests.fakes.stores import empty
-from tests.fakes.tab import KEY, REMOTE, Tab, hx_get, settings_of
+from tests.fakes.tab import FORM, REMOTE, Tab, hx_get, settings_of
 from tests.fakes.web import serving
 
 NASTY = "<script>alert(1)</script>\"'&"
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    desk = Desk(tmp_path_factory.mktemp("desk") / "db.sqlite")
-    yield desk
-    desk.stop()
-
-
-@pytest.fixture(scope="module")
-def url(valkey: str, desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
-    with (
-        empty(valkey),
-        settings_in(tmp_path_factory.mktemp("tab")) as make,
-        serving(settings_of(make, valkey, desk, port, connections=[]), port) as url,
-    ):
-        yield url
-
-
-@pytest.fixture
-def tab(url: str, store_url: str, desk: Desk) -> Iterator[Tab]:
-    desk.http.delete("/sandbox/everything").raise_for_status()
-    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
-    desk.http.put("/sandbox/categories/12", json={"name": "Social", "owner": "Ola"}).raise_for_status()
-    tab = Tab(url, store_url, desk)
-    yield tab
-    tab.close()
 
 
 # --- Who may see it. --------------------------------------------------------------------------------------
@@ -340,15 +311,6 @@ def test_nothing_that_anybody_named_is_markup(tab: Tab) -> None:
 # --- What it takes. ---------------------------------------------------------------------------------------
 
 
-FORM = {
-    "page_id": NEW,
-    "page_name": "Fakturownia",
-    "page_access_token": TOKEN,
-    "app_secret": SECRET_A,
-    "category_id": "12",
-}
-
-
 def test_a_page_is_connected_by_hand(tab: Tab) -> None:
     done = tab.open().send("/messenger", **FORM)
 
@@ -526,20 +488,3 @@ def test_a_test_says_in_the_end_what_it_comes_to(
 def test_a_test_that_the_store_breaks_off_says_so_and_ends(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
     end = verdict(tab, monkeypatch, finding("page_token_valid"), redis.ConnectionError("refused"))
     assert end == "1 fault stops messages."
-
-
-def test_no_secret_is_in_any_answer(tab: Tab) -> None:
-    tab.add(verify_token="a-verify-token-of-some-length")
-    shown = tab.open(edit=NEW)
-    answers = [
-        shown,
-        shown.send("/check"),
-        shown.send(f"/pages/{NEW}", page_name="x"),
-        shown.follow("Remove this page"),
-        shown.send("/messenger", **FORM | {"app_secret": "f" * 31}),
-    ]
-    said = "".join(one.answer.text + str(one.answer.headers) for one in answers)
-
-    assert not [
-        one for one in (TOKEN, SECRET_A, "a-verify-token-of-some-length", ADMIN_TOKEN, KEY) if one in said
-    ]

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.playground import Beside, playground
+from tests.fakes.pages import leaked
+from tests.fakes.playground import SECRETS, Beside, playground
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
 
 
 @pytest.fixture
-def beside(running: Beside) -> Beside:
-    """The module's playground, with nobody's tickets, and Anna new to the page."""
+def beside(running: Beside) -> Iterator[Beside]:
+    """The module's playground, with nobody's tickets, and Anna new to the page. It tells no secrets."""
     running.begin()
-    return running
+    yield running
+    assert leaked(running.answers, SECRETS) == []
