@@ -280,11 +280,15 @@ local function end_trial(queue, token, worked)
   redis.call('ZADD', P .. 'pauses', now, remote)
 end
 
--- Forget why a remote was paused that works again, though not at full speed yet: it is paused in between (since).
+-- Forget why a remote was paused that works again, though not at full speed yet: it is paused in between (since). If a
+-- ticket says so, it is checked: the ticket is over, whichever process saw the pause.
 local function works(remote)
   local pause = P .. 'pause:' .. remote
   if is_untried(remote) or (is_paused(remote) and redis.call('HEXISTS', pause, 'since') == 0) then return end
-  redis.call('HDEL', pause, 'reason', 'began', 'lasts', 'ends')
+  local had_reason = redis.call('HDEL', pause, 'reason', 'began', 'lasts', 'ends') > 0
+  if had_reason and redis.call('EXISTS', P .. 'report:' .. remote) == 1 then
+    redis.call('ZADD', P .. 'checks', 'XX', 'LT', now, remote)
+  end
 end
 
 -- Take the lease of a queue; nothing if it is taken, or if its head waits.

@@ -1,5 +1,7 @@
 """What is kept of each account's days and dead letters, for people to look at."""
 
+import pytest
+
 from clients.notices import encode, notice
 from tasks.inbox.inbox import HOUR, Inbox
 from tests.fakes.inbox import PAGE, QUEUE, REPLY, Stored, begin, claimed, new_job
@@ -123,6 +125,22 @@ def test_a_pause_is_forgotten_though_as_many_go_on_at_once_as_may(inbox: Inbox, 
         lease.finish()
 
     assert inbox.pauses() == {}
+
+
+@pytest.mark.parametrize("is_reported", [True, False])
+def test_a_page_that_works_again_is_checked_at_once_if_a_ticket_says_that_it_does_not(
+    inbox: Inbox, stored: Stored, *, is_reported: bool
+) -> None:
+    inbox.plan_checks([NOBODY, PAGE], 3600, [])
+    inbox.due_checks(9, 3600)
+    inbox.accept([new_job("r", queue=REPLY)])
+    if is_reported:
+        inbox.put(f"report:{PAGE}", "{}")
+    inbox.pause(PAGE, 1, "first", rate=1)
+    stored.end_pause(PAGE)
+    claimed(inbox, REPLY).finish()
+
+    assert inbox.due_checks(9, 3600) == [PAGE] * is_reported
 
 
 def test_why_some_are_slowed_down_is_read_at_once(inbox: Inbox) -> None:
