@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from clients.channel import Echo, Edit, Event, Line, Message, OtherEvent, Receipt
+from clients.channel import GIVEN, WANTED, Echo, Edit, Event, Line, Message, OtherEvent, Receipt
 from clients.channels.meta.attachments import attachments_of
 from clients.channels.meta.fields import Fields
 from clients.channels.meta.values import address, as_dict, as_list, as_text, is_true, milliseconds, proper_mid
@@ -397,14 +397,15 @@ def _with_own_app(event: Event, app_id: str) -> Event:
     return event
 
 
-def _control(code: str, key: str) -> Callable[[Fields, str], OtherEvent]:
-    """Return a reader of who answers a conversation now: the app that is named under `key`."""
+def _control(code: str, key: str, control: str = GIVEN) -> Callable[[Fields, str], OtherEvent]:
+    """Return a reader of who answers a conversation now, or wants to: the app that is named under `key`."""
 
     def read(item: Fields, kind: str) -> OtherEvent:
-        control = item.object(kind)
-        before, owner = control.text("previous_owner_app_id"), control.text(key)
-        lines = [Line(said, label=notice("remark"))] if (said := control.text("metadata")) else []
-        return _happened(item, kind, _held(code, name_of_app(owner), name_of_app(before)), *lines)
+        content = item.object(kind)
+        before, owner = content.text("previous_owner_app_id"), content.text(key)
+        lines = [Line(said, label=notice("remark"))] if (said := content.text("metadata")) else []
+        event = _happened(item, kind, _held(code, name_of_app(owner), name_of_app(before)), *lines)
+        return replace(event, control=control)
 
     return read
 
@@ -563,7 +564,9 @@ ROWS: dict[str, Row] = {
         _control("control_taken", "new_owner_app_id"), "messaging_handovers", opens_ticket=False
     ),
     "request_thread_control": Row(
-        _control("control_requested", "requested_owner_app_id"), "messaging_handovers", opens_ticket=False
+        _control("control_requested", "requested_owner_app_id", WANTED),
+        "messaging_handovers",
+        opens_ticket=False,
     ),
     "app_roles": Row(_told("app_roles_changed"), "messaging_handovers", opens_ticket=False),
     "policy_enforcement": Row(_policy, "messaging_policy_enforcement", opens_ticket=False, about_page=True),
