@@ -507,10 +507,18 @@ _ENDS = {
 }
 
 
-def _call(item: Fields, kind: str) -> OtherEvent:
+def _calls(item: Fields, kind: str) -> OtherEvent:
+    """Read calls; of several the others are lines below the first."""
+    first, *others = [
+        _call(call, by_the_page=_is_by_page(item)) for call in item.objects(kind) or [Fields(None)]
+    ]
+    lines = [line for summary, more in others for line in (Line(summary), *more)]
+    return _happened(item, kind, first[0], *first[1], *lines)
+
+
+def _call(call: Fields, *, by_the_page: bool) -> tuple[Notice, list[Line]]:
     """Read a call: by whom, how it ended, and how long it was, in seconds."""
-    (call, *_) = [*item.objects(kind), Fields(None)]
-    by_page = call.code("direction") == "BUSINESS_INITIATED" or _is_by_page(item)
+    by_page = call.code("direction") == "BUSINESS_INITIATED" or by_the_page
     ends = [_ENDS.get(as_text(call.get(key)).lower()) for key in ("event", "status")]
     for key, known in zip(("event", "status"), ends, strict=True):
         if known is not None:
@@ -518,7 +526,7 @@ def _call(item: Fields, kind: str) -> OtherEvent:
     end = max(filter(None, ends), default="")  # one that was missed ended, too
     seconds = call.text("call_duration", "duration")
     lines = [Line(f"{seconds} s", label=notice("duration"))] if seconds not in {"", "0"} else []
-    return _happened(item, kind, notice(_CALLS.get((by_page, end), "called")), *lines)
+    return notice(_CALLS.get((by_page, end), "called")), lines
 
 
 def _request(item: Fields, kind: str) -> OtherEvent:
@@ -577,7 +585,7 @@ ROWS: dict[str, Row] = {
     "lead": Row(_lead, is_extra=True),
     "order": Row(_order, "send_cart", is_extra=True),
     "form": Row(_form),
-    "calls": Row(_call),
+    "calls": Row(_calls),
     "message_request": Row(_request),
     # One that was deleted. It has the mid of the message, and is another event.
     DELETED: Row(_deletion, "messages", has_mid=True, opens_ticket=False),
