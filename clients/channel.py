@@ -26,6 +26,10 @@ MISSING = "missing_messages"
 """The kind of the connector's own event that messages could not be fetched."""
 
 
+GIVEN, WANTED = "given", "wanted"
+"""What an event says of who answers a conversation: somebody does from now on, or wants to."""
+
+
 class Conversation(msgspec.Struct, frozen=True):
     """One person with one account of a channel."""
 
@@ -224,6 +228,7 @@ class OtherEvent:
     unless it is None, the value `message` of the summary is filled in with what that message says. One that
     does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only. `is_trouble`
     says of an event about the account itself whether it now has trouble (True), or no more (False).
+    `control` is `GIVEN` if it says who answers the conversation from now on, `WANTED` if who wants to.
     """
 
     kind: str
@@ -234,6 +239,7 @@ class OtherEvent:
     opens_ticket: bool = True
     internal: bool = True
     is_trouble: bool | None = None
+    control: str = ""
 
 
 Event = Message | Echo | Edit | Receipt | OtherEvent

@@ -56,6 +56,7 @@ add_sentences(
         "sent_before_ticket_last": N_(
             "{total} messages were sent before this ticket; these are the last {count}:"
         ),
+        "owner_unknown": N_("Which app answers it now is not known."),
         # Messages that others are about, as they stand in a sentence.
         "in_reply_to": N_("In reply to {message}:"),
         "customer_message": N_("the message “{words}”"),

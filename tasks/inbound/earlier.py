@@ -18,6 +18,7 @@ from clients.errors import (
 from clients.helpdesk import Author, NewComment
 from clients.notices import Notice, decode, encode, notice
 from clients.text.markdown import to_markdown
+from tasks.inbound import control
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.render import compose_message, echo_author
 from tasks.inbox.personal import Personal
@@ -65,6 +66,10 @@ def keep(arrival: Arrival) -> None:
 def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
     """Note on a new ticket what came, or was given up, before there was one."""
     _notify_of_context(arrival, ticket_id)
+    if known := control.last(arrival):
+        said, at = known
+        note = f"{at:%Y-%m-%d %H:%M} UTC: {said}"
+        _notify(arrival, ticket_id, f"control:{arrival.external_id}", note)
     inbox, conversation = arrival.service.inbox, arrival.conversation
     for member, _ in inbox.noted(Personal.UNTOLD, conversation):
         id_, _, reason = member.partition(" ")

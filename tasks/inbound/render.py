@@ -11,6 +11,7 @@ from clients.media import File
 from clients.notices import Notice, notice
 from clients.text.markdown import to_markdown
 from tasks.inbound.arrival import Arrival
+from tasks.inbound.control import answers_now
 from tasks.inbound.edits import is_superseded, with_early_edit
 from tasks.inbound.files import show
 from tasks.inbound.lines import lines_of
@@ -33,7 +34,8 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
             return _told(arrival, edit, told, [to_markdown(edit.text)])
         case OtherEvent() as other:
             about = {"message": quoted(arrival, other.about)} if other.about is not None else {}
-            return _told(arrival, other, notice(other.summary.code, **other.summary.values, **about), [])
+            told = notice(other.summary.code, **other.summary.values, **about)
+            return _told(arrival, other, told, [to_markdown(answers_now(arrival, other))])
         case Receipt():
             raise RejectedError("receipt_on_ticket")
 

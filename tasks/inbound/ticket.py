@@ -19,7 +19,7 @@ from clients.helpdesk import (
     NewTicket,
 )
 from tasks import courtesies, trouble
-from tasks.inbound import history, unknown
+from tasks.inbound import control, history, unknown
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.edits import edit_comment
@@ -66,6 +66,7 @@ def _show(arrival: Arrival) -> None:
     if _is_our_own(arrival) or _came_before(arrival):
         return
     _note_answer(arrival)
+    control.note(arrival)
     if not arrival.opens_ticket and not any(True for _ in arrival.open_tickets()):
         keep(arrival)
         return

@@ -32,6 +32,7 @@ class Personal(StrEnum):
     )
     EDITED = "edited", 7 * DAY, "ids of messages that they edited, and when"
     CONTEXT = "context", 7 * DAY, "what was said while they had no open ticket, for their next one"
+    OWNER = "owner", DAY, "which app answers their conversation, as the channel said last"
     HISTORY = "history", DAY, "that what was said before their page was connected was fetched"
     UNTOLD = "untold", 7 * DAY, "which of their events could not be added, and why, for their next ticket"
     WROTE_AT = "wrote_at", 14 * DAY, "when they wrote last"

@@ -43,6 +43,7 @@ STAYS = [
     "ours:",
     "untold:",
     "context:",
+    "owner:",
     "unnamed:",
     "wrote_at:",
     "format",

@@ -80,6 +80,7 @@ def _without_one(world: World) -> None:
     """Write while no ticket can be opened, beside another app."""
     echo = {"mid": "mid.app", "text": "SECRET app", "is_echo": True, "app_id": 999}
     world.receive_item({"timestamp": SENT_AT, "message": echo}, from_page=True)
+    world.receive_item({"timestamp": SENT_AT, "take_thread_control": {"new_owner_app_id": 999}})
     world.receive("mid.1", "SECRET one")
     world.desk.fail("create_ticket", *too_long())
     world.work()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from clients.channel import Echo, Edit, Event, Line, Message, OtherEvent, Receipt
+from clients.channel import GIVEN, WANTED, Echo, Edit, Event, Line, Message, OtherEvent, Receipt
 from clients.channels.meta.attachments import attachments_of
 from clients.channels.meta.fields import Fields
 from clients.channels.meta.values import address, as_dict, as_list, as_text, is_true, milliseconds, proper_mid
@@ -397,14 +397,15 @@ def _with_own_app(event: Event, app_id: str) -> Event:
     return event
 
 
-def _control(code: str, key: str) -> Callable[[Fields, str], OtherEvent]:
-    """Return a reader of who answers a conversation now: the app that is named under `key`."""
+def _control(code: str, key: str, control: str = GIVEN) -> Callable[[Fields, str], OtherEvent]:
+    """Return a reader of who answers a conversation now, or wants to: the app that is named under `key`."""
 
     def read(item: Fields, kind: str) -> OtherEvent:
-        control = item.object(kind)
-        before, owner = control.text("previous_owner_app_id"), control.text(key)
-        lines = [Line(said, label=notice("remark"))] if (said := control.text("metadata")) else []
-        return _happened(item, kind, _held(code, name_of_app(owner), name_of_app(before)), *lines)
+        content = item.object(kind)
+        before, owner = content.text("previous_owner_app_id"), content.text(key)
+        lines = [Line(said, label=notice("remark"))] if (said := content.text("metadata")) else []
+        event = _happened(item, kind, _held(code, name_of_app(owner), name_of_app(before)), *lines)
+        return replace(event, control=control)
 
     return read
 
@@ -506,10 +507,18 @@ _ENDS = {
 }
 
 
-def _call(item: Fields, kind: str) -> OtherEvent:
+def _calls(item: Fields, kind: str) -> OtherEvent:
+    """Read calls; of several the others are lines below the first."""
+    first, *others = [
+        _call(call, by_the_page=_is_by_page(item)) for call in item.objects(kind) or [Fields(None)]
+    ]
+    lines = [line for summary, more in others for line in (Line(summary), *more)]
+    return _happened(item, kind, first[0], *first[1], *lines)
+
+
+def _call(call: Fields, *, by_the_page: bool) -> tuple[Notice, list[Line]]:
     """Read a call: by whom, how it ended, and how long it was, in seconds."""
-    (call, *_) = [*item.objects(kind), Fields(None)]
-    by_page = call.code("direction") == "BUSINESS_INITIATED" or _is_by_page(item)
+    by_page = call.code("direction") == "BUSINESS_INITIATED" or by_the_page
     ends = [_ENDS.get(as_text(call.get(key)).lower()) for key in ("event", "status")]
     for key, known in zip(("event", "status"), ends, strict=True):
         if known is not None:
@@ -517,7 +526,7 @@ def _call(item: Fields, kind: str) -> OtherEvent:
     end = max(filter(None, ends), default="")  # one that was missed ended, too
     seconds = call.text("call_duration", "duration")
     lines = [Line(f"{seconds} s", label=notice("duration"))] if seconds not in {"", "0"} else []
-    return _happened(item, kind, notice(_CALLS.get((by_page, end), "called")), *lines)
+    return notice(_CALLS.get((by_page, end), "called")), lines
 
 
 def _request(item: Fields, kind: str) -> OtherEvent:
@@ -563,7 +572,9 @@ ROWS: dict[str, Row] = {
         _control("control_taken", "new_owner_app_id"), "messaging_handovers", opens_ticket=False
     ),
     "request_thread_control": Row(
-        _control("control_requested", "requested_owner_app_id"), "messaging_handovers", opens_ticket=False
+        _control("control_requested", "requested_owner_app_id", WANTED),
+        "messaging_handovers",
+        opens_ticket=False,
     ),
     "app_roles": Row(_told("app_roles_changed"), "messaging_handovers", opens_ticket=False),
     "policy_enforcement": Row(_policy, "messaging_policy_enforcement", opens_ticket=False, about_page=True),
@@ -574,7 +585,7 @@ ROWS: dict[str, Row] = {
     "lead": Row(_lead, is_extra=True),
     "order": Row(_order, "send_cart", is_extra=True),
     "form": Row(_form),
-    "calls": Row(_call),
+    "calls": Row(_calls),
     "message_request": Row(_request),
     # One that was deleted. It has the mid of the message, and is another event.
     DELETED: Row(_deletion, "messages", has_mid=True, opens_ticket=False),

@@ -31,11 +31,6 @@ SENTENCES = [
         "This conversation was taken over by this connector, which answers it now.",
         "Tę rozmowę przejęła i prowadzi teraz aplikacja tego konektora.",
     ),
-    (
-        {"request_thread_control": {"requested_owner_app_id": OURS}},
-        "This conversation was requested by this connector, which wants to answer it.",
-        "O przekazanie tej rozmowy prosi aplikacja tego konektora.",
-    ),
 ]
 
 
@@ -55,6 +50,22 @@ def test_who_answers_a_conversation_is_told_in_plain_words(
         linked.work()
 
     assert [comment.body for comment in linked.desk.tickets["t1"].comments] == [english, polish]
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "This conversation was requested by this connector, which wants to answer it."),
+        ("pl", "O przekazanie tej rozmowy prosi aplikacja tego konektora."),
+    ],
+)
+def test_that_our_app_wants_to_answer_is_told_in_plain_words(linked: World, language: str, told: str) -> None:
+    linked = _speaking(linked, language)
+    linked.receive_item({"timestamp": SENT_AT, "request_thread_control": {"requested_owner_app_id": OURS}})
+    linked.work()
+
+    (comment,) = linked.desk.tickets["t1"].comments
+    assert comment.body.startswith(f"{told}\n\n")
 
 
 @pytest.mark.parametrize(
