@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 
 from sandbox.django_helpdesk.host.accounts import TOKEN
+from sandbox.django_helpdesk.host.journal import WHO_ONLY_LOOKS
 from sandbox.django_helpdesk.install import HERE, environment, fresh_database, interpreter
 from sandbox.stack import NeverHappened, Process, free_port, until
 
@@ -27,7 +28,8 @@ class DjangoHelpdesk:
     """A django-helpdesk on a port of its own, installed first if need be (`install`).
 
     `followup_webhook` and `new_ticket_webhook` are where it sends what happens; empty: nowhere.
-    `mail_port` is that of an SMTP server on this machine; 0: mail goes into files. Raises `NotInstalled`.
+    `mail_port` is that of an SMTP server on this machine; 0: mail goes into files. Beside the folder there
+    is a journal (`sandbox.journal`), named as the folder is. Raises `NotInstalled`.
     """
 
     token = TOKEN
@@ -41,16 +43,18 @@ class DjangoHelpdesk:
         new_ticket_webhook: str = "",
         mail_port: int = 0,
     ) -> None:
-        self.folder = folder
+        self.folder, self.journal = folder, folder.with_suffix(".jsonl")
         self.site = f"http://127.0.0.1:{free_port(port)}"
         self.url = f"{self.site}/helpdesk"
         self._environment = environment(folder, secrets.token_urlsafe(50)) | {
             "HELPDESK_FOLLOWUP_WEBHOOK_URLS": followup_webhook,
             "HELPDESK_NEW_TICKET_WEBHOOK_URLS": new_ticket_webhook,
             "HELPDESK_MAIL_PORT": str(mail_port),
+            "HELPDESK_JOURNAL": str(self.journal.resolve()),
         }
         self.http = api(self.url)
         folder.mkdir(parents=True, exist_ok=True)
+        self.journal.touch()
         self.reset()
 
     def __enter__(self) -> Self:
@@ -133,8 +137,8 @@ class DjangoHelpdesk:
 
 
 def api(url: str) -> httpx.Client:
-    """Return a client of its API, with the connector's token."""
-    headers = {"Authorization": f"Token {TOKEN}"}
+    """Return a client of its API, with the connector's token; its calls do not stand in the journal."""
+    headers = {"Authorization": f"Token {TOKEN}", "User-Agent": WHO_ONLY_LOOKS}
     return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, limits=NOT_KEPT_ALIVE)
 
 

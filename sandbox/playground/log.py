@@ -35,6 +35,16 @@ CALLS = (
     (r"POST /api/v1/attachments", "uploads a file"),
     (r"POST /api/v1/webhooks/ping", "asks for a webhook, to see that one arrives"),
     (r"GET /files/", "fetches a file"),
+    (r"GET /helpdesk/api/tickets/\d+/", "reads the ticket"),
+    (r"GET /helpdesk/api/tickets/", "looks for the customer's open ticket"),
+    (r"POST /helpdesk/api/tickets/", "opens a ticket"),
+    (r"PATCH /helpdesk/api/tickets/", "changes the ticket"),
+    (r"GET /helpdesk/api/followups/\d+/", "reads a comment"),
+    (r"GET /helpdesk/api/followups/\?page_size=1$", "asks whether the helpdesk answers"),
+    (r"GET /helpdesk/api/followups/", "looks for comments"),
+    (r"POST /helpdesk/api/followups/", "adds a comment"),
+    (r"PATCH /helpdesk/api/followups/", "changes a comment"),
+    (r"POST /helpdesk/api/followups-attachments/", "uploads a file"),
 )
 """What calls are for; the first that fits."""
 ACTIONS = {"typing_on": "shows that somebody types", "mark_seen": "marks the messages as seen"}
@@ -47,6 +57,7 @@ EVENTS = {
     "message_reactions": "a customer reacted",
     "messaging_postbacks": "a customer tapped a button",
     "comment.created": "a comment was added",
+    "followup": "a comment was added",
     "comment.updated": "a comment was changed",
     "comment.deleted": "a comment was deleted",
     "ticket.closed": "the ticket was closed",

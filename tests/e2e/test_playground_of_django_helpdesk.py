@@ -1,5 +1,6 @@
 """The playground beside a real django-helpdesk: the agent's half is a ticket of that one."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ def test_a_conversation_goes_both_ways_on_a_page_that_is_accessible(player: Play
 
     expect(player.desk.locator(".log-in")).to_contain_text("a real django-helpdesk")
     assert "/helpdesk/tickets/" in str(player.desk.get_by_role("link", name="Open in").get_attribute("href"))
+    log = player.page.locator("#log")
+    log.get_by_label("Helpdesk").check()
+    for call in ("opens a ticket", "adds a comment", "uploads a file", "fetches a file"):
+        expect(log.locator(".entry").filter(has_text=f"connector → helpdesk{call}").first).to_be_visible()
+    told = log.locator(".entry").filter(has_text="helpdesk → connectora comment was added").first
+    expect(told.locator(".answer")).to_contain_text("202")
+    assert (
+        log.locator(".entry").filter(has_text=re.compile(r"page_size=100\b")).count() == 0
+    )  # how the playground looks
+
     for width, scheme in LOOKS:
         player.page.emulate_media(color_scheme=scheme)
         player.page.set_viewport_size({"width": width, "height": 900})

@@ -3,6 +3,7 @@
 import os
 
 from django.core.wsgi import get_wsgi_application
+from host.journal import journaled
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "host.settings")
-application = get_wsgi_application()
+application = journaled(get_wsgi_application())

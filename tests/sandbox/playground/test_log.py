@@ -31,6 +31,9 @@ def shown(tmp_path: Path, *lines: dict[str, Any], tail: str = "") -> list[dict[s
             {"comment": {"config": {"delivery": {"status": "read"}}}},
             "shows the reply as read",
         ),
+        ("GET /helpdesk/api/followups/?page_size=1", None, "asks whether the helpdesk answers"),
+        ("GET /helpdesk/api/tickets/7/?ordering=-id", None, "reads the ticket"),
+        ("POST /helpdesk/api/followups-attachments/", None, "uploads a file"),
         ("OPTIONS /anything", None, "calls"),
     ],
 )
