@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from clients.errors import Busy
+from clients.errors import Busy, RateLimited
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class SingleFlight(Generic[T]):
 
 
 class Answers:
-    """Answers that many threads need, each asked for once; what fails is asked for again."""
+    """Answers that many threads need, each asked for once; what fails is asked again, but for a limit."""
 
     def __init__(self) -> None:
         self._lock, self._locks = Lock(), dict[Hashable, Lock]()
@@ -42,7 +42,12 @@ class Answers:
             lock = self._locks.setdefault(key, Lock())
         with lock:
             if key not in self._known:
-                self._known[key] = ask()
+                try:
+                    self._known[key] = ask()
+                except RateLimited as error:
+                    self._known[key] = error
+            if isinstance(self._known[key], RateLimited):
+                raise self._known[key]
             return self._known[key]
 
 

@@ -177,9 +177,11 @@ def _noted_of_store(service: Services) -> list[Finding]:
 
 def _note_shared(service: Services, name: str, found: Iterable[Finding]) -> None:
     """Keep what is wrong with what all connections share, and tell the agents of each desk."""
-    findings.note(service.inbox, name, found)
-    for desk in _desks(service):
-        reports.request(service, desk)
+    found = list(found)
+    over = findings.note(service.inbox, name, found)
+    if over or any(one.is_wrong for one in found):
+        for desk in _desks(service):
+            reports.request(service, desk)
 
 
 def _desks(service: Services) -> list[str]:
@@ -385,17 +387,17 @@ def _check_due(service: Services, every: float) -> None:
 
 def _planned(service: Services, every: float) -> Mapping[str, Callable[[], object]]:
     """Plan the checks, and return them by what they are about."""
-    connections = backfill.names_of(service.connections)
+    connections, known = backfill.names_of(service.connections), Answers()
     shared: dict[str, Callable[[], object]] = {}
     if connections:
         shared = {HELPDESK: partial(_noted_of_helpdesk, service), STORE: partial(_noted_of_store, service)}
-        # So that a desk whose last connection goes is seen to be gone, as an account is.
-        shared |= {desk: partial(reports.request, service, desk) for desk in _desks(service)}
-    service.inbox.plan_checks(list(connections), every, list(shared))
-    known = Answers()
-    return shared | {
+    each: dict[str, Callable[[], object]] = {
         name: partial(_check_and_note, service, name, one, known) for name, one in connections.items()
     }
+    # A report that a full store did not take is asked for again, and a desk without a page is seen to be.
+    each |= {desk: partial(reports.request, service, desk) for desk in _desks(service)}
+    service.inbox.plan_checks(list(each), every, list(shared))
+    return shared | each
 
 
 def _try(named: tuple[str, Callable[[], object]]) -> None:
@@ -430,8 +432,10 @@ def _leave_alone(service: Services, account: Account, seconds: float, *, of_app:
     """Have an account, or all those of its app, not be checked on schedule for so many seconds."""
     name = account.app if of_app and account.app else account.remote
     with suppress(redis.RedisError):
-        until = str(service.inbox.now() + seconds)
-        if service.inbox.put(f"unchecked:{name}", until, seconds, only_new=True):
+        known, until = service.inbox.get(f"unchecked:{name}"), service.inbox.now() + seconds
+        if until > float(known or 0):
+            service.inbox.put(f"unchecked:{name}", str(until), seconds)
+        if known is None:
             log.warning("checks_put_off", remote=account.remote, of_app=of_app, for_seconds=round(seconds))
 
 

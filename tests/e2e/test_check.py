@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from sandbox.stack import Page, Stack, until
+from tasks.store import connect
 from tests.chaos.system import FAKED
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -137,6 +139,21 @@ def test_permissions_that_are_missing_are_reported(stack: Stack, check: Run) -> 
     assert "Permissions are missing: pages_manage_metadata." in told
     assert "The page access token expires on 2096-10-02" in told
     assert len(lines(result, "?")) == 1
+
+
+def test_a_limit_of_metas_is_a_warning_that_says_when_to_try_again(stack: Stack, check: Run) -> None:
+    error = {"error": {"code": 4, "message": "(#4) Application request limit reached"}}
+    stack.ask_meta("PUT", "/faults", [{"path": "*/app", "status": 400, "body": error, "times": 9}])
+    result = check("--page", first(stack).page_id)
+    stack.ask_meta("DELETE", "/faults")
+
+    (line,) = wrong(result)
+    assert result.returncode == 1
+    assert line.startswith("WARNING")
+    assert re.search("too many requests.*Check again after 20..-..-.. ..:.. UTC", line)
+    with closing(connect(stack.store_url)) as store:  # else the checks of the other tests wait until then
+        assert store.delete(*store.scan_iter("mc:unchecked:*")) == 1
+    assert check().returncode == 0
 
 
 def test_a_wrong_app_secret_is_reported(stack: Stack, check: Run) -> None:

@@ -56,6 +56,16 @@ def test_when_an_app_is_limited_the_checks_of_all_its_pages_are_put_off(world: W
     assert check_a_then_b(world, pages) == []
 
 
+def test_who_is_limited_for_longer_is_left_alone_for_longer(world: World, pages: Pages) -> None:
+    check_now = checks.on_request(lambda: world.service)
+    for seconds in (60, 3600, 60):
+        pages.limited[PAGE_A] = limited(of_app=True, retry_after=seconds)
+        check_now(PAGE_A)
+    check_a_then_b(world, pages)
+
+    assert wait_of(world, B) > 59
+
+
 def test_when_a_page_is_limited_the_others_are_checked(world: World, pages: Pages) -> None:
     pages.limited[PAGE_A] = limited(of_app=False)
     assert check_a_then_b(world, pages) == [PAGE_A, PAGE_B]

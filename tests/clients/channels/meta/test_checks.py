@@ -196,6 +196,16 @@ def test_what_is_asked_of_an_app_is_asked_again_where_it_failed(graph: Graph) ->
     assert graph.found(known)[-1].code == "page_subscribed"
 
 
+def test_an_app_that_is_limited_is_asked_no_more(graph: Graph) -> None:
+    known = Answers()
+    graph.answers["/v26.0/app"] = 4
+    for _ in range(2):
+        with pytest.raises(RateLimited):
+            graph.found(known)
+
+    assert graph.asked() == ["/v26.0/app"]
+
+
 def test_the_name_of_an_app_tells_nothing_of_its_secret(graph: Graph) -> None:
     assert graph.page.app
     assert SECRET_A not in graph.page.app
