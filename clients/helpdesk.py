@@ -344,6 +344,13 @@ class Helpdesk(ABC):
         """
         return None
 
+    def read_comment(self, ticket_id: str, comment_id: str, since: datetime) -> Comment | None:
+        """Return an agent's comment, written since then, to quote what a customer answers; None if unknown.
+
+        This one knows none: its words are then looked up in the channel that it was sent to.
+        """
+        return None
+
     def edit_comment(self, comment_id: str, body: str) -> bool:
         """Change the body (markdown) of a comment whose message was edited. Return whether that was done.
 

@@ -215,6 +215,12 @@ class RestHelpdesk(HttpHelpdesk):
         answer = self.call("GET", path, params={"external_id": external_id})
         return next(iter(_list_of(_comment, answer, "comments", external_id)), None)
 
+    def read_comment(self, ticket_id: str, comment_id: str, since: datetime) -> Comment | None:
+        """Look for a comment among those that were written since then."""
+        path = f"/tickets/{segment(ticket_id)}/comments"
+        answer = self.call("GET", path, params={"after": _iso(since)})
+        return _one(partial(_comment_of, comment_id), answer, "comments")
+
     def edit_comment(self, comment_id: str, body: str) -> bool:
         """Change the comment's body."""
         answer = self.call("PATCH", f"/comments/{segment(comment_id)}", json={"comment": {"body": body}})
@@ -437,6 +443,10 @@ def _comment(value: Any) -> Comment:
         created_at=_time(value.get("created_at")),
         is_automated=author.get("automated") is True,
     )
+
+
+def _comment_of(comment_id: str, values: Any) -> Comment | None:
+    return next((_comment(value) for value in values if _id(value) == comment_id), None)
 
 
 def _readable(reader: Callable[[Any], AgentReply], page: Any) -> Iterator[AgentReply]:

@@ -1,20 +1,26 @@
 """What an event is about, in the words of the message that it names."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from clients.errors import ClientError, LeaseLost, RetryableError
+from clients.helpdesk import Comment
 from clients.notices import Notice, notice
 from clients.text.line import one_line
-from clients.text.plain import to_plain_text
+from clients.text.plain import is_visible, to_plain_text
 from tasks.inbound.arrival import Arrival
+from tasks.outbound import receipts
+from tasks.outbound.content import split_quotation, text_of
 
 log = structlog.get_logger(__name__)
 
 _OURS = re.compile(r">.*|\(.*\)|!?\[(?!http).*\]\([^\s)]*\)")
 """A line of a comment that is a quotation, a remark of the connector's, or shows a file or a link."""
 _MARKS = str.maketrans(dict.fromkeys('“”„"«»', "'"))
+WRITTEN_WITHIN = timedelta(days=7)
+"""How long before it was sent a comment may have been written that is looked for."""
 MOST_WORDS = 120
 """How much of a message is quoted, in characters."""
 
@@ -25,7 +31,11 @@ def quoted(arrival: Arrival, message_id: str) -> Notice:
     An event never waits for what it is about: where nobody answers, it is about an earlier message.
     """
     try:
-        return _on_ticket(arrival, message_id) or _on_channel(arrival, message_id)
+        return (
+            _on_ticket(arrival, message_id)
+            or _of_ours(arrival, message_id)
+            or _on_channel(arrival, message_id)
+        )
     except LeaseLost:
         raise
     except ClientError as error:
@@ -34,7 +44,7 @@ def quoted(arrival: Arrival, message_id: str) -> Notice:
 
 
 def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
-    """Look for a customer's message on their ticket; what an agent wrote has other ids there."""
+    """Look for a customer's message on their ticket."""
     ticket_id = next(arrival.open_tickets(), None)
     comment = ticket_id and message_id and arrival.service.helpdesk.find_comment(ticket_id, message_id)
     if not comment:
@@ -45,6 +55,37 @@ def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
     )
     text = to_plain_text(source, comment.body_format).strip()
     return _by_customer(next((one for one in text.split("\n\n") if not one.startswith(">")), ""))
+
+
+def _of_ours(arrival: Arrival, message_id: str) -> Notice | None:
+    """Look on the ticket for the comment of an agent's of which a message was a part.
+
+    What it says there is what the customer has only if nobody changed it since.
+    """
+    part = receipts.our_part(arrival.service.inbox, arrival.conversation, message_id) if message_id else None
+    ticket_id = next(arrival.open_tickets(), None) if part else None
+    if not part or not ticket_id:
+        return None
+    helpdesk, since = arrival.service.helpdesk, datetime.fromtimestamp(part.at / 1000, UTC) - WRITTEN_WITHIN
+    try:
+        comment = helpdesk.read_comment(ticket_id, part.comment_id, since)
+    except LeaseLost:
+        raise
+    except ClientError as error:
+        log.info("comment_not_read", queue=arrival.lease.queue, reason=str(error))
+        return None
+    words = _words_of(arrival, comment, part.number) if comment and part.is_of(comment) else None
+    return None if words is None else _by_page(words)
+
+
+def _words_of(arrival: Arrival, comment: Comment, number: int) -> str | None:
+    """Return what a part of a comment says; of a file, or a link to it, nothing; None if it is not known."""
+    text = text_of(comment, arrival.service.settings.helpdesk.base_url)
+    quotation, rest = split_quotation(text)
+    if number and is_visible(quotation):  # it may have been sent as text, or not
+        return None
+    parts = [*filter(is_visible, arrival.channel.split_text(rest if is_visible(rest) else text))]
+    return parts[number] if number < len(parts) else ""
 
 
 def _on_channel(arrival: Arrival, message_id: str) -> Notice:
@@ -64,7 +105,11 @@ def _on_channel(arrival: Arrival, message_id: str) -> Notice:
         return notice("earlier_message")
     if not said.by_account:
         return _by_customer(said.text)
-    words = _shortened(said.text)
+    return _by_page(said.text)
+
+
+def _by_page(text: str) -> Notice:
+    words = _shortened(text)
     return notice("page_message", words=words) if words else notice("page_message_without_text")
 
 

@@ -72,12 +72,35 @@ def _by_the_channels_clock(reply: Sent, receipt: Receipt) -> Sent:
     return replace(reply, at=min(reply.at, receipt.until)) if receipt.until else reply
 
 
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A message that was sent of a comment: its place among those, and when all were sent (ms)."""
+
+    comment_id: str
+    digest: str
+    number: int
+    at: int
+
+    def is_of(self, comment: Comment) -> bool:
+        """Return whether a comment still says what it said when it was sent."""
+        return self.digest == _digest(comment)
+
+
 def remember(work: Work, comment: Comment, message_ids: Collection[str]) -> None:
     """Keep what was sent of a comment, to know an echo that comes late and without our metadata."""
     if message_ids:
         now = int(work.service.clocks.now() * 1000)
         member = json.dumps([comment.id, _digest(comment), list(message_ids)])
         work.lease.note(Personal.OURS, member, now)
+
+
+def our_part(inbox: Inbox, conversation: Conversation, message_id: str) -> SentPart | None:
+    """Return what was sent lately as a message with this id; None if that was nothing of ours."""
+    for member, at in inbox.noted(Personal.OURS, conversation):
+        comment_id, digest, message_ids = json.loads(member)
+        if message_id in message_ids:
+            return SentPart(comment_id, digest, message_ids.index(message_id), at)
+    return None
 
 
 def our_ids(inbox: Inbox, conversation: Conversation) -> set[str]:

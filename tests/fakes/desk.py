@@ -54,6 +54,8 @@ class Desk(Outside, Helpdesk):
         self.uploads: list[str] = []
         self.deliveries: dict[str, Delivery] = {}
         self.keys: list[str] = []
+        self.written: dict[str, Comment] = {}
+        self.asked_since: datetime | None = None
         self.knows_keys = self.takes_files_ahead = self.takes_names = self.takes_edits = True
         self.named: dict[str, Naming] = {}
         self.contents: list[bytes] = []
@@ -155,6 +157,11 @@ class Desk(Outside, Helpdesk):
         with self.called("comment_by_external_id"):
             comments = self._ticket(ticket_id).comments
             return next((one.external_id for one in comments if one.external_id == external_id), None)
+
+    def read_comment(self, ticket_id: str, comment_id: str, since: datetime) -> Comment | None:
+        with self.called("read_comment"):
+            self.asked_since = since
+            return self.written.get(comment_id)
 
     def find_comment(self, ticket_id: str, external_id: str) -> Comment | None:
         with self.called("find_comment"):

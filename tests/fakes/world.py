@@ -179,6 +179,7 @@ class World:
             created_at=at,
             is_automated=is_automated,
         )
+        self.desk.written[id_] = comment
         ticket = Ticket(ticket_id, closed=False, customer=customer if is_confirmed else None)
         reply = AgentReply.of(ticket, comment, is_confirmed=is_confirmed)
         if change:

@@ -1,10 +1,15 @@
 """The words of the message that another one is about."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from tests.fakes.conversation import PHOTO, SENT_AT
+from clients.errors import RejectedError
+from tests.fakes.conversation import OUT, PHOTO, SENT_AT, SNAP
 from tests.fakes.failures import fault
 from tests.fakes.meta import Refusal
+from tests.fakes.replies import TWO_PARTS
 from tests.fakes.world import World
 
 REACTION = {"timestamp": SENT_AT + 9, "reaction": {"emoji": "❤️", "action": "react", "mid": "m_page"}}
@@ -29,6 +34,60 @@ def test_an_agents_message_is_quoted_from_the_channel(linked: World) -> None:
     linked.work()
 
     assert _last(linked) == "The customer reacted with ❤️ to the page's message “Hello Anna”."
+
+
+def _reacts_to(world: World, part: int) -> str:
+    """Have the customer react to what was sent, and return what is told of it."""
+    world.receive_item(
+        {"timestamp": SENT_AT + 9, "reaction": {"emoji": "❤️", "action": "react", "mid": f"m_ours_{part}"}}
+    )
+    world.work()
+    return _last(world)
+
+
+def test_an_agents_reply_is_quoted_from_its_ticket(linked: World) -> None:
+    linked.reply("Your parcel is in Kraków.")
+    linked.work(OUT)
+
+    told = _reacts_to(linked, 0)
+    assert told == "The customer reacted with ❤️ to the page's message “Your parcel is in Kraków.”."
+    assert "message" not in linked.meta.calls
+    assert linked.desk.asked_since
+    assert timedelta(days=6) < datetime.now(UTC) - linked.desk.asked_since < timedelta(days=8)
+
+
+def test_of_a_reply_in_parts_the_part_is_quoted(linked: World) -> None:
+    linked.reply(TWO_PARTS, SNAP)
+    linked.work(OUT)
+
+    second = TWO_PARTS[-20:].strip()
+    assert second in _reacts_to(linked, 1)
+    assert "a message of the page's without text" in _reacts_to(linked, 2)
+
+
+def test_of_a_reply_that_quotes_only_what_the_agent_says_is_quoted(linked: World) -> None:
+    linked.reply("> Where is it?\n\nIn Kraków.")
+    linked.work(OUT)
+
+    assert "the page's message “In Kraków.”" in _reacts_to(linked, 0)
+
+
+def test_of_a_reply_that_was_changed_since_the_channel_tells_what_the_customer_has(linked: World) -> None:
+    linked.reply("Your parcel is in Kraków.")
+    linked.work(OUT)
+    linked.desk.written["981"] = replace(linked.desk.written["981"], body="It is lost.")
+    linked.meta.said["m_ours_0"] = "Your parcel is in Kraków."
+
+    assert "“Your parcel is in Kraków.”" in _reacts_to(linked, 0)
+
+
+def test_where_the_helpdesk_shows_no_comments_the_channel_is_asked(linked: World) -> None:
+    linked.reply("Your parcel is in Kraków.")
+    linked.work(OUT)
+    linked.desk.fail("read_comment", RejectedError("not_offered"))
+    linked.meta.said["m_ours_0"] = "Your parcel is in Kraków."
+
+    assert "“Your parcel is in Kraków.”" in _reacts_to(linked, 0)
 
 
 def test_a_long_message_is_quoted_in_part(linked: World) -> None:

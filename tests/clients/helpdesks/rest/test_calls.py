@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -105,6 +106,18 @@ def test_a_comment_is_read_and_changed() -> None:
         comment = helpdesk.find_comment(ticket.id, "m_12a")
         assert comment
         assert (comment.id, comment.body, comment.body_format) == (made, "**new**", "markdown")
+
+
+def test_a_comment_is_read_by_its_own_id_among_those_of_its_time() -> None:
+    with _recorded("read_comment") as helpdesk:
+        ticket = helpdesk.create_ticket(new_ticket("m_13"), "facebook:13")
+        first, second = (
+            helpdesk.add_comment(ticket.id, new_comment(mid), f"facebook:{mid}") for mid in ("13a", "13b")
+        )
+        comment = helpdesk.read_comment(ticket.id, second, AT - timedelta(days=1))
+        assert comment
+        assert comment.id == second
+        assert helpdesk.read_comment(ticket.id, first, AT) is None
 
 
 def test_an_internal_comment_is_added() -> None:

@@ -121,6 +121,11 @@ CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
     "add an internal comment": (lambda helpdesk: helpdesk.add_comment("42", NOTE, KEY), "980"),
     "look a comment up": (lambda helpdesk: helpdesk.comment_by_external_id("42", "m_DeF456"), "980"),
     "read a comment": (lambda helpdesk: _id_of(helpdesk.find_comment("42", "m_DeF456")), "980"),
+    "read an agent's comment": (lambda helpdesk: _id_of(helpdesk.read_comment("42", "980", AT)), "980"),
+    "read an agent's comment that is not there": (
+        lambda helpdesk: _id_of(helpdesk.read_comment("42", "979", AT)),
+        "",
+    ),
     "change a comment": (lambda helpdesk: helpdesk.edit_comment("980", example("Comment")["body"]), True),
     "change a comment of a helpdesk that does not": (
         lambda helpdesk: helpdesk.edit_comment("980", "Where is parcel 117?"),
