@@ -124,7 +124,7 @@ def test_a_page_whose_token_is_revoked_says_so_and_is_connected_again_by_a_login
         lambda: not case.admin.ask("GET", f"/{case.page.page_id}").json()["active"],
     )
     expect(card.locator(".state")).to_contain_text("Reconnect for less than a minute", timeout=LIVE)
-    expect(card).to_contain_text("took the access back at Facebook")
+    expect(card).to_contain_text("taken back at Facebook")
     expect(card.get_by_role("button", name="Switch on")).to_have_count(0)
     choose(page, "Reconnect with Facebook")
     expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)
