@@ -1,11 +1,8 @@
 """The Messenger tab in a real browser: a page is connected, breaks, and is connected again."""
 
-import threading
 from collections.abc import Iterator
-from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -16,6 +13,7 @@ from tests.e2e.added import Case
 from tests.e2e.conftest import QUICK
 from tests.fakes.admin import ADMIN_TOKEN
 from tests.fakes.browser import browser, overflow, tab_to, violations
+from tests.fakes.frame import framing
 from tests.fakes.login import APP, APP_SECRET, CALLBACKS, MANAGER, PATH
 from tests.fakes.pages import tab_link
 
@@ -23,28 +21,10 @@ LIVE = 20_000
 """Within what time the tab shows what is new, in ms: it looks every ten seconds."""
 
 
-class Helpdesk(BaseHTTPRequestHandler):
-    """The vendor's app, whose page shows in a frame what it is asked for."""
-
-    def do_GET(self) -> None:
-        (link,) = parse_qs(urlsplit(self.path).query).get("frame", [""])
-        body = f'<!doctype html><iframe src="{escape(link)}" width="900" height="700"></iframe>'.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
 @pytest.fixture(scope="module")
 def helpdesk() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Helpdesk) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with framing() as origin:
+        yield origin
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +124,7 @@ def test_a_page_whose_token_is_revoked_says_so_and_is_connected_again_by_a_login
         lambda: not case.admin.ask("GET", f"/{case.page.page_id}").json()["active"],
     )
     expect(card.locator(".state")).to_contain_text("Reconnect for less than a minute", timeout=LIVE)
-    expect(card).to_contain_text("took the access back at Facebook")
+    expect(card).to_contain_text("taken back at Facebook")
     expect(card.get_by_role("button", name="Switch on")).to_have_count(0)
     choose(page, "Reconnect with Facebook")
     expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)

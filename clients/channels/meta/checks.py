@@ -423,7 +423,7 @@ add_meanings(
         ),
         "access_withdrawn": Meaning(
             _STOPS,
-            N_("Who had connected the page took the access back at Facebook, so the page was switched off."),
+            N_("Access to the page was taken back at Facebook, so the page was switched off."),
             N_("New messages do not become tickets, and replies wait."),
             N_(
                 "Have an administrator of the page log in with Facebook again, or enter a new token: what "

@@ -95,7 +95,7 @@ def test_the_tab_offers_to_connect_a_page_again_whose_access_was_withdrawn(perso
     told = " ".join(card.text_content().split())
 
     assert "Reconnect" in card.cssselect(".state")[0].text_content()
-    assert "took the access back at Facebook" in told
+    assert "taken back at Facebook" in told
     assert "for less than a minute" in told
     assert [one.text_content() for one in card.cssselect("a.button:not(.quiet)")] == [
         "Reconnect with Facebook"
