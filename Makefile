@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos fuzz bench check format docs pictures messages clean chromium
+.PHONY: help demo test coverage chaos fuzz bench check format docs pictures messages clean chromium
 
 PYTHON ?= python3
 BIN := .venv/bin

@@ -250,16 +250,18 @@ _MAX_NAME, _MAX_NAME_BYTES = 120, 255
 
 
 def safe_filename(name: str, content_type: str, default: str = "file") -> str:
-    """Make a name that cannot mislead a file system or a reader, with an extension.
+    """Make a name that cannot mislead a file system or a reader, with an extension if the type has one.
 
     Slashes, leading dots, control characters and those that turn the direction of writing are dropped, and
-    what is too long: more than 120 characters, or 255 bytes. A name of nothing else is `default`; an
-    extension is added from the type.
+    what is too long: more than 120 characters, or 255 bytes. A name of nothing else is `default`. An
+    extension is added from the type; a name that was given is left without one where the type says nothing.
     """
-    name = _clean(name) or _clean(default) or "file"
+    given = _clean(name)
+    name = given or _clean(default) or "file"
     extension = match[0] if (match := _EXTENSION.search(name)) else ""
     stem = name.removesuffix(extension)
-    extension = extension or _TYPES.guess_extension(content_type, strict=False) or ""
+    if not extension and not (given and content_type == _UNKNOWN_TYPE):
+        extension = _TYPES.guess_extension(content_type, strict=False) or ""
     return _shortened(stem, _MAX_NAME - len(extension), _MAX_NAME_BYTES - len(extension)) + extension
 
 

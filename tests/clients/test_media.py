@@ -419,6 +419,13 @@ def test_any_url_is_refused_or_tried(url: str) -> None:
         ("/cdn/", "image", {}, ("image.jpg", "image/jpeg")),
         ("/cdn/", "audio", {}, ("audio.m4a", "audio/mp4")),
         ("/cdn/", "file", {}, ("file.bin", "application/octet-stream")),
+        ("/1/LICENSE", "file", {}, ("LICENSE", "application/octet-stream")),
+        (
+            "/x",
+            "file",
+            {"Content_Disposition": "attachment; filename*=UTF-8''LICENSE"},
+            ("LICENSE", "application/octet-stream"),
+        ),
         ("/audioclip-17.mp4", "audio", {"Content_Type": "video/mp4"}, ("audioclip-17.mp4", "audio/mp4")),
         ("/audioclip-17.mp4", "audio", {}, ("audioclip-17.mp4", "audio/mp4")),
         ("/v.mp4", "video", {"Content_Type": "video/mp4"}, ("v.mp4", "video/mp4")),

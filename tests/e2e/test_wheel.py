@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ SOURCE = Path(__file__).parents[2]
 NOT_PACKED = shutil.ignore_patterns(
     ".*", "__pycache__", "*.egg-info", "benchmarks", "build", "docs", "tests", "var"
 )
+PACKAGES = {"clients", "conformance", "connector", "tasks"}
 ONLY_FOR_EXTRAS = [
     "botocore",
     "lxml",
@@ -27,8 +29,8 @@ ONLY_FOR_EXTRAS = [
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel, install it into a fresh environment, and give the folder of its programs."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel, beside a fresh environment."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     shutil.copytree(SOURCE, source, ignore=NOT_PACKED)  # a build leaves its traces where it takes place
@@ -37,8 +39,15 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _do(folder, python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "dist", str(source))
     (wheel,) = (folder / "dist").iterdir()
     shutil.rmtree(source)
-    _do(folder, python, "-m", "pip", "install", "--quiet", str(wheel))
-    return folder / "venv" / "bin"
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def programs(wheel: Path) -> Path:
+    """Install the wheel into the environment, and give the folder of its programs."""
+    programs = wheel.parents[1] / "venv" / "bin"
+    _do(wheel.parent, str(programs / "python"), "-m", "pip", "install", "--quiet", str(wheel))
+    return programs
 
 
 @pytest.fixture
@@ -60,6 +69,13 @@ def _do(folder: Path, *command: str) -> str:
 def _connector(programs: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(programs / "connector"), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_wheel_holds_the_product_without_its_sandbox(wheel: Path) -> None:
+    with ZipFile(wheel) as packed:
+        packages = {name.partition("/")[0] for name in packed.namelist()}
+
+    assert {name for name in packages if not name.endswith(".dist-info")} == PACKAGES
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["conformance", "--help"]])
