@@ -94,7 +94,8 @@ class Call:
                     raise GraphError(errors.TOKEN_EXPIRED, now=int(time.time()))
                 self.request.state.page = page
                 self._check_proof(self.platform.apps[grant.app_id or page.app_id], token)
-                check_refused(page, self.request, self.platform.behaviour.regain)
+                is_action, regain = "sender_action" in self.params, self.platform.behaviour.regain
+                check_refused(page, self.request, regain, is_action=is_action)
                 return page
         raise GraphError(errors.TOKEN_INVALID)
 

@@ -122,9 +122,10 @@ TABLE = {(code, subcode): _row(code, subcode, words) for (code, subcode), words 
 """Each error of Meta's table, by its code and subcode."""
 
 
-def check_refused(page: Page, request: Request, regain: int) -> None:
+def check_refused(page: Page, request: Request, regain: int, *, is_action: bool) -> None:
     """Refuse a call that somebody ordered to be refused; a limit says in how many minutes it ends."""
-    one = next((one for one in page.refused if one.hits(request.method, request.url.path)), None)
+    call = request.method, request.url.path
+    one = next((one for one in page.refused if one.hits(*call, is_action=is_action)), None)
     if one is None:
         return
     row = TABLE[one.code, one.subcode]

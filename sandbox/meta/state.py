@@ -83,8 +83,9 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Refused(msgspec.Struct, forbid_unknown_fields=True):
     """Which calls of a page Meta refuses with an error of its table, as `PUT …/refusals` takes it.
 
-    Those with this `method` whose path is like this glob, `times` of them; null: all. `error_user_title` and
-    `error_user_msg` go with the error, as Meta's words for people do.
+    Those with this `method` whose path is like this glob, `times` of them; null: all. Sender actions are
+    refused meanwhile, too, but not counted. `error_user_title` and `error_user_msg` go with the error, as
+    Meta's words for people do.
     """
 
     code: int
@@ -95,11 +96,11 @@ class Refused(msgspec.Struct, forbid_unknown_fields=True):
     error_user_title: str = ""
     error_user_msg: str = ""
 
-    def hits(self, method: str, path: str) -> bool:
+    def hits(self, method: str, path: str, *, is_action: bool) -> bool:
         """Tell whether a call is refused, and count it."""
         if self.times == 0 or method != self.method or not fnmatch(path, self.path):
             return False
-        if self.times is not None:
+        if self.times is not None and not is_action:
             self.times -= 1
         return True
 

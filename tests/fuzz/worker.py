@@ -29,7 +29,7 @@ from connector.settings import Settings
 from tasks.inbound.jobs import incoming_job
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, PartEcho
-from tasks.inbox.queues import outbound_queue
+from tasks.inbox.queues import account_remote, outbound_queue, report_queue
 from tasks.inbox.script import InboxScript
 from tasks.outbound.jobs import is_public_reply, reply_job
 from tasks.remotes import Remotes
@@ -174,9 +174,9 @@ class Worker:
             jobs = [*_messages(sample.messenger), *_replies(helpdesk, sample.helpdesk)]
             for _ in range(2):
                 self._inbox.accept(jobs)
-                self._work(
-                    service, {*(job.queue for job in jobs if isinstance(job, Job)), outbound_queue(PERSON)}
-                )
+                threads = {job.queue for job in jobs if isinstance(job, Job)}
+                report = report_queue(account_remote(PERSON.channel, PERSON.account_id))
+                self._work(service, threads | {outbound_queue(PERSON), report})
         self._check_done(sides)
         self._check_readable(sides, sample)
 

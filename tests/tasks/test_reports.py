@@ -394,6 +394,26 @@ def test_a_page_that_nobody_tries_any_more_is_told_of_no_longer(paused: World) -
     assert [one.closed for one in of_page(paused)] == [True]
 
 
+def test_wherever_a_worker_dies_a_refused_page_is_one_ticket_and_its_reply_goes_out_once(
+    worlds: Callable[[], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remotes, "SHORTEST_UNAUTHORIZED", 0)
+    monkeypatch.setattr(reports, "OVER_AFTER", 1e12)  # the page is tried again, though time passes
+
+    def prepare(world: World) -> list[str]:
+        world.configure(worker={"echo_wait": 0})
+        world.desk.open()
+        world.echo_all()
+        world.reply()
+        world.meta.fail("send", BLOCKED, BLOCKED)
+        return [OUT, QUEUE]
+
+    for world in every_crash(worlds, prepare):
+        check(world)
+        assert world.meta.texts() == ["Hello"]
+        assert [(len(one.comments), one.closed) for one in of_page(world)] == [(1, True)]
+
+
 @pytest.mark.parametrize("refusal", [Refusal(613), Refusal(2, status=503)])
 def test_a_page_that_has_to_slow_down_or_that_meta_is_away_for_is_no_ticket(
     paused: World, refusal: Refusal

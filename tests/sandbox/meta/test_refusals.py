@@ -65,6 +65,15 @@ def test_an_error_is_answered_as_often_as_was_ordered_and_to_those_calls_only(pa
     assert page.send({"text": "Hello"}).status_code == 200
 
 
+def test_a_sender_action_is_refused_meanwhile_and_not_counted(page: Page) -> None:
+    page.writes("Hi")
+    refuse(page, 368, None, times=1)
+    answers = [page.send(None, sender_action="typing_on"), page.send({"text": "Hello"})]
+
+    assert [fault(one) for one in answers] == [(400, 368, None)] * 2
+    assert page.send(None, sender_action="typing_on").status_code == 200
+
+
 def test_an_error_may_have_words_for_people(page: Page) -> None:
     page.writes("Hi")
     refuse(page, 10, 1893063, error_user_title="Page restricted", error_user_msg="Wait until Monday.")
