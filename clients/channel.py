@@ -118,13 +118,15 @@ class Entry(Protocol):
 class Line:
     """A line of what an event shows: words, perhaps with an address, or what a button says.
 
-    `text` is a notice where it is the connector's own; `label` says what it is, in front of it.
+    `text` is a notice where it is the connector's own, or stands for what `is_said`, such as a yes; `label`
+    says what it is, in front of it.
     """
 
     text: str | Notice
     url: str = ""
     is_button: bool = False
     label: str | Notice = ""
+    is_said: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,15 @@
 
 from datetime import UTC, datetime
 
-from clients.channel import GIVEN, WANTED, OtherEvent
+from clients.channel import GIVEN, WANTED, Event, OtherEvent
 from clients.notices import decode, encode, notice
 from tasks.inbound.arrival import Arrival
 from tasks.inbox.personal import Personal
+
+
+def is_told(event: Event) -> bool:
+    """Return whether an event itself is about who answers."""
+    return isinstance(event, OtherEvent) and event.control != ""
 
 
 def note(arrival: Arrival) -> None:

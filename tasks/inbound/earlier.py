@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 MOST_CONTEXT = 20
 """How many messages of other apps, from before there was a ticket, are shown on it."""
+_AT_PRESENT = notice("in_standby")
+"""What a line says that was true at the time only."""
 MOST_FILES = 1000
 """More than one message has: by so many the numbers of their files are apart."""
 
@@ -66,9 +68,9 @@ def keep(arrival: Arrival) -> None:
 def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
     """Note on a new ticket what came, or was given up, before there was one."""
     _notify_of_context(arrival, ticket_id)
-    if known := control.last(arrival):
-        said, at = known
-        note = f"{at:%Y-%m-%d %H:%M} UTC: {said}"
+    known = None if control.is_told(arrival.event) else control.last(arrival)
+    if known:
+        note = f"{known[1]:%Y-%m-%d %H:%M} UTC: {known[0]}"
         _notify(arrival, ticket_id, f"control:{arrival.external_id}", note)
     inbox, conversation = arrival.service.inbox, arrival.conversation
     for member, _ in inbox.noted(Personal.UNTOLD, conversation):
@@ -125,6 +127,7 @@ def _said(
         return internal_comment(arrival, "", to_markdown(body.partition(" ")[2]))
     first = number * MOST_FILES
     left_out = dict.fromkeys(range(first, first + MOST_FILES), refusal.notice) if refusal else {}
+    event = replace(event, lines=tuple(line for line in event.lines if line.text != _AT_PRESENT))
     external_id = arrival.channel.external_id(body.encode())
     earlier = replace(arrival, event=event, external_id=external_id, left_out=left_out)
     name = echo_author(event, earlier) if isinstance(event, Echo) else earlier.sender_name

@@ -26,7 +26,7 @@ def _line(arrival: Arrival, line: Line) -> str:
     """Show a line; the connector's own words stand in brackets unless they are a label or a link."""
     label = arrival.say(line.label) if isinstance(line.label, Notice) else line.label
     text = line.text if isinstance(line.text, str) else arrival.say(line.text)
-    own = isinstance(line.text, Notice) and not line.url
+    own = isinstance(line.text, Notice) and not line.url and not line.is_said
     markdown = preview(text, line.url) if line.url else to_markdown(f"({text})" if own else text)
     return f"{_label(label)}: {markdown}" if label else markdown
 

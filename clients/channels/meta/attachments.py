@@ -20,7 +20,8 @@ _FILES = frozenset({"image", "video", "audio", "file", "sticker"})
 def attachments_of(message: Fields, said: str) -> Iterator[Attachment]:
     """Read the attachments of a message that says `said`.
 
-    In 2026 a sticker came as a sticker and once more as an image. Its id may stand in the message instead.
+    In 2026 a sticker came as a sticker and once more as an image. Its id may stand in the message instead. An
+    image without such an id is one more, though it is equal to another.
     """
     raw = [
         (one, one.code("type") or "unknown", one.object("payload")) for one in message.objects("attachments")
@@ -32,13 +33,22 @@ def attachments_of(message: Fields, said: str) -> Iterator[Attachment]:
             yield _sticker(sticker_id)
         elif not any("sticker_id" in payload for payload in pictures):
             pictures[0].add("sticker_id", sticker_id)
-    names = {name for payload in stickers for name in _names(payload)}
+    again = _again(stickers, [payload for payload in pictures if payload not in stickers])
     for one, kind, payload in raw:
-        if kind == "image" and _names(payload) & names:
+        if payload in again:
             payload.address("url")
             payload.code("sticker_id")
         else:
             yield _attachment(kind, one, payload, said)
+
+
+def _again(stickers: list[Fields], images: list[Fields]) -> list[Fields]:
+    """Return the pictures of stickers that another one of them, or an image with its id, shows already."""
+    names, again = set[str](), list[Fields]()
+    for payload in (*stickers, *(one for one in images if "sticker_id" in one)):
+        again += [payload] if _names(payload) & names else []
+        names |= _names(payload)
+    return again + [one for one in images if "sticker_id" not in one and _names(one) & names]
 
 
 def _names(payload: Fields) -> set[str]:

@@ -143,6 +143,16 @@ class Fields:
                 return ", ".join(said)
         return ""
 
+    def truth(self, *keys: str, is_question: bool = False) -> bool | None:
+        """Read the first value that there is if it is a yes or a no, of a question for one also as a text."""
+        key = next((key for key in keys if self._left.get(key) not in (None, "", [])), "")
+        value = self._left.get(key)
+        value = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if not isinstance(value, bool) and not (is_question and str(value).lower() in {"true", "false"}):
+            return None
+        del self._left[key]
+        return is_true(value)
+
     def object(self, key: str) -> "Fields":
         """Read an object."""
         if isinstance(self._left.get(key), dict):

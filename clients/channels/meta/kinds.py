@@ -342,12 +342,19 @@ def _lead(item: Fields, kind: str) -> OtherEvent:
     return _happened(item, kind, notice("lead"), *_answers(item.object(kind).objects("data")))
 
 
+_ANSWERS = ("answer", "value", "values", "answers")
+_YES_OR_NO = frozenset({"boolean", "bool", "yes_no"})
+
+
 def _answers(pairs: list[Fields]) -> Iterator[Line]:
     """Show the answers of a form, each under its question."""
     for pair in pairs:
         question = one_line(pair.text("question", "label", "title", "name", "key"))
-        answer = pair.words("answer", "value", "values", "answers")
-        if answer:
+        is_yes = pair.truth(*_ANSWERS, is_question=as_text(pair.get("type")).lower() in _YES_OR_NO)
+        answer = pair.words(*_ANSWERS) if is_yes is None else ""
+        if is_yes is not None:
+            yield Line(notice("yes" if is_yes else "no"), label=question, is_said=True)
+        elif answer:
             yield Line(answer, address(answer), label=question)
         elif question:
             yield Line(question)
@@ -648,6 +655,8 @@ add_sentences(
         "feedback_nps": N_("Would recommend"),
         "feedback_ces": N_("Ease"),
         "in_words": N_("In their words"),
+        "yes": N_("Yes"),
+        "no": N_("No"),
         "ordered": N_("The customer sent an order."),
         "form_submitted": N_("The customer submitted a form."),
         "called": N_("The customer called the page on Messenger."),

@@ -47,6 +47,16 @@ def test_who_took_over_before_there_was_a_ticket_is_told_on_it(world: World) -> 
     assert note.body == f"2026-11-22 21:30 UTC: {TAKEN}"
 
 
+def test_a_ticket_that_it_opens_itself_says_so_once(world: World) -> None:
+    world.configure(events={"take_thread_control": "open_ticket"})
+    world.receive_body(payload("messenger/take_thread_control"))
+    world.work()
+
+    (ticket,) = world.desk.tickets.values()
+    assert ticket.new
+    assert (ticket.new.body, ticket.comments) == (TAKEN, [])
+
+
 def test_wherever_a_worker_dies_who_answers_is_told_once(worlds: Callable[[], World]) -> None:
     def prepare(world: World) -> list[str]:
         world.receive_body(payload("messenger/take_thread_control"))

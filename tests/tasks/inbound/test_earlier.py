@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from clients.errors import FileRefused, RejectedError
 from clients.helpdesk import NewComment, NewTicket
 from tasks.inbox.personal import Personal
@@ -41,15 +43,22 @@ def test_a_file_that_another_app_sends_is_not_moved_for_no_ticket(world: World) 
     assert list(note.attachment_ids) == ["1"]
 
 
-def test_wherever_a_worker_dies_context_is_told_once(worlds: Callable[[], World]) -> None:
+@pytest.mark.parametrize("knows_keys", [True, False])
+@pytest.mark.parametrize("takes_files_ahead", [True, False])
+def test_wherever_a_worker_dies_context_is_told_once_with_its_files(
+    worlds: Callable[[], World], *, knows_keys: bool, takes_files_ahead: bool
+) -> None:
     def prepare(world: World) -> list[str]:
-        world.receive_body(payload("messenger/echo_of_another_app"))
+        world.desk.knows_keys, world.desk.takes_files_ahead = knows_keys, takes_files_ahead
+        receive_unmarked_echo(world, "m_9", app_id="9", attachments=[PHOTO])
         world.receive(at=SENT_AT + 99_000)
         return [IN]
 
     for world in every_crash(worlds, prepare):
         (ticket,) = world.desk.tickets.values()
         assert [one.external_id for one in ticket.comments] == ["context:m_1"]
+        (note,) = ticket.comments
+        assert len([*note.attachment_ids, *note.files]) == 1
         assert not list(world.store.scan_iter("mc:context:*"))
 
 
