@@ -353,7 +353,7 @@ def test_without_scripts_a_conversation_goes_both_ways(browser: Browser, served:
 
     with player_at(browser, served) as player:
         for look in (("light", 1400), ("dark", 400)):
-            player.page.emulate_media(color_scheme=look[0])  # type: ignore[arg-type]
+            player.page.emulate_media(color_scheme=look[0])
             player.page.set_viewport_size({"width": look[1], "height": 900})
             player.page.goto(address)
             assert violations(player.page) == []
