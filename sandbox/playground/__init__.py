@@ -6,6 +6,7 @@ else is read from the sandboxes, and what somebody does is handed to them.
 | call                                  | does                                                               |
 | ------------------------------------- | ------------------------------------------------------------------ |
 | GET /                                 | the page                                                           |
+| GET /plain?page_id=P&psid=S           | the page without JavaScript; its forms are posted there            |
 | GET /state?page_id=P&psid=S           | all that it shows of a customer, as JSON with an ETag              |
 | GET /links                            | the product's own pages that answer: `{name: address}`             |
 | POST /people                          | `app.NewCustomer`; answers `{psid, name}`                          |

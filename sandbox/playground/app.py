@@ -5,11 +5,12 @@ import re
 import secrets
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import httpx
 import msgspec
@@ -20,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,10 +30,11 @@ from sandbox.playground.faults import Faults, unreachable
 from sandbox.playground.links import links
 from sandbox.playground.log import MARK
 from sandbox.playground.meta import Meta
+from sandbox.playground.plain import Plain
 from sandbox.playground.view import SHOWN_INLINE, View, plainly
 from sandbox.samples import Sample
 from sandbox.stack import NeverHappened, Stack, free_port, until
-from sandbox.staff import Refused
+from sandbox.staff import Refused, Staff
 
 PORT = 9003
 STATIC = Path(__file__).parent / "static"
@@ -84,6 +86,7 @@ class Playground:
         self._staff_at_work = threading.Lock()
         self.faults = Faults(stack, self._meta)
         self._view = View(stack, self._meta, self.faults)
+        self._plain = Plain(stack, self._view, self._meta.pass_on, self._at_work)
 
     def close(self) -> None:
         """Close all connections."""
@@ -96,6 +99,7 @@ class Playground:
         phone, ticket = "/phone/{page_id:int}/{psid:int}", "/tickets/{id:int}"
         return [
             Route("/", page),
+            Route("/plain", self.plain, methods=["GET", "POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
             _route("/state", "GET", self.state),
             _route("/links", "GET", lambda _, __: links(self._stack)),
@@ -111,6 +115,29 @@ class Playground:
             _route("/faults/worker", "POST", lambda _, __: self._done(self.faults.kill_worker())),
             _route("/faults/{name}", "PUT", self.turn),
         ]
+
+    @contextmanager
+    def _at_work(self) -> Iterator[Staff]:
+        """Lend the agent, who does one thing at a time."""
+        with self._staff_at_work:
+            yield self._staff
+
+    async def plain(self, request: Request) -> Response:
+        """Answer the page without scripts, or do what a form of it says."""
+        given, status, said = dict(request.query_params), 200, ""
+        try:
+            if request.method == "POST":
+                given = dict(parse_qsl((await request.body()).decode(errors="replace")))
+                fields = defaultdict(str, given)
+                for name in fields.keys() & {"page_id", "psid", "ticket"}:
+                    _digits(fields[name])
+                return RedirectResponse(await run_in_threadpool(self._plain.do, fields), 303)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a person waits for the answer
+            status, said = _refusal(error)
+        where = (given.get("page_id", ""), given.get("psid", ""))
+        where = where if all(map(str.isdecimal, where)) else ("0", "0")
+        shown = await run_in_threadpool(self._plain.shown, *where, said)
+        return HTMLResponse(shown, status, headers={"Cache-Control": "no-store"})
 
     def state(self, request: Request, body: bytes) -> Response:
         """Answer the document, or that it is the one that the page knows."""
@@ -141,20 +168,20 @@ class Playground:
         """Have the agent comment."""
         new = msgspec.json.decode(body, type=NewComment)
         files = [Sample(file.filename, file.content_type, file.base64) for file in new.files]
-        with self._staff_at_work:
-            self._staff.reply(_id(request), new.text, internal=new.internal, files=files)
+        with self._at_work() as staff:
+            staff.reply(_id(request), new.text, internal=new.internal, files=files)
         return self._done({})
 
     def close_ticket(self, request: Request, body: bytes) -> Any:
         """Have the agent close the ticket."""
-        with self._staff_at_work:
-            self._staff.close(_id(request))
+        with self._at_work() as staff:
+            staff.close(_id(request))
         return self._done({})
 
     def reopen_ticket(self, request: Request, body: bytes) -> Any:
         """Have the agent open the ticket again."""
-        with self._staff_at_work:
-            self._staff.reopen(_id(request))
+        with self._at_work() as staff:
+            staff.reopen(_id(request))
         return self._done({})
 
     def turn(self, request: Request, body: bytes) -> Any:

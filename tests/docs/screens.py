@@ -102,7 +102,13 @@ SCREENS: Mapping[str, Screen] = {
     "playground": Screen(
         (1440, 1150),
         _playground,
-        ("sandbox/playground/**/*.*", "sandbox/samples.py", "sandbox/staff.py", "tests/docs/screens.py"),
+        (
+            "sandbox/playground/*.*",
+            "sandbox/playground/static/*",
+            "sandbox/samples.py",
+            "sandbox/staff.py",
+            "tests/docs/screens.py",
+        ),
     ),
 }
 
