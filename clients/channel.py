@@ -130,7 +130,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class MessageAttachment:
     """One attachment of a message.
 
     `kind` is image, video, audio, file or sticker if it `is_file`, which its account can fetch from `url`;
@@ -158,7 +158,7 @@ class Message:
     message_id: str
     time: datetime
     text: str
-    attachments: tuple[Attachment, ...]
+    attachments: tuple[MessageAttachment, ...]
     reply_to: str = ""
     lines: tuple[Line, ...] = ()
     kind: str = "message"
@@ -182,7 +182,7 @@ class Echo:
     message_id: str
     time: datetime
     text: str
-    attachments: tuple[Attachment, ...]
+    attachments: tuple[MessageAttachment, ...]
     author: Notice
     is_by_agent: bool
     may_be_ours: bool
@@ -530,7 +530,7 @@ class Account(ABC):
         return Past()
 
     @abstractmethod
-    def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
+    def fetch(self, attachment: MessageAttachment) -> AbstractContextManager[File]:
         """Fetch a file that a person sent. Raises `FileRefused`, or `Unavailable` without a remote."""
 
     def find_quoted(self, person_id: str, words: str) -> str | None:

@@ -87,7 +87,7 @@ class MediaFetcher:
 
     @contextmanager
     def fetch(self, url: str, kind: str) -> Iterator[File]:
-        """Fetch one file; `kind` is that of the `Attachment` (image, audio, video, file, sticker).
+        """Fetch one file; `kind` is that of the `MessageAttachment` (image, audio, video, file, sticker).
 
         Raises FileRefused for a URL that is not allowed or has expired and for a file that is too large,
         Unavailable if it may work later, Busy if its host serves enough other files at the moment.

@@ -37,7 +37,7 @@ class FileLeftOut(FileRefused):
 
 
 def show(
-    arrival: Arrival, number: int, attachment: channel.Attachment, files: ExitStack
+    arrival: Arrival, number: int, attachment: channel.MessageAttachment, files: ExitStack
 ) -> tuple[str, Attachment | File | None]:
     """Return the markdown that shows a file, and the file, in the helpdesk or on its way there.
 
@@ -73,7 +73,7 @@ def _type(file: Attachment | File) -> str:
 
 
 def _uploaded(
-    arrival: Arrival, number: int, attachment: channel.Attachment, files: ExitStack
+    arrival: Arrival, number: int, attachment: channel.MessageAttachment, files: ExitStack
 ) -> Attachment | File:
     """Move a file from the channel to the helpdesk, once, or keep it open for its comment."""
     if reason := arrival.left_out.get(number):
@@ -101,7 +101,7 @@ def _uploaded_before(recorded: str | None) -> Attachment | None:
         return None
 
 
-def _missing(arrival: Arrival, attachment: channel.Attachment, error: ClientError) -> str:
+def _missing(arrival: Arrival, attachment: channel.MessageAttachment, error: ClientError) -> str:
     who = "page" if isinstance(arrival.event, channel.Echo) else "customer"
     is_downloaded = error.remote or isinstance(error, FileLeftOut)
     code = f"{who}_file_not_{'added' if is_downloaded else 'downloaded'}"

@@ -90,7 +90,7 @@ def _in_reply_to(arrival: Arrival, message_id: str) -> str:
 
 
 def _shown(
-    arrival: Arrival, number: int, attachment: channel.Attachment, files: ExitStack
+    arrival: Arrival, number: int, attachment: channel.MessageAttachment, files: ExitStack
 ) -> tuple[str, Attachment | File | None]:
     if attachment.is_file:
         markdown, file = show(arrival, number, attachment, files)

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clients.channel import Attachment, Conversation, Message
+from clients.channel import Conversation, Message, MessageAttachment
 from clients.channels.meta import events
 from clients.channels.meta.events import CHANNEL, Entry, parse
 
@@ -21,7 +21,7 @@ def time_of(milliseconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
-def new_message(mid: str, text: str = "", *attachments: Attachment, at: int = SENT) -> Message:
+def new_message(mid: str, text: str = "", *attachments: MessageAttachment, at: int = SENT) -> Message:
     return Message(mid, time_of(at), text, attachments)
 
 

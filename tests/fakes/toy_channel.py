@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 from clients.channel import (
     Account,
-    Attachment,
     Channel,
     Conversation,
     Credentials,
@@ -23,6 +22,7 @@ from clients.channel import (
     Handshake,
     Incoming,
     Message,
+    MessageAttachment,
     Network,
     NewMessage,
     OtherEvent,
@@ -78,7 +78,7 @@ class Line(Account):
         return Profile(name=f"Person {person_id}")
 
     @contextmanager
-    def fetch(self, attachment: Attachment) -> Iterator[File]:
+    def fetch(self, attachment: MessageAttachment) -> Iterator[File]:
         """Fetch a file by its id, with the token."""
         assert self.credentials.access_token
         yield File(f"{attachment.url}.ogg", "audio/ogg", 3, BytesIO(b"ogg"))
@@ -141,7 +141,7 @@ class Toy(Channel):
             return Receipt(one["status"], 0, (one["id"],))
         if "text" not in one and "voice" not in one:
             return OtherEvent("unknown", datetime.fromtimestamp(one["at"] / 1000, UTC), notice("toy_event"))
-        files = (Attachment("audio", one["voice"], is_file=True),) if "voice" in one else ()
+        files = (MessageAttachment("audio", one["voice"], is_file=True),) if "voice" in one else ()
         return Message(one["id"], datetime.fromtimestamp(one["at"] / 1000, UTC), one.get("text", ""), files)
 
     def kind_of(self, body: bytes) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from clients.channel import Attachment, Line
+from clients.channel import Line, MessageAttachment
 from clients.channels.meta.fields import Fields
 from clients.channels.meta.values import as_text
 from clients.notices import N_, Notice, add_sentences, notice
@@ -17,7 +17,7 @@ _THUMBS = frozenset({"369239263222822", "369239343222814", "369239383222810"})
 _FILES = frozenset({"image", "video", "audio", "file", "sticker"})
 
 
-def attachments_of(message: Fields, said: str) -> Iterator[Attachment]:
+def attachments_of(message: Fields, said: str) -> Iterator[MessageAttachment]:
     """Read the attachments of a message that says `said`.
 
     In 2026 a sticker came as a sticker and once more as an image. Its id may stand in the message instead. An
@@ -56,11 +56,13 @@ def _names(payload: Fields) -> set[str]:
     return {as_text(payload.get("sticker_id")), as_text(payload.get("url")).partition("?")[0]} - {""}
 
 
-def _sticker(id_: str) -> Attachment:
-    return Attachment("sticker", lines=(Line("👍" if id_ in _THUMBS else notice("sticker_without_picture")),))
+def _sticker(id_: str) -> MessageAttachment:
+    return MessageAttachment(
+        "sticker", lines=(Line("👍" if id_ in _THUMBS else notice("sticker_without_picture")),)
+    )
 
 
-def _attachment(kind: str, attachment: Fields, payload: Fields, said: str) -> Attachment:
+def _attachment(kind: str, attachment: Fields, payload: Fields, said: str) -> MessageAttachment:
     """Read an attachment of a message whose text is `said`; what no reader reads of it is shown as it is."""
     template = as_text(payload.get("template_type"))
     if kind in _FILES and not template:
@@ -72,7 +74,7 @@ def _attachment(kind: str, attachment: Fields, payload: Fields, said: str) -> At
         lines = (Line(notice("unknown_template", kind=template)),)
     if not lines and not template:
         lines = (Line(notice("unsupported_share")),)
-    return Attachment(kind, lines=lines)
+    return MessageAttachment(kind, lines=lines)
 
 
 def _adds(text: str | Notice, said: str) -> bool:
@@ -91,13 +93,13 @@ def _title(attachment: Fields, payload: Fields) -> str:
     return title or other
 
 
-def _file(kind: str, attachment: Fields, payload: Fields) -> Attachment:
+def _file(kind: str, attachment: Fields, payload: Fields) -> MessageAttachment:
     url, sticker_id = _url(attachment, payload), payload.code("sticker_id")
     title = as_text(payload.get("title") or attachment.get("title"))
     if sticker_id in _THUMBS:
-        return Attachment("sticker", lines=(*_sticker(sticker_id).lines, *attachment.rest()))
+        return MessageAttachment("sticker", lines=(*_sticker(sticker_id).lines, *attachment.rest()))
     kind = "sticker" if sticker_id else kind
-    return Attachment(kind, url, title, tuple(attachment.rest()), is_file=True)
+    return MessageAttachment(kind, url, title, tuple(attachment.rest()), is_file=True)
 
 
 def _location(kind: str, attachment: Fields, payload: Fields) -> Iterator[Line]:

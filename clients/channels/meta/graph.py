@@ -17,9 +17,9 @@ import httpx
 
 from clients.channel import (
     Account,
-    Attachment,
     Credentials,
     Incoming,
+    MessageAttachment,
     NewFile,
     NewMessage,
     Past,
@@ -206,7 +206,7 @@ class Page(RestClient, Account):
         picture = _string(answer, "profile_pic")
         return Profile(name, first, last, picture if _OF_THE_WEB.fullmatch(picture) else "")
 
-    def fetch(self, attachment: Attachment) -> AbstractContextManager[File]:
+    def fetch(self, attachment: MessageAttachment) -> AbstractContextManager[File]:
         """Fetch a file of a message from Meta's media hosts, whose addresses are signed and expire."""
         return self._media.fetch(attachment.url, attachment.kind)
 

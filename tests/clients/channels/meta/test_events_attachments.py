@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clients.channel import Attachment, Line
+from clients.channel import Line, MessageAttachment
 from clients.notices import notice
 from tests.fakes.events import parsed_message
 
@@ -40,7 +40,7 @@ def test_a_location_without_coordinates_keeps_its_title_and_what_it_has(
     attachment = f'{{"type": "location", "title": "Here", "payload": {{"coordinates": {coordinates}}}}}'
     message = parsed_message(f'{{"mid": "m_1", "attachments": [{attachment}]}}')
     lines = (Line("Here", label=notice("location")), *rest)
-    assert message.attachments == (Attachment("location", lines=lines),)
+    assert message.attachments == (MessageAttachment("location", lines=lines),)
 
 
 def test_a_location_beside_the_meridian_keeps_its_place() -> None:
@@ -66,7 +66,7 @@ def test_a_link_through_metas_redirects_leads_to_its_target(redirect: str) -> No
     url = redirect.format("https%3A%2F%2Fexample.com%2Fa%3Fb%3D1")
     message = {"mid": "m_1", "attachments": [{"type": "fallback", "payload": {"url": url, "title": "T"}}]}
     assert parsed_message(json.dumps(message)).attachments == (
-        Attachment("fallback", lines=(Line("T", "https://example.com/a?b=1"),)),
+        MessageAttachment("fallback", lines=(Line("T", "https://example.com/a?b=1"),)),
     )
 
 
@@ -121,7 +121,7 @@ def test_metas_error_page_is_no_link() -> None:
         "payload": None,
     }
     assert parsed_message(json.dumps({"mid": "m_1", "attachments": [nowhere]})).attachments == (
-        Attachment("fallback", lines=(Line(notice("unsupported_share")),)),
+        MessageAttachment("fallback", lines=(Line(notice("unsupported_share")),)),
     )
 
 

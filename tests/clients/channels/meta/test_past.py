@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.channel import Attachment, Echo, Incoming, Line, Message, Past, PastConversation
+from clients.channel import Echo, Incoming, Line, Message, MessageAttachment, Past, PastConversation
 from clients.channels.meta import past
 from clients.channels.meta.events import CHANNEL, external_id, parse
 from clients.channels.meta.graph import Page
@@ -90,13 +90,13 @@ def test_a_message_of_the_pages_is_an_echo_of_which_nobody_knows_who_wrote_it() 
 )
 def test_a_file_has_its_kind_and_its_address(shown: dict[str, Any], kind: str) -> None:
     assert said(attachments={"data": [shown]}).attachments == (
-        Attachment(kind, "https://x.fbcdn.net/a", is_file=True),
+        MessageAttachment(kind, "https://x.fbcdn.net/a", is_file=True),
     )
 
 
 def test_a_file_without_an_address_is_not_left_out() -> None:
     assert said(attachments={"data": [{"mime_type": "image/png"}]}).attachments == (
-        Attachment("image", is_file=True),
+        MessageAttachment("image", is_file=True),
     )
 
 
@@ -104,7 +104,7 @@ def test_a_sticker_comes_once_though_it_is_shown_three_times() -> None:
     url = "https://x.fbcdn.net/s"
     shown = {"attachments": {"data": [{"image_data": {"url": url}}]}, "shares": {"data": [{"link": url}]}}
 
-    assert said(sticker=url, **shown).attachments == (Attachment("sticker", url, is_file=True),)
+    assert said(sticker=url, **shown).attachments == (MessageAttachment("sticker", url, is_file=True),)
 
 
 def test_a_shared_link_is_shown() -> None:
