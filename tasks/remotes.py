@@ -64,6 +64,7 @@ class Remotes:
         seconds = min(max(error.retry_after or 0, shortest), LONGEST)
         self._log(error)
         self._until[error.remote] = time.monotonic() + seconds
+        self._worked.discard(error.remote)
         lasts = self._inbox.pause(error.remote, seconds, encode(error.notice), rate, doubles_to)
         self._until[error.remote] = time.monotonic() + lasts
 
@@ -116,7 +117,6 @@ class Remotes:
             if now - self._until.get(remote, now) > OVER_AFTER:
                 self._since.pop(remote, None)
                 self._logged_at.pop(remote, None)
-            self._worked.discard(remote)
             since = self._since.setdefault(remote, now)
             if now - self._logged_at.get(remote, -REMIND_EVERY) < REMIND_EVERY:
                 return

@@ -550,8 +550,15 @@ def test_over_http_a_worker_that_dies_before_it_notes_the_ticket_makes_no_second
     assert bodies == [(True, "It has changed. What is wrong now"), (True, "It is over")]
 
 
-def test_over_http_a_page_that_the_sandbox_meta_blocks_is_one_ticket_until_a_reply_goes_out(
-    real: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ({"code": 368}, "temporarily blocked the page"),
+        ({"code": 10, "subcode": 1893063}, "restricted the page from sending"),
+    ],
+)
+def test_over_http_a_page_that_the_sandbox_meta_refuses_is_one_ticket_until_a_reply_goes_out(
+    real: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, error: dict[str, int], words: str
 ) -> None:
     monkeypatch.setattr(remotes, "SHORTEST_UNAUTHORIZED", 0)
     with serving_meta() as url, HttpClient() as http, httpx.Client(base_url=url, trust_env=False) as meta:
@@ -561,9 +568,8 @@ def test_over_http_a_page_that_the_sandbox_meta_blocks_is_one_ticket_until_a_rep
         page = {"name": "Page 1", "access_token": f"EAA{PAGE_A}", "app_id": "1"}
         meta.put(f"/sandbox/pages/{PAGE_A}", json=page).raise_for_status()
         meta.post(f"/sandbox/pages/{PAGE_A}/people/{PSID}/messages", json={"text": "Hi"}).raise_for_status()
-        blocked = {"message": "(#368) The action attempted has been deemed abusive", "code": 368}
-        fault = {"path": "*/messages", "times": 2, "status": 400, "body": {"error": blocked}}
-        meta.put("/sandbox/faults", json=[fault]).raise_for_status()
+        refused = [error | {"times": 2}]
+        meta.put(f"/sandbox/pages/{PAGE_A}/refusals", json=refused).raise_for_status()
         real.reply("Your parcel is on its way.")
         for _ in range(3):
             real.work(OUT)
@@ -572,6 +578,6 @@ def test_over_http_a_page_that_the_sandbox_meta_blocks_is_one_ticket_until_a_rep
 
     assert [one["text"] for one in sent] == ["Hi", "Your parcel is on its way."]
     tickets = sandbox.http.get("/sandbox/tickets").json()["tickets"]
-    (told,) = [one for one in tickets if "temporarily blocked the page" in str(one)]
+    (told,) = [one for one in tickets if words in str(one)]
     assert [one["body"].partition(":")[0] for one in told["comments"]] == ["It is over"]
     assert told["closed"]
