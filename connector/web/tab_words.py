@@ -20,6 +20,7 @@ add_sentences(
         "state_off_means": N_(
             "New messages do not become tickets. Once it is on again, what was written meanwhile is fetched."
         ),
+        "tab_reload": N_("Show it as it is now"),
         "tab_held": N_("The page itself is in order. Its messages wait for what is said above."),
         "tab_operator": N_("To do, for whoever runs the connector:"),
         "tab_paused": N_("Nothing is sent at the moment; replies wait in order."),
