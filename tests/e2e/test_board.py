@@ -109,9 +109,9 @@ def test_a_search_finds_while_it_is_typed(stack: Stack, page: Page) -> None:
 
     shows(page, "1 to 1 of 1")
     expect(page.locator("#connections ~ ul h3")).to_have_text([stack.pages[1].name])
-    assert "q=faktur" in page.url
+    page.wait_for_url("**q=faktur**")
     page.reload()
-    assert page.get_by_label("Name, page id or desk").input_value() == "faktur"
+    expect(page.get_by_label("Name, page id or desk")).to_have_value("faktur")
 
 
 def test_a_dead_letter_is_opened_retried_and_another_dropped_by_keyboard_alone(
@@ -215,19 +215,21 @@ def test_each_page_is_accessible_and_fits_light_and_dark_narrow_and_wide(
         found.extend(violations(page))
         assert overflow(page) == 0, page.url
 
+    def follow(what: Locator) -> None:
+        with page.expect_navigation():  # a page that is being left cannot be looked at
+            what.click()
+        look_at()
+
     page.goto(link(stack, "--language", language))
     look_at()
     page.goto(page.url.replace("/board?", "/board/unknown?"))
     look_at()
     page.goto(page.url.replace("/board/unknown?", "/board/dead?"))
     look_at()
-    page.locator("#drop-all").click()
-    look_at()
+    follow(page.locator("#drop-all"))
     page.go_back()
-    page.locator(".letters .more a").first.click()
-    look_at()
-    page.locator("form button").first.click()
-    look_at()
+    follow(page.locator(".letters .more a").first)
+    follow(page.locator("form button").first)
     page.goto(f"{stack.url}/board")
     look_at()
     page.close()
