@@ -254,6 +254,24 @@ def test_replies_wait_while_the_pages_token_is_refused_although_a_ticket_is_clos
     assert [message["text"] for message in closed.received(1)] == ["goodbye"]
 
 
+def test_a_page_that_meta_blocks_is_one_ticket_until_a_reply_goes_out_though_the_worker_is_killed(
+    case: Case,
+) -> None:
+    def report() -> list[dict[str, Any]]:
+        return [one for one in case.stack.tickets() if "temporarily blocked the page" in str(one["body"])]
+
+    case.stack.ask_meta("PUT", f"/pages/{case.page.page_id}/refusals", [{"code": 368}])
+    comment_id = case.reply("patience")
+    assert "temporarily blocked the page" in case.note()
+    until("the operator is told", report)
+    kill(case.stack, "worker")
+    case.stack.ask_meta("PUT", f"/pages/{case.page.page_id}/refusals", [])
+
+    case.delivery(comment_id, "sent", "delivered", "read", within=60)
+    until("the ticket is closed", lambda: [one["closed"] for one in report()] == [True])
+    assert [message["text"] for message in case.received(1)] == ["patience"]
+
+
 def test_what_an_agent_writes_in_metas_inbox_stands_on_the_ticket_and_is_not_sent_back(case: Case) -> None:
     case.stack.ask_meta("POST", f"/pages/{case.page.page_id}/inbox", {"psid": case.psid, "text": "from Meta"})
     until("it stands on the ticket", lambda: [one for one in case.comments() if one["body"] == "from Meta"])
