@@ -517,6 +517,10 @@ class Account(ABC):
         """Return what a message of some time ago says; None where the channel does not show it any more."""
         return None
 
+    def owner_of(self, person_id: str) -> Notice | None:
+        """Name the app that answers a conversation, where several may; None if the channel does not tell."""
+        return None
+
     def conversations(self, after: str = "") -> PastConversations:
         """List the conversations, from where the last call ended; none where a channel does not."""
         return PastConversations()

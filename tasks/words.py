@@ -56,6 +56,7 @@ add_sentences(
         "sent_before_ticket_last": N_(
             "{total} messages were sent before this ticket; these are the last {count}:"
         ),
+        "answered_by": N_("It is answered by {owner} now."),
         "owner_unknown": N_("Which app answers it now is not known."),
         # Messages that others are about, as they stand in a sentence.
         "in_reply_to": N_("In reply to {message}:"),

@@ -34,5 +34,7 @@ def answers_now(arrival: Arrival, event: OtherEvent) -> str:
     """Say who answers now, where an event only says who wants to."""
     if event.control != WANTED:
         return ""
-    known = last(arrival)
-    return known[0] if known else arrival.say(notice("owner_unknown"))
+    if known := last(arrival):
+        return known[0]
+    owner = arrival.account.owner_of(arrival.conversation.person_id)
+    return arrival.say(notice("answered_by", owner=owner) if owner else notice("owner_unknown"))

@@ -129,6 +129,7 @@ OF_MESSENGER: dict[str, Call] = {
     "past": lambda page, id_: page.past(PastConversation(id_, "7", 0), NOW),
     "unsubscribe": lambda page, _: page.unsubscribe(),
     "mark_seen": lambda page, id_: page.mark_seen(id_),
+    "owner_of": lambda page, id_: page.owner_of(id_),
     "words_of": lambda page, id_: page.words_of(id_),
     "find_quoted": lambda page, id_: page.find_quoted(id_, "Hi"),
     "find_sent": lambda page, id_: page.find_sent(id_, "Hi", timedelta(days=1), ()),
@@ -142,6 +143,7 @@ WORDS = {
     b"",
     *b"tickets comments attachments api followups messages conversations message_attachments".split(),
     *b"desks categories erasures webhooks ping hook app debug_token subscribed_apps subscriptions".split(),
+    b"thread_owner",
 }
 
 

@@ -222,6 +222,14 @@ class Page(RestClient, Account):
         sender = answer.get("from") if isinstance(answer, dict) else None
         return Words(_string(answer, "message"), _string(sender, "id") == self._page_id)
 
+    def owner_of(self, person_id: str) -> Notice | None:
+        """Name the app that holds a conversation, ours as well; Meta tells only who may know.
+
+        https://developers.facebook.com/documentation/business-messaging/messenger-platform/conversation-routing
+        """
+        owner = self._thread_owner(person_id)
+        return notice("own_app") if owner and is_app(owner, self._app_id) else owner
+
     def find_quoted(self, person_id: str, words: str) -> str | None:
         """Look for a message of the person's among the last 20; it can be answered for a day.
 
@@ -409,18 +417,22 @@ class Page(RestClient, Account):
             raise self._late_refused(psid, error, message) from None
 
     def _owner(self, psid: str) -> Notice:
-        """Name the app that holds a conversation, as far as Meta tells."""
+        """Name the app that holds a conversation in which ours may not write."""
+        owner = self._thread_owner(psid)
+        # Ours by now: the one that held the conversation a moment ago has let it go.
+        return notice("an_app") if owner is None or is_app(owner, self._app_id) else owner
+
+    def _thread_owner(self, psid: str) -> Notice | None:
+        """Name the app that holds a conversation; None where Meta does not tell."""
         try:
             query = {"recipient": psid}
             found = _found(self._get(f"/{segment(self._page_id)}/thread_owner", query))
             app_id = next(iter(found), {})["thread_owner"]["app_id"]  # nobody's, when nothing was said lately
         except LeaseLost:
             raise
-        except (ClientError, *MALFORMED):
-            return notice("an_app")
-        owner = name_of_app(app_id)
-        # Ours by now: the one that held the conversation a moment ago has let it go.
-        return notice("an_app") if is_app(owner, self._app_id) else owner
+        except (ClientError, IndexError, *MALFORMED):
+            return None
+        return name_of_app(app_id)
 
     def _closed(self, psid: str, error: OutsideWindow, message: NewMessage) -> OutsideWindow:
         """Say when Meta's reply window closed, if it is known when the person wrote last."""

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tasks.inbox.personal import Personal
 from tasks.person import forget, notes_of
 from tests.conftest import payload
 from tests.fakes.conversation import IN, PERSON, SENT_AT
 from tests.fakes.crashes import every_crash
+from tests.fakes.failures import fault
+from tests.fakes.meta import Refusal
 from tests.fakes.world import World
 
 TAKEN = "This conversation was taken over by Meta's own inbox, which answers it now."
@@ -23,6 +27,30 @@ def test_who_wants_to_answer_is_told_with_who_answers_now(linked: World) -> None
         "This conversation was requested by the app 999, which wants to answer it.",
         TAKEN,
     ]
+
+
+@pytest.mark.parametrize(
+    ("app_id", "told"),
+    [("999", "It is answered by this connector now."), ("1", "It is answered by the app 999 now.")],
+)
+def test_where_nobody_said_who_answers_now_the_channel_is_asked(
+    linked: World, app_id: str, told: str
+) -> None:
+    linked.configure(graph={"app_id": app_id})
+    linked.receive_item({"timestamp": SENT_AT + 10} | WANTED)
+    linked.work()
+
+    assert linked.desk.tickets["t1"].comments[-1].body.endswith(f"\n\n{told}")
+
+
+@pytest.mark.parametrize("error", [Refusal(10), Refusal(2, status=500), fault()])
+def test_where_the_channel_does_not_tell_the_event_does_not_wait(linked: World, error: Exception) -> None:
+    linked.meta.fail("owner", error)
+    linked.receive_item({"timestamp": SENT_AT + 10} | WANTED)
+    linked.work()
+
+    body = linked.desk.tickets["t1"].comments[-1].body
+    assert body.endswith("\n\nWhich app answers it now is not known.")
 
 
 def test_of_two_who_took_over_the_last_one_answers_whichever_came_first(linked: World) -> None:

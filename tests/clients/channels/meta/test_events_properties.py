@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.channels.meta.events import echo_metadata, external_id, parse
+from clients.channels.meta.kinds import STANDBY
 from clients.jsons import NotUnderstood
 from tests.fakes.events import THREAD, split
 
@@ -79,6 +80,19 @@ def test_any_json_is_read_or_not_understood(value: Any) -> None:
         _read(json.dumps(value).encode())
     except NotUnderstood:
         assert not isinstance(value, dict)
+
+
+@given(
+    JSON | LIKELY_ITEMS,
+    st.sampled_from(["messaging", STANDBY, "changes", "messages", "by_page", "\0"]),
+    st.booleans(),
+)
+def test_whatever_stands_in_an_entry_is_in_an_event(value: Any, key: str, is_list: bool) -> None:  # noqa: FBT001 - any of both
+    held = ["NEEDLE", value] if is_list else {"hologram": "NEEDLE", "more": value}
+    body = {"object": "page", "entry": [{"id": THREAD.account_id, key: held}]}
+    (entry,) = split(json.dumps(body).encode())
+
+    assert any(b"NEEDLE" in item.body for item in entry.events())
 
 
 @given(LIKELY_ITEMS | ITEMS | JSON)
