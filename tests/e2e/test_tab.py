@@ -130,6 +130,26 @@ def test_a_page_whose_token_is_revoked_says_so_and_is_connected_again_by_a_login
     expect(card.locator(".state")).to_contain_text("Working", timeout=LIVE)
 
 
+def test_while_the_helpdesk_is_away_an_open_tab_says_so_above_the_pages(
+    stack: Stack, case: Case, chromium: BrowserContext
+) -> None:
+    case.connect()
+    page = chromium.new_page()
+    page.goto(tab_link(stack.url))
+    card, alert = card_of(page, case), page.locator("#live .alert")
+    expect(alert).to_have_count(0)
+    stack.ask_desk("PUT", "/faults", [{"path": "*/tickets*", "status": 503}])
+    case.write("is anybody there?")
+
+    expect(alert).to_contain_text("see that the helpdesk is up", timeout=2 * LIVE)
+    expect(alert).to_contain_text("None is lost.")
+    expect(card.locator(".state")).to_contain_text("Needs attention")
+    stack.ask_desk("DELETE", "/faults")
+    assert case.ticket()["body"] == "is anybody there?"
+    expect(alert).to_have_count(0, timeout=2 * LIVE)
+    expect(card.locator(".state")).to_contain_text("Working")
+
+
 def choose(page: Page, link: str) -> None:
     """Follow a link to the login, which opens beside the tab, and choose the page there."""
     with page.context.expect_page() as opened:
