@@ -92,6 +92,23 @@ def test_a_click_counts_though_the_page_changes_between_press_and_release(player
     expect(player.page.locator("#customer option")).not_to_have_count(0)
 
 
+def test_a_key_counts_though_its_button_changes_between_press_and_release(
+    player: Player, beside: Beside
+) -> None:
+    beside.writes(text="hello")
+    mid = beside.replies("Shall we send it again?")
+    look(player, beside)
+    summary = player.messages.last.locator("summary")
+    summary.focus()
+    player.page.keyboard.down(" ")
+    with player.page.expect_response(lambda answer: "/state" in answer.url and answer.status == 200):
+        beside.do("POST", f"{beside.phone}/reactions", {"mid": mid, "emoji": "👍"})
+    player.page.keyboard.up(" ")
+
+    expect(player.messages.last.locator(".reaction")).to_contain_text("👍")
+    expect(player.messages.last.get_by_role("button", name="Answer")).to_be_visible()
+
+
 def test_what_one_writes_with_stays_in_its_place_when_the_page_comes_to_life(
     player: Player, beside: Beside
 ) -> None:

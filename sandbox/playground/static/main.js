@@ -15,7 +15,7 @@ let known = { etag: "", state: null };
 let wait = 0;
 let isAsking = false;
 let isWanted = false;
-let isPressed = false; // what is drawn under a mouse or finger that is down takes the click away
+let isPressed = false; // what is drawn under a mouse, finger or space bar that is down takes the click away
 let isLate = false;
 
 function chosenBefore() {
@@ -160,13 +160,13 @@ function redraw() {
 }
 
 function heed(event) {
-  isPressed = event.buttons > 0;
+  isPressed = event.type.startsWith("key") ? event.type === "keydown" && event.key === " " : event.buttons > 0;
   if (isPressed || !isLate) return;
   isLate = false;
   setTimeout(redraw); // the click comes after the release
 }
 
-for (const name of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) addEventListener(name, heed, true);
+for (const name of ["pointerdown", "pointermove", "pointerup", "pointercancel", "keydown", "keyup"]) addEventListener(name, heed, true);
 document.addEventListener("visibilitychange", () => document.hidden || ask());
 watchLinks();
 ask();
