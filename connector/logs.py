@@ -8,6 +8,12 @@ import structlog
 # These would log addresses with their queries, or a line for every wake-up.
 _QUIET = ("httpx", "httpcore", "celery", "kombu", "asyncio", "markdown_it")
 
+_AUDIT = "audit"
+audit = structlog.wrap_logger(
+    None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), logger_factory_args=(_AUDIT,)
+)
+"""The logger of what people did with what others wrote: no `log_level` leaves it out."""
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -34,6 +40,7 @@ def configure(part: str, level: str = "info", form: str = "text") -> None:
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)  # Python's warnings are for who writes code
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger(_AUDIT).setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     # It would log each attempt to reach the broker; ours are logged once a minute.

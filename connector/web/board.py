@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from clients.channels.registry import CHANNELS
 from clients.notices import Notice, notice
+from connector.connection import Connection
 from connector.links import BOARD_PATH, InvalidLink
 from connector.overview import (
     Problem,
@@ -229,6 +230,7 @@ class ConnectionsPage:
         context = {
             "here": "connections",
             "shared": shared,
+            "oldest": _oldest(inbox, every),
             "states": [(one, counts[one]) for one in State],
             "verdict": _verdict(shared, every, problems),
             "problems": problems,
@@ -247,6 +249,12 @@ class ConnectionsPage:
         }
         said = {"q": words, "state": state, "page": str(number) if number > 1 else ""}
         return View("board_connections.html", BOARD_PATH, said, context, top="board_top.html")
+
+
+def _oldest(inbox: Inbox, every: Sequence[Standing]) -> Connection | None:
+    """Return the connection whose work is the oldest; None if that is of none that is known."""
+    remote = account_of(inbox.oldest_queue())
+    return next((one.connection for one in every if one.remote == remote), None)
 
 
 def _matches(one: Standing, words: str, state: str) -> bool:

@@ -7,7 +7,6 @@ comes second is told.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from clients.channels.registry import CHANNELS
 from clients.notices import Notice, decode, notice
 from connector.kept import Filters, as_json, page_of, whole
 from connector.links import BOARD_PATH
+from connector.logs import audit
 from connector.overview import kept_since
 from connector.web.access import Access
 from connector.web.board import (
@@ -34,8 +34,6 @@ from tasks.inbound.unknown import is_known
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.kept_jobs import KeptJob, KeptJobs
 from tasks.inbox.queues import account_of, account_remote
-
-log = structlog.get_logger(__name__)
 
 MOST = 5_000
 """Of how many the reasons are looked at, and how many are done at once: the newest, and the oldest."""
@@ -158,7 +156,7 @@ class KeptPages:
     async def _open(self, request: Request, allowed: Access) -> Response:
         """Show what somebody wrote, and have the log say so before."""
         kept = await self._kept(request)
-        log.info(
+        audit.info(
             "dead_letter_opened" if self._kind.name == "dead" else "unknown_event_opened", id=kept.job.id
         )
         return self._letter(request, allowed, kept, event=as_json(whole(kept, self._kind.since)["event"]))
@@ -226,12 +224,12 @@ class KeptPages:
                 newer += 1
             else:
                 count += self._there.requeue(kept)
-        log.info("board_requeued", kind=self._kind.name, count=count)
+        audit.info("board_requeued", kind=self._kind.name, count=count)
         return {"done": "requeued", "count": count, "gone": len(ids) - count - newer, "newer": newer}
 
     def _drop(self, ids: Sequence[int]) -> dict[str, object]:
         count = sum(self._there.drop(id_) for id_ in ids)
-        log.info("board_dropped", kind=self._kind.name, count=count)
+        audit.info("board_dropped", kind=self._kind.name, count=count)
         return {"done": "dropped", "count": count, "gone": len(ids) - count}
 
 

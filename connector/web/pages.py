@@ -30,6 +30,9 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
+    # nginx keeps an answer back until it is whole, and would show no step of a test before the last.
+    # https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
+    "X-Accel-Buffering": "no",
 }
 _POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; script-src 'self'; connect-src 'self'; "

@@ -205,6 +205,11 @@ class Inbox:
         for queue, at in self.store.zscan_iter(self.key("oldest"), count=1000):
             yield queue.decode(), at / 1000
 
+    def oldest_queue(self) -> str:
+        """Return the queue of the oldest work; empty if there is none."""
+        found = cast("list[bytes]", self.store.zrange(self.key("oldest"), 0, 0))
+        return found[0].decode() if found else ""
+
     def pause(
         self, remote: str, seconds: float, reason: str, rate: float = 0, doubles_to: float = 0
     ) -> float:

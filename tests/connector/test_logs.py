@@ -28,6 +28,23 @@ except ZeroDivisionError:
 """
 
 
+AUDIT = """
+import structlog
+from connector import logs
+logs.configure("web", "error")
+structlog.get_logger("here").warning("slow")
+logs.audit.info("dead_letter_opened", id=7)
+"""
+
+
+def test_what_people_opened_is_logged_at_every_level() -> None:
+    ran = subprocess.run([sys.executable, "-c", AUDIT], capture_output=True, check=True, text=True)
+
+    assert "dead_letter_opened" in ran.stderr
+    assert "id=7" in ran.stderr
+    assert "slow" not in ran.stderr
+
+
 def test_no_line_does_anything_to_the_terminal() -> None:
     ran = subprocess.run([sys.executable, "-c", LINES], capture_output=True, check=True)
     told = ran.stderr.decode()

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 import httpx
+import lxml.html
 import pytest
 
 from clients.findings import finding
@@ -224,6 +225,15 @@ def test_what_came_and_what_waits_is_shown_for_each_page(reader: Reader, inbox: 
 
     assert "3 in, 0 out" in said
     assert "3 people for the helpdesk" in said
+
+
+def test_the_oldest_work_leads_to_the_page_that_it_is_of(reader: Reader, inbox: Inbox) -> None:
+    inbox.accept([Job(key="1", queue=f"in:{remote()}:1", time=1, body=b"{}")])
+    page = reader.see()
+    (link,) = lxml.html.document_fromstring(page.text).cssselect("#tile-oldest")
+    found = reader.http.get(str(page.url.join(link.get("href"))))
+
+    assert names(found) == [link.text_content()]
 
 
 def test_backfills_are_shown_with_their_progress(reader: Reader, inbox: Inbox) -> None:
