@@ -18,7 +18,7 @@ import redis
 import structlog
 
 from clients.channel import Account
-from clients.errors import ClientError, RateLimited, RetryableError, Unauthorized
+from clients.errors import LONGEST_RETRY_AFTER, ClientError, RateLimited, RetryableError, Unauthorized
 from clients.findings import Finding, finding
 from clients.helpdesk import WEBHOOK_PATH, Helpdesk
 from clients.notices import ENGLISH, notice
@@ -147,8 +147,8 @@ def check_account(
     except RateLimited as error:
         seconds = error.retry_after or LEFT_ALONE_FOR
         again = datetime.now(UTC) + timedelta(seconds=seconds + 60)  # it is said without its seconds
-        yield finding("checks_limited", time=f"{again:%Y-%m-%d %H:%M} UTC")
         _leave_alone(service, account, seconds, of_app=error.is_of_app)
+        yield finding("checks_limited", time=f"{again:%Y-%m-%d %H:%M} UTC")
     else:
         _heed_usage(service, account)
 
@@ -453,7 +453,8 @@ def _heed_usage(service: Services, account: Account) -> None:
         return
     with suppress(redis.RedisError):
         service.remotes.slow_down(account.remote, usage)
-    _leave_alone(service, account, usage.regain or LEFT_ALONE_FOR, of_app=usage.of_app >= SLOW_AT)
+    seconds = min(usage.regain, LONGEST_RETRY_AFTER) or LEFT_ALONE_FOR
+    _leave_alone(service, account, seconds, of_app=usage.of_app >= SLOW_AT)
 
 
 def _without_repaired(

@@ -83,6 +83,13 @@ def test_checks_stop_short_of_the_limits(
     assert world.inbox.slowed(A)
 
 
+def test_nobody_is_left_alone_for_ever(world: World, pages: Pages) -> None:
+    pages.used[PAGE_A] = Usage(1.0, regain=float("inf"))
+    check_a_then_b(world, pages)
+
+    assert 59 < wait_of(world, A) < 91
+
+
 def test_a_check_by_hand_that_is_limited_says_when_to_try_again_and_is_not_kept(
     world: World, pages: Pages
 ) -> None:
