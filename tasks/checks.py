@@ -18,7 +18,7 @@ import redis
 import structlog
 
 from clients.channel import Account
-from clients.errors import ClientError, RateLimited, RetryableError, Unauthorized
+from clients.errors import LONGEST_RETRY_AFTER, ClientError, RateLimited, RetryableError, Unauthorized
 from clients.findings import Finding, finding
 from clients.helpdesk import WEBHOOK_PATH, Helpdesk
 from clients.notices import ENGLISH, notice
@@ -33,7 +33,7 @@ from tasks.inbox.queues import HELPDESK, STORE, account_remote, desk_remote
 from tasks.remotes import SLOW_AT
 from tasks.services import Services, services
 from tasks.store import reason_of
-from tasks.words import UNPOLLED, say
+from tasks.words import say
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +59,13 @@ REFUSED_LATELY = 3600.0
 """How old a refused webhook may be to say why none arrives, in seconds."""
 
 
+_POLLED = ("helpdesk_webhook_refused", "helpdesk_webhook_elsewhere", "helpdesk_webhook_missing")
+_UNPOLLED = (
+    "helpdesk_webhook_refused_unpolled",
+    "helpdesk_webhook_elsewhere_unpolled",
+    "helpdesk_webhook_missing_unpolled",
+)
+"""What is wrong with the helpdesk's webhooks, where replies are looked for, and where they are not."""
 _REFUSALS = {
     "wrong_secret": "webhook_wrong_secret",
     "unsigned": "webhook_unsigned",
@@ -140,8 +147,8 @@ def check_account(
     except RateLimited as error:
         seconds = error.retry_after or LEFT_ALONE_FOR
         again = datetime.now(UTC) + timedelta(seconds=seconds + 60)  # it is said without its seconds
-        yield finding("checks_limited", time=f"{again:%Y-%m-%d %H:%M} UTC")
         _leave_alone(service, account, seconds, of_app=error.is_of_app)
+        yield finding("checks_limited", time=f"{again:%Y-%m-%d %H:%M} UTC")
     else:
         _heed_usage(service, account)
 
@@ -218,14 +225,14 @@ def _why_not(service: Services, url: str) -> Finding:
     ours = service.settings.public_url + WEBHOOK_PATH
     lately = service.inbox.now() - REFUSED_LATELY
     refusals = service.inbox.refusals()
-    suffix = "" if service.settings.helpdesk.poll_interval else UNPOLLED
+    codes = _POLLED if service.settings.helpdesk.poll_interval else _UNPOLLED
     for reason, code in _REFUSALS.items():
         _, at = refusals.get(f"helpdesk  {reason}", (0, 0.0))
         if at > lately:
-            return finding(f"helpdesk_webhook_refused{suffix}", reason=notice(code))
+            return finding(codes[0], reason=notice(code))
     if url and url.rstrip("/") != ours:
-        return finding(f"helpdesk_webhook_elsewhere{suffix}", url=address(url), ours=ours)
-    return finding(f"helpdesk_webhook_missing{suffix}", seconds=round(WEBHOOK_WITHIN), ours=ours)
+        return finding(codes[1], url=address(url), ours=ours)
+    return finding(codes[2], seconds=round(WEBHOOK_WITHIN), ours=ours)
 
 
 def check_desk(helpdesk: Helpdesk, connection: Connection) -> Iterator[Finding]:
@@ -446,7 +453,8 @@ def _heed_usage(service: Services, account: Account) -> None:
         return
     with suppress(redis.RedisError):
         service.remotes.slow_down(account.remote, usage)
-    _leave_alone(service, account, usage.regain or LEFT_ALONE_FOR, of_app=usage.of_app >= SLOW_AT)
+    seconds = min(usage.regain, LONGEST_RETRY_AFTER) or LEFT_ALONE_FOR
+    _leave_alone(service, account, seconds, of_app=usage.of_app >= SLOW_AT)
 
 
 def _without_repaired(

@@ -163,40 +163,35 @@ _DEAD_LETTERS = N_("Messages from customers without an open ticket become dead l
 _MAY_BE_LOST = N_("Accepted messages may be lost.")
 _MORE_MEMORY = N_("Give it more memory (maxmemory), or find out why what waits is not relayed.")
 
-UNPOLLED = "_unpolled"
-"""The end of the codes of what is wrong with the helpdesk's webhooks where nothing else brings replies."""
-_WEBHOOK_FAULTS = {
-    "helpdesk_webhook_refused": Meaning(
-        _WARNING,
-        N_("The helpdesk's webhooks are refused: {reason}."),
-        _REPLIES_LATE,
-        N_(
-            "Give the helpdesk and helpdesk.webhook_secret the same secret, and have both machines keep "
-            "their time by a time server (NTP); the log has more (webhook_refused)."
-        ),
+_WEBHOOKS_REFUSED = Meaning(
+    _WARNING,
+    N_("The helpdesk's webhooks are refused: {reason}."),
+    _REPLIES_LATE,
+    N_(
+        "Give the helpdesk and helpdesk.webhook_secret the same secret, and have both machines keep "
+        "their time by a time server (NTP); the log has more (webhook_refused)."
     ),
-    "helpdesk_webhook_elsewhere": Meaning(
-        _WARNING,
-        N_("The helpdesk sends its webhooks to {url} instead of {ours}, and they do not arrive."),
-        _REPLIES_LATE,
-        N_("Set that address in the helpdesk, or correct public_url."),
-    ),
-    "helpdesk_webhook_missing": Meaning(
-        _WARNING,
-        N_("A webhook that the helpdesk was asked for did not arrive within {seconds} seconds."),
-        _REPLIES_LATE,
-        N_("Check that the connector runs, and that the helpdesk sends its webhooks to {ours}."),
-        may_pass=True,
-    ),
-}
-
-add_meanings(_WEBHOOK_FAULTS)
-add_meanings(
-    {
-        code + UNPOLLED: replace(one, level=_STOPS, means=_REPLIES_STAY)
-        for code, one in _WEBHOOK_FAULTS.items()
-    }
 )
+_WEBHOOKS_ELSEWHERE = Meaning(
+    _WARNING,
+    N_("The helpdesk sends its webhooks to {url} instead of {ours}, and they do not arrive."),
+    _REPLIES_LATE,
+    N_("Set that address in the helpdesk, or correct public_url."),
+)
+_WEBHOOK_MISSING = Meaning(
+    _WARNING,
+    N_("A webhook that the helpdesk was asked for did not arrive within {seconds} seconds."),
+    _REPLIES_LATE,
+    N_("Check that the connector runs, and that the helpdesk sends its webhooks to {ours}."),
+    may_pass=True,
+)
+
+
+def _unpolled(meaning: Meaning) -> Meaning:
+    """Return what it means where nothing else brings agents' replies."""
+    return replace(meaning, level=_STOPS, means=_REPLIES_STAY)
+
+
 add_meanings(
     {
         "store_works": Meaning(Level.OK, N_("The store answers, takes writes and has memory left.")),
@@ -223,11 +218,8 @@ add_meanings(
         "store_persistence_unknown": Meaning(
             Level.UNKNOWN,
             N_(
-                "Whether the store keeps its data when it is restarted cannot be seen: it hides its settings."
-            ),
-            remedy=N_(
-                "Check by hand, or with its provider, that “appendonly” is “yes” and “appendfsync” “always” "
-                "or “everysec”."
+                "Whether the store keeps its data cannot be seen, as it hides its settings; check by hand, "
+                "or with its provider, that “appendonly” is “yes” and “appendfsync” “always” or “everysec”."
             ),
         ),
         "store_writes_late": Meaning(
@@ -241,8 +233,10 @@ add_meanings(
         "store_keeps_all": Meaning(Level.OK, N_("The store never deletes data to make room.")),
         "store_eviction_unknown": Meaning(
             Level.UNKNOWN,
-            N_("Whether the store deletes data when it is full cannot be seen: it hides its settings."),
-            remedy=N_("Check by hand, or with its provider, that “maxmemory-policy” is “noeviction”."),
+            N_(
+                "Whether the store deletes data when it is full cannot be seen, as it hides its settings; "
+                "check by hand, or with its provider, that “maxmemory-policy” is “noeviction”."
+            ),
         ),
         "store_keeps_nothing": Meaning(
             _WARNING,
@@ -300,6 +294,12 @@ add_meanings(
         "helpdesk_webhook_unknown": Meaning(
             Level.UNKNOWN, N_("Whether the helpdesk's webhooks reach the connector is not known: {reason}.")
         ),
+        "helpdesk_webhook_refused": _WEBHOOKS_REFUSED,
+        "helpdesk_webhook_refused_unpolled": _unpolled(_WEBHOOKS_REFUSED),
+        "helpdesk_webhook_elsewhere": _WEBHOOKS_ELSEWHERE,
+        "helpdesk_webhook_elsewhere_unpolled": _unpolled(_WEBHOOKS_ELSEWHERE),
+        "helpdesk_webhook_missing": _WEBHOOK_MISSING,
+        "helpdesk_webhook_missing_unpolled": _unpolled(_WEBHOOK_MISSING),
         "desk_exists": Meaning(Level.OK, N_("The helpdesk has the desk {desk_id}.")),
         "desk_unknown": Meaning(
             Level.UNKNOWN, N_("Whether the helpdesk has the desk {desk_id} is not known: {reason}.")

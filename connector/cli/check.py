@@ -77,7 +77,7 @@ class Report:
     def _print(self, about: str, mark: str, one: Finding) -> None:
         if self.quiet:
             return
-        parts = [one.what, one.means, one.remedy] if mark != "FIXED" else [one.what]
+        parts = [one.what, one.means, one.remedy] if one.is_wrong and mark != "FIXED" else [one.what]
         text = " ".join(say(part) for part in parts if part)
         with self.lock:
             click.echo(f"{mark:<8} {one_line(about)}: {one_line(text)}")

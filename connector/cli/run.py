@@ -82,7 +82,7 @@ def _supervise(settings: Settings, parts: list[Part]) -> None:
             for one in check_durability(store):
                 if one.level != Level.OK:
                     event = "store_unsafe" if one.is_wrong else "store_not_checked"
-                    log.warning(event, reason=str(one.what), hint=say(one.remedy) if one.remedy else "")
+                    log.warning(event, reason=str(one.what), hint=say(one.remedy or one.what))
 
     children = [Child(part) for part in parts]
     check = store_check_of(settings)
