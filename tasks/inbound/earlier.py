@@ -81,16 +81,34 @@ def notify_of_earlier(arrival: Arrival, ticket_id: str) -> None:
 
 
 def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
-    """Show what was said before, its files as well; one that is refused only there is named instead."""
+    """Show what was said before; if the helpdesk does not take all of it, each by itself.
+
+    What it does not take stays for the next ticket.
+    """
     inbox, conversation = arrival.service.inbox, arrival.conversation
     kept = [member for member, _ in inbox.noted(Personal.CONTEXT, conversation)]
-    if not kept:
-        return
-    external_id = f"context:{arrival.external_id}"
+    told, external_id = kept, f"context:{arrival.external_id}"
+    if kept and not _show(arrival, ticket_id, external_id, kept):
+        told = [
+            body
+            for number, body in enumerate(kept[-MOST_CONTEXT:])
+            if len(kept) > 1 and _show(arrival, ticket_id, f"{external_id}:{number}", [body], number)
+        ]
+    if told:
+        inbox.forget_noted(Personal.CONTEXT, conversation, *told)
+
+
+def _show(arrival: Arrival, ticket_id: str, external_id: str, kept: Sequence[str], first: int = 0) -> bool:
+    """Show what was said, with its files; one that is refused only there is named instead.
+
+    `first` is the place of the first of it among all that is shown: what was uploaded is known by that.
+    """
+    last = kept[-MOST_CONTEXT:]
 
     def show(refusal: FileRefused | None = None) -> None:
         with ExitStack() as files:
-            comment = _context(arrival, external_id, kept, files, refusal)
+            said = [_said(arrival, body, number, files, refusal) for number, body in enumerate(last, first)]
+            comment = _context(arrival, external_id, len(kept), said)
             add_once(arrival, ticket_id, comment, "without" if refusal else "")
 
     def show_somehow() -> None:
@@ -99,17 +117,13 @@ def _notify_of_context(arrival: Arrival, ticket_id: str) -> None:
         except FileRefused as error:
             show(error)
 
-    if _try(arrival, external_id, show_somehow):
-        inbox.forget_noted(Personal.CONTEXT, conversation, *kept)
+    return _try(arrival, external_id, show_somehow)
 
 
-def _context(
-    arrival: Arrival, external_id: str, kept: Sequence[str], files: ExitStack, refusal: FileRefused | None
-) -> NewComment:
-    last = kept[-MOST_CONTEXT:]
-    code = "sent_before_ticket" if len(last) == len(kept) else "sent_before_ticket_last"
-    heading = to_markdown(arrival.say(notice(code, count=len(last), total=len(kept))))
-    said = [_said(arrival, body, number, files, refusal) for number, body in enumerate(last, 1)]
+def _context(arrival: Arrival, external_id: str, total: int, said: Sequence[NewComment]) -> NewComment:
+    """Return the note that shows the last of what was said."""
+    code = "sent_before_ticket" if len(said) == total else "sent_before_ticket_last"
+    heading = to_markdown(arrival.say(notice(code, count=len(said), total=total)))
     return replace(
         internal_comment(arrival, external_id, "\n\n".join([heading, *(one.body for one in said)])),
         attachment_ids=[id_ for one in said for id_ in one.attachment_ids],
@@ -125,7 +139,7 @@ def _said(
     event = arrival.channel.parse(body.encode()) if body.startswith("{") else None
     if not isinstance(event, Echo | Message):  # what a version before this one kept: an id, and a line
         return internal_comment(arrival, "", to_markdown(body.partition(" ")[2]))
-    first = number * MOST_FILES
+    first = (number + 1) * MOST_FILES
     left_out = dict.fromkeys(range(first, first + MOST_FILES), refusal.notice) if refusal else {}
     event = replace(event, lines=tuple(line for line in event.lines if line.text != _AT_PRESENT))
     external_id = arrival.channel.external_id(body.encode())

@@ -1,5 +1,6 @@
 """What the agents of a new ticket are told of the time before it."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -145,6 +146,25 @@ def test_what_the_helpdesk_does_not_take_stays_for_the_next_ticket(world: World)
     world.work()
 
     assert "Our bot answers" in world.desk.tickets["t2"].comments[0].body
+
+
+def test_of_messages_that_are_refused_together_those_that_can_are_shown_by_themselves(world: World) -> None:
+    for number, text in enumerate(["one", "bad", "three"]):
+        receive_unmarked_echo(
+            world, f"m_e{number}", app_id="9", text=text, attachments=[PHOTO], at=SENT_AT + number
+        )
+    world.work()
+    world.desk.refuses = lambda new: RejectedError("refused") if "bad" in new.body else None
+    world.receive(at=SENT_AT + 99_000)
+    world.work()
+
+    comments = world.desk.tickets["t1"].comments
+    assert [one.body.split("\n\n")[2] for one in comments] == ["one", "three"]
+    assert len({id_ for one in comments for id_ in one.attachment_ids}) == 2
+    assert world.desk.count("upload") == 3
+    assert [
+        json.loads(body)["message"]["text"] for body, _ in world.inbox.noted(Personal.CONTEXT, PERSON)
+    ] == ["bad"]
 
 
 def test_a_line_that_an_earlier_version_kept_is_shown(world: World) -> None:
