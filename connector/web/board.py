@@ -53,7 +53,7 @@ from connector.web.pages import (
 from tasks.connections import Directory
 from tasks.inbound.backfill import under_way
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import HELPDESK, STORE, account_id_of
+from tasks.inbox.queues import HELPDESK, STORE, account_id_of, account_of
 from tasks.store import reason_of
 from tasks.words import say
 
