@@ -480,6 +480,25 @@ def test_when_helpdesk_and_store_are_well_again_each_ticket_says_so(
     assert one.closed
 
 
+@pytest.mark.parametrize("knows_keys", [True, False])
+def test_wherever_a_worker_dies_a_desk_has_one_ticket(
+    worlds: Callable[[], World], *, knows_keys: bool
+) -> None:
+    desk = desk_remote("7")
+
+    def prepare(world: World) -> list[str]:
+        world.desk.knows_keys = knows_keys
+        findings.note(world.inbox, "store", [EVICTS])
+        reports.request(world.service, desk)
+        return [report_queue(desk)]
+
+    for world in every_crash(worlds, prepare):
+        reports.request(world.service, desk)
+        world.resume(report_queue(desk))
+        assert set(told(world)) == {"7"}
+        assert comments(world) == []
+
+
 def test_of_a_helpdesk_that_takes_no_tickets_none_waits(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
