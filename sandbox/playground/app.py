@@ -40,6 +40,7 @@ PORT = 9003
 STATIC = Path(__file__).parent / "static"
 ORDERS = re.compile(r"(POST (messages|reactions|postbacks)|(PATCH|DELETE) messages/[\w-]+)", re.ASCII)
 """What a customer does, of all orders that the sandbox Meta takes."""
+DIGITS = re.compile(r"[0-9]{1,30}")
 CACHED = "private, max-age=3600"
 T = TypeVar("T")
 Name = Annotated[str, msgspec.Meta(pattern=r"\S", max_length=100)]
@@ -128,15 +129,15 @@ class Playground:
         try:
             if request.method == "POST":
                 given = dict(parse_qsl((await request.body()).decode(errors="replace")))
-                fields = defaultdict(str, given)
-                for name in fields.keys() & {"page_id", "psid", "ticket"}:
-                    _digits(fields[name])
-                return RedirectResponse(await run_in_threadpool(self._plain.do, fields), 303)
+                for name in given.keys() & {"page_id", "psid", "ticket"}:
+                    _digits(given[name])
+                return RedirectResponse(await run_in_threadpool(self._plain.do, defaultdict(str, given)), 303)
         except Exception as error:  # noqa: BLE001 - whatever it is, a person waits for the answer
             status, said = _refusal(error)
-        where = (given.get("page_id", ""), given.get("psid", ""))
-        where = where if all(map(str.isdecimal, where)) else ("0", "0")
-        shown = await run_in_threadpool(self._plain.shown, *where, said)
+        page_id, psid = (given.get(name, "") for name in ("page_id", "psid"))
+        if not DIGITS.fullmatch(page_id) or not DIGITS.fullmatch(psid):
+            page_id = psid = "0"
+        shown = await run_in_threadpool(self._plain.shown, page_id, psid, said)
         return HTMLResponse(shown, status, headers={"Cache-Control": "no-store"})
 
     def state(self, request: Request, body: bytes) -> Response:
@@ -243,7 +244,7 @@ def _id(request: Request) -> str:
 
 
 def _digits(text: str | None) -> str:
-    if not text or not re.fullmatch(r"[0-9]{1,30}", text):
+    if not text or not DIGITS.fullmatch(text):
         raise HTTPException(404, "There is no such customer.")
     return text
 

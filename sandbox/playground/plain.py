@@ -71,7 +71,7 @@ class Plain:
                 self._reply(fields, internal=do == "note")
             case "close" | "reopen" as do:
                 with self._staff() as staff:
-                    (staff.close if do == "close" else staff.reopen)(fields["ticket"])
+                    (staff.close if do == "close" else staff.reopen)(_said(fields, "ticket"))
             case _:
                 raise HTTPException(404, "There is no such button.")
         self._view.forget()
@@ -85,7 +85,7 @@ class Plain:
 
     def _reply(self, fields: Fields, *, internal: bool) -> None:
         with self._staff() as staff:
-            staff.reply(fields["ticket"], _said(fields, "text"), internal=internal)
+            staff.reply(_said(fields, "ticket"), _said(fields, "text"), internal=internal)
 
 
 def address(page_id: str, psid: str) -> str:
@@ -94,6 +94,7 @@ def address(page_id: str, psid: str) -> str:
 
 
 def _said(fields: Fields, name: str) -> str:
+    """Return what has to stand in a field."""
     if not fields[name].strip():
         raise HTTPException(400, "Nothing was written.")
     return fields[name]

@@ -88,6 +88,9 @@ def test_a_form_of_another_site_does_nothing(beside: Beside, token: str) -> None
         ("write", {}, 400),
         ("reply", {"ticket": "99999999", "text": "hello"}, 400),
         ("reply", {"ticket": "1"}, 400),
+        ("reply", {"text": "hello"}, 400),
+        ("close", {}, 400),
+        ("close", {"ticket": "٣"}, 404),
         ("add", {"first_name": ""}, 400),
         ("fly", {}, 404),
     ],
@@ -102,5 +105,5 @@ def test_what_is_refused_is_said_on_the_page(
 
 
 def test_who_is_not_known_sees_somebody_who_is(beside: Beside) -> None:
-    for query in ("", "?page_id=x&psid=%20", "?page_id=1&psid=2"):
+    for query in ("", "?page_id=x&psid=%20", "?page_id=1&psid=2", "?page_id=٣&psid=٣"):
         assert " and Sugester</h2>" in beside.http.get(f"/plain{query}").text
