@@ -235,6 +235,7 @@ def test_a_page_is_changed_switched_off_and_on_and_removed_with_the_keyboard(
     page = chromium.new_page()
     page.goto(tab_link(stack.url))
     _enter(page, f"#edit-{case.page.page_id}")
+    expect(page.locator(f"#settings-{case.page.page_id}")).to_be_visible()
     _go_to(page, f"[id='{case.page.page_id}-page_name']")
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("Renamed")
@@ -248,6 +249,7 @@ def test_a_page_is_changed_switched_off_and_on_and_removed_with_the_keyboard(
     expect(page.get_by_text("The page is switched on.")).to_be_visible()
 
     _enter(page, f"#edit-{case.page.page_id}")
+    expect(page.locator(f"#settings-{case.page.page_id}")).to_be_visible()
     _enter(page, f"#settings-{case.page.page_id} .actions a")
     expect(page.get_by_text(f"Remove page {case.page.page_id} from this desk?")).to_be_visible()
     assert case.admin.ask("GET", f"/{case.page.page_id}").is_success

@@ -106,7 +106,7 @@ def tab(tab_url: str, store_url: str, desk: Desk) -> Iterator[Tab]:
     desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
     desk.http.put("/sandbox/categories/12", json={"name": "Social", "owner": "Ola"}).raise_for_status()
     with closing(Tab(tab_url, store_url, desk)) as tab:
-        # In a store that was emptied versions begin anew: the page of the test before has to be forgotten first.
+        # Versions begin anew in an emptied store: the page of the test before has to be forgotten first.
         until("it is", lambda: NEW not in tab.browser.get(link_to_board(tab_url)).text)
         yield tab
         assert leaked(tab.answers, TAB_SECRETS) == []
