@@ -29,7 +29,7 @@ coverage: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules chromi
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: .venv/.bench  ## Measure speed (ARGS= names suites: acknowledgement, through, latency, growth, backlog, shortcuts)
+bench: .venv/.bench  ## Measure speed (ARGS= names suites: acknowledgement, through, latency, growth, backlog, shortcuts, board)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: .venv/.test  ## Let everything go wrong at once, under load (DURATION= seconds, SEED= a number)

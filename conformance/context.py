@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 TITLE = "Conformance check"
 MAX_BYTES = 25 * 2**20
-LOOK_EVERY = 0.05
+RECEIVER_LOOK_EVERY = 0.05
 """How often the deliveries are looked through, in seconds."""
 POLL_EVERY = 1.0
 CLOCKS = timedelta(minutes=1)
@@ -280,7 +280,9 @@ class Context:
             for came, reply, delivered in self.replies(asked_at):
                 if names(reply, name):
                     return Answered(ticket, customer, asked_at, datetime.now(UTC), came, reply, delivered)
-            time.sleep(LOOK_EVERY if self._listens else POLL_EVERY)  # polling is one of the two ways checked
+            time.sleep(
+                RECEIVER_LOOK_EVERY if self._listens else POLL_EVERY
+            )  # polling is one of the two ways checked
         late = f"did not arrive within {self.within:.0f} s"
         raise Failed(f"an agent's comment on ticket {ticket.id} {late}{self._came()}")
 

@@ -9,7 +9,7 @@ from clients.errors import ClientError, RateLimited
 from clients.helpdesk import AgentReply
 from conformance.agents import answer_of_an_agent, second_answer
 from conformance.check import check
-from conformance.context import CLOCKS, LOOK_EVERY, Context, conversation_of, plain
+from conformance.context import CLOCKS, RECEIVER_LOOK_EVERY, Context, conversation_of, plain
 from conformance.outcome import Cannot, Failed, NotChecked, expect
 from conformance.receiver import Delivered
 from conformance.runner import wait_for
@@ -127,7 +127,7 @@ def webhook_comes_when_asked_for(context: Context) -> None:
     while time.monotonic() < ends:
         if any(map(context.carries_nothing, context.receiver.delivered[before:])):
             return
-        time.sleep(LOOK_EVERY)  # polling: the receiver tells nobody
+        time.sleep(RECEIVER_LOOK_EVERY)  # polling: the receiver tells nobody
     raise Failed(f"a webhook was asked for, and none came within {context.within:.0f} s")
 
 

@@ -47,7 +47,7 @@ SAID_FOR = 24 * 3600.0
 """For how long it is not said again that an account was subscribed again, in seconds."""
 WEBHOOK_WITHIN = 5.0
 """How long to wait for a webhook that the helpdesk was asked for, in seconds."""
-LOOK_EVERY = 0.1
+WEBHOOK_LOOK_EVERY = 0.1
 """How often it is looked whether that webhook came, in seconds."""
 OTHERS_KNOW_AFTER = 1.0
 """After how long, in seconds, every process that takes webhooks knows a new connection."""
@@ -216,7 +216,7 @@ def _came(inbox: Inbox, asked: float) -> bool:
     while time.monotonic() < ends:
         if inbox.helpdesk_webhook() >= asked:
             return True
-        time.sleep(LOOK_EVERY)
+        time.sleep(WEBHOOK_LOOK_EVERY)
     return False
 
 

@@ -23,7 +23,7 @@ from tasks.services import build, helpdesk_http, helpdesk_of
 from tasks.store import reason_of
 from tasks.words import described
 
-PATIENCE = 15.0
+BEYOND_LEASE = 15.0
 """How much longer than a lease it is waited for workers that are at an erasure, in seconds."""
 NOT_YET = 3
 """How `forget` ends while the helpdesk is away."""
@@ -51,7 +51,7 @@ def _id(value: str) -> str:
     return value
 
 
-LOOK_EVERY = 0.2
+OUTCOME_LOOK_EVERY = 0.2
 """How often it is looked what came of an erasure, in seconds."""
 
 
@@ -76,7 +76,7 @@ def forget(*, page: str, sender: str, channel: str, yes: bool, code: str) -> Non
         code = erasures.request(inbox, conversation, code)
         with helpdesk_http(settings) as http:
             worker.work_on(build(settings, helpdesk_of(settings, http)), erasure_queue(conversation))
-        outcome = _awaited(inbox, code, settings.worker.lease + PATIENCE)
+        outcome = _awaited(inbox, code, settings.worker.lease + BEYOND_LEASE)
         inbox.rewrite()
     except redis.RedisError as error:
         fail(f"{settings.store_key}: the store does not work: {reason_of(error)}")
@@ -89,7 +89,7 @@ def _awaited(inbox: Inbox, code: str, seconds: float) -> erasures.Outcome | None
     while (outcome := erasures.outcome(inbox, code)) and outcome.state == "waiting":
         if time.monotonic() > until or HELPDESK in inbox.reasons():
             break
-        time.sleep(LOOK_EVERY)  # polling: the store tells nobody what came of it
+        time.sleep(OUTCOME_LOOK_EVERY)  # polling: the store tells nobody what came of it
     return outcome
 
 

@@ -17,7 +17,7 @@ from tasks.store import reason_of
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = 60.0
+HISTORY_WITHIN = 60.0
 """How long an event waits at most for what was said before it, in seconds."""
 ASK_AGAIN = 2.0
 """How long it waits until it is tried again, in seconds."""
@@ -63,6 +63,6 @@ def _try_again(arrival: Arrival, reason: str) -> None:
     step = Step.history()
     if arrival.lease.step(step) is None:
         arrival.lease.save_time(step)
-    if arrival.lease.age(step) < PATIENCE:
+    if arrival.lease.age(step) < HISTORY_WITHIN:
         raise Busy("history_first", retry_after=ASK_AGAIN)
     log.warning("history_not_waited_for", queue=arrival.lease.queue, reason=reason)

@@ -408,7 +408,7 @@ def test_what_was_said_before_a_page_was_connected_is_not(world: World, pages: P
 def webhook_check(world: World, monkeypatch: pytest.MonkeyPatch, answer: Any) -> Finding:
     """Check the helpdesk, which answers so when it is asked for a webhook."""
     monkeypatch.setattr(checks, "WEBHOOK_WITHIN", 0.2)
-    monkeypatch.setattr(checks, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(checks, "WEBHOOK_LOOK_EVERY", 0.01)
     monkeypatch.setattr(type(world.desk), "request_webhook", Mock(side_effect=answer))
     _, found = checks.check_helpdesk(world.service)
     return found

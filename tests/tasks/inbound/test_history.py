@@ -228,7 +228,7 @@ def test_a_message_does_not_wait_for_ever_for_what_meta_does_not_give(
     page.work()
     assert (page.waiting(), page.head().attempts) == (1, 0)
     assert page.paused(ACCOUNT) == 0
-    monkeypatch.setattr(history, "PATIENCE", 0)
+    monkeypatch.setattr(history, "HISTORY_WITHIN", 0)
     page.resume()
 
     assert bodies(page) == ["now"]
