@@ -22,7 +22,6 @@ from starlette.routing import Route
 
 from clients.channels.registry import CHANNELS
 from clients.notices import Notice, notice
-from connector.connection import Connection
 from connector.links import BOARD_PATH, InvalidLink
 from connector.overview import (
     Problem,
@@ -50,7 +49,7 @@ from connector.web.pages import (
     templates,
     worded,
 )
-from tasks.connections import Directory
+from tasks.connections import Connection, Directory
 from tasks.inbound.backfill import under_way
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, STORE, account_id_of, account_of

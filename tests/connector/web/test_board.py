@@ -231,7 +231,7 @@ def test_the_oldest_work_leads_to_the_page_that_it_is_of(reader: Reader, inbox: 
     inbox.accept([Job(key="1", queue=f"in:{remote()}:1", time=1, body=b"{}")])
     page = reader.see()
     (link,) = lxml.html.document_fromstring(page.text).cssselect("#tile-oldest")
-    found = reader.http.get(str(page.url.join(link.get("href"))))
+    found = reader.http.get(str(page.url.join(str(link.get("href")))))
 
     assert names(found) == [link.text_content()]
 
