@@ -279,8 +279,7 @@ class Fetcher:
 
     def _told(self, conversation: PastConversation, missing: Missing) -> Job:
         queue = inbound_queue(self._conversation(conversation))
-        key = f"{missing.external_id}:{queue}"
-        return Job(key=key, queue=queue, time=missing.time, body=missing.body)
+        return Job(key=missing.key(queue), queue=queue, time=missing.time, body=missing.body)
 
 
 def fetch_since(service: Services, account: str, since: datetime, again: float | None = None) -> None:
