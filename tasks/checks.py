@@ -307,8 +307,14 @@ def _used_memory(inbox: Inbox) -> float:
     return 0.0
 
 
-def note(service: Services, connection: Connection, found: Iterable[Finding]) -> None:
-    """Keep what is wrong with a connection, tell agents, and have fetched what was missed until it was over.
+def note(service: Services, connection: Connection, found: Sequence[Finding]) -> None:
+    """Keep what is wrong with a connection, and tell agents. Raises `redis.RedisError`."""
+    keep(service, connection, found)
+    reports.request(service, account_remote(connection.channel, connection.account_id))
+
+
+def keep(service: Services, connection: Connection, found: Sequence[Finding]) -> None:
+    """Keep what is wrong with a connection, and have fetched what was missed until it was over.
 
     Raises `redis.RedisError`.
     """
@@ -316,7 +322,7 @@ def note(service: Services, connection: Connection, found: Iterable[Finding]) ->
     over = findings.note(service.inbox, name, found)
     if missed := [one.since for one in over if one.finding.meaning.stops_webhooks]:
         _fetch_missed(service, name, min(missed))
-    reports.request(service, name)
+    _fetch_refused(service, name, found)
 
 
 def repair(service: Services, connection: Connection, found: Sequence[Finding]) -> list[Finding]:
@@ -471,6 +477,19 @@ def _without_repaired(
         if service.inbox.put(f"repaired:{name}", "1", SAID_FOR, only_new=True):
             log.warning("page_subscribed_again", remote=name)
     return [one for one in found if one not in faults]
+
+
+def _fetch_refused(service: Services, name: str, found: Sequence[Finding]) -> None:
+    """Have fetched what was in webhooks that were refused, once a check finds nothing that keeps them away.
+
+    No more often than that: anybody can send a webhook with a wrong signature.
+    """
+    if any(one.meaning.stops_webhooks or one.meaning.hides_others for one in found):
+        return
+    if (refused := service.inbox.refused_since(name)) is not None:
+        since = datetime.fromtimestamp(refused, UTC) - backfill.OVERLAP
+        backfill.fetch_since(service, name, since, IN_EFFECT_AFTER)
+        service.inbox.forget_refused(name)
 
 
 def _fetch_missed(service: Services, name: str, known: float) -> None:

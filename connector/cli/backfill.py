@@ -152,6 +152,8 @@ def _steps(fetcher: Fetcher, progress: Progress) -> Iterator[Progress]:
         if step is not None:
             progress = step
             yield progress
+            if progress.wait:
+                time.sleep(min(progress.wait, LONGEST_PAUSE))
 
 
 def _reached(fetcher: Fetcher, progress: Progress) -> int:

@@ -14,7 +14,7 @@ import redis
 import structlog
 
 from clients.channel import Conversation, Incoming, Message, Past, PastConversation
-from clients.errors import ClientError, RejectedError
+from clients.errors import ClientError, RejectedError, Unavailable
 from clients.notices import encode
 from tasks.celery import FETCHES, app, stopping, wake, wake_fetchers
 from tasks.connections import Connection, Connections, Directory
@@ -45,6 +45,10 @@ LOOK_AGAIN = 600.0
 """After how long it is looked again whether an account that is not active can be fetched for, in seconds."""
 LONGEST_WAIT = 300.0
 """How long a backfill waits at most after it failed, in seconds."""
+MOST_ROUNDS = 10
+"""How often conversations are tried again, after all others, that alone cannot be read."""
+ROUND_AFTER = 10.0
+"""How long it waits before the first of these rounds, in seconds; before each next one twice as long."""
 
 Accept = Callable[[Sequence[Job], Sequence[str]], object]
 """Takes jobs of one person, and the keys by which a webhook may still bring the same."""
@@ -54,13 +58,17 @@ class Progress(msgspec.Struct, frozen=True):
     """How far a backfill got: the conversations `todo`, and `after` which the list of them goes on.
 
     In this pass over the list those are wanted where something was said at `least` (ms) or later; it `began`
-    at a time by the store's clock. The rest counts what there was, and what of it is new; `reason` says why
-    it waits, as `encode` writes a notice.
+    at a time by the store's clock. What alone could not be read is put `aside`, for so many `rounds` after
+    all others. The rest counts what there was, and what of it is new; `reason` says why it waits, as `encode`
+    writes a notice, and `wait` for how many seconds.
     """
 
     began: int
     least: int
     todo: tuple[PastConversation, ...] = ()
+    aside: tuple[PastConversation, ...] = ()
+    rounds: int = 0
+    wait: float = 0.0
     after: str = ""
     lists: int = 0
     is_listed: bool = False
@@ -74,8 +82,13 @@ class Progress(msgspec.Struct, frozen=True):
 
     @property
     def known(self) -> int:
-        """Return how many conversations are known so far: those that were looked at, and `todo`."""
-        return self.conversations + len(self.todo)
+        """Return how many conversations are known so far: those that were looked at, and the others."""
+        return self.conversations + len(self.left)
+
+    @property
+    def left(self) -> tuple[PastConversation, ...]:
+        """Return the conversations that are known, and not done."""
+        return self.todo + self.aside
 
 
 @dataclass(frozen=True)
@@ -112,21 +125,23 @@ class Fetcher:
         account = self.service.account(self.connection)
         listed = account.conversations(progress.after)
         recent = [one for one in listed.conversations if one.time >= progress.least]
+        ids = {one.id for one in recent}
         is_listed = not listed.after or len(recent) < len(listed.conversations)
         return msgspec.structs.replace(
             progress,
             todo=tuple(one for one in recent if not self._is_forgotten(one)),
+            aside=tuple(one for one in progress.aside if one.id not in ids),
             after=listed.after,
             lists=progress.lists + 1,
             is_listed=is_listed,
             attempts=0,
-            reason="",
+            reason=progress.reason if progress.aside else "",
         )
 
     def _again(self, progress: Progress) -> Progress | None:
         """Look at the head of the list again: what was said meanwhile moved conversations there, unseen."""
         if progress.lists == 1 or progress.passes >= MOST_PASSES:
-            return None
+            return self._next_round(progress) if progress.aside else None
         return msgspec.structs.replace(
             progress,
             began=int(self.service.inbox.now() * 1000),
@@ -137,22 +152,52 @@ class Fetcher:
             passes=progress.passes + 1,
         )
 
+    def _next_round(self, progress: Progress) -> Progress:
+        """Try those again that were put aside, after a while."""
+        wait = min(ROUND_AFTER * 2**progress.rounds, LONGEST_WAIT)
+        log.warning(
+            "conversations_tried_again",
+            account=self.connection.account_id,
+            count=len(progress.aside),
+            seconds=wait,
+        )
+        return msgspec.structs.replace(
+            progress, todo=progress.aside, aside=(), rounds=progress.rounds + 1, wait=wait
+        )
+
     def _take(self, progress: Progress) -> Progress:
         first, *rest = progress.todo
         try:
             messages, new, hidden = self.take(first)
-        except RejectedError as error:
+        except (RejectedError, Unavailable) as error:
+            if isinstance(error, Unavailable):
+                # Raises if that is not about one conversation: then all wait, and this one does not count.
+                self.service.account(self.connection).conversations()
+                if progress.rounds < MOST_ROUNDS:
+                    return self._put_aside(progress, error)
             log.warning("conversation_not_fetched", account=self.connection.account_id, reason=str(error))
             messages, new, hidden = 0, 0, self._refused(first)
         return msgspec.structs.replace(
             progress,
             todo=tuple(rest),
+            wait=0.0,
             attempts=0,
-            reason="",
+            reason=progress.reason if progress.aside else "",
             conversations=progress.conversations + 1,
             messages=progress.messages + messages,
             new=progress.new + new,
             hidden=progress.hidden + hidden,
+        )
+
+    def _put_aside(self, progress: Progress, error: ClientError) -> Progress:
+        first, *rest = progress.todo
+        return msgspec.structs.replace(
+            progress,
+            todo=tuple(rest),
+            aside=(*progress.aside, first),
+            wait=0.0,
+            attempts=0,
+            reason=encode(error.notice),
         )
 
     def take(self, conversation: PastConversation) -> tuple[int, int, int]:
@@ -234,8 +279,7 @@ class Fetcher:
 
     def _told(self, conversation: PastConversation, missing: Missing) -> Job:
         queue = inbound_queue(self._conversation(conversation))
-        key = f"{missing.external_id}:{queue}"
-        return Job(key=key, queue=queue, time=missing.time, body=missing.body)
+        return Job(key=missing.key(queue), queue=queue, time=missing.time, body=missing.body)
 
 
 def fetch_since(service: Services, account: str, since: datetime, again: float | None = None) -> None:
@@ -341,8 +385,8 @@ def kept_of(inbox: Inbox, person: Conversation) -> PastConversation | None:
     """Return what a backfill that is not done keeps of a person. Raises `redis.RedisError`."""
     state = inbox.backfills.state(account_remote(person.channel, person.account_id))
     progress = _decoded(state) if state else None
-    todo = progress.todo if progress else ()
-    return next((one for one in todo if one.person_id == person.person_id), None)
+    left = progress.left if progress else ()
+    return next((one for one in left if one.person_id == person.person_id), None)
 
 
 def leave_out(inbox: Inbox, person: Conversation) -> None:
@@ -400,7 +444,8 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
                 log.info("backfill_done", account=backfill.remote, **counts(progress))
             return
         progress, is_over = step, stopping.is_set() or time.monotonic() > ends
-        if not backfills.save(backfill, msgspec.json.encode(progress), 0 if is_over else None) or is_over:
+        delay = progress.wait or (0 if is_over else None)
+        if not backfills.save(backfill, msgspec.json.encode(progress), delay) or delay is not None:
             return
 
 

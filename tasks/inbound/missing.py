@@ -1,5 +1,6 @@
 """The connector's own event: messages of a person's could not be fetched, so agents have to look for them."""
 
+import hashlib
 from datetime import UTC, datetime
 
 import msgspec
@@ -23,6 +24,10 @@ class Missing(msgspec.Struct, frozen=True, array_like=True, tag="missing"):
     def external_id(self) -> str:
         """Return the id under which the helpdesk can find what tells of it."""
         return f"{MISSING}:{self.last_id or self.last}"
+
+    def key(self, queue: str) -> str:
+        """Return the key of its job: a digest, as the queue names the person, and the key stays for days."""
+        return hashlib.blake2b(f"{self.external_id}:{queue}".encode(), digest_size=16).hexdigest()
 
     @property
     def body(self) -> bytes:

@@ -8,8 +8,11 @@ from typing import cast
 
 from tasks.inbox.script import InboxScript, ms
 
-LONGEST_GAP = 300.0
-"""How long no webhook can be stored before what was written meanwhile is fetched, in seconds."""
+LONGEST_GAP = 30.0
+"""How long no webhook can be stored before what was written meanwhile is fetched, in seconds.
+
+Channels promise only a few repeats right after a webhook failed. A restart takes less.
+"""
 LEASE = 30.0
 """How long a worker has a backfill for, in seconds, from each time that it saves how far it got."""
 

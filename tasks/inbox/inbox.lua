@@ -51,6 +51,7 @@
 --   report:<account>  string  the ticket that says what stops the messages of an account
 --   helpdesk_webhook  string  when a webhook of the helpdesk's came last that brought no comment
 --   refused          hash    "<endpoint> <account> <reason>" -> how many webhooks were refused, and when the last one was
+--   refusing         zset    <channel>:<account> -> since when webhooks of it were refused; until a check finds nothing wrong
 --   connections      hash    <channel>:<account> -> "<version> <record>": what was connected at run time
 --   changed          zset    <channel>:<account> -> the version at which its connection changed, or was removed
 --   version          string  of the connections: one more with each change
@@ -641,8 +642,14 @@ function inbox.slow(remote, duration, rate, reason, shown)
   redis.call('ZADD', P .. 'pauses', ends, remote)
 end
 
--- refuse(name, count): add to how many webhooks were refused
+-- refuse(name, count): add to how many webhooks were refused; note since when those of a connected account are that are
+-- not signed with its secret
 function inbox.refuse(name, count)
+  local channel, account = string.match(name, '^(%S+) (%S+) wrong_secret$')
+  local remote = channel and channel .. ':' .. account
+  if remote and redis.call('HEXISTS', P .. 'connected', remote) == 1 then
+    redis.call('ZADD', P .. 'refusing', 'NX', now, remote)
+  end
   local before = string.match(redis.call('HGET', P .. 'refused', name) or '0', '^%d+')
   redis.call('HSET', P .. 'refused', name, string.format('%d %d', before + count, now))
 end
@@ -801,6 +808,7 @@ function inbox.remove_connection(name, expected)
   if not version then return 0 end
   if expected ~= '*' and version ~= expected then return false end
   redis.call('HDEL', P .. 'connections', name)
+  redis.call('ZREM', P .. 'refusing', name)
   if redis.call('HDEL', P .. 'connected', name) == 1 then redis.call('ZADD', P .. 'inactive', 'LT', now, name) end
   change(name)
   return 1

@@ -272,6 +272,15 @@ class Inbox:
         counts = {name.decode(): value.split(b" ") for name, value in found.items()}
         return {name: (int(count), int(at) / 1000) for name, (count, at) in counts.items()}
 
+    def refused_since(self, remote: str) -> float | None:
+        """Return since when webhooks of an account were refused that nobody looked after, in seconds."""
+        found = self.store.zscore(self.key("refusing"), remote)
+        return None if found is None else found / 1000
+
+    def forget_refused(self, remote: str) -> None:
+        """Note no longer that webhooks of an account were refused."""
+        self._script.run("forget_noted", "refusing", remote)
+
     def stats(self) -> dict[str, int]:
         """Return how many jobs were accepted, relayed, postponed and given up, by direction."""
         counts = cast("dict[bytes, bytes]", self.store.hgetall(self.key("stats")))

@@ -268,7 +268,7 @@ nothing is doubled or shown in the wrong place. A person is known by their id fo
 """
 _PRIVACY_END = """\
 | how many events came to a page, or replies left, in each hour | nobody | `mc:day:…` | 2 days |
-| that an event came already: a digest of the page's id, the kind and the message's id, or of all that an event without one says; of a reply the helpdesk's id of the comment | nobody that could be told from it | `mc:seen:…` | 7 days |
+| that an event came already: a digest of the page's id, the kind and the message's id, or of all that an event without one says, and of what tells of missing messages; of a reply the helpdesk's id of the comment | nobody that could be told from it | `mc:seen:…` | 7 days |
 | a wish to be forgotten that waits for the helpdesk | who asked | `mc:jobs:erase:…` | the helpdesk is told |
 | that a person was forgotten, and when: a digest of their id | nobody that could be told from it | `mc:forgotten:…` | 31 days: nothing older is fetched again |
 | ids of the people whose conversations are still to be fetched | who wrote to the page in that time | `mc:backfill:…` | they are fetched |

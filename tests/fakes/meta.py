@@ -63,6 +63,8 @@ class Meta(Outside):
         self.profile = {"first_name": "Anna", "last_name": "Nowak", "profile_pic": "https://cdn/p.jpg"}
         self.past: dict[str, list[dict[str, Any]]] = {}
         """What was said with each person whom no webhook told of, the oldest first."""
+        self.spoilt: dict[str, Any] = {}
+        """What is answered instead of what was said with a person: an exception is raised."""
         self.per_list = 2
         self.echo: Callable[[dict[str, Any]], None] | None = None
 
@@ -179,7 +181,12 @@ class Meta(Outside):
         }
 
     def _past(self, request: httpx.Request) -> Any:
-        said = self.past[request.url.path.split("/")[2].removeprefix("t_past_")][::-1]
+        person = request.url.path.split("/")[2].removeprefix("t_past_")
+        if isinstance(spoilt := self.spoilt.get(person), Exception):
+            raise spoilt
+        if spoilt is not None:
+            return spoilt
+        said = self.past[person][::-1]
         shown = [*said[:20], *({key: one[key] for key in ("id", "created_time")} for one in said[20:])]
         return _paged(request, shown, int(request.url.params["limit"]))
 

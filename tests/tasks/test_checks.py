@@ -402,6 +402,67 @@ def test_what_was_said_before_a_page_was_connected_is_not(world: World, pages: P
     assert _fetched_since(world) == 0
 
 
+@pytest.fixture
+def refused(world: World) -> None:
+    """Have webhooks of page A been refused 20 minutes ago, and come again since."""
+    _connected(world)
+    world.inbox.note_refusals(f"facebook_messenger {PAGE_A} wrong_secret", 3)
+    world.store.zadd("mc:refusing", {A: world.inbox.now() * 1000 - 20 * 60_000}, xx=True)
+    world.inbox.note_refusals(f"facebook_messenger {PAGE_A} wrong_secret", 1)
+    world.store.hset("mc:last", f"in:{A}:", int(world.inbox.now() * 1000))
+
+
+@pytest.mark.usefixtures("refused")
+def test_what_was_in_webhooks_that_were_refused_is_fetched_once(world: World, pages: Pages) -> None:
+    make_due(world)
+    checks.take_turn(world.service)
+    since = _fetched_since(world)
+    for _ in range(2):  # the second one is of what was written while the first one was
+        world.store.zadd("mc:backfills", {A: 0}, xx=True)
+        backfill = world.inbox.backfills.claim(1)
+        assert backfill
+        world.inbox.backfills.end(backfill)
+    make_due(world)
+    checks.take_turn(world.service)
+
+    assert since == 25
+    assert _fetched_since(world) is None
+    assert world.store.hget(f"mc:backfill:{B}", "since") is None
+
+
+@pytest.mark.usefixtures("refused")
+@pytest.mark.parametrize("found", [finding("app_secret_wrong"), AWAY])
+def test_what_was_refused_waits_until_nothing_keeps_webhooks_away(
+    world: World, pages: Pages, found: Finding
+) -> None:
+    pages.found[PAGE_A] = [found]
+    make_due(world)
+    checks.take_turn(world.service)
+    before = _fetched_since(world)
+    pages.found[PAGE_A] = []
+    make_due(world)
+    checks.take_turn(world.service)
+
+    assert before is None
+    assert _fetched_since(world) in {25, 60}  # a wrong secret is a gap of its own
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"facebook_messenger {PAGE_A} clock",
+        "facebook_messenger  wrong_secret",
+        "facebook_messenger 999 wrong_secret",
+        "helpdesk  wrong_secret",
+    ],
+)
+def test_what_is_refused_of_no_connected_page_is_not_fetched(world: World, pages: Pages, name: str) -> None:
+    _connected(world)
+    world.inbox.note_refusals(name, 1)
+
+    assert world.store.zrange("mc:refusing", 0, -1) == []
+
+
 # --- The helpdesk's webhooks. -----------------------------------------------------------------------------
 
 

@@ -1,12 +1,14 @@
 """Forgetting a person: nothing of theirs is left in the store, whatever was under way."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from clients.errors import LeaseLost, NotFound, RejectedError
 from tasks import erasures, person, worker
+from tasks.inbound import backfill
 from tasks.inbound.backfill import ConnectionNotes
 from tasks.inbox.inbox import AT_ONCE
 from tasks.inbox.job import Job, Step
@@ -17,6 +19,7 @@ from tests.fakes.conversation import IN, OUT, PERSON, PSID, SENT_AT, TICKET
 from tests.fakes.crashes import every_crash
 from tests.fakes.dump import contents, mentions
 from tests.fakes.failures import away, fault, too_long
+from tests.fakes.fetching import ACCOUNT, fetch, relay
 from tests.fakes.meta import Refusal
 from tests.fakes.replies import later_moment
 from tests.fakes.world import World
@@ -26,6 +29,13 @@ SECRETS = (PSID, "Anna", "Nowak", "SECRET", "mid.", "m_ours")
 """Their id and name; all texts and message ids of the stories hold one of the others."""
 OTHER = "8000000000000008"
 GIFT: dict[str, Any] = {"timestamp": SENT_AT, "gift": {"name": "SECRET mug"}}
+
+
+@pytest.fixture(autouse=True)
+def _asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wake nobody: the test works by itself."""
+    monkeypatch.setattr(backfill, "wake", int)
+    monkeypatch.setattr(backfill, "wake_fetchers", int)
 
 
 def _edit(mid: str) -> dict[str, Any]:
@@ -107,12 +117,32 @@ def _before_its_history(world: World) -> None:
     world.work()
 
 
+def _fetched(world: World) -> None:
+    """Write more than Meta shows while no webhook comes; a conversation of another time cannot be read."""
+    now = int(world.inbox.now() * 1000)
+    for at in range(25):
+        world.meta.say(f"mid.{at}", now - 60_000 + at * 1000, message="SECRET missed")
+    _fetch(world)
+    relay(world)
+    world.meta.spoilt[PSID] = Refusal(100, 33)
+    _fetch(world)
+    relay(world)
+    world.meta.spoilt[PSID] = Refusal(1, status=500)
+    _fetch(world)
+
+
+def _fetch(world: World) -> None:
+    backfill.fetch_since(world.service, ACCOUNT, datetime.now(UTC) - timedelta(hours=1))
+    fetch(world)
+
+
 STORIES: list[Callable[[World], None]] = [
     _with_a_ticket,
     _without_one,
     _named,
     _nameless,
     _before_its_history,
+    _fetched,
 ]
 
 

@@ -116,6 +116,19 @@ def test_a_refusal_for_good_ends_it(world: World, fetch: Fetch) -> None:
     assert not world.store.exists(RECORD)
 
 
+def test_one_that_cannot_be_read_is_tried_again_after_the_others(
+    world: World, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("connector.cli.backfill.time.sleep", waits.append)
+    world.meta.fail("past", *(Refusal(1, status=500) for _ in range(3)))
+    done = fetch()
+
+    assert done.exit_code == 0
+    assert waits == [10, 20]
+    assert "3 new, which will be relayed" in done.stdout
+
+
 def test_where_meta_limits_it_the_command_waits_and_goes_on(
     world: World, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,17 @@
-"""`connector check`: what its last line says."""
+"""`connector check`: what its last line says, and what it keeps."""
+
+from collections.abc import Iterator
 
 import pytest
 
 from clients.findings import Finding, finding
+from connector.cli import check
 from connector.cli.check import Report, _summary
+from tasks import findings
+from tests.conftest import PAGE_A, MakeSettings
+from tests.fakes.checked_pages import Pages
+from tests.fakes.commands import Run
+from tests.fakes.world import World
 
 FINE = finding("page_token_valid")
 UNKNOWN = finding("desk_unknown", desk_id="7", reason="?")
@@ -37,3 +45,25 @@ def test_the_last_line_says_what_could_not_be_checked(found: list[Finding], said
     report.add("page 1", found)
 
     assert _summary(report, list(report.wrong())) == said
+
+
+@pytest.fixture
+def world(store_url: str, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    world = World(store_url, make_settings)
+    monkeypatch.setattr(check, "build", lambda *_, **__: world.service)
+    yield world
+    world.close()
+
+
+def test_what_keeps_webhooks_away_is_kept_though_nothing_is_put_right(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = Pages()
+    pages.found[PAGE_A] = [finding("app_secret_wrong")]
+    monkeypatch.setattr(type(world.service), "account", lambda _, connection: pages.account(connection))
+    done = run("check", "--page", PAGE_A)
+
+    assert done.exit_code == 1
+    kept = findings.kept(world.inbox.findings_of(f"facebook_messenger:{PAGE_A}"))
+    assert [one.what.code for one in kept] == ["app_secret_wrong"]
+    assert pages.repaired == []
