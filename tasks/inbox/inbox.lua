@@ -98,8 +98,8 @@ local function owns(queue, token) return redis.call('HGET', lease_of(queue), 'to
 local function head_of(queue) return redis.call('ZRANGE', jobs_of(queue), 0, 0)[1] end
 local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 
--- A queue's name is `in:<conversation>`, `out:<conversation>`, `erase:<conversation>`, `report:<conversation>` or
--- `ticket:<id>`; a conversation is `<channel>:<account>:<person>`, of a report without the person. Its group is all but the person: one direction of one account.
+-- A queue's name is `in:<conversation>`, `out:<conversation>`, `erase:<conversation>`, `report:<conversation>`,
+-- `match:<code>` or `ticket:<id>`; a conversation is `<channel>:<account>:<person>`, of a report without the person. Its group is all but the person: one direction of one account.
 local function group_of(queue) return string.match(queue, '^%l+:[^:]*:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
 local function conversation_of(queue) return string.match(queue, '^[^:]*:(.*)$') end
 local function dead_of(queue) return P .. 'dead:' .. (string.match(queue, '^%l+:([^:]*:[^:]*):') or '') end
