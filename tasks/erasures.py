@@ -190,6 +190,7 @@ def notify(work: Work, reason: Notice) -> None:
 
 def _close(work: Work, erasure: Erasure, state: str, reason: str = "") -> None:
     log.info("forgotten", code=erasure.code, helpdesk=state)
+    work.service.inbox.request_rewrite()
     outcome = msgspec.structs.replace(_waiting_since(erasure.requested_at), state=state, reason=reason)
     _keep(work.service.inbox, erasure.code, outcome)
 

@@ -300,7 +300,8 @@ A person who writes again later is a new one.
 
 **What it does not reach.** Messages that Meta keeps. A reply in the queue of a ticket (`ticket:…`) whose ticket could not be read yet, if nothing else says whose ticket it is: it waits no
 longer than the helpdesk is away, but as a dead letter it has to be dropped by hand. Logs name people by their ids, and hold no text and no name: let them expire. Backups of `data_dir`. The store's own
-file holds what was deleted until it is written anew; `connector forget` asks the store for that (`BGREWRITEAOF`), which a hosted store may refuse.
+file holds what was deleted until it is written anew: after each erasure, whoever wanted it, the store is asked for that (`BGREWRITEAOF`), once a minute at most for all of that minute. A hosted
+store may refuse it: then see how it treats its files and backups.
 
 ## Meta's data deletion requests
 
