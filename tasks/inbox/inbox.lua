@@ -88,6 +88,7 @@ local FULL_AT = 0.9     -- of maxmemory: what is left is for finishing what was 
 local SPEED_UP = 1.25   -- a remote that asked to slow down gets so many times more queues each second
 local LONG_AGO = -10 ^ 9  -- ms
 local FULL_SPEED = 200  -- queues a second that need no more care
+local SETTLED = 10000  -- after how long a connection that is added is checked
 local HOUR = 3600 * 1000
 local DAY = 24 * HOUR
 
@@ -780,7 +781,7 @@ end
 
 -- put_connection(name, record, expected) -> its version | false, if its version is not the expected one
 -- Expected is a version, empty where there must be none yet, or * for any. What waits for its account goes on, and it is
--- checked.
+-- checked: a new one once every process knows it, and whoever adds it has subscribed it.
 function inbox.put_connection(name, record, expected)
   local stored, version = redis.call('HGET', P .. 'connections', name), version_of(name)
   if stored == (version or '') .. ' ' .. record then return tonumber(version) end  -- the call is repeated
@@ -792,6 +793,7 @@ function inbox.put_connection(name, record, expected)
     redis.call('ZADD', P .. 'backfills', 'XX', 'LT', now, name)
   end
   redis.call('ZADD', P .. 'checks', 'XX', 'LT', now, name)
+  redis.call('ZADD', P .. 'checks', 'NX', now + SETTLED, name)
   return version
 end
 
