@@ -779,15 +779,17 @@ local function change(name)
   return version
 end
 
--- put_connection(name, record, expected) -> its version | false, if its version is not the expected one
+-- put_connection(name, record, expected, is_same) -> its version | false, if its version is not the expected one
 -- Expected is a version, empty where there must be none yet, or * for any. What waits for its account goes on, and it is
--- checked: a new one once every process knows it, and whoever adds it has subscribed it.
-function inbox.put_connection(name, record, expected)
+-- checked: a new one once every process knows it, and whoever adds it has subscribed it. Not so what says the same in
+-- another way.
+function inbox.put_connection(name, record, expected, is_same)
   local stored, version = redis.call('HGET', P .. 'connections', name), version_of(name)
   if stored == (version or '') .. ' ' .. record then return tonumber(version) end  -- the call is repeated
   if expected ~= '*' and (version or '') ~= expected then return false end
   version = change(name)
   redis.call('HSET', P .. 'connections', name, version .. ' ' .. record)
+  if is_same == '1' then return version end
   if is_paused(name) then redis.call('ZADD', P .. 'pauses', now, name) end
   if redis.call('HEXISTS', P .. 'backfill:' .. name, 'state') == 1 then  -- it was put off
     redis.call('ZADD', P .. 'backfills', 'XX', 'LT', now, name)
