@@ -236,7 +236,7 @@ class ConnectionAdmin:
                 return f"page {account_id_of(name)}: {error}"
             if body is None:
                 break
-            if self._records.put(name, body, str(record.version)):
+            if self._records.put(name, body, str(record.version), is_same=True):
                 return True
         return False
 

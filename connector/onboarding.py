@@ -65,12 +65,15 @@ class Onboarding:
         found = [self._choice(one, link) for one in offer.accounts]
         return sorted(found, key=lambda one: (not one.is_open, one.account.name.casefold()))
 
-    def connect(self, offer: Offer, link: Link, account_ids: set[str]) -> list[Outcome]:
-        """Connect accounts, and return what came of each."""
+    def connect(
+        self, offer: Offer, link: Link, account_ids: set[str], *, history_days: int = 0
+    ) -> list[Outcome]:
+        """Connect accounts, and return what came of each. Of new ones so many days of history are fetched."""
         chosen = [one for one in offer.accounts if one.account_id in account_ids]
         granted = Granted(offer.user_id, offer.time)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="connect") as threads:
-            return list(threads.map(partial(self._connect, link=link, granted=granted), chosen))
+            connect = partial(self._connect, link=link, granted=granted, history_days=history_days)
+            return list(threads.map(connect, chosen))
 
     def _choice(self, account: OfferedAccount, link: Link) -> Choice:
         if account.refusal:
@@ -93,7 +96,7 @@ class Onboarding:
         except NoConnection:
             return None
 
-    def _connect(self, account: OfferedAccount, link: Link, granted: Granted) -> Outcome:
+    def _connect(self, account: OfferedAccount, link: Link, granted: Granted, history_days: int) -> Outcome:
         choice = self._choice(account, link)
         if not choice.is_open:
             return Outcome(account, choice.state, is_connected=False)
@@ -102,7 +105,7 @@ class Onboarding:
             said = notice("page_not_connected", reason=[one.what for one in faults])
             return Outcome(account, said, is_connected=False)
         try:
-            is_new = self._store(account, link, granted, choice.entry)
+            is_new = self._store(account, link, granted, choice.entry, history_days)
         except Stale:
             return Outcome(account, notice("page_changed_meanwhile"), is_connected=False)
         except Refused as error:
@@ -121,7 +124,14 @@ class Onboarding:
     def _app_secret(self) -> str:
         return self._settings.graph.app_secret.get_secret_value()
 
-    def _store(self, account: OfferedAccount, link: Link, granted: Granted, entry: Entry | None) -> bool:
+    def _store(
+        self,
+        account: OfferedAccount,
+        link: Link,
+        granted: Granted,
+        entry: Entry | None,
+        history_days: int,
+    ) -> bool:
         """Store a connection, and return whether it is new. `entry` is what was known of it.
 
         Raises `Stale` if it was changed since, and `Refused`.
@@ -134,6 +144,7 @@ class Onboarding:
         }
         if entry is None:
             fields |= {"desk_id": link.desk_id, "verify_token": secrets.token_urlsafe(24)}
+            fields |= {"history_days": history_days}
             fields |= {"language": link.language} if link.language else {}
         version = entry.version if entry else None
         self._admin.put_granted(account.account_id, fields, version, granted)

@@ -384,6 +384,7 @@ def take_turn(service: Services) -> None:
 
 
 def _check_due(service: Services, every: float) -> None:
+    service.connections.refresh()  # else one that was just added would be forgotten as one that was removed
     planned = _planned(service, every)
     turn_ends = time.monotonic() + CHECKING_TURN
     with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:

@@ -25,6 +25,7 @@ DIRECTIONS = {
     "out": Direction(reply.relay, reply.notify),
     "ticket": Direction(reply.find_person, reply.notify),
     "erase": Direction(erasures.relay, erasures.notify),
+    "match": Direction(erasures.match, erasures.note_unmatched),
     "report": Direction(reports.relay, reports.notify),
 }
 

@@ -73,6 +73,7 @@ def sweep() -> None:
         service.clocks.measure_own()
         service.clocks.measure("helpdesk", service.helpdesk.now())
         service.installation.keep()
+        service.inbox.rewrite()
     except redis.RedisError as error:
         log.warning("sweep_failed", reason=reason_of(error))
 

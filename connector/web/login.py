@@ -6,6 +6,7 @@ store until the choice is made, encrypted too, and then gone.
 
 import functools
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,7 @@ from clients.errors import ClientError, RetryableError
 from clients.notices import Notice, notice
 from connector import links
 from connector.cipher import Cipher, Unreadable
+from connector.connection import MOST_HISTORY_DAYS
 from connector.links import InvalidLink, Link
 from connector.onboarding import Onboarding
 from connector.settings import Settings, missing_for_login
@@ -166,11 +168,13 @@ class LoginPages:
         choosing, given = await self._given(request)
         if not hmac.compare_digest(given.form.encode(), "".join(form.get("form", [])).encode()):
             raise Stopped(403, notice("login_not_begun", minutes=LOGIN_WITHIN // 60), choosing.link)
-        chosen = set(form.get("page", []))
-        if not chosen:
-            return await self._choice(request, choosing, given, notice("connect_none_chosen"), 422)
+        chosen, entered = set(form.get("page", [])), "".join(form.get("history_days", [])).strip()
+        days = _days(entered)
+        if not chosen or days is None:
+            return await self._choice(request, choosing, given, chosen, entered)
         await run_in_threadpool(self._inbox.delete, _name(choosing))
-        outcomes = await run_in_threadpool(self._onboarding.connect, given.offer, choosing.link, chosen)
+        connect = functools.partial(self._onboarding.connect, history_days=days)
+        outcomes = await run_in_threadpool(connect, given.offer, choosing.link, chosen)
         answer = self._page(request, "connected.html", 200, choosing.link, outcomes=outcomes)
         answer.delete_cookie(COOKIE, path=self._cookie_path)
         return answer
@@ -180,19 +184,28 @@ class LoginPages:
         request: Request,
         choosing: Choosing,
         given: Given,
-        problem: Notice | None = None,
-        status: int = 200,
+        chosen: set[str] | None = None,
+        entered: str = "",
     ) -> Response:
-        link = choosing.link
+        """Show what may be chosen, and what is wrong about what was `chosen` and `entered` before, if so."""
+        link, days_are_wrong, problem = choosing.link, _days(entered) is None, None
+        if days_are_wrong:
+            problem = notice("connect_history_wrong", days=MOST_HISTORY_DAYS)
+        elif chosen is not None:
+            problem = notice("connect_none_chosen")
         choices = await run_in_threadpool(self._onboarding.choices, given.offer, link)
         open_ = [one.account.account_id for one in choices if one.is_open]
         return self._page(
             request,
             "choose.html",
-            status,
+            422 if problem else 200,
             link,
             choices=choices,
-            chosen=open_ if len(open_) == 1 else [],
+            chosen=chosen or (open_ if len(open_) == 1 else []),
+            has_new=any(one.is_open and not one.entry for one in choices),
+            history_days=entered or "0",
+            most_days=MOST_HISTORY_DAYS,
+            days_are_wrong=days_are_wrong,
             form=given.form,
             problem=problem,
         )
@@ -254,6 +267,13 @@ class LoginPages:
         cipher = self._settings.cipher
         assert cipher  # noqa: S101 - without one no page is served
         return cipher
+
+
+def _days(entered: str) -> int | None:
+    """Return how many days somebody entered, none if they left it out; None for what is no such number."""
+    if not re.fullmatch("[0-9]{0,3}", entered) or int(entered or 0) > MOST_HISTORY_DAYS:
+        return None
+    return int(entered or 0)
 
 
 def _name(choosing: Choosing) -> str:

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from clients.channel import Conversation, Login, Withdrawal
-from clients.errors import ClientError
+from clients.channel import Login, Withdrawal
+from clients.errors import RetryableError
 from clients.notices import Notice, notice
 from connector.admin import ConnectionAdmin
 from connector.settings import Settings
@@ -111,23 +111,13 @@ class Withdrawals:
 
     def _forget(self, withdrawal: Withdrawal) -> str:
         self._switch_off(withdrawal, forget=True)
-        conversations = self._conversations_of(withdrawal)
-        code = erasures.request_all(self._inbox, conversations)
-        if conversations:
-            log.info("deletion_requested", code=code, conversations=len(conversations))
-        else:
-            hint = f"find the person's ticket, then: connector forget --page … --sender … --code {code}"
-            log.warning("deletion_not_matched", code=code, hint=hint)
-        return code
-
-    def _conversations_of(self, withdrawal: Withdrawal) -> list[Conversation]:
         try:
-            found = self._login.conversations_of(withdrawal)
-        except ClientError as error:
-            log.warning("person_not_matched", reason=str(error))
-            return []
-        known = self._directory.of(self._login.channel).known
-        return [one for one in found if one.account_id in known]
+            found = erasures.find(self._login, withdrawal, self._directory)
+        except RetryableError as error:
+            code = erasures.request_match(self._inbox, self._login.channel, withdrawal.user_id)
+            log.warning("deletion_not_matched_yet", code=code, reason=str(error))
+            return code
+        return erasures.request_all(self._inbox, found)
 
 
 class DeletionStatus:

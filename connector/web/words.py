@@ -11,6 +11,12 @@ add_sentences(
             "sent in the name of the page."
         ),
         "connect_pages": N_("Pages"),
+        "connect_history": N_("Days of earlier messages to fetch"),
+        "connect_history_hint": N_(
+            "For pages that are not connected yet: each conversation in which a customer wrote in these days "
+            "becomes a ticket, marked as history. 0 fetches nothing; {days} is the most."
+        ),
+        "connect_history_wrong": N_("Enter the days of earlier messages as a whole number from 0 to {days}."),
         "connect_button": N_("Connect"),
         "connect_none_chosen": N_("No page was chosen. Choose at least one."),
         "connect_none_open": N_("None of your pages can be connected to this desk."),

@@ -49,13 +49,14 @@ class ConnectionRecords:
         read = (_record(name, stored) for name, stored in zip(names, found, strict=True) if stored)
         return {record.name: record for record in read}
 
-    def put(self, name: str, body: bytes, expected: str = ANY) -> int | None:
+    def put(self, name: str, body: bytes, expected: str = ANY, *, is_same: bool = False) -> int | None:
         """Store a record, have what waits for its account go on, and have it checked. Return its version.
 
+        One that `is_same` as before, only encrypted anew, is stored and nothing else.
         `expected` is the version that it replaces, empty if there must be none yet. None if that is not so.
         Raises `redis.OutOfMemoryError`.
         """
-        version = self._script.add("put_connection", name, body, expected)
+        version = self._script.add("put_connection", name, body, expected, int(is_same))
         return None if version is None else int(version)
 
     def remove(self, name: str, expected: str = ANY) -> bool | None:

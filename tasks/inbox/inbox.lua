@@ -89,6 +89,7 @@ local FULL_AT = 0.9     -- of maxmemory: what is left is for finishing what was 
 local SPEED_UP = 1.25   -- a remote that asked to slow down gets so many times more queues each second
 local LONG_AGO = -10 ^ 9  -- ms
 local FULL_SPEED = 200  -- queues a second that need no more care
+local SETTLED = 10000  -- after how long a connection that is added is checked
 local HOUR = 3600 * 1000
 local DAY = 24 * HOUR
 
@@ -99,8 +100,8 @@ local function owns(queue, token) return redis.call('HGET', lease_of(queue), 'to
 local function head_of(queue) return redis.call('ZRANGE', jobs_of(queue), 0, 0)[1] end
 local function count(name) redis.call('HINCRBY', P .. 'stats', name, 1) end
 
--- A queue's name is `in:<conversation>`, `out:<conversation>`, `erase:<conversation>`, `report:<conversation>` or
--- `ticket:<id>`; a conversation is `<channel>:<account>:<person>`, of a report without the person. Its group is all but the person: one direction of one account.
+-- A queue's name is `in:<conversation>`, `out:<conversation>`, `erase:<conversation>`, `report:<conversation>`,
+-- `match:<code>` or `ticket:<id>`; a conversation is `<channel>:<account>:<person>`, of a report without the person. Its group is all but the person: one direction of one account.
 local function group_of(queue) return string.match(queue, '^%l+:[^:]*:[^:]*:') or string.match(queue, '^[^:]*:') or queue end
 local function conversation_of(queue) return string.match(queue, '^[^:]*:(.*)$') end
 local function dead_of(queue) return P .. 'dead:' .. (string.match(queue, '^%l+:([^:]*:[^:]*):') or '') end
@@ -785,20 +786,23 @@ local function change(name)
   return version
 end
 
--- put_connection(name, record, expected) -> its version | false, if its version is not the expected one
+-- put_connection(name, record, expected, is_same) -> its version | false, if its version is not the expected one
 -- Expected is a version, empty where there must be none yet, or * for any. What waits for its account goes on, and it is
--- checked.
-function inbox.put_connection(name, record, expected)
+-- checked: a new one once every process knows it, and whoever adds it has subscribed it. Not so what says the same in
+-- another way.
+function inbox.put_connection(name, record, expected, is_same)
   local stored, version = redis.call('HGET', P .. 'connections', name), version_of(name)
   if stored == (version or '') .. ' ' .. record then return tonumber(version) end  -- the call is repeated
   if expected ~= '*' and (version or '') ~= expected then return false end
   version = change(name)
   redis.call('HSET', P .. 'connections', name, version .. ' ' .. record)
+  if is_same == '1' then return version end
   if is_paused(name) then redis.call('ZADD', P .. 'pauses', now, name) end
   if redis.call('HEXISTS', P .. 'backfill:' .. name, 'state') == 1 then  -- it was put off
     redis.call('ZADD', P .. 'backfills', 'XX', 'LT', now, name)
   end
   redis.call('ZADD', P .. 'checks', 'XX', 'LT', now, name)
+  redis.call('ZADD', P .. 'checks', 'NX', now + SETTLED, name)
   return version
 end
 

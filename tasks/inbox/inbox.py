@@ -32,6 +32,8 @@ FORGOTTEN_FOR = 31 * 24 * 3600
 HOUR = 3600
 AT_ONCE = 1000
 """How many members one call of the script takes out of a set; Lua has a limit."""
+REWRITE_EVERY = 60.0
+"""How often the store is asked at most to write its file anew, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,10 +385,27 @@ class Inbox:
             at_work = at_work or bool(somebody)
         return at_work
 
+    def request_rewrite(self) -> None:
+        """Have `rewrite` do so: something was deleted that is to be nowhere any more."""
+        self._script.run("put", "rewrite", self.now(), 0, "")
+
     def rewrite(self) -> None:
-        """Have the store write its file anew, if it may be asked: what was deleted is in there until then."""
-        with suppress(redis.ResponseError):  # one is under way, there is no such file, or it is not allowed
+        """Have the store write its file anew, if that was requested since the last time and it may be asked.
+
+        What was deleted is in there until then. What is deleted later waits for the next time, in a minute.
+        """
+        keys = [self.key(name) for name in ("rewrite", "rewritten")]
+        requested, last = (float(at or 0) for at in cast("list[bytes | None]", self.store.mget(keys)))
+        if requested <= last or (now := self.now()) < last + REWRITE_EVERY:
+            return
+        try:
             self.store.bgrewriteaof()
+        except (
+            redis.ResponseError
+        ) as error:  # there is no such file, or it is not allowed: nothing can be done
+            if "in progress" in str(error):  # that one began before
+                return
+        self._script.run("put", "rewritten", now, 0, "")
 
     def note_answer(self, conversation: Conversation, closes: int) -> None:
         """Note that a person was answered, unless their reply window closes later than then (ms)."""

@@ -3,8 +3,9 @@
 `in:<channel>:<account>:<person>` holds what a person wrote, `out:<channel>:<account>:<person>` what goes to
 them, and `ticket:<id>` replies whose person is not known before the ticket was read.
 
-`erase:<channel>:<account>:<person>` holds the wish that they be forgotten, and `report:<channel>:<account>:`
-and `report:desk:<desk>:` that agents be told what stops messages.
+`erase:<channel>:<account>:<person>` holds the wish that they be forgotten, `match:<code>` that of somebody
+whose conversations the channel has yet to name, and `report:<channel>:<account>:` and
+`report:desk:<desk>:` that agents be told what stops messages.
 
 A remote is `helpdesk`, or an account: `<channel>:<account>`.
 """
@@ -34,6 +35,11 @@ def outbound_queue(conversation: Conversation) -> str:
 def erasure_queue(conversation: Conversation) -> str:
     """Name the queue of the wish that a person be forgotten."""
     return _named("erase", conversation)
+
+
+def matching_queue(code: str) -> str:
+    """Name the queue of a wish to be forgotten whose conversations are not known yet, by its code."""
+    return f"match:{code}"
 
 
 def report_queue(remote: str) -> str:

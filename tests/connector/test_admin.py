@@ -424,6 +424,21 @@ def test_what_was_rotated_before_is_left_alone(
     assert records.version() == version + 1
 
 
+def test_rotating_ends_no_pause_and_moves_no_check(
+    admin: ConnectionAdmin, admins: Admins, store_url: str
+) -> None:
+    admin.put(NEW, FIELDS, None)
+    with closing(connect(store_url)) as store:
+        inbox = Inbox(store)
+        inbox.pause(NAME, 600, "the token was refused")
+        inbox.put_off_check(NAME, 600)
+        before = [store.zscore(key, NAME) for key in ("mc:pauses", "mc:checks")]
+        assert list(admins(secret_key=f"{new_key()},{KEY}").rotate()) == [True]
+
+        assert [store.zscore(key, NAME) for key in ("mc:pauses", "mc:checks")] == before
+    assert None not in before
+
+
 def test_a_change_beside_the_rotation_is_kept(
     admin: ConnectionAdmin, admins: Admins, records: ConnectionRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:

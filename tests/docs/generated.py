@@ -270,6 +270,7 @@ _PRIVACY_END = """\
 | how many events came to a page, or replies left, in each hour | nobody | `mc:day:…` | 2 days |
 | that an event came already: a digest of the page's id, the kind and the message's id, or of all that an event without one says, and of what tells of missing messages; of a reply the helpdesk's id of the comment | nobody that could be told from it | `mc:seen:…` | 7 days |
 | a wish to be forgotten that waits for the helpdesk | who asked | `mc:jobs:erase:…` | the helpdesk is told |
+| a data deletion request that waits for Meta to name the conversations: the id of who asked, for the app (app-scoped) | who asked | `mc:jobs:match:…` | Meta answers |
 | that a person was forgotten, and when: a digest of their id | nobody that could be told from it | `mc:forgotten:…` | 31 days: nothing older is fetched again |
 | ids of the people whose conversations are still to be fetched | who wrote to the page in that time | `mc:backfill:…` | they are fetched |
 | what came of such a wish: its code, when it came, how it ended | nobody that could be told from it | `mc:erasure:<code>` | 90 days |
@@ -299,7 +300,8 @@ A person who writes again later is a new one.
 
 **What it does not reach.** Messages that Meta keeps. A reply in the queue of a ticket (`ticket:…`) whose ticket could not be read yet, if nothing else says whose ticket it is: it waits no
 longer than the helpdesk is away, but as a dead letter it has to be dropped by hand. Logs name people by their ids, and hold no text and no name: let them expire. Backups of `data_dir`. The store's own
-file holds what was deleted until it is written anew; `connector forget` asks the store for that (`BGREWRITEAOF`), which a hosted store may refuse.
+file holds what was deleted until it is written anew: after each erasure, whoever wanted it, the store is asked for that (`BGREWRITEAOF`), once a minute at most for all of that minute. A hosted
+store may refuse it: then see how it treats its files and backups.
 
 ## Meta's data deletion requests
 
@@ -313,6 +315,7 @@ by which a page, and so the connector, knows who writes to it.
 | --- | --- |
 | pages that they connected by a login of this app | switched off; who connected them is kept no longer. The tokens stay, encrypted, until the page is connected again or removed; they stop working when the person removes the app |
 | conversations, if Meta tells the PSIDs (`ids_for_pages`: for the app of `graph.app_id`, if app and pages belong to one business in the Business Manager) | forgotten, as by `connector forget`, and the helpdesk is told |
+| nothing while Meta does not answer, or wants fewer calls | the request waits in a queue of its own, and Meta is asked again each minute, or when it wants to be, until it answers; the status page says that it is being carried out |
 | nothing else: no conversation is kept under that id | the status page says so, and asks them to write to the page and name the code |
 
 The answer has the code and the address of a status page, `<public_url>/data_deletion/<code>`, which says in English or Polish what came of it, for 90 days. Where no conversation was

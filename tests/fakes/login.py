@@ -73,9 +73,12 @@ class Person:
         self.order("PUT", "/login", **{"user_id": self.user_id} | answer)
         return self.browser.get(link or link_to(self.url))
 
-    def choose(self, shown: httpx.Response, pages: Sequence[str], form: str = "") -> httpx.Response:
+    def choose(
+        self, shown: httpx.Response, pages: Sequence[str], form: str = "", **entered: str
+    ) -> httpx.Response:
         """Send the form of the choice."""
-        return self.browser.post(shown.url, data={"form": form or form_of(shown), "page": pages})
+        data = {"form": form or form_of(shown), "page": pages} | entered
+        return self.browser.post(shown.url, data=data)
 
     def connect(self, pages: Sequence[str] = (), **link: Any) -> httpx.Response:
         """Log in and connect pages, all of them unless some are named."""

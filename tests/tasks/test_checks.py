@@ -14,6 +14,8 @@ from clients.errors import Unauthorized, Unavailable
 from clients.findings import Finding, Level, finding
 from clients.helpdesk import Helpdesk
 from clients.notices import notice
+from connector.cipher import Cipher, new_key
+from connector.connection import Connection as AddedConnection
 from tasks import checks, findings
 from tasks.connections import Connection
 from tasks.inbox.inbox import Inbox
@@ -23,6 +25,7 @@ from tests.conftest import PAGE_A, PAGE_B, SECRET_A, Valkey, connection
 from tests.fakes.checked_pages import Pages
 from tests.fakes.world import World
 
+NEW = "facebook_messenger:1"
 A, B = f"facebook_messenger:{PAGE_A}", f"facebook_messenger:{PAGE_B}"
 UNSUBSCRIBED = finding("page_not_subscribed")
 EXPIRES = finding("page_token_expires", time="2026-12-24 18:00 UTC")
@@ -135,6 +138,23 @@ def test_a_connection_that_changed_is_checked_next(world: World, pages: Pages) -
     checks.take_turn(world.service)
 
     assert sorted(pages.checked) == sorted([PAGE_A, PAGE_A, PAGE_B])
+
+
+def test_a_connection_that_is_added_is_checked_seconds_later(world: World, pages: Pages) -> None:
+    key = new_key()
+    world.configure(check_every=600, secret_key=key)
+    checks.take_turn(world.service)
+    added = AddedConnection.model_validate(connection(NEW.partition(":")[2], SECRET_A))
+    world.inbox.connections.put(NEW, added.encode(Cipher([key])))
+    pages.checked.clear()
+    checks.take_turn(world.service)
+    assert pages.checked == []  # whoever added it subscribes it
+
+    due = world.store.zscore("mc:checks", NEW) / 1000
+    assert 0 < due - world.inbox.now() <= 10
+    world.store.zadd("mc:checks", {NEW: 0})
+    checks.take_turn(world.service)
+    assert pages.checked == ["1"]
 
 
 def test_a_page_that_was_unsubscribed_is_subscribed_again_and_that_is_said_once(

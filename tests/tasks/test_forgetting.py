@@ -1,12 +1,15 @@
 """Forgetting a person: nothing of theirs is left in the store, whatever was under way."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clients.errors import LeaseLost, NotFound, RejectedError
+from sandbox.stack import until
 from tasks import erasures, person, worker
 from tasks.inbound import backfill
 from tasks.inbound.backfill import ConnectionNotes
@@ -181,6 +184,57 @@ def test_nothing_in_the_store_mentions_who_was_forgotten(
 
     _forget(world)
     assert mentions(world.store, *SECRETS) == []
+
+
+def _files(world: World) -> bytes:
+    """Return what the files of the store hold, of which one may just be replaced."""
+    settings = world.store.config_get("*dir*")
+    folder = Path(settings["dir"], settings["appenddirname"])
+    found = b""
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            found += file.read_bytes()
+    return found
+
+
+def _rewrite(world: World, rewrite: Callable[[], None]) -> None:
+    """Have the files written anew; the store is at those of the test before, perhaps."""
+
+    def is_done() -> bool:
+        rewrite()
+        return world.inbox.get("rewritten") is not None
+
+    until("the store has taken it", is_done, within=10)
+
+
+def test_the_files_of_the_store_do_not_mention_who_was_forgotten_either(world: World) -> None:
+    _named(world)
+    _forget(world)
+    assert b"SECRET one" in _files(world)
+
+    _rewrite(world, world.inbox.rewrite)
+    until("its files are written anew", lambda: b"SECRET one" not in _files(world), within=10)
+
+
+def test_while_a_wish_waits_no_file_is_written_anew(world: World) -> None:
+    _named(world)
+    world.desk.fail("erase", away())
+    erasures.request(world.inbox, PERSON)
+    world.work(ERASE)
+    world.inbox.rewrite()
+
+    assert world.inbox.get("rewritten") is None
+
+
+@pytest.mark.parametrize("error", [None, RejectedError("it says no")])
+def test_the_sweep_has_the_files_written_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: RejectedError | None
+) -> None:
+    if error:
+        world.desk.fail("erase", error)
+    _forget(world)
+    monkeypatch.setattr(worker, "services", lambda: world.service)
+    _rewrite(world, worker.sweep)
 
 
 def test_nothing_of_anybody_else_is_forgotten(world: World) -> None:

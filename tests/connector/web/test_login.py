@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -18,7 +18,9 @@ from connector import links
 from connector.cipher import new_key
 from connector.links import Link
 from connector.web.login import COOKIE
-from sandbox.stack import free_port
+from sandbox.stack import free_port, until
+from tasks.inbound.backfill import UnderWay, under_way
+from tasks.inbox.inbox import Inbox
 from tasks.store import connect
 from tests.conftest import PAGE_A, MakeSettings, Valkey, settings_in
 from tests.fakes.admin import ADMIN_TOKEN
@@ -236,6 +238,55 @@ def test_a_page_that_was_not_offered_is_not_connected(person: Person) -> None:
 
     assert "✓" not in said(done)
     assert person.admin.ask("GET", "/107381679309999").status_code == 404
+
+
+# --- Its history. -------------------------------------------------------------------------------------------
+
+
+def test_the_history_of_a_new_page_is_fetched_for_the_days_that_are_entered(
+    person: Person, valkey: str
+) -> None:
+    shown = person.log_in()
+    assert 'name="history_days"' in shown.text
+    person.choose(shown, person.pages, history_days="14")
+
+    assert person.connection()["history_days"] == 14
+    remote = f"facebook_messenger:{person.pages[0]}"
+    with closing(connect(valkey)) as store:
+        (found,) = until("it is to be fetched", lambda: history_of(Inbox(store), remote))
+    assert 14 * 86400 - 60 < time.time() - found.since < 14 * 86400 + 60
+
+
+def history_of(inbox: Inbox, remote: str) -> list[UnderWay]:
+    return [one for name, one in under_way(inbox).items() if name == remote and one.is_history]
+
+
+@pytest.mark.parametrize("entered", [{}, {"history_days": "0"}, {"history_days": ""}])
+def test_no_history_is_fetched_unless_it_is_wanted(person: Person, entered: dict[str, str]) -> None:
+    shown = person.log_in()
+    assert re.search(r'<input [^>]*name="history_days"[^>]* value="0"', shown.text)
+    person.choose(shown, person.pages, **entered)
+
+    assert person.connection()["history_days"] == 0
+
+
+@pytest.mark.parametrize("days", ["31", "-1", "1.5", "many", "9" * 5000, "\u0661", '"><script>'])
+def test_days_that_are_no_such_number_are_asked_for_again(person: Person, days: str) -> None:
+    asked = person.choose(person.log_in(), person.pages, history_days=days)
+
+    assert asked.status_code == 422
+    assert "Enter the days of earlier messages as a whole number from 0 to 30." in said(asked)
+    assert (" checked" in asked.text, "<script>" in asked.text) == (True, False)
+    assert "Connected." in said(person.choose(asked, person.pages, history_days="30"))
+
+
+def test_a_page_that_is_connected_keeps_its_days(person: Person) -> None:
+    person.choose(person.log_in(), person.pages, history_days="3")
+    shown = person.log_in()
+    assert "history_days" not in shown.text
+    person.choose(shown, person.pages, history_days="9")
+
+    assert person.connection()["history_days"] == 3
 
 
 @pytest.mark.parametrize(

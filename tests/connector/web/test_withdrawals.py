@@ -5,6 +5,7 @@ import json
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,14 +16,18 @@ import redis
 from clients.channel import Conversation
 from clients.channels.meta.events import CHANNEL
 from connector.cipher import new_key
+from connector.settings import Settings
 from sandbox.meta.login import signed_request
 from sandbox.stack import free_port
-from tasks import erasures
+from tasks import erasures, worker
 from tasks.inbox.inbox import Inbox
-from tasks.inbox.queues import erasure_queue
+from tasks.inbox.queues import erasure_queue, matching_queue
+from tasks.services import Services, build, helpdesk_http, helpdesk_of
 from tasks.store import connect
 from tests.conftest import PAGE_A, SECRET_A, settings_in
 from tests.fakes.admin import ADMIN_TOKEN
+from tests.fakes.dump import mentions
+from tests.fakes.inbox import Stored
 from tests.fakes.login import APP, APP_SECRET, CALLBACKS, DESK, Person, said
 from tests.fakes.pages import Shown, tab_link
 from tests.fakes.sandbox_meta import serving_meta
@@ -39,14 +44,28 @@ def meta() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def url(valkey: str, meta: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def settings(valkey: str, meta: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     port = free_port()
     graph = {"base_url": str(meta.base_url).rstrip("/"), "app_id": APP, "app_secret": APP_SECRET}
     with empty(valkey), settings_in(tmp_path_factory.mktemp("withdrawals")) as make:
         known = {"secret_key": new_key(), "admin_token": ADMIN_TOKEN, "graph": graph}
-        settings = make(redis_url=valkey, public_url=f"http://127.0.0.1:{port}", **known)
-        with serving(settings, port) as url:
-            yield url
+        yield make(redis_url=valkey, public_url=f"http://127.0.0.1:{port}", **known)
+
+
+@pytest.fixture(scope="module")
+def url(settings: Settings) -> Iterator[str]:
+    with serving(settings, int(settings.public_url.rpartition(":")[2])) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def services(settings: Settings) -> Iterator[Services]:
+    """Give what a worker works with."""
+    with helpdesk_http(settings) as http:
+        services = build(settings, helpdesk_of(settings, http))
+        yield services
+    services.network.http.close()
+    services.inbox.store.close()
 
 
 @pytest.fixture
@@ -290,9 +309,91 @@ def test_an_unknown_code_is_told(person: Person, code: str) -> None:
     assert "<script>" not in shown.text
 
 
-def test_while_meta_is_away_the_wish_is_kept_all_the_same(person: Person, meta: httpx.Client) -> None:
-    meta.put("/sandbox/faults", json=[{"path": "*/ids_for_pages", "status": 500, "body": {}}])
-    shown = status(person, person.call_back("data_deletion"))
+# --- While Meta does not answer. ----------------------------------------------------------------------------
+
+
+@contextmanager
+def failing(meta: httpx.Client, status: int, code: int = 0) -> Iterator[None]:
+    """Have Meta fail to match ids."""
+    body = {"error": {"code": code, "message": "no"}} if code else {}
+    meta.put("/sandbox/faults", json=[{"path": "*/ids_for_pages", "status": status, "body": body}])
+    yield
     meta.delete("/sandbox/faults")
 
+
+def wait_and_match(inbox: Inbox, services: Services, code: str) -> None:
+    """Let time pass, and a worker ask Meta."""
+    queue = matching_queue(code)
+    Stored(inbox).end_backoff(queue)
+    assert worker.work_on(services, queue)
+
+
+@pytest.fixture
+def asked(person: Person, meta: httpx.Client) -> Iterator[httpx.Response]:
+    """Give the answer to a wish that came while Meta was away."""
+    person.psids = {person.pages[0]: PSID}
+    person.enrol()
+    with failing(meta, 500):
+        yield person.call_back("data_deletion")
+
+
+def test_while_meta_is_away_the_wish_waits(person: Person, inbox: Inbox, asked: httpx.Response) -> None:
+    shown = status(person, asked)
+
+    assert "It is being carried out." in said(shown)
+    assert len(inbox.jobs(matching_queue(asked.json()["confirmation_code"]))) == 1
+
+
+def test_while_meta_wants_fewer_calls_the_wish_waits(person: Person, meta: httpx.Client) -> None:
+    with failing(meta, 400, code=4):
+        shown = status(person, person.call_back("data_deletion"))
+
+    assert "It is being carried out." in said(shown)
+
+
+def test_what_meta_refuses_for_good_does_not_wait(person: Person, meta: httpx.Client) -> None:
+    with failing(meta, 400, code=100):
+        shown = status(person, person.call_back("data_deletion"))
+
     assert "No conversation of yours was found." in said(shown)
+
+
+def test_meta_is_asked_again_however_often_it_is_away(
+    inbox: Inbox, services: Services, asked: httpx.Response
+) -> None:
+    code = asked.json()["confirmation_code"]
+    for _ in range(services.settings.worker.attempts + 2):
+        wait_and_match(inbox, services, code)
+
+    (outcome,) = erasures.outcomes(inbox, code)
+    assert outcome.state == "waiting"
+    assert len(inbox.jobs(matching_queue(code))) == 1
+
+
+def test_once_meta_answers_the_conversations_are_forgotten(
+    person: Person, inbox: Inbox, services: Services, asked: httpx.Response, meta: httpx.Client
+) -> None:
+    code, queue = (
+        asked.json()["confirmation_code"],
+        erasure_queue(Conversation(CHANNEL, person.pages[0], PSID)),
+    )
+    (before,) = erasures.outcomes(inbox, code)
+    meta.delete("/sandbox/faults")
+    wait_and_match(inbox, services, code)
+
+    (job,) = inbox.jobs(queue)
+    assert json.loads(job.body)["code"] == code
+    assert erasures.outcomes(inbox, code) == [before]
+    assert mentions(inbox.store, person.user_id) == []
+
+
+def test_once_meta_knows_no_conversation_the_person_is_told(
+    person: Person, inbox: Inbox, services: Services, asked: httpx.Response, meta: httpx.Client
+) -> None:
+    person.psids = {}
+    person.enrol()
+    meta.delete("/sandbox/faults")
+    wait_and_match(inbox, services, asked.json()["confirmation_code"])
+
+    assert "No conversation of yours was found." in said(status(person, asked))
+    assert mentions(inbox.store, person.user_id) == []
