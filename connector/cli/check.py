@@ -142,7 +142,8 @@ def _check_page(  # noqa: PLR0913 - what all pages share, and one of them
             failed = checks.repair(service, connection, fixable)
             found = [*look(), *failed]
             report.add_fixed(about, fixable, found)
-            checks.note(service, connection, found)
+    with suppress(redis.RedisError):
+        checks.note(service, connection, found)
 
 
 def _doubts(settings: Settings) -> Iterator[Finding]:

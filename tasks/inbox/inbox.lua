@@ -801,6 +801,7 @@ function inbox.remove_connection(name, expected)
   if not version then return 0 end
   if expected ~= '*' and version ~= expected then return false end
   redis.call('HDEL', P .. 'connections', name)
+  redis.call('HDEL', P .. 'checked', name)
   if redis.call('HDEL', P .. 'connected', name) == 1 then redis.call('ZADD', P .. 'inactive', 'LT', now, name) end
   change(name)
   return 1
