@@ -24,10 +24,14 @@ OVERDUE = 60.0
 
 
 class State(StrEnum):
-    """Whether a connection works; those that somebody has to do something about are first."""
+    """Whether a connection works; those that somebody has to do something about are first.
+
+    One is `UNCHECKED` until that is known: no check has looked at it, and not both ways were used yet.
+    """
 
     RECONNECT = "reconnect"
     ATTENTION = "attention"
+    UNCHECKED = "unchecked"
     WORKING = "working"
     OFF = "off"
 
@@ -158,7 +162,7 @@ def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tup
         store=store,
         since=_since(helpdesk, pause),
     )
-    return shared, _standings(directory, findings, pauses, desk_id)
+    return shared, _standings(inbox, directory, findings, pauses, desk_id)
 
 
 def _pauses(inbox: Inbox, work: Work) -> dict[str, Pause]:
@@ -167,14 +171,23 @@ def _pauses(inbox: Inbox, work: Work) -> dict[str, Pause]:
 
 
 def _standings(
-    directory: Directory, findings: Mapping[str, bytes], pauses: Mapping[str, Pause], desk_id: str | None
+    inbox: Inbox,
+    directory: Directory,
+    findings: Mapping[str, bytes],
+    pauses: Mapping[str, Pause],
+    desk_id: str | None,
 ) -> list[Standing]:
-    found = []
-    for channel in directory.channels.values():
-        for one in channel.known.values():
-            if desk_id is None or one.desk_id == desk_id:
-                name = account_remote(one.channel, one.account_id)
-                found.append(_standing(one, kept(findings.get(name)), pauses.get(name)))
+    known = {
+        account_remote(one.channel, one.account_id): one
+        for channel in directory.channels.values()
+        for one in channel.known.values()
+        if desk_id is None or one.desk_id == desk_id
+    }
+    unchecked = _unchecked(inbox, list(known))
+    found = [
+        _standing(one, kept(findings.get(name)), pauses.get(name), is_checked=name not in unchecked)
+        for name, one in known.items()
+    ]
     order = {state: number for number, state in enumerate(State)}
 
     def worst_first(one: Standing) -> tuple[int, bool, str, str]:
@@ -183,11 +196,20 @@ def _standings(
     return sorted(found, key=worst_first)
 
 
-def _standing(connection: Connection, wrong: Sequence[Kept], pause: Pause | None) -> Standing:
+def _unchecked(inbox: Inbox, remotes: Sequence[str]) -> set[str]:
+    """Return those that neither a check nor what went both ways says anything about."""
+    checked = zip(remotes, inbox.checked(remotes), strict=True)
+    left = [name for name, stored in checked if last_check(stored) is None]
+    return set(left) - inbox.used_both_ways(left)
+
+
+def _standing(
+    connection: Connection, wrong: Sequence[Kept], pause: Pause | None, *, is_checked: bool
+) -> Standing:
     if not connection.active:
         return _off(connection)
     if not wrong and not pause:
-        return Standing(connection, State.WORKING)
+        return Standing(connection, State.WORKING if is_checked else State.UNCHECKED)
     paused = decode(pause.reason) if pause else None
     wrong = _worst_first(wrong)
     needs_login = any(one.finding.meaning.needs_login for one in wrong) or (

@@ -268,6 +268,7 @@ def main(helpdesk: str, *, once: bool) -> None:
             Story(stack, verdict).play()
             code = conclude(verdict)
             if not once:
+                stack.check_connections()
                 with serving(stack, port) as playground:
                     stay(stack, playground)
     except KeyboardInterrupt:

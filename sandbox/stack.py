@@ -187,7 +187,7 @@ class Stack:
             "port": self.port,
             "public_url": self.url,
             "metrics_token": METRICS_TOKEN,
-            "check_every": 0,  # a check would meet the faults that are meant for messages
+            "check_every": 0,  # a check would meet the faults meant for messages: see `check_connections`
             "data_dir": str(self.folder / "data"),
             "graph": {"base_url": self.meta_url, "media_hosts": ["127.0.0.1"]},
             "helpdesk": dict(helpdesk),
@@ -226,6 +226,12 @@ class Stack:
         (self.folder / "stack.json").write_text(
             json.dumps({"meta": self.meta_url, "desk": self.desk_url, "helpdesk": self.helpdesk})
         )
+
+    def check_connections(self) -> None:
+        """Have the connector test each page, as “Test connection” of the Messenger tab does."""
+        for page in self.pages:
+            known = {"Authorization": f"Bearer {self.admin_token}"}
+            self.http.post(f"{self.url}/connections/{page.page_id}/check", headers=known).raise_for_status()
 
     def start_desk(self) -> None:
         """Start the helpdesk."""

@@ -308,13 +308,7 @@ def _used_memory(inbox: Inbox) -> float:
 
 
 def note(service: Services, connection: Connection, found: Sequence[Finding]) -> None:
-    """Keep what is wrong with a connection, and tell agents. Raises `redis.RedisError`."""
-    keep(service, connection, found)
-    reports.request(service, account_remote(connection.channel, connection.account_id))
-
-
-def keep(service: Services, connection: Connection, found: Sequence[Finding]) -> None:
-    """Keep what is wrong with a connection, and have fetched what was missed until it was over.
+    """Keep what is wrong with a connection, have fetched what was missed until it was over, and tell agents.
 
     Raises `redis.RedisError`.
     """
@@ -323,6 +317,7 @@ def keep(service: Services, connection: Connection, found: Sequence[Finding]) ->
     if missed := [one.since for one in over if one.finding.meaning.stops_webhooks]:
         _fetch_missed(service, name, min(missed))
     _fetch_refused(service, name, found)
+    reports.request(service, name)
 
 
 def repair(service: Services, connection: Connection, found: Sequence[Finding]) -> list[Finding]:

@@ -73,8 +73,11 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
     }
     if any(one.meaning.hides_others for one in found):
         wrong = known | wrong  # nobody knows whether the others are over
-    checked = _checked(inbox.checked([name])[0], found, now, was_wrong=bool(known), is_wrong=bool(wrong))
-    inbox.note_findings(name, _encode(list(wrong.values())) if wrong else b"", _encode(checked))
+    checked = b""
+    if not any(one.meaning.hides_others and one.meaning.is_momentary for one in found):  # else nobody looked
+        stored = inbox.checked([name])[0]
+        checked = _encode(_checked(stored, found, now, was_wrong=bool(known), is_wrong=bool(wrong)))
+    inbox.note_findings(name, _encode(list(wrong.values())) if wrong else b"", checked)
     for code in wrong.keys() - known.keys():
         new = wrong[code].finding
         write = log.error if new.level == Level.STOPS_MESSAGES else log.warning

@@ -137,14 +137,12 @@ def _check_page(  # noqa: PLR0913 - what all pages share, and one of them
 
     about = f"page {connection.account_id} {connection.name}".strip()
     found = report.add(about, look())
-    fixable = [one for one in found if fix and one.meaning.can_be_fixed]
-    with suppress(redis.RedisError):  # that is among what was found
-        if not fixable:
-            checks.keep(service, connection, found)  # else nobody knows since when, once it is put right
-            return
-        failed = checks.repair(service, connection, fixable)
-        found = [*look(), *failed]
-        report.add_fixed(about, fixable, found)
+    if fixable := [one for one in found if fix and one.meaning.can_be_fixed]:
+        with suppress(redis.RedisError):  # that is among what was found
+            failed = checks.repair(service, connection, fixable)
+            found = [*look(), *failed]
+            report.add_fixed(about, fixable, found)
+    with suppress(redis.RedisError):
         checks.note(service, connection, found)
 
 

@@ -10,7 +10,7 @@ from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
 from connector.cli.common import counted
 from connector.settings import Settings
-from tasks.findings import kept
+from tasks.findings import kept, last_check
 from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, STORE, account_id_of, account_of, account_remote, direction_of
@@ -48,6 +48,7 @@ class Page:
     connection: str = "unknown"
     last_webhook: float | None = None
     last_reply: float | None = None
+    last_check: float | None = None
     paused: str | None = None
     slowed: str | None = None
     to_helpdesk: Way = field(default_factory=Way)
@@ -110,7 +111,9 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
             anybody[f"{endpoint}: {reason}"] += count
     wrong, backfills = inbox.findings(), under_way(inbox)
     reasons = {remote: described(reason) for remote, reason in inbox.reasons().items()}
+    checked = dict(zip(pages, map(last_check, inbox.checked(list(pages))), strict=True))
     for account, page in pages.items():
+        page.last_check = check.at if (check := checked[account]) else None
         page.page_id, page.paused = account_id_of(account), reasons.get(account)
         page.channel = _title(account)
         slowed = inbox.slowed(account)
@@ -157,6 +160,7 @@ def lines_of(status: Status) -> Iterator[str]:
         )
         yield f"  last webhook   {_ago(status.now, page.last_webhook)}"
         yield f"  last reply     {_ago(status.now, page.last_reply)}"
+        yield f"  last check     {_ago(status.now, page.last_check)}"
         yield f"  {page.channel:<14} {_paused(page.paused, page.slowed)}"
         yield f"  to helpdesk    {_waiting(status.now, page.to_helpdesk)}"
         yield f"  to {page.channel:<11} {_waiting(status.now, page.to_channel)}"

@@ -273,12 +273,15 @@ def _problems(one: Standing) -> list[Problem]:
         what = notice("board_paused", reason=one.paused)
         todo = notice("board_reconnect" if one.state == State.RECONNECT else "board_wait")
         found.append(Problem(what, notice("board_pause_means"), None if found else todo, one.since))
+    if one.state == State.UNCHECKED:
+        todo = notice("board_unchecked_todo", page=one.connection.account_id)
+        found.append(Problem(notice("board_unchecked_means"), None, todo, None))
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether all is well, at one glance: `level` is `ok`, `warn` or `bad`."""
+    """Whether all is well, at one glance: `level` is `ok`, `unknown`, `warn` or `bad`."""
 
     level: str
     sentences: Sequence[Notice]
@@ -298,6 +301,8 @@ def _verdict(shared: Shared, every: Sequence[Standing], problems: Sequence[Probl
         (not every, notice("no_connections")),
     ]
     wrong = [sentence for is_so, sentence in said if is_so]
+    unchecked = counts[State.UNCHECKED]
+    unknown = [notice("board_unchecked", count=unchecked)] if unchecked else []
     if not wrong:
-        return Verdict("ok", [notice("board_well")])
-    return Verdict("bad" if all_stopped or stopped else "warn", wrong)
+        return Verdict("unknown", unknown) if unknown else Verdict("ok", [notice("board_well")])
+    return Verdict("bad" if all_stopped or stopped else "warn", wrong + unknown)

@@ -12,10 +12,14 @@ add_sentences(
         "tab_pages": N_("Pages of this desk"),
         "tab_no_pages": N_("No page leads to this desk yet."),
         "tab_page_id": N_("Page ID {page}"),
+        "state_unchecked": N_("Not checked yet"),
         "state_working": N_("Working"),
         "state_attention": N_("Needs attention"),
         "state_reconnect": N_("Reconnect"),
         "state_off": N_("Switched off"),
+        "state_unchecked_means": N_(
+            "Whether messages become tickets and replies are sent is not known yet. Press “Test connection”."
+        ),
         "state_working_means": N_("Messages become tickets, and replies are sent."),
         "state_off_means": N_(
             "New messages do not become tickets. Once it is on again, what was written meanwhile is fetched."

@@ -153,8 +153,18 @@ add_sentences(
         ),
         "board_to_look_at": Plural("{count} page needs attention.", "{count} pages need attention."),
         "board_dead": Plural("{count} message was not delivered.", "{count} messages were not delivered."),
+        "board_unchecked": Plural(
+            "Whether {count} page works is not known yet: it has not been checked.",
+            "Whether {count} pages work is not known yet: they have not been checked.",
+        ),
+        "board_unchecked_means": N_("Whether its messages get through is not known yet."),
+        "board_unchecked_todo": N_(
+            "press “Test connection” in its Messenger tab, or run “connector check --page {page}”, unless "
+            "the scheduled checks (check_every) soon come to it."
+        ),
         "board_is_reconnect": N_("Reconnect"),
         "board_is_attention": N_("Needs attention"),
+        "board_is_unchecked": N_("Not checked yet"),
         "board_is_working": N_("Working"),
         "board_is_off": N_("Off"),
         "board_people_wait": N_("people wait"),

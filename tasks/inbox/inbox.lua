@@ -813,6 +813,7 @@ function inbox.remove_connection(name, expected)
   if expected ~= '*' and version ~= expected then return false end
   redis.call('HDEL', P .. 'connections', name)
   redis.call('ZREM', P .. 'refusing', name)
+  redis.call('HDEL', P .. 'checked', name)
   if redis.call('HDEL', P .. 'connected', name) == 1 then redis.call('ZADD', P .. 'inactive', 'LT', now, name) end
   change(name)
   return 1

@@ -487,6 +487,20 @@ class Inbox:
         """Return what is kept about the last check of some connections."""
         return cast("list[bytes | None]", self.store.hmget(self.key("checked"), names) if names else [])
 
+    def used_both_ways(self, names: Sequence[str]) -> set[str]:
+        """Return of which accounts a message came and a reply was sent since they were connected."""
+        if not names:
+            return set()
+        ways = [f"{way}:{name}:" for name in names for way in ("in", "sent")]
+        last = cast("list[bytes | None]", self.store.hmget(self.key("last"), ways))
+        since = cast("list[bytes | None]", self.store.hmget(self.key("connected"), names))
+        used = zip(names, since, last[::2], last[1::2], strict=True)
+        return {
+            name
+            for name, at, came, sent in used
+            if at and came and sent and min(int(came), int(sent)) >= int(at)
+        }
+
     def findings_of(self, name: str) -> bytes | None:
         """Return what is kept of what is wrong with a connection."""
         return cast("bytes | None", self.store.hget(self.key("findings"), name))

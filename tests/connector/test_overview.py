@@ -77,6 +77,44 @@ def test_a_connection_stands_as_its_checks_and_its_pause_say(
     assert {kept.what.code for kept in one.wrong} == {found.code for found in wrong}
 
 
+def test_one_that_no_check_has_looked_at_is_not_said_to_work(inbox: Inbox) -> None:
+    (one,) = standings(inbox, Directory([connection("1")]))
+    assert (one.state, one.stops_messages) == (State.UNCHECKED, False)
+
+
+@pytest.mark.parametrize(
+    ("came", "sent", "state"),
+    [
+        (1000, 1000, State.WORKING),
+        (1000, 999, State.UNCHECKED),
+        (999, 1000, State.UNCHECKED),
+        (1000, None, State.UNCHECKED),
+        (None, 1000, State.UNCHECKED),
+    ],
+)
+def test_one_that_took_a_message_and_a_reply_since_it_was_connected_works_before_any_check(
+    inbox: Inbox, came: int | None, sent: int | None, state: State
+) -> None:
+    inbox.store.hset("mc:connected", remote("1"), 1000)
+    for way, at in (("in", came), ("sent", sent)):
+        if at is not None:
+            inbox.store.hset("mc:last", f"{way}:{remote('1')}:", at)
+
+    (one,) = standings(inbox, Directory([connection("1")]))
+    assert one.state == state
+
+
+def test_one_that_was_removed_and_connected_again_is_not_checked_yet(inbox: Inbox) -> None:
+    inbox.connections.put(remote("1"), b"1")
+    note(inbox, remote("1"), [])
+    inbox.connections.put(remote("1"), b"2")
+    assert standings(inbox, Directory([connection("1")]))[0].state == State.WORKING
+
+    inbox.connections.remove(remote("1"))
+    inbox.connections.put(remote("1"), b"3")
+    assert standings(inbox, Directory([connection("1")]))[0].state == State.UNCHECKED
+
+
 def test_one_that_is_switched_off_is_off_whatever_was_wrong(inbox: Inbox) -> None:
     note(inbox, remote("1"), [TOKEN])
 
@@ -86,13 +124,14 @@ def test_one_that_is_switched_off_is_off_whatever_was_wrong(inbox: Inbox) -> Non
 
 def test_those_that_need_somebody_come_first_those_that_stop_before_others_then_by_name(inbox: Inbox) -> None:
     every = [connection("1", "b"), connection("2", "A"), connection("3"), connection("4", active=False)]
-    every.append(connection("5", "0: its token expires"))
+    every += [connection("5", "0: its token expires"), connection("6", "0: nobody looked")]
+    note(inbox, remote("2"), [])
     note(inbox, remote("5"), [EXPIRES])
     note(inbox, remote("3"), [TOKEN])
     inbox.pause(remote("1"), 60, encode(LIMITED))
 
     found = standings(inbox, Directory(every))
-    assert [one.connection.account_id for one in found] == ["3", "5", "1", "2", "4"]
+    assert [one.connection.account_id for one in found] == ["3", "5", "1", "6", "2", "4"]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +174,7 @@ def test_only_those_of_a_desk_are_told_to_it(inbox: Inbox) -> None:
 
 
 def test_of_an_account_that_was_connected_twice_the_active_connection_counts(inbox: Inbox) -> None:
+    note(inbox, remote("1"), [])
     (one,) = standings(inbox, Directory([connection("1"), connection("1", active=False)]))
 
     assert one.state == State.WORKING
@@ -145,6 +185,7 @@ def test_what_all_connections_need_is_told_once(inbox: Inbox) -> None:
     die(inbox)
     inbox.pause("helpdesk", 60, encode(LIMITED))
     note(inbox, "helpdesk", [DESK])
+    note(inbox, remote("1"), [])
 
     shared, (one,) = whole(inbox, Directory([connection("1")]))
     assert (shared.people, shared.dead, shared.unknown, shared.paused) == (1, 1, 0, LIMITED)

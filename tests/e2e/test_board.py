@@ -27,6 +27,7 @@ _psids = itertools.count(7_623_554_930_000_001)
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     settings = QUICK | {"secret_key": new_key(), "admin_token": ADMIN_TOKEN}
     with Stack(tmp_path_factory.mktemp("board"), settings=settings) as running:
+        running.check_connections()
         yield running
 
 

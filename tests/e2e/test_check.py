@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from sandbox.stack import Page, Stack, until
+from tasks.findings import kept
+from tasks.inbox.inbox import Inbox
 from tasks.store import connect
 from tests.chaos.system import FAKED
 
@@ -72,6 +74,23 @@ def test_where_all_is_well_each_check_is_a_line_and_the_end_is_0(check: Run) -> 
     assert (result.returncode, wrong(result)) == (0, [])
     assert len(lines(result, "ok")) >= 2 + 2 * 7
     assert result.stdout.splitlines()[-1] == "Everything is in order: 2 pages checked."
+
+
+def test_a_page_that_it_looked_at_counts_as_checked_and_what_was_wrong_is_kept(
+    stack: Stack, check: Run
+) -> None:
+    page = first(stack)
+    remote = f"facebook_messenger:{page.page_id}"
+    with closing(connect(stack.store_url)) as store:
+        inbox = Inbox(store)
+        store.delete(inbox.key("checked"))
+        check("--page", page.page_id)
+        assert inbox.checked([remote]) != [None]
+        assert inbox.findings_of(remote) is None
+
+        stack.ask_meta("POST", f"/pages/{page.page_id}/unsubscribe")
+        check("--page", page.page_id)
+        assert [one.what.code for one in kept(inbox.findings_of(remote))] == ["page_not_subscribed"]
 
 
 def test_a_page_that_was_unsubscribed_is_reported_and_fixed_when_asked(stack: Stack, check: Run) -> None:
@@ -258,15 +277,24 @@ def test_by_itself_an_unsubscribed_page_is_subscribed_again_and_that_is_said_onc
     assert f'"permissions_missing",level="warning",remote="facebook_messenger:{page.page_id}"}} 1.0' in shown
 
 
-def test_what_stops_messages_is_one_ticket_of_the_pages_desk_until_it_is_over(stack: Stack) -> None:
+def test_what_stops_messages_is_one_ticket_of_the_pages_desk_until_it_is_over(
+    stack: Stack, check: Run
+) -> None:
     page = first(stack)
+
+    def every() -> list[dict[str, Any]]:
+        return [one for one in stack.tickets() if one["config"] == {"source": "connector"}]
+
+    check()
+    until("what other tests broke is over", lambda: all(one["closed"] for one in every()))
+    before = len(every())
     variables = {"CONNECTOR_CHECK_EVERY": "0.02"}
     command = [sys.executable, "-m", "connector"]
     workers = [stack.process(f"reports-{number}", [*command, "worker"], **variables) for number in range(2)]
     beat = stack.process("reports-beat", [*command, "beat"], **variables)
 
     def reported() -> list[dict[str, Any]]:
-        return [one for one in stack.tickets() if one["config"] == {"source": "connector"}]
+        return every()[before:]
 
     try:
         granted = {"scopes": ["pages_read_engagement", "pages_manage_metadata"]}

@@ -134,6 +134,7 @@ def test_while_the_helpdesk_is_away_an_open_tab_says_so_above_the_pages(
     stack: Stack, case: Case, chromium: BrowserContext
 ) -> None:
     case.connect()
+    case.admin.ask("POST", f"/{case.page.page_id}/check")
     page = chromium.new_page()
     page.goto(tab_link(stack.url))
     card, alert = card_of(page, case), page.locator("#live .alert")

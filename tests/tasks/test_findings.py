@@ -50,6 +50,13 @@ def test_what_lasts_until_when_is_kept_while_nobody_can_be_asked(inbox: Inbox) -
     assert check(inbox, 30, FINE).lasts == [FINE.what]
 
 
+def test_a_check_that_could_ask_nothing_is_none(inbox: Inbox) -> None:
+    limited = finding("checks_limited", time="2026-11-29 23:00 UTC")
+    findings.note(inbox, A, [limited])
+    assert checked(inbox) is None
+    assert (check(inbox, 10, FINE).at, check(inbox, 20, limited).at) == (10, 10)
+
+
 def test_nothing_is_known_any_more_once_it_is_not_active(inbox: Inbox) -> None:
     check(inbox, 10, WRONG)
     inbox.forget_checks(A)

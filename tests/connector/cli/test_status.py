@@ -99,6 +99,16 @@ def test_a_reply_that_was_sent_is_the_last_one(settings: Settings, inbox: Inbox)
     assert account_of(status, PAGE_A).last_reply == pytest.approx(status.now, abs=5)
 
 
+def test_it_is_shown_when_a_page_was_checked_last(settings: Settings, inbox: Inbox) -> None:
+    findings.note(inbox, f"{CHANNEL}:{PAGE_A}", [])
+    status = status_of(settings, inbox)
+
+    assert account_of(status, PAGE_A).last_check == pytest.approx(status.now, abs=5)
+    assert account_of(status, PAGE_B).last_check is None
+    shown = [line for line in lines_of(status) if line.startswith("  last check")]
+    assert [line.split()[-1] for line in shown].count("never") == len(shown) - 1
+
+
 def test_why_a_side_is_paused_is_shown(settings: Settings, inbox: Inbox) -> None:
     inbox.pause("helpdesk", 60, "it is down")
     inbox.pause(f"{CHANNEL}:{PAGE_A}", 60, "the token is refused")

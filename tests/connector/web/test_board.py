@@ -135,8 +135,30 @@ def test_there_is_no_board_without_an_admin_token(store_url: str, make_settings:
     assert "Set admin_token" in text(answer)
 
 
-def test_where_nothing_is_wrong_it_says_that_all_is_well(reader: Reader) -> None:
+def test_where_all_was_checked_and_nothing_is_wrong_it_says_that_all_is_well(
+    reader: Reader, inbox: Inbox
+) -> None:
+    for one in PAGES + MANY:
+        note(inbox, remote(one["page_id"]), [])
     assert "All is well" in text(reader.see())
+
+
+def test_pages_that_no_check_has_looked_at_are_counted_and_found_and_not_said_to_work(
+    reader: Reader, inbox: Inbox
+) -> None:
+    for one in MANY:
+        note(inbox, remote(one["page_id"]), [])
+    said = text(reader.see())
+    assert "Whether 2 pages work is not known yet: they have not been checked." in said
+    assert "2 Not checked yet 60 Working" in said
+    assert "All is well" not in said
+
+    found = reader.see(state="unchecked")
+    assert names(found) == [EVIL, "Sugester"]
+    assert f"run “connector check --page {PAGE_A}”" in text(found)
+    note(inbox, remote(PAGE_A), [TOKEN_GONE])
+    said = text(reader.see())
+    assert said.index("Messages of 1 page do not") < said.index("Whether 1 page works is not known yet")
 
 
 def test_a_page_that_lost_its_token_is_first_with_what_is_wrong_since_when_and_what_to_do(

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
+import lxml.html
 import msgspec
 import pytest
 import redis
@@ -27,6 +28,11 @@ from tests.fakes.tab import FORM, REMOTE, Tab, hx_get, settings_of
 from tests.fakes.web import serving
 
 NASTY = "<script>alert(1)</script>\"'&"
+
+
+def main_buttons(card: lxml.html.HtmlElement) -> list[str]:
+    """Return what a card offers first: links and buttons that are not quiet."""
+    return [one.text_content() for one in card.cssselect(".actions :is(a, button):not(.quiet)")]
 
 
 # --- Who may see it. --------------------------------------------------------------------------------------
@@ -157,6 +163,7 @@ def test_while_no_message_gets_through_no_page_is_called_working(
     tab: Tab, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     tab.add()
+    tab.found()
     shown = {
         "helpdesk": ("To do, for whoever runs the connector: Set helpdesk.api_token", "helpdesk_token_wrong"),
         "store": ("To do, for whoever runs the connector: Give it more memory", "store_full"),
@@ -238,10 +245,6 @@ def test_a_page_of_the_settings_that_lost_its_token_is_offered_what_helps(
 
 def test_it_is_shown_when_a_page_was_checked_since_when_it_works_and_until_when(tab: Tab) -> None:
     tab.add()
-    said = tab.open().said
-    assert "Working Page ID" in said
-    assert "Last checked never" in said
-
     now = tab.inbox.now()
     lasts = [finding("data_access_lasts", time="2027-02-27 10:00 UTC").what]
     kept = Checked(now - 300, now - 3 * 86_400, lasts)
@@ -250,6 +253,25 @@ def test_it_is_shown_when_a_page_was_checked_since_when_it_works_and_until_when(
     assert "Working for 3 days" in said
     assert "Last checked 5 minutes ago" in said
     assert "access to the page's data until 2027-02-27 10:00 UTC" in said
+
+
+def test_a_page_that_nothing_is_known_of_is_not_called_working_and_is_to_be_tested(tab: Tab) -> None:
+    tab.add()
+    shown = tab.open()
+    (card,) = shown.tree.cssselect("article")
+
+    assert "Not checked yet Page ID" in shown.said
+    assert "Whether messages become tickets and replies are sent is not known yet." in shown.said
+    assert "Last checked never" in shown.said
+    assert "Working" not in card.text_content()
+    assert main_buttons(card) == ["Test connection"]
+
+
+def test_a_page_that_was_tested_by_hand_is_checked(tab: Tab) -> None:
+    tab.add()
+    tab.open().send("/check")
+
+    assert "Not checked yet" not in tab.open().said
 
 
 def test_a_page_that_is_switched_off_says_since_when(tab: Tab) -> None:
