@@ -84,7 +84,7 @@ An event that names no person belongs to no ticket: unless it is a receipt it st
 what is about the page itself, such as a block, whoever it names.
 
 An event counts as the same as one of the last 7 days if it has the same message id; without one, if it says the same, time included. Meta
-sends the answers to a survey without a time: the same answer of the same person twice in a week is shown once.
+sends the answers to a survey without a time, so there the day counts (UTC): the same answer of the same person twice in a day is shown once.
 
 An event of a kind that is not in the table is shown with the texts and links in it, and kept as it came, with a person or without:
 `connector unknown list` shows the newest 1,000 of the last 30 days. Once a version of the connector knows the kind, `connector unknown replay`
