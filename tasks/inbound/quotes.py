@@ -44,7 +44,7 @@ def quoted(arrival: Arrival, message_id: str) -> Notice:
 
 
 def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
-    """Look for a customer's message on their ticket."""
+    """Look on the ticket for a message, which an agent may have written in the channel's own inbox."""
     ticket_id = next(arrival.open_tickets(), None)
     comment = ticket_id and message_id and arrival.service.helpdesk.find_comment(ticket_id, message_id)
     if not comment:
@@ -54,7 +54,8 @@ def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
         line for line in comment.body.split("\n") if not (is_markdown and _OURS.fullmatch(line))
     )
     text = to_plain_text(source, comment.body_format).strip()
-    return _by_customer(next((one for one in text.split("\n\n") if not one.startswith(">")), ""))
+    words = next((one for one in text.split("\n\n") if not one.startswith(">")), "")
+    return _by_page(words) if comment.author_type == "agent" else _by_customer(words)
 
 
 def _of_ours(arrival: Arrival, message_id: str) -> Notice | None:
