@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from clients.channel import Edit
 from clients.errors import ClientError, LeaseLost, RetryableError
 from clients.helpdesk import Comment
 from clients.notices import Notice, notice
@@ -34,6 +35,8 @@ def quoted(arrival: Arrival, message_id: str) -> Notice:
         return (
             _on_ticket(arrival, message_id)
             or _of_ours(arrival, message_id)
+            # Of a message that was edited the channel shows the new words.
+            or (notice("earlier_message") if isinstance(arrival.event, Edit) else None)
             or _on_channel(arrival, message_id)
         )
     except LeaseLost:
