@@ -72,6 +72,9 @@ last 20 messages with their links and files.
 *Subscribed by* is the field of the webhook that brings it. `connector check --fix` and a login subscribe all of them, but those that Meta
 refuses the app, and `response_feedback`, which would show people thumbs to rate each message with.
 
+Pictures of advertisements and products on Meta's hosts become files of the helpdesk, as pictures that people send do. Where that fails at the first
+try, and for pictures on other hosts, the link is shown: those to Meta's hosts expire.
+
 The settings decide otherwise for a kind, by its name in the table:
 
 ```yaml

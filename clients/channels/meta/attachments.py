@@ -169,7 +169,7 @@ def _words(text: str) -> Iterator[Line]:
 
 def _picture(element: Fields) -> Iterator[Line]:
     if url := element.address("image_url"):
-        yield Line(notice("picture"), url)
+        yield Line(notice("picture"), url, is_picture=True)
 
 
 _BOOKINGS = {

@@ -248,7 +248,7 @@ def _referral_lines(referral: Fields) -> Iterator[Line]:
         yield Line(url, url, label=notice("advertisement"))
     for key, code in (("photo_url", "picture"), ("video_url", "video")):
         if url := ad.address(key):
-            yield Line(notice(code), url)
+            yield Line(notice(code), url, is_picture=code == "picture")
     if number := ad.text("product_id") or product.text("id"):
         yield Line(number, label=notice("product_number"))
     if ref := referral.text("ref"):
