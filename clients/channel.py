@@ -119,7 +119,7 @@ class Line:
     """A line of what an event shows: words, perhaps with an address, or what a button says.
 
     `text` is a notice where it is the connector's own, or stands for what `is_said`, such as a yes; `label`
-    says what it is, in front of it.
+    says what it is, in front of it. At the address of one that `is_picture` is a file that may go away.
     """
 
     text: str | Notice
@@ -127,6 +127,7 @@ class Line:
     is_button: bool = False
     label: str | Notice = ""
     is_said: bool = False
+    is_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,7 @@ class MessengerTab:
             "categories": await run_in_threadpool(self._categories, opened.link.desk_id),
             "done": notice(done) if done in DONE else None,
             "callback_url": self._settings.public_url + Messenger.path,
+            "webhook_fields": ", ".join(Messenger.webhook_fields),
             "can_store": self._settings.cipher is not None,
             "check_every": self._settings.check_every,
         }

@@ -155,7 +155,10 @@ add_sentences(
         "step_verify": N_(
             "and the verify token of the form: once you have saved the form, both are shown for you to copy."
         ),
-        "step_fields": N_("Choose the field messages at least, then “Verify and save”."),
+        "step_fields": N_(
+            "Choose these fields (messages at least, and of the others those that Meta offers), then “Verify "
+            "and save”: {fields}."
+        ),
         "tab_given": N_("Next, at Meta: the webhook (step 4)"),
         "tab_given_token": N_(
             "and this verify token. It is shown here only once: copy it before you leave this page."

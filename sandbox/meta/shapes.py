@@ -9,7 +9,8 @@ from sandbox.meta.state import SCOPES
 DEFAULT_FIELDS = [
     *("messages", "message_echoes", "message_edits", "message_reactions", "message_deliveries"),
     *("message_reads", "messaging_postbacks", "messaging_referrals", "messaging_optins"),
-    *("messaging_feedback", "messaging_handovers", "messaging_policy_enforcement", "standby"),
+    *("messaging_handovers", "messaging_policy_enforcement", "standby", "messaging_account_linking"),
+    *("messaging_feedback", "messaging_in_thread_lead_form_submit", "send_cart", "calls"),
 ]
 
 

@@ -40,6 +40,7 @@ FIELD_OF_KEY = {
     "messaging_feedback": "messaging_feedback",
     "order": "send_cart",
     "form": "messaging_in_thread_lead_form_submit",
+    "calls": "calls",
 }
 
 Lane = tuple[str, str]

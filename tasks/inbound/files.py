@@ -1,8 +1,10 @@
 """A file of a customer's moves from the channel to the helpdesk."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import msgspec
+import structlog
 
 from clients import channel
 from clients.errors import (
@@ -21,6 +23,8 @@ from clients.text.markdown import image, link, to_markdown
 from tasks.inbound.arrival import Arrival
 from tasks.inbox.job import Step
 from tasks.inbox.queues import HELPDESK
+
+log = structlog.get_logger(__name__)
 
 FETCH_ATTEMPTS = 6
 """How often a message waits for a file that the channel's host does not deliver: about half a minute."""
@@ -51,9 +55,40 @@ def show(
                 error.retry_after = min(error.retry_after, FILE_WAIT)
             raise
         return _missing(arrival, attachment, error), None
+    return markdown_of(file), file
+
+
+def markdown_of(file: Attachment | File) -> str:
+    """Return the markdown that shows a file, or names one that comes with its comment."""
     if isinstance(file, File):
-        return f"({to_markdown(_named(file))})", file
-    return (image if _type(file) in PICTURES else link)(_named(file), file.url), file
+        return f"({to_markdown(_named(file))})"
+    return (image if _type(file) in PICTURES else link)(_named(file), file.url)
+
+
+def pictures_in(event: channel.Event, first: int = 0) -> dict[str, int]:
+    """Return the pictures that an event's lines lead to, numbered behind its attachments."""
+    if isinstance(event, channel.Receipt):
+        return {}
+    attachments = event.attachments if isinstance(event, channel.Message | channel.Echo) else ()
+    lines = [line for one in attachments for line in one.lines] + [*event.lines]
+    urls = dict.fromkeys(line.url for line in lines if line.is_picture)
+    return {url: number for number, url in enumerate(urls, first + len(attachments))}
+
+
+def moved(arrival: Arrival, pictures: Mapping[str, int], files: ExitStack) -> dict[str, Attachment | File]:
+    """Move pictures that lines lead to; of one that cannot be moved at once the line keeps its link."""
+    shown = {url: _moved(arrival, number, url, files) for url, number in pictures.items()}
+    return {url: file for url, file in shown.items() if file}
+
+
+def _moved(arrival: Arrival, number: int, url: str, files: ExitStack) -> Attachment | File | None:
+    try:
+        return _uploaded(arrival, number, channel.MessageAttachment("image", url), files)
+    except (RejectedError, Unavailable) as error:
+        if isinstance(error, Unavailable) and error.remote and not _is_final(arrival, error):
+            raise
+        log.info("picture_not_moved", queue=arrival.lease.queue, reason=str(error))
+        return None
 
 
 def _is_final(arrival: Arrival, error: Unavailable) -> bool:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from clients.channel import Edit
 from clients.errors import ClientError, LeaseLost, RetryableError
 from clients.helpdesk import Comment
 from clients.notices import Notice, notice
@@ -34,6 +35,8 @@ def quoted(arrival: Arrival, message_id: str) -> Notice:
         return (
             _on_ticket(arrival, message_id)
             or _of_ours(arrival, message_id)
+            # Of a message that was edited the channel shows the new words.
+            or (notice("earlier_message") if isinstance(arrival.event, Edit) else None)
             or _on_channel(arrival, message_id)
         )
     except LeaseLost:
@@ -44,7 +47,7 @@ def quoted(arrival: Arrival, message_id: str) -> Notice:
 
 
 def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
-    """Look for a customer's message on their ticket."""
+    """Look on the ticket for a message, which an agent may have written in the channel's own inbox."""
     ticket_id = next(arrival.open_tickets(), None)
     comment = ticket_id and message_id and arrival.service.helpdesk.find_comment(ticket_id, message_id)
     if not comment:
@@ -54,7 +57,8 @@ def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
         line for line in comment.body.split("\n") if not (is_markdown and _OURS.fullmatch(line))
     )
     text = to_plain_text(source, comment.body_format).strip()
-    return _by_customer(next((one for one in text.split("\n\n") if not one.startswith(">")), ""))
+    words = next((one for one in text.split("\n\n") if not one.startswith(">")), "")
+    return _by_page(words) if comment.author_type == "agent" else _by_customer(words)
 
 
 def _of_ours(arrival: Arrival, message_id: str) -> Notice | None:

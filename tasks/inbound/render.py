@@ -13,8 +13,8 @@ from clients.text.markdown import to_markdown
 from tasks.inbound.arrival import Arrival
 from tasks.inbound.control import answers_now
 from tasks.inbound.edits import is_superseded, with_early_edit
-from tasks.inbound.files import show
-from tasks.inbound.lines import lines_of
+from tasks.inbound.files import moved, pictures_in, show
+from tasks.inbound.lines import Pictures, lines_of
 from tasks.inbound.quotes import quoted
 from tasks.notes import system
 
@@ -31,23 +31,28 @@ def compose(arrival: Arrival, files: ExitStack) -> NewComment:
         case Edit() as edit:
             code = "message_edited_before" if is_superseded(arrival, edit) else "message_edited"
             told = notice(code, message=quoted(arrival, edit.message_id))
-            return _told(arrival, edit, told, [to_markdown(edit.text)])
+            return _told(arrival, edit, told, [to_markdown(edit.text)], files)
         case OtherEvent() as other:
             about = {"message": quoted(arrival, other.about)} if other.about is not None else {}
             told = notice(other.summary.code, **other.summary.values, **about)
-            return _told(arrival, other, told, [to_markdown(answers_now(arrival, other))])
+            return _told(arrival, other, told, [to_markdown(answers_now(arrival, other))], files)
         case Receipt():
             raise RejectedError("receipt_on_ticket")
 
 
-def _told(arrival: Arrival, event: Edit | OtherEvent, what: Notice, more: Sequence[str]) -> NewComment:
+def _told(
+    arrival: Arrival, event: Edit | OtherEvent, what: Notice, more: Sequence[str], files: ExitStack
+) -> NewComment:
     """Write what happened as the connector's own words."""
+    pictures = moved(arrival, pictures_in(event), files)
     return NewComment(
-        body=_paragraphs(to_markdown(arrival.say(what)), *more, lines_of(arrival, event.lines)),
+        body=_paragraphs(to_markdown(arrival.say(what)), *more, lines_of(arrival, event.lines, pictures)),
         external_id=arrival.external_id,
         author=system(arrival.channel),
         created_at=event.time,
         internal=event.internal,
+        attachment_ids=[file.id for file in pictures.values() if isinstance(file, Attachment)],
+        files=[file for file in pictures.values() if isinstance(file, File)],
     )
 
 
@@ -55,13 +60,17 @@ def compose_message(
     arrival: Arrival, message: Message | Echo, author: Author, files: ExitStack, first: int = 0
 ) -> NewComment:
     """Write what somebody said. Its attachments are numbered from `first` on, among those of the job."""
-    shown = [_shown(arrival, number, one, files) for number, one in enumerate(message.attachments, first)]
+    pictures = moved(arrival, pictures_in(message, first), files)
+    shown = [
+        _shown(arrival, number, one, pictures, files) for number, one in enumerate(message.attachments, first)
+    ]
+    brought = [*(file for _, file in shown), *pictures.values()]
     body = _paragraphs(
         f"> {to_markdown(arrival.say(notice('written_before_connected')))}" if message.is_history else "",
         _in_reply_to(arrival, message.reply_to),
         to_markdown(message.text),
         *(markdown for markdown, _ in shown),
-        lines_of(arrival, message.lines),
+        lines_of(arrival, message.lines, pictures),
     )
     body = body or f"({arrival.say(notice('empty_message'))})"
     return NewComment(
@@ -70,8 +79,8 @@ def compose_message(
         author=author,
         created_at=message.time,
         language=arrival.connection.language,
-        attachment_ids=[file.id for _, file in shown if isinstance(file, Attachment)],
-        files=[file for _, file in shown if isinstance(file, File)],
+        attachment_ids=[file.id for file in brought if isinstance(file, Attachment)],
+        files=[file for file in brought if isinstance(file, File)],
         channel=arrival.conversation.channel,
         is_history=message.is_history,
     )
@@ -90,12 +99,16 @@ def _in_reply_to(arrival: Arrival, message_id: str) -> str:
 
 
 def _shown(
-    arrival: Arrival, number: int, attachment: channel.MessageAttachment, files: ExitStack
+    arrival: Arrival,
+    number: int,
+    attachment: channel.MessageAttachment,
+    pictures: Pictures,
+    files: ExitStack,
 ) -> tuple[str, Attachment | File | None]:
     if attachment.is_file:
         markdown, file = show(arrival, number, attachment, files)
-        return _paragraphs(markdown, lines_of(arrival, attachment.lines)), file
-    return lines_of(arrival, attachment.lines), None
+        return _paragraphs(markdown, lines_of(arrival, attachment.lines, pictures)), file
+    return lines_of(arrival, attachment.lines, pictures), None
 
 
 def first_body(comment: NewComment) -> str:

@@ -23,6 +23,7 @@ from tasks.inbound import control, history, unknown
 from tasks.inbound.arrival import Arrival, arrival_of
 from tasks.inbound.earlier import keep, notify_of_earlier
 from tasks.inbound.edits import edit_comment
+from tasks.inbound.files import pictures_in
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
 from tasks.inbound.render import compose, first_body
 from tasks.inbox.job import Step, is_part_under_way, sent_ids
@@ -181,6 +182,7 @@ def _ways(event: Event) -> Iterator[Sequence[int]]:
     yield ()
     attachments = event.attachments if isinstance(event, Message | Echo) else ()
     numbers = [number for number, one in enumerate(attachments) if one.is_file]
+    numbers += pictures_in(event).values()
     if len(numbers) > 1:
         yield from ([number] for number in numbers)
     if numbers:

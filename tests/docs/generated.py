@@ -12,7 +12,17 @@ from clients.channel import Echo
 from clients.channels.meta import events
 from clients.channels.meta.errors import ERRORS, GENERIC, OTHER, SHORTEST_SUBCODE, HeldByAnotherApp, lookup
 from clients.channels.meta.graph import AGENTS_WINDOW, IMAGE_LIMIT, REPLY_WINDOW, SHOWN_AS
-from clients.channels.meta.kinds import ECHO, PAGE_INBOX_APP_IDS, REFERENCE, ROWS, STANDBY, Row, row_of
+from clients.channels.meta.kinds import (
+    ECHO,
+    PAGE_INBOX_APP_IDS,
+    REFERENCE,
+    ROWS,
+    STANDBY,
+    UNASKED,
+    Row,
+    field_of,
+    row_of,
+)
 from clients.channels.meta.messenger import TEXT_LIMIT, Messenger
 from clients.channels.meta.past import MOST_SHOWN
 from clients.errors import (
@@ -59,6 +69,12 @@ internal comment. An event of a kind that *opens a ticket* opens one for a perso
 without one it is not shown. What was said on Messenger meanwhile, by another app or in standby, is kept for a week, and shown on the next ticket, the
 last 20 messages with their links and files.
 
+*Subscribed by* is the field of the webhook that brings it. `connector check --fix` and a login subscribe all of them, but those that Meta
+refuses the app, and `response_feedback`, which would show people thumbs to rate each message with.
+
+Pictures of advertisements and products on Meta's hosts become files of the helpdesk, as pictures that people send do. Where that fails at the first
+try, and for pictures on other hosts, the link is shown: those to Meta's hosts expire.
+
 The settings decide otherwise for a kind, by its name in the table:
 
 ```yaml
@@ -71,7 +87,7 @@ An event that names no person belongs to no ticket: unless it is a receipt it st
 what is about the page itself, such as a block, whoever it names.
 
 An event counts as the same as one of the last 7 days if it has the same message id; without one, if it says the same, time included. Meta
-sends the answers to a survey without a time: the same answer of the same person twice in a week is shown once.
+sends the answers to a survey without a time, so there the day counts (UTC): the same answer of the same person twice in a day is shown once.
 
 An event of a kind that is not in the table is shown with the texts and links in it, and kept as it came, with a person or without:
 `connector unknown list` shows the newest 1,000 of the last 30 days. Once a version of the connector knows the kind, `connector unknown replay`
@@ -346,22 +362,22 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def _table() -> Iterator[str]:
-    yield "| kind | opens a ticket | shown to | without a person | Meta's page |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| kind | opens a ticket | shown to | without a person | subscribed by | Meta's page |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for kind, row in ROWS.items():
-        yield f"| `{kind}` | {_opens(row)} | {_readers(row)} | {_operator(row)} | {_page(row)} |"
+        yield f"| `{kind}` | {_opens(row)} | {_readers(row)} | {_operator(row)} | {_field(row)} | {_page(row)} |"
     message, other = ROWS["message"], row_of("any other")
     inbox, another = (_message_of_the_page(app_id) for app_id in (*PAGE_INBOX_APP_IDS, "999")[-2:])
     opens = {(True, True): "yes", (True, False): "if somebody wrote it in Meta's inbox", (False, False): "no"}
     yield (
         f"| `{STANDBY}` | {_opens(message)} | {_readers(message)}, marked as another app's | "
-        f"{_operator(message)} | {_link('standby')} |"
+        f"{_operator(message)} | `standby` | {_link('standby')} |"
     )
     yield (
         f"| `{ECHO}` | {opens[inbox.opens_ticket, another.opens_ticket]} | {_readers(message)} | "
-        f"{_operator(message)} | {_link('message-echoes')} |"
+        f"{_operator(message)} | `message_echoes` | {_link('message-echoes')} |"
     )
-    yield f"| any other | {_opens(other)} | {_readers(other)} | {_operator(other)}, as an unknown event | |"
+    yield f"| any other | {_opens(other)} | {_readers(other)} | {_operator(other)}, as an unknown event | | |"
 
 
 def _message_of_the_page(app_id: str) -> Echo:
@@ -387,6 +403,12 @@ def _readers(row: Row) -> str:
 
 def _operator(row: Row) -> str:
     return "counted" if row.is_receipt else "kept"
+
+
+def _field(row: Row) -> str:
+    field = field_of(row)
+    how = " (by hand only)" if field in UNASKED else " (if Meta lets the app)" if row.is_extra else ""
+    return f"`{field}`{how}" if field else ""
 
 
 def _page(row: Row) -> str:

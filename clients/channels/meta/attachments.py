@@ -11,6 +11,7 @@ from clients.channel import Line, MessageAttachment
 from clients.channels.meta.fields import Fields
 from clients.channels.meta.values import as_text
 from clients.notices import N_, Notice, add_sentences, notice
+from clients.text.line import parts_of
 
 _THUMBS = frozenset({"369239263222822", "369239343222814", "369239383222810"})
 """The ids of Messenger's thumb, in its three sizes."""
@@ -52,8 +53,12 @@ def _again(stickers: list[Fields], images: list[Fields]) -> list[Fields]:
 
 
 def _names(payload: Fields) -> set[str]:
-    """Return the names by which two pictures are recognised as one sticker; addresses are signed anew."""
-    return {as_text(payload.get("sticker_id")), as_text(payload.get("url")).partition("?")[0]} - {""}
+    """Return the names by which two pictures are recognised as one sticker.
+
+    Addresses are signed anew, and one file has several hosts.
+    """
+    path = parts_of(as_text(payload.get("url"))).path
+    return {as_text(payload.get("sticker_id")), path} - {"", "/"}
 
 
 def _sticker(id_: str) -> MessageAttachment:
@@ -164,7 +169,7 @@ def _words(text: str) -> Iterator[Line]:
 
 def _picture(element: Fields) -> Iterator[Line]:
     if url := element.address("image_url"):
-        yield Line(notice("picture"), url)
+        yield Line(notice("picture"), url, is_picture=True)
 
 
 _BOOKINGS = {

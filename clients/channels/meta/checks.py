@@ -5,11 +5,12 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clients.channel import Credentials
-from clients.channels.meta.kinds import NEEDED_FIELDS
+from clients.channels.meta.kinds import EXTRA_FIELDS, NEEDED_FIELDS
 from clients.channels.meta.values import as_dict, as_list, as_text, dicts, is_true
 from clients.errors import ClientError, RateLimited, RejectedError, RetryableError, Unavailable
 from clients.findings import Finding, Level, Meaning, add_meanings, finding
@@ -25,7 +26,7 @@ PERMISSIONS = (TO_MESSAGE, TO_SUBSCRIBE, "pages_read_engagement")
 ENDS_SOON = timedelta(days=14)
 CLOCK_TOLERANCE = 10.0
 """How many seconds this machine's clock may differ from Meta's: `Date` is rounded, and was on its way."""
-_OF_THE_PAGE = frozenset({"page_not_subscribed", "page_fields_missing"})
+_OF_THE_PAGE = frozenset({"page_not_subscribed", "page_fields_missing", "page_subscribed_in_part"})
 
 
 class _Callback(RestClient):
@@ -166,6 +167,8 @@ class PageChecks:
             )
         if missing := _lacking(fields):
             faults.append(finding("app_fields_missing", fields=", ".join(missing)))
+        if not faults and (left := _left_out(fields)):
+            faults.append(finding("app_subscribed_in_part", app_id=app_id, fields=left))
         yield from faults or [finding("app_subscribed", app_id=app_id)]
 
     def _page(self, app_id: str) -> Finding:
@@ -174,6 +177,8 @@ class PageChecks:
             return finding("page_not_subscribed")
         if missing := _lacking(fields):
             return finding("page_fields_missing", fields=", ".join(missing))
+        if left := _left_out(fields):
+            return finding("page_subscribed_in_part", fields=left)
         return finding("page_subscribed")
 
     def _app_subscription(self, app_id: str) -> dict[str, Any]:
@@ -198,8 +203,11 @@ class PageChecks:
 
     def _subscribe_page(self, app_id: str) -> None:
         """Subscribe the page, and keep what it had: what is not named is unsubscribed."""
-        fields = {"subscribed_fields": _with_needed(self._page_fields(app_id))}
-        self._call("POST", self._page_edge(), params=self._proof, data=fields)
+
+        def post(names: str) -> None:
+            self._call("POST", self._page_edge(), params=self._proof, data={"subscribed_fields": names})
+
+        _subscribe(self._page_fields(app_id), post)
 
     def _subscribe_app(self, app_id: str, callback_url: str) -> None:
         """Have the app's webhooks come here. Meta calls the address before it answers."""
@@ -208,9 +216,13 @@ class PageChecks:
             "callback_url": callback_url,
             "verify_token": self._credentials.verify_token,
             "include_values": "true",
-            "fields": _with_needed(names_of_fields(self._app_subscription(app_id).get("fields"))),
         }
-        self._as_app(app_id, "POST", f"/{segment(app_id)}/subscriptions", data=fields)
+
+        def post(names: str) -> None:
+            path = f"/{segment(app_id)}/subscriptions"
+            self._as_app(app_id, "POST", path, data=fields | {"fields": names})
+
+        _subscribe(names_of_fields(self._app_subscription(app_id).get("fields")), post)
 
     def _as_app(self, app_id: str, method: str, path: str, **options: Any) -> Any:
         """Call the Graph API with the app's own token.
@@ -309,8 +321,27 @@ def _lacking(fields: Iterable[str]) -> list[str]:
     return [name for name in NEEDED_FIELDS if name not in fields]
 
 
-def _with_needed(fields: Iterable[str]) -> str:
-    return ",".join(dict.fromkeys([*NEEDED_FIELDS, *fields]))
+def _left_out(fields: Iterable[str]) -> str:
+    return ", ".join(name for name in EXTRA_FIELDS if name not in fields)
+
+
+def _subscribe(had: Iterable[str], post: Callable[[str], None]) -> None:
+    """Subscribe what is needed and what was there, and of the extra fields those that Meta does not refuse.
+
+    A field that an app may not have fails the whole call, and `post` replaces what was subscribed before.
+    """
+    fields = list(dict.fromkeys([*NEEDED_FIELDS, *had]))
+    extra = [name for name in EXTRA_FIELDS if name not in fields]
+    try:
+        post(",".join([*fields, *extra]))
+    except RejectedError:
+        if not extra:
+            raise
+        post(",".join(fields))
+        for name in extra:
+            with suppress(RejectedError):
+                post(",".join([*fields, name]))
+                fields.append(name)
 
 
 def _is_same(callback: str, ours: str) -> bool:
@@ -450,6 +481,15 @@ add_meanings(
         "app_subscribed": Meaning(
             Level.OK, N_("The Meta app {app_id} sends its webhooks here, with all fields.")
         ),
+        "app_subscribed_in_part": Meaning(
+            Level.OK,
+            N_(
+                "The Meta app {app_id} sends its webhooks here, with all fields that are needed. It lacks "
+                "those of rarer events, some of which Meta allows certain apps only: {fields}."
+            ),
+            can_be_fixed=True,
+            is_set_up=True,
+        ),
         "app_not_subscribed": Meaning(
             _STOPS,
             N_("The Meta app {app_id} has no webhook for messages to pages."),
@@ -485,6 +525,15 @@ add_meanings(
             is_set_up=True,
         ),
         "page_subscribed": Meaning(Level.OK, N_("The page sends its events to the app, with all fields.")),
+        "page_subscribed_in_part": Meaning(
+            Level.OK,
+            N_(
+                "The page sends its events to the app, with all fields that are needed. It lacks those of "
+                "rarer events, some of which Meta allows certain apps only: {fields}."
+            ),
+            can_be_fixed=True,
+            is_set_up=True,
+        ),
         "page_subscription_unknown": Meaning(
             Level.UNKNOWN,
             N_("Whether the page is subscribed cannot be seen without the permission {permission}."),

@@ -286,6 +286,13 @@ def _items(page_id: str, item: dict[str, Any], sent: int) -> Iterator[Incoming]:
         yield _item(page_id, {key: item[key] for key in item if key in keys or key in ENVELOPE}, sent)
 
 
+_DAY = 24 * 60 * 60 * 1000
+"""For how long (ms) an event without a time of its own counts as the same as an equal one.
+
+Meta does not say whether the time of an entry, which is when it was sent, stays when it is sent again.
+"""
+
+
 def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
     kind = kinds.kind_of(item)
     content = content_of(item, kind)
@@ -299,11 +306,13 @@ def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
             item = item | {BY_PAGE: True}
     metadata = as_text(content.get("metadata")) if kind == "message" and is_echo(content) else ""
     time = milliseconds(item.get("timestamp")) or sent
-    mid, row = own_mid(item, kind), row_of(kind)
+    mid, row, said = own_mid(item, kind), row_of(kind), _without_standby(item)
+    if not (row.is_receipt or milliseconds(item.get("timestamp"))):
+        said |= {"timestamp": sent // _DAY}
     return Incoming(
         conversation=None if row.about_page else _conversation(page_id, item),
         kind=kind,
-        key=_key(page_id, kind, mid, _dump(_without_standby(item))),
+        key=_key(page_id, kind, mid, _dump(said)),
         time=time,
         body=_dump(item | {"timestamp": time}),
         message_id=mid or None,

@@ -55,14 +55,16 @@ Item = dict[str, Any]
 class Row:
     """A kind of event: how it is read, and what becomes of it.
 
-    `page` is the vendor's, behind `REFERENCE`, where it has one. `has_mid` says whether the mid in it is its
+    `page` is the vendor's, behind `REFERENCE`, where it has one; `field` the subscription that brings it, if
+    the page is not called like that. `has_mid` says whether the mid in it is its
     own. One that does not `opens_ticket` is shown on an open ticket only, an `internal` one to agents only.
-    One that is `about_page` is about no person, whoever it names. One that `is_extra` comes where an operator
-    subscribes its field; nobody is missing it elsewhere.
+    One that is `about_page` is about no person, whoever it names. The field of one that `is_extra` is
+    subscribed if Meta lets the app have it; it is no fault if not.
     """
 
     read: Callable[[Fields, str], Event]
     page: str = ""
+    field: str = ""
     has_mid: bool = False
     opens_ticket: bool = True
     internal: bool = True
@@ -246,7 +248,7 @@ def _referral_lines(referral: Fields) -> Iterator[Line]:
         yield Line(url, url, label=notice("advertisement"))
     for key, code in (("photo_url", "picture"), ("video_url", "video")):
         if url := ad.address(key):
-            yield Line(notice(code), url)
+            yield Line(notice(code), url, is_picture=code == "picture")
     if number := ad.text("product_id") or product.text("id"):
         yield Line(number, label=notice("product_number"))
     if ref := referral.text("ref"):
@@ -588,12 +590,12 @@ ROWS: dict[str, Row] = {
     "account_linking": Row(_linking, "messaging_account_linking", opens_ticket=False, is_extra=True),
     # Whoever subscribes it has Messenger show its users thumbs to rate a message with.
     "response_feedback": Row(_response_feedback, "response_feedback", opens_ticket=False, is_extra=True),
-    "messaging_feedback": Row(_feedback),
-    "lead": Row(_lead, is_extra=True),
+    "messaging_feedback": Row(_feedback, field="messaging_feedback", is_extra=True),
+    "lead": Row(_lead, field="messaging_referrals"),
     "order": Row(_order, "send_cart", is_extra=True),
-    "form": Row(_form),
-    "calls": Row(_calls),
-    "message_request": Row(_request),
+    "form": Row(_form, field="messaging_in_thread_lead_form_submit", is_extra=True),
+    "calls": Row(_calls, field="calls", is_extra=True),
+    "message_request": Row(_request),  # Meta documents no field of its own for it
     # One that was deleted. It has the mid of the message, and is another event.
     DELETED: Row(_deletion, "messages", has_mid=True, opens_ticket=False),
 }
@@ -601,13 +603,15 @@ ROWS: dict[str, Row] = {
 _UNKNOWN, _EMPTY = Row(_other), Row(_other)
 
 
-def _field(row: Row) -> str:
-    """Return the subscription that brings a kind of event: Meta's page is called like it."""
-    return row.page.replace("-", "_")
+def field_of(row: Row) -> str:
+    """Return the subscription that brings a kind of event: Meta's page is called like it, if it has one."""
+    return row.field or row.page.replace("-", "_")
 
 
+UNASKED = frozenset({"response_feedback"})
+"""The fields that are subscribed by an operator only: they change what people see in Messenger."""
 NEEDED_FIELDS = (
-    *dict.fromkeys(_field(row) for row in ROWS.values() if row.page and not row.is_extra),
+    *dict.fromkeys(field_of(row) for row in ROWS.values() if field_of(row) and not row.is_extra),
     "message_echoes",
     "standby",
 )
@@ -615,6 +619,8 @@ NEEDED_FIELDS = (
 
 https://developers.facebook.com/docs/graph-api/webhooks/reference/page
 """
+EXTRA_FIELDS = tuple(field_of(row) for row in ROWS.values() if row.is_extra and field_of(row) not in UNASKED)
+"""The fields that are subscribed as well, where Meta lets the app have them."""
 
 add_sentences(
     {

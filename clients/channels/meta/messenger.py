@@ -11,7 +11,7 @@ from clients.channel import Account, Channel, Credentials, Entry, Event, Handsha
 from clients.channels.meta import events, signature
 from clients.channels.meta.errors import STOPS
 from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
-from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
+from clients.channels.meta.kinds import ECHO, EXTRA_FIELDS, NEEDED_FIELDS, ROWS, STANDBY
 from clients.channels.meta.login import FacebookLogin
 from clients.text.split import split_text
 
@@ -39,6 +39,7 @@ class Messenger(Channel):
     key_prefix = "facebook"
     max_file_bytes = 25 * 1024 * 1024
     kinds = frozenset({STANDBY, ECHO, *(kind for kind, row in ROWS.items() if not row.is_receipt)})
+    webhook_fields = (*NEEDED_FIELDS, *EXTRA_FIELDS)
     login = FacebookLogin
     login_needed = frozenset({"page_token_refused"})
     stops = STOPS

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from clients.channels.meta.graph import Page
+from clients.channels.meta.kinds import NEEDED_FIELDS
 from clients.findings import Finding
 from connector import links
 from connector.cipher import new_key
@@ -86,6 +87,11 @@ def fail(person: Person, path: str, code: int, message: str = "no", **fault: Any
     error = {"error": {"code": code, "message": message} | fault.pop("more", {})}
     answer = {"path": path, "status": 400, "body": error} | fault
     assert person.meta.put("/sandbox/faults", json=[answer]).is_success
+
+
+def found(person: Person) -> list[str]:
+    """Return all that the checks find of the connection."""
+    return [one["code"] for one in person.admin.ask("POST", f"/{person.pages[0]}/check").json()["findings"]]
 
 
 def wrong(person: Person) -> list[str]:
@@ -321,6 +327,25 @@ def test_what_is_still_wrong_with_a_connection_is_said(person: Person) -> None:
 
     assert "✓" in said(done)
     assert "This still needs attention: It could not be repaired" in said(done)
+
+
+def test_a_field_that_meta_refuses_the_app_keeps_no_page_from_being_subscribed(person: Person) -> None:
+    shown = person.log_in()
+    fail(person, "*/subscribed_apps", 100, method="POST", times=1)
+    done = person.choose(shown, person.pages)
+
+    assert "needs attention" not in said(done)
+    assert wrong(person) == []
+
+
+def test_an_app_that_lacks_the_fields_of_rare_events_gets_them_by_the_next_login(person: Person) -> None:
+    person.choose(person.log_in(), person.pages)
+    less = {"fields": [*NEEDED_FIELDS]}
+    assert person.meta.patch(f"/sandbox/apps/{APP}/subscription", json=less).is_success
+    assert "app_subscribed_in_part" in found(person)
+    person.choose(person.log_in(), person.pages)
+
+    assert "app_subscribed" in found(person)
 
 
 # --- What stops the login. ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import redis
 
+from clients.channels.meta.kinds import EXTRA_FIELDS, NEEDED_FIELDS
 from clients.findings import Finding, finding
 from clients.notices import Value, notice
 from connector import links, overview
@@ -133,6 +134,7 @@ def test_a_desk_without_pages_says_so_and_shows_each_step(tab: Tab) -> None:
     assert "No page leads to this desk yet." in shown.said
     assert f"{tab.url}/social_media/webhooks/facebook" in shown.answer.text
     assert len(shown.tree.cssselect("ol.steps li")) == 6
+    assert ", ".join([*NEEDED_FIELDS, *EXTRA_FIELDS]) in shown.said
 
 
 @pytest.mark.parametrize(

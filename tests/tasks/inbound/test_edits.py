@@ -73,6 +73,17 @@ def test_a_helpdesk_that_refuses_the_change_gets_an_internal_comment(linked: Wor
     assert len(_bodies(linked)) == 2
 
 
+def test_the_words_that_the_channel_shows_by_now_are_not_told_as_the_earlier_ones(world: World) -> None:
+    world.receive("m_1", "Where is it?")
+    world.work()
+    world.meta.said["m_1"] = "Where is parcel 117?"
+    world.receive_item(_edit("Where is parcel 117?"))
+    world.work()
+
+    assert _bodies(world) == [TOLD]
+    assert "message" not in world.meta.calls
+
+
 def test_of_a_closed_ticket_a_new_one_tells_the_new_text(linked: World) -> None:
     linked.receive("m_1", "Where is it?")
     linked.work()

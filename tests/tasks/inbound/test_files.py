@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from clients.errors import FileRefused, Unavailable
 from clients.helpdesk import NewComment, NewTicket
 from tasks.inbound import files
 from tests.conftest import PAGE_A
-from tests.fakes.conversation import PHOTO
+from tests.fakes.conversation import PHOTO, SENT_AT
 from tests.fakes.failures import away, fault
 from tests.fakes.world import World
 
@@ -237,3 +238,92 @@ def test_a_file_that_the_helpdesk_fails_for_ever_with_its_comment_costs_itself_o
     assert new
     assert new.body.startswith("look\n\n(The customer sent an image that could not be added to the ticket:")
     assert world.reasons() == []
+
+
+AD: dict[str, Any] = {
+    "source": "ADS",
+    "ads_context_data": {"ad_title": "Sale", "photo_url": "https://scontent.xx.fbcdn.net/ad.jpg?oe=1"},
+}
+AD_LINK = "[Picture](https://scontent.xx.fbcdn.net/ad.jpg?oe=1)"
+SHOE = {
+    "type": "template",
+    "payload": {
+        "product": {
+            "elements": [
+                {"id": "1", "title": "Shoe", "image_url": "https://scontent.xx.fbcdn.net/shoe.jpg?oe=1"}
+            ]
+        }
+    },
+}
+
+
+def test_the_pictures_of_an_advertisement_and_a_product_are_moved_to_the_helpdesk(world: World) -> None:
+    world.receive(attachments=[SHOE, PHOTO], referral=AD)
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    shown = re.findall(r"!\[(.*?)\]\(https://acme.example.com/(\d)\)", new.body)
+    assert [name for name, _ in shown] == ["shoe.jpg", "photo.jpg", "ad.jpg"]
+    assert sorted(new.attachment_ids) == sorted(number for _, number in shown)
+    assert "fbcdn" not in new.body
+
+
+def test_the_picture_of_an_advertisement_on_its_own_is_moved(world: World) -> None:
+    world.receive_item({"timestamp": SENT_AT, "referral": AD})
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert "![ad.jpg](https://acme.example.com/1)" in new.body
+    assert list(new.attachment_ids) == ["1"]
+
+
+@pytest.mark.parametrize("error", [FileRefused("its link has expired"), Unavailable("it is away")])
+def test_a_picture_that_cannot_be_fetched_is_a_link_and_nothing_waits_for_it(
+    world: World, error: Exception
+) -> None:
+    world.media.fail("fetch", error)
+    world.receive(referral=AD)
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert AD_LINK in new.body
+    assert not new.attachment_ids
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_picture_that_goes_with_its_comment_is_a_link_if_it_is_refused_there(
+    world: World, *, is_refused: bool
+) -> None:
+    world.desk.takes_files_ahead = False
+    world.desk.refuses = _without(*["ad.jpg"] * is_refused)
+    world.receive(referral=AD, attachments=[PHOTO])
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert [file.filename for file in new.files] == ["photo.jpg", "ad.jpg"][: 2 - is_refused]
+    assert (AD_LINK in new.body, "(ad.jpg)" in new.body) == (is_refused, not is_refused)
+    assert world.reasons() == []
+
+
+def test_a_picture_that_was_moved_is_not_moved_again(world: World) -> None:
+    world.desk.fail("create_ticket", fault())
+    world.receive(referral=AD, attachments=[PHOTO])
+    world.work()
+    world.resume()
+
+    assert world.media.count("fetch") == world.desk.count("upload") == 2
+
+
+def test_a_picture_waits_while_the_helpdesk_is_down(world: World) -> None:
+    world.desk.fail("upload", away())
+    world.receive(referral=AD)
+    world.resume()
+    world.resume()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert list(new.attachment_ids) == ["1"]

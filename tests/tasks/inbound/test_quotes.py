@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,11 @@ from tests.fakes.meta import Refusal
 from tests.fakes.replies import TWO_PARTS
 from tests.fakes.world import World
 
-REACTION = {"timestamp": SENT_AT + 9, "reaction": {"emoji": "❤️", "action": "react", "mid": "m_page"}}
+META_INBOX = "263902037430900"
+REACTION: dict[str, Any] = {
+    "timestamp": SENT_AT + 9,
+    "reaction": {"emoji": "❤️", "action": "react", "mid": "m_page"},
+}
 
 
 def _last(world: World) -> str:
@@ -34,6 +39,19 @@ def test_an_agents_message_is_quoted_from_the_channel(linked: World) -> None:
     linked.work()
 
     assert _last(linked) == "The customer reacted with ❤️ to the page's message “Hello Anna”."
+
+
+def test_what_an_agent_wrote_in_metas_inbox_is_quoted_as_the_pages(linked: World) -> None:
+    echo = {"mid": "m_inbox", "text": "It arrives tomorrow.", "is_echo": True, "app_id": META_INBOX}
+    linked.receive_item({"timestamp": SENT_AT, "message": echo}, from_page=True)
+    linked.receive_item(REACTION | {"reaction": REACTION["reaction"] | {"mid": "m_inbox"}})
+    linked.receive("m_2", "Thanks", SENT_AT + 10, reply_to={"mid": "m_inbox"})
+    linked.work()
+
+    echoed, reacted, answered = (one.body for one in linked.desk.tickets["t1"].comments)
+    assert echoed == "It arrives tomorrow."
+    assert reacted == "The customer reacted with ❤️ to the page's message “It arrives tomorrow.”."
+    assert answered == "> In reply to the page's message “It arrives tomorrow.”:\n\nThanks"
 
 
 def _reacts_to(world: World, part: int) -> str:

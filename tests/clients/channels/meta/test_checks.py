@@ -1,5 +1,6 @@
 """What is found of a page's token, app and subscriptions, by what Meta answers."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from clients.channels.meta.graph import Page
-from clients.channels.meta.kinds import NEEDED_FIELDS
+from clients.channels.meta.kinds import EXTRA_FIELDS, NEEDED_FIELDS
 from clients.errors import RateLimited, RejectedError, Unauthorized, Unavailable
 from clients.findings import Finding, finding
 from clients.http import HttpClient
@@ -24,6 +25,7 @@ APP, TOKEN, VERIFY = "3379478975539191", "EAApage-token-that-nobody-may-see", "v
 CALLBACK = "https://acme.example.com/social_media/webhooks/facebook"
 SOON = int(time.time() + 3 * 86_400)
 Json = dict[str, Any]
+ALL_FIELDS = (*NEEDED_FIELDS, *EXTRA_FIELDS)
 
 
 class Graph:
@@ -35,8 +37,9 @@ class Graph:
             "/v26.0/app": {"id": APP},
             "/v26.0/debug_token": {"data": token()},
             f"/v26.0/{APP}/subscriptions": {"data": [subscription()]},
-            f"/v26.0/{PAGE_A}/subscribed_apps": {"data": [subscribed([*NEEDED_FIELDS])]},
+            f"/v26.0/{PAGE_A}/subscribed_apps": {"data": [subscribed([*ALL_FIELDS])]},
         }
+        self.refused_fields = frozenset[str]()
         self.handshake: Callable[[httpx.Request], httpx.Response] = self.answer_handshake
         self.date = datetime.now(UTC)
         http = HttpClient(httpx.MockTransport(self._answer))
@@ -58,7 +61,7 @@ class Graph:
         self.requests.append(request)
         if request.url.host == "acme.example.com":
             return self.handshake(request)
-        answer = {"success": True} if request.method == "POST" else self.answers[request.url.path]
+        answer = self._subscribe(request) if request.method == "POST" else self.answers[request.url.path]
         headers = {"Date": format_datetime(self.date, usegmt=True)}
         if isinstance(answer, Exception):
             raise answer
@@ -68,6 +71,15 @@ class Graph:
         if "error" in answer:
             return httpx.Response(400, json=answer, headers=headers)
         return httpx.Response(200, json=answer, headers=headers)
+
+    def _subscribe(self, request: httpx.Request) -> Any:
+        """Take the fields of a subscription, all or none."""
+        sent = parse_qs(request.content.decode())
+        (fields,) = sent.get("fields") or sent["subscribed_fields"]
+        if self.refused_fields & {*fields.split(",")}:
+            return 100
+        self.subscribed = fields.split(",")
+        return {"success": True}
 
     def set_token(self, **changes: Any) -> None:
         self.answers["/v26.0/debug_token"] = {"data": token() | changes}
@@ -103,7 +115,7 @@ def token(**changes: Any) -> Json:
 
 
 def subscription(**changes: Any) -> Json:
-    fields = [{"name": name, "version": "v26.0"} for name in NEEDED_FIELDS]
+    fields = [{"name": name, "version": "v26.0"} for name in ALL_FIELDS]
     return {"object": "page", "callback_url": CALLBACK, "active": True, "fields": fields} | changes
 
 
@@ -257,7 +269,7 @@ def test_what_is_right_with_a_token_is_no_fault(graph: Graph, changes: Json) -> 
         ([subscription(callback_url="https://old.example.com/hook")], ["app_subscribed_elsewhere"]),
         ([subscription(callback_url="http://[")], ["app_subscribed_elsewhere"]),
         ([subscription(callback_url=CALLBACK.replace("acme", "ACME") + "/")], []),
-        ([subscription(object="user"), subscription(fields=[*NEEDED_FIELDS, "feed"])], []),
+        ([subscription(object="user"), subscription(fields=[*ALL_FIELDS, "feed"])], []),
     ],
 )
 def test_what_is_wrong_with_the_app_is_found(
@@ -274,7 +286,7 @@ def test_what_is_wrong_with_the_app_is_found(
         ([subscribed([*NEEDED_FIELDS], "1")], ["page_not_subscribed"]),
         ([subscribed(["message_reads"])], ["page_not_subscribed"]),
         ([subscribed(["messages"])], ["page_fields_missing"]),
-        ([subscribed([], "1"), subscribed([*NEEDED_FIELDS])], []),
+        ([subscribed([], "1"), subscribed([*ALL_FIELDS])], []),
     ],
 )
 def test_what_is_wrong_with_the_page_is_found(graph: Graph, apps: list[Json], codes: list[str]) -> None:
@@ -315,7 +327,7 @@ def test_a_page_is_subscribed_with_all_that_is_needed_and_what_it_had(graph: Gra
 
     path, fields = graph.posted()
     assert path == f"/v26.0/{PAGE_A}/subscribed_apps"
-    assert fields["subscribed_fields"].split(",") == [*NEEDED_FIELDS, "feed"]
+    assert fields["subscribed_fields"].split(",") == [*NEEDED_FIELDS, "feed", *EXTRA_FIELDS]
 
 
 def test_an_app_is_subscribed_with_our_address_and_what_it_had(graph: Graph) -> None:
@@ -325,7 +337,46 @@ def test_an_app_is_subscribed_with_our_address_and_what_it_had(graph: Graph) -> 
     path, fields = graph.posted()
     assert path == f"/v26.0/{APP}/subscriptions"
     assert (fields["object"], fields["callback_url"], fields["verify_token"]) == ("page", CALLBACK, VERIFY)
-    assert fields["fields"].split(",") == [*NEEDED_FIELDS, "feed"]
+    assert fields["fields"].split(",") == [*NEEDED_FIELDS, "feed", *EXTRA_FIELDS]
+
+
+SUBSCRIPTIONS = [
+    "app_subscribed_in_part",
+    "page_subscribed_in_part",
+    "app_not_subscribed",
+    "page_not_subscribed",
+]
+
+
+@pytest.mark.parametrize("code", SUBSCRIPTIONS)
+def test_a_field_that_the_app_may_not_have_leaves_the_others_subscribed(graph: Graph, code: str) -> None:
+    graph.refused_fields = frozenset({"calls", "send_cart"})
+    graph.set_page(subscribed(["messages"]))
+    graph.set_app(subscription(fields=["messages"]))
+    graph.page.repair(finding(code), CALLBACK)
+
+    assert graph.subscribed == [one for one in ALL_FIELDS if one not in graph.refused_fields]
+
+
+@pytest.mark.parametrize("code", SUBSCRIPTIONS)
+def test_a_field_that_is_needed_and_refused_is_an_error(graph: Graph, code: str) -> None:
+    graph.refused_fields = frozenset({"standby"})
+    with pytest.raises(RejectedError):
+        graph.page.repair(finding(code), CALLBACK)
+
+
+def test_a_field_that_an_app_may_lack_is_named_and_no_fault(graph: Graph) -> None:
+    graph.set_page(subscribed([*NEEDED_FIELDS]))
+    graph.set_app(subscription(fields=[one for one in ALL_FIELDS if one != "calls"]))
+
+    app, page = graph.found()[-2:]
+    assert app == finding("app_subscribed_in_part", app_id=APP, fields="calls")
+    assert page == finding("page_subscribed_in_part", fields=", ".join(EXTRA_FIELDS))
+    assert [app.is_wrong, page.is_wrong] == [False, False]
+
+
+def test_no_field_is_subscribed_that_shows_people_something() -> None:
+    assert "response_feedback" not in ALL_FIELDS
 
 
 @pytest.mark.parametrize(
@@ -346,9 +397,10 @@ def test_no_finding_holds_a_secret(graph: Graph) -> None:
     assert [secret for secret in (TOKEN, SECRET_A, VERIFY) if secret in text] == []
 
 
-def test_the_readme_names_the_fields_that_are_needed() -> None:
+def test_the_readme_names_the_fields_that_are_subscribed() -> None:
     readme = (Path(__file__).parents[4] / "README.md").read_text()
-    named = (
-        readme.partition("then *Subscribe* for each page:\n   `")[2].partition(".`\n")[0].partition("`")[0]
-    )
-    assert set(named.replace("\n", " ").replace(",", " ").split()) == set(NEEDED_FIELDS)
+    step = readme.partition("then *Subscribe* for each page:")[2].partition("`connector check --fix`")[0]
+    needed, extra = re.findall("`([^`]*)`", step)
+    assert [set(re.split(r",\s+", names)) for names in (needed, extra)] == [
+        set(NEEDED_FIELDS), set(EXTRA_FIELDS)
+    ]  # fmt: skip

@@ -148,6 +148,12 @@ def test_a_redelivery_of_an_event_without_a_time_has_the_same_key(name: str) -> 
     assert next(split(json.dumps(envelope).encode())[0].events()).key == _item(name).key
 
 
+def test_an_equal_answer_to_a_survey_days_later_is_another_event() -> None:
+    envelope = json.loads(payload("messenger/messaging_feedback"))
+    envelope["entry"][0]["time"] += 3 * 24 * 60 * 60 * 1000
+    assert next(split(json.dumps(envelope).encode())[0].events()).key != _item("messaging_feedback").key
+
+
 def test_a_message_in_standby_has_the_key_that_it_has_in_messaging() -> None:
     moved = payload("messenger/standby_text").replace(b'"standby"', b'"messaging"')
     assert next(split(moved)[0].events()).key == _item("standby_text").key
