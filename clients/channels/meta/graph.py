@@ -512,12 +512,13 @@ class Page(RestClient, Account):
             limited = kind(ours, reference=reference, retry_after=(usage and usage.regain) or None)
             limited.is_of_app = code in OF_THE_APP
             return limited
+        told = notice(ours, reference=reference)
+        if words and issubclass(kind, RejectedError) and not is_explained(code, subcode):
+            told = notice("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
-            return Unavailable(ours, reference=reference)
-        if words and issubclass(kind, RejectedError) and not is_explained(code, subcode):
-            return kind("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
-        return kind(ours, reference=reference)
+            kind = Unavailable
+        return kind(told.code, **told.values)
 
 
 def _content(message: NewMessage) -> dict[str, Any]:
