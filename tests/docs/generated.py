@@ -104,6 +104,10 @@ Made by `make docs` from `clients/channels/meta/` and `tasks/`: the error table,
 
 A comment that would take more than {parts} messages is not sent, and the agent is told.
 
+Messenger cannot change or take back what was sent. Where the helpdesk sends `comment.updated` and `comment.deleted` (the `rest` API), an internal comment
+says so to the agent, once, however long ago the comment was sent, as long as the webhook has its `config.delivery`; without that, for {remembered}. A helpdesk that is polled, and
+django-helpdesk, send no such changes: there nobody is told.
+
 Within {window} after the person wrote a reply goes as `RESPONSE`. After that Meta takes it for {agents_window} with the tag `HUMAN_AGENT`, which is used for a
 comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag. If Meta refuses that, the note says when the
 window closed, and what Meta gives as the reason.
@@ -197,6 +201,7 @@ def _numbers() -> dict[str, object]:
     limits = sorted({code for (code, _), (kind, _) in ERRORS.items() if issubclass(kind, RateLimited)})
     return {
         "text_limit": f"{TEXT_LIMIT:,}",
+        "remembered": _days(timedelta(seconds=Personal.OURS.seconds)),
         "window": _days(REPLY_WINDOW),
         "agents_window": _days(AGENTS_WINDOW),
         "shown": MOST_SHOWN,
