@@ -538,8 +538,11 @@ class Account(ABC):
     def fetch(self, attachment: MessageAttachment) -> AbstractContextManager[File]:
         """Fetch a file that a person sent. Raises `FileRefused`, or `Unavailable` without a remote."""
 
-    def find_quoted(self, person_id: str, words: str) -> str | None:
-        """Return the id of a message of the person's that says this, if it can be answered; or None."""
+    def find_quoted(self, person_id: str, quotation: str, words: str) -> str | None:
+        """Return the id of the message of the person's that is quoted, if it can be answered; or None.
+
+        `words` are what is the person's in the quotation, as far as that is known; they may be none.
+        """
         return None
 
     @abstractmethod
@@ -590,6 +593,8 @@ class Channel(ABC):
     """The codes of why an account is paused that connecting it anew puts right."""
     stops: ClassVar[Mapping[str, str]] = {}
     """The codes of why an account is paused that an operator has to know, each with that of the finding."""
+    labels: ClassVar[frozenset[str]] = frozenset()
+    """The codes of the labels, and links, that its messages come with: what an agent quotes may have them."""
     reply_window: ClassVar[timedelta | None] = None
     """For how long after a person's last message it allows a reply; None if for ever."""
 

@@ -190,6 +190,7 @@ class Comment:
     `body_format` is markdown, html or text, `author_type` customer, agent or system. `from_connector` is True
     for what the connector added to the ticket, also for what an agent wrote in the channel's own inbox.
     `is_automated` is True for what no person wrote: some channels allow only a person to answer late.
+    `sent_as` are the channel's ids of its messages, if it was sent and the helpdesk keeps its `Delivery`.
     """
 
     id: str
@@ -201,6 +202,7 @@ class Comment:
     from_connector: bool
     created_at: datetime
     is_automated: bool = False
+    sent_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -442,7 +442,15 @@ def _comment(value: Any) -> Comment:
         from_connector=isinstance(config, dict) and _is_ours(config),
         created_at=_time(value.get("created_at")),
         is_automated=author.get("automated") is True,
+        sent_as=_sent_as(config),
     )
+
+
+def _sent_as(config: Any) -> tuple[str, ...]:
+    """Read the message ids of the delivery that `show_delivery` merged into a comment."""
+    delivery = config.get("delivery") if isinstance(config, dict) else None
+    ids = delivery.get("message_ids") if isinstance(delivery, dict) else None
+    return tuple(one for one in ids if isinstance(one, str)) if isinstance(ids, list) else ()
 
 
 def _comment_of(comment_id: str, values: Any) -> Comment | None:

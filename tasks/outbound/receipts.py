@@ -52,7 +52,8 @@ def received(work: Work, receipt: Receipt) -> None:
         for reply in _waiting(work.service.inbox, work.conversation, earlier):
             if not _is_about(receipt, reply):
                 continue
-            _show(work, reply, receipt.status)
+            if _remember_longer(work, reply):
+                _show(work, reply, receipt.status)
             if receipt.status == "delivered":
                 _await(work, "read", _by_the_channels_clock(reply, receipt))
             work.service.inbox.forget_noted(_AWAITING[earlier], work.conversation, reply.member)
@@ -94,6 +95,18 @@ def remember(work: Work, comment: Comment, message_ids: Collection[str]) -> None
         work.lease.note(Personal.OURS, member, now)
 
 
+def _remember_longer(work: Work, reply: Sent) -> bool:
+    """Keep what was sent while its delivery is shown; False if it is not known any more.
+
+    Helpdesks may tell what we show as a change of the comment, which is then compared with that.
+    """
+    ours = work.service.inbox.noted(Personal.OURS, work.conversation)
+    known = [(member, at) for member, at in ours if json.loads(member)[0] == reply.comment_id]
+    for member, at in known:
+        work.lease.note(Personal.OURS, member, at)
+    return bool(known)
+
+
 def our_part(inbox: Inbox, conversation: Conversation, message_id: str) -> SentPart | None:
     """Return what was sent lately as a message with this id; None if that was nothing of ours."""
     for member, at in inbox.noted(Personal.OURS, conversation):
@@ -111,13 +124,18 @@ def our_ids(inbox: Inbox, conversation: Conversation) -> set[str]:
 
 
 def was_sent(work: Work, comment: Comment) -> bool:
-    """Return whether a comment was sent lately, or a part of it."""
+    """Return whether a comment was sent, or a part of it: lately, or ever where the helpdesk keeps that."""
+    if comment.sent_as:
+        return True
     sent = _remembered(work.service.inbox, work.conversation)
     return any(id_ == comment.id for id_, _, _ in sent)
 
 
 def is_as_sent(work: Work, comment: Comment) -> bool:
-    """Return whether a comment is as it was when it was sent: public, with the same text and files."""
+    """Return whether a comment is as it was when it was sent: public, with the same text and files.
+
+    It is not known for longer than we show its delivery; after that only others change it.
+    """
     if comment.internal:
         return False
     sent = _remembered(work.service.inbox, work.conversation)

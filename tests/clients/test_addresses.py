@@ -131,7 +131,7 @@ OF_MESSENGER: dict[str, Call] = {
     "mark_seen": lambda page, id_: page.mark_seen(id_),
     "owner_of": lambda page, id_: page.owner_of(id_),
     "words_of": lambda page, id_: page.words_of(id_),
-    "find_quoted": lambda page, id_: page.find_quoted(id_, "Hi"),
+    "find_quoted": lambda page, id_: page.find_quoted(id_, "Hi", "Hi"),
     "find_sent": lambda page, id_: page.find_sent(id_, "Hi", timedelta(days=1), ()),
 }
 CALLS: list[tuple[str, str]] = [

@@ -112,13 +112,17 @@ Made by `make docs` from `clients/channels/meta/` and `tasks/`: the error table,
 | in the comment | on Messenger |
 | --- | --- |
 | text | plain text, in messages of at most {text_limit} characters |
-| a quotation at its beginning | an answer to the message of the last {window} that says this, if Meta shows one among the last {shown}; else it is sent as it stands |
+| a quotation at its beginning | an answer to the message of the last {window} that says this, if Meta shows one among the last {shown}; or one that alone has it in common with the quotation; else it is sent as it stands, without what the connector itself added to it on the ticket |
 | {images} pictures of up to {image_limit} | pictures; those that follow each other in one message, of at most {most_images}; one by one, if Meta refuses them together |
 | {audio} audio; {video} video | a player |
 | any other file, such as a {others} picture, or a larger one | a file |
 | a file over {file_limit}, or over `attachments.max_bytes` | nothing, and the agent is told; with `link_large_files` a link to it, and the agent is told that |
 
 A comment that would take more than {parts} messages is not sent, and the agent is told.
+
+Messenger cannot change or take back what was sent. Where the helpdesk sends `comment.updated` and `comment.deleted` (the `rest` API), an internal comment
+says so to the agent, once, however long ago the comment was sent, as long as the webhook has its `config.delivery`; without that, for {remembered}. A helpdesk that is polled, and
+django-helpdesk, send no such changes: there nobody is told.
 
 Within {window} after the person wrote a reply goes as `RESPONSE`. After that Meta takes it for {agents_window} with the tag `HUMAN_AGENT`, which is used for a
 comment that a person wrote, if the connection has `human_agent`; for no other comment, and no other tag. If Meta refuses that, the note says when the
@@ -129,7 +133,7 @@ window closed, and what Meta gives as the reason.
 A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
 `connector dead list`. A subcode of {subcode_digits} digits or more is known under any code, and alone. A subcode that is not listed counts as its bare code, a code
-that is not listed is final: then, and for a bare {generic}, the note of a final failure has Meta's own words where it sends some.
+that is not listed is final, unless Meta says that it passes: then, and for a bare {generic}, the note of a final failure has Meta's own words where it sends some.
 
 Meta allows a reply for {window} after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
 hours before of a customer whom nobody answered. A reply of which at least a part was sent is an answer; one that no person wrote is none.
@@ -213,6 +217,7 @@ def _numbers() -> dict[str, object]:
     limits = sorted({code for (code, _), (kind, _) in ERRORS.items() if issubclass(kind, RateLimited)})
     return {
         "text_limit": f"{TEXT_LIMIT:,}",
+        "remembered": _days(timedelta(seconds=Personal.OURS.seconds)),
         "window": _days(REPLY_WINDOW),
         "agents_window": _days(AGENTS_WINDOW),
         "shown": MOST_SHOWN,

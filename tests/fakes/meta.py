@@ -38,7 +38,7 @@ class Media(Outside):
 class Refusal(Exception):
     """An answer of the Graph API that is no success; `keys` are those of the error beside its code."""
 
-    def __init__(self, code: int, subcode: int = 0, status: int = 400, **keys: str) -> None:
+    def __init__(self, code: int, subcode: int = 0, status: int = 400, **keys: str | bool) -> None:
         super().__init__()
         error = {"code": code, "message": "no"} | ({"error_subcode": subcode} if subcode else {}) | keys
         self.answer = httpx.Response(status, json={"error": error})

@@ -162,6 +162,7 @@ class World:
         is_automated: bool = False,
         ticket_id: str = "42",
         change: str = "",
+        body_format: str = "text",
     ) -> None:
         """Accept an agent's reply; one that is not confirmed does not say whom its ticket is about.
 
@@ -171,7 +172,7 @@ class World:
         comment = Comment(
             id_,
             text,
-            "text",
+            body_format,
             "agent",
             internal=False,
             attachments=files,

@@ -17,7 +17,7 @@ _NAMES = frozenset(
 """Keys under which a single word says nothing to people."""
 _MOST_KEYS = 8
 """How many keys a line of what nobody knows names: the last ones."""
-_LABELS = {
+LABELS = {
     "address": "address",
     "alt_text": "description",
     "caption": "caption",
@@ -214,7 +214,7 @@ def _is_word(value: Any) -> bool:
 
 
 def _label(keys: tuple[str, ...]) -> str | Notice:
-    known = _LABELS.get(keys[0]) if len(keys) == 1 else None
+    known = LABELS.get(keys[0]) if len(keys) == 1 else None
     return notice(known) if known else one_line(" › ".join(keys))
 
 

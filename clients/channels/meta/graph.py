@@ -86,6 +86,8 @@ REPLY_WINDOW, AGENTS_WINDOW = timedelta(days=1), timedelta(days=7)
 https://developers.facebook.com/documentation/business-messaging/messenger-platform/policy
 """
 _LONGEST_WORDS = 300
+_LEAST_QUOTED = 8
+"""How many characters of a message, or of a quotation, have to be the same where all of them are not."""
 _ROUNDING = timedelta(seconds=2)
 """How much older a message may look than it is: Meta gives times in whole seconds."""
 _MOST_LISTS = 5
@@ -230,17 +232,23 @@ class Page(RestClient, Account):
         owner = self._thread_owner(person_id)
         return notice("own_app") if owner and is_app(owner, self._app_id) else owner
 
-    def find_quoted(self, person_id: str, words: str) -> str | None:
+    def find_quoted(self, person_id: str, quotation: str, words: str) -> str | None:
         """Look for a message of the person's among the last 20; it can be answered for a day.
 
+        Where none says just that, the only one counts that has the words in its text, or is the most of them.
         https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages
         """
         now = self.now() or datetime.now(UTC)
-        for message in self._last_messages(person_id):
-            is_theirs = _string(message.get("from"), "id") == person_id
-            if is_theirs and _is(message, words) and now - _created(message) < REPLY_WINDOW:
-                return proper_mid(_string(message, "id"))
-        return None
+        theirs = [
+            one for one in self._last_messages(person_id) if _string(one.get("from"), "id") == person_id
+        ]
+        wordings = [one for one in (quotation, words) if one.strip()]
+        exact = [one for wording in wordings for one in theirs if _is(one, wording)]
+        found = exact or [one for one in theirs if _is_part(_string(one, "message"), words)]
+        if not exact and len(found) > 1:
+            return None
+        answerable = (one for one in found if now - _created(one) < REPLY_WINDOW)
+        return next((proper_mid(_string(one, "id")) for one in answerable), None)
 
     def find_sent(
         self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
@@ -504,12 +512,13 @@ class Page(RestClient, Account):
             limited = kind(ours, reference=reference, retry_after=(usage and usage.regain) or None)
             limited.is_of_app = code in OF_THE_APP
             return limited
+        told = notice(ours, reference=reference)
+        if words and issubclass(kind, RejectedError) and not is_explained(code, subcode):
+            told = notice("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
         transient = error.get("is_transient") is True or response.status_code >= 500
         if transient and not is_known(code, subcode):
-            return Unavailable(ours, reference=reference)
-        if words and issubclass(kind, RejectedError) and not is_explained(code, subcode):
-            return kind("facebook_says", words=words[:_LONGEST_WORDS], reference=reference)
-        return kind(ours, reference=reference)
+            kind = Unavailable
+        return kind(told.code, **told.values)
 
 
 def _content(message: NewMessage) -> dict[str, Any]:
@@ -540,6 +549,15 @@ def _is(message: dict[str, Any], text: str | None) -> bool:
     if text is None:
         return bool(_items(message.get("attachments")))
     return _string(message, "message").split() == text.split()
+
+
+def _is_part(text: str, words: str) -> bool:
+    """Return whether a message has the words in it, or is the most of them; no few letters count."""
+    text, words = " ".join(text.split()), " ".join(words.split())
+    if min(len(text), len(words)) < _LEAST_QUOTED:
+        return False
+    # What else a quotation says would be lost, so it has to be little: a name, or when it was written.
+    return words in text or (text in words and 2 * len(text) >= len(words))
 
 
 def _created(message: dict[str, Any]) -> datetime:

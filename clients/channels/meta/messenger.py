@@ -10,6 +10,7 @@ from typing import ClassVar
 from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network, Rate
 from clients.channels.meta import events, signature
 from clients.channels.meta.errors import STOPS
+from clients.channels.meta.fields import LABELS
 from clients.channels.meta.graph import AGENTS_WINDOW, REPLY_WINDOW, Page, attachment_kind
 from clients.channels.meta.kinds import ECHO, EXTRA_FIELDS, NEEDED_FIELDS, ROWS, STANDBY
 from clients.channels.meta.login import FacebookLogin
@@ -43,6 +44,23 @@ class Messenger(Channel):
     login = FacebookLogin
     login_needed = frozenset({"page_token_refused"})
     stops = STOPS
+    labels = frozenset(LABELS.values()) | {
+        *(
+            "advertisement",
+            "command",
+            "passed_on_by",
+            "payload",
+            "product_number",
+            "quick_reply",
+            "reference",
+        ),
+        *("remark", "topic", "web_page", "metas_reason", "duration", "in_words", "picture", "video"),
+        *("feedback_csat", "feedback_nps", "feedback_ces", "location", "product", "item_number", "total"),
+        *("template_picture", "template_video", "unknown_attachment", "booking_number", "appointment"),
+        *("appointment_requested", "appointment_confirmed", "appointment_declined", "appointment_cancelled"),
+        *("appointment_rescheduled", "appointment_of_status", "shared_reel", "shared_instagram_reel"),
+        *("shared_post", "shared_instagram_post", "mentioned_in_story"),
+    }
     reply_window = REPLY_WINDOW
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "

@@ -9,19 +9,22 @@ from clients.helpdesk import AgentReply, Attachment, Comment, Ticket
 from tasks.outbound.jobs import is_public_reply, reply_job
 from tests.fakes.conversation import CUSTOMER, INVOICE, OUT, SENT_AT, TICKET
 from tests.fakes.meta import Refusal
+from tests.fakes.replies import later_moment
 from tests.fakes.world import World
 
 
-def _change(
+def _change(  # noqa: PLR0913 - what there is of a change
     world: World,
     change: str,
     body: str = "Helo",
     *files: Attachment,
     is_confirmed: bool = True,
     internal: bool = False,
+    sent_as: tuple[str, ...] = (),
 ) -> None:
     at = datetime.fromtimestamp(SENT_AT / 1000, UTC)
     comment = Comment("981", body, "text", "agent", internal, files, from_connector=False, created_at=at)
+    comment = dataclasses.replace(comment, sent_as=sent_as)
     ticket = Ticket("42", closed=False, customer=CUSTOMER if is_confirmed else None)
     reply = AgentReply.of(ticket, comment, is_confirmed=is_confirmed)
     changed = dataclasses.replace(reply, key=f"comment:981:{change}:1", change=change)
@@ -144,3 +147,41 @@ def test_a_reply_that_is_deleted_as_it_was_sent_is_told(world: World) -> None:
     world.work(OUT)
 
     assert len(ticket.comments) == 1
+
+
+@pytest.mark.parametrize("change", ["updated", "deleted"])
+def test_a_reply_of_long_ago_is_known_by_what_the_helpdesk_keeps_of_its_delivery(
+    world: World, change: str
+) -> None:
+    ticket = world.desk.open()
+    _change(world, change, sent_as=("m_ours_0",))
+    world.work(OUT)
+
+    assert [note.external_id for note in ticket.comments] == [f"{change}:981"]
+
+
+def test_a_late_receipt_is_no_change_of_a_reply(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply("Hello")
+    world.work(OUT)
+    (ours,) = world.store.scan_iter("mc:ours:*")
+    world.store.pexpire(ours, 60_000)
+    world.receive_receipt("delivery", later_moment())
+    world.work(OUT)
+    assert world.desk.deliveries["981"].status == "delivered"
+    assert world.store.pttl(ours) > 6 * 24 * 3600 * 1000
+    _change(world, "updated", "Hello", sent_as=("m_ours_0",))
+    world.work(OUT)
+
+    assert ticket.comments == []
+
+
+def test_a_receipt_of_a_reply_that_is_not_known_any_more_changes_no_comment(world: World) -> None:
+    world.reply("Hello")
+    world.work(OUT)
+    world.store.delete(*world.store.scan_iter("mc:ours:*"))
+    world.receive_receipt("delivery", later_moment())
+    world.work(OUT)
+
+    assert world.desk.deliveries["981"].status == "sent"
+    assert world.waiting(OUT) == 0

@@ -50,7 +50,23 @@ def test_a_quotation_at_the_beginning_is_told_from_what_follows(body: str, body_
 
 
 def test_a_quotation_further_down_stays_where_it_is() -> None:
-    assert split_quotation("As you wrote:\n> Where?\nSoon.") == ("", "As you wrote:\n> Where?\nSoon.")
+    text = "As you wrote:\nwell,\n> Where?\nSoon."
+    assert split_quotation(text) == ("", text)
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["Anna Nowak wrote:\n", "On Mon, Nov 23, 2026 at 10:15 a.m. Anna <anna@example.com> wrote:\n\n"],
+)
+def test_who_wrote_it_is_no_part_of_a_quotation(before: str) -> None:
+    assert split_quotation(f"{before}> Where?\nSoon.") == ("Where?", "Soon.")
+
+
+@pytest.mark.parametrize(
+    "before", ["It was sent on Monday. You asked:", f"{'a' * 121}:", "You asked", "> Anna:\n\nYou asked:"]
+)
+def test_what_says_more_than_who_wrote_it_is_not_lost(before: str) -> None:
+    assert before.rpartition("\n")[2] in split_quotation(f"{before}\n> Where?\nSoon.")[1]
 
 
 SHOT = Attachment("77", "https://desk.example.com/files/77", "zrzut.png", "image/png", 70)

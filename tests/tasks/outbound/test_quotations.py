@@ -6,6 +6,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from clients.notices import notice
+from tasks.words import say
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import IN, OUT, PAGE
 from tests.fakes.crashes import every_crash
@@ -90,6 +92,100 @@ def test_nothing_but_a_quotation_is_sent_as_it_is(world: World) -> None:
 
     assert world.meta.texts() == ["> Where is my parcel?"]
     assert world.meta.count("conversations") == 0
+
+
+ON_THE_TICKET = [
+    "> Where is\n> my parcel?\n>\n> Quick reply: CONFIRM_YES",
+    "> > In reply to the page's message “Hello, Where is my parcel? again”:\n>\n> Where is my parcel?",
+    "> In reply to the page's message “Hello”:\n>\n> Where is my parcel?",
+    "> Where is my parcel?\n>\n> Advertisement: 6\n>\n> [Picture](https://fbcdn.net/1)\n>\n> Reference: a",
+    "> Where is my parcel?\n>\n> (Another app answers this conversation at present.)",
+    "> Where is my parcel?\n>\n> (Edited by the customer on 2026-11-29. The earlier text:)\n>\n> > Whre",
+    "> Anna Nowak wrote:\n>\n> Where is my parcel?",
+    "Anna Nowak wrote:\n\n> Where is my parcel?",
+    "On Monday Anna wrote:\n> Where is my parcel?",
+    "> Where is my par",
+    "> Anna: “Where is my parcel?”",
+]
+
+
+@pytest.mark.parametrize("quotation", ON_THE_TICKET)
+def test_a_message_is_known_as_it_stands_on_the_ticket(world: World, quotation: str) -> None:
+    world.meta.said = {"m_9": "Hello", "m_8": "Where is my parcel?"}
+    world.reply(f"{quotation}\n\nOn its way.", body_format="markdown")
+    world.work(OUT)
+
+    assert world.meta.texts() == ["On its way."]
+    assert world.meta.sent[0]["reply_to"] == {"mid": "m_8"}
+
+
+def test_our_own_lines_are_known_in_the_language_of_the_connection(world: World) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A, language="pl")])
+    label = say(notice("quick_reply"), "pl")
+    world.meta.said = {"m_8": "Tak"}
+    world.reply(f"> Tak\n>\n> {label}: CONFIRM_YES\n\nDobrze.")
+    world.work(OUT)
+
+    assert label != say(notice("quick_reply"))
+    assert [(one["text"], one["reply_to"]) for one in world.meta.sent] == [("Dobrze.", {"mid": "m_8"})]
+
+
+@pytest.mark.parametrize(
+    ("said", "quotation"),
+    [
+        ({"m_9": "Where is my parcel?", "m_8": "Where is my parcel? I wait."}, "> Where is my par"),
+        ({"m_9": "Where is it"}, "> Where"),
+        ({"m_9": "Hello"}, "> Hello you"),
+        ({"m_9": "opening hours"}, "> Our opening hours are from nine to five on all working days."),
+        ({"m_9": "Where is my parcel?"}, "> > In reply to the message “Where is my parcel?”:\n>\n> ok then"),
+    ],
+)
+def test_what_may_be_another_message_or_chance_is_not_answered(
+    world: World, said: dict[str, str], quotation: str
+) -> None:
+    world.meta.said = said
+    world.reply(f"{quotation}\n\nOn its way.")
+    world.work(OUT)
+
+    assert world.meta.sent[0]["reply_to"] is None
+
+
+@pytest.mark.parametrize("said", ["Reference: 12345", "(please)", "> OK", "Question:\nWhere is it?"])
+def test_words_of_the_persons_that_look_like_ours_are_theirs(world: World, said: str) -> None:
+    world.meta.said = {"m_8": said}
+    quotation = "\n".join(f"> {line}" for line in said.split("\n"))
+    world.reply(f"{quotation}\n\nYes.")
+    world.work(OUT)
+
+    assert world.meta.sent[0]["reply_to"] == {"mid": "m_8"}
+
+
+@pytest.mark.parametrize(
+    ("quotation", "left"),
+    [
+        (
+            "> Yes please\n>\n> Quick reply: YES\n>\n> Reference: spring\n>\n> Soon",
+            "> Yes please\n>\n> Soon\n\n",
+        ),
+        ("Anna wrote:\n> Yes please\n>\n> Quick reply: YES", "Anna wrote:\n> Yes please\n\n"),
+        ("Anna wrote:\n> Location: map\n>\n> (an image)", ""),
+    ],
+)
+def test_a_quotation_goes_out_without_our_lines(world: World, quotation: str, left: str) -> None:
+    world.reply(f"{quotation}\n\nOn its way.")
+    world.work(OUT)
+
+    assert world.meta.texts() == [f"{left}On its way."]
+
+
+def test_a_message_that_is_not_shown_any_more_is_not_taken_for_a_longer_one(world: World) -> None:
+    world.meta.said = {"m_8": "Where is my parcel?"}
+    world.meta.said_at -= timedelta(hours=25)
+    world.meta.wrote_at = None
+    world.reply("> Where is my parcel\n\nOn its way.")
+    world.work(OUT)
+
+    assert world.meta.sent[0]["reply_to"] is None
 
 
 @pytest.mark.parametrize("refused", [False, True])

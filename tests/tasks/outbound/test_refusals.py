@@ -32,6 +32,24 @@ def test_a_reply_that_is_refused_is_a_dead_letter_and_the_agent_is_told(world: W
     assert "connector dead retry 1" in note.body
 
 
+@pytest.mark.parametrize(("status", "is_transient"), [(503, False), (400, True)])
+def test_an_unknown_error_that_does_not_pass_is_told_in_metas_own_words(
+    world: World, status: int, *, is_transient: bool
+) -> None:
+    ticket = world.desk.open()
+    world.configure(worker={"attempts": 2, "echo_wait": 0})
+    world.reply()
+    for _ in range(2):
+        words = {"error_user_title": "Not now", "error_user_msg": "Archived."}
+        world.meta.fail("send", Refusal(4711, 0, status, **words, is_transient=is_transient))
+        world.pass_time(OUT)
+        world.work(OUT)
+
+    assert "“Not now Archived.” (Facebook error 4711)" in ticket.comments[0].body
+    assert "It was tried 2 times." in ticket.comments[0].body
+    assert world.waiting(OUT) == 0
+
+
 def test_a_reply_that_is_refused_in_part_says_so(world: World) -> None:
     ticket = world.desk.open()
     world.reply(TWO_PARTS)

@@ -98,6 +98,27 @@ def test_what_happened_to_a_comment_after_it_was_written_is_read(change: str) ->
     assert reply.key.startswith(f"comment:981:{change}:")
 
 
+@pytest.mark.parametrize(
+    ("config", "sent_as"),
+    [
+        ({"delivery": {"status": "read", "message_ids": ["m_1", "m_2"]}}, ("m_1", "m_2")),
+        ({"delivery": {"status": "failed", "message_ids": []}}, ()),
+        ({"delivery": {"status": "sent", "message_ids": "m_1"}}, ()),
+        ({"delivery": {"message_ids": [1, None, "m_2"]}}, ("m_2",)),
+        ({"delivery": "sent"}, ()),
+        ({}, ()),
+        (None, ()),
+    ],
+)
+def test_what_the_helpdesk_keeps_of_a_delivery_is_read(config: Any, sent_as: tuple[str, ...]) -> None:
+    told = json.loads(payload("helpdesk/comment_updated"))
+    told["data"]["comment"]["config"] = config
+    body = json.dumps(told).encode()
+    reply = HELPDESK.receive(body, headers(body), "")
+    assert reply
+    assert reply.comment.sent_as == sent_as
+
+
 @pytest.mark.parametrize("seconds", [-310, 310])
 def test_a_webhook_more_than_five_minutes_off_is_refused(seconds: int) -> None:
     _refused(BODY, headers(BODY, at=time.time() + seconds))
