@@ -420,6 +420,9 @@ def _try(named: tuple[str, Callable[[], object]]) -> None:
 def _check_and_note(service: Services, name: str, connection: Connection, known: Answers) -> None:
     if not _is_left_alone_for(service, connection):
         found = list(check_connection(service, connection, known))
+        service.connections.refresh()
+        if service.active_connection(connection.channel, connection.account_id) != connection:
+            return  # it was removed, or changed: then its turn comes anew
         note(service, connection, _without_repaired(service, name, connection, found))
     if seconds := _is_left_alone_for(service, connection):
         # Not all at once then: they would only meet the limit again.

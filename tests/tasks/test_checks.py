@@ -1,6 +1,7 @@
 """The checks of connections on schedule: what is kept, logged, put right and counted."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -15,7 +16,7 @@ from clients.findings import Finding, Level, finding
 from clients.helpdesk import Helpdesk
 from clients.notices import notice
 from tasks import checks, findings
-from tasks.connections import Connection
+from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
 from tasks.words import say
@@ -164,6 +165,27 @@ def test_a_page_that_cannot_be_subscribed_again_is_said_once_with_the_reason(
     said = sorted(one["finding"] for one in logs)
     assert said == ["page_not_subscribed", "repair_failed what=page_not_subscribed reason=facebook_fault"]
     assert sorted(kept(world.inbox)) == ["page_not_subscribed", "repair_failed"]
+
+
+@pytest.mark.parametrize("change", [{}, {"active": False}, {"name": "renamed"}])
+def test_a_page_that_was_removed_or_changed_meanwhile_is_not_subscribed_again(
+    world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    pages.found = {PAGE_A: [UNSUBSCRIBED], PAGE_B: [UNSUBSCRIBED]}
+    before, others = world.service.connections, list[Connection]()
+    for one in before.all:
+        if one.account_id != PAGE_A:
+            others.append(one)
+        elif change:
+            others.append(replace(one, **change))
+    monkeypatch.setattr(before, "refresh", lambda: setattr(before, "channels", Directory(others).channels))
+    make_due(world)
+    checks.take_turn(world.service)
+
+    assert sorted(pages.checked) == sorted([PAGE_A, PAGE_B])
+    assert pages.repaired == [(PAGE_B, "page_not_subscribed")]
+    assert kept(world.inbox) == []
+    assert _fetched_since(world) is None
 
 
 def test_what_a_person_has_to_decide_is_not_put_right_unasked(world: World, pages: Pages) -> None:
