@@ -95,7 +95,8 @@ class Progress(msgspec.Struct, frozen=True):
 class Fetcher:
     """Fetches what was said with an account since a time, in steps of few calls.
 
-    What was said in the time of `history` is marked as such.
+    What was said in the time of `history` is marked as such. What was said from `unfetched` (ms) on until six
+    days ago is not fetched, though it was asked for; None if nothing is left out.
     """
 
     service: Services
@@ -103,6 +104,7 @@ class Fetcher:
     since: datetime
     accept: Accept
     history: History | None = None
+    unfetched: int | None = None
 
     def first(self) -> Progress:
         """Return where to begin."""
@@ -221,7 +223,7 @@ class Fetcher:
         """
         if self.history:
             return 0
-        first = int(self.since.timestamp() * 1000)
+        first = self._earliest(_ms(self.since))
         missing = Missing("", first, max(first, conversation.time), conversation.time)
         self.accept([self._told(conversation, missing)], [])
         return 1
@@ -259,8 +261,7 @@ class Fetcher:
         """Return the times (ms) behind a history of which it is forgotten what came by webhook."""
         if not self.history:
             return range(0)
-        oldest = self.service.inbox.now() - OLDEST.total_seconds()
-        return range(self.history.until, int(oldest * 1000))
+        return range(self.history.until, _oldest(self.service))
 
     def _jobs(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Job]:
         channel, person = self.service.channel(self.connection.channel), self._conversation(conversation)
@@ -274,8 +275,12 @@ class Fetcher:
         shown = [event.time for event in past.messages] or [conversation.time]
         first, last = hidden[0], hidden[-1]
         until = last.time if last.message_id else min(shown)
-        missing = Missing(last.message_id or "", first.time, until, max(*shown, until))
+        missing = Missing(last.message_id or "", self._earliest(first.time), until, max(*shown, until))
         return [self._told(conversation, missing)]
+
+    def _earliest(self, time: int) -> int:
+        """Return since when messages of a conversation may be missing that lacks some since then."""
+        return time if self.unfetched is None else min(time, self.unfetched)
 
     def _told(self, conversation: PastConversation, missing: Missing) -> Job:
         queue = inbound_queue(self._conversation(conversation))
@@ -332,7 +337,7 @@ def queue_due(service: Services) -> None:
     for gap, began in inbox.gaps():
         active = names_of(service.connections)
         inbox.backfills.note_inactive(inbox.backfills.connected() - active.keys(), began)
-        since = datetime.fromtimestamp(began / 1000, UTC) - OVERLAP
+        since = _time(began) - OVERLAP
         log.warning("webhooks_missed", since=since.isoformat(), fetched=service.settings.backfill)
         for name in active:
             fetch_since(service, name, since)
@@ -433,7 +438,7 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
         try:
             step = fetcher.step(progress)
         except (ClientError, redis.OutOfMemoryError) as error:
-            if isinstance(error, RejectedError) and _is_hopeless(service, backfill):
+            if isinstance(error, RejectedError) and fetcher.unfetched is not None:
                 log.error("backfill_failed", account=backfill.remote, reason=str(error))  # noqa: TRY400 - one line
                 backfills.end(backfill)
             else:
@@ -442,17 +447,12 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
         if step is None:
             if backfills.end(backfill):
                 log.info("backfill_done", account=backfill.remote, **counts(progress))
+                _tell_of_unfetched(fetcher, backfill)
             return
         progress, is_over = step, stopping.is_set() or time.monotonic() > ends
         delay = progress.wait or (0 if is_over else None)
         if not backfills.save(backfill, msgspec.json.encode(progress), delay) or delay is not None:
             return
-
-
-def _is_hopeless(service: Services, backfill: Backfill) -> bool:
-    """Return whether a backfill is too old to fetch anything, if its account could be read now."""
-    ends = backfill.history.until if backfill.history else backfill.since
-    return ends / 1000 < service.inbox.now() - OLDEST.total_seconds()
 
 
 def _leave(service: Services, backfill: Backfill) -> None:
@@ -467,10 +467,24 @@ def _leave(service: Services, backfill: Backfill) -> None:
 
 def fetcher_of(service: Services, connection: Connection, backfill: Backfill, accept: Accept) -> Fetcher:
     """Return what fetches for a backfill, no further back than it is known which messages came."""
-    since = max(backfill.since, int((service.inbox.now() - OLDEST.total_seconds()) * 1000))
+    since = max(backfill.since, oldest := _oldest(service))
+    asked = backfill.history.until if backfill.history else backfill.since
+    unfetched = asked if asked < oldest else None
     if backfill.history:  # none of that came by webhook
         since = min(since, backfill.history.since)
-    return Fetcher(service, connection, datetime.fromtimestamp(since / 1000, UTC), accept, backfill.history)
+    return Fetcher(service, connection, _time(since), accept, backfill.history, unfetched)
+
+
+def _tell_of_unfetched(fetcher: Fetcher, backfill: Backfill) -> None:
+    """Log that messages of a time are not fetched, as it is not known any more which of them came."""
+    if fetcher.unfetched is None:
+        return
+    log.warning(
+        "messages_may_be_missing",
+        account=backfill.remote,
+        written_after=_time(fetcher.unfetched).isoformat(),
+        written_before=_time(_oldest(fetcher.service)).isoformat(),
+    )
 
 
 def progress_of(fetcher: Fetcher, backfill: Backfill) -> Progress:
@@ -506,6 +520,15 @@ def counts(progress: Progress) -> dict[str, int]:
         "new": progress.new,
         "hidden": progress.hidden,
     }
+
+
+def _oldest(service: Services) -> int:
+    """Return since when (ms) it is known which messages came."""
+    return int((service.inbox.now() - OLDEST.total_seconds()) * 1000)
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _ms(time: datetime) -> int:
