@@ -6,6 +6,7 @@ store keeps how far it got, and what it found is known by its keys, so all of it
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -45,6 +46,8 @@ LOOK_AGAIN = 600.0
 """After how long it is looked again whether an account that is not active can be fetched for, in seconds."""
 LONGEST_WAIT = 300.0
 """How long a backfill waits at most after it failed, in seconds."""
+LOOKED_FOR = 7 * 24 * 3600.0
+"""For how long it is known until when an account's messages were fetched, in seconds."""
 MOST_ROUNDS = 10
 """How often conversations are tried again, after all others, that alone cannot be read."""
 ROUND_AFTER = 10.0
@@ -445,7 +448,7 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
                 put_off(service, backfill, progress, error)
             return
         if step is None:
-            if backfills.end(backfill):
+            if finish(service, backfill, progress):
                 log.info("backfill_done", account=backfill.remote, **counts(progress))
                 _tell_of_unfetched(fetcher, backfill)
             return
@@ -453,6 +456,24 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
         delay = progress.wait or (0 if is_over else None)
         if not backfills.save(backfill, msgspec.json.encode(progress), delay) or delay is not None:
             return
+
+
+def finish(service: Services, backfill: Backfill, progress: Progress) -> bool:
+    """Be done with a backfill, and note until when it looked; return False if it is somebody else's."""
+    is_done = service.inbox.backfills.end(backfill)
+    if is_done:
+        with suppress(redis.OutOfMemoryError):
+            service.inbox.put(_looked(backfill.remote), str(progress.began), LOOKED_FOR)
+    return is_done
+
+
+def looked_until(inbox: Inbox, remote: str) -> float:
+    """Return until when it was looked what was said with an account, in seconds since 1970; 0 if never."""
+    return float(inbox.get(_looked(remote)) or 0) / 1000
+
+
+def _looked(remote: str) -> str:
+    return f"looked:{remote}"
 
 
 def _leave(service: Services, backfill: Backfill) -> None:
