@@ -53,6 +53,8 @@ OTHERS_KNOW_AFTER = 1.0
 """After how long, in seconds, every process that takes webhooks knows a new connection."""
 IN_EFFECT_AFTER = 600.0
 """After how long, in seconds, a subscription is in effect: what is said until then is fetched once more."""
+WEBHOOK_LATE = 120.0
+"""How much later than what it tells of a webhook may come, in seconds; clocks may differ by as much."""
 LEFT_ALONE_FOR = 600.0
 """For how long nothing near its limits is checked that does not say for how long, in seconds."""
 REFUSED_LATELY = 3600.0
@@ -423,7 +425,13 @@ def _try(named: tuple[str, Callable[[], object]]) -> None:
 def _check_and_note(service: Services, name: str, connection: Connection, known: Answers) -> None:
     if not _is_left_alone_for(service, connection):
         found = list(check_connection(service, connection, known))
-        note(service, connection, _without_repaired(service, name, connection, found))
+        service.connections.refresh()
+        if service.active_connection(connection.channel, connection.account_id) != connection:
+            return  # it was removed, or changed: then its turn comes anew
+        left = _without_repaired(service, name, connection, found)
+        note(service, connection, left)
+        if not _hides_gaps(left) and not _is_left_alone_for(service, connection):
+            _look_for_gap(service, name, connection)
     if seconds := _is_left_alone_for(service, connection):
         # Not all at once then: they would only meet the limit again.
         every = service.settings.check_every * 60
@@ -480,12 +488,41 @@ def _fetch_refused(service: Services, name: str, found: Sequence[Finding]) -> No
 
     No more often than that: anybody can send a webhook with a wrong signature.
     """
-    if any(one.meaning.stops_webhooks or one.meaning.hides_others for one in found):
+    if _hides_gaps(found):
         return
     if (refused := service.inbox.refused_since(name)) is not None:
         since = datetime.fromtimestamp(refused, UTC) - backfill.OVERLAP
         backfill.fetch_since(service, name, since, IN_EFFECT_AFTER)
         service.inbox.forget_refused(name)
+
+
+def _hides_gaps(found: Sequence[Finding]) -> bool:
+    """Return whether webhooks may still not come, so that what is missed is not all known yet."""
+    return any(one.meaning.stops_webhooks or one.meaning.hides_others for one in found)
+
+
+def _look_for_gap(service: Services, name: str, connection: Connection) -> None:
+    """Have fetched what was missed, if something was said after the last webhook that came of an account.
+
+    What stood in the way, and is over, may be a proxy, a certificate or a name server that no check saw.
+    """
+    inbox = service.inbox
+    connected = inbox.backfills.connected_at(name)
+    if not service.settings.backfill or connected is None or inbox.backfills.is_wanted(name):
+        return
+    try:
+        listed = service.account(connection).conversations().conversations
+    except ClientError:  # the next check asks again
+        return
+    activity = inbox.activity([name])[0]
+    came = max(activity.last_in or 0.0, connected / 1000)
+    known = max(came, activity.last_out or 0.0, backfill.looked_until(inbox, name))
+    now = inbox.now()
+    times = [one.time / 1000 for one in listed if one.time / 1000 < now - WEBHOOK_LATE]
+    if times and max(times) > known + WEBHOOK_LATE:
+        since = max(came - backfill.OVERLAP.total_seconds(), connected / 1000)
+        log.warning("webhook_missing", remote=name, since=datetime.fromtimestamp(since, UTC).isoformat())
+        backfill.fetch_since(service, name, datetime.fromtimestamp(since, UTC))
 
 
 def _fetch_missed(service: Services, name: str, known: float) -> None:

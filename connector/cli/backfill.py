@@ -110,7 +110,7 @@ def _relay(service: Services, connection: Connection, since: datetime) -> Progre
     except (ClientError, KeyboardInterrupt) as error:
         _leave(service, begun, latest, error)
         raise
-    backfills.end(begun)
+    fetching.finish(service, begun, progress)
     return progress
 
 

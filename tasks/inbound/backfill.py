@@ -6,6 +6,7 @@ store keeps how far it got, and what it found is known by its keys, so all of it
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -45,6 +46,8 @@ LOOK_AGAIN = 600.0
 """After how long it is looked again whether an account that is not active can be fetched for, in seconds."""
 LONGEST_WAIT = 300.0
 """How long a backfill waits at most after it failed, in seconds."""
+LOOKED_FOR = 7 * 24 * 3600.0
+"""For how long it is known until when an account's messages were fetched, in seconds."""
 MOST_ROUNDS = 10
 """How often conversations are tried again, after all others, that alone cannot be read."""
 ROUND_AFTER = 10.0
@@ -95,7 +98,8 @@ class Progress(msgspec.Struct, frozen=True):
 class Fetcher:
     """Fetches what was said with an account since a time, in steps of few calls.
 
-    What was said in the time of `history` is marked as such.
+    What was said in the time of `history` is marked as such. What was said from `unfetched` (ms) on until six
+    days ago is not fetched, though it was asked for; None if nothing is left out.
     """
 
     service: Services
@@ -103,6 +107,7 @@ class Fetcher:
     since: datetime
     accept: Accept
     history: History | None = None
+    unfetched: int | None = None
 
     def first(self) -> Progress:
         """Return where to begin."""
@@ -221,7 +226,7 @@ class Fetcher:
         """
         if self.history:
             return 0
-        first = int(self.since.timestamp() * 1000)
+        first = self._earliest(_ms(self.since))
         missing = Missing("", first, max(first, conversation.time), conversation.time)
         self.accept([self._told(conversation, missing)], [])
         return 1
@@ -259,8 +264,7 @@ class Fetcher:
         """Return the times (ms) behind a history of which it is forgotten what came by webhook."""
         if not self.history:
             return range(0)
-        oldest = self.service.inbox.now() - OLDEST.total_seconds()
-        return range(self.history.until, int(oldest * 1000))
+        return range(self.history.until, _oldest(self.service))
 
     def _jobs(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Job]:
         channel, person = self.service.channel(self.connection.channel), self._conversation(conversation)
@@ -274,8 +278,12 @@ class Fetcher:
         shown = [event.time for event in past.messages] or [conversation.time]
         first, last = hidden[0], hidden[-1]
         until = last.time if last.message_id else min(shown)
-        missing = Missing(last.message_id or "", first.time, until, max(*shown, until))
+        missing = Missing(last.message_id or "", self._earliest(first.time), until, max(*shown, until))
         return [self._told(conversation, missing)]
+
+    def _earliest(self, time: int) -> int:
+        """Return since when messages of a conversation may be missing that lacks some since then."""
+        return time if self.unfetched is None else min(time, self.unfetched)
 
     def _told(self, conversation: PastConversation, missing: Missing) -> Job:
         queue = inbound_queue(self._conversation(conversation))
@@ -332,7 +340,7 @@ def queue_due(service: Services) -> None:
     for gap, began in inbox.gaps():
         active = names_of(service.connections)
         inbox.backfills.note_inactive(inbox.backfills.connected() - active.keys(), began)
-        since = datetime.fromtimestamp(began / 1000, UTC) - OVERLAP
+        since = _time(began) - OVERLAP
         log.warning("webhooks_missed", since=since.isoformat(), fetched=service.settings.backfill)
         for name in active:
             fetch_since(service, name, since)
@@ -433,15 +441,16 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
         try:
             step = fetcher.step(progress)
         except (ClientError, redis.OutOfMemoryError) as error:
-            if isinstance(error, RejectedError) and _is_hopeless(service, backfill):
+            if isinstance(error, RejectedError) and fetcher.unfetched is not None:
                 log.error("backfill_failed", account=backfill.remote, reason=str(error))  # noqa: TRY400 - one line
                 backfills.end(backfill)
             else:
                 put_off(service, backfill, progress, error)
             return
         if step is None:
-            if backfills.end(backfill):
+            if finish(service, backfill, progress):
                 log.info("backfill_done", account=backfill.remote, **counts(progress))
+                _tell_of_unfetched(fetcher, backfill)
             return
         progress, is_over = step, stopping.is_set() or time.monotonic() > ends
         delay = progress.wait or (0 if is_over else None)
@@ -449,10 +458,22 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
             return
 
 
-def _is_hopeless(service: Services, backfill: Backfill) -> bool:
-    """Return whether a backfill is too old to fetch anything, if its account could be read now."""
-    ends = backfill.history.until if backfill.history else backfill.since
-    return ends / 1000 < service.inbox.now() - OLDEST.total_seconds()
+def finish(service: Services, backfill: Backfill, progress: Progress) -> bool:
+    """Be done with a backfill, and note until when it looked; return False if it is somebody else's."""
+    is_done = service.inbox.backfills.end(backfill)
+    if is_done:
+        with suppress(redis.OutOfMemoryError):
+            service.inbox.put(_looked(backfill.remote), str(progress.began), LOOKED_FOR)
+    return is_done
+
+
+def looked_until(inbox: Inbox, remote: str) -> float:
+    """Return until when it was looked what was said with an account, in seconds since 1970; 0 if never."""
+    return float(inbox.get(_looked(remote)) or 0) / 1000
+
+
+def _looked(remote: str) -> str:
+    return f"looked:{remote}"
 
 
 def _leave(service: Services, backfill: Backfill) -> None:
@@ -467,10 +488,24 @@ def _leave(service: Services, backfill: Backfill) -> None:
 
 def fetcher_of(service: Services, connection: Connection, backfill: Backfill, accept: Accept) -> Fetcher:
     """Return what fetches for a backfill, no further back than it is known which messages came."""
-    since = max(backfill.since, int((service.inbox.now() - OLDEST.total_seconds()) * 1000))
+    since = max(backfill.since, oldest := _oldest(service))
+    asked = backfill.history.until if backfill.history else backfill.since
+    unfetched = asked if asked < oldest else None
     if backfill.history:  # none of that came by webhook
         since = min(since, backfill.history.since)
-    return Fetcher(service, connection, datetime.fromtimestamp(since / 1000, UTC), accept, backfill.history)
+    return Fetcher(service, connection, _time(since), accept, backfill.history, unfetched)
+
+
+def _tell_of_unfetched(fetcher: Fetcher, backfill: Backfill) -> None:
+    """Log that messages of a time are not fetched, as it is not known any more which of them came."""
+    if fetcher.unfetched is None:
+        return
+    log.warning(
+        "messages_may_be_missing",
+        account=backfill.remote,
+        written_after=_time(fetcher.unfetched).isoformat(),
+        written_before=_time(_oldest(fetcher.service)).isoformat(),
+    )
 
 
 def progress_of(fetcher: Fetcher, backfill: Backfill) -> Progress:
@@ -506,6 +541,15 @@ def counts(progress: Progress) -> dict[str, int]:
         "new": progress.new,
         "hidden": progress.hidden,
     }
+
+
+def _oldest(service: Services) -> int:
+    """Return since when (ms) it is known which messages came."""
+    return int((service.inbox.now() - OLDEST.total_seconds()) * 1000)
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _ms(time: datetime) -> int:

@@ -129,6 +129,10 @@ class Backfills:
             if since  # else it is done meanwhile
         ]
 
+    def is_wanted(self, remote: str) -> bool:
+        """Return whether there is a backfill of an account, or is to be one again."""
+        return bool(self._script.store.exists(self._script.key(f"backfill:{remote}")))
+
     def state(self, remote: str) -> bytes | None:
         """Return how far the backfill of an account got, in the words of whoever saved it."""
         return cast("bytes | None", self._script.store.hget(self._script.key(f"backfill:{remote}"), "state"))

@@ -62,6 +62,7 @@
 --                            when it is done again, and since when then (again, later)
 --   backfills        zset    remote -> when its backfill goes on
 --   fetching         zset    remote -> until when a worker is at its backfill
+--   looked:<remote>  string  until when messages of an account were fetched
 --   turn:<remote>    string  when the account may be asked for its past again
 --   door             string  when a process that takes webhooks last could store some
 --   gaps             zset    "<from> <to>" by its end: a time in which none could

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from typing import cast
 from unittest.mock import Mock
 
-from clients.channel import Account, Usage
+from clients.channel import Account, PastConversation, PastConversations, Usage
 from clients.errors import RateLimited
 from clients.findings import Finding
 from clients.single_flight import Answers
 from tasks.connections import Connection
+from tests.conftest import PAGE_A, PAGE_B
+from tests.fakes.world import World
+
+CHECKED, OTHER = f"facebook_messenger:{PAGE_A}", f"facebook_messenger:{PAGE_B}"
+HOUR, DAY = 3_600_000, 86_400_000
 
 
 class Pages:
@@ -22,6 +27,10 @@ class Pages:
         self.refuses: BaseException | None = None
         self.limited: dict[str, RateLimited] = {}
         self.used: dict[str, Usage] = {}
+        self.moved: dict[str, list[int]] = {}
+        """When something was said last in each conversation (ms), the newest first."""
+        self.listed: list[str] = []
+        self.hides: Exception | None = None
         self.app = "app"
 
     def account(self, connection: Connection) -> Account:
@@ -39,7 +48,41 @@ class Pages:
                 raise self.refuses
             self.repaired.append((connection.account_id, found.code))
 
+        def conversations() -> PastConversations:
+            self.listed.append(connection.account_id)
+            if self.hides:
+                raise self.hides
+            times = self.moved.get(connection.account_id, [])
+            return PastConversations([PastConversation(f"t_{at}", str(at), at) for at in times], "more")
+
         remote, usage = f"facebook_messenger:{connection.account_id}", self.used.get(connection.account_id)
         return cast(
-            "Account", Mock(check=check, repair=repair, usage=lambda: usage, remote=remote, app=self.app)
+            "Account",
+            Mock(
+                check=check,
+                repair=repair,
+                usage=lambda: usage,
+                conversations=conversations,
+                remote=remote,
+                app=self.app,
+            ),
         )
+
+
+def make_due(world: World) -> None:
+    """Have both pages be due."""
+    for name in (CHECKED, OTHER):
+        world.store.zadd("mc:checks", {name: 0})
+
+
+def connect_page(world: World) -> None:
+    """Have the webhooks of a page come for a day; the last one an hour ago."""
+    world.inbox.backfills.note_active({CHECKED: 0}, None)
+    world.store.hset("mc:connected", CHECKED, int(world.inbox.now() * 1000) - DAY)
+    world.store.hset("mc:last", f"in:{CHECKED}:", int(world.inbox.now() * 1000) - HOUR)
+
+
+def fetched_since(world: World) -> int | None:
+    """Return since how many minutes ago that page is fetched."""
+    since = world.store.hget(f"mc:backfill:{CHECKED}", "since")
+    return since and round((world.inbox.now() * 1000 - int(since)) / 60_000)

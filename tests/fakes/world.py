@@ -63,6 +63,7 @@ STAYS = [
     "report:",
     "unchecked:",
     "checked",
+    "looked:",
     "findings",
 ]
 

@@ -1,6 +1,7 @@
 """The checks of connections on schedule: what is kept, logged, put right and counted."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -17,12 +18,12 @@ from clients.notices import notice
 from connector.cipher import Cipher, new_key
 from connector.connection import Connection as AddedConnection
 from tasks import checks, findings
-from tasks.connections import Connection
+from tasks.connections import Connection, Directory
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
 from tasks.words import say
 from tests.conftest import PAGE_A, PAGE_B, SECRET_A, Valkey, connection
-from tests.fakes.checked_pages import Pages
+from tests.fakes.checked_pages import Pages, fetched_since, make_due
 from tests.fakes.world import World
 
 NEW = "facebook_messenger:1"
@@ -93,11 +94,6 @@ def pages(world: World, monkeypatch: pytest.MonkeyPatch) -> Pages:
     known = Pages()
     monkeypatch.setattr(type(world.service), "account", lambda _, connection: known.account(connection))
     return known
-
-
-def make_due(world: World) -> None:
-    for name in (A, B):
-        world.store.zadd("mc:checks", {name: 0})
 
 
 def test_each_active_connection_is_checked_when_it_is_due(world: World, pages: Pages) -> None:
@@ -184,6 +180,27 @@ def test_a_page_that_cannot_be_subscribed_again_is_said_once_with_the_reason(
     said = sorted(one["finding"] for one in logs)
     assert said == ["page_not_subscribed", "repair_failed what=page_not_subscribed reason=facebook_fault"]
     assert sorted(kept(world.inbox)) == ["page_not_subscribed", "repair_failed"]
+
+
+@pytest.mark.parametrize("change", [{}, {"active": False}, {"name": "renamed"}])
+def test_a_page_that_was_removed_or_changed_meanwhile_is_not_subscribed_again(
+    world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    pages.found = {PAGE_A: [UNSUBSCRIBED], PAGE_B: [UNSUBSCRIBED]}
+    before, others = world.service.connections, list[Connection]()
+    for one in before.all:
+        if one.account_id != PAGE_A:
+            others.append(one)
+        elif change:
+            others.append(replace(one, **change))
+    monkeypatch.setattr(before, "refresh", lambda: setattr(before, "channels", Directory(others).channels))
+    make_due(world)
+    checks.take_turn(world.service)
+
+    assert sorted(pages.checked) == sorted([PAGE_A, PAGE_B])
+    assert pages.repaired == [(PAGE_B, "page_not_subscribed")]
+    assert kept(world.inbox) == []
+    assert fetched_since(world) is None
 
 
 def test_what_a_person_has_to_decide_is_not_put_right_unasked(world: World, pages: Pages) -> None:
@@ -330,157 +347,6 @@ def test_a_finding_as_data_has_its_sentences() -> None:
         "remedy": "Utwórz token bezterminowy, z długotrwałego tokena użytkownika lub użytkownika "
         "systemowego, i ustaw go jako page_access_token.",
     }
-
-
-def _connected(world: World) -> None:
-    """Have its webhooks come for a day; the last one an hour ago."""
-    world.inbox.backfills.note_active({A: 0}, None)
-    world.store.hset("mc:connected", A, int(world.inbox.now() * 1000) - DAY)
-    world.store.hset("mc:last", f"in:{A}:", int(world.inbox.now() * 1000) - HOUR)
-
-
-def _fetched_since(world: World) -> int | None:
-    """Return since how many minutes ago page A is fetched."""
-    since = world.store.hget(f"mc:backfill:{A}", "since")
-    return since and round((world.inbox.now() * 1000 - int(since)) / 60_000)
-
-
-def test_what_was_said_while_a_page_was_not_subscribed_is_fetched(world: World, pages: Pages) -> None:
-    _connected(world)
-    pages.found[PAGE_A] = [UNSUBSCRIBED]
-    make_due(world)
-    checks.take_turn(world.service)
-
-    assert _fetched_since(world) == 60
-
-
-def test_what_is_said_until_a_subscription_is_in_effect_is_fetched_as_well(
-    world: World, pages: Pages
-) -> None:
-    _connected(world)
-    pages.found[PAGE_A] = [UNSUBSCRIBED]
-    make_due(world)
-    before = world.inbox.now()
-    checks.take_turn(world.service)
-    backfill = world.inbox.backfills.claim(1)
-    assert backfill
-    world.inbox.backfills.end(backfill)
-
-    (again,) = world.inbox.backfills.all()
-    assert before - 61 <= again.since / 1000 < before
-    assert again.next / 1000 >= before + checks.IN_EFFECT_AFTER
-
-
-def test_who_dies_before_the_repair_has_asked_for_it(
-    world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _connected(world)
-    pages.refuses = KeyboardInterrupt()  # as if the process ended there
-    with pytest.raises(KeyboardInterrupt):
-        checks.repair(world.service, world.service.connections.all[0], [UNSUBSCRIBED])
-
-    assert _fetched_since(world) == 60
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "app_not_subscribed",
-        "app_secret_wrong",
-        "app_subscribed_elsewhere",
-        "app_subscription_inactive",
-        "page_not_subscribed",
-        "permission_to_message_missing",
-        "webhook_address_not_reached",
-        "webhook_address_wrong",
-    ],
-)
-def test_what_was_said_until_somebody_put_it_right_is_fetched(world: World, code: str) -> None:
-    (connection,) = [one for one in world.service.connections.all if one.account_id == PAGE_A]
-    _connected(world)
-    checks.note(world.service, connection, [finding(code, app_id="1")])
-    assert _fetched_since(world) is None
-    checks.note(world.service, connection, [])
-
-    assert _fetched_since(world) == 60
-
-
-def test_a_page_of_which_no_webhook_ever_came_is_fetched_since_it_was_connected(
-    world: World, pages: Pages
-) -> None:
-    _connected(world)
-    world.store.hdel("mc:last", f"in:{A}:")
-    checks.repair(world.service, world.service.connections.all[0], [UNSUBSCRIBED])
-
-    assert _fetched_since(world) == 24 * 60
-
-
-def test_what_was_said_before_a_page_was_connected_is_not(world: World, pages: Pages) -> None:
-    world.inbox.backfills.note_active({A: 0}, None)
-    checks.repair(world.service, world.service.connections.all[0], [UNSUBSCRIBED])
-
-    assert _fetched_since(world) == 0
-
-
-@pytest.fixture
-def refused(world: World) -> None:
-    """Have webhooks of page A been refused 20 minutes ago, and come again since."""
-    _connected(world)
-    world.inbox.note_refusals(f"facebook_messenger {PAGE_A} wrong_secret", 3)
-    world.store.zadd("mc:refusing", {A: world.inbox.now() * 1000 - 20 * 60_000}, xx=True)
-    world.inbox.note_refusals(f"facebook_messenger {PAGE_A} wrong_secret", 1)
-    world.store.hset("mc:last", f"in:{A}:", int(world.inbox.now() * 1000))
-
-
-@pytest.mark.usefixtures("refused")
-def test_what_was_in_webhooks_that_were_refused_is_fetched_once(world: World, pages: Pages) -> None:
-    make_due(world)
-    checks.take_turn(world.service)
-    since = _fetched_since(world)
-    for _ in range(2):  # the second one is of what was written while the first one was
-        world.store.zadd("mc:backfills", {A: 0}, xx=True)
-        backfill = world.inbox.backfills.claim(1)
-        assert backfill
-        world.inbox.backfills.end(backfill)
-    make_due(world)
-    checks.take_turn(world.service)
-
-    assert since == 25
-    assert _fetched_since(world) is None
-    assert world.store.hget(f"mc:backfill:{B}", "since") is None
-
-
-@pytest.mark.usefixtures("refused")
-@pytest.mark.parametrize("found", [finding("app_secret_wrong"), AWAY])
-def test_what_was_refused_waits_until_nothing_keeps_webhooks_away(
-    world: World, pages: Pages, found: Finding
-) -> None:
-    pages.found[PAGE_A] = [found]
-    make_due(world)
-    checks.take_turn(world.service)
-    before = _fetched_since(world)
-    pages.found[PAGE_A] = []
-    make_due(world)
-    checks.take_turn(world.service)
-
-    assert before is None
-    assert _fetched_since(world) in {25, 60}  # a wrong secret is a gap of its own
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        f"facebook_messenger {PAGE_A} clock",
-        "facebook_messenger  wrong_secret",
-        "facebook_messenger 999 wrong_secret",
-        "helpdesk  wrong_secret",
-    ],
-)
-def test_what_is_refused_of_no_connected_page_is_not_fetched(world: World, pages: Pages, name: str) -> None:
-    _connected(world)
-    world.inbox.note_refusals(name, 1)
-
-    assert world.store.zrange("mc:refusing", 0, -1) == []
 
 
 # --- The helpdesk's webhooks. -----------------------------------------------------------------------------

@@ -138,3 +138,46 @@ def test_a_person_who_is_forgotten_while_theirs_waits_is_not_kept(world: World, 
     forget(world.inbox, PERSON)
 
     assert backfill.kept_of(world.inbox, PERSON) is None
+
+
+def _told_of(world: World, since: datetime) -> list[tuple[datetime, datetime]]:
+    """Fetch what was said since then; return of which times the log says that it was not."""
+    backfill.fetch_since(world.service, ACCOUNT, since)
+    with capture_logs() as told:
+        _go_on(world)
+    found = [line for line in told if line["event"] == "messages_may_be_missing"]
+    after, before = "written_after", "written_before"
+    return [(datetime.fromisoformat(one[after]), datetime.fromisoformat(one[before])) for one in found]
+
+
+@pytest.fixture
+def long_ago() -> datetime:
+    """Return a time of which the store has forgotten what came."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(days=9)
+
+
+def test_of_what_is_older_than_what_the_store_remembers_the_log_says_that_it_is_not_fetched(
+    world: World, now: int, long_ago: datetime
+) -> None:
+    world.meta.spoilt[OTHERS[2]] = Refusal(100, 33)
+    ((after, before),) = _told_of(world, long_ago)
+
+    assert after == long_ago
+    assert abs(before - (long_ago + timedelta(days=3))) < timedelta(minutes=1)
+    (note,) = [body for body in bodies(world) if "may be missing" in body]
+    assert f"between {long_ago:%Y-%m-%d %H:%M} UTC" in note.replace("\\", "")
+
+
+def test_where_nothing_is_left_out_the_log_says_nothing_of_that(world: World, now: int) -> None:
+    assert _told_of(world, datetime.now(UTC) - timedelta(days=5)) == []
+
+
+def test_who_shows_too_little_may_lack_what_is_too_old_as_well(
+    world: World, now: int, long_ago: datetime
+) -> None:
+    for minute in range(25):
+        world.meta.say(f"m_more_{minute:02}", now - 50 * 60_000 + minute * 60_000, OTHERS[4])
+    _told_of(world, long_ago)
+
+    (note,) = [body for body in bodies(world) if "may be missing" in body]
+    assert f"between {long_ago:%Y-%m-%d %H:%M} UTC" in note.replace("\\", "")
