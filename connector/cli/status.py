@@ -140,7 +140,7 @@ def _title(account: str) -> str:
 
 def _add_waiting(page: Page, direction: str, at: float) -> None:
     if direction != "report":  # which nobody waits for
-        (page.to_channel if direction in {"out", "ticket"} else page.to_helpdesk).add(at)
+        (page.to_channel if direction in {"out", "ticket", "match"} else page.to_helpdesk).add(at)
 
 
 def _said(findings: bytes | None) -> list[str]:

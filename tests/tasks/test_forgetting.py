@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clients.channels.meta.login import FacebookLogin
 from clients.errors import LeaseLost, NotFound, RejectedError
 from sandbox.stack import until
 from tasks import erasures, person, worker
@@ -16,7 +17,7 @@ from tasks.inbound.backfill import ConnectionNotes
 from tasks.inbox.inbox import AT_ONCE
 from tasks.inbox.job import Job, Step
 from tasks.inbox.personal import Personal
-from tasks.inbox.queues import erasure_queue
+from tasks.inbox.queues import erasure_queue, matching_queue
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import IN, OUT, PERSON, PSID, SENT_AT, TICKET
 from tests.fakes.crashes import every_crash
@@ -446,3 +447,20 @@ def test_wherever_a_worker_dies_nothing_is_left_of_the_person(
     for world in every_crash(worlds, prepare):
         assert set(world.desk.erased) == {PERSON}
         assert mentions(world.store, *SECRETS) == []
+
+
+def test_wherever_a_worker_dies_who_had_to_be_matched_first_is_forgotten(
+    worlds: Callable[[], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FacebookLogin, "conversations_of", lambda *_: [PERSON])
+    codes, app_scoped = [""], "10158000000000007"
+
+    def prepare(world: World) -> list[str]:
+        _named(world)
+        codes[0] = erasures.request_match(world.inbox, PERSON.channel, app_scoped)
+        return [ERASE, matching_queue(codes[0])]  # what it queued may be done before it is repeated
+
+    for world in every_crash(worlds, prepare):
+        assert [one.state for one in erasures.outcomes(world.inbox, codes[0])] == ["done"]
+        assert set(world.desk.erased) == {PERSON}
+        assert mentions(world.store, *SECRETS, app_scoped) == []
