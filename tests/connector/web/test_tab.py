@@ -476,6 +476,12 @@ def test_a_test_shows_each_step_as_it_is_done(tab: Tab) -> None:
 
 def verdict(tab: Tab, monkeypatch: pytest.MonkeyPatch, *found: Finding | Exception) -> str:
     """Return what a test says in the end that finds this."""
+    (status,) = result_of(tab, monkeypatch, *found).tree.cssselect("[role=status]")
+    return status.text_content()
+
+
+def result_of(tab: Tab, monkeypatch: pytest.MonkeyPatch, *found: Finding | Exception) -> Shown:
+    """Return what a test shows that finds this."""
 
     def followed(*_: Any, **__: Any) -> Iterator[Finding]:
         for one in found:
@@ -486,9 +492,53 @@ def verdict(tab: Tab, monkeypatch: pytest.MonkeyPatch, *found: Finding | Excepti
     tab.add()
     monkeypatch.setattr(checks, "followed", followed)
     shown = tab.open().send("/check")
-    (status,) = shown.tree.cssselect("[role=status]")
     assert "Back to the pages" in shown.said
-    return status.text_content()
+    return shown
+
+
+OPERATOR = "To do, for whoever runs the connector:"
+WRONG = {
+    "desk": finding("desk_missing", desk_id="7"),
+    "address": finding("webhook_address_wrong", url="https://acme.example.com", reason="it answered 404"),
+    "subscription": finding("page_not_subscribed"),
+    "webhook": finding("app_subscribed_elsewhere", url="https://other.example.com", ours="https://a.example"),
+    "token": finding("page_token_invalid"),
+    "block": finding("page_is_blocked"),
+}
+TODO = {
+    "desk": f"{OPERATOR} Correct desk_id",
+    "address": f"{OPERATOR} Check that public_url",
+    "subscription": "Press “Repair”",
+    "webhook": "Press “Repair”",
+    "token": "Press “Enter a new token”",
+    "block": "See in Meta Business Support Home",
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_an_administrator_of_a_desk_is_told_what_they_can_do_and_else_who_can(
+    tab: Tab, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    check = result_of(tab, monkeypatch, WRONG[what])
+    tab.found(WRONG[what])
+    card = tab.open()
+
+    for shown in (check, card):
+        assert TODO[what] in shown.said
+        assert (OPERATOR in shown.said) == TODO[what].startswith(OPERATOR)
+        assert "connector check" not in shown.said
+        assert "page_access_token" not in shown.said
+        button = TODO[what].partition("“")[2].partition("”")[0]
+        assert not button or button in main_buttons(shown.tree)
+
+
+def test_what_can_be_repaired_once_a_page_is_connected_again_is_not_asked_of_the_operator(tab: Tab) -> None:
+    tab.add()
+    tab.found(WRONG["token"], WRONG["webhook"])
+    said = tab.open().said
+
+    assert "press “Test connection” in the Messenger tab, then “Repair”" in said
+    assert "connector check" not in said
 
 
 @pytest.mark.parametrize(
