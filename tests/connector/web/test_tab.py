@@ -138,22 +138,24 @@ def test_a_desk_without_pages_says_so_and_shows_each_step(tab: Tab) -> None:
 @pytest.mark.parametrize(
     ("wrong", "state", "button"),
     [
-        ([], "Working", None),
+        ([], "Working", "Test connection"),
         (["page_not_subscribed"], "Needs attention", "Repair"),
-        (["page_token_invalid"], "Reconnect", None),
+        (["desk_missing"], "Needs attention", "Test connection"),
+        (["page_token_invalid"], "Reconnect", "Enter a new token"),
+        (["page_token_invalid", "page_not_subscribed"], "Reconnect", "Enter a new token"),
     ],
 )
-def test_a_page_has_a_state_what_it_means_and_what_to_do(
-    tab: Tab, wrong: list[str], state: str, button: str | None
+def test_a_page_has_a_state_what_it_means_what_to_do_and_one_button_for_it(
+    tab: Tab, wrong: list[str], state: str, button: str
 ) -> None:
     tab.add(page_name="Fakturownia")
-    tab.found(*(finding(code) for code in wrong))
+    tab.found(*(finding(code, desk_id="7") for code in wrong))
     shown = tab.open()
     (card,) = shown.tree.cssselect("article")
 
     assert card.cssselect(".state")[0].text_content().split(maxsplit=1)[1].startswith(state)
-    assert [one for one in shown.buttons() if one in {"Repair", "Switch on"}] == [button] * bool(button)
-    for code in wrong:
+    assert main_buttons(card) == [button]
+    for code in wrong[:1]:
         assert card.cssselect(".finding strong")[0].text_content()
         assert f"{state} for less than a minute" in shown.said, code
 
@@ -233,13 +235,15 @@ def test_a_page_of_the_settings_that_lost_its_token_is_offered_what_helps(
     port, graph = free_port(), {"app_id": "1234567890", "app_secret": SECRET_A}
     settings = settings_of(make_settings, store_url, desk, port, graph=graph)
     with serving(settings, port) as url, closing(Tab(url, store_url, desk)) as tab:
-        findings.note(tab.inbox, f"facebook_messenger:{PAGE_A}", [finding("page_token_invalid")])
+        wrong = [finding("page_token_invalid"), finding("page_not_subscribed")]
+        findings.note(tab.inbox, f"facebook_messenger:{PAGE_A}", wrong)
         shown = tab.open()
         (card,) = shown.tree.cssselect(f"#page-{PAGE_A}")
 
     assert "Reconnect" in card.cssselect(".state")[0].text_content()
     assert f"CONNECTOR_CONNECTIONS__{PAGE_A}__PAGE_ACCESS_TOKEN" in card.text_content()
     assert card.cssselect("a") == []
+    assert main_buttons(card) == ["Test connection"]
     assert "Reconnect with Facebook" not in card.text_content()
 
 
@@ -279,6 +283,7 @@ def test_a_page_that_is_switched_off_says_since_when(tab: Tab) -> None:
     off = tab.open().send("/active", active="0")
 
     assert "Switched off for less than a minute" in off.said
+    assert main_buttons(off.tree.cssselect("article")[0]) == ["Switch on"]
     assert "Last checked" not in off.said
 
 
