@@ -27,7 +27,8 @@ class Meaning:
     before a second check has found it. While one `stops_webhooks` none may come, or none is taken: what is
     said meanwhile is fetched once it is over. One that `is_momentary` says something of this check alone, and
     is not kept. One that `is_reported` agents are told of on a ticket, though it does not stop messages.
-    One that `says_how_long` is no fault, and is shown all the time.
+    One that `says_how_long` is no fault, and is shown all the time. One that `is_for_operator` nobody can put
+    right but who runs the connector.
     """
 
     level: Level
@@ -44,6 +45,7 @@ class Meaning:
     is_momentary: bool = False
     is_reported: bool = False
     says_how_long: bool = False
+    is_for_operator: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

@@ -171,12 +171,14 @@ _WEBHOOKS_REFUSED = Meaning(
         "Give the helpdesk and helpdesk.webhook_secret the same secret, and have both machines keep "
         "their time by a time server (NTP); the log has more (webhook_refused)."
     ),
+    is_for_operator=True,
 )
 _WEBHOOKS_ELSEWHERE = Meaning(
     _WARNING,
     N_("The helpdesk sends its webhooks to {url} instead of {ours}, and they do not arrive."),
     _REPLIES_LATE,
     N_("Set that address in the helpdesk, or correct public_url."),
+    is_for_operator=True,
 )
 _WEBHOOK_MISSING = Meaning(
     _WARNING,
@@ -184,6 +186,7 @@ _WEBHOOK_MISSING = Meaning(
     _REPLIES_LATE,
     N_("Check that the connector runs, and that the helpdesk sends its webhooks to {ours}."),
     may_pass=True,
+    is_for_operator=True,
 )
 
 
@@ -201,18 +204,21 @@ add_meanings(
             N_("No webhook is accepted and nothing is relayed until it is back."),
             N_("Start “connector up”, or check redis_url and the server that it names."),
             hides_others=True,
+            is_for_operator=True,
         ),
         "store_full": Meaning(
             _STOPS,
             N_("The store is full."),
             N_("New webhooks are refused, and sent again later by their senders."),
             _MORE_MEMORY,
+            is_for_operator=True,
         ),
         "store_nearly_full": Meaning(
             _WARNING,
             N_("The store uses {percent} percent of its memory."),
             N_("From 90 percent on, new webhooks are refused."),
             _MORE_MEMORY,
+            is_for_operator=True,
         ),
         "store_keeps_data": Meaning(Level.OK, N_("The store keeps its data when it is restarted.")),
         "store_persistence_unknown": Meaning(
@@ -229,6 +235,7 @@ add_meanings(
                 "If the machine loses power, messages that were accepted in the last half minute may be lost."
             ),
             N_("Set “appendfsync always” or “appendfsync everysec” there."),
+            is_for_operator=True,
         ),
         "store_keeps_all": Meaning(Level.OK, N_("The store never deletes data to make room.")),
         "store_eviction_unknown": Meaning(
@@ -244,6 +251,7 @@ add_meanings(
             _MAY_BE_LOST,
             N_("Set “appendonly yes” there."),
             is_reported=True,
+            is_for_operator=True,
         ),
         "store_evicts": Meaning(
             _WARNING,
@@ -251,6 +259,7 @@ add_meanings(
             _MAY_BE_LOST,
             N_("Set “maxmemory-policy noeviction” there."),
             is_reported=True,
+            is_for_operator=True,
         ),
         "checks_limited": Meaning(
             _WARNING,
@@ -275,6 +284,7 @@ add_meanings(
             _NO_TICKETS,
             N_("Set helpdesk.api_token to a valid one, and check what its user is allowed to do."),
             hides_others=True,
+            is_for_operator=True,
         ),
         "helpdesk_away": Meaning(
             _STOPS,
@@ -282,6 +292,7 @@ add_meanings(
             _NO_TICKETS,
             N_("Check that it runs, and that helpdesk.base_url leads to it."),
             hides_others=True,
+            is_for_operator=True,
         ),
         "helpdesk_refuses_check": Meaning(
             _WARNING,
@@ -289,6 +300,7 @@ add_meanings(
             _DEAD_LETTERS,
             N_("Check helpdesk.base_url, then run “connector conformance”."),
             hides_others=True,
+            is_for_operator=True,
         ),
         "helpdesk_webhook_arrives": Meaning(Level.OK, N_("The helpdesk's webhooks reach the connector.")),
         "helpdesk_webhook_unknown": Meaning(
@@ -309,6 +321,7 @@ add_meanings(
             N_("The helpdesk has no desk {desk_id}."),
             _DEAD_LETTERS,
             N_("Correct desk_id, then run “connector dead retry --all”."),
+            is_for_operator=True,
         ),
         "category_exists": Meaning(Level.OK, N_("The helpdesk has the category {category_id}.")),
         "category_missing": Meaning(
@@ -316,6 +329,7 @@ add_meanings(
             N_("The helpdesk has no category {category_id}."),
             _DEAD_LETTERS,
             N_("Correct category_id, then run “connector dead retry --all”."),
+            is_for_operator=True,
         ),
         "repair_failed": Meaning(
             _WARNING,

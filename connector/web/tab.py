@@ -401,13 +401,15 @@ class MessengerTab:
 
     async def _check(self, request: Request, opened: Access) -> Response:
         """Test a connection, and show each step as soon as it is known."""
-        page_id = (await self._own(request, opened)).page_id
+        entry = await self._own(request, opened)
+        page_id = entry.page_id
         form = await read_form(request, self._body_reader)
         known = (
             pages.worded(self._language(request, opened.link))
             | self._frame(request, opened.link)
             | self._known(opened)
-            | {"page_id": page_id, "findings": self._findings(page_id, fix="fix" in form)}
+            | {"page_id": page_id, "is_fixed": entry.fixed}
+            | {"findings": self._findings(page_id, fix="fix" in form)}
         )
         template = pages.templates.get_template("tab_check.html")
         headers = pages.headers(self._settings.frame_ancestors)

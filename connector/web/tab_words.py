@@ -58,6 +58,10 @@ add_sentences(
         "tab_switch_off": N_("Switch off"),
         "tab_repair": N_("Repair"),
         "tab_repair_how": N_("Press “Repair”: the connector puts it right."),
+        "tab_repair_later": N_(
+            "Once the page is connected, press “Test connection” in the Messenger tab, then “Repair”: the "
+            "connector puts it right."
+        ),
         "tab_reconnect_how": N_(
             "Press “Reconnect with Facebook” and log in as an administrator of the page: it gets a new "
             "token, and replies that wait are sent."

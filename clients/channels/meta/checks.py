@@ -384,6 +384,7 @@ add_meanings(
                 "a valid certificate."
             ),
             stops_webhooks=True,
+            is_for_operator=True,
         ),
         "webhook_address_wrong": Meaning(
             _STOPS,
@@ -395,6 +396,7 @@ add_meanings(
             ),
             may_pass=True,
             stops_webhooks=True,
+            is_for_operator=True,
         ),
         "app_secret_right": Meaning(Level.OK, N_("Facebook accepts the app secret.")),
         "app_secret_wrong": Meaning(
@@ -565,12 +567,14 @@ add_meanings(
             N_("The clock of this machine is {seconds} s ahead of Facebook's."),
             _CLOCK_MATTERS,
             _SYNC_CLOCK,
+            is_for_operator=True,
         ),
         "clock_slow": Meaning(
             _WARNING,
             N_("The clock of this machine is {seconds} s behind Facebook's."),
             _CLOCK_MATTERS,
             _SYNC_CLOCK,
+            is_for_operator=True,
         ),
         "facebook_away": Meaning(
             _STOPS,
@@ -579,6 +583,7 @@ add_meanings(
             N_("Check that this machine can reach graph.base_url; if Facebook is down, wait."),
             hides_others=True,
             may_pass=True,
+            is_for_operator=True,
         ),
         "facebook_refuses_check": Meaning(
             _WARNING,

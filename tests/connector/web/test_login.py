@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from clients.channels.meta.graph import Page
 from clients.channels.meta.kinds import NEEDED_FIELDS
-from clients.findings import Finding
-from connector import links
+from clients.findings import Finding, finding
+from connector import links, onboarding
 from connector.cipher import new_key
 from connector.links import Link
 from connector.web.login import COOKIE
@@ -318,6 +318,22 @@ def test_a_page_token_that_will_not_do_connects_nothing(
     assert f"Not connected: The page access token {words}" in said(done) or words in said(done)
     assert "Start again from your helpdesk" in said(done)
     assert person.admin.ask("GET", f"/{person.pages[0]}").status_code == 404
+
+
+def test_what_is_still_wrong_is_said_with_what_an_administrator_can_do(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = finding("app_subscribed_elsewhere", url="https://other.example.com", ours="https://a.example")
+    wrong = [elsewhere, finding("permissions_missing", permissions="pages_messaging")]
+    wrong.append(finding("webhook_address_wrong", url="https://a.example", reason="it answered 404"))
+    monkeypatch.setattr(onboarding, "_set_up", lambda *_: wrong)
+    shown = said(person.choose(person.log_in(), person.pages))
+
+    assert "press “Test connection” in the Messenger tab, then “Repair”" in shown
+    assert "give all permissions for this page" in shown
+    assert "To do, for whoever runs the connector: Check that public_url" in shown
+    assert "connector check" not in shown
+    assert "page_access_token" not in shown
 
 
 def test_what_is_still_wrong_with_a_connection_is_said(person: Person) -> None:

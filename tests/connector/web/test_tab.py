@@ -140,22 +140,24 @@ def test_a_desk_without_pages_says_so_and_shows_each_step(tab: Tab) -> None:
 @pytest.mark.parametrize(
     ("wrong", "state", "button"),
     [
-        ([], "Working", None),
+        ([], "Working", "Test connection"),
         (["page_not_subscribed"], "Needs attention", "Repair"),
-        (["page_token_invalid"], "Reconnect", None),
+        (["desk_missing"], "Needs attention", "Test connection"),
+        (["page_token_invalid"], "Reconnect", "Enter a new token"),
+        (["page_token_invalid", "page_not_subscribed"], "Reconnect", "Enter a new token"),
     ],
 )
-def test_a_page_has_a_state_what_it_means_and_what_to_do(
-    tab: Tab, wrong: list[str], state: str, button: str | None
+def test_a_page_has_a_state_what_it_means_what_to_do_and_one_button_for_it(
+    tab: Tab, wrong: list[str], state: str, button: str
 ) -> None:
     tab.add(page_name="Fakturownia")
-    tab.found(*(finding(code) for code in wrong))
+    tab.found(*(finding(code, desk_id="7") for code in wrong))
     shown = tab.open()
     (card,) = shown.tree.cssselect("article")
 
     assert card.cssselect(".state")[0].text_content().split(maxsplit=1)[1].startswith(state)
-    assert [one for one in shown.buttons() if one in {"Repair", "Switch on"}] == [button] * bool(button)
-    for code in wrong:
+    assert main_buttons(card) == [button]
+    for code in wrong[:1]:
         assert card.cssselect(".finding strong")[0].text_content()
         assert f"{state} for less than a minute" in shown.said, code
 
@@ -235,13 +237,15 @@ def test_a_page_of_the_settings_that_lost_its_token_is_offered_what_helps(
     port, graph = free_port(), {"app_id": "1234567890", "app_secret": SECRET_A}
     settings = settings_of(make_settings, store_url, desk, port, graph=graph)
     with serving(settings, port) as url, closing(Tab(url, store_url, desk)) as tab:
-        findings.note(tab.inbox, f"facebook_messenger:{PAGE_A}", [finding("page_token_invalid")])
+        wrong = [finding("page_token_invalid"), finding("page_not_subscribed")]
+        findings.note(tab.inbox, f"facebook_messenger:{PAGE_A}", wrong)
         shown = tab.open()
         (card,) = shown.tree.cssselect(f"#page-{PAGE_A}")
 
     assert "Reconnect" in card.cssselect(".state")[0].text_content()
     assert f"CONNECTOR_CONNECTIONS__{PAGE_A}__PAGE_ACCESS_TOKEN" in card.text_content()
     assert card.cssselect("a") == []
+    assert main_buttons(card) == ["Test connection"]
     assert "Reconnect with Facebook" not in card.text_content()
 
 
@@ -281,6 +285,7 @@ def test_a_page_that_is_switched_off_says_since_when(tab: Tab) -> None:
     off = tab.open().send("/active", active="0")
 
     assert "Switched off for less than a minute" in off.said
+    assert main_buttons(off.tree.cssselect("article")[0]) == ["Switch on"]
     assert "Last checked" not in off.said
 
 
@@ -478,6 +483,12 @@ def test_a_test_shows_each_step_as_it_is_done(tab: Tab) -> None:
 
 def verdict(tab: Tab, monkeypatch: pytest.MonkeyPatch, *found: Finding | Exception) -> str:
     """Return what a test says in the end that finds this."""
+    (status,) = result_of(tab, monkeypatch, *found).tree.cssselect("[role=status]")
+    return status.text_content()
+
+
+def result_of(tab: Tab, monkeypatch: pytest.MonkeyPatch, *found: Finding | Exception) -> Shown:
+    """Return what a test shows that finds this."""
 
     def followed(*_: Any, **__: Any) -> Iterator[Finding]:
         for one in found:
@@ -488,9 +499,53 @@ def verdict(tab: Tab, monkeypatch: pytest.MonkeyPatch, *found: Finding | Excepti
     tab.add()
     monkeypatch.setattr(checks, "followed", followed)
     shown = tab.open().send("/check")
-    (status,) = shown.tree.cssselect("[role=status]")
     assert "Back to the pages" in shown.said
-    return status.text_content()
+    return shown
+
+
+OPERATOR = "To do, for whoever runs the connector:"
+WRONG = {
+    "desk": finding("desk_missing", desk_id="7"),
+    "address": finding("webhook_address_wrong", url="https://acme.example.com", reason="it answered 404"),
+    "subscription": finding("page_not_subscribed"),
+    "webhook": finding("app_subscribed_elsewhere", url="https://other.example.com", ours="https://a.example"),
+    "token": finding("page_token_invalid"),
+    "block": finding("page_is_blocked"),
+}
+TODO = {
+    "desk": f"{OPERATOR} Correct desk_id",
+    "address": f"{OPERATOR} Check that public_url",
+    "subscription": "Press “Repair”",
+    "webhook": "Press “Repair”",
+    "token": "Press “Enter a new token”",
+    "block": "See in Meta Business Support Home",
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_an_administrator_of_a_desk_is_told_what_they_can_do_and_else_who_can(
+    tab: Tab, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    check = result_of(tab, monkeypatch, WRONG[what])
+    tab.found(WRONG[what])
+    card = tab.open()
+
+    for shown in (check, card):
+        assert TODO[what] in shown.said
+        assert (OPERATOR in shown.said) == TODO[what].startswith(OPERATOR)
+        assert "connector check" not in shown.said
+        assert "page_access_token" not in shown.said
+        button = TODO[what].partition("“")[2].partition("”")[0]
+        assert not button or button in main_buttons(shown.tree)
+
+
+def test_what_can_be_repaired_once_a_page_is_connected_again_is_not_asked_of_the_operator(tab: Tab) -> None:
+    tab.add()
+    tab.found(WRONG["token"], WRONG["webhook"])
+    said = tab.open().said
+
+    assert "press “Test connection” in the Messenger tab, then “Repair”" in said
+    assert "connector check" not in said
 
 
 @pytest.mark.parametrize(
