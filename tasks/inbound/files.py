@@ -76,19 +76,19 @@ def pictures_in(event: channel.Event, first: int = 0) -> dict[str, int]:
 
 
 def moved(arrival: Arrival, pictures: Mapping[str, int], files: ExitStack) -> dict[str, Attachment | File]:
-    """Move pictures that lines lead to; of one that cannot be moved at once the line keeps its link."""
-    shown = {url: _moved(arrival, number, url, files) for url, number in pictures.items()}
-    return {url: file for url, file in shown.items() if file}
-
-
-def _moved(arrival: Arrival, number: int, url: str, files: ExitStack) -> Attachment | File | None:
-    try:
-        return _uploaded(arrival, number, channel.MessageAttachment("image", url), files)
-    except (RejectedError, Unavailable) as error:
-        if isinstance(error, Unavailable) and error.remote and not _is_final(arrival, error):
-            raise
-        log.info("picture_not_moved", queue=arrival.lease.queue, reason=str(error))
-        return None
+    """Move pictures that lines lead to; of those that cannot be moved at once the lines keep their links."""
+    shown = dict[str, Attachment | File]()
+    for url, number in pictures.items():
+        try:
+            shown[url] = _uploaded(arrival, number, channel.MessageAttachment("image", url), files)
+        except RejectedError as error:
+            log.info("picture_not_moved", queue=arrival.lease.queue, reason=str(error))
+        except Unavailable as error:
+            if error.remote and not _is_final(arrival, error):
+                raise
+            log.info("picture_not_moved", queue=arrival.lease.queue, reason=str(error))
+            break  # the next one would take as long to fail
+    return shown
 
 
 def _is_final(arrival: Arrival, error: Unavailable) -> bool:

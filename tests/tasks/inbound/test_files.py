@@ -318,6 +318,17 @@ def test_a_picture_that_was_moved_is_not_moved_again(world: World) -> None:
     assert world.media.count("fetch") == world.desk.count("upload") == 2
 
 
+def test_while_the_host_of_pictures_is_away_one_is_tried_of_several(world: World) -> None:
+    world.media.fail("fetch", Unavailable("it is away"))
+    world.receive(referral=AD, attachments=[SHOE])
+    world.work()
+
+    new = world.desk.tickets["t1"].new
+    assert new
+    assert world.media.count("fetch") == 1
+    assert new.body.count("[Picture](https://scontent") == 2
+
+
 def test_a_picture_waits_while_the_helpdesk_is_down(world: World) -> None:
     world.desk.fail("upload", away())
     world.receive(referral=AD)

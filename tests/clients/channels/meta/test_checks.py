@@ -13,12 +13,14 @@ import httpx
 import pytest
 
 from clients.channels.meta.graph import Page
-from clients.channels.meta.kinds import EXTRA_FIELDS, NEEDED_FIELDS
+from clients.channels.meta.kinds import EXTRA_FIELDS, NEEDED_FIELDS, ROWS, UNASKED, field_of
 from clients.errors import RateLimited, RejectedError, Unauthorized, Unavailable
 from clients.findings import Finding, finding
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.single_flight import Answers
+from sandbox.meta.shapes import DEFAULT_FIELDS
+from sandbox.meta.subscriptions import FIELDS
 from tests.conftest import PAGE_A, SECRET_A
 
 APP, TOKEN, VERIFY = "3379478975539191", "EAApage-token-that-nobody-may-see", "verify-word"
@@ -373,6 +375,14 @@ def test_a_field_that_an_app_may_lack_is_named_and_no_fault(graph: Graph) -> Non
     assert app == finding("app_subscribed_in_part", app_id=APP, fields="calls")
     assert page == finding("page_subscribed_in_part", fields=", ".join(EXTRA_FIELDS))
     assert [app.is_wrong, page.is_wrong] == [False, False]
+
+
+def test_every_kind_of_event_has_a_field_that_meta_knows() -> None:
+    fields = {kind: field_of(row) for kind, row in ROWS.items()}
+    assert fields.pop("message_request") == ""
+    assert {kind: field for kind, field in fields.items() if field not in FIELDS} == {}
+    assert set(ALL_FIELDS) == set(DEFAULT_FIELDS)
+    assert set(ALL_FIELDS) - {"standby", "message_echoes"} == set(fields.values()) - UNASKED
 
 
 def test_no_field_is_subscribed_that_shows_people_something() -> None:
