@@ -140,7 +140,7 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     FileRefused: "that file is left out, the rest is sent",
     OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set and a person wrote it; else final, with the time at which the window closed",
     RateLimited: f"the page pauses as long as Meta asks, or where it does not say for {SHORTEST:g} seconds, twice as long each time, up to {LONGEST:g} seconds; then {LIMITED_RATE} conversations a second go on, and soon more",
-    Unauthorized: f"all replies of the page wait, in order, and some are tried every {SHORTEST_UNAUTHORIZED:g} seconds; once one goes out all follow, {REFUSED_RATE} conversations a second at first; each waiting ticket has one note, and an internal ticket of the desk tells the operator",
+    Unauthorized: f"all replies of the page wait, in order, and some are tried every {SHORTEST_UNAUTHORIZED:g} seconds; once one goes out all follow, {REFUSED_RATE} conversations a second at first; each waiting ticket has one note, with what Meta enforces against the page if it says so, and an internal ticket of the desk tells the operator",
     Unavailable: f"tried {_WORKER.attempts} times, then final; before each, it is looked up whether it was sent",
     MessageRefused: "a reply that quotes is sent with its quotation, pictures are sent one by one; else final",
     RejectedError: "final",
