@@ -117,12 +117,12 @@ window closed, and what Meta gives as the reason.
 A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
 `connector dead list`. A subcode of {subcode_digits} digits or more is known under any code, and alone. A subcode that is not listed counts as its bare code, a code
-that is not listed is final, unless Meta says that it passes: then, and for a bare {generic}, the note of a final failure has Meta's own words where it sends some.
+that is not listed is final, or tried again where Meta says that it passes (`is_transient`, or a status of 500 or more): for such a code, and for a bare {generic}, the note of a final failure has Meta's own words where it sends some.
 
 Meta allows a reply for {window} after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
 hours before of a customer whom nobody answered. A reply of which at least a part was sent is an answer; one that no person wrote is none.
 
-A page sends {texts} texts and {files} messages with a file a second at most; what is beyond that waits. Once Meta's answers say that a page has used
+A page sends {texts} texts and {files} messages with a file a second at most; what is beyond that waits. Once Meta's answers say that a page, or its app with all its pages, has used
 {slow_at} of its limits, its replies go out more slowly, and from {pause_at} on with pauses, so that Meta does not limit it (codes {limits}).
 
 What is tried again waits up to {waits} seconds in turn (`worker.attempts`: {attempts}; `worker.retry_max`: {longest_wait}), by up to {jitter} less at
