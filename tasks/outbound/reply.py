@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 SHOWN_WITHIN = 10.0
 """How long a comment may not be shown yet whose webhook came: before its transaction is over (seconds)."""
+_WAITING_IN_TROUBLE = "waiting_in_trouble"
 
 
 def relay(work: Work) -> None:
@@ -199,7 +200,14 @@ def _notify_of_links(reply: Outgoing, names: list[str]) -> None:
 
 
 def _notify_of_waiting(reply: Outgoing, reason: Notice) -> None:
-    _notify(reply, "waiting", say(notice("reply_waiting", reason=reason), reply.connection.language))
+    """Notify the agent that a reply waits; once more if the trouble of the account is known only later."""
+    told, known = [notice("reply_waiting", reason=reason)], trouble.of(reply)
+    if known:
+        told.append(known)
+    elif Step.notified(f"{_WAITING_IN_TROUBLE}:{reply.comment.id}") in reply.lease.steps:
+        return
+    note = " ".join(say(one, reply.connection.language) for one in told)
+    _notify(reply, _WAITING_IN_TROUBLE if known else "waiting", note)
 
 
 def _notify(reply: Outgoing, about: str, note: str) -> None:

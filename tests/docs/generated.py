@@ -112,7 +112,7 @@ Made by `make docs` from `clients/channels/meta/` and `tasks/`: the error table,
 | in the comment | on Messenger |
 | --- | --- |
 | text | plain text, in messages of at most {text_limit} characters |
-| a quotation at its beginning | an answer to the message of the last {window} that says this, if Meta shows one among the last {shown}; or one that alone has it in common with the quotation; else it is sent as it stands, without what the connector itself added to it on the ticket |
+| a quotation at its beginning | an answer to the message of the last {window} that says this, if Meta shows one among the last {shown}; or one that alone has it in common with the quotation; else it is sent as it stands, but without what the connector had added to it on the ticket |
 | {images} pictures of up to {image_limit} | pictures; those that follow each other in one message, of at most {most_images}; one by one, if Meta refuses them together |
 | {audio} audio; {video} video | a player |
 | any other file, such as a {others} picture, or a larger one | a file |
@@ -133,12 +133,12 @@ window closed, and what Meta gives as the reason.
 A reply is sent part by part, text first, each part once. What Meta answers decides what happens next. A final failure stands in
 `config.delivery` of the comment and in an internal comment, in the language of the connection, with the code; then the reply waits in
 `connector dead list`. A subcode of {subcode_digits} digits or more is known under any code, and alone. A subcode that is not listed counts as its bare code, a code
-that is not listed is final, unless Meta says that it passes: then, and for a bare {generic}, the note of a final failure has Meta's own words where it sends some.
+that is not listed is final, or tried again where Meta says that it passes (`is_transient`, or a status of 500 or more): for such a code, and for a bare {generic}, the note of a final failure has Meta's own words where it sends some.
 
 Meta allows a reply for {window} after a customer's last message. With `remind_before` of a connection an internal comment reminds its agents so many
 hours before of a customer whom nobody answered. A reply of which at least a part was sent is an answer; one that no person wrote is none.
 
-A page sends {texts} texts and {files} messages with a file a second at most; what is beyond that waits. Once Meta's answers say that a page has used
+A page sends {texts} texts and {files} messages with a file a second at most; what is beyond that waits. Once Meta's answers say that a page, or its app with all its pages, has used
 {slow_at} of its limits, its replies go out more slowly, and from {pause_at} on with pauses, so that Meta does not limit it (codes {limits}).
 
 What is tried again waits up to {waits} seconds in turn (`worker.attempts`: {attempts}; `worker.retry_max`: {longest_wait}), by up to {jitter} less at
@@ -156,7 +156,7 @@ _OUTCOMES: Mapping[type[ClientError], str] = {
     FileRefused: "that file is left out, the rest is sent",
     OutsideWindow: "sent with HUMAN_AGENT if `human_agent` is set and a person wrote it; else final, with the time at which the window closed",
     RateLimited: f"the page pauses as long as Meta asks, or where it does not say for {SHORTEST:g} seconds, twice as long each time, up to {LONGEST:g} seconds; then {LIMITED_RATE} conversations a second go on, and soon more",
-    Unauthorized: f"all replies of the page wait, in order, and some are tried every {SHORTEST_UNAUTHORIZED:g} seconds; once one goes out all follow, {REFUSED_RATE} conversations a second at first; each waiting ticket has one note, and an internal ticket of the desk tells the operator",
+    Unauthorized: f"all replies of the page wait, in order, and some are tried every {SHORTEST_UNAUTHORIZED:g} seconds; once one goes out all follow, {REFUSED_RATE} conversations a second at first; each waiting ticket has one note, with what Meta enforces against the page if it says so, and an internal ticket of the desk tells the operator",
     Unavailable: f"tried {_WORKER.attempts} times, then final; before each, it is looked up whether it was sent",
     MessageRefused: "a reply that quotes is sent with its quotation, pictures are sent one by one; else final",
     RejectedError: "final",

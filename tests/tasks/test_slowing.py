@@ -65,6 +65,21 @@ def test_just_before_its_limit_a_page_pauses(world: World, percent: int, regain:
     assert status_of(world) == "sent"
 
 
+@pytest.mark.parametrize(("percent", "is_paused"), [(90, False), (100, True)])
+def test_a_page_slows_down_for_what_its_app_has_used_and_no_other_page_before_it_is_told(
+    world: World, percent: int, *, is_paused: bool
+) -> None:
+    use(world, 5)
+    world.meta.headers["X-App-Usage"] = json.dumps({"call_count": percent})
+    world.reply()
+    world.work(OUT)
+
+    assert slowed(world) == pytest.approx(1 if is_paused else 2)
+    assert bool(world.paused(PAGE)) is is_paused
+    assert world.store.hget(f"mc:pause:{OTHER_PAGE}", "rate") is None
+    assert world.paused(OTHER_PAGE) == 0
+
+
 def test_a_pause_before_the_limit_has_an_end_whatever_meta_says(world: World) -> None:
     use(world, 100, regain=10**6)
     world.reply()

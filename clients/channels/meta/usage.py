@@ -18,7 +18,10 @@ _LONGEST = 16 * 1024
 
 
 def usage_of(headers: Mapping[str, str], page_id: str) -> Usage | None:
-    """Read what a page and its app have used; None if no header says so. What is malformed is ignored."""
+    """Read what a page and its app have used; None if no header says so. What is malformed is ignored.
+
+    The app's pages share its limit, so what others of them used counts for the page as well.
+    """
     uses = [use for use in _uses(headers, page_id) if isinstance(use, dict)]
     if not uses:
         return None

@@ -336,6 +336,37 @@ def test_a_reply_that_fails_tells_what_meta_holds_against_the_page(
     assert ("Meta has blocked the page" in _note(world)) is is_told
 
 
+BLOCKED = "Meta has blocked the page"
+
+
+def test_a_reply_that_waits_tells_once_what_meta_holds_against_the_page(world: World) -> None:
+    _enforced(world, "block")
+    ticket = world.desk.open()
+    world.reply()
+    for _ in range(3):
+        world.meta.fail("send", Refusal(368))
+        world.resume(OUT)
+    world.inbox.put(f"trouble:{PAGE}", "", 60)
+    world.meta.fail("send", Refusal(190))
+    world.resume(OUT)
+
+    (note,) = ticket.comments
+    assert note.internal
+    assert "has not been sent yet" in note.body
+    assert note.body.count(BLOCKED) == 1
+
+
+def test_what_meta_says_against_the_page_later_is_told_then(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply()
+    for _ in range(3):
+        world.meta.fail("send", Refusal(368))
+        world.resume(OUT)
+        _enforced(world, "block")
+
+    assert [BLOCKED in note.body for note in ticket.comments] == [False, True]
+
+
 @pytest.mark.parametrize("refusal", [Refusal(2, status=500), Refusal(10)])
 def test_a_conversation_that_cannot_be_taken_over_had_nothing_sent_in_it(
     world: World, refusal: Refusal
