@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from sandbox.stack import free_port, until
@@ -22,6 +23,7 @@ from tests.fakes.admin import ADMIN_TOKEN, NEW
 from tests.fakes.board import Reader, link_to_board
 from tests.fakes.pages import leaked
 from tests.fakes.sandbox_helpdesk import Desk
+from tests.fakes.sandbox_meta import serving_meta
 from tests.fakes.stores import empty
 from tests.fakes.tab import SECRETS as TAB_SECRETS
 from tests.fakes.tab import Tab, settings_of
@@ -110,3 +112,10 @@ def tab(tab_url: str, store_url: str, desk: Desk) -> Iterator[Tab]:
         until("it is", lambda: NEW not in tab.browser.get(link_to_board(tab_url)).text)
         yield tab
         assert leaked(tab.answers, TAB_SECRETS) == []
+
+
+@pytest.fixture(scope="module")
+def meta() -> Iterator[httpx.Client]:
+    """Give the sandbox Meta."""
+    with serving_meta() as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client

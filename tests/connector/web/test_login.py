@@ -3,54 +3,31 @@
 import re
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from clients.channels.meta.graph import Page
 from clients.channels.meta.kinds import NEEDED_FIELDS
 from clients.findings import Finding, finding
 from connector import links, onboarding
-from connector.cipher import new_key
 from connector.links import Link
 from connector.web.login import COOKIE
-from sandbox.stack import free_port, until
+from sandbox.stack import until
 from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
-from tests.conftest import PAGE_A, MakeSettings, Valkey, settings_in
+from tests.conftest import PAGE_A, settings_in
 from tests.fakes.admin import ADMIN_TOKEN
-from tests.fakes.login import APP, APP_SECRET, DESK, MANAGER, PATH, Person, form_of, link_to, name_of, said
-from tests.fakes.sandbox_meta import serving_meta
+from tests.fakes.login import APP, DESK, MANAGER, PATH, Person, form_of, link_to, name_of, said
+from tests.fakes.login_page import connector, person_with
 from tests.fakes.stores import empty
-from tests.fakes.web import serving
 
-KEY = new_key()
 GUIDE = Path(__file__).parents[3] / "docs" / "connect-with-facebook.md"
-
-
-@pytest.fixture(scope="module")
-def meta() -> Iterator[httpx.Client]:
-    with serving_meta() as url, httpx.Client(base_url=url, trust_env=False) as client:
-        yield client
-
-
-def settings_of(make: MakeSettings, store_url: str, meta: httpx.Client, port: int, **changes: Any) -> Any:
-    graph = {"base_url": str(meta.base_url).rstrip("/"), "app_id": APP, "app_secret": APP_SECRET}
-    known = {"secret_key": KEY, "admin_token": ADMIN_TOKEN, "graph": graph}
-    return make(redis_url=store_url, public_url=f"http://127.0.0.1:{port}", **known | changes)
-
-
-@contextmanager
-def connector(make: MakeSettings, store_url: str, meta: httpx.Client, **changes: Any) -> Iterator[str]:
-    port = free_port()
-    with serving(settings_of(make, store_url, meta, port, **changes), port) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +46,6 @@ def person(url: str, meta: httpx.Client) -> Iterator[Person]:
     """Give somebody who manages one page."""
     with person_with(url, meta) as person:
         yield person
-
-
-@contextmanager
-def person_with(url: str, meta: httpx.Client, pages: int = 1) -> Iterator[Person]:
-    meta.delete("/sandbox/faults")
-    meta.put("/sandbox/behaviour", json={"code_lifetime": 600})
-    person = Person(url, meta, pages)
-    try:
-        yield person
-    finally:
-        person.close()
 
 
 def fail(person: Person, path: str, code: int, message: str = "no", **fault: Any) -> None:
@@ -567,72 +533,3 @@ def test_who_has_no_good_link_is_told_in_the_browsers_language(
     link = link_to(person.url, seconds=-1)
 
     assert words in person.browser.get(link, headers={"Accept-Language": accepted}).text
-
-
-# --- Settings, the store, secrets. --------------------------------------------------------------------------
-
-
-def test_without_its_settings_it_is_off_and_says_which_are_missing(
-    make_settings: MakeSettings, valkey: str
-) -> None:
-    settings = make_settings(redis_url=valkey, graph={"app_id": APP}, key_prefix="off:")
-    with serving(settings) as url:
-        shown = httpx.get(link_to(url), trust_env=False)
-
-    assert shown.status_code == 403
-    assert "graph.app_secret, secret_key, admin_token" in said(shown)
-
-
-def test_over_https_the_cookie_is_secure(
-    make_settings: MakeSettings, valkey: str, meta: httpx.Client
-) -> None:
-    settings = settings_of(make_settings, valkey, meta, 1, key_prefix="https:")
-    settings = settings.model_copy(update={"public_url": "https://acme.example.com/c"})
-    with serving(settings) as url:
-        begun = httpx.get(link_to(url), trust_env=False)
-
-    assert "secure" in begun.headers["set-cookie"].lower()
-    assert "path=/c/connect/facebook" in begun.headers["set-cookie"].lower()
-    assert (
-        "redirect_uri=https%3A%2F%2Facme.example.com%2Fc%2Fconnect%2Ffacebook%2Fcallback"
-        in begun.headers["location"]
-    )
-
-
-def test_while_the_store_is_away_it_is_said(tmp_path: Path, own_store: Valkey, meta: httpx.Client) -> None:
-    with (
-        settings_in(tmp_path) as make,
-        connector(make, own_store.url, meta) as url,
-        person_with(url, meta) as person,
-    ):
-        own_store.stop()
-        shown = person.log_in()
-        own_store.start()
-
-    assert (shown.status_code, "cannot store anything at the moment" in said(shown)) == (503, True)
-
-
-def test_no_secret_is_in_any_page_address_log_line_or_the_store(
-    valkey: str, meta: httpx.Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with settings_in(tmp_path) as make, capture_logs() as logs:
-        port = free_port()
-        settings = settings_of(make, valkey, meta, port, key_prefix="secrets:")
-        with serving(settings, port) as url, person_with(url, meta) as person:
-            shown = person.log_in()
-            store = connect(valkey)
-            seen = [repr(store.dump(name)) + repr(name) for name in store.scan_iter("secrets:*")]
-            assert any(":login:" in one for one in seen)
-            done = person.choose(shown, person.pages)
-            refused = person.log_in(grants=False)
-            answers = [*shown.history, shown, *done.history, done, *refused.history, refused]
-            seen += [f"{one.url} {one.headers} {one.text}" for one in answers]
-            kept = [name for name in store.scan_iter("secrets:*") if b":login:" in name]
-            seen += [repr(store.hgetall("secrets:mc:connections"))]
-            store.close()
-    seen += [repr(line) for line in logs] + [*capfd.readouterr()]
-
-    assert kept == []
-    assert {line["event"] for line in logs} >= {"logged_in", "page_connected"}
-    assert not [one for one in seen if re.search("EAA[UP][A-Za-z0-9_-]{40}", one)]  # the sandbox's tokens
-    assert not [secret for secret in (APP_SECRET, ADMIN_TOKEN, KEY) for one in seen if secret in one]
