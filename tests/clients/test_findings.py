@@ -87,7 +87,7 @@ def test_what_is_wrong_says_more_than_what_is_right(code: str) -> None:
     says_how_to_find_out = meaning.level == Level.UNKNOWN and not meaning.means
     if not says_how_to_find_out:
         assert bool(meaning.means or meaning.remedy) == (is_wrong and code != "setting_doubtful")
-    assert is_wrong or not meaning.can_be_fixed
+    assert is_wrong or meaning.is_set_up or not meaning.can_be_fixed
     assert meaning.can_be_fixed or not meaning.is_fixed_unasked
 
 
