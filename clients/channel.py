@@ -594,6 +594,8 @@ class Channel(ABC):
     """The codes of why an account is paused that an operator has to know, each with that of the finding."""
     labels: ClassVar[frozenset[str]] = frozenset()
     """The codes of the labels, and links, that its messages come with: what an agent quotes may have them."""
+    internal_labels: ClassVar[frozenset[str]] = frozenset()
+    """The codes of labels, and remarks, that no agent writes: what has one is quoted from a ticket."""
     reply_window: ClassVar[timedelta | None] = None
     """For how long after a person's last message it allows a reply; None if for ever."""
 

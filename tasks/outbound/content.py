@@ -1,9 +1,10 @@
 """What an agent's comment says on a channel: its text without markup, and what it quotes."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, groupby, takewhile
 from urllib.parse import urlsplit
 
 from clients.errors import FileRefused
@@ -18,8 +19,6 @@ _QUOTED = ">"
 _WHO_WROTE = 120
 """How long a line may be that says whose words are quoted."""
 _SENTENCE_ENDS = re.compile(r"[^\W\d_]{3,}[.!?]\s")
-IsOurs = Callable[[str], bool]
-"""Whether a line of a quotation is the connector's own, not the customer's."""
 
 
 def text_of(comment: Comment, base_url: str) -> str:
@@ -47,36 +46,62 @@ def split_quotation(text: str) -> tuple[str, str]:
     return "\n".join(quoted), rest
 
 
-def words_of(quotation: str, is_ours: IsOurs) -> str:
-    """Return the customer's words in a quotation: without our lines, and the one that says who wrote it."""
-    lines = [*dropwhile(lambda line: not line, _without_ours(quotation.split("\n"), is_ours))]
-    return "\n".join(lines[1:] if len(lines) > 1 and _says_who_wrote(lines[0]) else lines).strip()
+@dataclass(frozen=True, slots=True)
+class OurLines:
+    """How the lines look that `tasks.inbound` adds to what a customer said.
 
+    `possible` ones may be somebody else's, too; a `certain` one shows that a quotation is of a ticket.
+    """
 
-def without_our_lines(text: str, is_ours: IsOurs) -> str:
-    """Return a plain text without the lines of ours in its quotation, and without that if nothing is left."""
-    before, quoted, rest = _split(text)
-    theirs = _without_ours(quoted, is_ours)
-    if len(theirs) == len(quoted):
-        return text
-    said = re.sub(r"\n{3,}", "\n\n", "\n".join(theirs)).strip("\n").split("\n")
-    if not any(map(is_visible, said)):
-        return rest
-    shown = [f"{_QUOTED} {line}".rstrip() for line in said]
-    return "\n".join([*([before] if before else []), *shown, "", rest])
+    possible: re.Pattern[str]
+    certain: re.Pattern[str]
+
+    def none_of(self, lines: Iterable[str]) -> list[str]:
+        """Return the lines that are not ours."""
+        return [line for line in lines if not self.possible.fullmatch(line)]
+
+    def are_in(self, lines: Iterable[str]) -> bool:
+        """Return whether some of the lines are ours for sure."""
+        return any(self.certain.fullmatch(line.lstrip(f"{_QUOTED} ")) for line in lines)
 
 
 @lru_cache
-def ours(labels: frozenset[str], language: str) -> IsOurs:
-    """Return what knows the lines that `tasks.inbound` adds to what a customer said, by their look.
-
-    They begin with one of these labels, stand in brackets, or quote what the customer answered.
-    """
-    known = "|".join(_pattern(code, language) for code in sorted(labels))
-    pattern = re.compile(
-        rf">.*|\(.*\)|{_pattern('in_reply_to', language)}|(?:{known})(?::(?:\s.*)?|\s\(https?://.*\))"
+def our_lines(labels: frozenset[str], internal: frozenset[str], language: str) -> OurLines:
+    """Return how our lines look on the tickets of a channel with these `labels` and `internal` ones."""
+    known, certain = (
+        "|".join(_pattern(code, language) for code in sorted(codes)) or "(?!)" for codes in (labels, internal)
     )
-    return lambda line: pattern.fullmatch(line) is not None
+    answered, edited = _pattern("in_reply_to", language), _pattern("edited_at", language)
+    return OurLines(
+        re.compile(rf">.*|\(.*\)|{answered}|(?:{known})(?::(?:\s.*)?|\s\(https?://.*\))"),
+        re.compile(rf"{answered}|\((?:{edited})\)|(?:{certain}):\s.*|\((?:{certain})\)"),
+    )
+
+
+def words_of(quotation: str, ours: OurLines) -> str:
+    """Return the customer's words in a quotation: without our lines, and the one that says who wrote it."""
+    lines = [*dropwhile(lambda line: not line, ours.none_of(quotation.split("\n")))]
+    return "\n".join(lines[1:] if len(lines) > 1 and _says_who_wrote(lines[0]) else lines).strip()
+
+
+def without_our_lines(text: str, ours: OurLines) -> str:
+    """Return a plain text whose quotations are without our lines; one that is nothing else is left out."""
+    shown: list[str] = []
+    for is_quotation, group in groupby(text.split("\n"), lambda line: line.startswith(_QUOTED)):
+        lines = [*group]
+        said = [line.removeprefix(_QUOTED).strip() for line in lines]
+        if not is_quotation or not ours.are_in(said):
+            shown += lines
+            continue
+        theirs = re.sub(r"\n{3,}", "\n\n", "\n".join(ours.none_of(said))).strip("\n")
+        if is_visible(theirs):
+            shown += [f"{_QUOTED} {line}".rstrip() for line in theirs.split("\n")]
+            continue
+        while shown and not shown[-1].strip():
+            shown.pop()
+        if shown and _says_who_wrote(shown[-1]):
+            shown.pop()
+    return "\n".join(shown).strip()
 
 
 def _pattern(code: str, language: str) -> str:
@@ -105,10 +130,6 @@ def _says_who_wrote(line: str) -> bool:
     line = line.strip()
     is_short = len(line) <= _WHO_WROTE and not line.startswith(_QUOTED)
     return is_short and line.endswith((":", "\N{FULLWIDTH COLON}")) and not _SENTENCE_ENDS.search(line)
-
-
-def _without_ours(lines: list[str], is_ours: IsOurs) -> list[str]:
-    return [line for line in lines if not is_ours(line)]
 
 
 def _named(text: str, names: Mapping[str, str]) -> str:

@@ -37,7 +37,14 @@ from tasks.connections import Connection
 from tasks.inbox.job import Step, sent_ids
 from tasks.inbox.personal import Personal
 from tasks.outbound import receipts
-from tasks.outbound.content import IsOurs, ours, split_quotation, text_of, without_our_lines, words_of
+from tasks.outbound.content import (
+    OurLines,
+    our_lines,
+    split_quotation,
+    text_of,
+    without_our_lines,
+    words_of,
+)
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
@@ -149,14 +156,17 @@ def _texts(reply: Outgoing) -> tuple[list[str], str]:
     """Return what a reply says, in parts; and the message that it answers, which it then does not quote."""
     text = text_of(reply.comment, reply.service.settings.helpdesk.base_url)
     quotation, rest = split_quotation(text)
-    is_ours, reply_to = ours(reply.channel.labels, reply.connection.language), ""
+    channel, reply_to = reply.channel, ""
+    ours = our_lines(channel.labels, channel.internal_labels, reply.connection.language)
     if is_visible(quotation) and is_visible(rest):
-        reply_to = _quoted(reply, quotation, is_ours)
-        text = rest if reply_to else without_our_lines(text, is_ours)
-    return [*filter(is_visible, reply.channel.split_text(text))], reply_to
+        reply_to = _quoted(reply, quotation, ours)
+    said = without_our_lines(rest if reply_to else text, ours)
+    if not is_visible(said) and not reply.comment.attachments:
+        said = text  # whoever writes nothing else wants just that to be sent
+    return [*filter(is_visible, channel.split_text(said))], reply_to
 
 
-def _quoted(reply: Outgoing, quotation: str, is_ours: IsOurs) -> str:
+def _quoted(reply: Outgoing, quotation: str, ours: OurLines) -> str:
     """Return the id of the message that a reply quotes; once and for all, as its parts depend on it."""
     known = reply.lease.step(Step.reply_to())
     if known is not None:
@@ -165,7 +175,7 @@ def _quoted(reply: Outgoing, quotation: str, is_ours: IsOurs) -> str:
     found = None
     if not remotes.is_resting(asked):
         try:
-            words = words_of(quotation, is_ours)
+            words = words_of(quotation, ours)
             found = reply.account.find_quoted(reply.conversation.person_id, quotation, words)
         except LeaseLost:
             raise

@@ -96,7 +96,7 @@ Made by `make docs` from `clients/channels/meta/` and `tasks/`: the error table,
 | in the comment | on Messenger |
 | --- | --- |
 | text | plain text, in messages of at most {text_limit} characters |
-| a quotation at its beginning | an answer to the message of the last {window} that says this, if Meta shows one among the last {shown}; or one that alone has it in common with the quotation; else it is sent as it stands, without what the connector itself added to it on the ticket |
+| a quotation at its beginning | an answer to the message of the last {window} that says this, if Meta shows one among the last {shown}; or one that alone has it in common with the quotation; else it is sent as it stands, but without what the connector had added to it on the ticket |
 | {images} pictures of up to {image_limit} | pictures; those that follow each other in one message, of at most {most_images}; one by one, if Meta refuses them together |
 | {audio} audio; {video} video | a player |
 | any other file, such as a {others} picture, or a larger one | a file |

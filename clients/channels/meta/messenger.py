@@ -60,6 +60,13 @@ class Messenger(Channel):
         *("appointment_rescheduled", "appointment_of_status", "shared_reel", "shared_instagram_reel"),
         *("shared_post", "shared_instagram_post", "mentioned_in_story"),
     }
+    internal_labels = frozenset(
+        {
+            *("advertisement", "command", "passed_on_by", "payload", "quick_reply", "in_standby"),
+            *("unsupported_message", "unsupported_share", "unknown_attachment", "unknown_template"),
+            "sticker_without_picture",
+        }
+    )
     reply_window = REPLY_WINDOW
     advice: ClassVar[Mapping[str, str]] = {
         "unsigned": "it has no X-Hub-Signature-256, so it is not from Meta: somebody else calls this "

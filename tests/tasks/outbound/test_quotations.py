@@ -9,7 +9,7 @@ import pytest
 from clients.notices import notice
 from tasks.words import say
 from tests.conftest import PAGE_A, SECRET_A, connection
-from tests.fakes.conversation import IN, OUT, PAGE
+from tests.fakes.conversation import IN, INVOICE, OUT, PAGE
 from tests.fakes.crashes import every_crash
 from tests.fakes.meta import OUTSIDE_WINDOW, Refusal
 from tests.fakes.world import World
@@ -168,7 +168,11 @@ def test_words_of_the_persons_that_look_like_ours_are_theirs(world: World, said:
             "> Yes please\n>\n> Soon\n\n",
         ),
         ("Anna wrote:\n> Yes please\n>\n> Quick reply: YES", "Anna wrote:\n> Yes please\n\n"),
-        ("Anna wrote:\n> Location: map\n>\n> (an image)", ""),
+        ("Anna wrote:\n> Quick reply: YES\n>\n> (an image)", ""),
+        ("Anna wrote:\n\n> Location: map\n> Advertisement: 6\n\n", ""),
+        ("> Oh\n\nYes.\n\n> Hm\n>\n> > In reply to the message “Oh”:", "> Oh\n\nYes.\n\n> Hm\n\n"),
+        ("> Yes\n>\n> (Another app answers this conversation at present.)", "> Yes\n\n"),
+        ("> New\n>\n> (Edited by the customer on 2026-11-29. The earlier text:)\n>\n> > Old", "> New\n\n"),
     ],
 )
 def test_a_quotation_goes_out_without_our_lines(world: World, quotation: str, left: str) -> None:
@@ -176,6 +180,36 @@ def test_a_quotation_goes_out_without_our_lines(world: World, quotation: str, le
     world.work(OUT)
 
     assert world.meta.texts() == [f"{left}On its way."]
+
+
+@pytest.mark.parametrize(
+    "quotation",
+    [
+        "Your order:\n> Order number: 7\n> Status: sent\n> Total: 50 EUR\n> (with VAT)",
+        "> Reference: RF-7",
+        "> > Nested\n> Price: 5",
+    ],
+)
+def test_what_agents_write_as_a_quotation_themselves_is_sent_as_it_is(world: World, quotation: str) -> None:
+    world.reply(f"{quotation}\n\nOn its way.")
+    world.work(OUT)
+
+    assert world.meta.texts() == [f"{quotation}\n\nOn its way."]
+
+
+def test_a_quotation_beside_a_file_goes_out_without_our_lines(world: World) -> None:
+    world.desk.open()
+    world.reply("> Quick reply: YES", INVOICE)
+    world.work(OUT)
+
+    assert world.meta.texts() == ["file"]
+
+
+def test_nothing_but_our_lines_is_sent_as_it_is(world: World) -> None:
+    world.reply("> Quick reply: YES")
+    world.work(OUT)
+
+    assert world.meta.texts() == ["> Quick reply: YES"]
 
 
 def test_a_message_that_is_not_shown_any_more_is_not_taken_for_a_longer_one(world: World) -> None:
@@ -188,22 +222,25 @@ def test_a_message_that_is_not_shown_any_more_is_not_taken_for_a_longer_one(worl
     assert world.meta.sent[0]["reply_to"] is None
 
 
+@pytest.mark.parametrize("reply", [REPLY, f"> Where is\n> my parcel?\n> Quick reply: A\n\n{'a' * 1999}"])
 @pytest.mark.parametrize("refused", [False, True])
 def test_an_answer_is_sent_once_wherever_the_worker_dies(
-    worlds: Callable[[], World], *, refused: bool
+    worlds: Callable[[], World], reply: str, *, refused: bool
 ) -> None:
     def prepare(world: World) -> list[str]:
         world.configure(worker={"echo_wait": 0})
         world.echo_all()
         world.desk.open()
         world.meta.said = {"m_8": "Where is my parcel?"}
-        world.reply(REPLY)
+        world.reply(reply)
         if refused:
             world.meta.fail("send", Refusal(100))
         return [OUT]
 
     for world in every_crash(worlds, prepare):
-        assert len(world.meta.sent) == 1
+        sent, said = "\n\n".join(world.meta.texts()), reply.replace("\n> Quick reply: A", "")
+        answers = world.meta.sent[0]["reply_to"] is not None  # a crash may cost the world its refusal
+        assert sent.split() == (said.partition("\n\n")[2] if answers else said).split()
 
 
 def test_what_the_page_itself_said_in_the_same_words_is_not_what_is_answered(world: World) -> None:
