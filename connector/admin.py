@@ -75,7 +75,7 @@ class Fixed(Refused):
         super().__init__(f"The settings list page {page_id}: change it there, and reload.")
 
 
-class Stale(Refused):
+class ChangedMeanwhile(Refused):
     """The connection is not the one that was to be changed."""
 
     def __init__(self, page_id: str) -> None:
@@ -206,7 +206,7 @@ class ConnectionAdmin:
             raise Fixed(page_id)
         removed = self._records.remove(record_name(page_id), str(version))
         if not removed:
-            raise Stale(page_id) if removed is None else NoConnection(page_id)
+            raise ChangedMeanwhile(page_id) if removed is None else NoConnection(page_id)
         # Only now: a page that is connected, but sends nothing, would lose what people write.
         reason = entry.fault or self._unsubscribe(entry.connection)
         return reason and (
@@ -297,13 +297,13 @@ class ConnectionAdmin:
         if version is None and record:
             raise AlreadyConnected(page_id)
         if version != (record.version if record else None):
-            raise Stale(page_id)
+            raise ChangedMeanwhile(page_id)
         connection = _checked(page_id, fields, is_new=record is None)
         expected = "" if version is None else str(version)
         off = _off(connection, record, cipher)
         stored = self._records.put(record_name(page_id), connection.encode(cipher, granted, off), expected)
         if stored is None:
-            raise AlreadyConnected(page_id) if version is None else Stale(page_id)
+            raise AlreadyConnected(page_id) if version is None else ChangedMeanwhile(page_id)
         return Entry(page_id, connection, stored)
 
     def _unsubscribe(self, connection: Connection | None) -> str:

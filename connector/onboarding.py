@@ -12,7 +12,7 @@ import structlog
 from clients.channel import Credentials, Login, Offer, OfferedAccount
 from clients.findings import Finding
 from clients.notices import Notice, notice
-from connector.admin import ConnectionAdmin, Entry, NoConnection, Refused, Stale
+from connector.admin import ChangedMeanwhile, ConnectionAdmin, Entry, NoConnection, Refused
 from connector.connection import Granted
 from connector.links import Link
 from connector.settings import Settings
@@ -106,7 +106,7 @@ class Onboarding:
             return Outcome(account, said, is_connected=False)
         try:
             is_new = self._store(account, link, granted, choice.entry, history_days)
-        except Stale:
+        except ChangedMeanwhile:
             return Outcome(account, notice("page_changed_meanwhile"), is_connected=False)
         except Refused as error:
             log.warning("page_not_connected", page=account.account_id, reason=str(error))
@@ -134,7 +134,7 @@ class Onboarding:
     ) -> bool:
         """Store a connection, and return whether it is new. `entry` is what was known of it.
 
-        Raises `Stale` if it was changed since, and `Refused`.
+        Raises `ChangedMeanwhile` if it was changed since, and `Refused`.
         """
         fields = {
             "page_name": account.name,

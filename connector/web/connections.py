@@ -34,7 +34,7 @@ _REFUSALS: Mapping[type[admin.Refused], tuple[int, str]] = {
     admin.NoConnection: (404, "no-connection"),
     admin.Fixed: (409, "fixed"),
     admin.AlreadyConnected: (412, "already-connected"),
-    admin.Stale: (412, "changed-meanwhile"),
+    admin.ChangedMeanwhile: (412, "changed-meanwhile"),
     admin.InvalidFields: (422, "invalid-fields"),
 }
 _UNREAD = {
@@ -202,7 +202,7 @@ def _expected(request: Request, found: Entry | None) -> int | None:
         detail = "Say which version is meant: send its ETag as If-Match."
         raise Problem(428, "no-condition", detail)
     if if_match.strip() != "*" and ("", str(found.version)) not in _TAG.findall(if_match):
-        raise admin.Stale(found.page_id)
+        raise admin.ChangedMeanwhile(found.page_id)
     return found.version
 
 

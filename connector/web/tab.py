@@ -24,7 +24,14 @@ from clients.findings import Finding, finding
 from clients.helpdesk import Category
 from clients.notices import ENGLISH, Notice, notice
 from connector import links, overview
-from connector.admin import AlreadyConnected, ConnectionAdmin, Entry, InvalidFields, NoConnection, Stale
+from connector.admin import (
+    AlreadyConnected,
+    ChangedMeanwhile,
+    ConnectionAdmin,
+    Entry,
+    InvalidFields,
+    NoConnection,
+)
 from connector.connection import SECRETS
 from connector.links import InvalidLink, Link
 from connector.overview import Details, Standing, State
@@ -318,7 +325,7 @@ class MessengerTab:
             wrong = frozenset(name for name, _ in error.faults)
             form = Form(fields, shown.ends, before.version, wrong)
             return await self._again(request, opened, form, page_id)
-        except Stale:
+        except ChangedMeanwhile:
             meanwhile = notice("tab_changed_meanwhile")
             form = Form(shown.values, shown.ends, before.version, problem=meanwhile)
             return await self._again(request, opened, form, page_id, 409)
@@ -349,7 +356,7 @@ class MessengerTab:
         version = _version("".join(form.get("version", [])))
         try:
             not_done = await run_in_threadpool(self._admin.remove, page_id, version)
-        except Stale:
+        except ChangedMeanwhile:
             raise Stopped(409, notice("tab_changed_meanwhile")) from None
         log.info("connection_removed", page=page_id, not_done=not_done or None)
         return await self._done(opened, "tab_removed_only_here" if not_done else "tab_removed")

@@ -11,13 +11,13 @@ import pytest
 from clients.channel import Withdrawal
 from connector.admin import (
     AlreadyConnected,
+    ChangedMeanwhile,
     ConnectionAdmin,
     Entry,
     Fixed,
     InvalidFields,
     NoConnection,
     NoSecretKey,
-    Stale,
 )
 from connector.cipher import Cipher, new_key
 from connector.connection import SECRETS, Connection, Granted, read_stored
@@ -232,9 +232,9 @@ def test_what_somebody_else_changed_is_neither_replaced_nor_removed(admin: Conne
     first = admin.put(NEW, FIELDS, None)
     admin.change(NEW, {"desk_id": "8"})
     assert first.version
-    with pytest.raises(Stale):
+    with pytest.raises(ChangedMeanwhile):
         admin.put(NEW, FIELDS, first.version)
-    with pytest.raises(Stale):
+    with pytest.raises(ChangedMeanwhile):
         admin.remove(NEW, first.version)
 
     assert admin.get(NEW).as_json()["desk_id"] == "8"
@@ -251,7 +251,7 @@ def test_a_change_between_reading_and_writing_is_noticed(
         return encode(*arguments)
 
     monkeypatch.setattr(Connection, "encode", change_meanwhile)
-    with pytest.raises(Stale):
+    with pytest.raises(ChangedMeanwhile):
         admin.change(NEW, {"active": False})
 
 
