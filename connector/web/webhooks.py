@@ -132,9 +132,10 @@ class ChannelWebhook:
         for secret in islice(named or connections.app_secrets, MAX_APPS):
             if self.channel.is_signed(body, headers, secret):
                 return secret
-        account = next(iter(named.values()), "")
-        reason = refusals.WRONG_SECRET if account or not accounts else refusals.UNKNOWN_PAGE
-        self.refusals.refuse(self.channel.name, reason, account)
+        reason = refusals.WRONG_SECRET if named or not accounts else refusals.UNKNOWN_PAGE
+        refused = islice((account for account in accounts if account in secrets), MAX_APPS)
+        for account in list(refused) or [""]:  # what each of them missed is fetched once this is put right
+            self.refusals.refuse(self.channel.name, reason, account)
         raise HTTPException(403, headers=CLOSE)
 
     def _jobs(self, body: bytes, secret: str) -> Iterator[Job | PartEcho | None]:

@@ -91,6 +91,11 @@ def test_a_refused_webhook_is_counted(doors: Doors) -> None:
     assert doors.refused("facebook_messenger", "wrong_secret", PAGE_A) == 1
 
 
+def test_a_refused_webhook_is_counted_for_each_page_that_it_names(doors: Doors) -> None:
+    doors.meta(envelope(*(entry(item("m_1", page=page), page=page) for page in (PAGE_A, PAGE_B))), "wrong")
+    assert [doors.refused("facebook_messenger", "wrong_secret", page) for page in (PAGE_A, PAGE_B)] == [1, 1]
+
+
 def test_an_event_signed_by_another_pages_app_is_refused(doors: Doors) -> None:
     assert doors.meta(envelope(entry(item("m_1", page=PAGE_B), page=PAGE_B)), SECRET_A) == 403
     assert doors.stored() == set()
