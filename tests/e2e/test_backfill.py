@@ -2,10 +2,11 @@
 
 import itertools
 import json
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,17 @@ class Missing(Stack):
         with closing(connect(self.valkey.url)) as store:
             until("all is fetched", lambda: not store.exists("mc:gaps", "mc:backfills"), 90)
         until("the inbox is empty", lambda: metric(self, "connector_queues") == 0, 60)
+
+    @contextmanager
+    def checking(self) -> Iterator[None]:
+        """Have connections be checked on schedule."""
+        variables, command = {"CONNECTOR_CHECK_EVERY": "30"}, [sys.executable, "-m", "connector"]
+        parts = [self.process(f"checks-{part}", [*command, part], **variables) for part in ("worker", "beat")]
+        try:
+            yield
+        finally:
+            for part in parts:
+                part.stop()
 
     def entries(self, psid: str) -> list[dict[str, Any]]:
         """Return what stands on a person's tickets, the ticket's own text first."""
@@ -194,6 +206,31 @@ def test_what_is_written_before_a_subscription_is_in_effect_comes_as_well(
     stack.wait_until_fetched()
 
     assert stack.texts(person) == ["too early"]
+
+
+def test_what_no_webhook_told_of_is_found_by_the_next_check_and_no_conversation_holds_it_back(
+    stack: Missing,
+) -> None:
+    """As if a proxy in front of the connector had been broken for a while, and nobody had seen it."""
+    people, page, written = new_people(4), stack.pages[1], now() - 10 * MINUTE
+    stack.deliver(on=False)
+    for number, person in enumerate(people):
+        stack.write(person, page, text="nobody told", timestamp=written + number * SECOND)
+    stack.deliver(on=True)
+    spoilt = {"method": "GET", "path": "/v*/t_*/messages", "skip": 1, "times": 1, "status": 500}
+    stack.ask_meta("PUT", "/faults", [spoilt])
+    remote = f"facebook_messenger:{page.page_id}"
+    with closing(connect(stack.valkey.url)) as store, stack.checking():
+        store.hset("mc:connected", remote, written - HOUR)
+        store.hset("mc:last", f"in:{remote}:", written - HOUR)
+        store.delete(f"mc:looked:{remote}")
+        store.zadd("mc:checks", {remote: 0})
+        state = b'"rounds":1'
+        until("one waits", lambda: state in (store.hget(f"mc:backfill:{remote}", "state") or b""), 60)
+        until("the others stand there", lambda: sum(len(stack.texts(person)) for person in people) == 3)
+    stack.wait_until_fetched()
+
+    assert [stack.texts(person) for person in people] == [["nobody told"]] * 4
 
 
 def test_where_meta_shows_no_more_the_ticket_says_so_and_a_second_time_changes_nothing(
