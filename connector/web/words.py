@@ -159,8 +159,8 @@ add_sentences(
         ),
         "board_unchecked_means": N_("Whether its messages get through is not known yet."),
         "board_unchecked_todo": N_(
-            "press “Test connection” in its Messenger tab, or run “connector check --page {page}”, unless "
-            "the scheduled checks (check_every) soon come to it."
+            "Press “Test connection” on its tab in the helpdesk, or run “connector check --page {page}”, "
+            "unless the scheduled checks (check_every) soon come to it."
         ),
         "board_is_reconnect": N_("Reconnect"),
         "board_is_attention": N_("Needs attention"),
