@@ -307,7 +307,7 @@ class Settings(StoreSettings):
     backfill: bool = True
     attachments: AttachmentSettings = AttachmentSettings()
     worker: WorkerSettings = WorkerSettings()
-    check_every: Annotated[float, Field(ge=0)] = 30
+    check_every: Annotated[float, Field(ge=0)] = 10
     check_tickets: bool = True
     events: dict[EventKind, Literal["open_ticket", "join_ticket"]] = {}
     connections: tuple[Connection, ...] = ()

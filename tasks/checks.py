@@ -1,6 +1,7 @@
 """The checks of connections, of the helpdesk and of the store: what each finds, and what is put right.
 
-A few connections are checked at a time, each every `check_every` minutes; helpdesk and store as often.
+A few connections are checked at a time, each every `check_every` minutes, or once an hour where there are
+many; helpdesk and store as often.
 """
 
 import random
@@ -53,6 +54,10 @@ OTHERS_KNOW_AFTER = 1.0
 """After how long, in seconds, every process that takes webhooks knows a new connection."""
 IN_EFFECT_AFTER = 600.0
 """After how long, in seconds, a subscription is in effect: what is said until then is fetched once more."""
+FEW = 20
+"""How many connections are each checked every `check_every` minutes; more take as much longer."""
+LONGEST_INTERVAL = 3600.0
+"""How long that is at most, in seconds, unless `check_every` is longer."""
 WEBHOOK_LATE = 120.0
 """How much later than what it tells of a webhook may come, in seconds; clocks may differ by as much."""
 LEFT_ALONE_FOR = 600.0
@@ -367,9 +372,19 @@ def check() -> None:
     take_turn(services())
 
 
+def interval_of(service: Services) -> float:
+    """Return after how many seconds a connection is checked anew; 0 if never.
+
+    Where there are many it takes longer, as they share the limits of their app.
+    """
+    every = service.settings.check_every * 60
+    active = sum(one.active for one in service.connections.all)
+    return max(every, min(every * active / FEW, LONGEST_INTERVAL))
+
+
 def take_turn(service: Services) -> None:
     """Check connections that are due, a few at a time, unless this process just does; others have others."""
-    every = service.settings.check_every * 60
+    every = interval_of(service)
     if not every or not _checking.acquire(blocking=False):
         return
     try:
@@ -434,8 +449,8 @@ def _check_and_note(service: Services, name: str, connection: Connection, known:
             _look_for_gap(service, name, connection)
     if seconds := _is_left_alone_for(service, connection):
         # Not all at once then: they would only meet the limit again.
-        every = service.settings.check_every * 60
-        service.inbox.put_off_check(name, seconds + random.uniform(0, every))  # noqa: S311 - no secret
+        spread = random.uniform(0, interval_of(service))  # noqa: S311 - no secret
+        service.inbox.put_off_check(name, seconds + spread)
 
 
 def _is_left_alone_for(service: Services, connection: Connection) -> float:
@@ -534,7 +549,7 @@ def _fetch_missed(service: Services, name: str, known: float) -> None:
     inbox = service.inbox
     connected = inbox.backfills.connected_at(name)
     if connected is not None:
-        before = known - 2 * 60 * service.settings.check_every
+        before = known - 2 * interval_of(service)
         last = inbox.last().get(f"in:{name}:", connected / 1000)
         since = max(min(last, before), connected / 1000)
         backfill.fetch_since(service, name, datetime.fromtimestamp(since, UTC), IN_EFFECT_AFTER)

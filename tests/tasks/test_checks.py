@@ -35,6 +35,9 @@ HOUR, DAY = 3_600_000, 86_400_000
 FINE = finding("page_token_valid")
 
 
+FIRST_PAGE = 200_000_000_000_000
+
+
 def logged(inbox: Inbox, *found: Finding) -> list[tuple[str, str]]:
     with capture_logs() as logs:
         findings.note(inbox, A, found)
@@ -106,7 +109,20 @@ def test_each_active_connection_is_checked_when_it_is_due(world: World, pages: P
     assert sorted(pages.checked[1:]) == sorted([PAGE_A, PAGE_B])
     due = [world.store.zscore("mc:checks", name) for name in (A, B, "helpdesk", "store")]
     minutes = {round((at / 1000 - world.inbox.now()) / 60) for at in due}
-    assert minutes == {30}
+    assert minutes == {10}
+
+
+@pytest.mark.parametrize(("pages", "minutes"), [(1, 10), (20, 10), (60, 30), (10_000, 60)])
+def test_of_many_pages_each_is_checked_later_an_hour_at_most(
+    world: World, pages: int, minutes: float
+) -> None:
+    world.configure(connections=[connection(str(FIRST_PAGE + n), SECRET_A) for n in range(pages)])
+    assert checks.interval_of(world.service) == minutes * 60
+
+
+def test_who_wants_fewer_checks_gets_them(world: World) -> None:
+    world.configure(check_every=600)
+    assert checks.interval_of(world.service) == 600 * 60
 
 
 def test_a_connection_that_is_not_active_any_more_is_forgotten(world: World, pages: Pages) -> None:
