@@ -280,9 +280,8 @@ class Context:
             for came, reply, delivered in self.replies(asked_at):
                 if names(reply, name):
                     return Answered(ticket, customer, asked_at, datetime.now(UTC), came, reply, delivered)
-            time.sleep(
-                RECEIVER_LOOK_EVERY if self._listens else POLL_EVERY
-            )  # polling is one of the two ways checked
+            wait = RECEIVER_LOOK_EVERY if self._listens else POLL_EVERY
+            time.sleep(wait)  # polling: neither the receiver nor the helpdesk tells of an answer
         late = f"did not arrive within {self.within:.0f} s"
         raise Failed(f"an agent's comment on ticket {ticket.id} {late}{self._came()}")
 

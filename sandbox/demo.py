@@ -220,7 +220,7 @@ def open_browser(address: str) -> None:
 def hold_open(stack: Stack) -> None:
     """Wait until Ctrl-C, or until the connector stops."""
     while stack.connector.popen.poll() is None:
-        time.sleep(0.5)
+        time.sleep(0.5)  # polling: Ctrl-C has to be heard meanwhile
     click.echo(f"The connector has stopped; see {stack.connector.log}.", err=True)
 
 

@@ -110,7 +110,7 @@ def on_request(
         for connection in sorted(known, key=lambda one: not one.active)[:1]:
             found = list(check_connection(service, connection))
             if any(one.meaning.may_pass for one in found):
-                time.sleep(OTHERS_KNOW_AFTER)
+                time.sleep(OTHERS_KNOW_AFTER)  # the web processes learn of a change as late
                 found = list(check_connection(service, connection))
             if connection.active:
                 note(service, connection, found)
@@ -223,7 +223,7 @@ def _came(inbox: Inbox, asked: float) -> bool:
     while time.monotonic() < ends:
         if inbox.helpdesk_webhook() >= asked:
             return True
-        time.sleep(WEBHOOK_LOOK_EVERY)
+        time.sleep(WEBHOOK_LOOK_EVERY)  # polling: the web process only notes that one came
     return False
 
 

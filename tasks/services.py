@@ -176,7 +176,7 @@ def turns_in(inbox: Inbox) -> Callable[[str, float], bool]:
     def take_turn(account: str, spacing: float) -> bool:
         wait = inbox.take_turn(account, spacing, LONGEST_TURN)
         if wait is not None:
-            time.sleep(wait)
+            time.sleep(wait)  # the channel takes no call of this account sooner
         return wait is not None
 
     return take_turn

@@ -153,7 +153,7 @@ def _steps(fetcher: Fetcher, progress: Progress) -> Iterator[Progress]:
             progress = step
             yield progress
             if progress.wait:
-                time.sleep(min(progress.wait, LONGEST_PAUSE))
+                time.sleep(min(progress.wait, LONGEST_PAUSE))  # until Meta may give it
 
 
 def _reached(fetcher: Fetcher, progress: Progress) -> int:

@@ -55,8 +55,6 @@ def _beginnings() -> set[str]:
         found |= {*re.findall(r'"(\w+_)" ~', path.read_text())}
     for path in (ROOT / "connector" / "web").rglob("*.py"):
         found |= {*re.findall(r'(?:notice|say_code)\(f"(\w+_)\{', path.read_text())}
-    for path in (ROOT / "tasks").rglob("*.py"):
-        found |= {*re.findall(r'finding\(f"(\w+)\{', path.read_text())}
     return found
 
 

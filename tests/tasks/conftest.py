@@ -11,6 +11,7 @@ from connector.run.valkey import binary
 from sandbox.stack import Process, free_port, until
 from tasks.store import connect
 from tests.conftest import MakeSettings
+from tests.fakes.checked_pages import Pages
 from tests.fakes.stores import Serve
 from tests.fakes.world import World
 
@@ -63,3 +64,11 @@ def _answers(url: str) -> bool:
             return True
         except redis.RedisError:
             return False
+
+
+@pytest.fixture
+def pages(world: World, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    """Give the accounts that are checked, and what is found of each."""
+    known = Pages()
+    monkeypatch.setattr(type(world.service), "account", lambda _, connection: known.account(connection))
+    return known

@@ -17,13 +17,6 @@ EXPIRES = finding("page_token_expires", time="2026-12-24 18:00 UTC")
 FAR = 9e15
 
 
-@pytest.fixture
-def pages(world: World, monkeypatch: pytest.MonkeyPatch) -> Pages:
-    known = Pages()
-    monkeypatch.setattr(type(world.service), "account", lambda _, connection: known.account(connection))
-    return known
-
-
 def limited(*, of_app: bool, retry_after: float | None = 1200) -> RateLimited:
     error = RateLimited("facebook_rate_limit", retry_after=retry_after)
     error.is_of_app = of_app

@@ -92,13 +92,6 @@ def test_what_another_version_kept_is_no_fault(world: World) -> None:
 # --- Whose turn it is. ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def pages(world: World, monkeypatch: pytest.MonkeyPatch) -> Pages:
-    known = Pages()
-    monkeypatch.setattr(type(world.service), "account", lambda _, connection: known.account(connection))
-    return known
-
-
 def test_each_active_connection_is_checked_when_it_is_due(world: World, pages: Pages) -> None:
     checks.take_turn(world.service)
     assert len(pages.checked) == 1  # the first at once, the others spread over the time

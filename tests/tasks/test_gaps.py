@@ -18,13 +18,6 @@ UNSUBSCRIBED = finding("page_not_subscribed")
 AWAY = finding("facebook_away", reason=notice("host_no_answer", host="graph.facebook.com"))
 
 
-@pytest.fixture
-def pages(world: World, monkeypatch: pytest.MonkeyPatch) -> Pages:
-    known = Pages()
-    monkeypatch.setattr(type(world.service), "account", lambda _, connection: known.account(connection))
-    return known
-
-
 def test_what_was_said_while_a_page_was_not_subscribed_is_fetched(world: World, pages: Pages) -> None:
     connect_page(world)
     pages.found[PAGE_A] = [UNSUBSCRIBED]

@@ -26,18 +26,7 @@ from tests.fakes.world import World
 OTHERS = [f"{PSID[:-1]}{digit}" for digit in range(5)]
 HOUR = 3_600_000
 
-
-@pytest.fixture
-def now() -> int:
-    """Return the time in ms, of the second that has begun."""
-    return int(datetime.now(UTC).timestamp()) * 1000
-
-
-@pytest.fixture(autouse=True)
-def _asleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wake nobody: the test works by itself."""
-    monkeypatch.setattr(backfill, "wake", int)
-    monkeypatch.setattr(backfill, "wake_fetchers", int)
+pytestmark = pytest.mark.usefixtures("asleep")
 
 
 def ask(world: World, now: int, hours: float = 3) -> None:
