@@ -63,7 +63,7 @@ add_sentences(
         "customer_message": N_("the message “{words}”"),
         "page_message": N_("the page's message “{words}”"),
         "customer_message_without_text": N_("a message without text"),
-        "page_message_without_text": N_("a message of the page's without text"),
+        "page_message_without_text": N_("a message from the page without text"),
         "earlier_message": N_("an earlier message"),
         "message_edited": N_("The customer edited {message}. It now reads:"),
         "message_edited_before": N_("The customer had edited {message} before. It read:"),
@@ -132,7 +132,7 @@ add_sentences(
         "all_messages_stopped": N_("Messages of all pages may not get through"),
         "wrong_since": N_("(Found on {time}.)"),
         "report_is_internal": N_(
-            "This ticket is internal: what is written here is not sent to anybody. The connector adds what "
+            "This ticket is internal: what is written here is not sent to anyone. The connector adds what "
             "changes, and says when all is well again."
         ),
         "report_changed": N_("It has changed. What is wrong now:"),
@@ -161,7 +161,7 @@ _REPLIES_STAY = N_(
 )
 _DEAD_LETTERS = N_("Messages from customers without an open ticket become dead letters.")
 _MAY_BE_LOST = N_("Accepted messages may be lost.")
-_MORE_MEMORY = N_("Give it more memory (maxmemory), or find out why what waits is not relayed.")
+_MORE_MEMORY = N_("Give it more memory (maxmemory), or find out why waiting messages are not relayed.")
 
 _WEBHOOKS_REFUSED = Meaning(
     _WARNING,
@@ -263,8 +263,8 @@ add_meanings(
         ),
         "checks_limited": Meaning(
             _WARNING,
-            N_("This could not be checked: too many requests were made lately."),
-            N_("That is no fault of the connection, and stops no messages."),
+            N_("This could not be checked: too many requests have been made recently."),
+            N_("This is not a fault of the connection, and it stops no messages."),
             N_("Check again after {time}. Scheduled checks wait until then by themselves."),
             hides_others=True,
             is_momentary=True,

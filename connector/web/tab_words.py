@@ -25,7 +25,7 @@ add_sentences(
             "New messages do not become tickets. Once it is on again, what was written meanwhile is fetched."
         ),
         "tab_reload": N_("Show it as it is now"),
-        "tab_held": N_("The page itself is in order. Its messages wait for what is said above."),
+        "tab_held": N_("The page itself is fine. Its messages wait until the problem above is solved."),
         "tab_operator": N_("To do, for whoever runs the connector:"),
         "tab_paused": N_("Nothing is sent at the moment; replies wait in order."),
         "tab_last_in": N_("Last message"),
@@ -102,10 +102,10 @@ add_sentences(
         "tab_saved": N_("The page is saved. “Test connection” shows whether everything works."),
         "tab_on": N_("The page is switched on."),
         "tab_off": N_("The page is switched off."),
-        "tab_removed": N_("The page is removed, and Facebook sends no more of its messages."),
+        "tab_removed": N_("The page has been removed, and Facebook no longer sends its messages."),
         "tab_removed_only_here": N_(
-            "The page is removed, but Facebook could not be told to send no more of its messages: they are "
-            "refused here. Remove the app in the settings of the page."
+            "The page has been removed, but Facebook could not be asked to stop sending its messages: they "
+            "are refused here. Remove the app in the settings of the page."
         ),
         "field_page_id": N_("Page ID"),
         "field_page_name": N_("Page name"),
@@ -132,11 +132,13 @@ add_sentences(
         "secret_kept": N_("Stored. Leave it empty to keep it."),
         "secret_kept_ends": N_("Stored; it ends in …{end}. Leave it empty to keep it."),
         "wrong_page_id": N_(
-            "This is no page ID: it is a number. On Facebook: the page, About, Page transparency."
+            "This is not a page ID: a page ID is a number. On Facebook: the page, About, Page transparency."
         ),
         "wrong_page_name": N_("This name cannot be used."),
-        "wrong_page_access_token": N_("This is no page access token. Copy it again, whole, from step 2."),
-        "wrong_app_secret": N_("This is no app secret: it has 32 characters, 0 to 9 and a to f."),
+        "wrong_page_access_token": N_("This is not a page access token. Copy it again, whole, from step 2."),
+        "wrong_app_secret": N_(
+            "This is not an app secret: an app secret has 32 characters, 0 to 9 and a to f."
+        ),
         "wrong_verify_token": N_("The verify token must not be empty."),
         "wrong_category_id": N_("This category cannot be used."),
         "wrong_remind_before": N_("Enter a number of hours from 0 to less than 24."),
@@ -199,8 +201,8 @@ add_sentences(
             "Messages get through; {count} things need attention.",
         ),
         "check_not_all": Plural(
-            "What could be looked at works; {count} thing could not.",
-            "What could be looked at works; {count} things could not.",
+            "Everything that could be checked works; {count} thing could not be checked.",
+            "Everything that could be checked works; {count} things could not be checked.",
         ),
         "level_ok": N_("In order:"),
         "level_unknown": N_("Not known:"),
@@ -208,7 +210,7 @@ add_sentences(
         "level_stops_messages": N_("Stops messages:"),
         "remove_question": N_("Remove page {page} from this desk?"),
         "remove_means": N_(
-            "Facebook is told to send no more of its messages. Tickets stay. Replies that still wait are not"
+            "Facebook is asked to stop sending its messages. Tickets stay. Replies that still wait are not"
             " sent."
         ),
     }

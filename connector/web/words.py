@@ -70,21 +70,21 @@ add_sentences(
         "deletion_request": N_("Requested on {time}. Code: {number}."),
         "deletion_waiting": N_("It is being carried out. Look at this page again later."),
         "deletion_done": N_(
-            "Done. All that this service kept of you is deleted, and the helpdesk was told to delete your "
-            "conversations."
+            "Done. Everything this service kept about you has been deleted, and the helpdesk has been told "
+            "to delete your conversations."
         ),
         "deletion_here_only": N_(
-            "All that this service kept of you is deleted. Your conversations in the helpdesk have to be "
-            "deleted there by hand: ask the page that you wrote to."
+            "Everything this service kept about you has been deleted. Your conversations in the helpdesk "
+            "have to be deleted there by hand: ask the page that you wrote to."
         ),
         "deletion_not_found": N_(
-            "No conversation of yours was found. We are told who you are by an id that is not the one of "
-            "conversations, and nothing is kept under it. If you wrote to a page, write to it again and name"
-            " the code above: its team can then find your conversation, and have it deleted."
+            "No conversation of yours was found. We are told who you are by an id other than the one in "
+            "conversations, and nothing is kept under it. If you wrote to a page, write to it again and "
+            "mention the code above: its team can then find your conversation and have it deleted."
         ),
         "deletion_of_pages": N_(
-            "If you connected pages here with your login, they are switched off, and it is kept no longer "
-            "that it was you."
+            "If you connected pages here with your login, they have been switched off, and the record that "
+            "it was you has been deleted."
         ),
         "deletion_shown_for": N_("This page can be seen for {days} days after the request."),
         "deletion_unknown": N_(
@@ -92,20 +92,20 @@ add_sentences(
         ),
         "connect_link_incomplete": N_("This link is not complete. Open it from your helpdesk again."),
         "connect_link_forged": N_(
-            "This link was changed on the way, or was not made by your helpdesk. Open it from your helpdesk "
+            "This link was altered, or was not made by your helpdesk. Open it from your helpdesk "
             "again; if that does not help, ask whoever runs it to check admin_token."
         ),
         "connect_link_expired": N_("This link has expired. Open it from your helpdesk again."),
         "connect_link_too_long": N_(
-            "This link is good for longer than an hour, which is not allowed. Ask whoever runs your helpdesk"
+            "This link is valid for more than an hour, which is not allowed. Ask whoever runs your helpdesk"
             " to check its clock, and how it makes the link."
         ),
         "login_not_begun": N_(
-            "This login was not begun in this browser, or longer than {minutes} minutes ago. Start again "
-            "from your helpdesk, and allow cookies."
+            "This login was not started in this browser, or was started more than {minutes} minutes ago. "
+            "Start again from your helpdesk, and allow cookies."
         ),
         "choice_over": N_(
-            "These pages were chosen already, or longer than {minutes} minutes have gone by. To connect "
+            "These pages have already been chosen, or more than {minutes} minutes have passed. To connect "
             "more, start again from your helpdesk."
         ),
         # The board.
@@ -115,14 +115,12 @@ add_sentences(
             "This link is not complete. Run “connector board”, which prints a new one."
         ),
         "board_link_forged": N_(
-            "This link was changed on the way, or admin_token is another one by now. Run “connector board”, "
+            "This link was altered, or admin_token has been changed since. Run “connector board”, "
             "which prints a new one."
         ),
-        "board_link_expired": N_(
-            "This page is open no longer. Run “connector board”, which prints a new link."
-        ),
+        "board_link_expired": N_("This page has expired. Run “connector board”, which prints a new link."),
         "board_link_too_long": N_(
-            "This link is good for longer than an hour, which is not allowed. Check the clocks, and run "
+            "This link is valid for more than an hour, which is not allowed. Check the clocks, and run "
             "“connector board” again."
         ),
         "board_nav": N_("Parts of the board"),
@@ -131,8 +129,7 @@ add_sentences(
         "board_nav_unknown": N_("Unknown events"),
         "board_as_of": N_("As of"),
         "board_stale": N_(
-            "Not brought up to date since: the connector does not answer, or scripts are off. Reload the "
-            "page."
+            "Not updated since: the connector does not respond, or scripts are off. Reload the page."
         ),
         "board_moments": N_("just now"),
         "board_moments_long": N_("for less than a minute"),
@@ -147,7 +144,7 @@ add_sentences(
         "board_some_stopped": Plural(
             "Messages of {count} page do not get through.", "Messages of {count} pages do not get through."
         ),
-        "board_shared_attention": N_("Something that all pages need wants attention."),
+        "board_shared_attention": N_("Something that all pages depend on needs attention."),
         "board_to_reconnect": Plural(
             "{count} page has to be connected again.", "{count} pages have to be connected again."
         ),
@@ -208,7 +205,7 @@ add_sentences(
         "board_backfills": N_("Backfills"),
         "board_backfills_are": N_("Messages that no webhook brought are fetched from these pages."),
         "board_fetching": N_("Running"),
-        "board_goes_on": N_("Goes on at {time}"),
+        "board_goes_on": N_("Continues at {time}"),
         "board_messages_since": N_("messages since {time}"),
         "board_history_since": N_("history since {time}"),
         "board_progress": N_("{looked_at} of {known} conversations, {messages} messages, {new} of them new"),
@@ -239,7 +236,7 @@ add_sentences(
         "board_newest_only": Plural(
             "Only the newest one was looked at.", "Only the newest {count} were looked at."
         ),
-        "board_tick": N_("Tick those that you mean"),
+        "board_tick": N_("Tick the ones you mean"),
         "board_died": N_("died at"),
         "board_kept": N_("kept at"),
         "board_retry_dead": N_("Retry those ticked"),
@@ -270,7 +267,7 @@ add_sentences(
         "board_history": N_("History"),
         "board_no_history": N_("It failed at the first attempt."),
         "board_written": N_("What was written"),
-        "board_open_is_logged": N_("It holds somebody's words. The log notes that it was opened."),
+        "board_open_is_logged": N_("It contains what a person wrote. Opening it is recorded in the log."),
         "board_open": N_("Show it"),
         "board_retry_one_dead": N_("Retry"),
         "board_retry_one_unknown": N_("Replay"),
@@ -281,7 +278,7 @@ add_sentences(
         "board_unknown_drop": Plural(
             "Delete {count} unknown event for good?", "Delete {count} unknown events for good?"
         ),
-        "board_drop_means": N_("Nobody can bring back what is dropped."),
+        "board_drop_means": N_("What is dropped cannot be recovered."),
         "board_drop_sure": Plural("Drop {count}", "Drop {count}"),
         "board_cancel": N_("Cancel"),
     }

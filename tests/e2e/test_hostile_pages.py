@@ -176,9 +176,9 @@ def test_no_name_text_or_error_becomes_markup_on_the_board(url: str, inbox: Inbo
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"seconds": -1}, ("This link has expired.", "This page is open no longer.")),
+        ({"seconds": -1}, ("This link has expired.", "This page has expired.")),
         ({"seconds": 7200}, ("longer than an hour", "longer than an hour")),
-        ({"key": "another"}, ("was changed on the way", "was changed on the way")),
+        ({"key": "another"}, ("was altered", "was altered")),
     ],
 )
 def test_a_link_that_is_not_good_shows_why_and_nothing_else(
@@ -209,7 +209,7 @@ def test_a_link_opens_nothing_else_than_what_it_was_made_for(url: str, page: Pag
         answer = page.goto(link)
         assert answer
         assert answer.status == 403, link
-        expect(page.get_by_text("was changed on the way")).to_be_visible()
+        expect(page.get_by_text("was altered")).to_be_visible()
 
 
 @pytest.mark.parametrize("which", ["tab", "board"])

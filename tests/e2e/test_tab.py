@@ -300,7 +300,7 @@ def test_what_is_refused_removed_expired_or_switched_off_is_accessible_too(
         expect(page.get_by_text("Remove page")).to_be_visible()
         look("the question whether to remove")
         page.goto(link.replace("signature=", "signature=0"))
-        expect(page.get_by_text("was changed on the way")).to_be_visible()
+        expect(page.get_by_text("was altered")).to_be_visible()
         look("a link that is no good")
         stack.ask_meta("PUT", f"/pages/{case.page.page_id}/token", {"expires_at": 1_700_000_000})
         case.admin.ask("POST", f"/{case.page.page_id}/check")

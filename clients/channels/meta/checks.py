@@ -423,7 +423,7 @@ add_meanings(
         ),
         "page_token_of_another_kind": Meaning(
             _STOPS,
-            N_("The page access token is not a page's, but one of the kind {kind}."),
+            N_("The page access token does not belong to a page; it is of the kind {kind}."),
             _REPLIES_WAIT,
             _NEW_TOKEN,
             hides_others=True,
@@ -431,7 +431,7 @@ add_meanings(
         ),
         "page_token_of_another_page": Meaning(
             _STOPS,
-            N_("The page access token is that of another page ({other})."),
+            N_("The page access token belongs to another page ({other})."),
             _REPLIES_WAIT,
             _NEW_TOKEN,
             hides_others=True,
@@ -587,7 +587,7 @@ add_meanings(
         ),
         "facebook_refuses_check": Meaning(
             _WARNING,
-            N_("Facebook rejected a question of this check: {reason}."),
+            N_("Facebook rejected one of the requests of this check: {reason}."),
             N_("The rest could not be checked."),
             N_("Check page_id, and what the Meta app is allowed to do."),
             hides_others=True,

@@ -88,8 +88,8 @@ def test_a_link_leads_to_a_board_that_is_open_for_an_hour(reader: Reader) -> Non
     [
         ({"seconds": -1}, "open no longer"),
         ({"seconds": 7200}, "longer than an hour"),
-        ({"key": "another" * 9}, "was changed on the way"),
-        ({"desk_id": "7"}, "was changed on the way"),
+        ({"key": "another" * 9}, "was altered"),
+        ({"desk_id": "7"}, "was altered"),
     ],
 )
 def test_a_link_that_is_not_good_opens_nothing(url: str, said: dict[str, Any], words: str) -> None:

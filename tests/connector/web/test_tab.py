@@ -54,7 +54,7 @@ def test_the_tab_is_shown_in_the_language_of_the_link_and_framed_by_the_helpdesk
     [
         ({"seconds": -1}, "has expired"),
         ({"seconds": 7200}, "longer than an hour"),
-        ({"key": "another"}, "was changed on the way"),
+        ({"key": "another"}, "was altered"),
     ],
 )
 def test_a_link_that_is_not_good_opens_nothing(tab: Tab, change: dict[str, Any], words: str) -> None:
@@ -552,7 +552,10 @@ def test_what_can_be_repaired_once_a_page_is_connected_again_is_not_asked_of_the
     ("found", "words"),
     [
         (["page_token_valid"], "Everything works."),
-        (["page_token_valid", "desk_unknown"], "What could be looked at works; 1 thing could not."),
+        (
+            ["page_token_valid", "desk_unknown"],
+            "Everything that could be checked works; 1 thing could not be checked.",
+        ),
         (["desk_unknown", "page_not_subscribed"], "1 fault stops messages."),
         ([], "No such page leads to this desk."),
     ],

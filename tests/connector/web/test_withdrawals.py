@@ -270,7 +270,7 @@ def test_all_pages_that_a_person_wrote_to_are_found(person: Person, inbox: Inbox
 @pytest.mark.parametrize(
     ("states", "words"),
     [
-        (["done"], "Done. All that this service kept of you is deleted"),
+        (["done"], "Done. Everything this service kept about you has been deleted"),
         (["done", "waiting"], "It is being carried out."),
         (["done", "refused"], "have to be deleted there by hand"),
         (["helpdesk_cannot"], "have to be deleted there by hand"),

@@ -80,7 +80,7 @@ def test_of_a_reply_in_parts_the_part_is_quoted(linked: World) -> None:
 
     second = TWO_PARTS[-20:].strip()
     assert second in _reacts_to(linked, 1)
-    assert "a message of the page's without text" in _reacts_to(linked, 2)
+    assert "a message from the page without text" in _reacts_to(linked, 2)
 
 
 def test_of_a_reply_that_quotes_only_what_the_agent_says_is_quoted(linked: World) -> None:
@@ -121,7 +121,7 @@ def test_a_message_without_text_says_so(linked: World) -> None:
     linked.receive_item(REACTION)
     linked.work()
 
-    assert _last(linked) == "The customer reacted with ❤️ to a message of the page's without text."
+    assert _last(linked) == "The customer reacted with ❤️ to a message from the page without text."
 
 
 @pytest.mark.parametrize(
