@@ -93,13 +93,13 @@ RECEIPTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of a reply: what Meta answers to its first part, or what happens to it afterwards.
+    """What becomes of a reply: what Meta answers to each attempt, or what happens to it afterwards.
 
     The picture is of the internal comment that says so, or `in_the_reply` of the reply itself. The connection
     has what is set in `connection`; with `is_missing` nobody replies.
     """
 
-    refusal: Refusal | None = None
+    refusals: tuple[Refusal, ...] = ()
     files: tuple[Attachment, ...] = ()
     change: str = ""
     in_the_reply: bool = False
@@ -110,17 +110,23 @@ class Outcome:
 _FILM = Attachment("7", "https://acme.example.com/files/7", "film.mp4", "video/mp4", 30 * 1024 * 1024)
 _UNLISTED = Refusal(99999, error_user_title="Page unavailable", error_user_msg="This page is being reviewed.")
 OUTCOMES = {
-    "reply_not_delivered": Outcome(Refusal(551), in_the_reply=True),
-    "reply_to_someone_unreachable": Outcome(Refusal(551)),
-    "reply_with_a_blocked_text": Outcome(Refusal(368, 1346003)),
-    "reply_that_another_app_has_to_give": Outcome(Refusal(10, 2018300)),
-    "reply_that_waits_for_a_token": Outcome(Refusal(190)),
-    "reply_with_an_unlisted_error": Outcome(_UNLISTED),
-    "reply_of_a_page_that_is_blocked": Outcome(Refusal(368)),
+    "reply_not_delivered": Outcome((Refusal(551),), in_the_reply=True),
+    "reply_to_someone_unreachable": Outcome((Refusal(551),)),
+    "reply_with_a_blocked_text": Outcome((Refusal(368, 1346003),)),
+    "reply_that_another_app_has_to_give": Outcome((Refusal(10, 2018300),)),
+    "reply_that_waits_for_a_token": Outcome((Refusal(190),)),
+    "reply_with_an_unlisted_error": Outcome((_UNLISTED,)),
+    "reply_of_a_page_that_is_blocked": Outcome((Refusal(368),)),
     "reply_without_a_file": Outcome(files=(_FILM,)),
     "reply_with_a_file_sent_as_a_link": Outcome(files=(_FILM,), connection={"link_large_files": True}),
-    "reply_after_the_window_closed": Outcome(Refusal(10, 2018278)),
+    "reply_after_the_window_closed": Outcome((Refusal(10, 2018278),)),
+    "late_reply_that_meta_rejects": Outcome(
+        (Refusal(10, 2018278), Refusal(10)), connection={"human_agent": True}
+    ),
     "reminder_before_the_window_closes": Outcome(connection={"remind_before": 2}, is_missing=True),
+    "reminder_of_a_page_with_human_agent": Outcome(
+        connection={"remind_before": 2, "human_agent": True}, is_missing=True
+    ),
     "reply_changed_afterwards": Outcome(change="updated"),
     "reply_deleted_afterwards": Outcome(change="deleted"),
 }
@@ -214,8 +220,7 @@ class Gallery:
         author, at = {"type": "agent", "name": "Ola"}, "2026-11-22T21:29:30Z"
         written = self._desk.comment(ticket["id"], author=author, body="It arrives tomorrow.", created_at=at)
         comment = written.raise_for_status().json()["comment"]
-        if outcome.refusal:
-            world.meta.fail("send", outcome.refusal)
+        world.meta.fail("send", *outcome.refusals)
         ids = {"id_": comment["id"], "ticket_id": ticket["id"]}
         world.reply(comment["body"], *outcome.files, **ids)
         world.work(OUT)

@@ -1,5 +1,6 @@
 """The pictures in docs show what the code makes of events and replies today; there is one for each kind."""
 
+import html
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ import pytest
 from clients.channels.meta.attachments import _FILES, _TYPES
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.jsons import decode
+from clients.notices import is_known, notice, say
 from tests.conftest import payload
 from tests.docs.pictures import (
     ATTACHMENTS,
@@ -103,6 +105,32 @@ def test_the_picture_of_an_attachment_is_of_its_type(kind: str) -> None:
     (entry,) = decode(payload(f"messenger/{ATTACHMENTS[kind]}"))["entry"]
     (attachment,) = entry["messaging"][0]["message"]["attachments"]
     assert attachment["type"] == kind or not {kind, attachment["type"]} & (_FILES | _TYPES.keys())
+
+
+NOTES = {
+    "reply_not_delivered": "reply_to_someone_unreachable",
+    "retry_reply": "reply_to_someone_unreachable",
+    "reply_partly_delivered": "reply_without_a_file",
+    "reply_waiting": "reply_that_waits_for_a_token",
+    "files_sent_as_links": "reply_with_a_file_sent_as_a_link",
+    "reply_updated_later": "reply_changed_afterwards",
+    "reply_deleted_later": "reply_deleted_afterwards",
+    "unanswered": "reminder_before_the_window_closes",
+    "unanswered_by_agent": "reminder_of_a_page_with_human_agent",
+}
+"""The sentences of `tasks/outbound` that agents read by themselves, each with a picture of it."""
+
+
+@pytest.mark.parametrize(("code", "name"), NOTES.items())
+def test_the_picture_of_a_note_about_a_reply_shows_it(shows: Gallery, code: str, name: str) -> None:
+    said = html.unescape(shows.show(name).html)
+    assert max(say(notice(code)).split("…"), key=len) in said
+
+
+def test_every_note_about_a_reply_has_a_picture() -> None:
+    modules = "".join(file.read_text() for file in (ROOT / "tasks" / "outbound").glob("*.py"))
+    codes = {code for code in re.findall(r'"(\w+)"', modules) if is_known(notice(code))}
+    assert {code for code in codes if say(notice(code)).endswith(".")} == {*NOTES, "tried"}
 
 
 def _kinds_shown(name: str) -> list[str]:
