@@ -27,6 +27,7 @@ from clients.helpdesk import WEBHOOK_PATH
 from clients.http import HttpClient
 from connector import logs
 from connector.admin import ConnectionAdmin
+from connector.messenger.tab import MessengerTab
 from connector.onboarding import Onboarding
 from connector.settings import Settings, get_settings
 from connector.web import board_kept
@@ -39,7 +40,6 @@ from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
 from connector.web.pages import asset
 from connector.web.refusals import Refusals
-from connector.web.tab import MessengerTab
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from connector.web.withdrawals import STATUS_PATH, DeletionStatus, Withdrawals
 from tasks import checks

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -34,13 +35,10 @@ from connector.admin import (
 )
 from connector.connection import SECRETS
 from connector.links import InvalidLink, Link
+from connector.messenger import words  # noqa: F401 - its sentences
 from connector.overview import Details, Standing, State
 from connector.settings import Settings, missing_for_login
-from connector.web import (
-    access,
-    pages,
-    tab_words,  # noqa: F401 - its sentences
-)
+from connector.web import access, pages
 from connector.web.access import Access
 from connector.web.body import BodyReader
 from connector.web.forms import read_form
@@ -61,6 +59,8 @@ SWITCHES = ("active", "human_agent", "take_control", "link_large_files")
 FIELDS = ("page_id", "page_name", *SECRETS, "category_id", "language", "remind_before")
 DONE = frozenset({"tab_saved", "tab_removed", "tab_removed_only_here", "tab_on", "tab_off"})
 """What a page may say that was done, by the name that its address has."""
+
+pages.add_templates(Path(__file__).with_name("templates"))
 
 
 @dataclass(frozen=True, slots=True)
