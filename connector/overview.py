@@ -12,7 +12,7 @@ from clients.channels.registry import CHANNELS
 from clients.findings import Level
 from clients.notices import Notice, decode, notice
 from tasks.connections import Connection, Directory
-from tasks.findings import Checked, Kept, kept, last_check
+from tasks.findings import Checked, KeptFinding, kept, last_check
 from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Activity, Inbox, Pause
 from tasks.inbox.inbox import State as Work
@@ -46,7 +46,7 @@ class Standing:
 
     connection: Connection
     state: State
-    wrong: Sequence[Kept] = ()
+    wrong: Sequence[KeptFinding] = ()
     paused: Notice | None = None
     since: float | None = None
 
@@ -104,9 +104,9 @@ class Shared:
     overdue: float
     dead: int
     unknown: int
-    helpdesk: Sequence[Kept]
+    helpdesk: Sequence[KeptFinding]
     paused: Notice | None
-    store: Sequence[Kept]
+    store: Sequence[KeptFinding]
     since: float | None
 
     @property
@@ -126,7 +126,7 @@ class Problem:
     since: float | None
 
 
-def problem_of(kept: Kept) -> Problem:
+def problem_of(kept: KeptFinding) -> Problem:
     """Return what a finding tells."""
     return Problem(kept.what, kept.finding.means, kept.finding.remedy, kept.since)
 
@@ -204,7 +204,7 @@ def _unchecked(inbox: Inbox, remotes: Sequence[str]) -> set[str]:
 
 
 def _standing(
-    connection: Connection, wrong: Sequence[Kept], pause: Pause | None, *, is_checked: bool
+    connection: Connection, wrong: Sequence[KeptFinding], pause: Pause | None, *, is_checked: bool
 ) -> Standing:
     if not connection.active:
         return _off(connection)
@@ -224,15 +224,15 @@ def _off(connection: Connection) -> Standing:
     since = connection.off.since if connection.off else None
     if not connection.off or not connection.off.is_withdrawn:
         return Standing(connection, State.OFF, since=since)
-    withdrawn = Kept(notice("access_withdrawn"), connection.off.since, is_confirmed=True)
+    withdrawn = KeptFinding(notice("access_withdrawn"), connection.off.since, is_confirmed=True)
     return Standing(connection, State.RECONNECT, [withdrawn], since=since)
 
 
-def _worst_first(wrong: Iterable[Kept]) -> list[Kept]:
+def _worst_first(wrong: Iterable[KeptFinding]) -> list[KeptFinding]:
     return sorted(wrong, key=lambda one: one.finding.level != Level.STOPS_MESSAGES)
 
 
-def _since(wrong: Iterable[Kept], pause: Pause | None) -> float | None:
+def _since(wrong: Iterable[KeptFinding], pause: Pause | None) -> float | None:
     times = [one.since for one in wrong]
     if pause and pause.since:
         times.append(pause.since)

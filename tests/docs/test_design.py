@@ -34,6 +34,22 @@ def _named(cell: str) -> list[str]:
     return re.findall(r"^`(\w+)", cell)
 
 
+PAGES = ("CONTRIBUTING.md", "docs/design.md", "docs/glossary.md", "docs/adapters.md")
+FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|lua|md|ya?ml|html|json|po|css))`|`((?:[\w.-]+/)+)`")
+FILES = [(page, "".join(found)) for page in PAGES for found in FILE.findall((ROOT / page).read_text())]
+
+
+def test_files_are_found_in_the_pages() -> None:
+    assert {"CONTRIBUTING.md", "docs/design.md", "docs/glossary.md"} < {page for page, _ in FILES}
+
+
+@pytest.mark.parametrize(("page", "file"), FILES)
+def test_a_file_that_a_page_names_is_there(page: str, file: str) -> None:
+    places = [ROOT / file, *(found for package in CODE for found in (ROOT / package).rglob(file))]
+
+    assert any(one.exists() for one in places)
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_to_copy_stands_in_the_code(line: str) -> None:
     modules = (file for package in CODE for file in (ROOT / package).rglob("*.py"))
