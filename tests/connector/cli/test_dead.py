@@ -80,8 +80,8 @@ def mixed(inbox: Inbox, settings_file: Path) -> Inbox:
         ("ticket:1", at(11), "the ticket is not known"),
         ("in:chat:1:8", "", "another version wrote this"),
     ]
-    for id_, (thread, died_at, reason) in enumerate(letters, 1):
-        letter = {"queue": thread, "kept_at": died_at, "reason": reason}
+    for id_, (queue, died_at, reason) in enumerate(letters, 1):
+        letter = {"queue": queue, "kept_at": died_at, "reason": reason}
         inbox.store.hset("mc:dead", str(id_), json.dumps(letter))
     return inbox
 
@@ -212,7 +212,7 @@ def test_json_of_dead_letters_says_the_same_though_it_is_safe_for_a_terminal(
     assert json.loads(printed)[0]["reason"] == f"because {char}"
 
 
-def test_a_dead_letter_that_is_tried_again_is_back_in_its_thread(run: Run, dead: Inbox) -> None:
+def test_a_dead_letter_that_is_tried_again_is_back_in_its_queue(run: Run, dead: Inbox) -> None:
     result = run("dead", "retry", "2")
 
     assert result.stdout == "1 requeued.\n"

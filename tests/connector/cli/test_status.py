@@ -43,8 +43,8 @@ def inbox(store_url: str) -> Iterator[Inbox]:
         yield Inbox(store)
 
 
-def row(name: str, thread: str) -> Job:
-    return Job(key=name, queue=thread, time=1, body=b"{}")
+def row(name: str, queue: str) -> Job:
+    return Job(key=name, queue=queue, time=1, body=b"{}")
 
 
 def account_of(status: Status, page_id: str) -> PageStatus:
