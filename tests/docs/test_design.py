@@ -30,6 +30,13 @@ def test_every_step_of_a_job_is_explained() -> None:
     assert explained == _steps()
 
 
+def test_a_step_that_the_script_names_is_one() -> None:
+    named = re.findall(r"'step:(\w+)'", (ROOT / "tasks" / "inbox" / "inbox.lua").read_text())
+
+    assert named
+    assert set(named) <= _steps()
+
+
 def _named(cell: str) -> list[str]:
     return re.findall(r"^`(\w+)", cell)
 
