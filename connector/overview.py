@@ -14,8 +14,7 @@ from clients.notices import Notice, decode, notice
 from tasks.connections import Connection, Directory
 from tasks.findings import Checked, KeptFinding, kept, last_check
 from tasks.inbound.backfill import UnderWay, under_way
-from tasks.inbox.inbox import Activity, Inbox, Pause
-from tasks.inbox.inbox import State as Work
+from tasks.inbox.inbox import Activity, Inbox, InboxState, Pause
 from tasks.inbox.kept_jobs import KeptJob
 from tasks.inbox.queues import HELPDESK, STORE, account_of, account_remote, direction_of
 
@@ -165,7 +164,7 @@ def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tup
     return shared, _standings(inbox, directory, findings, pauses, desk_id)
 
 
-def _pauses(inbox: Inbox, work: Work) -> dict[str, Pause]:
+def _pauses(inbox: Inbox, work: InboxState) -> dict[str, Pause]:
     """Return the pauses that are not over; one of a remote that nobody tried since says nothing any more."""
     return {remote: pause for remote, pause in inbox.pauses().items() if work.pauses.get(remote)}
 

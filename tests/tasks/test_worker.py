@@ -33,7 +33,7 @@ def test_a_busy_queue_lets_go_after_its_turn(world: World, monkeypatch: pytest.M
     assert world.inbox.claim(IN)
 
 
-def test_a_queue_that_let_go_is_woken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_was_released_is_woken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "TURN", -1)
     monkeypatch.setattr(worker, "services", lambda: world.service)
     world.receive("m_1")

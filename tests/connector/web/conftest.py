@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +14,6 @@ from tests.conftest import (
     SECRET_B,
     WEBHOOK_SECRET,
     MakeSettings,
-    Valkey,
     settings_in,
 )
 from tests.fakes.admin import ADMIN_TOKEN
@@ -65,16 +63,6 @@ def own_doors(store_url: str, make_settings: MakeSettings) -> Iterator[Doors]:
     """Give doors that have told nothing yet."""
     with serving(make_settings(redis_url=store_url)) as url, doors_at(url, store_url) as doors:
         yield doors
-
-
-@pytest.fixture
-def own_store(tmp_path: Path) -> Iterator[Valkey]:
-    """Give a store that the test may stop."""
-    folder = tmp_path / "valkey"
-    folder.mkdir()
-    store = Valkey(folder)
-    yield store
-    store.stop()
 
 
 @pytest.fixture(scope="module")
