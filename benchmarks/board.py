@@ -19,7 +19,7 @@ from clients.notices import encode, notice
 from connector import links
 from connector.links import BOARD_PATH, Link
 from sandbox.stack import until
-from tasks.findings import Kept
+from tasks.findings import KeptFinding
 from tasks.inbox import kept_jobs
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
@@ -123,7 +123,9 @@ def fill(store: redis.Redis, pages: int, letters: int) -> None:
     remotes = [account_remote(CHANNEL, str(int(PAGE_ID) + number)) for number in range(pages)]
     wrong = finding("page_token_invalid", reference="190/463")
     for remote in remotes[:: max(1, pages // 100)]:
-        inbox.note_findings(remote, msgspec.json.encode([Kept(wrong.what, inbox.now(), is_confirmed=True)]))
+        inbox.note_findings(
+            remote, msgspec.json.encode([KeptFinding(wrong.what, inbox.now(), is_confirmed=True)])
+        )
         inbox.pause(remote, 600, encode(notice("page_token_refused", reference="190/463")))
     inbox.accept(_job(remotes[number % pages], number) for number in range(300))
     reasons = [notice("page_token_refused", reference="190/463"), notice("file_too_large", limit_bytes=1)]

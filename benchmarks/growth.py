@@ -199,7 +199,7 @@ def _store_sizes(bench: Bench, product: Product) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptValue:
     """A key that the connector itself wrote, to be copied: `prefix` is the first part of its name."""
 
     thing: str
@@ -208,7 +208,7 @@ class Kept:
     ttl: int
 
 
-def _fill(store: redis.Redis, kept: Sequence[Kept], size: Size) -> dict[str, float]:
+def _fill(store: redis.Redis, kept: Sequence[KeptValue], size: Size) -> dict[str, float]:
     """Bring the store to a size. Return how many bytes each thing takes, where there are enough to tell."""
     weights = {}
     for thing, count in (("a known sender", size.senders), ("a dedup mark", size.marks)):
@@ -218,7 +218,7 @@ def _fill(store: redis.Redis, kept: Sequence[Kept], size: Size) -> dict[str, flo
     return weights
 
 
-def _kept(store: redis.Redis) -> list[Kept]:
+def _kept(store: redis.Redis) -> list[KeptValue]:
     """Look what the connector keeps of a sender, and of a message that was relayed."""
     patterns = {f"mc:*:{PAGE_ID}:{psid(0)}": "a known sender", "mc:seen:*": "a dedup mark"}
     found = []
@@ -226,11 +226,11 @@ def _kept(store: redis.Redis) -> list[Kept]:
         keys = sorted(cast("list[bytes]", store.keys(pattern)))
         for key in keys if thing == "a known sender" else keys[:1]:
             prefix = key.decode().rpartition(":")[0] + ":"
-            found.append(Kept(thing, prefix, cast("bytes", store.get(key)), store.pttl(key)))
+            found.append(KeptValue(thing, prefix, cast("bytes", store.get(key)), store.pttl(key)))
     return found
 
 
-def _copies(store: redis.Redis, kept: Kept, count: int) -> int:
+def _copies(store: redis.Redis, kept: KeptValue, count: int) -> int:
     """Write copies of a key. Return by how many bytes the store has grown."""
     before, copy = store.info("memory")["used_memory"], store.register_script(_COPY)
     first = psid(0) if kept.thing == "a known sender" else ""

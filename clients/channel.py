@@ -564,7 +564,8 @@ class Account(ABC):
         """Return a message of the account's that is younger than `within` and not in `known`, or None.
 
         `text` is what it says, None for a message with a file; `known` are message ids. Asked when it is not
-        known whether a message was sent.
+        known whether a message was sent; with None it is sent again. Raises `Untraceable` if the channel
+        shows nothing that was sent: then it is not, and the agent is told.
         """
 
 

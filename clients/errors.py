@@ -17,6 +17,7 @@
     - TicketClosed        the ticket takes no more comments
     - OutsideWindow       the channel's reply window has closed
       . LateReplyAllowed  it goes out if it is sent as an agent's late reply
+    - Untraceable         an earlier call may have worked, and nobody can tell: a person decides
     - TakenOver           the conversation was taken over from another app: it goes out if it is sent again
     - MessageRefused      the message is not taken as it is; another form of it may be
     - FileRefused         the file cannot be fetched, is too large, or is of a kind that is not taken
@@ -142,6 +143,13 @@ class LateReplyAllowed(OutsideWindow):
     """The reply window has closed, but not yet for a person's reply that is sent as a late one."""
 
 
+class Untraceable(RejectedError):
+    """An earlier call may have worked, and nothing shows whether it did: only a person has it repeated."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__("untraceable", channel=channel)
+
+
 class TakenOver(RejectedError):
     """Another app held the conversation, which was taken over: the message is to be sent again."""
 
@@ -175,6 +183,7 @@ add_sentences(
         "remote_paused": N_("waiting until the other side is available again"),
         "not_connected": N_("the page {page_id} has no active connection"),
         "cannot_be_repaired": N_("a person has to do this"),
+        "untraceable": N_("{channel} does not show whether it arrived"),
         "lease_lost": N_("the work on this conversation was interrupted for too long"),
         # Calls.
         "the_service": N_("the service"),

@@ -29,12 +29,10 @@ class InvalidWebhook(Exception):
 
 
 class WebhookTimestampOff(InvalidWebhook):
-    """The webhook is signed, but older, or newer, than it may be: perhaps a clock is wrong."""
+    """The webhook is signed, but some `seconds` older, or newer, than it may be: a clock may be wrong."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(
-            f"the webhook's timestamp is {seconds:.0f} seconds off; compare both machines' clocks"
-        )
+        super().__init__(seconds)
         self.seconds = seconds
 
 

@@ -45,7 +45,7 @@ _OTHER_NAMES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A file that was fetched: `size` in bytes, `stream` at its beginning and open as long as the fetch."""
 

@@ -93,7 +93,7 @@ class InvalidFields(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedConnection:
     """A connection. The settings list one without a `version`; one that cannot be read is None.
 
     `fault` says why it cannot.
@@ -132,7 +132,7 @@ class ConnectionAdmin:
         active = {one.page_id: one for one in settings.connections if one.active}
         self._fixed = {one.page_id: one for one in settings.connections} | active
 
-    def list(self, limit: int, after: str = "") -> list[Entry]:
+    def list(self, limit: int, after: str = "") -> list[ListedConnection]:
         """Return the connections of so many pages, by page id, beginning after one."""
         stored = (name for name in self._records.names() if name == record_name(account_id_of(name)))
         pages = sorted({*self._fixed, *map(account_id_of, stored)})
@@ -142,7 +142,7 @@ class ConnectionAdmin:
         found = ((one, records.get(record_name(one))) for one in chosen)
         return [self._entry(one, record) for one, record in found if record or one in self._fixed]
 
-    def get(self, page_id: str) -> Entry:
+    def get(self, page_id: str) -> ListedConnection:
         """Return the connection of a page. Raises `NoConnection`."""
         record = None if page_id in self._fixed else self._record(page_id)
         if not record and page_id not in self._fixed:
@@ -155,7 +155,7 @@ class ConnectionAdmin:
         if record:
             raise AlreadyConnected(page_id)
 
-    def put(self, page_id: str, fields: Mapping[str, Any], version: int | None) -> Entry:
+    def put(self, page_id: str, fields: Mapping[str, Any], version: int | None) -> ListedConnection:
         """Add a connection, or replace the one of this version; a secret that is left out stays as it is.
 
         Raises `Refused`, and `redis.OutOfMemoryError`.
@@ -166,7 +166,7 @@ class ConnectionAdmin:
         granted = _kept_grant(record, fields)
         return self._write(page_id, secrets | dict(fields), cipher, record, version=version, granted=granted)
 
-    def change(self, page_id: str, fields: Mapping[str, Any]) -> Entry:
+    def change(self, page_id: str, fields: Mapping[str, Any]) -> ListedConnection:
         """Change these fields of a connection. Raises as `put`."""
         cipher, record = self._may_change(page_id)
         if not record:
@@ -176,7 +176,7 @@ class ConnectionAdmin:
 
     def put_granted(
         self, page_id: str, fields: Mapping[str, Any], version: int | None, granted: Granted
-    ) -> Entry:
+    ) -> ListedConnection:
         """Add a connection, or change these fields of the one of this version: a login gave its token.
 
         Raises as `put`.
@@ -266,16 +266,16 @@ class ConnectionAdmin:
     def _record(self, page_id: str) -> Record | None:
         return self._records.get(record_name(page_id))
 
-    def _entry(self, page_id: str, record: Record | None) -> Entry:
+    def _entry(self, page_id: str, record: Record | None) -> ListedConnection:
         """Return what is known of a page, which has a record or is listed in the settings."""
         if record is None:
-            return Entry(page_id, self._fixed[page_id])
+            return ListedConnection(page_id, self._fixed[page_id])
         if self._cipher is None:
-            return Entry(page_id, None, record.version, _NO_KEY)
+            return ListedConnection(page_id, None, record.version, _NO_KEY)
         try:
-            return Entry(page_id, Connection.decode(record.body, self._cipher), record.version)
+            return ListedConnection(page_id, Connection.decode(record.body, self._cipher), record.version)
         except ValueError as error:
-            return Entry(page_id, None, record.version, str(error))
+            return ListedConnection(page_id, None, record.version, str(error))
 
     def _may_change(self, page_id: str) -> tuple[Cipher, Record | None]:
         if page_id in self._fixed:
@@ -293,7 +293,7 @@ class ConnectionAdmin:
         *,
         version: int | None,
         granted: Granted | None,
-    ) -> Entry:
+    ) -> ListedConnection:
         if version is None and record:
             raise AlreadyConnected(page_id)
         if version != (record.version if record else None):
@@ -304,7 +304,7 @@ class ConnectionAdmin:
         stored = self._records.put(record_name(page_id), connection.encode(cipher, granted, off), expected)
         if stored is None:
             raise AlreadyConnected(page_id) if version is None else ChangedMeanwhile(page_id)
-        return Entry(page_id, connection, stored)
+        return ListedConnection(page_id, connection, stored)
 
     def _unsubscribe(self, connection: Connection | None) -> str:
         """Have a page unsubscribed, or return why that cannot be done."""

@@ -7,7 +7,7 @@ import hmac
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import redis
@@ -27,6 +27,7 @@ from clients.helpdesk import WEBHOOK_PATH
 from clients.http import HttpClient
 from connector import logs
 from connector.admin import ConnectionAdmin
+from connector.messenger.tab import MessengerTab
 from connector.onboarding import Onboarding
 from connector.settings import Settings, get_settings
 from connector.web import board_kept
@@ -39,11 +40,11 @@ from connector.web.metrics import Counters, InboxCollector
 from connector.web.notifier import Notifier
 from connector.web.pages import asset
 from connector.web.refusals import Refusals
-from connector.web.tab import MessengerTab
 from connector.web.webhooks import ChannelWebhook, HelpdeskWebhook
 from connector.web.withdrawals import STATUS_PATH, DeletionStatus, Withdrawals
 from tasks import checks
 from tasks.clocks import MEASURE_EVERY, Clocks
+from tasks.connections import Directory
 from tasks.inbound.backfill import ConnectionNotes
 from tasks.inbox.backfills import LONGEST_GAP
 from tasks.inbox.inbox import Inbox
@@ -114,28 +115,6 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     )
     opened = contextlib.ExitStack()
     opened.callback(inbox.store.close)
-    services = _services_of(settings, opened)
-    admin = ConnectionAdmin(settings, inbox.connections)
-    connections = ConnectionsApi(
-        admin, settings.admin_token.get_secret_value(), body_reader, checks.on_request(services)
-    )
-    app = App(settings.graph.app_id, settings.graph.app_secret.get_secret_value())
-    network = network_of(settings)
-    opened.callback(network.http.close)
-    logins = [channel.login(network, app) for channel in CHANNELS.values() if channel.login]
-    withdrawals = [
-        Withdrawals(settings, login, admin, inbox, directory, body_reader, refusals) for login in logins
-    ]
-    login_pages = [
-        LoginPages(
-            settings,
-            login,
-            Onboarding(settings, admin, login, directory, services),
-            inbox,
-            body_reader,
-        )
-        for login in logins
-    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -153,6 +132,31 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
             await watch
         notifier.stop()
         opened.close()
+
+    return Application(
+        channels,
+        lifespan=lifespan,
+        routes=[
+            # With a slash at its end, too: a redirect would lose the body.
+            *(
+                route
+                for path, channel in channels.items()
+                for end in ("", "/")
+                for route in (
+                    Route(path + end, channel, methods=["POST"]),
+                    Route(path + end, channel.handshake, methods=["GET"]),
+                )
+            ),
+            *(Route(WEBHOOK_PATH + end, helpdesk.comments, methods=["POST"]) for end in ("", "/")),
+            Route(WEBHOOK_PATH + "/{secret}", helpdesk.comments, methods=["POST"]),
+            *_probes(settings, inbox, registry),
+            *_operated(settings, inbox, directory, body_reader, refusals, opened),
+        ],
+    )
+
+
+def _probes(settings: Settings, inbox: Inbox, registry: CollectorRegistry) -> list[Route]:
+    """Return what tells how the process is: alive, ready, and the metrics."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -178,34 +182,35 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
         text = await run_in_threadpool(generate_latest, registry)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
-    return Application(
-        channels,
-        lifespan=lifespan,
-        routes=[
-            # With a slash at its end, too: a redirect would lose the body.
-            *(
-                route
-                for path, channel in channels.items()
-                for end in ("", "/")
-                for route in (
-                    Route(path + end, channel, methods=["POST"]),
-                    Route(path + end, channel.handshake, methods=["GET"]),
-                )
-            ),
-            *(Route(WEBHOOK_PATH + end, helpdesk.comments, methods=["POST"]) for end in ("", "/")),
-            Route(WEBHOOK_PATH + "/{secret}", helpdesk.comments, methods=["POST"]),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
-            *connections.routes,
-            *(route for pages in login_pages for route in pages.routes),
-            *MessengerTab(settings, admin, inbox, directory, body_reader, services=services).routes,
-            *board_kept.routes(Board(settings, inbox, directory, body_reader)),
-            Route("/assets/{name}", asset),
-            *(route for callbacks in withdrawals for route in callbacks.routes),
-            Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show),
-        ],
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def _operated(  # noqa: PLR0913, PLR0917 - what connections are shown, and changed, with
+    settings: Settings,
+    inbox: Inbox,
+    directory: Directory,
+    body_reader: BodyReader,
+    refusals: Refusals,
+    opened: contextlib.ExitStack,
+) -> Iterator[Route]:
+    """Yield that by which people and programs see, change and take back connections."""
+    services = _services_of(settings, opened)
+    admin = ConnectionAdmin(settings, inbox.connections)
+    connections = ConnectionsApi(
+        admin, settings.admin_token.get_secret_value(), body_reader, checks.on_request(services)
     )
+    app = App(settings.graph.app_id, settings.graph.app_secret.get_secret_value())
+    network = network_of(settings)
+    opened.callback(network.http.close)
+    for login in [channel.login(network, app) for channel in CHANNELS.values() if channel.login]:
+        onboarding = Onboarding(settings, admin, login, directory, services)
+        yield from LoginPages(settings, login, onboarding, inbox, body_reader).routes
+        yield from Withdrawals(settings, login, admin, inbox, directory, body_reader, refusals).routes
+    yield from connections.routes
+    yield from MessengerTab(settings, admin, inbox, directory, body_reader, services=services).routes
+    yield from board_kept.routes(Board(settings, inbox, directory, body_reader))
+    yield Route("/assets/{name}", asset)
+    yield Route(STATUS_PATH + "/{code}", DeletionStatus(inbox).show)
 
 
 def _services_of(settings: Settings, opened: contextlib.ExitStack) -> Callable[[], Services]:

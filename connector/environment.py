@@ -20,7 +20,7 @@ _NO_SETTINGS = {"settings", _SECRETS_DIR, "part", "heartbeat"}
 _NEEDED = ("desk_id", "page_access_token", "app_secret", "verify_token")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Given:
     """A setting that the environment gives: `text`, or what stands in `file`. Faults call it `name`."""
 

@@ -12,7 +12,7 @@ import structlog
 from clients.channel import Credentials, Login, Offer, OfferedAccount
 from clients.findings import Finding
 from clients.notices import Notice, notice
-from connector.admin import ChangedMeanwhile, ConnectionAdmin, Entry, NoConnection, Refused
+from connector.admin import ChangedMeanwhile, ConnectionAdmin, ListedConnection, NoConnection, Refused
 from connector.connection import Granted
 from connector.links import Link
 from connector.settings import Settings
@@ -27,17 +27,17 @@ THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AccountChoice:
     """An account that somebody may choose, what is known of it, and whether they may not choose it."""
 
     account: OfferedAccount
     state: Notice
     is_open: bool
-    entry: Entry | None = None
+    entry: ListedConnection | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AccountOutcome:
     """What came of an account that was chosen: `said`, and what is still wrong with its connection."""
 
     account: OfferedAccount
@@ -60,14 +60,14 @@ class Onboarding:
         self._settings, self._admin, self._login = settings, admin, login
         self._directory, self._services = directory, services
 
-    def choices(self, offer: Offer, link: Link) -> list[Choice]:
+    def choices(self, offer: Offer, link: Link) -> list[AccountChoice]:
         """Return what may be chosen, by name."""
         found = [self._choice(one, link) for one in offer.accounts]
         return sorted(found, key=lambda one: (not one.is_open, one.account.name.casefold()))
 
     def connect(
         self, offer: Offer, link: Link, account_ids: set[str], *, history_days: int = 0
-    ) -> list[Outcome]:
+    ) -> list[AccountOutcome]:
         """Connect accounts, and return what came of each. Of new ones so many days of history are fetched."""
         chosen = [one for one in offer.accounts if one.account_id in account_ids]
         granted = Granted(offer.user_id, offer.time)
@@ -75,45 +75,47 @@ class Onboarding:
             connect = partial(self._connect, link=link, granted=granted, history_days=history_days)
             return list(threads.map(connect, chosen))
 
-    def _choice(self, account: OfferedAccount, link: Link) -> Choice:
+    def _choice(self, account: OfferedAccount, link: Link) -> AccountChoice:
         if account.refusal:
-            return Choice(account, account.refusal, is_open=False)
+            return AccountChoice(account, account.refusal, is_open=False)
         entry = self._known(account.account_id)
         if entry is None:
             shared = notice("page_is_shared", apps=", ".join(account.others))
-            return Choice(account, shared if account.others else notice("page_is_new"), is_open=True)
+            return AccountChoice(account, shared if account.others else notice("page_is_new"), is_open=True)
         if entry.fixed:
-            return Choice(account, notice("page_is_fixed"), is_open=False)
+            return AccountChoice(account, notice("page_is_fixed"), is_open=False)
         if entry.connection is None:
-            return Choice(account, notice("page_is_unreadable"), is_open=False)
+            return AccountChoice(account, notice("page_is_unreadable"), is_open=False)
         if entry.connection.desk_id != link.desk_id:
-            return Choice(account, notice("page_is_elsewhere"), is_open=False)
-        return Choice(account, notice("page_is_here"), is_open=True, entry=entry)
+            return AccountChoice(account, notice("page_is_elsewhere"), is_open=False)
+        return AccountChoice(account, notice("page_is_here"), is_open=True, entry=entry)
 
-    def _known(self, account_id: str) -> Entry | None:
+    def _known(self, account_id: str) -> ListedConnection | None:
         try:
             return self._admin.get(account_id)
         except NoConnection:
             return None
 
-    def _connect(self, account: OfferedAccount, link: Link, granted: Granted, history_days: int) -> Outcome:
+    def _connect(
+        self, account: OfferedAccount, link: Link, granted: Granted, history_days: int
+    ) -> AccountOutcome:
         choice = self._choice(account, link)
         if not choice.is_open:
-            return Outcome(account, choice.state, is_connected=False)
+            return AccountOutcome(account, choice.state, is_connected=False)
         if faults := list(self._check_grant(account)):
             log.warning("page_not_connected", page=account.account_id, finding=str(faults[0].what))
             said = notice("page_not_connected", reason=[one.what for one in faults])
-            return Outcome(account, said, is_connected=False)
+            return AccountOutcome(account, said, is_connected=False)
         try:
             is_new = self._store(account, link, granted, choice.entry, history_days)
         except ChangedMeanwhile:
-            return Outcome(account, notice("page_changed_meanwhile"), is_connected=False)
+            return AccountOutcome(account, notice("page_changed_meanwhile"), is_connected=False)
         except Refused as error:
             log.warning("page_not_connected", page=account.account_id, reason=str(error))
-            return Outcome(account, notice("page_cannot_be_stored"), is_connected=False)
+            return AccountOutcome(account, notice("page_cannot_be_stored"), is_connected=False)
         log.info("page_connected", page=account.account_id, desk=link.desk_id, is_new=is_new)
         said = notice("page_connected" if is_new else "page_renewed")
-        return Outcome(account, said, is_connected=True, findings=self._subscribe(account.account_id))
+        return AccountOutcome(account, said, is_connected=True, findings=self._subscribe(account.account_id))
 
     def _check_grant(self, account: OfferedAccount) -> Sequence[Finding]:
         service, secret = self._services(), self._app_secret
@@ -129,7 +131,7 @@ class Onboarding:
         account: OfferedAccount,
         link: Link,
         granted: Granted,
-        entry: Entry | None,
+        entry: ListedConnection | None,
         history_days: int,
     ) -> bool:
         """Store a connection, and return whether it is new. `entry` is what was known of it.

@@ -12,10 +12,9 @@ from clients.channels.registry import CHANNELS
 from clients.findings import Level
 from clients.notices import Notice, decode, notice
 from tasks.connections import Connection, Directory
-from tasks.findings import Checked, Kept, kept, last_check
+from tasks.findings import Checked, KeptFinding, kept, last_check
 from tasks.inbound.backfill import UnderWay, under_way
-from tasks.inbox.inbox import Activity, Inbox, Pause
-from tasks.inbox.inbox import State as Work
+from tasks.inbox.inbox import Activity, Inbox, InboxState, Pause
 from tasks.inbox.kept_jobs import KeptJob
 from tasks.inbox.queues import HELPDESK, STORE, account_of, account_remote, direction_of
 
@@ -46,7 +45,7 @@ class Standing:
 
     connection: Connection
     state: State
-    wrong: Sequence[Kept] = ()
+    wrong: Sequence[KeptFinding] = ()
     paused: Notice | None = None
     since: float | None = None
 
@@ -104,9 +103,9 @@ class Shared:
     overdue: float
     dead: int
     unknown: int
-    helpdesk: Sequence[Kept]
+    helpdesk: Sequence[KeptFinding]
     paused: Notice | None
-    store: Sequence[Kept]
+    store: Sequence[KeptFinding]
     since: float | None
 
     @property
@@ -126,7 +125,7 @@ class Problem:
     since: float | None
 
 
-def problem_of(kept: Kept) -> Problem:
+def problem_of(kept: KeptFinding) -> Problem:
     """Return what a finding tells."""
     return Problem(kept.what, kept.finding.means, kept.finding.remedy, kept.since)
 
@@ -165,7 +164,7 @@ def whole(inbox: Inbox, directory: Directory, desk_id: str | None = None) -> tup
     return shared, _standings(inbox, directory, findings, pauses, desk_id)
 
 
-def _pauses(inbox: Inbox, work: Work) -> dict[str, Pause]:
+def _pauses(inbox: Inbox, work: InboxState) -> dict[str, Pause]:
     """Return the pauses that are not over; one of a remote that nobody tried since says nothing any more."""
     return {remote: pause for remote, pause in inbox.pauses().items() if work.pauses.get(remote)}
 
@@ -204,7 +203,7 @@ def _unchecked(inbox: Inbox, remotes: Sequence[str]) -> set[str]:
 
 
 def _standing(
-    connection: Connection, wrong: Sequence[Kept], pause: Pause | None, *, is_checked: bool
+    connection: Connection, wrong: Sequence[KeptFinding], pause: Pause | None, *, is_checked: bool
 ) -> Standing:
     if not connection.active:
         return _off(connection)
@@ -224,15 +223,15 @@ def _off(connection: Connection) -> Standing:
     since = connection.off.since if connection.off else None
     if not connection.off or not connection.off.is_withdrawn:
         return Standing(connection, State.OFF, since=since)
-    withdrawn = Kept(notice("access_withdrawn"), connection.off.since, is_confirmed=True)
+    withdrawn = KeptFinding(notice("access_withdrawn"), connection.off.since, is_confirmed=True)
     return Standing(connection, State.RECONNECT, [withdrawn], since=since)
 
 
-def _worst_first(wrong: Iterable[Kept]) -> list[Kept]:
+def _worst_first(wrong: Iterable[KeptFinding]) -> list[KeptFinding]:
     return sorted(wrong, key=lambda one: one.finding.level != Level.STOPS_MESSAGES)
 
 
-def _since(wrong: Iterable[Kept], pause: Pause | None) -> float | None:
+def _since(wrong: Iterable[KeptFinding], pause: Pause | None) -> float | None:
     times = [one.since for one in wrong]
     if pause and pause.since:
         times.append(pause.since)

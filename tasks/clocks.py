@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 TOLERATED = 2.0
 """How many seconds a clock may differ from the store's before that is logged."""
 MEASURE_EVERY = 10.0
-REMIND_EVERY = 3600.0
+REMIND_OF_CLOCKS_EVERY = 3600.0
 KEPT_FOR = 3600.0
 """How long a measurement is shown, in seconds: its process may be gone."""
 
@@ -76,7 +76,7 @@ class Clocks:
         if abs(ahead) <= TOLERATED:
             if self._logged_at.pop(name, None) is not None:
                 log.info("clock_agrees", clock=name)
-        elif now - self._logged_at.get(name, -REMIND_EVERY) >= REMIND_EVERY:
+        elif now - self._logged_at.get(name, -REMIND_OF_CLOCKS_EVERY) >= REMIND_OF_CLOCKS_EVERY:
             self._logged_at[name] = now
             hint = "compare both machines' clocks with a time server (NTP)"
             log.warning("clock_differs_from_the_stores", clock=name, seconds_ahead=round(ahead, 1), hint=hint)

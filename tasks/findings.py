@@ -16,7 +16,7 @@ from tasks.words import say
 log = structlog.get_logger(__name__)
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeptFinding(msgspec.Struct, frozen=True):
     """A finding as the store keeps it; `since` is in seconds since 1970.
 
     It is confirmed once a second check has found it.
@@ -54,11 +54,11 @@ class Checked(msgspec.Struct, frozen=True):
     lasts: Sequence[Notice] = ()
 
 
-_decode, _encode = msgspec.json.Decoder(list[Kept]).decode, msgspec.json.Encoder().encode
+_decode, _encode = msgspec.json.Decoder(list[KeptFinding]).decode, msgspec.json.Encoder().encode
 _decode_checked = msgspec.json.Decoder(Checked).decode
 
 
-def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
+def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[KeptFinding]:
     """Keep what is wrong with a remote; log what began and what is over, and return the latter.
 
     Raises `redis.RedisError`.
@@ -67,7 +67,9 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[Kept]:
     known = {one.what.code: one for one in kept(inbox.findings_of(name))}
     now = inbox.now()
     wrong = {
-        one.code: Kept(one.what, known[one.code].since, True) if one.code in known else Kept(one.what, now)
+        one.code: KeptFinding(one.what, known[one.code].since, True)
+        if one.code in known
+        else KeptFinding(one.what, now)
         for one in found
         if one.is_wrong and not one.meaning.is_momentary
     }
@@ -108,7 +110,7 @@ def last_check(stored: bytes | None) -> Checked | None:
         return None
 
 
-def kept(stored: bytes | None) -> list[Kept]:
+def kept(stored: bytes | None) -> list[KeptFinding]:
     """Read what the store keeps of a remote."""
     try:
         return _decode(stored) if stored else []

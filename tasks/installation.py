@@ -6,7 +6,7 @@ import redis
 import structlog
 
 from tasks.inbox.inbox import Inbox
-from tasks.store import REMIND_EVERY
+from tasks.store import REMIND_OF_OUTAGES_EVERY
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ class Installation:
         self._name = name
         self._is_sure = is_sure
         self._marked_at = -MARK_EVERY
-        self._logged_at = -REMIND_EVERY
+        self._logged_at = -REMIND_OF_OUTAGES_EVERY
 
     def other(self) -> str | None:
         """Set the mark, or return the name of another installation that uses the store.
@@ -46,7 +46,7 @@ class Installation:
             other = self.other()
         except redis.OutOfMemoryError:
             return
-        if other and now - self._logged_at >= REMIND_EVERY:
+        if other and now - self._logged_at >= REMIND_OF_OUTAGES_EVERY:
             self._logged_at = now
             log.error("store_shared", reason=advice(other))
 

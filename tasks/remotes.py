@@ -30,7 +30,7 @@ SLOW_EVERY = 3.0
 """How often an account is slowed down at most, in seconds: it gets faster again by itself."""
 LONGEST_BEFORE_LIMIT = 60.0
 """How long an account is paused at its limit that has not been refused yet, in seconds; before it, less."""
-REMIND_EVERY = 3600.0
+REMIND_OF_PAUSES_EVERY = 3600.0
 RESTS_FOR = 60.0
 """How long a remote that failed is asked for nothing that can be left out, in seconds."""
 OVER_AFTER = 60.0
@@ -83,7 +83,7 @@ class Remotes:
             self._slowed_at[account] = now
         rate = max(1.0, LIMITED_RATE * (1 - usage.share) / (1 - SLOW_AT))
         seconds, reason = _pause_of(usage), notice("usage_high", percent=round(100 * usage.share))
-        if now - before > OVER_AFTER or now - self._slowing_logged_at[account] >= REMIND_EVERY:
+        if now - before > OVER_AFTER or now - self._slowing_logged_at[account] >= REMIND_OF_PAUSES_EVERY:
             self._slowing_logged_at[account] = now
             log.warning("remote_slowed", remote=account, reason=str(reason), paused_for=round(seconds))
         self._inbox.slow(account, rate, encode(reason), seconds)
@@ -118,7 +118,7 @@ class Remotes:
                 self._since.pop(remote, None)
                 self._logged_at.pop(remote, None)
             since = self._since.setdefault(remote, now)
-            if now - self._logged_at.get(remote, -REMIND_EVERY) < REMIND_EVERY:
+            if now - self._logged_at.get(remote, -REMIND_OF_PAUSES_EVERY) < REMIND_OF_PAUSES_EVERY:
                 return
             self._logged_at[remote] = now
         write = log.error if isinstance(error, Unauthorized) else log.warning

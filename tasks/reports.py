@@ -22,7 +22,7 @@ from clients.helpdesk import NewTicket
 from clients.notices import ENGLISH, Notice, decode, notice
 from clients.text.markdown import to_markdown
 from tasks import findings
-from tasks.findings import Kept
+from tasks.findings import KeptFinding
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job, Step, read_value
 from tasks.inbox.queues import HELPDESK, STORE, account_of, desk_of, report_queue
@@ -85,7 +85,7 @@ def request(service: Services, name: str) -> None:
             service.inbox.accept([Job(key=key, queue=report_queue(name), time=now, body=b"{}")])
 
 
-def _stopping(service: Services, name: str) -> list[Kept]:
+def _stopping(service: Services, name: str) -> list[KeptFinding]:
     """Return what agents of an account, or a desk, are told: by the last checks, and by why it is paused."""
     remotes, desk_id = [name], desk_of(name)
     if desk_id is not None:
@@ -97,7 +97,7 @@ def _stopping(service: Services, name: str) -> list[Kept]:
     return sorted(told, key=lambda one: one.what.code)
 
 
-def _paused(service: Services, name: str) -> Iterator[Kept]:
+def _paused(service: Services, name: str) -> Iterator[KeptFinding]:
     """Yield why an account is paused, if an operator has to know.
 
     Between two pauses it counts as paused, unless it worked; one that nobody tries any more does not.
@@ -106,14 +106,14 @@ def _paused(service: Services, name: str) -> Iterator[Kept]:
     if channel and pause and pause.until > service.inbox.now() - OVER_AFTER:
         reason = decode(pause.reason)
         if code := channel.stops.get(reason.code):
-            yield Kept(Notice(code, reason.values), pause.since or pause.until)
+            yield KeptFinding(Notice(code, reason.values), pause.since or pause.until)
 
 
 def _has_page(service: Services, desk_id: str) -> bool:
     return any(one.active and one.desk_id == desk_id for one in service.connections.all)
 
 
-def _codes(found: Iterable[Kept]) -> tuple[str, ...]:
+def _codes(found: Iterable[KeptFinding]) -> tuple[str, ...]:
     return tuple(one.what.code for one in found)
 
 
@@ -207,7 +207,7 @@ def _opened_before(work: Work) -> Report | None:
     return _keep(work, msgspec.structs.replace(begun, ticket_id=ticket.id)) if begun and ticket else None
 
 
-def _open(work: Work, target: _Target, found: list[Kept], after: str = "") -> None:
+def _open(work: Work, target: _Target, found: list[KeptFinding], after: str = "") -> None:
     """Open a ticket; `after` is one that takes no more comments."""
     accepted, language = work.lease.job.accepted, target.language
     external_id = f"check:{target.about}:{accepted}" + (f":after:{after}" if after else "")
@@ -231,7 +231,7 @@ def _open(work: Work, target: _Target, found: list[Kept], after: str = "") -> No
     _keep(work, msgspec.structs.replace(begun, ticket_id=made.id))
 
 
-def _update(work: Work, target: _Target, report: Report, found: list[Kept]) -> None:
+def _update(work: Work, target: _Target, report: Report, found: list[KeptFinding]) -> None:
     """Say on the ticket what is wrong now. Where agents closed it, what is new gets another one."""
     codes, language = _codes(found), target.language
     text = "\n\n".join([say(notice("report_changed"), language), *_paragraphs(found, language)])
@@ -266,12 +266,12 @@ def _keep(work: Work, report: Report) -> Report:
     return report
 
 
-def _paragraphs(found: Iterable[Kept], language: str) -> list[str]:
+def _paragraphs(found: Iterable[KeptFinding], language: str) -> list[str]:
     """Say of each thing since when it is wrong, what it means, and what to do."""
     return [_paragraph(one, language) for one in found]
 
 
-def _paragraph(one: Kept, language: str) -> str:
+def _paragraph(one: KeptFinding, language: str) -> str:
     what = one.finding
     parts = [what.what, what.means, what.remedy]
     since = notice("wrong_since", time=f"{datetime.fromtimestamp(one.since, UTC):%Y-%m-%d %H:%M} UTC")

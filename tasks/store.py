@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 log = structlog.get_logger(__name__)
 
-REMIND_EVERY = 60.0
+REMIND_OF_OUTAGES_EVERY = 60.0
 _MOVED = (redis.ReadOnlyError, MasterDownError)
 """What a server answers that is not the primary any more. The address leads to another by now, or soon."""
 _FORMAT = "FORMAT "
@@ -112,7 +112,7 @@ class Outage:
 
     def __init__(self, key: str) -> None:
         self.key = key
-        self._logged_at = -REMIND_EVERY
+        self._logged_at = -REMIND_OF_OUTAGES_EVERY
         self._is_away = False
 
     def note(self, error: BaseException | None) -> None:
@@ -121,6 +121,6 @@ class Outage:
             if self._is_away:
                 log.info("store_back", setting=self.key)
             self._is_away = False
-        elif time.monotonic() - self._logged_at >= REMIND_EVERY:
+        elif time.monotonic() - self._logged_at >= REMIND_OF_OUTAGES_EVERY:
             self._logged_at, self._is_away = time.monotonic(), True
             log.error("store_away", setting=self.key, reason=reason_of(error))

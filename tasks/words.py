@@ -86,6 +86,13 @@ add_sentences(
         "original_link": N_("Link to the original"),
         # From the helpdesk to a channel.
         "reply_not_delivered": N_("Your reply was not delivered to the customer: {reason}."),
+        "reply_untraceable": N_(
+            "It is not known whether your reply reached the customer: {reason}. It was not sent again, so "
+            "that they do not get it twice."
+        ),
+        "send_again": N_(
+            "If it did not, an administrator can send it again with “connector dead retry {id}”."
+        ),
         "reply_partly_delivered": N_("Part of it was delivered."),
         "retry_reply": N_(
             "Once this is fixed, an administrator can send what is missing with “connector dead retry {id}”."

@@ -36,7 +36,7 @@ from clients.notices import N_, add_sentences
 from clients.text.markdown import to_markdown
 from clients.transport import PrivateAddress
 
-LATE = timedelta(minutes=1)
+DATED_AFTER = timedelta(minutes=1)
 """From when on a comment says when its message was written, where the helpdesk dates it itself."""
 _REFUSED_FILES = {413: "helpdesk_file_too_large", 415: "helpdesk_refuses_kind"}
 _pinging: ContextVar[bool] = ContextVar("pinging", default=False)
@@ -87,7 +87,7 @@ class HttpHelpdesk(RestClient, Helpdesk):
         if comment.author.type == "system":
             return comment.body
         when, now = comment.created_at.astimezone(UTC), self.now() or datetime.now(UTC)
-        late = f", {when:%Y-%m-%d %H:%M} UTC" if now - when > LATE else ""
+        late = f", {when:%Y-%m-%d %H:%M} UTC" if now - when > DATED_AFTER else ""
         return f"**{to_markdown(comment.author.name)}**{late}:\n\n{comment.body}"
 
     def error(self, response: httpx.Response) -> ClientError:

@@ -187,7 +187,7 @@ def _attributes(source: str) -> dict[str, str]:
     return {name: _unescaped(value[1:-1] if value[:1] in {"'", '"'} else value) for name, value in found}
 
 
-@dataclass
+@dataclass(slots=True)
 class _Container:
     """A block quote, a list or an item of one, while it is open."""
 

@@ -32,8 +32,8 @@ _MARKS = {
 }
 
 
-@dataclass
-class Report:
+@dataclass(slots=True)
+class CheckReport:
     """What was found so far, by what it is about; printed at once unless it is `quiet`."""
 
     quiet: bool
@@ -94,7 +94,7 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
     A line says what is wrong, what it means for messages, and what to do.
     """
     settings = read_settings("check", get_settings)
-    service, report = build(settings, patient=False), Report(quiet=as_json)
+    service, report = build(settings, patient=False), CheckReport(quiet=as_json)
     with suppress(redis.RedisError):  # then those of the settings are known, and the store is reported
         service.connections.refresh()
     active = [one for one in service.connections.all if one.active]
@@ -123,7 +123,7 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
 def _check_page(  # noqa: PLR0913 - what all pages share, and one of them
     service: Services,
     connection: Connection,
-    report: Report,
+    report: CheckReport,
     known: Answers | None,
     *,
     fix: bool,
@@ -154,7 +154,7 @@ def _doubts(settings: Settings) -> Iterator[Finding]:
         yield finding("settings_good")
 
 
-def _summary(report: Report, wrong: list[tuple[str, Finding]]) -> str:
+def _summary(report: CheckReport, wrong: list[tuple[str, Finding]]) -> str:
     pages = [about for about in report.found if about.startswith("page ")]
     faulty = {about for about, _ in wrong if about in pages}
     stopping = sum(one.level == Level.STOPS_MESSAGES for _, one in wrong)

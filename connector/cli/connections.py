@@ -13,7 +13,7 @@ import redis
 from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
 from connector import links
-from connector.admin import ConnectionAdmin, Entry, Fixed, Refused
+from connector.admin import ConnectionAdmin, Fixed, ListedConnection, Refused
 from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
 from connector.connection import SECRETS
 from connector.kept import as_json as to_json
@@ -158,7 +158,7 @@ def list_(*, as_json: bool) -> None:
         click.echo("No page is connected; “connector connections add” connects one.")
 
 
-def _all(admin: ConnectionAdmin) -> Iterator[Entry]:
+def _all(admin: ConnectionAdmin) -> Iterator[ListedConnection]:
     after = ""
     while found := admin.list(AT_ONCE, after):
         yield from found
@@ -259,11 +259,11 @@ def remove(page_id: str, *, as_json: bool, yes: bool) -> None:
     sys.exit(bool(not_done))
 
 
-def _tell(entry: Entry, sentence: str, *, as_json: bool) -> None:
+def _tell(entry: ListedConnection, sentence: str, *, as_json: bool) -> None:
     click.echo(to_json(entry.as_json()) if as_json else sentence)
 
 
-def _table(entries: list[Entry]) -> str:
+def _table(entries: list[ListedConnection]) -> str:
     rows = [("PAGE", "STATE", "DESK", "FROM", "NAME"), *map(_row, entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
@@ -272,7 +272,7 @@ def _table(entries: list[Entry]) -> str:
     )
 
 
-def _row(entry: Entry) -> tuple[str, str, str, str, str]:
+def _row(entry: ListedConnection) -> tuple[str, str, str, str, str]:
     origin = "settings" if entry.fixed else "added"
     one = entry.connection
     if not one:
@@ -281,7 +281,7 @@ def _row(entry: Entry) -> tuple[str, str, str, str, str]:
     return entry.page_id, state, one_line(one.desk_id), origin, one_line(one.page_name)
 
 
-def _lines(entry: Entry) -> Iterator[str]:
+def _lines(entry: ListedConnection) -> Iterator[str]:
     shown = {name: value for name, value in entry.as_json().items() if name != "fault" or value}
     width = max(map(len, shown))
     for name, value in shown.items():

@@ -3,10 +3,10 @@
 import click
 
 from connector.cli.common import settings_option
-from connector.cli.kept import Kept, add_commands, requeue
+from connector.cli.kept import KeptCommands, add_commands, requeue
 from connector.kept import Filters
 
-DEAD = Kept(
+DEAD = KeptCommands(
     "dead",
     "dead letter",
     "dead letters",

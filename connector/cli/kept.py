@@ -17,8 +17,8 @@ from tasks.inbox.inbox import Inbox
 from tasks.inbox.kept_jobs import KeptJob, KeptJobs
 
 
-@dataclass(frozen=True)
-class Kept:
+@dataclass(frozen=True, slots=True)
+class KeptCommands:
     """A kind of kept jobs: the name of its commands, what one and many are called, and where they are.
 
     `since` is what happened when one was kept, as in “died at”; `whole` says what `show` shows.
@@ -84,7 +84,7 @@ class Kept:
         )
 
 
-def add_commands(group: click.Group, kept: Kept) -> None:
+def add_commands(group: click.Group, kept: KeptCommands) -> None:
     """Add `list`, `show` and `drop` to a group of commands."""
 
     @group.command("list", help=f"List the {kept.many}, the oldest first.")

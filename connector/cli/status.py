@@ -34,7 +34,7 @@ class Way:
 
 
 @dataclass(slots=True)
-class Page:
+class PageStatus:
     """The state of a page; times are in seconds since 1970.
 
     `paused` says why nothing is sent to it, `slowed` why little is. `wrong` is what its last
@@ -73,7 +73,7 @@ class Status:
     store_wrong: list[str]
     dead_letters: int
     unknown_events: int
-    pages: list[Page]
+    pages: list[PageStatus]
     refused: dict[str, int]
 
     def as_json(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Status:
 
 def status_of(settings: Settings, inbox: Inbox) -> Status:
     """Read the store. Raises `redis.RedisError`."""
-    pages: defaultdict[str, Page] = defaultdict(lambda: Page(""))
+    pages: defaultdict[str, PageStatus] = defaultdict(lambda: PageStatus(""))
     directory = directory_of(settings, inbox)
     directory.refresh()
     for one in directory.all:
@@ -138,7 +138,7 @@ def _title(account: str) -> str:
     return channel.title if channel else "its channel"
 
 
-def _add_waiting(page: Page, direction: str, at: float) -> None:
+def _add_waiting(page: PageStatus, direction: str, at: float) -> None:
     if direction != "report":  # which nobody waits for
         (page.to_channel if direction in {"out", "ticket", "match"} else page.to_helpdesk).add(at)
 

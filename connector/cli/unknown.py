@@ -5,12 +5,12 @@ import click
 from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
 from connector.cli.common import fail, settings_option
-from connector.cli.kept import Kept, add_commands, requeue
+from connector.cli.kept import KeptCommands, add_commands, requeue
 from connector.kept import Filters
 from tasks.inbound.unknown import is_known
 from tasks.words import described
 
-UNKNOWN = Kept(
+UNKNOWN = KeptCommands(
     "unknown",
     "unknown event",
     "unknown events",

@@ -23,7 +23,7 @@ STUCK_AFTER = 15.0
 """How long work may be due, and a worker take none of it, before the worker is restarted (seconds)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """The description of one process.
 

@@ -27,7 +27,7 @@ STEADY_AFTER = 2.0
 """How long a part must have run for its next restart not to be delayed (seconds)."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Child:
     """A part with its process, which may not be started yet, or be over.
 

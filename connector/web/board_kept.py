@@ -234,7 +234,7 @@ class KeptPages:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KeptRow:
     """A kept job as a list shows it: nothing that the customer or the agent wrote."""
 
     id: int
@@ -244,9 +244,9 @@ class Row:
     reason: Notice
 
 
-def _row(kept: KeptJob) -> Row:
+def _row(kept: KeptJob) -> KeptRow:
     remote = account_of(kept.job.queue)
-    return Row(kept.job.id, kept_since(kept), remote, page_of(kept), decode(kept.reason))
+    return KeptRow(kept.job.id, kept_since(kept), remote, page_of(kept), decode(kept.reason))
 
 
 def _ids(said: Iterable[str]) -> list[int]:

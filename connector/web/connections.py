@@ -17,9 +17,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from connector import admin
-from connector.admin import ConnectionAdmin, Entry
+from connector.admin import ConnectionAdmin, ListedConnection
 from connector.web.body import CLOSE, BodyReader
-from connector.web.problems import Problem
+from connector.web.problems import ApiProblem
 from tasks.store import reason_of
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ Check = Callable[[str], list[dict[str, Any]] | None]
 """Checks the connection of a page and returns the findings; None if the page is not connected."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Resource:
     """What answers each method of one resource, to whoever has the token; a refusal becomes a problem."""
 
@@ -58,7 +58,7 @@ class Resource:
         """Serve a request."""
         try:
             answer = await self._answer(Request(scope, receive))
-        except Problem as problem:
+        except ApiProblem as problem:
             answer = problem.response()
         answer.headers["Cache-Control"] = "no-store"
         await answer(scope, receive, send)
@@ -68,23 +68,23 @@ class Resource:
         handler = self.handlers.get(request.method)
         if not handler:
             allowed = {"Allow": ", ".join(self.handlers), **CLOSE}
-            raise Problem(405, "no-method", "The resource does not know this method.", headers=allowed)
+            raise ApiProblem(405, "no-method", "The resource does not know this method.", headers=allowed)
         try:
             return await handler(request)
         except admin.Refused as error:
             raise _problem(error) from None
         except redis.OutOfMemoryError:
-            raise Problem(503, "store-full", "The store is full.") from None
+            raise ApiProblem(503, "store-full", "The store is full.") from None
         except redis.RedisError as error:
-            raise Problem(503, "store-away", f"The store does not work: {reason_of(error)}.") from None
+            raise ApiProblem(503, "store-away", f"The store does not work: {reason_of(error)}.") from None
 
     def _authorize(self, given: str) -> None:
         if not self.token:
             detail = "Connections are not shown or changed here: set admin_token in the settings."
-            raise Problem(403, "no-admin-token", detail, headers=CLOSE)
+            raise ApiProblem(403, "no-admin-token", detail, headers=CLOSE)
         if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             headers = {"WWW-Authenticate": "Bearer", **CLOSE}
-            raise Problem(401, "wrong-token", "The bearer token is not admin_token.", headers=headers)
+            raise ApiProblem(401, "wrong-token", "The bearer token is not admin_token.", headers=headers)
 
 
 class ConnectionsApi:
@@ -145,7 +145,7 @@ class ConnectionsApi:
             raise admin.NoConnection(page_id)
         return JSONResponse({"findings": found})
 
-    async def _found(self, request: Request) -> tuple[str, Entry | None]:
+    async def _found(self, request: Request) -> tuple[str, ListedConnection | None]:
         page_id = _page(request)
         try:
             return page_id, await run_in_threadpool(self._admin.get, page_id)
@@ -155,20 +155,20 @@ class ConnectionsApi:
     async def _fields(self, request: Request) -> Mapping[str, Any]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise Problem(415, "no-json", "Send the connection as application/json.", headers=CLOSE)
+            raise ApiProblem(415, "no-json", "Send the connection as application/json.", headers=CLOSE)
         try:
             headers = dict(request.scope["headers"])
             body = await self._body_reader.read(headers, request.receive, MAX_BODY)
         except HTTPException as error:
             kind, detail = _UNREAD.get(error.status_code, ("no-body", "The body did not arrive."))
-            raise Problem(error.status_code, kind, detail, headers=error.headers) from None
+            raise ApiProblem(error.status_code, kind, detail, headers=error.headers) from None
         self._body_reader.release(body)
         try:
             fields = pydantic_core.from_json(body, allow_inf_nan=False)
         except ValueError:  # its message quotes the body
-            raise Problem(400, "no-json", "The body is not proper JSON.") from None
+            raise ApiProblem(400, "no-json", "The body is not proper JSON.") from None
         if not isinstance(fields, dict):
-            raise Problem(422, "invalid-fields", "The body must be an object: a connection's fields.")
+            raise ApiProblem(422, "invalid-fields", "The body must be an object: a connection's fields.")
         return fields
 
 
@@ -180,39 +180,39 @@ def _limit(request: Request) -> int:
     given = request.query_params.get("limit", str(LISTED))
     if not re.fullmatch("[0-9]{1,4}", given, re.ASCII) or not 1 <= int(given) <= MOST_LISTED:
         wrong = [("limit", f"must be a number from 1 to {MOST_LISTED}")]
-        raise Problem(422, "invalid-fields", "The list cannot be shown so.", errors=wrong)
+        raise ApiProblem(422, "invalid-fields", "The list cannot be shown so.", errors=wrong)
     return int(given)
 
 
-def _expected(request: Request, found: Entry | None) -> int | None:
+def _expected(request: Request, found: ListedConnection | None) -> int | None:
     """Return the version that a request is about; None if it adds a connection.
 
     https://www.rfc-editor.org/rfc/rfc9110#section-13.1
     """
     if_match, if_none_match = (request.headers.get(name) for name in ("if-match", "if-none-match"))
     if if_none_match is not None and if_none_match.strip() != "*":
-        raise Problem(400, "bad-condition", "If-None-Match can only be *: add, and replace nothing.")
+        raise ApiProblem(400, "bad-condition", "If-None-Match can only be *: add, and replace nothing.")
     if found is None:
         if if_match is not None:
-            raise Problem(412, "no-connection", "There is no connection of this page to replace.")
+            raise ApiProblem(412, "no-connection", "There is no connection of this page to replace.")
         return None
     if if_none_match is not None:
         raise admin.AlreadyConnected(found.page_id)
     if if_match is None:
         detail = "Say which version is meant: send its ETag as If-Match."
-        raise Problem(428, "no-condition", detail)
+        raise ApiProblem(428, "no-condition", detail)
     if if_match.strip() != "*" and ("", str(found.version)) not in _TAG.findall(if_match):
         raise admin.ChangedMeanwhile(found.page_id)
     return found.version
 
 
-def _shown(entry: Entry, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _shown(entry: ListedConnection, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     tag = {} if entry.fixed else {"ETag": f'"{entry.version}"'}
     return JSONResponse(entry.as_json(), status, tag | dict(headers or {}))
 
 
-def _problem(error: admin.Refused) -> Problem:
+def _problem(error: admin.Refused) -> ApiProblem:
     status, kind = _REFUSALS[type(error)]
     if isinstance(error, admin.InvalidFields):
-        return Problem(status, kind, "The connection was not stored: see errors.", errors=error.faults)
-    return Problem(status, kind, str(error))
+        return ApiProblem(status, kind, "The connection was not stored: see errors.", errors=error.faults)
+    return ApiProblem(status, kind, str(error))

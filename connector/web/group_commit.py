@@ -30,7 +30,8 @@ class StoreUnavailable(Exception):
 class GroupCommit:
     """Group commit. A task of its own talks to the store, so that a client that hangs up cancels nothing.
 
-    One call at a time: what comes meanwhile goes with the next, and many jobs together cost little more.
+    One call at a time: what comes meanwhile goes with the next, and many jobs together cost little more. It
+    saves 53 % of the CPU of a webhook (docs/performance.md).
     """
 
     def __init__(self, store: Redis, prefix: str, wake: Callable[[int], None], outage: Outage) -> None:

@@ -62,14 +62,14 @@ class Choosing(msgspec.Struct, frozen=True, tag=True):
     link: Link
 
 
-class Given(msgspec.Struct, frozen=True):
+class PendingChoice(msgspec.Struct, frozen=True):
     """What is in the store while a person chooses; `form` is a secret of the form that is to come back."""
 
     form: str
     offer: Offer
 
 
-class Stopped(Exception):
+class LoginStopped(Exception):
     """It does not go on from here: what the person is told, and the status."""
 
     def __init__(self, status: int, what: Notice, link: Link | None = None) -> None:
@@ -114,7 +114,7 @@ class LoginPages:
             try:
                 self._check_settings()
                 return await handler(request)
-            except Stopped as stopped:
+            except LoginStopped as stopped:
                 status, what, link = stopped.status, stopped.what, stopped.link
             except redis.RedisError as error:
                 log.warning("login_failed", reason=reason_of(error))
@@ -125,14 +125,14 @@ class LoginPages:
 
     def _check_settings(self) -> None:
         if missing := missing_for_login(self._settings):
-            raise Stopped(403, notice("connect_off", settings=", ".join(missing)))
+            raise LoginStopped(403, notice("connect_off", settings=", ".join(missing)))
 
     async def _begin(self, request: Request) -> Response:
         """Take a link of the helpdesk's, and lead to the login."""
         try:
             link = links.read(request.query_params, self._login.path, self._key, time.time())
         except InvalidLink as error:
-            raise Stopped(403, notice(error.code)) from None
+            raise LoginStopped(403, notice(error.code)) from None
         begun = Begun(secrets.token_urlsafe(24), secrets.token_urlsafe(48), time.time() + LOGIN_WITHIN, link)
         address = self._login.address(self._redirect_uri, begun.state, begun.verifier)
         return self._leading_to(address, begun, LOGIN_WITHIN)
@@ -142,9 +142,9 @@ class LoginPages:
         begun, state = self._cookie(request, Begun), request.query_params.get("state", "")
         is_ours = begun and hmac.compare_digest(begun.state.encode(), state.encode())
         if not begun or not is_ours or begun.until < time.time():
-            raise Stopped(400, notice("login_not_begun", minutes=LOGIN_WITHIN // 60))
+            raise LoginStopped(400, notice("login_not_begun", minutes=LOGIN_WITHIN // 60))
         if refusal := self._login.refusal(request.query_params):
-            raise Stopped(400, refusal, begun.link)
+            raise LoginStopped(400, refusal, begun.link)
         code = request.query_params["code"]
         try:
             offer = await run_in_threadpool(self._login.offer, code, self._redirect_uri, begun.verifier)
@@ -152,7 +152,7 @@ class LoginPages:
             log.warning("login_failed", reason=str(error))
             raise self._stopped_by(error, begun.link) from None
         choosing = Choosing(secrets.token_urlsafe(24), begun.link)
-        given = self._sealed(Given(secrets.token_urlsafe(24), offer))
+        given = self._sealed(PendingChoice(secrets.token_urlsafe(24), offer))
         await run_in_threadpool(self._inbox.put, _name(choosing), given, CHOOSE_WITHIN)
         log.info("logged_in", desk=begun.link.desk_id, pages=len(offer.accounts))
         return self._leading_to(self._choice_uri, choosing, CHOOSE_WITHIN)
@@ -167,7 +167,7 @@ class LoginPages:
         form = await read_form(request, self._body_reader)
         choosing, given = await self._given(request)
         if not hmac.compare_digest(given.form.encode(), "".join(form.get("form", [])).encode()):
-            raise Stopped(403, notice("login_not_begun", minutes=LOGIN_WITHIN // 60), choosing.link)
+            raise LoginStopped(403, notice("login_not_begun", minutes=LOGIN_WITHIN // 60), choosing.link)
         chosen, entered = set(form.get("page", [])), "".join(form.get("history_days", [])).strip()
         days = _days(entered)
         if not chosen or days is None:
@@ -183,7 +183,7 @@ class LoginPages:
         self,
         request: Request,
         choosing: Choosing,
-        given: Given,
+        given: PendingChoice,
         chosen: set[str] | None = None,
         entered: str = "",
     ) -> Response:
@@ -210,20 +210,20 @@ class LoginPages:
             problem=problem,
         )
 
-    async def _given(self, request: Request) -> tuple[Choosing, Given]:
+    async def _given(self, request: Request) -> tuple[Choosing, PendingChoice]:
         """Return what the login of this browser gave, if it is still there."""
         choosing = self._cookie(request, Choosing)
         sealed = await run_in_threadpool(self._inbox.get, _name(choosing)) if choosing else None
-        given = self._opened(sealed.decode(), Given) if sealed else None
+        given = self._opened(sealed.decode(), PendingChoice) if sealed else None
         if not choosing or not given:
             over = notice("choice_over", minutes=CHOOSE_WITHIN // 60)
-            raise Stopped(410, over, choosing.link if choosing else None)
+            raise LoginStopped(410, over, choosing.link if choosing else None)
         return choosing, given
 
-    def _stopped_by(self, error: ClientError, link: Link) -> Stopped:
+    def _stopped_by(self, error: ClientError, link: Link) -> LoginStopped:
         if isinstance(error, RetryableError):
-            return Stopped(503, notice("connect_service_away", reason=error.notice), link)
-        return Stopped(400, error.notice, link)
+            return LoginStopped(503, notice("connect_service_away", reason=error.notice), link)
+        return LoginStopped(400, error.notice, link)
 
     def _message(self, request: Request, status: int, what: Notice, link: Link | None) -> Response:
         return self._page(request, "message.html", status, link, sentences=[what])

@@ -45,15 +45,21 @@ HTMX = "htmx-2.0.11.min.js"
 """https://htmx.org: it brings parts of a page up to date. Its name changes with its version."""
 COPY = "copy-1.js"
 """Copies what a field holds; it gets another name with each change."""
+_LOADER = FileSystemLoader([_FOLDER])
 templates = Jinja2Templates(
     env=Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=_LOADER,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
 )
+
+
+def add_templates(folder: Path) -> None:
+    """Let pages be made of the templates in a channel's own folder as well."""
+    _LOADER.searchpath.append(str(folder))
 
 
 class Stopped(Exception):

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 TYPE = "urn:connector:problem:"
 
 
-class Problem(Exception):
+class ApiProblem(Exception):
     """A request is refused. `kind` names the problem for programs, `detail` says what can be done about it.
 
     `errors` are the fields that are refused, each with why.

@@ -53,7 +53,7 @@ _UNREAD = {413: refusals.TOO_LARGE, 408: refusals.SLOW}
 TAKEN, ACCEPTED = Response(), Response(status_code=202)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChannelWebhook:
     """Takes a channel's webhooks.
 
@@ -209,7 +209,7 @@ class LeftOut:
                 refused.leave_out(self._channel, reason, count=count, **self._first[reason])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HelpdeskWebhook:
     """Takes the helpdesk's webhooks."""
 
@@ -245,7 +245,9 @@ class HelpdeskWebhook:
                 return await _apart(self.helpdesk.receive, body, headers, secret)
             return self.helpdesk.receive(body, headers, secret)
         except WebhookTimestampOff as error:
-            raise self._refused(refusals.CLOCK, f"{error}.", seconds_off=round(error.seconds)) from None
+            off = round(error.seconds)
+            said = f"The webhook's timestamp is {off} seconds off; compare both machines' clocks."
+            raise self._refused(refusals.CLOCK, said, seconds_off=off) from None
         except InvalidWebhook:
             raise self._refused(
                 refusals.WRONG_SECRET, "The signature is not by helpdesk.webhook_secret."

@@ -29,6 +29,11 @@ add_sentences(
         ),
         "connect_store_away": N_("The connector cannot store anything at the moment. Try again in a minute."),
         "connect_service_away": N_("{reason}. Start again from your helpdesk in a minute."),
+        "connect_repair_later": N_(
+            "Once the page is connected, press “Test connection” on its tab in the helpdesk, then “Repair”: "
+            "the connector puts it right."
+        ),
+        "connect_operator": N_("To do, for whoever runs the connector:"),
         "connect_try_again": N_(
             "Start again from your helpdesk, and give all permissions for this page; if that does not help, "
             "ask whoever runs the connector."
@@ -131,6 +136,7 @@ add_sentences(
         "board_stale": N_(
             "Not updated since: the connector does not respond, or scripts are off. Reload the page."
         ),
+        "board_reload": N_("Show it as it is now"),
         "board_moments": N_("just now"),
         "board_moments_long": N_("for less than a minute"),
         "board_minutes_long": Plural("for {count} min", "for {count} min"),
@@ -261,7 +267,7 @@ add_sentences(
         "board_unknown_gone": N_("There is no unknown event {id} any more: it was replayed or dropped."),
         "board_dead_one": N_("Dead letter {id}"),
         "board_unknown_one": N_("Unknown event {id}"),
-        "board_facebook_page": N_("Page"),
+        "board_letter_of": N_("Page"),
         "board_code": N_("Code"),
         "board_queue": N_("Queue"),
         "board_history": N_("History"),

@@ -235,7 +235,7 @@ def _told(body: bytes, reply: AgentReply | None) -> dict[str, Any]:
 
 def _why(error: Exception) -> str:
     if isinstance(error, WebhookTimestampOff):
-        return str(error)
+        return f"the webhook's timestamp is {error.seconds:.0f} seconds off; compare both machines' clocks"
     if isinstance(error, InvalidWebhook):
         return "its signature is wrong: made with another secret, or of other bytes than were sent"
     return "its body is not understood: type, data.ticket.id or data.comment.id is missing or wrong"

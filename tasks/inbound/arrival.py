@@ -18,7 +18,7 @@ from tasks.work import Work
 
 CONNECTED_WITHIN = 7 * 24 * 3600
 """How long what an account's customers write waits for the account to be connected, in seconds."""
-LOOK_AGAIN = 30.0
+LOOK_FOR_CONNECTION_EVERY = 30.0
 """How long a message waits until it is looked whether its connection is active again (seconds)."""
 NAMELESS = "nameless"
 
@@ -96,7 +96,7 @@ class Arrival(Work):
             return
         page_id = self.conversation.account_id
         if self.lease.waited() < CONNECTED_WITHIN:
-            raise Busy("not_connected", page_id=page_id, retry_after=LOOK_AGAIN)
+            raise Busy("not_connected", page_id=page_id, retry_after=LOOK_FOR_CONNECTION_EVERY)
         raise RejectedError("not_connected", page_id=page_id)
 
     def say(self, what: Notice) -> str:

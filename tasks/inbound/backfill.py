@@ -94,7 +94,7 @@ class Progress(msgspec.Struct, frozen=True):
         return self.todo + self.aside
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fetcher:
     """Fetches what was said with an account since a time, in steps of few calls.
 

@@ -26,7 +26,7 @@ from tasks.inbound.edits import edit_comment
 from tasks.inbound.files import pictures_in
 from tasks.inbound.naming import customer_of, fix_name, note_whether_named, title_of
 from tasks.inbound.render import compose, first_body
-from tasks.inbox.job import Step, is_part_under_way, sent_ids
+from tasks.inbox.job import Step, sent_ids, under_way
 from tasks.inbox.personal import Personal
 from tasks.inbox.queues import outbound_queue
 from tasks.outbound import receipts, reminders
@@ -134,7 +134,7 @@ def _is_our_own(arrival: Arrival) -> bool:
         return True
     wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
     if (
-        is_part_under_way(steps)
+        under_way(steps)
         and event.may_be_ours
         and service.inbox.now() < arrival.lease.job.accepted / 1000 + wait
     ):

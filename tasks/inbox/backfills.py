@@ -45,7 +45,7 @@ class Backfill:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class BackfillStatus:
     """A backfill as operators see it: it goes on at `next` (ms), unless it `is_running`."""
 
     remote: str
@@ -114,7 +114,7 @@ class Backfills:
         """
         return bool(self._script.run("end_backfill", backfill.remote, backfill.token))
 
-    def all(self) -> list[Shown]:
+    def all(self) -> list[BackfillStatus]:
         """Return those that are not done, the one that goes on first before the others."""
         store, key = self._script.store, self._script.key
         due = cast("list[tuple[bytes, float]]", store.zrange(key("backfills"), 0, -1, withscores=True))
@@ -124,7 +124,7 @@ class Backfills:
                 asked.hmget(key(f"backfill:{remote.decode()}"), names)
             found = asked.execute()
         return [
-            Shown(remote.decode(), int(since), state or b"", int(at), bool(token), bool(history))
+            BackfillStatus(remote.decode(), int(since), state or b"", int(at), bool(token), bool(history))
             for (remote, at), (since, state, token, history) in zip(due, found, strict=True)
             if since  # else it is done meanwhile
         ]

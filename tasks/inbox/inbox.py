@@ -37,7 +37,7 @@ REWRITE_EVERY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class InboxState:
     """How much there is to do, by the store's clock; times are in seconds.
 
     `oldest` is the age of the oldest accepted job that is not done, whatever it waits for; `overdue` is how
@@ -163,12 +163,12 @@ class Inbox:
         """
         return int(self._script.run("sweep", limit, enough))
 
-    def state(self) -> State:
+    def state(self) -> InboxState:
         """Return how much there is to do."""
         queues, oldest, overdue, dead, *pauses = self._script.run("state")
         lasts = zip(pauses[::2], pauses[1::2], strict=True)
         paused = {remote.decode(): float(left) > -SHOWN_AS_PAUSED for remote, left in lasts}
-        return State(queues, oldest / 1000, overdue / 1000, dead, paused)
+        return InboxState(queues, oldest / 1000, overdue / 1000, dead, paused)
 
     def has_room(self) -> bool:
         """Write to the store, and return whether it takes more jobs."""

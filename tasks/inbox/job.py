@@ -166,9 +166,9 @@ def last_sending(steps: Mapping[str, str]) -> int:
     return max((int(steps[Step.sending(number)]) for number in _numbers(steps, "sending")), default=0)
 
 
-def is_part_under_way(steps: Mapping[str, str]) -> bool:
-    """Return whether a part may have been sent whose id is not known yet."""
-    return any(Step.sent(number) not in steps for number in _numbers(steps, "sending"))
+def under_way(steps: Mapping[str, str]) -> list[Step]:
+    """Return the steps of parts that may have been sent, and whose ids are not known yet."""
+    return [Step.sending(number) for number in _numbers(steps, "sending") if Step.sent(number) not in steps]
 
 
 def _numbers(steps: Mapping[str, str], kind: str) -> list[int]:

@@ -70,7 +70,7 @@ class KeptJobs:
         return bool(self._script.run(self._drop, id_))
 
 
-class _Stored(msgspec.Struct):
+class _Stored(msgspec.Struct, frozen=True):
     """A kept job as the store has it; the steps that were taken of it stay where they were."""
 
     queue: str = ""

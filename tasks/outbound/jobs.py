@@ -13,7 +13,7 @@ class UnknownJob(RetryableError):
     """Another version of the connector, older or newer, stored this job: what is to be done is not known."""
 
 
-class Reply(msgspec.Struct, tag=True):
+class Reply(msgspec.Struct, frozen=True, tag=True):
     """An agent's comment on its way to a person."""
 
     agent_reply: AgentReply

@@ -27,6 +27,7 @@ from clients.errors import (
     TakenOver,
     Unauthorized,
     Unavailable,
+    Untraceable,
     UploadGone,
 )
 from clients.helpdesk import Attachment, Comment
@@ -246,6 +247,8 @@ def _find_sent(part: Part, age: timedelta) -> str | None:
         # sending, nor come back in step with all the others that wait.
         wait = (error.retry_after or ECHO_POLL) + random.uniform(0, LOOK_SPREAD)  # noqa: S311 - only jitter
         raise OutcomeUnknown("send_unconfirmed", retry_after=wait) from error
+    except Untraceable:
+        raise
     except RejectedError as error:
         log.warning("sent_messages_not_read", queue=reply.lease.queue, reason=str(error))
         return None

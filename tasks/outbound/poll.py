@@ -18,7 +18,7 @@ OVERLAP = timedelta(minutes=10)
 """How far back each poll looks beyond the one before: what came by webhook as well is known by its key."""
 SETTLED = timedelta(seconds=10)
 """How old a comment is before polling takes it: a helpdesk may store its files after it, and send it last."""
-LONGEST_GAP = timedelta(days=6)
+FARTHEST_BACK = timedelta(days=6)
 """How far back a poll looks at most; after seven days it is forgotten which comments were sent."""
 
 
@@ -73,15 +73,15 @@ def _last_poll(service: Services) -> datetime:
     if last is None:
         started = service.inbox.get("poll_start")
         age = service.inbox.now() - float(started) if started else 0.0
-        since = max(now - timedelta(seconds=age), now - LONGEST_GAP)
+        since = max(now - timedelta(seconds=age), now - FARTHEST_BACK)
         service.inbox.put("poll_from", str(since.timestamp()))
         return since
     first = service.inbox.get("poll_from") or b"0"
     since = max(datetime.fromtimestamp(float(last), UTC) - OVERLAP, datetime.fromtimestamp(float(first), UTC))
-    if since < now - LONGEST_GAP:
+    if since < now - FARTHEST_BACK:
         log.warning(
             "replies_may_be_missing",
             written_after=since.isoformat(),
-            written_before=(now - LONGEST_GAP).isoformat(),
+            written_before=(now - FARTHEST_BACK).isoformat(),
         )
-    return max(since, now - LONGEST_GAP)
+    return max(since, now - FARTHEST_BACK)

@@ -22,7 +22,7 @@ from clients.notices import Notice, notice
 from clients.text.line import one_line
 from tasks import courtesies, trouble
 from tasks.celery import wake
-from tasks.inbox.job import Step, last_sending, sent_ids
+from tasks.inbox.job import Step, last_sending, sent_ids, under_way
 from tasks.inbox.queues import account_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts, reminders
@@ -176,16 +176,20 @@ def notify(work: Work, reason: Notice) -> None:
     ticket, comment = decoded.agent_reply.ticket, decoded.agent_reply.comment
     ids = sent_ids(lease.steps)
     receipts.remember(work, comment, ids)
-    language, told = service.language(account_of(lease.queue)), [notice("reply_not_delivered", reason=reason)]
-    told += [notice("tried", count=lease.attempts + 1)] if lease.attempts else []
+    language, is_untraceable = service.language(account_of(lease.queue)), reason.code == "untraceable"
+    told = [notice("reply_untraceable" if is_untraceable else "reply_not_delivered", reason=reason)]
+    told += [notice("tried", count=lease.attempts + 1)] if lease.attempts and not is_untraceable else []
     told += [notice("reply_partly_delivered")] if ids else []
     told += [known] if (known := trouble.of(work)) else []
-    note = " ".join(say(one, language) for one in (*told, notice("retry_reply", id=lease.job.id)))
+    told.append(notice("send_again" if is_untraceable else "retry_reply", id=lease.job.id))
+    note = " ".join(say(one, language) for one in told)
     try:
         notify_once(work, ticket.id, f"failed:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
     service.helpdesk.show_delivery(comment.id, Delivery("failed", ids, say(reason, language)))
+    for step in under_way(lease.steps) if is_untraceable else ():  # whoever retries it wants it sent
+        lease.undo_step(step)
 
 
 def _notify_of_links(reply: Outgoing, names: list[str]) -> None:

@@ -48,9 +48,9 @@ class Ledger:
 
     def _dead(self) -> Iterator[Wrong]:
         for letter in self.records.letters:
-            direction, _, psid = letter["thread"].split(":")
+            direction, *_, psid = letter["queue"].split(":")
             if psid in self.people.written:
-                what = f"dead letter of {letter['thread']}: {letter['reason']}"
+                what = f"dead letter of {letter['queue']}: {letter['reason']}"
                 yield Wrong(
                     IN if direction == "in" else OUT, "dead", psid, what, (psid,), letter["time"] / 1000
                 )

@@ -17,7 +17,7 @@ from clients.channels.meta.errors import ERRORS
 from clients.errors import ClientError, NotConnected, OutsideWindow, Unavailable
 from clients.notices import LOCALE, Notice, Plural, _sentences, add_sentences, decode, encode, notice, say
 from connector.connection import Connection
-from connector.web import tab_words  # noqa: F401 - their sentences
+from connector.messenger import words as messenger_words  # noqa: F401 - their sentences
 from connector.web import words as web_words  # noqa: F401 - the same
 from tasks import words
 
@@ -53,7 +53,7 @@ def _beginnings() -> set[str]:
     found: set[str] = set()
     for path in (ROOT / "connector").rglob("*.html"):
         found |= {*re.findall(r'"(\w+_)" ~', path.read_text())}
-    for path in (ROOT / "connector" / "web").rglob("*.py"):
+    for path in (ROOT / "connector").rglob("*.py"):
         found |= {*re.findall(r'(?:notice|say_code)\(f"(\w+_)\{', path.read_text())}
     return found
 

@@ -1,11 +1,13 @@
-"""What tests of the settings need."""
+"""A settings file of a test's own, and a store of its own."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from connector.settings import PATH_VARIABLE, PREFIX
+from tests.conftest import Valkey
 from tests.connector.settings_file import SettingsFile
 
 
@@ -17,3 +19,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsFile:
     path = tmp_path / "connector.yaml"
     monkeypatch.setenv(PATH_VARIABLE, str(path))
     return SettingsFile(path)
+
+
+@pytest.fixture
+def own_store(tmp_path: Path) -> Iterator[Valkey]:
+    """Give a store that the test may stop."""
+    folder = tmp_path / "valkey"
+    folder.mkdir()
+    store = Valkey(folder)
+    yield store
+    store.stop()

@@ -13,9 +13,9 @@ from connector.admin import (
     AlreadyConnected,
     ChangedMeanwhile,
     ConnectionAdmin,
-    Entry,
     Fixed,
     InvalidFields,
+    ListedConnection,
     NoConnection,
     NoSecretKey,
 )
@@ -445,7 +445,7 @@ def test_a_change_beside_the_rotation_is_kept(
     newest = new_key()
     admin.put(NEW, FIELDS, None)
     rotating, rotate = admins(secret_key=f"{newest},{KEY}"), Cipher.rotate
-    changed: list[Entry] = []
+    changed: list[ListedConnection] = []
 
     def change_meanwhile(self: Cipher, token: str) -> str:
         if not changed:

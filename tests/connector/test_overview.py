@@ -12,7 +12,7 @@ from clients.findings import Finding, finding
 from clients.notices import Notice, encode, notice
 from connector.overview import Standing, State, details, last_troubles, whole
 from tasks.connections import Connection, Directory, Off
-from tasks.findings import Kept, note
+from tasks.findings import KeptFinding, note
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
@@ -161,7 +161,7 @@ def test_it_is_wrong_since_the_first_of_it_was_found(inbox: Inbox) -> None:
     (paused,) = standings(inbox, Directory([connection("1")]))
     assert abs((paused.since or 0) - inbox.now()) < 10
 
-    inbox.note_findings(remote("1"), msgspec.json.encode([Kept(EXPIRES.what, 1000.5)]))
+    inbox.note_findings(remote("1"), msgspec.json.encode([KeptFinding(EXPIRES.what, 1000.5)]))
     (found,) = standings(inbox, Directory([connection("1")]))
     assert found.since == 1000.5
 

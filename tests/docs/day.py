@@ -16,7 +16,7 @@ from clients.findings import finding
 from clients.notices import Notice, encode, notice
 from connector.cipher import new_key
 from sandbox.stack import until
-from tasks.findings import Checked, Kept
+from tasks.findings import Checked, KeptFinding
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
@@ -119,4 +119,4 @@ def _token_expired(inbox: Inbox, account: str, since: float) -> None:
 
 def _found(inbox: Inbox, account: str, since: float, code: str, **values: str) -> None:
     what: Notice = finding(code, **values).what
-    inbox.note_findings(account, msgspec.json.encode([Kept(what, since, is_confirmed=True)]))
+    inbox.note_findings(account, msgspec.json.encode([KeptFinding(what, since, is_confirmed=True)]))

@@ -23,8 +23,10 @@ from tests.fakes.pages import tab_link
 
 ROOT = Path(__file__).parents[2]
 DIGESTS = FOLDER / "screens.json"
-REMARKS = re.compile(rb'^\s*"""[\s\S]*?"""$|(^|  )\s*# .*$', re.MULTILINE)
-"""Docstrings and comments: they change no picture."""
+REMARKS = re.compile(
+    rb'^\s*"""[\s\S]*?"""$|(^|  )\s*# .*$|^(from [\w.]+ )?import (\([^)]*\)|.*)$', re.MULTILINE
+)
+"""Docstrings, comments, and what is imported from where: they change no picture."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Screen:
 
     @property
     def digest(self) -> str:
-        """Return what changes with the files, and with the size."""
-        said = b"".join(path.name.encode() + essence(path) for path in self.sources())
+        """Return what changes with what the files hold, wherever they stand, and with the size."""
+        said = b"".join(sorted(map(essence, self.sources())))
         return hashlib.sha256(repr(self.size).encode() + said).hexdigest()
 
     def sources(self) -> list[Path]:
@@ -47,7 +49,7 @@ class Screen:
 
 
 def essence(path: Path) -> bytes:
-    """Return what a file holds; of a module, no remarks and no line breaks."""
+    """Return what a file holds; of a module, no remarks, no imports and no line breaks."""
     content = path.read_bytes()
     return b" ".join(REMARKS.sub(b"", content).split()) if path.suffix == ".py" else content
 
@@ -98,7 +100,9 @@ _PAGE = (
 """What the connector's own pages are made of: how they look, what they say, and of what day they tell."""
 SCREENS: Mapping[str, Screen] = {
     "board": Screen((1100, 1040), _board, (*_PAGE, "connector/web/board*.py", "connector/kept.py")),
-    "messenger-tab": Screen((900, 1280), _tab, (*_PAGE, "connector/web/tab*.py")),
+    "messenger-tab": Screen(
+        (900, 1280), _tab, (*_PAGE, "connector/messenger/*.py", "connector/messenger/templates/*")
+    ),
     "playground": Screen(
         (1440, 1150),
         _playground,

@@ -30,8 +30,31 @@ def test_every_step_of_a_job_is_explained() -> None:
     assert explained == _steps()
 
 
+def test_a_step_that_the_script_names_is_one() -> None:
+    named = re.findall(r"'step:(\w+)'", (ROOT / "tasks" / "inbox" / "inbox.lua").read_text())
+
+    assert named
+    assert set(named) <= _steps()
+
+
 def _named(cell: str) -> list[str]:
     return re.findall(r"^`(\w+)", cell)
+
+
+PAGES = ("CONTRIBUTING.md", "docs/design.md", "docs/glossary.md", "docs/adapters.md")
+FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|lua|md|ya?ml|html|json|po|css))`|`((?:[\w.-]+/)+)`")
+FILES = [(page, "".join(found)) for page in PAGES for found in FILE.findall((ROOT / page).read_text())]
+
+
+def test_files_are_found_in_the_pages() -> None:
+    assert {"CONTRIBUTING.md", "docs/design.md", "docs/glossary.md"} < {page for page, _ in FILES}
+
+
+@pytest.mark.parametrize(("page", "file"), FILES)
+def test_a_file_that_a_page_names_is_there(page: str, file: str) -> None:
+    places = [ROOT / file, *(found for package in CODE for found in (ROOT / package).rglob(file))]
+
+    assert any(one.exists() for one in places)
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -13,6 +13,7 @@ from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.jsons import decode
 from clients.notices import is_known, notice, say
 from tests.conftest import payload
+from tests.docs import screens
 from tests.docs.pictures import (
     ATTACHMENTS,
     EVENTS,
@@ -23,7 +24,7 @@ from tests.docs.pictures import (
     Gallery,
     gallery,
 )
-from tests.docs.screens import DIGESTS, ROOT, SCREENS, essence
+from tests.docs.screens import DIGESTS, ROOT, SCREENS, Screen, essence
 from tests.fakes.situations import SITUATIONS, path_of
 
 STALE = "it looks different now: run `make pictures`, look at what changed, and commit it"
@@ -56,7 +57,7 @@ def test_a_picture_of_a_page_is_taken_anew_when_what_it_is_made_of_changes(name:
     ("name", "made_of"),
     [
         ("board", ("connector/web/templates/*", "connector/web/board*.py", "connector/web/words.py")),
-        ("messenger-tab", ("connector/web/templates/*", "connector/web/tab*.py", "connector/web/words.py")),
+        ("messenger-tab", ("connector/messenger/*.py", "connector/*/templates/*", "connector/web/words.py")),
         ("playground", ("sandbox/playground/*.py", "sandbox/playground/static/*")),
     ],
 )
@@ -66,16 +67,31 @@ def test_all_that_makes_the_picture_of_a_page_is_watched(name: str, made_of: Seq
     assert not [path for path in SCREENS[name].sources() if path.suffix in {".pyc", ""}]
 
 
-def test_a_remark_in_a_module_makes_no_picture_stale(tmp_path: Path) -> None:
+def test_a_remark_or_an_import_in_a_module_makes_no_picture_stale(tmp_path: Path) -> None:
     bare, remarked = tmp_path / "bare.py", tmp_path / "remarked.py"
     bare.write_text('SAYS = "## all is well"\n\n\ndef show():\n    return SAYS\n')
     remarked.write_text(
-        '"""What is shown."""\n\nSAYS = "## all is well"  # noqa: X1 - so\n# Said once.\n\n\n'
+        '"""What is shown."""\n\nimport a\nfrom a.b import (\n    c,  # noqa: X1 - so\n)\n\n'
+        'SAYS = "## all is well"  # noqa: X1 - so\n# Said once.\n\n\n'
         'def show():\n    """Show it.\n\n    Twice.\n    """\n    return SAYS\n'
     )
     assert essence(remarked) == essence(bare)
     bare.write_text(bare.read_text().replace("well", "good"))
     assert essence(remarked) != essence(bare)
+
+
+def test_a_file_that_moves_makes_no_picture_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screens, "ROOT", tmp_path)
+    screen = Screen((1, 1), lambda *_: b"", ("*/*.html",))
+    for folder in ("a", "z"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "a" / "one.html").write_text("first")
+    (tmp_path / "a" / "two.html").write_text("second")
+    before = screen.digest
+    (tmp_path / "a" / "one.html").rename(tmp_path / "z" / "moved.html")
+    assert screen.digest == before
+    (tmp_path / "z" / "moved.html").write_text("third")
+    assert screen.digest != before
 
 
 def test_every_kind_of_event_that_becomes_a_comment_has_a_picture() -> None:

@@ -72,7 +72,7 @@ def bodies(system: System, psid: str) -> list[str]:
 
 
 @pytest.mark.parametrize("pool", WORKERS)
-def test_a_killed_workers_thread_goes_on_within_its_lease_and_two_seconds(
+def test_a_killed_workers_queue_goes_on_within_its_lease_and_two_seconds(
     system: System, psid: str, pool: str
 ) -> None:
     victim, other = WORKERS[pool]
@@ -86,7 +86,7 @@ def test_a_killed_workers_thread_goes_on_within_its_lease_and_two_seconds(
     send_signal(tree[2:] or tree[1:], signal.SIGKILL)
     killed = time.monotonic()
 
-    until("the thread has its ticket", lambda: bodies(system, psid) == ["hello"])
+    until("the person has their ticket", lambda: bodies(system, psid) == ["hello"])
     assert time.monotonic() - killed <= LEASE + 2
 
 

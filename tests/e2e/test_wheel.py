@@ -71,11 +71,18 @@ def _connector(programs: Path, folder: Path, *arguments: str) -> subprocess.Comp
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_wheel_holds_the_product_without_its_sandbox(wheel: Path) -> None:
+def test_the_wheel_holds_the_product_whole_without_its_sandbox(wheel: Path) -> None:
     with ZipFile(wheel) as packed:
-        packages = {name.partition("/")[0] for name in packed.namelist()}
+        names = {name for name in packed.namelist() if ".dist-info/" not in name}
+    product = (path for package in PACKAGES for path in (SOURCE / package).rglob("*") if path.is_file())
+    wanted = {path.relative_to(SOURCE).as_posix() for path in product if path.suffix != ".pyc"}
 
-    assert {name for name in packages if not name.endswith(".dist-info")} == PACKAGES
+    assert {name for name in names if not name.endswith(".mo")} == {
+        name for name in wanted if not name.endswith(".mo")
+    }
+    assert {name for name in names if name.endswith(".mo")} >= {
+        f"{name.removesuffix('.po')}.mo" for name in wanted if name.endswith(".po")
+    }
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["conformance", "--help"]])

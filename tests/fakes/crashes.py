@@ -7,17 +7,17 @@ from tests.fakes.failures import Crash
 from tests.fakes.world import World
 
 
-def _relay(world: World, threads: list[str], *crashes: int) -> bool:
-    """Relay threads, with workers that die before the given steps. Return whether the first one died."""
-    died = [_dies(world, threads, steps) for steps in crashes]
-    _relay_to_the_end(world, threads)
+def _relay(world: World, queues: list[str], *crashes: int) -> bool:
+    """Relay queues, with workers that die before the given steps. Return whether the first one died."""
+    died = [_dies(world, queues, steps) for steps in crashes]
+    _relay_to_the_end(world, queues)
     return died[0]
 
 
-def _dies(world: World, threads: list[str], steps: int) -> bool:
+def _dies(world: World, queues: list[str], steps: int) -> bool:
     world.fuse.arm(steps)
     try:
-        _relay_to_the_end(world, threads)
+        _relay_to_the_end(world, queues)
     except Crash:
         return True
     finally:
@@ -25,13 +25,13 @@ def _dies(world: World, threads: list[str], steps: int) -> bool:
     return False
 
 
-def _relay_to_the_end(world: World, threads: list[str]) -> None:
+def _relay_to_the_end(world: World, queues: list[str]) -> None:
     for _ in range(10):
-        for thread in threads:
-            world.resume(thread)
-        if not any(world.waiting(thread) for thread in threads):
+        for queue in queues:
+            world.resume(queue)
+        if not any(world.waiting(queue) for queue in queues):
             return
-    raise AssertionError(f"events are left in {threads}")
+    raise AssertionError(f"events are left in {queues}")
 
 
 def every_crash(

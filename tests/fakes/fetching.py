@@ -15,8 +15,8 @@ def fetch(world: World) -> None:
 
 def relay(world: World, *people: str) -> None:
     for person in people or [PSID]:
-        while world.waiting(thread := f"in:{ACCOUNT}:{person}"):
-            world.resume(thread)
+        while world.waiting(queue := f"in:{ACCOUNT}:{person}"):
+            world.resume(queue)
 
 
 def bodies(world: World) -> list[str]:

@@ -100,8 +100,8 @@ def begin(inbox: Inbox, *jobs: Job) -> Lease:
     return claimed(inbox)
 
 
-def buried(inbox: Inbox, *jobs: Job) -> KeptJob:
-    """Return the letter of the first of some events, with the others let go of."""
+def died(inbox: Inbox, *jobs: Job) -> KeptJob:
+    """Return the letter of the first of some events, with the others released."""
     lease = begin(inbox, *(jobs or [new_job("a", 20)]))
     if lease.move_to_dead_letters("refused"):
         lease.release()
@@ -109,7 +109,7 @@ def buried(inbox: Inbox, *jobs: Job) -> KeptJob:
     return letter
 
 
-def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> KeptJob:
+def died_with_a_step(inbox: Inbox, name: str, at: int = 10) -> KeptJob:
     lease = begin(inbox, new_job(name, at))
     lease.save_step(Step.call(), "ticket")
     lease.save_step(Step.failed(), "refused")
@@ -118,7 +118,7 @@ def buried_with_a_step(inbox: Inbox, name: str, at: int = 10) -> KeptJob:
 
 
 def turns(inbox: Inbox, count: int) -> list[str]:
-    """Return the queues of so many claims; none is let go of."""
+    """Return the queues of so many claims; none is released."""
     return [claimed(inbox, "").queue for _ in range(count)]
 
 

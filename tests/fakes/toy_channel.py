@@ -30,6 +30,7 @@ from clients.channel import (
     Receipt,
     SentMessage,
 )
+from clients.errors import Untraceable
 from clients.jsons import decode
 from clients.media import File
 from clients.notices import notice
@@ -97,7 +98,7 @@ class Line(Account):
         self, person_id: str, text: str | None, within: timedelta, known: Collection[str]
     ) -> SentMessage | None:
         """Know nothing of what was sent."""
-        return None
+        raise Untraceable(Toy.title)
 
 
 class Toy(Channel):

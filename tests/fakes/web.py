@@ -67,9 +67,9 @@ class Doors:
         """Bring a body that the helpdesk signed. Return the status of the answer."""
         return self.http.post(HELPDESK, content=body, headers=headers(body, at, **changes)).status_code
 
-    def queue(self, thread: str = QUEUE) -> list[dict[str, Any]]:
-        """Return the bodies of the events that wait in a thread."""
-        found: Any = self.store.zrange(f"mc:jobs:{thread}", 0, -1)
+    def queue(self, queue: str = QUEUE) -> list[dict[str, Any]]:
+        """Return the bodies of the events that wait in a queue."""
+        found: Any = self.store.zrange(f"mc:jobs:{queue}", 0, -1)
         return [json.loads(event.split(b" ", 3)[3], parse_int=float) for event in found]
 
     def stored(self) -> set[str]:
@@ -78,7 +78,7 @@ class Doors:
         return {name for name in names if not name.startswith("mc:celery:")}
 
     def queues(self) -> set[str]:
-        """Return the names of the threads that hold events."""
+        """Return the names of the queues that hold events."""
         return {key.removeprefix("mc:jobs:") for key in self.stored() if key.startswith("mc:jobs:")}
 
     def metrics(self) -> str:

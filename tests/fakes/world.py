@@ -70,7 +70,7 @@ STAYS = [
 
 @dataclass(frozen=True)
 class Head:
-    """What the store knows of the event at the head of a thread; `waits` is its backoff."""
+    """What the store knows of the event at the head of a queue; `waits` is its backoff."""
 
     attempts: int
     reasons: list[str]
@@ -188,22 +188,22 @@ class World:
             reply = replace(reply, key=f"comment:{id_}:{change}:1", change=change)
         self.inbox.accept([reply_job(reply)])
 
-    def work(self, thread: str = IN) -> bool:
-        """Let a worker work on a thread."""
-        return worker.work_on(self.service, thread)
+    def work(self, queue: str = IN) -> bool:
+        """Let a worker work on a queue."""
+        return worker.work_on(self.service, queue)
 
-    def resume(self, thread: str = IN) -> bool:
-        """Let time pass, until nothing holds the thread back, and a worker work on it."""
-        self.pass_time(thread)
-        return self.work(thread)
+    def resume(self, queue: str = IN) -> bool:
+        """Let time pass, until nothing holds the queue back, and a worker work on it."""
+        self.pass_time(queue)
+        return self.work(queue)
 
-    def pass_time(self, thread: str) -> None:
+    def pass_time(self, queue: str) -> None:
         """Let leases, backoffs and pauses be over."""
         self.store.delete("mc:pauses")
         for name in ("until", "not_before"):
-            if self.store.hexists(f"mc:lease:{thread}", name):
-                self.store.hset(f"mc:lease:{thread}", name, 0)
-                self.store.zadd("mc:later", {thread: 0}, xx=True)
+            if self.store.hexists(f"mc:lease:{queue}", name):
+                self.store.hset(f"mc:lease:{queue}", name, 0)
+                self.store.zadd("mc:later", {queue: 0}, xx=True)
 
     def end_pause(self, remote: str = "helpdesk") -> None:
         """Let the pause of a remote be over."""
@@ -211,30 +211,30 @@ class World:
         if self.store.hexists(f"mc:pause:{remote}", "ends"):
             self.store.hset(f"mc:pause:{remote}", "ends", 0)
 
-    def waiting(self, thread: str = IN) -> int:
-        """Return how many events wait in a thread."""
-        return int(self.store.zcard(f"mc:jobs:{thread}"))
+    def waiting(self, queue: str = IN) -> int:
+        """Return how many events wait in a queue."""
+        return int(self.store.zcard(f"mc:jobs:{queue}"))
 
-    def head(self, thread: str = IN) -> Head:
+    def head(self, queue: str = IN) -> Head:
         """Return what is known of the event at the head."""
-        attempts, history = self.store.hmget(self._record(thread), "attempts", "history")
-        due = self.store.zscore("mc:later", thread)
+        attempts, history = self.store.hmget(self._record(queue), "attempts", "history")
+        due = self.store.zscore("mc:later", queue)
         waits = due / 1000 - time.time() if due else 0.0
         reasons = [say(decode(one["reason"])) for one in json.loads(history or b"[]")]
         return Head(int(attempts or 0), reasons, waits)
 
-    def step(self, name: str, thread: str = OUT) -> str | None:
+    def step(self, name: str, queue: str = OUT) -> str | None:
         """Return a recorded step of the event at the head."""
-        value = self.store.hget(self._record(thread), f"step:{name}")
+        value = self.store.hget(self._record(queue), f"step:{name}")
         return value.decode() if value is not None else None
 
-    def set_step(self, name: str, value: str, thread: str = OUT) -> None:
+    def set_step(self, name: str, value: str, queue: str = OUT) -> None:
         """Change a recorded step of the event at the head."""
-        self.store.hset(self._record(thread), f"step:{name}", value)
+        self.store.hset(self._record(queue), f"step:{name}", value)
 
-    def _record(self, thread: str) -> str:
+    def _record(self, queue: str) -> str:
         """Name what is known of the event at the head."""
-        head = self.store.zrange(f"mc:jobs:{thread}", 0, 0)[0]
+        head = self.store.zrange(f"mc:jobs:{queue}", 0, 0)[0]
         return f"mc:job:{int(head.partition(b' ')[0])}"
 
     def paused(self, remote: str = "helpdesk") -> float:

@@ -158,7 +158,7 @@ class Door:
         if sample.signed != ANOTHER_APP and not all(400 <= status < 500 for status in statuses):
             raise Fault(f"signed wrongly ({sample.signed}) and answered {statuses}")
         # What another app of ours says of pages that are not connected waits until they are.
-        pages = [account_of(thread) for thread, _ in self.inbox.waiting()]
+        pages = [account_of(queue) for queue, _ in self.inbox.waiting()]
         if pages and (sample.signed != ANOTHER_APP or not all(map(_is_not_connected, pages))):
             raise Fault(f"signed wrongly ({sample.signed}) and stored {pages}")
 
@@ -200,9 +200,9 @@ def _is_honest_reply(body: bytes) -> bool:
     return bool(json.loads(body)["agent_reply"]["comment"]["body"] == HONEST_COMMENT["body"])
 
 
-def stored(inbox: Inbox, thread: str) -> Iterator[bytes]:
-    """Take the events out of a thread."""
-    lease = inbox.claim(thread)
+def stored(inbox: Inbox, queue: str) -> Iterator[bytes]:
+    """Take the events out of a queue."""
+    lease = inbox.claim(queue)
     goes_on = lease is not None
     while lease and goes_on:
         yield lease.job.body

@@ -49,7 +49,7 @@ NOBODY = Conversation(CHANNEL, PAGE_A, "")
 OURS = {"source": "facebook_messenger", "page_id": PERSON.account_id, "sender_id": PERSON.person_id}
 FIRST, SECOND = f"first {CONFIDENTIAL}", f"second {CONFIDENTIAL}"
 ROUNDS = 400
-"""How often the worker looks at each thread; ten attempts take less."""
+"""How often the worker looks at each queue; ten attempts take less."""
 
 
 @dataclass(frozen=True)
@@ -174,16 +174,16 @@ class Worker:
             jobs = [*_messages(sample.messenger), *_replies(helpdesk, sample.helpdesk)]
             for _ in range(2):
                 self._inbox.accept(jobs)
-                threads = {job.queue for job in jobs if isinstance(job, Job)}
+                queues = {job.queue for job in jobs if isinstance(job, Job)}
                 report = report_queue(account_remote(PERSON.channel, PERSON.account_id))
-                self._work(service, threads | {outbound_queue(PERSON), report})
+                self._work(service, queues | {outbound_queue(PERSON), report})
         self._check_done(sides)
         self._check_readable(sides, sample)
 
-    def _work(self, service: Any, threads: set[str]) -> None:
+    def _work(self, service: Any, queues: set[str]) -> None:
         for _ in range(ROUNDS):
-            for thread in sorted(threads):
-                work_on(service, thread)
+            for queue in sorted(queues):
+                work_on(service, queue)
             self._records.look()
             if not self._inbox.state().queues:
                 return

@@ -131,7 +131,7 @@ def test_wherever_a_worker_dies_a_receipt_is_shown(worlds: Callable[[], World]) 
         assert not list(world.store.scan_iter("mc:awaiting:*"))
 
 
-def test_dropping_a_letter_that_was_revived_forgets_no_step(world: World) -> None:
+def test_dropping_a_letter_that_was_requeued_forgets_no_step(world: World) -> None:
     world.reply(TWO_PARTS)
     world.desk.open()
     world.meta.fail("send", None, Refusal(551))

@@ -129,7 +129,7 @@ def test_dead_letters_are_counted_by_the_code_of_their_reason(world: World) -> N
 
 
 @pytest.mark.parametrize("error", [RejectedError("no"), fault(), ZeroDivisionError()], ids=repr)
-def test_an_event_is_buried_even_if_the_agent_cannot_be_told_at_all(world: World, error: Exception) -> None:
+def test_an_event_becomes_a_dead_letter_though_no_agent_can_be_told(world: World, error: Exception) -> None:
     world.desk.open()
     world.receive()
     world.desk.fail("add_comment", *too_long(), error)
@@ -173,7 +173,7 @@ def test_what_people_write_to_a_page_that_is_never_connected_is_a_dead_letter_in
     assert "no active connection" in reason
 
 
-def test_an_event_that_is_revived_is_tried_afresh(world: World) -> None:
+def test_an_event_that_is_requeued_is_tried_afresh(world: World) -> None:
     world.desk.open()
     world.receive()
     world.desk.fail("add_comment", *too_long())

@@ -172,7 +172,7 @@ def test_what_was_relayed_is_told_with_its_ids(world: World) -> None:
     assert (outgoing["queue"], outgoing["comment"], outgoing["ticket"]) == (OUT, "981", "42")
 
 
-def test_after_a_limit_the_waiting_threads_go_on_one_by_one(world: World) -> None:
+def test_after_a_limit_the_waiting_queues_go_on_one_by_one(world: World) -> None:
     world.receive()
     world.desk.fail("create_ticket", RateLimited("slow down", retry_after=40))
     world.work()
@@ -262,9 +262,9 @@ def test_a_page_that_was_disconnected_is_not_down(world: World) -> None:
     assert outcomes._is_outage(world.service, error) is False
 
 
-@pytest.mark.parametrize(("thread", "remote"), [(IN, "helpdesk"), (OUT, PAGE), (TICKET, "helpdesk")])
-def test_the_side_of_a_thread_is_where_its_events_go(world: World, thread: str, remote: str) -> None:
-    world.inbox.accept([Job(key="a", queue=thread, time=1, body=b"{}")])
+@pytest.mark.parametrize(("queue", "remote"), [(IN, "helpdesk"), (OUT, PAGE), (TICKET, "helpdesk")])
+def test_the_remote_of_a_queue_is_where_its_events_go(world: World, queue: str, remote: str) -> None:
+    world.inbox.accept([Job(key="a", queue=queue, time=1, body=b"{}")])
     world.inbox.pause(remote, 60, "it is down")
 
     assert world.inbox.claim() is None

@@ -11,7 +11,7 @@ import pytest
 
 from clients.channel import Credentials, NewMessage
 from clients.channels.registry import CHANNELS
-from clients.helpdesk import Customer
+from clients.helpdesk import Customer, Delivery
 from tasks.connections import Connection, Directory
 from tasks.inbound.jobs import incoming_job
 from tasks.outbound import reminders
@@ -42,6 +42,11 @@ def _receive(world: World, *events: dict[str, Any]) -> None:
     world.inbox.accept(
         [incoming_job(Toy(), event.conversation, event) for event in found if event.conversation]
     )
+
+
+def _lose(_: Line, __: str, message: NewMessage) -> str:
+    Line.sent.append(("lost", message.echo_metadata))
+    raise OSError("the worker died")
 
 
 def test_a_message_opens_a_ticket_with_its_file(toy: World) -> None:
@@ -103,13 +108,9 @@ def test_receipts_that_name_each_message_show_a_reply_as_delivered(toy: World) -
 def test_a_part_of_unknown_outcome_is_known_by_what_came_back_with_its_status(
     toy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(_: Line, __: str, message: NewMessage) -> str:
-        Line.sent.append(("lost", message.echo_metadata))
-        raise OSError("the worker died")
-
     toy.reply("Hello", customer=PERSON)
     with monkeypatch.context() as patch:
-        patch.setattr(Line, "send", lose)
+        patch.setattr(Line, "send", _lose)
         toy.work(OUT)
     _receive(
         toy,
@@ -119,6 +120,33 @@ def test_a_part_of_unknown_outcome_is_known_by_what_came_back_with_its_status(
 
     assert Line.sent == [("lost", "toy-981-0")]
     assert toy.desk.deliveries["981"].message_ids == ["wamid.7"]
+
+
+def test_a_part_that_nothing_shows_is_not_sent_again_unless_a_person_says_so(
+    toy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = toy.desk.open()
+    toy.reply("Hello", customer=PERSON)
+    with monkeypatch.context() as patch:
+        patch.setattr(Line, "send", _lose)
+        toy.work(OUT)
+    toy.set_step("sending:0", str(int(toy.inbox.now() * 1000) - 31_000), OUT)
+    toy.resume(OUT)
+
+    assert Line.sent == [("lost", "toy-981-0")]
+    (letter,) = toy.inbox.dead_letters.all()
+    assert toy.desk.deliveries["981"] == Delivery("failed", [], "Toy does not show whether it arrived")
+    (note,) = ticket.comments
+    assert note.internal
+    assert note.body == (
+        "It is not known whether your reply reached the customer: Toy does not show whether it arrived. It "
+        "was not sent again, so that they do not get it twice. If it did not, an administrator can send it "
+        f"again with “connector dead retry {letter.job.id}”."
+    )
+
+    toy.inbox.dead_letters.requeue(letter)
+    toy.work(OUT)
+    assert Line.sent == [("lost", "toy-981-0"), ("Hello", "toy-981-0")]
 
 
 @pytest.mark.parametrize("window", [None, timedelta(days=3)])

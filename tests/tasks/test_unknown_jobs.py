@@ -23,15 +23,15 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("thread", "body"), UNKNOWN)
-def test_what_is_not_understood_waits_and_burns_no_attempt(world: World, thread: str, body: str) -> None:
-    world.inbox.accept([Job(key="a", queue=thread, time=1, body=body.encode())])
+@pytest.mark.parametrize(("queue", "body"), UNKNOWN)
+def test_what_is_not_understood_waits_and_burns_no_attempt(world: World, queue: str, body: str) -> None:
+    world.inbox.accept([Job(key="a", queue=queue, time=1, body=body.encode())])
     for _ in range(3):
-        world.resume(thread)
+        world.resume(queue)
 
-    assert world.waiting(thread) == 1
-    assert world.head(thread).attempts == 0
-    assert 0 < world.head(thread).waits <= outcomes.UNKNOWN_DELAY
+    assert world.waiting(queue) == 1
+    assert world.head(queue).attempts == 0
+    assert 0 < world.head(queue).waits <= outcomes.UNKNOWN_DELAY
     assert world.inbox.dead_letters.all() == []
 
 

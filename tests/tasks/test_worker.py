@@ -12,7 +12,7 @@ from tests.fakes.conversation import IN, OUT, SENT_AT
 from tests.fakes.world import World
 
 
-def test_a_thread_is_worked_on_until_it_is_empty(world: World) -> None:
+def test_a_queue_is_worked_on_until_it_is_empty(world: World) -> None:
     for number in range(5):
         world.receive(f"m_{number}", at=SENT_AT + number)
 
@@ -23,7 +23,7 @@ def test_a_thread_is_worked_on_until_it_is_empty(world: World) -> None:
     ]
 
 
-def test_a_busy_thread_lets_go_after_its_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_queue_lets_go_after_its_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "TURN", -1)
     world.receive("m_1")
     world.receive("m_2", at=SENT_AT + 1)
@@ -33,7 +33,7 @@ def test_a_busy_thread_lets_go_after_its_turn(world: World, monkeypatch: pytest.
     assert world.inbox.claim(IN)
 
 
-def test_a_thread_that_let_go_is_woken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_was_released_is_woken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "TURN", -1)
     monkeypatch.setattr(worker, "services", lambda: world.service)
     world.receive("m_1")
@@ -111,7 +111,7 @@ def test_comments_are_looked_for_when_beat_starts_and_not_only_minutes_later() -
     assert due == {"sweep": False, "check": False, "poll": True}
 
 
-def test_an_error_with_one_thread_keeps_no_other_from_its_turn(
+def test_an_error_with_one_queue_keeps_no_other_from_its_turn(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "services", lambda: world.service)
@@ -123,7 +123,7 @@ def test_an_error_with_one_thread_keeps_no_other_from_its_turn(
     assert world.store.zcard("mc:ready") == 0
 
 
-def test_a_worker_that_stops_begins_no_further_thread(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_stops_begins_no_further_queue(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stopping = threading.Event()
     stopping.set()
     monkeypatch.setattr(worker, "stopping", stopping)

@@ -80,11 +80,11 @@ def echo_metadata(comment_id: str, part: int) -> str:
     return f"{ECHO_METADATA_PREFIX}{comment_id}:{part}"
 
 
-class _Named(msgspec.Struct, gc=False):
+class _Named(msgspec.Struct, frozen=True, gc=False):
     id: str | int = ""
 
 
-class _Naming(msgspec.Struct, gc=False):
+class _Naming(msgspec.Struct, frozen=True, gc=False):
     entry: list[_Named] | _Named = []
 
 
@@ -154,32 +154,32 @@ def _key(page_id: str, kind: str, mid: str, item: bytes = b"") -> str:
     return _digest(f"{page_id}\0{kind}\0{mid}".encode(errors="replace") + (b"" if mid else item))
 
 
-class _PlainEntry(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     messaging: list[msgspec.Raw]
     time: int = 0
 
 
-class _PlainEnvelope(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object: Literal["page"]
     entry: list[_PlainEntry]
 
 
-class _Person(msgspec.Struct):
+class _Person(msgspec.Struct, frozen=True):
     id: str
 
 
-class _Said(msgspec.Struct):
+class _PlainMessage(msgspec.Struct, frozen=True):
     mid: str
     is_echo: bool = False
     is_deleted: bool = False
 
 
-class _PlainItem(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender: _Person
     recipient: _Person
     timestamp: int
-    message: _Said
+    message: _PlainMessage
 
 
 _plain_envelope = msgspec.json.Decoder(_PlainEnvelope).decode

@@ -51,7 +51,7 @@ REFERENCE = (
 Item = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A kind of event: how it is read, and what becomes of it.
 

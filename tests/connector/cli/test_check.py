@@ -6,7 +6,7 @@ import pytest
 
 from clients.findings import Finding, finding
 from connector.cli import check
-from connector.cli.check import Report, _summary
+from connector.cli.check import CheckReport, _summary
 from tasks import findings
 from tests.conftest import PAGE_A, MakeSettings
 from tests.fakes.checked_pages import Pages
@@ -40,7 +40,7 @@ WRONG = finding("page_not_subscribed")
     ],
 )
 def test_the_last_line_says_what_could_not_be_checked(found: list[Finding], said: str) -> None:
-    report = Report(quiet=True)
+    report = CheckReport(quiet=True)
     report.add("settings", [])
     report.add("page 1", found)
 

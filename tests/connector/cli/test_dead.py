@@ -1,4 +1,4 @@
-"""`connector dead`: dead letters are listed, shown, tried again, and thrown away."""
+"""`connector dead`: dead letters are listed, shown, retried, and dropped."""
 
 import json
 import re
@@ -80,8 +80,8 @@ def mixed(inbox: Inbox, settings_file: Path) -> Inbox:
         ("ticket:1", at(11), "the ticket is not known"),
         ("in:chat:1:8", "", "another version wrote this"),
     ]
-    for id_, (thread, died_at, reason) in enumerate(letters, 1):
-        letter = {"queue": thread, "kept_at": died_at, "reason": reason}
+    for id_, (queue, died_at, reason) in enumerate(letters, 1):
+        letter = {"queue": queue, "kept_at": died_at, "reason": reason}
         inbox.store.hset("mc:dead", str(id_), json.dumps(letter))
     return inbox
 
@@ -212,7 +212,7 @@ def test_json_of_dead_letters_says_the_same_though_it_is_safe_for_a_terminal(
     assert json.loads(printed)[0]["reason"] == f"because {char}"
 
 
-def test_a_dead_letter_that_is_tried_again_is_back_in_its_thread(run: Run, dead: Inbox) -> None:
+def test_a_dead_letter_that_is_tried_again_is_back_in_its_queue(run: Run, dead: Inbox) -> None:
     result = run("dead", "retry", "2")
 
     assert result.stdout == "1 requeued.\n"
@@ -234,7 +234,7 @@ def test_all_dead_letters_may_be_tried_again(run: Run, dead: Inbox) -> None:
     assert len(waiting(dead)) == 3
 
 
-def test_a_dead_letter_may_be_thrown_away(run: Run, dead: Inbox) -> None:
+def test_a_dead_letter_may_be_dropped(run: Run, dead: Inbox) -> None:
     result = run("dead", "drop", "1", "2")
 
     assert result.stdout == "2 dropped.\n"
@@ -242,12 +242,12 @@ def test_a_dead_letter_may_be_thrown_away(run: Run, dead: Inbox) -> None:
     assert waiting(dead) == []
 
 
-def test_all_dead_letters_may_be_thrown_away(run: Run, dead: Inbox) -> None:
+def test_all_dead_letters_may_be_dropped(run: Run, dead: Inbox) -> None:
     assert run("dead", "drop", "--all", "--yes").stdout == "3 dropped.\n"
     assert ids(dead) == []
 
 
-def test_before_all_dead_letters_are_thrown_away_it_is_asked(run: Run, dead: Inbox) -> None:
+def test_before_all_dead_letters_are_dropped_it_is_asked(run: Run, dead: Inbox) -> None:
     result = run("dead", "drop", "--all", input="y\n")
 
     assert "Delete 3 dead letters for good?" in result.stderr
@@ -256,7 +256,7 @@ def test_before_all_dead_letters_are_thrown_away_it_is_asked(run: Run, dead: Inb
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
-def test_unless_the_answer_is_yes_no_dead_letter_is_thrown_away(run: Run, dead: Inbox, answer: str) -> None:
+def test_unless_the_answer_is_yes_no_dead_letter_is_dropped(run: Run, dead: Inbox, answer: str) -> None:
     assert run("dead", "drop", "--all", input=answer).exit_code == 1
     assert ids(dead) == [1, 2, 3]
 

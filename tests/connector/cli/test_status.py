@@ -16,7 +16,7 @@ from clients.channels.meta.events import CHANNEL
 from clients.findings import finding
 from clients.notices import encode, notice
 from connector.cli.main import main
-from connector.cli.status import Page, Status, Way, lines_of, status_of
+from connector.cli.status import PageStatus, Status, Way, lines_of, status_of
 from connector.settings import Settings
 from connector.web.metrics import Counters
 from connector.web.refusals import Refusals
@@ -43,11 +43,11 @@ def inbox(store_url: str) -> Iterator[Inbox]:
         yield Inbox(store)
 
 
-def row(name: str, thread: str) -> Job:
-    return Job(key=name, queue=thread, time=1, body=b"{}")
+def row(name: str, queue: str) -> Job:
+    return Job(key=name, queue=queue, time=1, body=b"{}")
 
 
-def account_of(status: Status, page_id: str) -> Page:
+def account_of(status: Status, page_id: str) -> PageStatus:
     (page,) = [page for page in status.pages if page.page_id == page_id]
     return page
 
@@ -265,7 +265,7 @@ def test_the_screen_tells_all_of_it(settings: Settings, inbox: Inbox) -> None:
     ],
 )
 def test_one_is_said_otherwise_than_several(count: int, words: list[str]) -> None:
-    page = Page("1", refused={"wrong_secret": count}, to_helpdesk=Way(count, 1))
+    page = PageStatus("1", refused={"wrong_secret": count}, to_helpdesk=Way(count, 1))
     screen = "\n".join(lines_of(Status(2, "", None, [], [], count, count, [page], {})))
 
     assert [one for one in words if one not in screen] == []

@@ -146,7 +146,7 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
         monkeypatch.setattr("connector.web.group_commit.COMMIT_WITHIN", 0.05)
         with pytest.raises(StoreUnavailable):
             await group_commit.store(
-                [Job(key="other", queue=f"in:{CHANNEL}:{PAGE_B}:1", time=1, body=b"of another thread")]
+                [Job(key="other", queue=f"in:{CHANNEL}:{PAGE_B}:1", time=1, body=b"of another queue")]
             )
         monkeypatch.setattr("connector.web.group_commit.COMMIT_WITHIN", 4.0)
         await group_commit.store([_row("e1")])
@@ -214,7 +214,7 @@ def test_a_row_that_cannot_be_written_fails_no_later_request(store_url: str) -> 
     _with_intake(store_url, scenario)
 
 
-def test_a_worker_is_woken_only_for_a_thread_that_was_idle(store_url: str) -> None:
+def test_a_worker_is_woken_only_for_a_queue_that_was_idle(store_url: str) -> None:
     async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
         await group_commit.store([_row("e0")])
         await group_commit.store([_row("e1")])

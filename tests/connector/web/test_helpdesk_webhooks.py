@@ -44,7 +44,9 @@ def test_a_wrong_signature_of_the_helpdesk_is_refused_and_counted(doors: Doors) 
 
 
 def test_an_old_webhook_of_the_helpdesk_is_refused(doors: Doors) -> None:
-    assert doors.http.post(HELPDESK, content=REPLY, headers=headers(REPLY, at=1795383000)).status_code == 401
+    answer = doors.http.post(HELPDESK, content=REPLY, headers=headers(REPLY, at=1795383000))
+    assert answer.status_code == 401
+    assert answer.text.endswith(" seconds off; compare both machines' clocks.")
 
 
 @pytest.mark.parametrize("body", [b"{}", b"no JSON", payload("helpdesk/comment_without_ticket")])

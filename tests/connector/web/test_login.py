@@ -295,7 +295,7 @@ def test_what_is_still_wrong_is_said_with_what_an_administrator_can_do(
     monkeypatch.setattr(onboarding, "_set_up", lambda *_: wrong)
     shown = said(person.choose(person.log_in(), person.pages))
 
-    assert "press “Test connection” in the Messenger tab, then “Repair”" in shown
+    assert "press “Test connection” on its tab in the helpdesk, then “Repair”" in shown
     assert "give all permissions for this page" in shown
     assert "To do, for whoever runs the connector: Check that public_url" in shown
     assert "connector check" not in shown

@@ -69,7 +69,7 @@ def test_the_handshake_refuses_any_other_mode(doors: Doors, mode: str | None) ->
 # --- The signature of Meta. -----------------------------------------------------------------------------
 
 
-def test_a_signed_event_is_stored_in_its_threads_queue(doors: Doors) -> None:
+def test_a_signed_event_is_stored_in_its_conversations_queue(doors: Doors) -> None:
     assert doors.meta(MESSAGE) == 200
     assert mids(doors.queue()) == ["m_1"]
 

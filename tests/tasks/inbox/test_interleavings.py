@@ -212,7 +212,7 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def move_to_dead_letters(self, number: int) -> None:
-        """Bury the event of a lease."""
+        """Move the event of a lease to the dead letters."""
         if lease := self.pick(number):
             name, owned, announced = lease.job.body.decode(), self.owns(lease), lease._next_step
             head = self.expected[lease.queue].queue[0] if owned else None

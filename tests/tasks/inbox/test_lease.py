@@ -10,7 +10,7 @@ from tasks.inbox.inbox import SEEN_FOR, Inbox
 from tasks.inbox.job import Step, sent_ids
 from tasks.inbox.lease import HISTORY_LENGTH, Lease
 from tasks.inbox.personal import Personal
-from tests.fakes.inbox import QUEUE, Stored, begin, buried_with_a_step, claimed, new_job
+from tests.fakes.inbox import QUEUE, Stored, begin, claimed, died_with_a_step, new_job
 
 
 def test_a_step_that_was_recorded_is_known(inbox: Inbox) -> None:
@@ -92,7 +92,7 @@ def test_a_finished_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) 
 
 
 def test_what_is_known_of_the_next_event_comes_with_it(inbox: Inbox, stored: Stored) -> None:
-    letter = buried_with_a_step(inbox, "a", 20)
+    letter = died_with_a_step(inbox, "a", 20)
     lease = begin(inbox, new_job("b", 10), new_job("c", 30))
     inbox.dead_letters.requeue(letter)
     lease.finish()
@@ -163,7 +163,7 @@ def test_a_step_is_foreseen_for_the_next_event_only(inbox: Inbox, stored: Stored
 
 
 def test_a_foreseen_step_overwrites_none_that_was_taken(inbox: Inbox, stored: Stored) -> None:
-    letter = buried_with_a_step(inbox, "b", at=20)
+    letter = died_with_a_step(inbox, "b", at=20)
     lease = begin(inbox, new_job("a"), new_job("c", 30))
     inbox.dead_letters.requeue(letter)
     lease.foresee(Step.call(), "comment:42")

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.inbox.inbox import Inbox
-from tests.fakes.inbox import OTHER, QUEUE, REMOTE, Stored, begin, buried, claimed, new_job
+from tests.fakes.inbox import OTHER, QUEUE, REMOTE, Stored, begin, claimed, died, new_job
 
 
 def test_a_sweep_wants_workers_only_for_queues_that_are_due(inbox: Inbox, stored: Stored) -> None:
@@ -96,7 +96,7 @@ def test_an_event_that_came_late_does_not_hide_the_age_of_those_it_went_before(
 
 
 def test_the_state_tells_how_much_there_is_to_do(inbox: Inbox, stored: Stored) -> None:
-    buried(inbox, new_job("a"), new_job("b"))
+    died(inbox, new_job("a"), new_job("b"))
     inbox.accept([new_job("c", queue=OTHER)])
 
     state = inbox.state()

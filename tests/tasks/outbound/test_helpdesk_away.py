@@ -6,9 +6,9 @@ from tests.fakes.replies import later_moment, status_of
 from tests.fakes.world import World
 
 
-def waits_for(world: World, thread: str = OUT) -> bytes | None:
-    """Return the remote that a thread waits for, if that is not the one where its events go."""
-    remote: bytes | None = world.store.hget(f"mc:lease:{thread}", "waits_for")
+def waits_for(world: World, queue: str = OUT) -> bytes | None:
+    """Return the remote that a queue waits for, if that is not the one where its events go."""
+    remote: bytes | None = world.store.hget(f"mc:lease:{queue}", "waits_for")
     return remote
 
 

@@ -60,7 +60,7 @@ def test_a_reply_that_is_refused_in_part_says_so(world: World) -> None:
     assert "Part of it was delivered" in ticket.comments[0].body
 
 
-def test_a_reply_that_is_revived_sends_what_is_missing(world: World) -> None:
+def test_a_reply_that_is_requeued_sends_what_is_missing(world: World) -> None:
     world.desk.open()
     world.reply(TWO_PARTS)
     world.meta.fail("send", None, Refusal(551))

@@ -21,7 +21,7 @@ def back(inbox: Inbox, stored: Stored) -> Inbox:
     return inbox
 
 
-def test_a_side_that_was_away_is_tried_by_one_queue(back: Inbox) -> None:
+def test_a_remote_that_was_away_is_tried_by_one_queue(back: Inbox) -> None:
     trial = back.claim()
 
     assert trial is not None
@@ -29,7 +29,7 @@ def test_a_side_that_was_away_is_tried_by_one_queue(back: Inbox) -> None:
     assert back.claim("in:chat:1:8") is None
 
 
-def test_a_side_that_is_tried_is_known_as_paused(back: Inbox) -> None:
+def test_a_remote_that_is_tried_is_known_as_paused(back: Inbox) -> None:
     claimed(back, "")
 
     assert back.state().pauses == {REMOTE: True}
@@ -63,7 +63,7 @@ def test_a_trial_that_fails_for_its_own_fault_leaves_it_to_the_next(back: Inbox)
     assert back.claim() is None
 
 
-def test_a_trial_that_finds_its_side_away_pauses_it_for_all(back: Inbox) -> None:
+def test_a_trial_that_finds_its_remote_away_pauses_it_for_all(back: Inbox) -> None:
     trial = claimed(back, "")
     back.pause(REMOTE, 90, "it is still down")
     trial.wait(REMOTE, "it is still down")
@@ -101,14 +101,14 @@ def test_a_trial_that_was_overtaken_by_a_new_pause_does_not_end_it(back: Inbox) 
     assert back.claim() is None
 
 
-def test_one_worker_is_enough_to_try_a_side(back: Inbox) -> None:
+def test_one_worker_is_enough_to_try_a_remote(back: Inbox) -> None:
     assert back.sweep(500, 64) == 1
 
     claimed(back, "").finish()
     assert back.sweep(500, 64) == 8
 
 
-def test_one_group_is_enough_to_try_a_side(inbox: Inbox, stored: Stored) -> None:
+def test_one_group_is_enough_to_try_a_remote(inbox: Inbox, stored: Stored) -> None:
     inbox.accept([new_job(str(number), queue=f"in:chat:{number}:1") for number in range(9)])
     inbox.pause(REMOTE, 90, "it is down")
     inbox.claim()
@@ -121,7 +121,7 @@ def test_one_group_is_enough_to_try_a_side(inbox: Inbox, stored: Stored) -> None
     assert inbox.store.zcard("mc:ready") == 8
 
 
-def test_what_waited_for_a_side_is_overdue_from_when_it_is_back(back: Inbox, stored: Stored) -> None:
+def test_what_waited_for_a_remote_is_overdue_from_when_it_is_back(back: Inbox, stored: Stored) -> None:
     for number in range(9):
         stored.wait_for(3600, f"in:chat:1:{number}")
     back.pause(REMOTE, 0.001, "it is down")

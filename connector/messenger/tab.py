@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -28,19 +29,16 @@ from connector.admin import (
     AlreadyConnected,
     ChangedMeanwhile,
     ConnectionAdmin,
-    Entry,
     InvalidFields,
+    ListedConnection,
     NoConnection,
 )
 from connector.connection import SECRETS
 from connector.links import InvalidLink, Link
+from connector.messenger import words  # noqa: F401 - its sentences
 from connector.overview import Details, Standing, State
 from connector.settings import Settings, missing_for_login
-from connector.web import (
-    access,
-    pages,
-    tab_words,  # noqa: F401 - its sentences
-)
+from connector.web import access, pages
 from connector.web.access import Access
 from connector.web.body import BodyReader
 from connector.web.forms import read_form
@@ -61,6 +59,8 @@ SWITCHES = ("active", "human_agent", "take_control", "link_large_files")
 FIELDS = ("page_id", "page_name", *SECRETS, "category_id", "language", "remind_before")
 DONE = frozenset({"tab_saved", "tab_removed", "tab_removed_only_here", "tab_on", "tab_off"})
 """What a page may say that was done, by the name that its address has."""
+
+pages.add_templates(Path(__file__).with_name("templates"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ class MessengerTab:
         ]
         return {"cards": cards, "problems": list(overview.shared_problems(shared)), "shared": shared}
 
-    def _entry(self, page_id: str) -> Entry | None:
+    def _entry(self, page_id: str) -> ListedConnection | None:
         try:
             return self._admin.get(page_id)
         except NoConnection:  # it was removed just now
@@ -361,7 +361,7 @@ class MessengerTab:
         log.info("connection_removed", page=page_id, not_done=not_done or None)
         return await self._done(opened, "tab_removed_only_here" if not_done else "tab_removed")
 
-    async def _own(self, request: Request, opened: Access) -> Entry:
+    async def _own(self, request: Request, opened: Access) -> ListedConnection:
         """Return the page in the path, which has to lead to the desk, and not to be one of the settings."""
         page_id = str(request.path_params["page_id"])
         try:
@@ -436,7 +436,7 @@ class MessengerTab:
             yield finding("store_away", reason=reason_of(error))
 
 
-def _form_of(standing: Standing, entry: Entry) -> Form | None:
+def _form_of(standing: Standing, entry: ListedConnection) -> Form | None:
     """Return the form of a page that is shown; a new token for one that lost its access switches it on."""
     if entry.fixed:
         return None
@@ -445,7 +445,7 @@ def _form_of(standing: Standing, entry: Entry) -> Form | None:
     return replace(form, values=dict(form.values) | {"active": True}) if lost else form
 
 
-def _form(entry: Entry) -> Form:
+def _form(entry: ListedConnection) -> Form:
     if not entry.connection:
         return Form({"page_id": entry.page_id}, version=entry.version, problem=notice("page_is_unreadable"))
     shown = entry.as_json()

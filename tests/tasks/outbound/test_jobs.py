@@ -8,7 +8,7 @@ from tasks.outbound.jobs import is_public_reply, reply_job
 from tests.conftest import PAYLOADS
 from tests.fakes.helpdesk_webhooks import AT, PERSON, received
 
-GOES_OUT = {
+IS_SENT = {
     "comment_of_agent": True,
     "comment_of_a_rule": True,
     "comment_with_file": True,
@@ -36,10 +36,10 @@ NO_COMMENTS = {
 
 def test_every_payload_file_is_read_here() -> None:
     files = {file.stem for file in (PAYLOADS / "helpdesk").iterdir()}
-    assert files == GOES_OUT.keys() | NO_COMMENTS
+    assert files == IS_SENT.keys() | NO_COMMENTS
 
 
-@pytest.mark.parametrize(("name", "expected"), GOES_OUT.items())
+@pytest.mark.parametrize(("name", "expected"), IS_SENT.items())
 def test_only_an_agents_public_comment_on_a_ticket_of_ours_goes_out(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
     assert is_public_reply(received(name)) is expected
 

@@ -1,13 +1,13 @@
-"""Dead letters, and how they are revived."""
+"""Dead letters, and how they are put back into their queues."""
 
 import json
 
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Step
-from tests.fakes.inbox import QUEUE, Stored, begin, buried, buried_with_a_step, claimed, new_job
+from tests.fakes.inbox import QUEUE, Stored, begin, claimed, died, died_with_a_step, new_job
 
 
-def test_a_buried_event_makes_room_for_the_next(inbox: Inbox, stored: Stored) -> None:
+def test_a_dead_letter_makes_room_for_the_next(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
 
     assert lease.move_to_dead_letters("refused") is True
@@ -43,7 +43,7 @@ def test_a_letter_that_is_not_there_is_none(inbox: Inbox) -> None:
     assert inbox.dead_letters.all() == []
 
 
-def test_a_burial_whose_answer_got_lost_buries_one_event(inbox: Inbox, stored: Stored) -> None:
+def test_a_move_whose_answer_got_lost_makes_one_dead_letter(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox)
     letter = json.dumps({"queue": QUEUE})
     arguments = ("finish", QUEUE, lease.token, lease.job.id, "dead:in", letter, "", "", "refused")
@@ -54,7 +54,7 @@ def test_a_burial_whose_answer_got_lost_buries_one_event(inbox: Inbox, stored: S
     assert inbox.given_up() == {"refused": 1}
 
 
-def test_steps_survive_a_burial_but_attempts_and_the_verdict_do_not(inbox: Inbox, stored: Stored) -> None:
+def test_steps_survive_that_but_attempts_and_the_verdict_do_not(inbox: Inbox, stored: Stored) -> None:
     lease = begin(inbox, new_job("a"))
     lease.save_step(Step.call(), "ticket")
     lease.save_step(Step.failed(), "refused")
@@ -68,8 +68,8 @@ def test_steps_survive_a_burial_but_attempts_and_the_verdict_do_not(inbox: Inbox
     assert (event.attempts, event.history) == (0, ())
 
 
-def test_a_revived_event_takes_its_place_by_time(inbox: Inbox, stored: Stored) -> None:
-    letter = buried(inbox, new_job("b", 20))
+def test_a_requeued_event_takes_its_place_by_time(inbox: Inbox, stored: Stored) -> None:
+    letter = died(inbox, new_job("b", 20))
     inbox.accept([new_job("a", 10), new_job("c", 30)])
 
     assert inbox.dead_letters.requeue(letter) is True
@@ -77,41 +77,41 @@ def test_a_revived_event_takes_its_place_by_time(inbox: Inbox, stored: Stored) -
     assert inbox.dead_letters.all() == []
 
 
-def test_a_revived_event_does_not_go_before_a_head_that_was_begun(inbox: Inbox, stored: Stored) -> None:
-    letter = buried(inbox, new_job("a", 10))
+def test_a_requeued_event_does_not_go_before_a_head_that_was_begun(inbox: Inbox, stored: Stored) -> None:
+    letter = died(inbox, new_job("a", 10))
     begin(inbox, new_job("b", 20), new_job("c", 30))
     inbox.dead_letters.requeue(letter)
 
     assert stored.queue() == ["b", "a", "c"]
 
 
-def test_a_revived_event_of_an_idle_queue_is_due_at_once(inbox: Inbox) -> None:
-    inbox.dead_letters.requeue(buried(inbox))
+def test_a_requeued_event_of_an_idle_queue_is_due_at_once(inbox: Inbox) -> None:
+    inbox.dead_letters.requeue(died(inbox))
 
     assert inbox.sweep(10, 64) == 1
     assert claimed(inbox, "").job.body == b"a"
 
 
-def test_a_queue_that_waits_is_not_due_sooner_because_an_event_is_revived(
+def test_a_queue_that_waits_is_not_due_sooner_because_an_event_is_requeued(
     inbox: Inbox, stored: Stored
 ) -> None:
-    letter = buried(inbox, new_job("a"), new_job("b"))
+    letter = died(inbox, new_job("a"), new_job("b"))
     claimed(inbox).retry_later(60, "refused", counts=True)
     inbox.dead_letters.requeue(letter)
 
     assert 55 < float(stored.due_in() or 0) <= 60
 
 
-def test_an_event_that_is_revived_twice_comes_back_once(inbox: Inbox, stored: Stored) -> None:
-    letter = buried(inbox)
+def test_an_event_that_is_requeued_twice_comes_back_once(inbox: Inbox, stored: Stored) -> None:
+    letter = died(inbox)
     inbox.dead_letters.requeue(letter)
 
     assert inbox.dead_letters.requeue(letter) is False
     assert stored.queue() == ["a"]
 
 
-def test_a_letter_that_was_thrown_away_does_not_come_back(inbox: Inbox, stored: Stored) -> None:
-    letter = buried_with_a_step(inbox, "a")
+def test_a_letter_that_was_dropped_does_not_come_back(inbox: Inbox, stored: Stored) -> None:
+    letter = died_with_a_step(inbox, "a")
 
     assert inbox.dead_letters.drop(letter.job.id) is True
     assert inbox.dead_letters.drop(letter.job.id) is False

@@ -24,9 +24,7 @@ add_sentences(
         "state_off_means": N_(
             "New messages do not become tickets. Once it is on again, what was written meanwhile is fetched."
         ),
-        "tab_reload": N_("Show it as it is now"),
         "tab_held": N_("The page itself is fine. Its messages wait until the problem above is solved."),
-        "tab_operator": N_("To do, for whoever runs the connector:"),
         "tab_paused": N_("Nothing is sent at the moment; replies wait in order."),
         "tab_last_in": N_("Last message"),
         "tab_last_out": N_("Last reply"),
@@ -58,10 +56,6 @@ add_sentences(
         "tab_switch_off": N_("Switch off"),
         "tab_repair": N_("Repair"),
         "tab_repair_how": N_("Press “Repair”: the connector puts it right."),
-        "tab_repair_later": N_(
-            "Once the page is connected, press “Test connection” in the Messenger tab, then “Repair”: the "
-            "connector puts it right."
-        ),
         "tab_reconnect_how": N_(
             "Press “Reconnect with Facebook” and log in as an administrator of the page: it gets a new "
             "token, and replies that wait are sent."
