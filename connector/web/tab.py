@@ -237,6 +237,7 @@ class MessengerTab:
             "query": opened.query,
             "htmx": f"{self._base}/assets/{pages.HTMX}",
             "copy": f"{self._base}/assets/{pages.COPY}",
+            "held": f"{self._base}/assets/{pages.HELD}",
             "login_url": self._login_url(opened.link),
             "now": time.time(),
             "every": EVERY,
