@@ -435,6 +435,9 @@ class MessengerTab:
         except redis.RedisError as error:
             log.warning("tab_failed", reason=reason_of(error))
             yield finding("store_away", reason=reason_of(error))
+        except Exception:
+            log.exception("test_broke_off", page=page_id)
+            yield finding("test_broke_off")
 
 
 def _form_of(standing: Standing, entry: Entry) -> Form | None:
