@@ -28,7 +28,8 @@ class Meaning:
     said meanwhile is fetched once it is over. One that `is_momentary` says something of this check alone, and
     is not kept. One that `is_reported` agents are told of on a ticket, though it does not stop messages.
     One that `says_how_long` is no fault, and is shown all the time. One that `is_for_operator` nobody can put
-    right but who runs the connector.
+    right but who runs the connector. For them all remedies are written, but of what `is_for_page`: an
+    administrator of the page sees to that at the channel.
     """
 
     level: Level
@@ -46,6 +47,7 @@ class Meaning:
     is_reported: bool = False
     says_how_long: bool = False
     is_for_operator: bool = False
+    is_for_page: bool = False
 
 
 _meanings: dict[str, Meaning] = {}

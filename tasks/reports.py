@@ -273,6 +273,8 @@ def _paragraphs(found: Iterable[KeptFinding], language: str) -> list[str]:
 
 def _paragraph(one: KeptFinding, language: str) -> str:
     what = one.finding
-    parts = [what.what, what.means, what.remedy]
+    is_for_agents = what.meaning.is_for_page or not what.remedy
+    mark = None if is_for_agents else notice("todo_for_operator")
     since = notice("wrong_since", time=f"{datetime.fromtimestamp(one.since, UTC):%Y-%m-%d %H:%M} UTC")
-    return " ".join(say(part, language) for part in (*parts, since) if part)
+    parts = (what.what, what.means, mark, what.remedy, since)
+    return " ".join(say(part, language) for part in parts if part)

@@ -151,6 +151,7 @@ add_sentences(
             "No page of this desk is connected any more, or no connection is active, so this is not checked."
         ),
         # Checks.
+        "todo_for_operator": N_("To do, for whoever runs the connector:"),
         "webhook_wrong_secret": N_("they are not signed with helpdesk.webhook_secret"),
         "webhook_unsigned": N_("they are not signed as helpdesk.adapter expects"),
         "webhook_clock": N_("their timestamps are more than five minutes off"),
@@ -275,6 +276,13 @@ add_meanings(
             N_("Check again after {time}. Scheduled checks wait until then by themselves."),
             hides_others=True,
             is_momentary=True,
+        ),
+        "test_broke_off": Meaning(
+            Level.UNKNOWN,
+            N_(
+                "The test broke off here, by a fault of the connector itself. Test the connection again; if "
+                "it breaks off once more, ask whoever runs the connector to look at its log (test_broke_off)."
+            ),
         ),
         "settings_good": Meaning(Level.OK, N_("The settings can be used.")),
         "setting_doubtful": Meaning(_WARNING, N_("The setting {setting} is doubtful: {advice}.")),

@@ -237,6 +237,7 @@ class MessengerTab:
             "query": opened.query,
             "htmx": f"{self._base}/assets/{pages.HTMX}",
             "copy": f"{self._base}/assets/{pages.COPY}",
+            "held": f"{self._base}/assets/{pages.HELD}",
             "login_url": self._login_url(opened.link),
             "now": time.time(),
             "every": EVERY,
@@ -434,6 +435,9 @@ class MessengerTab:
         except redis.RedisError as error:
             log.warning("tab_failed", reason=reason_of(error))
             yield finding("store_away", reason=reason_of(error))
+        except Exception:
+            log.exception("test_broke_off", page=page_id)
+            yield finding("test_broke_off")
 
 
 def _form_of(standing: Standing, entry: ListedConnection) -> Form | None:

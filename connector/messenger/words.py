@@ -198,6 +198,7 @@ add_sentences(
             "Everything that could be checked works; {count} thing could not be checked.",
             "Everything that could be checked works; {count} things could not be checked.",
         ),
+        "check_broken": N_("The test did not come to its end: whether messages get through is not known."),
         "level_ok": N_("In order:"),
         "level_unknown": N_("Not known:"),
         "level_warning": N_("Needs attention:"),

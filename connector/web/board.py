@@ -39,11 +39,13 @@ from connector.web import access
 from connector.web.access import Access
 from connector.web.body import BodyReader
 from connector.web.pages import (
+    HELD,
     HTMX,
     Stopped,
     how_long,
     language_of,
     leading_to,
+    only_time,
     page,
     tell,
     templates,
@@ -145,9 +147,7 @@ class Board:
         top, body = (_rendered(name, worded(language) | known) for name in (view.top, view.template))
         seen = sha256(f"{top}{body}".encode()).hexdigest()[:16]
         if request.headers.get("hx-request") and request.query_params.get("seen") == seen:
-            answer = self._page(request, "board_time.html", language, known)
-            answer.headers.update({"HX-Retarget": "#as-of", "HX-Reswap": "outerHTML"})
-            return answer
+            return only_time(self._page(request, "board_time.html", language, known))
         live = self.address(view.path, allowed, **view.said, seen=seen)
         is_part = "hx-request" in request.headers
         known |= {"top": top, "body": body, "live": live, "every": view.every, "is_part": is_part}
@@ -173,6 +173,7 @@ class Board:
             "at_path": lambda path="": f"{self._root}{BOARD_PATH}{path}",
             "access": parse_qsl(allowed.query),
             "htmx": f"{self._root}/assets/{HTMX}",
+            "held": f"{self._root}/assets/{HELD}",
             "now": now,
             "ago": functools.partial(how_long, now, language=language),
             "where": self.where,

@@ -45,6 +45,8 @@ HTMX = "htmx-2.0.11.min.js"
 """https://htmx.org: it brings parts of a page up to date. Its name changes with its version."""
 COPY = "copy-1.js"
 """Copies what a field holds; it gets another name with each change."""
+HELD = "held-1.js"
+"""Exchanges no part of a page between press and release; it gets another name with each change."""
 _LOADER = FileSystemLoader([_FOLDER])
 templates = Jinja2Templates(
     env=Environment(
@@ -111,16 +113,25 @@ def tell(  # noqa: PLR0913 - what there is of a page
 ) -> Response:
     """Tell what stops somebody; a page that is open already tells it, and asks again if that may help.
 
-    htmx shows no answer with the status of an error, so what it asked for is answered 200. `root` is the path
-    that a proxy has put in front of ours.
+    htmx shows no answer with the status of an error, so what it asked for is answered 200. What an open page
+    was told already, and readers were read aloud, is not exchanged for the same. `root` is the path that a
+    proxy has put in front of ours.
     """
     if "hx-request" not in request.headers:
         shown = {"title": title, "sentences": [stopped.what], "return_url": return_url}
         return page(request, "message.html", language, shown, stopped.status)
-    asked = dict(parse_qsl(request.url.query)) | {"seen": ""}
+    asked = dict(parse_qsl(request.url.query)) | {"seen": "", "told": stopped.what.code}
     live = f"{root}{request.scope['path']}?{urlencode(asked)}" if stopped.status == 503 else ""
     known = {"what": stopped.what, "live": live, "every": every, "now": time.time()}
+    if live and request.query_params.get("told") == stopped.what.code:
+        return only_time(page(request, "board_time.html", language, known))
     return page(request, "alert.html", language, known)
+
+
+def only_time(answer: Response) -> Response:
+    """Have htmx exchange nothing but as of when a page is: all else is as it was."""
+    answer.headers.update({"HX-Retarget": "#as-of", "HX-Reswap": "outerHTML"})
+    return answer
 
 
 def leading_to(address: str) -> Response:
@@ -190,7 +201,7 @@ def _sentence(text: str) -> str:
 async def asset(request: Request) -> Response:
     """Answer `GET /assets/{name}`: a file of ours that never changes under its name."""
     name = request.path_params["name"]
-    if name not in {HTMX, COPY}:
+    if name not in {HTMX, COPY, HELD}:
         raise HTTPException(404)
     lasting = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return FileResponse(_ASSETS / name, headers=lasting, media_type="text/javascript")

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 import httpx
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -87,7 +88,7 @@ class Playground:
         self._staff_at_work = threading.Lock()
         self.faults = Faults(stack, self._meta)
         self._view = View(stack, self._meta, self.faults)
-        self._plain = Plain(stack, self._view, self._meta.pass_on, self._at_work)
+        self._plain = Plain(stack, self._view, self.faults, self._meta.pass_on, self._at_work)
 
     def close(self) -> None:
         """Close all connections."""
@@ -126,18 +127,22 @@ class Playground:
     async def plain(self, request: Request) -> Response:
         """Answer the page without scripts, or do what a form of it says."""
         given, status, said = dict(request.query_params), 200, ""
+        form, files = dict[str, str](), list[Sample]()
         try:
             if request.method == "POST":
-                given = dict(parse_qsl((await request.body()).decode(errors="replace")))
+                form, files = await _form(request)
+                given = form
                 for name in given.keys() & {"page_id", "psid", "ticket"}:
                     _digits(given[name])
-                return RedirectResponse(await run_in_threadpool(self._plain.do, defaultdict(str, given)), 303)
+                where = await run_in_threadpool(self._plain.do, defaultdict(str, given), files)
+                return RedirectResponse(where, 303)
         except Exception as error:  # noqa: BLE001 - whatever it is, a person waits for the answer
             status, said = _refusal(error)
+            said += " Choose its files again." * bool(files)  # which no page can do for a person
         page_id, psid = (given.get(name, "") for name in ("page_id", "psid"))
         if not DIGITS.fullmatch(page_id) or not DIGITS.fullmatch(psid):
             page_id = psid = "0"
-        shown = await run_in_threadpool(self._plain.shown, page_id, psid, said)
+        shown = await run_in_threadpool(self._plain.shown, page_id, psid, said, form)
         return HTMLResponse(shown, status, headers={"Cache-Control": "no-store"})
 
     def state(self, request: Request, body: bytes) -> Response:
@@ -237,6 +242,18 @@ class Playground:
 async def page(request: Request) -> Response:
     """Answer the page."""
     return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+async def _form(request: Request) -> tuple[dict[str, str], list[Sample]]:
+    """Return what was entered in a form, and the files that were chosen there."""
+    async with request.form() as form:
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        chosen = [one for one in form.getlist("files") if isinstance(one, UploadFile) and one.filename]
+        files = [
+            Sample(one.filename or "", one.content_type or "application/octet-stream", await one.read())
+            for one in chosen
+        ]
+        return fields, files
 
 
 def _id(request: Request) -> str:

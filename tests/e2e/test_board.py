@@ -100,6 +100,7 @@ def test_a_page_that_stops_is_seen_without_reloading(stack: Stack, page: Page) -
     assert {url.split("?")[0] for url in watched.requests} == {
         f"{stack.url}/board",
         f"{stack.url}/assets/htmx-2.0.11.min.js",
+        f"{stack.url}/assets/held-1.js",
     }
     assert watched.said == []
 
@@ -140,6 +141,18 @@ def test_a_dead_letter_is_opened_retried_and_another_dropped_by_keyboard_alone(
     log = (stack.folder / "connector.log").read_text()
     assert log.count("dead_letter_opened") == 1
     assert WORDS not in log
+
+
+def test_pages_are_searched_and_filtered_by_keyboard_alone(stack: Stack, page: Page) -> None:
+    page.goto(link(stack))
+    tab_to(page, "Name, page id or desk")
+    page.keyboard.type("faktur")
+    shows(page, "1 to 1 of 1")
+    tab_to(page, "State")
+    page.keyboard.type("Off")
+    shows(page, "Nothing matches.")
+    _enter(page, "Show all")
+    shows(page, "1 to 2 of 2")
 
 
 def _enter(page: Page, is_meant: Callable[[str], bool] | str) -> None:

@@ -21,7 +21,7 @@ from tasks.store import connect
 from tests.conftest import SECRET_A, connection, settings_in
 from tests.docs.camera import browser_page
 from tests.fakes.admin import ADMIN_TOKEN
-from tests.fakes.board import Reader, letters, names
+from tests.fakes.board import Reader, letters, names, text
 from tests.fakes.stores import empty
 from tests.fakes.web import serving
 
@@ -84,6 +84,9 @@ def test_it_is_painted_and_costs_no_more_than_that_of_few(valkey: str, tmp_path:
             expect(page.locator("input[type=checkbox]")).to_have_count(50)
             assert page.evaluate(PAINTED) > 0
             assert (len(names(reader.see())), len(letters(reader.see("/dead")))) == (50, 50)
+            last = str(int(PAGE_ID) + MANY[0] - 1)
+            assert len(names(reader.see(q=last))) == 1
+            assert "1 to 50 of 100" in text(reader.see(state="reconnect"))
     for path in PATHS:
         assert many[path].size <= 1.2 * few[path].size
         assert many[path].commands <= few[path].commands + 50  # what the process asks by itself

@@ -19,7 +19,7 @@ from tasks.store import connect
 from tests.conftest import PAGE_A, SECRET_A, connection, settings_in
 from tests.fakes.admin import NEW, TOKEN
 from tests.fakes.board import die, link_to_board, remote
-from tests.fakes.browser import Watched, browser
+from tests.fakes.browser import Watched, browser, violations
 from tests.fakes.frame import framed, framing
 from tests.fakes.login import PATH as LOGIN_PATH
 from tests.fakes.login import link_to
@@ -107,12 +107,13 @@ def test_no_name_text_or_error_becomes_markup_on_the_tab(
     page.wait_for_function("() => window.swapped", timeout=LIVE)
     look(page, watched, EVIL)
 
-    page.locator("section > details > summary").click()
-    for name in ("page_id", "page_name", "page_access_token", "app_secret", "verify_token"):
-        page.locator(f"#new-{name}").fill(EVIL)
-    page.get_by_role("button", name="Connect the page").click()
-    expect(page.get_by_text("It was not saved.")).to_be_visible()
-    look(page, watched, EVIL)
+    for button, fields in (("Connect the page", "new"), ("Save", NEW)):
+        page.goto(f"{tab_link(url)}&edit={NEW}")
+        _fill(page, fields)
+        page.get_by_role("button", name=button, exact=True).click()
+        expect(page.get_by_text("It was not saved.")).to_be_visible()
+        look(page, watched, EVIL)
+        assert page.locator(f"[id='{fields}-remind_before']").input_value() == EVIL
 
     page.goto(tab_link(url, EVIL_DESK))
     look(page, watched, EVIL)
@@ -121,6 +122,18 @@ def test_no_name_text_or_error_becomes_markup_on_the_tab(
     look(page, watched, EVIL_DESK)
     page.goto(f"{url}/desks/{'%22%3E%3Cimg%20class=evil%3E'}/messenger?language={EVIL_DESK}")
     look(page, watched)
+
+
+def _fill(page: Page, form: str) -> None:
+    """Enter the same in each field of a form, and choose it where one can only choose."""
+    page.evaluate("() => document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    fields = page.locator(f"[id^='{form}-']:is(input:not([type=checkbox]), select)")
+    assert fields.count() >= 6
+    for field in fields.all():
+        if field.evaluate("one => one.tagName") == "SELECT":
+            field.evaluate("(one, evil) => one.add(new Option(evil, evil, true, true))", EVIL)
+        else:
+            field.fill(EVIL)
 
 
 def test_what_was_just_entered_is_shown_as_it_was_written(url: str, inbox: Inbox, page: Page) -> None:
@@ -150,8 +163,11 @@ def test_no_name_text_or_error_becomes_markup_on_the_board(url: str, inbox: Inbo
     lease.keep_unknown(encode(notice("unknown_kind", kind=EVIL)))
     lease.move_to_dead_letters(encode(notice("unknown_kind", kind=EVIL)))
 
+    inbox.backfills.request(remote(), 1_795_000_000_000)
     page.goto(link_to_board(url))
     look(page, watched, EVIL, EVIL_DESK)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    assert violations(page) == []
     page.get_by_label("Name, page id or desk").fill(EVIL)
     expect(page.get_by_text("1 to 1 of 1")).to_be_visible(timeout=LIVE)
     look(page, watched, EVIL)

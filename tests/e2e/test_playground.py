@@ -21,7 +21,7 @@ from sandbox.stack import PAGES, Stack, free_port, until
 from tests.e2e.conftest import QUICK
 from tests.fakes.browser import overflow, violations
 from tests.fakes.pages import leaked
-from tests.fakes.player import Player, browser_of_players, player_at
+from tests.fakes.player import PATIENCE, Player, browser_of_players, player_at
 
 ROOT = Path(__file__).parents[2]
 SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
@@ -330,17 +330,25 @@ def test_the_connectors_own_pages_are_tabs(browser: Browser, served: str) -> Non
         player.page.keyboard.press("ArrowRight")
         board = player.page.frame_locator("#frame-board iframe")
         expect(board.get_by_role("heading", name="Connector board")).to_be_visible()
+        assert violations(player.page) == []
         player.page.keyboard.press("ArrowRight")
         expect(player.phone).to_be_visible()
 
 
-def test_without_scripts_a_conversation_goes_both_ways(browser: Browser, served: str) -> None:
+def _begin_without_scripts(browser: Browser, served: str) -> Page:
+    """Open the page without scripts, as a new customer."""
     page = browser.new_page(java_script_enabled=False)
+    page.set_default_timeout(PATIENCE)
     page.goto(served)
     page.wait_for_url("**/plain")
     page.get_by_label("First name").fill("Ewa")
     page.get_by_label("Last name").fill("Lis")
     page.get_by_role("button", name="Add a customer").click()
+    return page
+
+
+def test_without_scripts_a_conversation_goes_both_ways(browser: Browser, served: str) -> None:
+    page = _begin_without_scripts(browser, served)
     page.get_by_label("Message").fill("Where is my parcel?")
     page.get_by_role("button", name="Send as the customer").click()
     _look_until(page, ".comment", "Where is my parcel?")
@@ -360,6 +368,36 @@ def test_without_scripts_a_conversation_goes_both_ways(browser: Browser, served:
             assert overflow(player.page) <= 0
 
 
+def test_without_scripts_it_goes_wrong_and_nothing_that_was_written_is_lost(
+    browser: Browser, served: str
+) -> None:
+    page = _begin_without_scripts(browser, served)
+    page.get_by_label("Message").fill("hello")
+    page.get_by_role("button", name="Send as the customer").click()
+    _look_until(page, ".comment", "hello")
+    page.get_by_label("Comment").fill("On its way")
+    switches = browser.new_page(java_script_enabled=False)
+    switches.goto(page.url)
+    switches.get_by_role("button", name="Helpdesk down: turn it on").click()
+    expect(switches.locator(".switch.on .says")).to_contain_text("waits in the connector")
+
+    page.get_by_role("button", name="Send reply").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing answers")
+    expect(page.get_by_label("Comment")).to_have_value("On its way")
+    page.get_by_label("Message").fill("meanwhile")
+    page.get_by_role("button", name="Send as the customer").click()
+    page.get_by_role("button", name="Helpdesk down: turn it off").click()
+    _look_until(page, ".comment", "meanwhile")
+
+    opened = page.locator("#log .entry").filter(has_text="opens a ticket").first
+    opened.locator("summary").click()
+    expect(opened.locator("pre")).to_contain_text("hello")
+    page.get_by_role("button", name="Kill the worker").click()
+    expect(page.locator(".says").last).to_contain_text("ended by kill -9")
+    switches.close()
+    page.close()
+
+
 def _look_until(page: Page, selector: str, words: str) -> None:
     """Look again until a part of the page without scripts says so."""
 
@@ -368,6 +406,54 @@ def _look_until(page: Page, selector: str, words: str) -> None:
         return page.locator(selector).filter(has_text=re.compile(words)).count() > 0
 
     until(f"it says {words}", says)
+
+
+def test_what_else_a_customer_and_an_agent_do_works_with_the_keyboard_alone(player: Player) -> None:
+    page, press = player.page, player.page.keyboard.press
+    _tab_to(page, "#add-customer")
+    press("Enter")
+    page.keyboard.type("Ewa")
+    press("Enter")
+    expect(page.locator("#customer option:checked")).to_contain_text("Ewa")
+    for tray in ("menu", "stickers"):
+        _tab_to(page, f"[data-tray={tray}]")
+        press("Enter")
+        _tab_to(page, f"#{tray} button")
+        press("Enter")
+    expect(player.comment("GET_STARTED")).to_be_visible()
+    expect(player.messages.locator("img.sticker")).to_be_visible()
+    _tab_to(page, "#phone-files")
+    with page.expect_file_chooser() as chooser:
+        press("Space")
+    file = document("order.pdf")
+    chooser.value.set_files({"name": file.filename, "mimeType": file.content_type, "buffer": file.data})
+    _tab_to(page, "#phone-text")
+    press("Enter")
+    expect(player.comment("order.pdf")).to_be_visible()
+    page.keyboard.type("helo")
+    press("Enter")
+    expect(player.comment("helo")).to_be_visible()
+    player.message("helo").locator("summary").focus()
+    for key in ("Enter", "Tab", "Enter"):  # the actions are open, and the first one edits
+        press(key)
+    press("ControlOrMeta+a")
+    page.keyboard.type("hello")
+    press("Enter")
+    expect(player.message("hello")).to_contain_text("edited")
+    player.message("hello").locator("summary").focus()
+    for key in ("Enter", "Tab", "Tab", "Enter"):  # the second one unsends
+        press(key)
+    expect(player.message("You unsent a message")).to_be_visible()
+
+    _tab_to(page, "#log details summary")
+    press("Enter")
+    expect(page.locator("#log details[open] pre").first).to_be_visible()
+    _tab_to(page, "#desk .state")
+    press("Enter")
+    expect(player.desk.locator(".ticket-head .badge")).to_have_text("closed")
+    _tab_to(page, "#kill")
+    press("Enter")
+    expect(page.locator(".kill .says")).to_contain_text("ended by kill -9")
 
 
 def test_all_of_it_works_with_the_keyboard_alone(player: Player) -> None:

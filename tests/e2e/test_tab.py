@@ -223,10 +223,19 @@ def test_all_of_it_can_be_done_with_the_keyboard(stack: Stack, case: Case, chrom
         page.keyboard.type(value)
     page.keyboard.press("Enter")
     expect(page.get_by_text("The page is saved.")).to_be_visible()
-    tab_to(page, "Test connection")
+    assert violations(page) == []
+    _enter(page, f"#check-{case.page.page_id}")
+    expect(page.get_by_role("status")).to_contain_text("stop messages", timeout=LIVE)
+    tab_to(page, "Repair")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Everything works.", timeout=LIVE)
+    tab_to(page, "Back to the pages")
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("status")).to_be_visible(timeout=LIVE)
+    tab_to(page, "Connect with Facebook")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("Enter")
+    expect(opened.value.get_by_role("heading").first).to_be_visible()
 
 
 def test_a_page_is_changed_switched_off_and_on_and_removed_with_the_keyboard(
@@ -255,7 +264,7 @@ def test_a_page_is_changed_switched_off_and_on_and_removed_with_the_keyboard(
     expect(page.get_by_text(f"Remove page {case.page.page_id} from this desk?")).to_be_visible()
     assert case.admin.ask("GET", f"/{case.page.page_id}").is_success
     _enter(page, "main form button")
-    expect(page.get_by_text("The page is removed")).to_be_visible()
+    expect(page.get_by_text("The page has been removed")).to_be_visible()
     assert case.admin.ask("GET", f"/{case.page.page_id}").status_code == 404
 
 

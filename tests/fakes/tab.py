@@ -90,6 +90,11 @@ def hx_get(answer: httpx.Response) -> str:
     return str(live)
 
 
+def main_buttons(card: lxml.html.HtmlElement) -> list[str]:
+    """Return what a card offers first: links and buttons that are not quiet."""
+    return [one.text_content() for one in card.cssselect(".actions :is(a, button):not(.quiet)")]
+
+
 def settings_of(make: MakeSettings, store_url: str, desk: Desk, port: int, **changes: Any) -> Any:
     helpdesk = {"base_url": f"{desk.url}/api/v1", "api_token": DESK_TOKEN, "webhook_secret": DESK_SECRET}
     graph = {"base_url": "http://127.0.0.1:9"}

@@ -51,6 +51,26 @@ def test_what_stops_messages_becomes_one_ticket_of_the_desk(world: World) -> Non
     assert world.left() == set()
 
 
+OPERATOR = "To do, for whoever runs the connector: "
+
+
+@pytest.mark.parametrize(
+    ("found", "todo"),
+    [
+        (UNSUBSCRIBED, f"{OPERATOR}Run “connector check --fix”"),
+        (NO_DESK, f"{OPERATOR}Correct desk_id"),
+        (finding("page_token_invalid"), f"{OPERATOR}Create a new page access token"),
+        (finding("page_is_blocked"), "once this is fixed. See in Meta Business Support Home"),
+    ],
+)
+def test_what_only_the_operator_can_do_is_said_to_be_theirs(world: World, found: Finding, todo: str) -> None:
+    check(world, found)
+
+    new = ticket(world).new
+    assert new
+    assert todo in new.body
+
+
 def test_what_stops_nothing_becomes_no_ticket(world: World) -> None:
     check(world, EXPIRES)
     assert world.desk.calls == []

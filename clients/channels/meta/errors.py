@@ -290,12 +290,14 @@ add_meanings(
             N_("Facebook has temporarily blocked the page for a policy violation."),
             _REPLIES_WAIT,
             N_("See in Meta Business Support Home what the page is blocked for, and for how long."),
+            is_for_page=True,
         ),
         "page_is_restricted": Meaning(
             Level.STOPS_MESSAGES,
             N_("Facebook has restricted the page from sending for now."),
             _REPLIES_WAIT,
             N_("See the page's quality settings: they say what it is restricted for, and for how long."),
+            is_for_page=True,
         ),
     }
 )

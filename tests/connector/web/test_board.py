@@ -314,8 +314,10 @@ def test_while_the_store_is_away_it_says_so_and_asks_again(
         assert "cannot store anything at the moment" in text(page)
         assert leaked(reader.answers, [ADMIN_TOKEN, KEY, SECRET_A, f"EAA{PAGE_A}"]) == []
         (again,) = addresses(poll)
-        own_store.start()
         headers = {"HX-Request": "true"}
+        told = reader.http.get(url + again, headers=headers)
+        assert (told.headers["HX-Retarget"], "alert" in told.text) == ("#as-of", False)
+        own_store.start()
         until("it is shown again", lambda: "Sugester" in reader.http.get(url + again, headers=headers).text)
 
 
@@ -332,12 +334,12 @@ def test_nothing_comes_from_elsewhere_and_no_other_page_frames_it(reader: Reader
     assert "set-cookie" not in page.headers
 
 
-def test_its_script_is_served_by_the_connector_itself(reader: Reader) -> None:
-    (script,) = [one for one in addresses(reader.see()) if one.startswith("/assets/")]
-    answer = reader.http.get(reader.url + script)
+def test_its_scripts_are_served_by_the_connector_itself(reader: Reader) -> None:
+    scripts = [one for one in addresses(reader.see()) if one.startswith("/assets/")]
+    answers = [reader.http.get(reader.url + script) for script in scripts]
 
-    assert answer.headers["content-type"].startswith("text/javascript")
-    assert "htmx" in answer.text[:20]
+    assert [one.headers["content-type"].partition(";")[0] for one in answers] == ["text/javascript"] * 2
+    assert ["htmx" in one.text[:20] for one in answers] == [True, False]
     assert reader.http.get(f"{reader.url}/assets/base.html").status_code == 404
 
 

@@ -1,9 +1,5 @@
 """Each switch does what it says to the sandbox, and says what it means while it is on."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -85,25 +81,6 @@ def test_a_slow_meta_takes_longer_for_each_call(beside: Beside) -> None:
     turn(beside, "slow", on=False)
     assert beside.meta.get("/sandbox/faults").json() == []
     assert shown(beside, "slow") == (False, False)
-
-
-SUPERVISOR = """
-import subprocess, sys
-while True:
-    subprocess.run([sys.executable, "-c", "import time; time.sleep(60)", "worker"])
-"""
-
-
-@pytest.fixture
-def supervised(beside: Beside) -> Iterator[Beside]:
-    """Return the playground beside a connector that does nothing but run a worker, again and again."""
-    with subprocess.Popen([sys.executable, "-c", SUPERVISOR]) as supervisor:
-        beside.stack.connector = SimpleNamespace(popen=supervisor)
-        yield beside
-        children = psutil.Process(supervisor.pid).children()
-        supervisor.kill()
-        for child in children:
-            child.kill()
 
 
 def test_a_worker_that_is_killed_is_replaced(supervised: Beside) -> None:

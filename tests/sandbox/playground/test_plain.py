@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import httpx
+import lxml.html
 import pytest
 
 from tests.fakes.playground import PAGE, Beside
@@ -20,11 +21,11 @@ def shown(beside: Beside) -> str:
     return answer.text
 
 
-def sent(beside: Beside, do: str, **fields: Any) -> httpx.Response:
+def sent(beside: Beside, do: str, files: Any = None, **fields: Any) -> httpx.Response:
     """Send a form of the page."""
     (token, *_) = re.findall(r'name="token" value="([^"]+)"', shown(beside))
     known = {"token": token, "page_id": PAGE, "psid": beside.anna, "do": do}
-    return beside.http.post("/plain", data=known | fields)
+    return beside.http.post("/plain", data=known | fields, files=files)
 
 
 def test_a_customer_writes_and_an_agent_answers(beside: Beside) -> None:
@@ -102,6 +103,103 @@ def test_what_is_refused_is_said_on_the_page(
 
     assert answer.status_code == status
     assert 'role="alert"' in answer.text
+
+
+def test_a_switch_is_turned_and_says_what_that_means(beside: Beside) -> None:
+    assert sent(beside, "turn", fault="slow", on="1").status_code == 303
+    page = shown(beside)
+    assert "Meta slow: turn it off" in page
+    assert "takes 3 s longer" in page
+
+    sent(beside, "turn", fault="slow", on="")
+    assert "Meta slow: turn it on" in shown(beside)
+    assert sent(beside, "turn", fault="rain", on="1").status_code == 404
+
+
+def test_a_worker_is_killed(supervised: Beside) -> None:
+    assert sent(supervised, "kill").status_code == 303
+    assert "was ended by kill -9" in shown(supervised)
+
+
+def test_the_log_tells_what_went_between_them(beside: Beside) -> None:
+    beside.writes(text="hello")
+    beside.replies("Hi <b>")
+    page = shown(beside)
+
+    assert "sends a text<code>POST /v26.0/me/messages</code>" in page
+    assert '"text": "Hi <b>"' in html.unescape(page)
+
+
+def test_a_customer_reacts_edits_unsends_and_answers(beside: Beside) -> None:
+    mid, theirs = beside.writes(text="Where is my parcle?"), beside.replies("On its way")
+    sent(beside, "edit", mid=mid, text="Where is my parcel?")
+    sent(beside, "react", mid=theirs, chosen="👍")
+    sent(beside, "answer", mid=theirs, text="thank you")
+    asked, answer, thanks = beside.thread()
+    assert (asked["text"], asked["num_edit"], answer["reaction"]) == ("Where is my parcel?", 1, "👍")
+    assert (thanks["text"], thanks["reply_to"]["mid"]) == ("thank you", theirs)
+    page = shown(beside)
+    assert "edited, sent" in page
+    assert "↩ On its way" in page
+
+    sent(beside, "react", mid=theirs, chosen="")
+    sent(beside, "unsend", mid=mid)
+    asked, answer, _ = beside.thread()
+    assert (asked["is_deleted"], answer.get("reaction")) == (True, None)
+
+
+def test_a_customer_sends_a_sticker_and_taps_buttons(beside: Beside) -> None:
+    sent(beside, "sticker", chosen="126361874215276")
+    sent(beside, "menu", chosen="TRACK_PARCEL")
+    sent(beside, "quick", chosen="YES")
+    sticker, tapped, quick = beside.thread()
+
+    assert sticker["attachments"][0]["type"] == "sticker"
+    assert tapped["postback"]["payload"] == "TRACK_PARCEL"
+    assert (quick["text"], quick["quick_reply"]["payload"]) == ("Yes, please", "YES")
+
+
+def test_files_are_sent_from_both_sides(beside: Beside) -> None:
+    files = [("files", (f"{number}.txt", b"x", "text/plain")) for number in (1, 2)]
+    assert sent(beside, "write", files=files, text="two files").status_code == 303
+    assert [len(one["attachments"]) for one in beside.thread()] == [0, 1, 1]
+
+    assert sent(beside, "reply", files=files, ticket=beside.ticket(), text="").status_code == 303
+    (comment,) = beside.tickets()[0]["comments"]
+    assert [one["filename"] for one in comment["attachments"]] == ["1.txt", "2.txt"]
+
+
+@pytest.mark.parametrize(
+    ("do", "fields", "field"),
+    [
+        ("write", {"page_id": "404"}, "phone-text"),
+        ("edit", {"mid": "m_none"}, "phone-text"),
+        ("reply", {"ticket": "99999999"}, "reply-99999999"),
+    ],
+)
+def test_a_text_that_was_refused_stands_in_its_field_again(
+    beside: Beside, do: str, fields: dict[str, str], field: str
+) -> None:
+    answer = sent(beside, do, text="\nnot lost <b>", **fields)
+
+    assert answer.status_code == 400
+    (kept,) = lxml.html.document_fromstring(answer.text).cssselect(f"#{field}")
+    assert kept.text_content().strip("\n") == "not lost <b>"
+
+
+def test_an_edit_that_was_refused_stands_beside_its_message_and_files_are_to_be_chosen_again(
+    beside: Beside,
+) -> None:
+    mid = beside.writes(text="hello")
+    for number in range(5):
+        sent(beside, "edit", mid=mid, text=f"hello {number}")
+    answer = sent(beside, "edit", mid=mid, text="hello again")
+    (kept,) = lxml.html.document_fromstring(answer.text).cssselect("details[open] input[name=text]")
+    assert kept.get("value") == "hello again"
+
+    file = [("files", ("a.txt", b"x", "text/plain"))]
+    again = sent(beside, "reply", files=file, ticket="99999999", text="hello")
+    assert "Choose its files again." in again.text
 
 
 def test_who_is_not_known_sees_somebody_who_is(beside: Beside) -> None:
