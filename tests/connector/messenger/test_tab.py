@@ -46,7 +46,7 @@ def test_the_tab_is_shown_in_the_language_of_the_link_and_framed_by_the_helpdesk
     ("change", "words"),
     [
         ({"seconds": -1}, "has expired"),
-        ({"seconds": 7200}, "longer than an hour"),
+        ({"seconds": 7200}, "more than an hour"),
         ({"key": "another"}, "was altered"),
     ],
 )

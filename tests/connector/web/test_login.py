@@ -414,7 +414,7 @@ def test_who_reloads_on_the_way_sees_the_choice_again(person: Person) -> None:
     ("link", "words"),
     [
         (lambda url: link_to(url, seconds=-1), "This link has expired."),
-        (lambda url: link_to(url, seconds=3700), "good for longer than an hour"),
+        (lambda url: link_to(url, seconds=3700), "good for more than an hour"),
         (lambda url: link_to(url, key="another-key-of-20-characters"), "was not made by your helpdesk"),
         (lambda url: link_to(url).replace("desk_id=7", "desk_id=8"), "was altered"),
         (lambda url: link_to(url) + "&language=pl", "was altered"),
