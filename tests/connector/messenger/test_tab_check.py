@@ -90,7 +90,7 @@ def test_what_can_be_repaired_once_a_page_is_connected_again_is_not_asked_of_the
     tab.found(WRONG["token"], WRONG["webhook"])
     said = tab.open().said
 
-    assert "press “Test connection” in the Messenger tab, then “Repair”" in said
+    assert "press “Test connection” on its tab in the helpdesk, then “Repair”" in said
     assert "connector check" not in said
 
 

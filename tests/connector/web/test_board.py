@@ -86,7 +86,7 @@ def test_a_link_leads_to_a_board_that_is_open_for_an_hour(reader: Reader) -> Non
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"seconds": -1}, "open no longer"),
+        ({"seconds": -1}, "has expired"),
         ({"seconds": 7200}, "more than an hour"),
         ({"key": "another" * 9}, "was altered"),
         ({"desk_id": "7"}, "was altered"),

@@ -265,8 +265,8 @@ def test_a_page_that_is_connected_keeps_its_days(person: Person) -> None:
     ("changes", "words"),
     [
         ({"expires_at": 1_900_000_000}, "expires on 2030-03-17"),
-        ({"type": "USER"}, "not a page's, but one of the kind USER"),
-        ({"profile_id": "1"}, "is that of another page (1)"),
+        ({"type": "USER"}, "does not belong to a page; it is of the kind USER"),
+        ({"profile_id": "1"}, "belongs to another page (1)"),
         ({"scopes": ["pages_messaging"]}, "Permissions are missing: pages_manage_metadata"),
         ({"is_valid": False}, "is not valid"),
     ],
@@ -414,7 +414,7 @@ def test_who_reloads_on_the_way_sees_the_choice_again(person: Person) -> None:
     ("link", "words"),
     [
         (lambda url: link_to(url, seconds=-1), "This link has expired."),
-        (lambda url: link_to(url, seconds=3700), "good for more than an hour"),
+        (lambda url: link_to(url, seconds=3700), "valid for more than an hour"),
         (lambda url: link_to(url, key="another-key-of-20-characters"), "was not made by your helpdesk"),
         (lambda url: link_to(url).replace("desk_id=7", "desk_id=8"), "was altered"),
         (lambda url: link_to(url) + "&language=pl", "was altered"),
@@ -481,7 +481,7 @@ def test_a_choice_is_made_once(person: Person) -> None:
     form = {"form": form_of(shown), "page": person.pages}
     again = httpx.post(shown.url, data=form, headers={"Cookie": f"{COOKIE}={cookie}"}, trust_env=False)
 
-    assert (again.status_code, "were chosen already" in said(again)) == (410, True)
+    assert (again.status_code, "have already been chosen" in said(again)) == (410, True)
     assert COOKIE not in person.browser.cookies
 
 

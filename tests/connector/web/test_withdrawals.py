@@ -234,7 +234,7 @@ def test_who_cannot_be_matched_is_told_so_and_how_to_go_on(person: Person, inbox
     shown = status(person, person.call_back("data_deletion"))
 
     assert "No conversation of yours was found." in said(shown)
-    assert "write to it again and name the code above" in said(shown)
+    assert "write to it again and mention the code above" in said(shown)
     assert not person.connection()["active"]
     assert person.user_id.encode() not in repr(inbox.store.hgetall("mc:connections")).encode()
 
