@@ -121,6 +121,9 @@ OUTCOMES = {
     "reply_with_a_file_sent_as_a_link": Outcome(files=(_FILM,), connection={"link_large_files": True}),
     "reply_after_the_window_closed": Outcome(Refusal(10, 2018278)),
     "reminder_before_the_window_closes": Outcome(connection={"remind_before": 2}, is_missing=True),
+    "reminder_where_agents_may_answer_longer": Outcome(
+        connection={"remind_before": 2, "human_agent": True}, is_missing=True
+    ),
     "reply_changed_afterwards": Outcome(change="updated"),
     "reply_deleted_afterwards": Outcome(change="deleted"),
 }

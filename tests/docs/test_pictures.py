@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ import pytest
 from clients.channels.meta.attachments import _FILES, _TYPES
 from clients.channels.meta.kinds import ECHO, ROWS, STANDBY
 from clients.jsons import decode
+from clients.notices import is_known, notice, say
 from tests.conftest import payload
 from tests.docs.pictures import (
     ATTACHMENTS,
     EVENTS,
     FOLDER,
     MANIFEST,
+    OUTCOMES,
     PICTURES,
     RECEIPTS,
     Gallery,
@@ -24,6 +27,8 @@ from tests.docs.pictures import (
 from tests.docs.screens import DIGESTS, ROOT, SCREENS, essence
 from tests.fakes.situations import SITUATIONS, path_of
 
+GO_ON = {"tried", "reply_partly_delivered", "retry_reply"}
+"""Sentences that stand behind another one in a note."""
 STALE = "it looks different now: run `make pictures`, look at what changed, and commit it"
 
 
@@ -84,6 +89,20 @@ def test_every_kind_of_event_that_becomes_a_comment_has_a_picture() -> None:
 
 def test_every_receipt_has_a_picture() -> None:
     assert set(RECEIPTS) == {kind for kind, row in ROWS.items() if row.is_receipt}
+
+
+def test_every_sentence_that_begins_a_note_about_a_reply_has_a_picture(shows: Gallery) -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "tasks/outbound").glob("*.py"))
+    words = {*re.findall(r'"(\w+)"', sources)} - GO_ON
+    notes = {word: say(notice(word)) for word in words if is_known(notice(word))}
+    begin = {code: said for code, said in notes.items() if said[0].isupper() and said.endswith(".")}
+    told = [unescape(re.sub(r"<[^>]*>", "", shows.show(name).html)) for name in OUTCOMES]
+
+    def is_shown(sentence: str) -> bool:
+        return any(all(part in one for part in sentence.split("…")) for one in told)
+
+    assert len(begin) > 5
+    assert [code for code, said in begin.items() if not is_shown(said)] == []
 
 
 @pytest.mark.parametrize("kind", EVENTS)
