@@ -49,7 +49,8 @@ class Incoming(msgspec.Struct, frozen=True):
     person; then `is_notable` says whether an operator is to see it all the same. `time` is in ms since 1970.
     `echo_metadata` is set on the echo of a part of a reply that the connector sent itself. A receipt is about
     replies, so it waits behind them. `known_by` are keys that the same event may have had, where it came
-    another way.
+    another way. `known_for` (ms) is how long another of the same key counts as the same, if that is shorter
+    than for other events.
     """
 
     conversation: Conversation | None
@@ -62,6 +63,7 @@ class Incoming(msgspec.Struct, frozen=True):
     is_receipt: bool = False
     is_notable: bool = False
     known_by: tuple[str, ...] = ()
+    known_for: int = 0
 
 
 class PastConversation(msgspec.Struct, frozen=True):

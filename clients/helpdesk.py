@@ -204,6 +204,14 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """What a ticket began with; the body is empty where the helpdesk does not show it."""
+
+    body: str = ""
+    body_format: str = "markdown"
+
+
+@dataclass(frozen=True, slots=True)
 class Category:
     """A category that tickets can have."""
 
@@ -341,6 +349,13 @@ class Helpdesk(ABC):
         """Return the comment that was created with this id, to quote it or to change it; None if unknown.
 
         This one knows none: what a message answers is then looked up in its channel.
+        """
+        return None
+
+    def find_opening(self, ticket_id: str, external_id: str) -> Opening | None:
+        """Return what a ticket began with if it was created with this id, to quote it; None if unknown.
+
+        This one knows none: what the first message of a ticket says is then looked up in its channel.
         """
         return None
 

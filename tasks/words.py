@@ -40,6 +40,9 @@ add_sentences(
         "contradictory_ticket": N_("the helpdesk returned contradictory ticket states"),
         "unknown_channel": N_("this version of the connector does not know the channel {channel}"),
         "no_person": N_("it names no person, so it belongs to no ticket (kind: “{kind}”)"),
+        "about_the_page": N_(
+            "it is about the page and no person, so it belongs to no ticket (kind: “{kind}”): {told}"
+        ),
         "unknown_kind": N_("this version of the connector does not know events of the kind “{kind}”"),
         "echo_of_unknown_outcome": N_("it may be a reply that is just being sent"),
         "receipt_on_ticket": N_("a receipt is not shown on tickets"),
@@ -64,6 +67,8 @@ add_sentences(
         "page_message": N_("the page's message “{words}”"),
         "customer_message_without_text": N_("a message without text"),
         "page_message_without_text": N_("a message from the page without text"),
+        "first_message": N_("the first message of this ticket (“{words}”)"),
+        "first_message_without_words": N_("the first message of this ticket"),
         "earlier_message": N_("an earlier message"),
         "message_edited": N_("The customer edited {message}. It now reads:"),
         "message_edited_before": N_("The customer had edited {message} before. It read:"),

@@ -34,6 +34,7 @@ from clients.helpdesk import (
     Naming,
     NewComment,
     NewTicket,
+    Opening,
     Ticket,
     WebhookTimestampOff,
     reading_webhook,
@@ -214,6 +215,13 @@ class RestHelpdesk(HttpHelpdesk):
         path = f"/tickets/{segment(ticket_id)}/comments"
         answer = self.call("GET", path, params={"external_id": external_id})
         return next(iter(_list_of(_comment, answer, "comments", external_id)), None)
+
+    def find_opening(self, ticket_id: str, external_id: str) -> Opening | None:
+        """Return what the ticket began with, which a helpdesk need not show, if that has this id."""
+        found = self.ticket_by_external_id(external_id)
+        if found is None or found.id != ticket_id:
+            return None
+        return _one(_opening, self.call("GET", f"/tickets/{segment(ticket_id)}"), "ticket")
 
     def read_comment(self, ticket_id: str, comment_id: str, since: datetime) -> Comment | None:
         """Look for a comment among those that were written since then."""
@@ -401,6 +409,10 @@ def _url(value: Any) -> str:
 
 def _ticket(value: Any) -> Ticket:
     return Ticket(_id(value), value.get("closed") is True, _customer(value.get("config")))
+
+
+def _opening(value: Any) -> Opening:
+    return Opening(_body_of(value), str(value.get("body_format") or "markdown"))
 
 
 def _customer(config: Any) -> Customer | None:

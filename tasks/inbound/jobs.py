@@ -23,7 +23,13 @@ def incoming_job(channel: Channel, conversation: Conversation, event: Incoming) 
     if event.is_receipt:
         queue, body = outbound_queue(conversation), _receipt(channel, event)
         return Job(key=event.key, queue=queue, time=event.time, body=body)
-    return Job(key=event.key, queue=inbound_queue(conversation), time=event.time, body=event.body)
+    return Job(
+        key=event.key,
+        queue=inbound_queue(conversation),
+        time=event.time,
+        body=event.body,
+        known_for=event.known_for,
+    )
 
 
 def _receipt(channel: Channel, event: Incoming) -> bytes:

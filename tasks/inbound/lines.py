@@ -34,10 +34,11 @@ def _line(arrival: Arrival, line: Line, pictures: Pictures) -> str:
     """Show a line; the connector's own words stand in brackets unless they are a label or a link."""
     label = arrival.say(line.label) if isinstance(line.label, Notice) else line.label
     text = line.text if isinstance(line.text, str) else arrival.say(line.text)
-    if line.is_picture and (file := pictures.get(line.url)):
-        return markdown_of(file)
     own = isinstance(line.text, Notice) and not line.url and not line.is_said
-    markdown = preview(text, line.url) if line.url else to_markdown(f"({text})" if own else text)
+    if line.is_picture and (file := pictures.get(line.url)):
+        markdown = markdown_of(file)
+    else:
+        markdown = preview(text, line.url) if line.url else to_markdown(f"({text})" if own else text)
     return f"{_label(label)}: {markdown}" if label else markdown
 
 

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 _OURS = re.compile(r">.*|\(.*\)|!?\[(?!http).*\]\([^\s)]*\)")
 """A line of a comment that is a quotation, a remark of the connector's, or shows a file or a link."""
 _MARKS = str.maketrans(dict.fromkeys('“”„"«»', "'"))
+_EARLIER = notice("earlier_message")
 WRITTEN_WITHIN = timedelta(days=7)
 """How long before it was sent a comment may have been written that is looked for."""
 MOST_WORDS = 120
@@ -31,19 +32,20 @@ def quoted(arrival: Arrival, message_id: str) -> Notice:
 
     An event never waits for what it is about: where nobody answers, it is about an earlier message.
     """
+    known = _EARLIER
     try:
-        return (
-            _on_ticket(arrival, message_id)
-            or _of_ours(arrival, message_id)
-            # Of a message that was edited the channel shows the new words.
-            or (notice("earlier_message") if isinstance(arrival.event, Edit) else None)
-            or _on_channel(arrival, message_id)
-        )
+        if found := _on_ticket(arrival, message_id) or _of_ours(arrival, message_id):
+            return found
+        known = _as_opening(arrival, message_id) or _EARLIER
+        # Of a message that was edited the channel shows the new words.
+        if isinstance(arrival.event, Edit) or known.values:
+            return known
+        return _on_channel(arrival, message_id) or known
     except LeaseLost:
         raise
     except ClientError as error:
         log.info("words_not_read", queue=arrival.lease.queue, reason=str(error))
-        return notice("earlier_message")
+        return known
 
 
 def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
@@ -52,13 +54,34 @@ def _on_ticket(arrival: Arrival, message_id: str) -> Notice | None:
     comment = ticket_id and message_id and arrival.service.helpdesk.find_comment(ticket_id, message_id)
     if not comment:
         return None
-    is_markdown = comment.body_format == "markdown"
-    source = "\n".join(
-        line for line in comment.body.split("\n") if not (is_markdown and _OURS.fullmatch(line))
-    )
-    text = to_plain_text(source, comment.body_format).strip()
-    words = next((one for one in text.split("\n\n") if not one.startswith(">")), "")
+    words = next(iter(_paragraphs_of(comment.body, comment.body_format)), "")
     return _by_page(words) if comment.author_type == "agent" else _by_customer(words)
+
+
+def _as_opening(arrival: Arrival, message_id: str) -> Notice | None:
+    """Name a message as the one that opened the ticket: it is no comment, and has no author of its own."""
+    ticket_id = next(arrival.open_tickets(), None) if message_id else None
+    try:
+        opening = ticket_id and arrival.service.helpdesk.find_opening(ticket_id, message_id)
+    except LeaseLost:
+        raise
+    except ClientError as error:
+        log.info("opening_not_read", queue=arrival.lease.queue, reason=str(error))
+        return None
+    if not opening:
+        return None
+    paragraphs = _paragraphs_of(opening.body, opening.body_format)
+    names_author = len(paragraphs) > 1 and paragraphs[0].endswith(":")
+    words = _shortened(" ".join(paragraphs[: 2 if names_author else 1]))
+    return notice("first_message", words=words) if words else notice("first_message_without_words")
+
+
+def _paragraphs_of(body: str, body_format: str) -> list[str]:
+    """Return what somebody else than the connector says in a body, as plain text."""
+    is_markdown = body_format == "markdown"
+    source = "\n".join(line for line in body.split("\n") if not (is_markdown and _OURS.fullmatch(line)))
+    text = to_plain_text(source, body_format).strip()
+    return [one for one in text.split("\n\n") if not one.startswith(">")]
 
 
 def _of_ours(arrival: Arrival, message_id: str) -> Notice | None:
@@ -92,12 +115,12 @@ def _words_of(arrival: Arrival, comment: Comment, number: int) -> str | None:
     return parts[number] if number < len(parts) else ""
 
 
-def _on_channel(arrival: Arrival, message_id: str) -> Notice:
+def _on_channel(arrival: Arrival, message_id: str) -> Notice | None:
     """Ask the account, unless it failed at that lately; what else it failed at says nothing about this."""
     account, remotes = arrival.account, arrival.service.remotes
     asked = f"{account.remote} words"
     if not message_id or remotes.is_resting(asked):
-        return notice("earlier_message")
+        return None
     try:
         said = account.words_of(message_id)
     except LeaseLost:
@@ -106,7 +129,7 @@ def _on_channel(arrival: Arrival, message_id: str) -> Notice:
         remotes.rest(asked)
         raise
     if said is None:
-        return notice("earlier_message")
+        return None
     if not said.by_account:
         return _by_customer(said.text)
     return _by_page(said.text)

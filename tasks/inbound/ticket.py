@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from clients.channel import Echo, Edit, Event, Message
+from clients.channel import Echo, Edit, Event, Message, OtherEvent
 from clients.errors import (
     FileRefused,
     NotFound,
@@ -60,7 +60,10 @@ def _take_without_person(work: Work) -> None:
         unknown.keep(work)
         return
     trouble.note(work, event)
-    raise RejectedError("no_person", kind=work.channel.kind_of(body))
+    kind = work.channel.kind_of(body)
+    if isinstance(event, OtherEvent) and event.is_trouble is not None:
+        raise RejectedError("about_the_page", kind=kind, told=event.summary)
+    raise RejectedError("no_person", kind=kind)
 
 
 def _show(arrival: Arrival) -> None:

@@ -368,8 +368,8 @@ local function keep_latest(name, conversation, time, ttl)
 end
 
 -- accept(ttl, jobs, echoes, fetched) -> how many queues now want a worker
--- All are packed (MessagePack): key, queue, time, body, key, … of jobs; conversation, member, … of echoes. If no webhook
--- brought the jobs, `fetched` has the keys under which webhooks may still bring the same.
+-- All are packed (MessagePack): key, queue, time, body, how long the key is known, key, … of jobs; conversation, member, …
+-- of echoes. If no webhook brought the jobs, `fetched` has the keys under which webhooks may still bring the same.
 function inbox.accept(ttl, packed_jobs, packed_echoes, fetched)
   if not has_room() then return redis.error_reply('OOM the store is nearly full') end
   local echoes = cmsgpack.unpack(packed_echoes)
@@ -378,9 +378,9 @@ function inbox.accept(ttl, packed_jobs, packed_echoes, fetched)
   local last_id = redis.call('GET', P .. 'ids') or 0
   local woken = {}  -- group -> how many of its queues had no work before
   local counts = {}  -- group -> how many new jobs it has
-  for i = 1, #jobs, 4 do
+  for i = 1, #jobs, 5 do
     local key, queue, time, body = jobs[i], jobs[i + 1], jobs[i + 2], jobs[i + 3]
-    if redis.call('SET', P .. 'seen:' .. key, '', 'NX', 'PX', ttl) then
+    if redis.call('SET', P .. 'seen:' .. key, '', 'NX', 'PX', jobs[i + 4]) then
       local group = group_of(queue)
       new, woken[group] = new + 1, woken[group] or 0
       counts[group] = (counts[group] or 0) + 1

@@ -554,7 +554,8 @@ def accept_arguments(jobs: Iterable[Job | PartEcho]) -> list[Any]:
     echoes: list[str] = []
     for job in jobs:
         if isinstance(job, Job):
-            packed += (job.key, job.queue, str(job.time), job.body.decode(errors="replace"))
+            body, known_for = job.body.decode(errors="replace"), str(job.known_for or SEEN_FOR)
+            packed += (job.key, job.queue, str(job.time), body, known_for)
         else:
             member = msgspec.json.encode((job.echo_metadata, job.message_id, job.time))
             echoes += (name_of(job.conversation), member.decode())

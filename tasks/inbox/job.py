@@ -14,7 +14,8 @@ History = tuple[dict[str, str], ...]
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Something to do, in a queue.
 
-    `key` is the same for every delivery of the same event; nobody needs it once the job is accepted. In ms,
+    `key` is the same for every delivery of the same event; nobody needs it once the job is accepted, nor
+    `known_for`: how long (ms) it is remembered, if that is shorter than for others. In ms,
     `time` is when it happened, by its sender's clock, and `accepted` when it came, by the store's. What only
     the store knows is empty before: `id`, `accepted`, how often it failed and why, and the steps taken.
     """
@@ -23,6 +24,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     time: int
     body: bytes
     key: str = ""
+    known_for: int = 0
     id: int = 0
     accepted: int = 0
     attempts: int = 0

@@ -105,6 +105,7 @@ OF_A_HELPDESK: dict[str, Call] = {
     "add_comment": lambda desk, id_: desk.add_comment(id_, _new_comment(id_), id_),
     "comment_by_external_id": lambda desk, id_: desk.comment_by_external_id(id_, id_),
     "find_comment": lambda desk, id_: desk.find_comment(id_, id_),
+    "find_opening": lambda desk, id_: desk.find_opening(id_, id_),
     "read_comment": lambda desk, id_: desk.read_comment(id_, id_, NOW),
     "edit_comment": lambda desk, id_: desk.edit_comment(id_, "Hi"),
     "show_delivery": lambda desk, id_: desk.show_delivery(id_, Delivery("sent", [id_])),

@@ -72,8 +72,9 @@ last 20 messages with their links and files.
 *Subscribed by* is the field of the webhook that brings it. `connector check --fix` and a login subscribe all of them, but those that Meta
 refuses the app, and `response_feedback`, which would show people thumbs to rate each message with.
 
-Pictures of advertisements and products on Meta's hosts become files of the helpdesk, as pictures that people send do. Where that fails at the first
-try, and for pictures on other hosts, the link is shown: those to Meta's hosts expire.
+Pictures of advertisements, products and templates on Meta's hosts (`graph.media_hosts`) become files of the helpdesk, as pictures that people send do. Where
+that fails at the first try, the link is shown. So it is for pictures on other hosts, such as a shop's: the connector fetches from none that is not named
+there. Links to Meta's hosts expire.
 
 The settings decide otherwise for a kind, by its name in the table:
 
@@ -87,7 +88,7 @@ An event that names no person belongs to no ticket: unless it is a receipt it st
 what is about the page itself, such as a block, whoever it names.
 
 An event counts as the same as one of the last 7 days if it has the same message id; without one, if it says the same, time included. Meta
-sends the answers to a survey without a time, so there the day counts (UTC): the same answer of the same person twice in a day is shown once.
+sends the answers to a survey without a time: the same answer of the same person counts as the same for {redelivered} only, as Meta sends nothing again later.
 
 An event of a kind that is not in the table is shown with the texts and links in it, and kept as it came, with a person or without:
 `connector unknown list` shows the newest 1,000 of the last 30 days. Once a version of the connector knows the kind, `connector unknown replay`
@@ -99,7 +100,9 @@ that is not, and none come. What the test button in Meta's dashboard sends (page
 
 def events_page() -> str:
     """Write `docs/events.md`."""
-    return "\n".join([_INTRODUCTION, *_table(), "", *_pictures(), *_situations()])
+    redelivered = f"{timedelta(milliseconds=events.REDELIVERED_WITHIN).total_seconds() / 3600:g} hours"
+    introduction = _INTRODUCTION.replace("{redelivered}", redelivered)
+    return "\n".join([introduction, *_table(), "", *_pictures(), *_situations()])
 
 
 _REPLIES = """\

@@ -124,7 +124,7 @@ OUTCOMES = {
         (Refusal(10, 2018278), Refusal(10)), connection={"human_agent": True}
     ),
     "reminder_before_the_window_closes": Outcome(connection={"remind_before": 2}, is_missing=True),
-    "reminder_of_a_page_with_human_agent": Outcome(
+    "reminder_where_agents_may_answer_longer": Outcome(
         connection={"remind_before": 2, "human_agent": True}, is_missing=True
     ),
     "reply_changed_afterwards": Outcome(change="updated"),

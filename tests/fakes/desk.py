@@ -20,6 +20,7 @@ from clients.helpdesk import (
     Naming,
     NewComment,
     NewTicket,
+    Opening,
     Ticket,
 )
 from clients.media import File
@@ -61,7 +62,7 @@ class Desk(Outside, Helpdesk):
         self.contents: list[bytes] = []
         self.untrue, self.shown = 0, ""
         self.can_erase, self.erased = True, list[Conversation]()
-        self.can_close = True
+        self.can_close = self.shows_openings = True
         self.refuses: Callable[[NewTicket | NewComment], Exception | None] = lambda new: None
         self._answers: dict[str, Any] = {}
 
@@ -178,6 +179,13 @@ class Desk(Outside, Helpdesk):
                         created_at=one.created_at,
                     )
             return None
+
+    def find_opening(self, ticket_id: str, external_id: str) -> Opening | None:
+        with self.called("find_opening"):
+            new = self._ticket(ticket_id).new
+            if new is None or new.external_id != external_id:
+                return None
+            return Opening(new.body if self.shows_openings else "")
 
     def edit_comment(self, comment_id: str, body: str) -> bool:
         with self.called("edit_comment"):

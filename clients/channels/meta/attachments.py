@@ -167,8 +167,8 @@ def _words(text: str) -> Iterator[Line]:
         yield Line(text)
 
 
-def _picture(element: Fields) -> Iterator[Line]:
-    if url := element.address("image_url"):
+def _picture(element: Fields, key: str = "image_url") -> Iterator[Line]:
+    if url := element.address(key):
         yield Line(notice("picture"), url, is_picture=True)
 
 
@@ -225,8 +225,12 @@ def _template(kind: str, attachment: Fields, payload: Fields) -> Iterator[Line]:
         yield Line(text)
     if title != text:
         yield from _words(title)
+    yield from _words(payload.text("subtitle"))
+    yield from _picture(payload)
     yield from _link_of(attachment, payload)
     yield from _buttons(payload)
+    if url := payload.address("coupon_url"):
+        yield Line(payload.text("coupon_url_button_title") or url, url, is_button=True)
     for element in elements:
         action = element.object("default_action")
         yield Line(element.text("title"), action.address("url"))
@@ -234,6 +238,7 @@ def _template(kind: str, attachment: Fields, payload: Fields) -> Iterator[Line]:
         yield from _words(element.text("subtitle"))
         yield from _price(element)
         yield from _picture(element)
+        yield from _images(element)
         if type_ == "media":
             yield Line(_media(element), element.address("url"))
         yield from _buttons(element)
@@ -241,6 +246,20 @@ def _template(kind: str, attachment: Fields, payload: Fields) -> Iterator[Line]:
     if total := payload.object("summary").amount("total_cost"):
         yield Line(f"{total} {payload.text('currency')}".strip(), label=notice("total"))
     payload.skip(*_HOW_TEMPLATES_LOOK)
+
+
+def _images(element: Fields) -> Iterator[Line]:
+    """Show the pictures of a grid, each with what it leads to.
+
+    https://developers.facebook.com/documentation/business-messaging/messenger-platform/send-messages/template/image-grid
+    """
+    for image in element.objects("images"):
+        image.mark("is_hero_image")
+        yield from _picture(image, "url")
+        action = image.object("action")
+        if url := action.address("url"):
+            yield Line(action.text("title") or url, url)
+        _skip_settings(action)
 
 
 def _link_of(attachment: Fields, payload: Fields) -> Iterator[Line]:

@@ -104,6 +104,7 @@ ERRORS: dict[tuple[int, int | None], tuple[type[ClientError], str]] = {
     (100, 2018320): (RejectedError, "product_unknown"),
     (100, 2018328): (RejectedError, "product_outdated"),
     (100, 1893061): (RejectedError, "tag_abolished"),
+    (100, 2534037): _OTHER_APP,  # as Instagram says it
     (102, None): _TOKEN,
     (190, None): _TOKEN,
     (200, None): (RejectedError, "app_may_not_send"),

@@ -286,10 +286,12 @@ def _items(page_id: str, item: dict[str, Any], sent: int) -> Iterator[Incoming]:
         yield _item(page_id, {key: item[key] for key in item if key in keys or key in ENVELOPE}, sent)
 
 
-_DAY = 24 * 60 * 60 * 1000
-"""For how long (ms) an event without a time of its own counts as the same as an equal one.
+REDELIVERED_WITHIN = 2 * 60 * 60 * 1000
+"""For how long (ms) an event without an id and a time of its own counts as the same as an equal one.
 
-Meta does not say whether the time of an entry, which is when it was sent, stays when it is sent again.
+Meta does not say whether the time of an entry, which is when it was sent, stays when it is sent again. After
+an hour of failures it sends nothing again.
+https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks
 """
 
 
@@ -306,19 +308,19 @@ def _item(page_id: str, item: dict[str, Any], sent: int) -> Incoming:
             item = item | {BY_PAGE: True}
     metadata = as_text(content.get("metadata")) if kind == "message" and is_echo(content) else ""
     time = milliseconds(item.get("timestamp")) or sent
-    mid, row, said = own_mid(item, kind), row_of(kind), _without_standby(item)
-    if not (row.is_receipt or milliseconds(item.get("timestamp"))):
-        said |= {"timestamp": sent // _DAY}
+    mid, row = own_mid(item, kind), row_of(kind)
+    is_named = mid or row.is_receipt or milliseconds(item.get("timestamp"))
     return Incoming(
         conversation=None if row.about_page else _conversation(page_id, item),
         kind=kind,
-        key=_key(page_id, kind, mid, _dump(said)),
+        key=_key(page_id, kind, mid, _dump(_without_standby(item))),
         time=time,
         body=_dump(item | {"timestamp": time}),
         message_id=mid or None,
         echo_metadata=metadata if metadata.startswith(ECHO_METADATA_PREFIX) else None,
         is_receipt=row.is_receipt,
         is_notable=not row.is_receipt and kind != kinds.NOTHING,
+        known_for=0 if is_named else REDELIVERED_WITHIN,
     )
 
 

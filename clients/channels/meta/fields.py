@@ -15,6 +15,8 @@ _NAMES = frozenset(
     {"id", "mid", "type", "is_echo", "attachment_id", "is_reusable", "user_ref", "template_type"}
 )
 """Keys under which a single word says nothing to people."""
+_PICTURES = frozenset({"image_url", "photo_url"})
+"""Keys of addresses of pictures, wherever they stand."""
 _MOST_KEYS = 8
 """How many keys a line of what nobody knows names: the last ones."""
 LABELS = {
@@ -23,6 +25,7 @@ LABELS = {
     "caption": "caption",
     "color": "color",
     "commands": "command",
+    "coupon_code": "coupon_code",
     "currency": "currency",
     "description": "description",
     "event": "what_happened",
@@ -202,7 +205,13 @@ def leaves(value: Any, *path: str) -> Iterator[Line]:
         elif isinstance(one, list):
             todo += [(inner, keys) for inner in reversed(one)]
         elif (text := _said(one)) and not (keys and keys[-1] in _NAMES and _is_word(one)):
-            yield Line(text, address(one), label=_label(keys))
+            yield _leaf(text, address(one), keys)
+
+
+def _leaf(text: str, url: str, keys: tuple[str, ...]) -> Line:
+    if url and keys and keys[-1] in _PICTURES:
+        return Line(notice("picture"), url, label=_label(keys[:-1]), is_picture=True)
+    return Line(text, url, label=_label(keys))
 
 
 def _said(value: Any) -> str:
@@ -223,6 +232,7 @@ add_sentences(
         "address": N_("Address"),
         "caption": N_("Caption"),
         "color": N_("Color"),
+        "coupon_code": N_("Coupon code"),
         "currency": N_("Currency"),
         "description": N_("Description"),
         "form_number": N_("Form number"),

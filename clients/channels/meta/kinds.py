@@ -246,9 +246,10 @@ def _referral_lines(referral: Fields) -> Iterator[Line]:
         yield Line(" · ".join(filter(None, (title, id_))), url, label=notice("advertisement"))
     elif url:
         yield Line(url, url, label=notice("advertisement"))
-    for key, code in (("photo_url", "picture"), ("video_url", "video")):
-        if url := ad.address(key):
-            yield Line(notice(code), url, is_picture=code == "picture")
+    if url := ad.address("photo_url"):
+        yield Line(notice("picture"), url, is_picture=True)
+    if url := ad.address("video_url"):  # its thumbnail, as Meta's page says
+        yield Line(notice("picture"), url, label=notice("video"), is_picture=True)
     if number := ad.text("product_id") or product.text("id"):
         yield Line(number, label=notice("product_number"))
     if ref := referral.text("ref"):

@@ -32,7 +32,7 @@ class Calls(Redis):
         if self.broken:
             raise redis.ConnectionError
         if command[0] == "EVALSHA":
-            self.sizes.append(len(msgspec.msgpack.decode(command[-2])) // 4)
+            self.sizes.append(len(msgspec.msgpack.decode(command[-2])) // 5)
         self.begun.set()
         await self.gate.wait()
         return await super().execute_command(*command, **options)  # type: ignore[no-untyped-call]

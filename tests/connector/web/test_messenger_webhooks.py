@@ -2,15 +2,17 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from clients.channels.meta.events import CHANNEL
+from clients.channels.meta.events import CHANNEL, REDELIVERED_WITHIN
 from clients.channels.meta.signature import sign
 from sandbox.stack import until
+from tasks.store import connect
 from tests.conftest import (
     PAGE_A,
     PAGE_B,
@@ -198,6 +200,22 @@ def test_what_is_about_no_person_waits_for_an_operator(doors: Doors, name: str) 
     assert doors.meta(payload(f"messenger/{name}")) == 200
     assert doors.meta(payload(f"messenger/{name}")) == 200
     assert doors.queues() == {f"in:{CHANNEL}:{PAGE_A}:"}
+
+
+def test_an_equal_event_without_id_and_time_counts_as_new_hours_later(doors: Doors, store_url: str) -> None:
+    answer = json.loads(payload("messenger/messaging_feedback"))
+    for minutes in (0, 1):
+        answer["entry"][0]["time"] += minutes * 60_000
+        assert doors.meta(json.dumps(answer).encode()) == 200
+    with closing(connect(store_url)) as store:
+        (mark,) = store.scan_iter("mc:seen:*")
+        assert 0 < store.pttl(mark) <= REDELIVERED_WITHIN
+        store.delete(mark)  # two hours are over
+    assert len(doors.queue()) == 1
+    answer["entry"][0]["time"] += 3 * 3600_000
+    assert doors.meta(json.dumps(answer).encode()) == 200
+
+    assert len(doors.queue()) == 2
 
 
 @pytest.mark.parametrize(

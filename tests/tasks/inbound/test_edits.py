@@ -80,8 +80,23 @@ def test_the_words_that_the_channel_shows_by_now_are_not_told_as_the_earlier_one
     world.receive_item(_edit("Where is parcel 117?"))
     world.work()
 
-    assert _bodies(world) == [TOLD]
+    told = "The customer edited the first message of this ticket (“Where is it?”). It now reads:"
+    assert _bodies(world) == [f"{told}\n\nWhere is parcel 117?"]
     assert "message" not in world.meta.calls
+
+
+def test_of_the_first_message_it_is_said_which_one_it_is_though_the_helpdesk_does_not_show_it(
+    world: World,
+) -> None:
+    world.desk.shows_openings = False
+    world.receive("m_1", "Where is it?")
+    world.work()
+    world.meta.said["m_1"] = "Where is parcel 117?"
+    world.receive_item(_edit("Where is parcel 117?"))
+    world.work()
+
+    told = "The customer edited the first message of this ticket. It now reads:"
+    assert _bodies(world) == [f"{told}\n\nWhere is parcel 117?"]
 
 
 def test_of_a_closed_ticket_a_new_one_tells_the_new_text(linked: World) -> None:

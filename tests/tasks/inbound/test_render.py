@@ -83,6 +83,25 @@ def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: Wo
     assert world.desk.calls == world.meta.calls == []
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("policy_enforcement", "Meta has blocked the page: it can send no messages."),
+        ("policy_warning", "Meta warns the page: its messages break a policy."),
+        ("policy_unblock", "Meta has lifted the block: the page can send messages again."),
+    ],
+)
+def test_what_meta_enforces_against_the_page_is_told_to_the_operator_in_words(
+    world: World, name: str, words: str
+) -> None:
+    (item,) = (item for entry in events.split(payload(f"messenger/{name}")) for item in entry.events())
+    world.inbox.accept([incoming_job(Messenger(), Conversation(CHANNEL, PAGE_A, ""), item)])
+    world.work(f"in:{CHANNEL}:{PAGE_A}:")
+
+    (reason,) = world.reasons()
+    assert reason.endswith(f"(kind: “policy_enforcement”): {words}")
+
+
 def test_a_label_becomes_no_link_and_no_emphasis(world: World) -> None:
     answers = [
         {"question": "[Phone]", "answer": "https://evil.example/x"},

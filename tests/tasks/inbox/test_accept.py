@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
@@ -38,6 +39,13 @@ def test_an_event_is_remembered_for_a_week(inbox: Inbox) -> None:
     inbox.accept([new_job("a")])
 
     assert 0 < SEEN_FOR - inbox.store.pttl("mc:seen:a") + 1 < 60_000
+
+
+def test_an_event_that_nothing_names_is_remembered_for_as_long_as_it_says(inbox: Inbox) -> None:
+    inbox.accept([msgspec.structs.replace(new_job("a"), known_for=1000), new_job("b")])
+
+    assert 0 < inbox.store.pttl("mc:seen:a") <= 1000
+    assert SEEN_FOR - inbox.store.pttl("mc:seen:b") < 60_000
 
 
 def test_events_wait_in_the_order_of_their_times(inbox: Inbox, stored: Stored) -> None:

@@ -9,7 +9,7 @@ from clients.errors import Unauthorized
 from clients.helpdesk import Attachment, Delivery
 from tasks import remotes
 from tests.conftest import PAGE_A, SECRET_A, connection
-from tests.fakes.conversation import INVOICE, OUT, PAGE
+from tests.fakes.conversation import CUSTOMER, INVOICE, OUT, PAGE
 from tests.fakes.failures import away, fault
 from tests.fakes.meta import FILE_UNKNOWN, OUTSIDE_WINDOW, Refusal
 from tests.fakes.replies import TWO_PARTS, status_of
@@ -127,6 +127,30 @@ def test_after_a_refused_token_several_replies_are_tried_so_that_their_agents_ar
     world.work(OUT)
 
     assert world.store.hget(f"mc:pause:{CHANNEL}:{PAGE_A}", "rate") == b"16"
+
+
+def test_each_ticket_that_waits_has_one_note_and_all_replies_go_out_in_order(world: World) -> None:
+    tickets = [world.desk.open(f"T{number}") for number in range(3)]
+    for number in range(3):
+        person = dataclasses.replace(CUSTOMER, person_id=f"10{number}")
+        for text in (f"{number} first", f"{number} second"):
+            world.reply(text, id_=text, ticket_id=f"T{number}", customer=person)
+    world.meta.fail("send", *(Refusal(190) for _ in range(6)))
+    while world.meta.count("send") < 6:
+        world.end_pause(PAGE)
+        world.work("")
+    assert [[note.external_id for note in ticket.comments] for ticket in tickets] == [
+        [f"waiting:{number} first"] for number in range(3)
+    ]
+
+    while len(world.meta.sent) < 6:
+        world.end_pause(PAGE)
+        world.work("")
+    for number in range(3):
+        sent = [text for text in world.meta.texts() if text.startswith(str(number))]
+        assert sent == [f"{number} first", f"{number} second"]
+    assert [len(ticket.comments) for ticket in tickets] == [1, 1, 1]
+    assert world.reasons() == []
 
 
 def test_a_reply_on_a_closed_ticket_waits_for_the_token_too(world: World) -> None:

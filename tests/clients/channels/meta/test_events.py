@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import pytest
 
 from clients.channel import Conversation, Echo, Incoming, OtherEvent
-from clients.channels.meta.events import CHANNEL, echo_metadata, external_id, page_ids, parse
+from clients.channels.meta.events import (
+    CHANNEL,
+    REDELIVERED_WITHIN,
+    echo_metadata,
+    external_id,
+    page_ids,
+    parse,
+)
 from clients.notices import notice
 from tests.conftest import payload
 from tests.fakes.events import SENT, THREAD, split
@@ -148,10 +155,18 @@ def test_a_redelivery_of_an_event_without_a_time_has_the_same_key(name: str) -> 
     assert next(split(json.dumps(envelope).encode())[0].events()).key == _item(name).key
 
 
-def test_an_equal_answer_to_a_survey_days_later_is_another_event() -> None:
-    envelope = json.loads(payload("messenger/messaging_feedback"))
-    envelope["entry"][0]["time"] += 3 * 24 * 60 * 60 * 1000
-    assert next(split(json.dumps(envelope).encode())[0].events()).key != _item("messaging_feedback").key
+@pytest.mark.parametrize(
+    ("name", "known_for"),
+    [("messaging_feedback", REDELIVERED_WITHIN), ("message_text", 0), ("reaction", 0), ("delivery", 0)],
+)
+def test_what_is_named_by_nothing_is_known_for_as_long_as_it_may_be_delivered_again(
+    name: str, known_for: int
+) -> None:
+    assert _item(name).known_for == known_for
+
+
+def test_a_message_without_a_time_is_known_by_its_id() -> None:
+    assert _item("message_without_timestamp").known_for == 0
 
 
 def test_a_message_in_standby_has_the_key_that_it_has_in_messaging() -> None:

@@ -209,13 +209,11 @@ def test_what_split_gives_can_be_stored(value: dict[str, Any]) -> None:
         assert item.time >= 0
 
 
-SAME_DAY = st.integers(1795392000000, 1795392000000 + 24 * 60 * 60 * 1000 - 1)
+TIMES = st.integers(0, 1795392000000)
 
 
-@given(LIKELY_ITEMS, SAME_DAY, SAME_DAY)
-def test_the_key_does_not_depend_on_when_in_a_day_it_was_delivered(
-    value: dict[str, Any], one: int, two: int
-) -> None:
+@given(LIKELY_ITEMS, TIMES, TIMES)
+def test_the_key_does_not_depend_on_when_it_was_delivered(value: dict[str, Any], one: int, two: int) -> None:
     def key(time: int) -> str:
         entry = {"id": THREAD.account_id, "time": time, "messaging": [value]}
         return next(split(json.dumps({"object": "page", "entry": [entry]}).encode())[0].events()).key

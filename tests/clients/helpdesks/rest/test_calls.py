@@ -11,7 +11,7 @@ import pytest
 
 from clients.channels.meta.events import CHANNEL
 from clients.errors import NotFound, TicketClosed
-from clients.helpdesk import Delivery, Naming, NewComment, NewTicket, Ticket
+from clients.helpdesk import Delivery, Naming, NewComment, NewTicket, Opening, Ticket
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from tests.conftest import PAGE_A
@@ -118,6 +118,14 @@ def test_a_comment_is_read_by_its_own_id_among_those_of_its_time() -> None:
         assert comment
         assert comment.id == second
         assert helpdesk.read_comment(ticket.id, first, AT) is None
+
+
+def test_a_ticket_shows_what_it_began_with() -> None:
+    with _recorded("find_opening") as helpdesk:
+        new = new_ticket("m_14")
+        made = helpdesk.create_ticket(new, "facebook:14")
+        assert helpdesk.find_opening(made.id, "m_14") == Opening(new.body)
+        assert helpdesk.find_opening("another", "m_14") is None
 
 
 def test_an_internal_comment_is_added() -> None:

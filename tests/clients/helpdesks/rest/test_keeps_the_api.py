@@ -19,6 +19,7 @@ from clients.helpdesk import (
     Naming,
     NewComment,
     NewTicket,
+    Opening,
     Ticket,
 )
 from clients.helpdesks.rest import RestHelpdesk
@@ -125,6 +126,14 @@ CALLS: dict[str, tuple[Callable[[RestHelpdesk], object], object]] = {
     "read an agent's comment that is not there": (
         lambda helpdesk: _id_of(helpdesk.read_comment("42", "979", AT)),
         "",
+    ),
+    "read what a ticket began with": (
+        lambda helpdesk: helpdesk.find_opening("42", "m_AbC123"),
+        Opening("Where is my parcel?"),
+    ),
+    "read what a ticket began with that is another": (
+        lambda helpdesk: helpdesk.find_opening("41", "m_AbC123"),
+        None,
     ),
     "change a comment": (lambda helpdesk: helpdesk.edit_comment("980", example("Comment")["body"]), True),
     "change a comment of a helpdesk that does not": (
