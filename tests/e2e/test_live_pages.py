@@ -108,10 +108,11 @@ def test_a_press_counts_though_the_page_is_brought_up_to_date_before_the_release
 
 
 @pytest.mark.parametrize("which", PRESSED)
-def test_after_the_release_the_page_is_brought_up_to_date_again(
+def test_after_the_release_the_page_is_brought_up_to_date_again_and_the_focus_stays(
     url: str, inbox: Inbox, page: Page, which: str
 ) -> None:
-    PRESSED[which][0](page, url)
+    open_page, button, _ = PRESSED[which]
+    open_page(page, url)
     before = page.locator("#live").element_handle()
     page.locator("h1").hover()
     page.mouse.down()
@@ -119,8 +120,10 @@ def test_after_the_release_the_page_is_brought_up_to_date_again(
     page.evaluate(WAIT)
     assert before.evaluate("live => live.isConnected")
     page.mouse.up()
+    page.locator(button).focus()
 
     page.wait_for_function("before => !before.isConnected", arg=before, timeout=LIVE)
+    expect(page.locator(button)).to_be_focused()
 
 
 @pytest.mark.usefixtures("inbox")
