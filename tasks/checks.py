@@ -178,19 +178,22 @@ def check_helpdesk(service: Services) -> Iterator[Finding]:
 def _noted_of_helpdesk(service: Services) -> list[Finding]:
     """Check the helpdesk, and keep what is wrong."""
     found = list(check_helpdesk(service))
-    _note_shared(service, HELPDESK, found)
+    note_shared(service, HELPDESK, found)
     return found
 
 
 def _noted_of_store(service: Services) -> list[Finding]:
     """Check the store, and keep what is wrong."""
     found = list(check_store(service.inbox))
-    _note_shared(service, STORE, found)
+    note_shared(service, STORE, found)
     return found
 
 
-def _note_shared(service: Services, name: str, found: Iterable[Finding]) -> None:
-    """Keep what is wrong with what all connections share, and tell the agents of each desk."""
+def note_shared(service: Services, name: str, found: Iterable[Finding]) -> None:
+    """Keep what is wrong with what all connections share, and tell the agents of each desk.
+
+    Raises `redis.RedisError`.
+    """
     found = list(found)
     over = findings.note(service.inbox, name, found)
     if over or any(one.is_wrong for one in found):
