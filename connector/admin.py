@@ -116,7 +116,7 @@ class Entry:
         if self.connection:
             shown = self.connection.model_dump()
             shown |= {name: _shown(getattr(self.connection, name)) for name in SECRETS}
-            shown["off"] = (
+            shown["inactive"] = (
                 {"since": int(self.off.since), "withdrawn": self.off.is_withdrawn} if self.off else None
             )
         about = {"fixed": self.fixed, "version": self.version, "fault": self.fault or None}

@@ -285,7 +285,9 @@ def _row(entry: Entry) -> tuple[str, str, str, str, str]:
 
 
 def _lines(entry: Entry) -> Iterator[str]:
-    shown = {name: value for name, value in entry.as_json().items() if name not in {"fault", "off"} or value}
+    shown = {
+        name: value for name, value in entry.as_json().items() if name not in {"fault", "inactive"} or value
+    }
     width = max(map(len, shown))
     for name, value in shown.items():
         yield f"{name:{width}}  {_words(value)}".rstrip()

@@ -87,7 +87,7 @@ def test_a_page_that_is_added_is_shown_without_its_secrets(admin: ConnectionAdmi
         "remind_before": 0,
         "history_days": 0,
         "language": "en",
-        "off": None,
+        "inactive": None,
         "fixed": False,
         "version": 1,
         "fault": None,
@@ -144,7 +144,7 @@ def test_a_page_of_the_settings_is_off_once_its_access_was_withdrawn_until_it_ha
     (entry,) = admin.list(10)
     assert entry == admin.get(PAGE_A)
     assert (entry.fixed, entry.as_json()["active"], entry.off) == (True, False, Off(7, is_withdrawn=True))
-    assert entry.as_json()["off"] == {"since": 7, "withdrawn": True}
+    assert entry.as_json()["inactive"] == {"since": 7, "withdrawn": True}
     assert records.names() == []
 
     later = connection(PAGE_A, SECRET_A) | {"page_access_token": "EAAGanother-token-of-the-page"}

@@ -182,8 +182,8 @@ def test_a_page_of_the_settings_that_its_app_is_removed_from_is_switched_off(
     shown = person.connection(PAGE_A)
 
     assert (answer.status_code, shown["fixed"], shown["active"]) == (200, True, False)
-    assert shown["off"]["withdrawn"]
-    assert shown["off"]["since"] >= before
+    assert shown["inactive"]["withdrawn"]
+    assert shown["inactive"]["since"] >= before
     ConnectionAdmin(settings, inbox.connections).change(PAGE_A, {"active": True})
     assert person.connection(PAGE_A)["active"]
 
