@@ -79,11 +79,26 @@ class PastConversation(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """The last messages of a conversation, at least their keys, ids and times.
+
+    There may be others before them, unless it `is_all`.
+    """
+
+    messages: Sequence[Incoming] = ()
+    is_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PastConversations:
-    """Conversations, the newest first; `after` is where the list goes on, empty at its end."""
+    """Conversations, the newest first; `after` is where the list goes on, empty at its end.
+
+    `newest` has their last messages by their ids, where it was asked for and the channel lists them.
+    """
 
     conversations: Sequence[PastConversation] = ()
     after: str = ""
+    newest: Mapping[str, Newest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,8 +539,11 @@ class Account(ABC):
         """Name the app that answers a conversation, where several may; None if the channel does not tell."""
         return None
 
-    def conversations(self, after: str = "") -> PastConversations:
-        """List the conversations, from where the last call ended; none where a channel does not."""
+    def conversations(self, after: str = "", *, with_newest: bool = False) -> PastConversations:
+        """List the conversations, from where the last call ended; none where a channel does not.
+
+        The `newest` messages are asked for as well if that takes no call of its own.
+        """
         return PastConversations()
 
     def conversation_with(self, person_id: str) -> PastConversation | None:

@@ -27,8 +27,8 @@ from connector.connection import (
     stored_fields,
 )
 from connector.settings import Settings
-from tasks.connections import Off
-from tasks.inbox.connections import ConnectionRecords, Record
+from tasks.connections import Off, Taken, digest_of
+from tasks.inbox.connections import WITHDRAWN, ConnectionRecords, Record
 from tasks.inbox.queues import account_id_of
 from tasks.services import network_of
 from tasks.words import say
@@ -96,13 +96,14 @@ class InvalidFields(Refused):
 class ListedConnection:
     """A connection. The settings list one without a `version`; one that cannot be read is None.
 
-    `fault` says why it cannot.
+    `fault` says why it cannot. `off` is since when it is not active, as far as that is known, and why.
     """
 
     page_id: str
     connection: Connection | None
     version: int | None = None
     fault: str = ""
+    off: Off | None = None
 
     @property
     def fixed(self) -> bool:
@@ -115,6 +116,9 @@ class ListedConnection:
         if self.connection:
             shown = self.connection.model_dump()
             shown |= {name: _shown(getattr(self.connection, name)) for name in SECRETS}
+            shown["inactive"] = (
+                {"since": int(self.off.since), "withdrawn": self.off.is_withdrawn} if self.off else None
+            )
         about = {"fixed": self.fixed, "version": self.version, "fault": self.fault or None}
         return {"page_id": self.page_id} | shown | about
 
@@ -138,13 +142,13 @@ class ConnectionAdmin:
         pages = sorted({*self._fixed, *map(account_id_of, stored)})
         start = bisect_right(pages, after)
         chosen = pages[start : start + limit]
-        records = self._records.get_all([record_name(one) for one in chosen if one not in self._fixed])
-        found = ((one, records.get(record_name(one))) for one in chosen)
+        records = self._records.get_all([self._name(one) for one in chosen])
+        found = ((one, records.get(self._name(one))) for one in chosen)
         return [self._entry(one, record) for one, record in found if record or one in self._fixed]
 
     def get(self, page_id: str) -> ListedConnection:
         """Return the connection of a page. Raises `NoConnection`."""
-        record = None if page_id in self._fixed else self._record(page_id)
+        record = self._records.get(self._name(page_id))
         if not record and page_id not in self._fixed:
             raise NoConnection(page_id)
         return self._entry(page_id, record)
@@ -167,7 +171,13 @@ class ConnectionAdmin:
         return self._write(page_id, secrets | dict(fields), cipher, record, version=version, granted=granted)
 
     def change(self, page_id: str, fields: Mapping[str, Any]) -> ListedConnection:
-        """Change these fields of a connection. Raises as `put`."""
+        """Change these fields of a connection. Raises as `put`.
+
+        Of one of the settings, whose access was withdrawn, it can be said that it works again: `active`.
+        """
+        if fields == {"active": True} and page_id in self._fixed and self.get(page_id).off:
+            self._note_taken(page_id, Taken(int(time.time())))
+            return self.get(page_id)
         cipher, record = self._may_change(page_id)
         if not record:
             raise NoConnection(page_id)
@@ -188,13 +198,14 @@ class ConnectionAdmin:
     def withdraw(self, withdrawal: Withdrawal, *, forget: bool = False) -> Sequence[str]:
         """Switch the connections off whose tokens somebody granted, and now does not; return their pages.
 
-        With `forget` it is kept no longer who that was. A page of the settings stays as it is.
+        With `forget` it is kept no longer who that was. Nobody knows whose login gave the token of a page of
+        the settings: it is switched off if it is named.
         """
-        cipher = self._cipher
-        if not cipher:
-            return []
-        about = partial(self._withdraw, withdrawal=withdrawal, cipher=cipher, forget=forget)
-        return [account_id_of(name) for name in self._records.names() if about(name)]
+        pages = [withdrawal.account_id] if self._take(withdrawal) else []
+        if cipher := self._cipher:
+            about = partial(self._withdraw, withdrawal=withdrawal, cipher=cipher, forget=forget)
+            pages += [account_id_of(name) for name in self._records.names() if about(name)]
+        return pages
 
     def remove(self, page_id: str, version: int) -> str:
         """Delete the connection of this version, and have the page unsubscribed.
@@ -263,17 +274,40 @@ class ConnectionAdmin:
                 return True
         return False
 
+    def _take(self, withdrawal: Withdrawal) -> bool:
+        """Note that the access was withdrawn which the token of a page of the settings gave."""
+        fixed = self._fixed.get(withdrawal.account_id)
+        if not fixed or not fixed.active or fixed.app_secret.get_secret_value() != withdrawal.app_secret:
+            return False
+        record = self._records.get(self._name(fixed.page_id))
+        known = Taken.read(record.body) if record else Taken(0)
+        token, since = fixed.page_access_token.get_secret_value(), withdrawal.time or int(time.time())
+        if known.is_of(token) or since <= known.since:  # it came before, or is an old word
+            return False
+        self._note_taken(fixed.page_id, Taken(since, digest_of(token)))
+        return True
+
+    def _note_taken(self, page_id: str, taken: Taken) -> None:
+        self._records.put(self._name(page_id), json.dumps(taken).encode(), is_same=True)
+
+    def _name(self, page_id: str) -> str:
+        """Return the name of what is stored of a page: of one of the settings no more than is withdrawn."""
+        return (WITHDRAWN if page_id in self._fixed else "") + record_name(page_id)
+
     def _record(self, page_id: str) -> Record | None:
         return self._records.get(record_name(page_id))
 
     def _entry(self, page_id: str, record: Record | None) -> ListedConnection:
         """Return what is known of a page, which has a record or is listed in the settings."""
-        if record is None:
-            return ListedConnection(page_id, self._fixed[page_id])
+        if page_id in self._fixed:
+            return _fixed_entry(self._fixed[page_id], record)
+        assert record  # noqa: S101 - else there is nothing to show
         if self._cipher is None:
             return ListedConnection(page_id, None, record.version, _NO_KEY)
         try:
-            return ListedConnection(page_id, Connection.decode(record.body, self._cipher), record.version)
+            connection = Connection.decode(record.body, self._cipher)
+            off = None if connection.active else off_of(record.body)
+            return ListedConnection(page_id, connection, record.version, off=off)
         except ValueError as error:
             return ListedConnection(page_id, None, record.version, str(error))
 
@@ -304,7 +338,7 @@ class ConnectionAdmin:
         stored = self._records.put(record_name(page_id), connection.encode(cipher, granted, off), expected)
         if stored is None:
             raise AlreadyConnected(page_id) if version is None else ChangedMeanwhile(page_id)
-        return ListedConnection(page_id, connection, stored)
+        return ListedConnection(page_id, connection, stored, off=off)
 
     def _unsubscribe(self, connection: Connection | None) -> str:
         """Have a page unsubscribed, or return why that cannot be done."""
@@ -317,6 +351,15 @@ class ConnectionAdmin:
             except ClientError as error:
                 return say(error.notice)
         return ""
+
+
+def _fixed_entry(connection: Connection, record: Record | None) -> ListedConnection:
+    """Return what is known of a page of the settings, by what is noted of its token."""
+    taken = Taken.read(record.body) if record else None
+    if not connection.active or not taken or not taken.is_of(connection.page_access_token.get_secret_value()):
+        return ListedConnection(connection.page_id, connection)
+    off = Off(taken.since, is_withdrawn=True)
+    return ListedConnection(connection.page_id, connection.model_copy(update={"active": False}), off=off)
 
 
 def _kept_grant(record: Record | None, fields: Mapping[str, Any]) -> Granted | None:

@@ -28,7 +28,7 @@ from clients.text.line import address
 from tasks import findings, reports
 from tasks.celery import app, stopping
 from tasks.connections import Connection
-from tasks.inbound import backfill
+from tasks.inbound import backfill, gaps
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.queues import HELPDESK, STORE, account_remote, desk_remote
 from tasks.remotes import SLOW_AT
@@ -178,19 +178,22 @@ def check_helpdesk(service: Services) -> Iterator[Finding]:
 def _noted_of_helpdesk(service: Services) -> list[Finding]:
     """Check the helpdesk, and keep what is wrong."""
     found = list(check_helpdesk(service))
-    _note_shared(service, HELPDESK, found)
+    note_shared(service, HELPDESK, found)
     return found
 
 
 def _noted_of_store(service: Services) -> list[Finding]:
     """Check the store, and keep what is wrong."""
     found = list(check_store(service.inbox))
-    _note_shared(service, STORE, found)
+    note_shared(service, STORE, found)
     return found
 
 
-def _note_shared(service: Services, name: str, found: Iterable[Finding]) -> None:
-    """Keep what is wrong with what all connections share, and tell the agents of each desk."""
+def note_shared(service: Services, name: str, found: Iterable[Finding]) -> None:
+    """Keep what is wrong with what all connections share, and tell the agents of each desk.
+
+    Raises `redis.RedisError`.
+    """
     found = list(found)
     over = findings.note(service.inbox, name, found)
     if over or any(one.is_wrong for one in found):
@@ -517,7 +520,7 @@ def _hides_gaps(found: Sequence[Finding]) -> bool:
 
 
 def _look_for_gap(service: Services, name: str, connection: Connection) -> None:
-    """Have fetched what was missed, if something was said after the last webhook that came of an account.
+    """Have fetched what was said since the last look at an account, if no webhook told of some of it.
 
     What stood in the way, and is over, may be a proxy, a certificate or a name server that no check saw.
     """
@@ -525,19 +528,15 @@ def _look_for_gap(service: Services, name: str, connection: Connection) -> None:
     connected = inbox.backfills.connected_at(name)
     if not service.settings.backfill or connected is None or inbox.backfills.is_wanted(name):
         return
+    time = max(connected, backfill.oldest_known(service)), int((inbox.now() - WEBHOOK_LATE) * 1000)
     try:
-        listed = service.account(connection).conversations().conversations
+        missed = gaps.first_missed(service, connection, time)
     except ClientError:  # the next check asks again
         return
-    activity = inbox.activity([name])[0]
-    came = max(activity.last_in or 0.0, connected / 1000)
-    known = max(came, activity.last_out or 0.0, backfill.looked_until(inbox, name))
-    now = inbox.now()
-    times = [one.time / 1000 for one in listed if one.time / 1000 < now - WEBHOOK_LATE]
-    if times and max(times) > known + WEBHOOK_LATE:
-        since = max(came - backfill.OVERLAP.total_seconds(), connected / 1000)
-        log.warning("webhook_missing", remote=name, since=datetime.fromtimestamp(since, UTC).isoformat())
+    if missed is not None:
+        since = max(missed / 1000 - backfill.OVERLAP.total_seconds(), connected / 1000)
         backfill.fetch_since(service, name, datetime.fromtimestamp(since, UTC))
+    gaps.note_looked(inbox, name, time)
 
 
 def _fetch_missed(service: Services, name: str, known: float) -> None:

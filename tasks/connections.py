@@ -1,18 +1,21 @@
 """The connections: which accounts there are, and the desk that each leads to."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from itertools import chain, groupby
 from operator import attrgetter
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import structlog
 
 from clients.channel import Credentials
-from tasks.inbox.connections import ConnectionRecords, Record
+from tasks.inbox.connections import WITHDRAWN, ConnectionRecords, Record
+from tasks.inbox.queues import account_remote
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +27,30 @@ class Off(NamedTuple):
     is_withdrawn: bool = False
 
 
+class Taken(NamedTuple):
+    """Since when the access is withdrawn that a token gave (seconds since 1970), of which it has a digest.
+
+    Without a digest it was given again then.
+    """
+
+    since: float
+    digest: str = ""
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read it as the store keeps it."""
+        return cls(*json.loads(body))
+
+    def is_of(self, token: str) -> bool:
+        """Return whether it is this token's access."""
+        return self.digest == digest_of(token)
+
+
+def digest_of(token: str) -> str:
+    """Return what tells a token from others, and does not tell what it is."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One account of a channel, and the desk it leads to; `language` (en, pl) is its agents'.
@@ -31,7 +58,7 @@ class Connection:
     With `link_large_files` a person gets a link to a file of an agent's that is too large for the channel.
     Agents are reminded of a customer whom nobody answered so long before the reply window closes; never if
     `remind_before` is 0. What was said in the time of `history` before it was connected is fetched once.
-    `off` is known of one that was switched off at run time.
+    `off` is known of one that was switched off at run time, or whose access was withdrawn.
     """
 
     channel: str
@@ -50,6 +77,11 @@ class Connection:
     def account_id(self) -> str:
         """Return the account."""
         return self.credentials.account_id
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Return whether it is not active because its access was withdrawn."""
+        return self.off is not None and self.off.is_withdrawn
 
 
 class Connections:
@@ -110,6 +142,7 @@ class Directory:
         self._fixed = tuple(fixed)
         self._records, self._read = records, read
         self._stored: dict[str, Connection] = {}
+        self._taken: dict[str, Taken] = {}
         self._version = 0
         self._lock = Lock()
         self.channels = self._arranged()
@@ -136,14 +169,18 @@ class Directory:
             if version == self._version:
                 return
             # A store that lost its last writes counts from an earlier version on.
-            stored = self._stored.copy() if version > self._version else {}
-            since = self._version if version > self._version else 0
+            is_later = version > self._version
+            stored, taken = (self._stored.copy(), self._taken.copy()) if is_later else ({}, {})
+            since = self._version if is_later else 0
             for record in self._records.changed(since):
+                since = record.version
+                if record.name.startswith(WITHDRAWN):
+                    taken[record.name.removeprefix(WITHDRAWN)] = Taken.read(record.body)
+                    continue
                 stored.pop(record.name, None)
                 if record.body and (connection := self._decoded(record)):
                     stored[record.name] = connection
-                since = record.version
-            self._stored, self._version = stored, max(since, version)
+            self._stored, self._taken, self._version = stored, taken, max(since, version)
             self.channels = self._arranged()
 
     def _decoded(self, record: Record) -> Connection | None:
@@ -163,5 +200,12 @@ class Directory:
         fixed = {(one.channel, one.account_id) for one in self._fixed}
         stored = (one for one in self._stored.values() if (one.channel, one.account_id) not in fixed)
         by_channel = attrgetter("channel")
-        every = sorted(chain(self._fixed, stored), key=by_channel)
+        every = sorted(chain(map(self._as_it_is, self._fixed), stored), key=by_channel)
         return {channel: Connections(found) for channel, found in groupby(every, by_channel)}
+
+    def _as_it_is(self, fixed: Connection) -> Connection:
+        """Return a connection of the settings, not active if the access of its token was withdrawn."""
+        taken = self._taken.get(account_remote(fixed.channel, fixed.account_id))
+        if not fixed.active or taken is None or not taken.is_of(fixed.credentials.access_token):
+            return fixed
+        return replace(fixed, active=False, off=Off(taken.since, is_withdrawn=True))

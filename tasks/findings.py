@@ -73,8 +73,9 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[KeptFinding]
         for one in found
         if one.is_wrong and not one.meaning.is_momentary
     }
-    if any(one.meaning.hides_others for one in found):
-        wrong = known | wrong  # nobody knows whether the others are over
+    # Nobody knows whether what could not be looked at is over.
+    hides_all, hidden = any(one.meaning.hides_others for one in found), _hidden(found)
+    wrong = {code: one for code, one in known.items() if hides_all or code in hidden} | wrong
     checked = b""
     if not any(one.meaning.hides_others and one.meaning.is_momentary for one in found):  # else nobody looked
         stored = inbox.checked([name])[0]
@@ -88,6 +89,11 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[KeptFinding]
     for one in over:
         log.info("finding_over", remote=name, code=one.what.code, after_seconds=round(now - one.since))
     return over
+
+
+def _hidden(found: Iterable[Finding]) -> set[str]:
+    """Return the codes of what a check would not have found, as it could not look."""
+    return {code for one in found for code in one.meaning.hides}
 
 
 def _checked(

@@ -19,6 +19,7 @@ from connector.cli.common import counted, fail, read_settings, settings_option
 from connector.settings import Settings, doubtful, get_settings
 from tasks import checks
 from tasks.connections import Connection
+from tasks.inbox.queues import HELPDESK, STORE
 from tasks.services import Services, build
 from tasks.words import say
 
@@ -103,15 +104,18 @@ def check(*, page: str | None, fix: bool, as_json: bool) -> None:
         hint = "“connector status” shows those there are"
         fail(f"There is no active connection of the page {one_line(page)}; {hint}.")
     report.add("settings", _doubts(settings))
-    report.add("store", checks.check_store(service.inbox))
+    store = report.add("store", checks.check_store(service.inbox))
     helpdesk = report.add("helpdesk", checks.check_helpdesk(service))
+    with suppress(redis.RedisError):  # that is among what was found
+        checks.note_shared(service, STORE, store)
+        checks.note_shared(service, HELPDESK, helpdesk)
     if not connections:
         report.add("connections", [finding("no_connections")])
     known = None if fix else Answers()  # what is asked after a repair has to be asked anew
-    has_helpdesk = not any(one.meaning.hides_others for one in helpdesk)
+    hiding = next((one for one in helpdesk if one.meaning.hides_others), None)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for done in [
-            threads.submit(_check_page, service, one, report, known, fix=fix, has_helpdesk=has_helpdesk)
+            threads.submit(_check_page, service, one, report, known, fix=fix, hiding=hiding)
             for one in connections
         ]:
             done.result()
@@ -127,13 +131,16 @@ def _check_page(  # noqa: PLR0913 - what all pages share, and one of them
     known: Answers | None,
     *,
     fix: bool,
-    has_helpdesk: bool,
+    hiding: Finding | None,
 ) -> None:
+    """Check a page, but not its desk where what is wrong with the helpdesk is `hiding` that."""
+
     def look() -> Iterator[Finding]:
-        if has_helpdesk:
-            yield from checks.check_connection(service, connection, known)
-        else:
+        if hiding:
             yield from checks.check_account(service, connection, known)
+            yield finding("desk_unknown", desk_id=connection.desk_id, reason=hiding.values["reason"])
+        else:
+            yield from checks.check_connection(service, connection, known)
 
     about = f"page {connection.account_id} {connection.name}".strip()
     found = report.add(about, look())

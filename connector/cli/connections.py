@@ -5,12 +5,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import click
 import redis
 
 from clients.channels.registry import CHANNELS
+from clients.findings import Finding, finding
 from clients.text.line import one_line
 from connector import links
 from connector.admin import ConnectionAdmin, Fixed, ListedConnection, Refused
@@ -19,6 +21,7 @@ from connector.connection import SECRETS
 from connector.kept import as_json as to_json
 from connector.settings import get_settings, missing_for_login
 from tasks.store import reason_of
+from tasks.words import say
 
 AT_ONCE = 1000
 """How many connections are read at once."""
@@ -277,12 +280,14 @@ def _row(entry: ListedConnection) -> tuple[str, str, str, str, str]:
     one = entry.connection
     if not one:
         return entry.page_id, "unusable", "", origin, one_line(entry.fault)
-    state = "active" if one.active else "inactive"
+    state = "active" if one.active else "withdrawn" if entry.off and entry.off.is_withdrawn else "inactive"
     return entry.page_id, state, one_line(one.desk_id), origin, one_line(one.page_name)
 
 
 def _lines(entry: ListedConnection) -> Iterator[str]:
-    shown = {name: value for name, value in entry.as_json().items() if name != "fault" or value}
+    shown = {
+        name: value for name, value in entry.as_json().items() if name not in {"fault", "inactive"} or value
+    }
     width = max(map(len, shown))
     for name, value in shown.items():
         yield f"{name:{width}}  {_words(value)}".rstrip()
@@ -292,8 +297,16 @@ def _words(value: Any) -> str:
     match value:
         case {"set": is_set, "ends_in": end}:
             return f"set, ends in …{one_line(end)}" if end else "set" if is_set else "not set"
+        case {"since": since, "withdrawn": is_withdrawn}:
+            shown = f"since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M} UTC"
+            return f"{shown}: {_told(finding('access_withdrawn'))}" if is_withdrawn else shown
         case bool():
             return "yes" if value else "no"
         case None:
             return "–"
     return one_line(str(value))
+
+
+def _told(found: Finding) -> str:
+    """Say what is wrong, and what to do."""
+    return " ".join(say(part) for part in (found.what, found.remedy) if part)

@@ -6,7 +6,6 @@ store keeps how far it got, and what it found is known by its keys, so all of it
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,13 +18,13 @@ from clients.errors import ClientError, RejectedError, Unavailable
 from clients.notices import encode
 from tasks.celery import FETCHES, app, stopping, wake, wake_fetchers
 from tasks.connections import Connection, Connections, Directory
+from tasks.inbound import gaps
 from tasks.inbound.jobs import incoming_job
 from tasks.inbound.missing import Missing
 from tasks.inbox.backfills import Backfill, History
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.inbox.queues import account_remote, inbound_queue
-from tasks.outbound.receipts import our_ids
 from tasks.services import Services, services
 from tasks.store import reason_of
 from tasks.words import described
@@ -46,8 +45,6 @@ LOOK_AGAIN = 600.0
 """After how long it is looked again whether an account that is not active can be fetched for, in seconds."""
 LONGEST_WAIT = 300.0
 """How long a backfill waits at most after it failed, in seconds."""
-LOOKED_FOR = 7 * 24 * 3600.0
-"""For how long it is known until when an account's messages were fetched, in seconds."""
 MOST_ROUNDS = 10
 """How often conversations are tried again, after all others, that alone cannot be read."""
 ROUND_AFTER = 10.0
@@ -245,26 +242,16 @@ class Fetcher:
         return Conversation(self.connection.channel, self.connection.account_id, conversation.person_id)
 
     def _unknown(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Incoming]:
-        """Return those that neither came by webhook, nor are ours, nor of a time that was forgotten."""
-        inbox, person = self.service.inbox, self._conversation(conversation)
-        forgotten = inbox.forgotten_at(person) if events else 0
+        """Return those that are not known, nor of a time of which that is forgotten."""
         doubtful = self._doubtful_times()
-        known = inbox.seen([key for event in events for key in (event.key, *event.known_by)])
-        ours = our_ids(inbox, person) if events else set()
-        return [
-            event
-            for event in events
-            if event.time > forgotten
-            and event.time not in doubtful
-            and not known & {event.key, *event.known_by}
-            and event.message_id not in ours
-        ]
+        said = {self._conversation(conversation): events} if events else {}
+        return [event for event in gaps.unknown(self.service.inbox, said) if event.time not in doubtful]
 
     def _doubtful_times(self) -> range:
         """Return the times (ms) behind a history of which it is forgotten what came by webhook."""
         if not self.history:
             return range(0)
-        return range(self.history.until, _oldest(self.service))
+        return range(self.history.until, oldest_known(self.service))
 
     def _jobs(self, conversation: PastConversation, events: Sequence[Incoming]) -> list[Job]:
         channel, person = self.service.channel(self.connection.channel), self._conversation(conversation)
@@ -459,21 +446,11 @@ def _fetch(service: Services, backfill: Backfill, ends: float) -> None:
 
 
 def finish(service: Services, backfill: Backfill, progress: Progress) -> bool:
-    """Be done with a backfill, and note until when it looked; return False if it is somebody else's."""
+    """Be done with a backfill, and note of which time it looked; return False if it is somebody else's."""
     is_done = service.inbox.backfills.end(backfill)
     if is_done:
-        with suppress(redis.OutOfMemoryError):
-            service.inbox.put(_looked(backfill.remote), str(progress.began), LOOKED_FOR)
+        gaps.note_looked(service.inbox, backfill.remote, (backfill.since, progress.began - MOVED))
     return is_done
-
-
-def looked_until(inbox: Inbox, remote: str) -> float:
-    """Return until when it was looked what was said with an account, in seconds since 1970; 0 if never."""
-    return float(inbox.get(_looked(remote)) or 0) / 1000
-
-
-def _looked(remote: str) -> str:
-    return f"looked:{remote}"
 
 
 def _leave(service: Services, backfill: Backfill) -> None:
@@ -488,7 +465,7 @@ def _leave(service: Services, backfill: Backfill) -> None:
 
 def fetcher_of(service: Services, connection: Connection, backfill: Backfill, accept: Accept) -> Fetcher:
     """Return what fetches for a backfill, no further back than it is known which messages came."""
-    since = max(backfill.since, oldest := _oldest(service))
+    since = max(backfill.since, oldest := oldest_known(service))
     asked = backfill.history.until if backfill.history else backfill.since
     unfetched = asked if asked < oldest else None
     if backfill.history:  # none of that came by webhook
@@ -504,7 +481,7 @@ def _tell_of_unfetched(fetcher: Fetcher, backfill: Backfill) -> None:
         "messages_may_be_missing",
         account=backfill.remote,
         written_after=_time(fetcher.unfetched).isoformat(),
-        written_before=_time(_oldest(fetcher.service)).isoformat(),
+        written_before=_time(oldest_known(fetcher.service)).isoformat(),
     )
 
 
@@ -543,7 +520,7 @@ def counts(progress: Progress) -> dict[str, int]:
     }
 
 
-def _oldest(service: Services) -> int:
+def oldest_known(service: Services) -> int:
     """Return since when (ms) it is known which messages came."""
     return int((service.inbox.now() - OLDEST.total_seconds()) * 1000)
 

@@ -8,6 +8,8 @@ from tasks.inbox.script import InboxScript
 
 AT_ONCE = 1000
 """How many records one call reads."""
+WITHDRAWN = "withdrawn:"
+"""Begins the name of a record that says of an account of the settings that its access was withdrawn."""
 ANY = "*"
 """Stands for whatever version a connection has."""
 
@@ -34,7 +36,7 @@ class ConnectionRecords:
     def names(self) -> list[str]:
         """Return whose connections are stored, in order."""
         names = cast("list[bytes]", self._script.store.hkeys(self._script.key("connections")))
-        return sorted(name.decode() for name in names)
+        return sorted(name.decode() for name in names if not name.startswith(WITHDRAWN.encode()))
 
     def get(self, name: str) -> Record | None:
         """Return a record; None if there is none of this name."""

@@ -303,6 +303,11 @@ class Inbox:
                 )
         return None
 
+    def echoed_of(self, conversations: Sequence[Conversation]) -> list[set[str]]:
+        """Return of each person the message ids of the parts whose echoes came."""
+        noted = self.noted_of([Personal.ECHO], conversations)
+        return [{msgspec.json.decode(echo)[1] for echo in one[Personal.ECHO]} for one in noted]
+
     def steps(self, queue: str) -> dict[str, str]:
         """Return the steps taken so far of the job at the head of a queue, whoever works on it."""
         head = cast("list[bytes]", self.store.zrange(self.key(f"jobs:{queue}"), 0, 0))
@@ -339,7 +344,13 @@ class Inbox:
 
     def forgotten_at(self, conversation: Conversation) -> int:
         """Return when a person was forgotten, in ms since 1970; 0 if they never were, lately."""
-        return int(self.get(_forgotten(conversation)) or 0)
+        return self.forgotten_of([conversation])[0]
+
+    def forgotten_of(self, conversations: Sequence[Conversation]) -> list[int]:
+        """Return, as `forgotten_at` does, when each person was forgotten."""
+        keys = [self.key(_forgotten(one)) for one in conversations]
+        found = cast("list[bytes | None]", self.store.mget(keys)) if keys else []
+        return [int(at or 0) for at in found]
 
     def note_helpdesk_webhook(self) -> None:
         """Note that a webhook of the helpdesk's came. Raises `redis.OutOfMemoryError`."""
@@ -353,6 +364,19 @@ class Inbox:
         """Return what `Lease.note` kept of a person by a name, the oldest first, and of when it is (ms)."""
         found = self.store.zrange(self.key(person_key(name, conversation)), 0, -1, withscores=True)
         return [(member.decode(), int(at)) for member, at in cast("list[tuple[bytes, float]]", found)]
+
+    def noted_of(
+        self, names: Sequence[Personal], conversations: Sequence[Conversation]
+    ) -> list[dict[Personal, list[str]]]:
+        """Return of each person what is noted of them by each name, the oldest first."""
+        with self.store.pipeline(transaction=False) as asked:
+            for one in conversations:
+                for name in names:
+                    asked.zrange(self.key(person_key(name, one)), 0, -1)
+            answers = iter(asked.execute())
+        return [
+            {name: [member.decode() for member in next(answers)] for name in names} for _ in conversations
+        ]
 
     def forget_noted(self, name: Personal, conversation: Conversation, *members: str) -> None:
         """Keep members of what is noted of a person no longer."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -118,9 +118,16 @@ def our_part(inbox: Inbox, conversation: Conversation, message_id: str) -> SentP
 
 def our_ids(inbox: Inbox, conversation: Conversation) -> set[str]:
     """Return the ids of all replies that were sent lately."""
-    waiting = (reply for status in ("delivered", "read") for reply in _waiting(inbox, conversation, status))
-    ids = {id_ for _, _, message_ids in _remembered(inbox, conversation) for id_ in message_ids}
-    return ids.union(*(reply.message_ids for reply in waiting))
+    return our_ids_of(inbox, [conversation])[0]
+
+
+def our_ids_of(inbox: Inbox, conversations: Sequence[Conversation]) -> list[set[str]]:
+    """Return, as `our_ids` does, those of each of these people."""
+    noted = inbox.noted_of([Personal.OURS, *_AWAITING.values()], conversations)
+    return [
+        {id_ for members in one.values() for member in members for id_ in json.loads(member)[-1]}
+        for one in noted
+    ]
 
 
 def was_sent(work: Work, comment: Comment) -> bool:

@@ -87,6 +87,7 @@ def test_a_page_that_is_added_is_shown_without_its_secrets(admin: ConnectionAdmi
         "remind_before": 0,
         "history_days": 0,
         "language": "en",
+        "inactive": None,
         "fixed": False,
         "version": 1,
         "fault": None,
@@ -128,6 +129,52 @@ def test_access_that_was_withdrawn_is_known_until_there_is_a_new_token(
     assert _off(records) == Off(7, is_withdrawn=True)
     admin.change(NEW, {"page_access_token": "EAAGanother-token-of-the-page"})
     assert _off(records) == Off(7)
+
+
+def _withdrawn(time_: int, page_id: str = PAGE_A, secret: str = SECRET_A) -> Withdrawal:
+    return Withdrawal(secret, account_id=page_id, time=time_)
+
+
+def test_a_page_of_the_settings_is_off_once_its_access_was_withdrawn_until_it_has_another_token(
+    admins: Admins, records: ConnectionRecords
+) -> None:
+    admin = admins(secret_key="", connections=[connection(PAGE_A, SECRET_A)])
+    assert admin.withdraw(_withdrawn(7)) == [PAGE_A]
+    assert admin.withdraw(_withdrawn(9)) == []  # it is off already
+    (entry,) = admin.list(10)
+    assert entry == admin.get(PAGE_A)
+    assert (entry.fixed, entry.as_json()["active"], entry.off) == (True, False, Off(7, is_withdrawn=True))
+    assert entry.as_json()["inactive"] == {"since": 7, "withdrawn": True}
+    assert records.names() == []
+
+    later = connection(PAGE_A, SECRET_A) | {"page_access_token": "EAAGanother-token-of-the-page"}
+    assert admins(connections=[later]).get(PAGE_A).off is None
+
+
+def test_a_page_of_the_settings_whose_access_works_again_can_be_said_to(admins: Admins) -> None:
+    admin = admins(connections=[connection(PAGE_A, SECRET_A)])
+    with pytest.raises(Fixed):
+        admin.change(PAGE_A, {"active": True})
+    now = int(time.time())
+    admin.withdraw(_withdrawn(now - 5))
+    with pytest.raises(Fixed):
+        admin.change(PAGE_A, {"active": True, "desk_id": "8"})
+
+    assert admin.change(PAGE_A, {"active": True}).as_json()["active"]
+    assert admin.withdraw(_withdrawn(now - 5)) == []  # the old word comes again
+    assert admin.withdraw(_withdrawn(now + 5)) == [PAGE_A]
+
+
+@pytest.mark.parametrize(
+    "withdrawal", [_withdrawn(7, PAGE_B), _withdrawn(7, secret="0" * 32), Withdrawal(SECRET_A, user_id="1")]
+)
+def test_a_page_of_the_settings_stays_on_whatever_else_is_withdrawn(
+    admins: Admins, withdrawal: Withdrawal
+) -> None:
+    admin = admins(connections=[connection(PAGE_A, SECRET_A)])
+    assert admin.withdraw(withdrawal) == []
+
+    assert admin.get(PAGE_A).as_json()["active"]
 
 
 def test_a_page_that_was_off_before_is_not_said_to_have_lost_its_access(

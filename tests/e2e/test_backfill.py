@@ -233,6 +233,31 @@ def test_what_no_webhook_told_of_is_found_by_the_next_check_and_no_conversation_
     assert [stack.texts(person) for person in people] == [["nobody told"]] * 4
 
 
+def test_a_webhook_that_was_lost_between_others_that_came_is_found_by_the_next_check(stack: Missing) -> None:
+    (person, other), page, written = new_people(2), stack.pages[0], now() - 10 * MINUTE
+    stack.write(person, page, text="first", timestamp=written)
+    stack.deliver(on=False)
+    stack.write(person, page, text="lost", timestamp=written + MINUTE)
+    stack.deliver(on=True)
+    stack.write(other, page, text="of another", timestamp=written + 2 * MINUTE)
+    stack.write(person, page, text="last", timestamp=written + 3 * MINUTE)
+    until("the others came", lambda: (len(stack.texts(person)), len(stack.texts(other))) == (2, 1))
+    remote = f"facebook_messenger:{page.page_id}"
+    looked = f"mc:looked:{remote}"
+    with closing(connect(stack.valkey.url)) as store, stack.checking():
+        store.hset("mc:connected", remote, written - HOUR)
+        for _ in range(2):
+            store.delete(looked)
+            store.zadd("mc:checks", {remote: 0})
+            until("it was looked", lambda: store.exists(looked), 60)
+            stack.wait_until_fetched()
+
+    entries = sorted(stack.entries(person), key=lambda entry: str(entry["created_at"]))
+    assert [entry["body"] for entry in entries] == ["first", "lost", "last"]
+    assert stack.texts(person) == ["first", "last", "lost"]
+    assert stack.texts(other) == ["of another"]
+
+
 def test_where_meta_shows_no_more_the_ticket_says_so_and_a_second_time_changes_nothing(
     stack: Missing, run_backfill: Callable[..., str]
 ) -> None:

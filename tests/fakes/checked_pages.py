@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from typing import cast
 from unittest.mock import Mock
 
-from clients.channel import Account, PastConversation, PastConversations, Usage
+from clients.channel import (
+    Account,
+    Conversation,
+    Incoming,
+    Newest,
+    PastConversation,
+    PastConversations,
+    Usage,
+)
 from clients.errors import RateLimited
 from clients.findings import Finding
 from clients.single_flight import Answers
@@ -28,7 +36,7 @@ class Pages:
         self.limited: dict[str, RateLimited] = {}
         self.used: dict[str, Usage] = {}
         self.moved: dict[str, list[int]] = {}
-        """When something was said last in each conversation (ms), the newest first."""
+        """When something was said in each conversation (ms), the newest first; the key is `t_<time>`."""
         self.listed: list[str] = []
         self.hides: Exception | None = None
         self.app = "app"
@@ -48,12 +56,14 @@ class Pages:
                 raise self.refuses
             self.repaired.append((connection.account_id, found.code))
 
-        def conversations() -> PastConversations:
+        def conversations(after: str, *, with_newest: bool) -> PastConversations:
             self.listed.append(connection.account_id)
             if self.hides:
                 raise self.hides
             times = self.moved.get(connection.account_id, [])
-            return PastConversations([PastConversation(f"t_{at}", str(at), at) for at in times], "more")
+            found = [PastConversation(f"t_{at}", str(at), at) for at in times]
+            newest = {one.id: _newest(one) for one in found if with_newest}
+            return PastConversations(found, after, newest)
 
         remote, usage = f"facebook_messenger:{connection.account_id}", self.used.get(connection.account_id)
         return cast(
@@ -67,6 +77,12 @@ class Pages:
                 app=self.app,
             ),
         )
+
+
+def _newest(conversation: PastConversation) -> Newest:
+    person = Conversation("facebook_messenger", PAGE_A, conversation.person_id)
+    said = Incoming(person, "message", conversation.id, conversation.time, b"", f"m_{conversation.time}")
+    return Newest([said], is_all=True)
 
 
 def make_due(world: World) -> None:

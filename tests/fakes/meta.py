@@ -142,7 +142,7 @@ class Meta(Outside):
     def _conversations(self, request: httpx.Request) -> Any:
         person = request.url.params["user_id"]
         if person in self.past and "updated_time" in request.url.params["fields"]:
-            return {"data": [self._listed(person)]}
+            return {"data": [self._listed(person, request)]}
         asks_messages = request.url.params["fields"].startswith("messages.limit(20){id,")
         return {"data": [{"id": "t_1"} | ({"messages": self._messages()} if asks_messages else {})]}
 
@@ -170,15 +170,17 @@ class Meta(Outside):
 
     def _list(self, request: httpx.Request) -> Any:
         people = sorted(self.past, key=lambda one: self.past[one][-1]["created_time"], reverse=True)
-        return _paged(request, [self._listed(person) for person in people], self.per_list)
+        return _paged(request, [self._listed(person, request) for person in people], self.per_list)
 
-    def _listed(self, person: str) -> Any:
+    def _listed(self, person: str, request: httpx.Request) -> Any:
+        newest = [{key: one[key] for key in ("id", "created_time")} for one in self.past[person][:-11:-1]]
+        asks_messages = "messages.limit(10){id,created_time}" in request.url.params["fields"]
         return {
             "id": f"t_past_{person}",
             "updated_time": self.past[person][-1]["created_time"],
             "participants": {"data": [{"id": PAGE_A}, {"id": person}]},
             "is_owner": True,
-        }
+        } | ({"messages": {"data": newest}} if asks_messages else {})
 
     def _past(self, request: httpx.Request) -> Any:
         person = request.url.path.split("/")[2].removeprefix("t_past_")

@@ -1,5 +1,6 @@
 """Connections that are added, changed and removed while the work goes on."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,10 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from connector.cipher import Cipher, new_key
-from connector.connection import SECRETS, Connection
-from tasks.connections import Directory
+from connector.connection import SECRETS
+from connector.connection import Connection as Stored
+from tasks.connections import Connection, Directory, Off, Taken, digest_of
+from tasks.inbox.connections import WITHDRAWN
 from tests.conftest import PAGE_A, SECRET_A, connection
 from tests.fakes.conversation import IN, OUT, PAGE
 from tests.fakes.meta import Refusal
@@ -21,7 +24,7 @@ NEW = "204496721830099"
 
 
 def _stored(page_id: str = NEW, *, key: str = KEY, **fields: Any) -> bytes:
-    return Connection.model_validate(connection(page_id, SECRET_A, **fields)).encode(Cipher([key]))
+    return Stored.model_validate(connection(page_id, SECRET_A, **fields)).encode(Cipher([key]))
 
 
 def _put(world: World, page_id: str = NEW, **fields: Any) -> None:
@@ -83,6 +86,26 @@ def test_a_page_of_the_settings_is_theirs_alone(world: World) -> None:
     assert [one.desk_id for one in world.service.connections.all] == ["7"]
 
 
+def test_a_page_of_the_settings_is_not_active_once_the_access_of_its_token_was_withdrawn(
+    world: World,
+) -> None:
+    world.configure(connections=[connection(PAGE_A, SECRET_A)])
+    directory, (fixed,) = world.service.connections, world.service.connections.all
+    name, token = f"{WITHDRAWN}facebook_messenger:{PAGE_A}", fixed.credentials.access_token
+
+    def take(taken: Taken) -> Connection:
+        world.inbox.connections.put(name, json.dumps(taken).encode(), is_same=True)
+        directory.refresh()
+        (one,) = directory.all
+        return one
+
+    taken = take(Taken(7, digest_of(token)))
+    assert (taken.active, taken.off, taken.is_withdrawn) == (False, Off(7, is_withdrawn=True), True)
+    assert directory.of("facebook_messenger").inactive == {PAGE_A}
+    assert take(Taken(8, digest_of("another"))) == take(Taken(9)) == fixed
+    assert world.store.zcard("mc:checks") == 0
+
+
 def test_a_store_that_lost_its_last_changes_is_read_anew(world: World, directory: Directory) -> None:
     _put(world)
     _put(world, "204496721830098")
@@ -125,7 +148,7 @@ def test_a_connection_that_cannot_be_decrypted_is_told_and_costs_no_other(world:
 
 def test_a_connection_that_is_refused_is_told_without_its_secrets(world: World, directory: Directory) -> None:
     fields = connection(NEW, "hush") | {name: SecretStr("hush") for name in SECRETS}
-    body = Connection.model_construct(**fields).encode(Cipher([KEY]))
+    body = Stored.model_construct(**fields).encode(Cipher([KEY]))
     world.inbox.connections.put(f"facebook_messenger:{NEW}", body)
     with capture_logs() as logs:
         directory.refresh()

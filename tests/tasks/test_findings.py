@@ -63,6 +63,18 @@ def test_nothing_is_known_any_more_once_it_is_not_active(inbox: Inbox) -> None:
     assert checked(inbox) is None
 
 
+def test_what_could_not_be_looked_at_stays_and_all_else_is_over(inbox: Inbox) -> None:
+    """The helpdesk did not answer what desks it has."""
+    missing, unseen = finding("desk_missing", desk_id="7"), finding("desk_unknown", desk_id="7", reason="?")
+    check(inbox, 10, WRONG, missing)
+    check(inbox, 20, FINE, unseen)
+    assert [(one.what.code, one.since) for one in findings.kept(inbox.findings_of(A))] == [
+        ("desk_missing", 10)
+    ]
+    check(inbox, 30, FINE, finding("desk_exists", desk_id="7"))
+    assert findings.kept(inbox.findings_of(A)) == []
+
+
 @pytest.mark.parametrize("stored", [b"?", b"[]", b'{"well_since": 1}'])
 def test_what_another_version_kept_is_no_error(stored: bytes) -> None:
     assert findings.last_check(stored) is None

@@ -1,5 +1,7 @@
 """What no webhook brought is fetched once the checks see that it was missed, and since when."""
 
+import json
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -10,8 +12,8 @@ from tasks import checks
 from tasks.inbound import backfill
 from tests.conftest import PAGE_A
 from tests.fakes.checked_pages import CHECKED as A
+from tests.fakes.checked_pages import HOUR, Pages, connect_page, fetched_since, make_due
 from tests.fakes.checked_pages import OTHER as B
-from tests.fakes.checked_pages import Pages, connect_page, fetched_since, make_due
 from tests.fakes.world import World
 
 UNSUBSCRIBED = finding("page_not_subscribed")
@@ -165,48 +167,94 @@ def _checked_at(world: World, pages: Pages, *minutes: float) -> int | None:
     return fetched_since(world)
 
 
-def test_what_was_said_though_no_webhook_came_is_fetched_since_the_last_one(
-    world: World, pages: Pages
-) -> None:
-    connect_page(world)
-    with capture_logs() as logs:
-        since = _checked_at(world, pages, 0.1, 20, 90)
+def _came(world: World, at: int) -> None:
+    world.store.set(f"mc:seen:t_{at}", "")
 
-    assert since == 65
+
+def test_what_no_webhook_told_of_is_fetched_though_others_came_later(world: World, pages: Pages) -> None:
+    connect_page(world)
+    pages.moved[PAGE_A] = [int(world.inbox.now() * 1000) - minutes * 60_000 for minutes in (3, 20, 90)]
+    for at in pages.moved[PAGE_A][::2]:
+        _came(world, at)
+    make_due(world)
+    with capture_logs() as logs:
+        checks.take_turn(world.service)
+
+    assert fetched_since(world) == 25
     assert [(one["event"], one["remote"]) for one in logs] == [("webhook_missing", A)]
     assert pages.listed == [PAGE_A]
 
 
-@pytest.mark.parametrize("minutes", [[], [0.1], [59], [60, 90]])
-def test_what_is_no_newer_than_the_last_webhook_or_may_still_come_is_not(
+@pytest.mark.parametrize("minutes", [[], [1.9], [25 * 60]])
+def test_what_may_still_come_or_is_older_than_the_connection_is_not(
     world: World, pages: Pages, minutes: list[float]
 ) -> None:
     connect_page(world)
     assert _checked_at(world, pages, *minutes) is None
 
 
-def test_our_own_replies_are_no_gap(world: World, pages: Pages) -> None:
+def test_what_was_said_before_a_page_was_connected_is_not_fetched_along(world: World, pages: Pages) -> None:
     connect_page(world)
-    world.store.hset("mc:last", f"sent:{A}:", int(world.inbox.now() * 1000) - 20 * 60_000)
-
-    assert _checked_at(world, pages, 20.5) is None
-    assert _checked_at(world, pages, 10) == 65
+    assert _checked_at(world, pages, 24 * 60 - 1) == 24 * 60
 
 
-def test_what_was_fetched_and_still_no_webhook_came_is_not_fetched_each_time(
+def _fetch_all(world: World, began: float) -> None:
+    """Let the backfill be done that began so many minutes ago."""
+    claimed = world.inbox.backfills.claim(1)
+    assert claimed
+    at = int((world.inbox.now() - began * 60) * 1000)
+    assert backfill.finish(world.service, claimed, backfill.Progress(at, 0))
+
+
+def test_what_is_not_known_after_it_was_fetched_either_is_not_fetched_at_each_check(
     world: World, pages: Pages
 ) -> None:
+    """Nobody wanted it, say, or the channel refuses to show it."""
     connect_page(world)
     _checked_at(world, pages, 20)
     claimed = world.inbox.backfills.claim(1)
     assert claimed
-    assert backfill.finish(world.service, claimed, backfill.Progress(int(world.inbox.now() * 1000), 0))
-
+    world.inbox.backfills.end(claimed)
     make_due(world)
-    checks.take_turn(world.service)
-    assert fetched_since(world) is None
-    world.store.set(f"mc:looked:{A}", int(world.inbox.now() * 1000) - 10 * 60_000)
-    assert _checked_at(world, pages, 5) == 65
+    with capture_logs() as logs:
+        checks.take_turn(world.service)
+
+    assert (fetched_since(world), logs, pages.listed) == (None, [], [PAGE_A, PAGE_A])
+
+
+def test_what_another_backfill_looked_at_is_not_fetched_again(world: World, pages: Pages) -> None:
+    connect_page(world)
+    world.inbox.backfills.request(A, int(world.inbox.now() * 1000) - HOUR)
+    _fetch_all(world, began=10)
+
+    assert _checked_at(world, pages, 12, 59) is None
+    assert world.store.delete(f"mc:looked:{A}")
+    assert _checked_at(world, pages, 12, 59) == 64
+
+
+def test_what_was_said_before_a_backfill_began_to_look_is_not_forgotten(world: World, pages: Pages) -> None:
+    connect_page(world)
+    world.inbox.backfills.request(A, int(world.inbox.now() * 1000) - HOUR)
+    _fetch_all(world, began=30)
+
+    assert _checked_at(world, pages, 40, 61) == 66
+
+
+def test_a_webhook_that_was_lost_since_the_last_look_is_seen_by_the_next(world: World, pages: Pages) -> None:
+    connect_page(world)
+    assert _checked_at(world, pages) is None
+    looked = world.store.get(f"mc:looked:{A}")
+    begins, ends = json.loads(looked)[0]
+    world.store.set(f"mc:looked:{A}", json.dumps([[begins, ends - 30 * 60_000]]))
+
+    assert _checked_at(world, pages, 20, 40) == 25
+
+
+def test_a_mark_of_another_version_is_none(world: World, pages: Pages) -> None:
+    connect_page(world)
+    world.store.set(f"mc:looked:{A}", int(world.inbox.now() * 1000))
+
+    assert _checked_at(world, pages, 20) == 25
 
 
 def test_a_backfill_that_is_not_done_does_not_begin_anew(world: World, pages: Pages) -> None:
@@ -218,16 +266,6 @@ def test_a_backfill_that_is_not_done_does_not_begin_anew(world: World, pages: Pa
     _checked_at(world, pages, 20)
 
     assert world.inbox.backfills.state(A) == b"so far"
-
-
-def test_of_a_page_to_which_nobody_wrote_what_was_before_it_was_connected_is_not_fetched(
-    world: World, pages: Pages
-) -> None:
-    connect_page(world)
-    world.store.hdel("mc:last", f"in:{A}:")
-
-    assert _checked_at(world, pages, 25 * 60) is None
-    assert _checked_at(world, pages, 23 * 60) == 24 * 60
 
 
 @pytest.mark.parametrize("found", [AWAY, finding("app_secret_wrong")])

@@ -268,13 +268,16 @@ class Page(RestClient, Account):
                 return sent
         return None
 
-    def conversations(self, after: str = "") -> PastConversations:
+    def conversations(self, after: str = "", *, with_newest: bool = False) -> PastConversations:
         """List the page's conversations, the one where something was said last first."""
-        query = {"platform": "messenger", "fields": past.CONVERSATION_FIELDS, "limit": "25"}
+        fields = ",".join([past.CONVERSATION_FIELDS, *([past.NEWEST_FIELDS] if with_newest else [])])
+        query = {"platform": "messenger", "fields": fields, "limit": "25"}
         path = f"/{segment(self._page_id)}/conversations"
         answer = self._ask_past(path, query | ({"after": after} if after else {}))
-        found = [past.conversation_of(self._page_id, one) for one in _found(answer)]
-        return PastConversations([one for one in found if one], past.after(answer))
+        found = [(past.conversation_of(self._page_id, item), item) for item in _found(answer)]
+        named = [(one, item) for one, item in found if one]
+        newest = {one.id: past.newest_of(self._page_id, one, item) for one, item in named if with_newest}
+        return PastConversations([one for one, _ in named], past.after(answer), newest)
 
     def conversation_with(self, person_id: str) -> PastConversation | None:
         """Find the conversation with a person."""

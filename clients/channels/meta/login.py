@@ -9,7 +9,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -36,8 +38,8 @@ TASKS = {"messages": frozenset({"MESSAGING", "MESSAGE"}), "moderation": frozense
 _LONGEST_NAME, _MOST_NAMED = 60, 5
 _CALLBACK_TIMEOUT = httpx.Timeout(5.0)
 """How long each step of a call may take while Meta waits for our answer, in seconds."""
-_ASKED, _AT_ONCE = 24, 8
-"""Of how many pages it is asked which other apps get their messages, and of how many at the same time."""
+_AT_ONCE, _ASK_WITHIN = 8, 15.0
+"""How many pages at the same time are asked which other apps get their messages, and for how many seconds."""
 _MOST_LISTS = 200
 """How many lists of a hundred pages are read; it ends there, should a list lead to itself."""
 _REFUSALS = {
@@ -207,18 +209,20 @@ class FacebookLogin(Login):
                 return
 
     def _with_others(self, accounts: list[OfferedAccount]) -> list[OfferedAccount]:
-        """Add which other apps get the messages of pages; of many pages it is asked of the first ones."""
+        """Add which other apps get the messages of pages, as far as Facebook tells in time."""
+        others = partial(self._others, ends=monotonic() + _ASK_WITHIN)
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="login") as threads:
-            asked = list(threads.map(self._others, accounts[:_ASKED]))
-        found = zip(accounts, asked + [()] * len(accounts[_ASKED:]), strict=True)
-        return [msgspec.structs.replace(one, others=others) for one, others in found]
+            found = list(threads.map(others, accounts))
+        return [
+            msgspec.structs.replace(one, others=others) for one, others in zip(accounts, found, strict=True)
+        ]
 
-    def _others(self, account: OfferedAccount) -> tuple[str, ...]:
+    def _others(self, account: OfferedAccount, ends: float) -> tuple[str, ...]:
         """Name other apps that a page sends its messages to; Meta does not promise to list them.
 
         https://developers.facebook.com/docs/graph-api/reference/page/subscribed_apps
         """
-        if account.refusal:
+        if account.refusal or monotonic() > ends:
             return ()
         proof = appsecret_proof(account.access_token, self._app.app_secret)
         query = {"fields": "id,name,subscribed_fields", "appsecret_proof": proof}

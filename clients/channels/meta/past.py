@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from clients.channel import Conversation, Incoming, PastConversation
+from clients.channel import Conversation, Incoming, Newest, PastConversation
 from clients.channels.meta.events import CHANNEL, past_event
 from clients.channels.meta.kinds import FETCHED, HISTORY, STANDBY
 from clients.channels.meta.values import as_dict, as_text, dicts, is_true, proper_mid
@@ -18,6 +18,10 @@ SPACING = 0.6
 MOST_SHOWN = 20
 """How many messages of a conversation can be read, the newest; of older ones only the id and the time."""
 CONVERSATION_FIELDS = "id,updated_time,participants,is_owner"
+LISTED_WITH = 10
+"""How many messages are listed with each of 25 conversations; Meta would allow 20."""
+NEWEST_FIELDS = f"messages.limit({LISTED_WITH}){{id,created_time}}"
+"""https://developers.facebook.com/docs/graph-api/guides/field-expansion"""
 MESSAGE_FIELDS = "id,created_time,from,to,message,attachments,shares,sticker,reply_to"
 
 
@@ -42,6 +46,13 @@ def conversation_of(page_id: str, conversation: Item) -> PastConversation | None
     id_, time = as_text(conversation.get("id")), milliseconds_of(conversation.get("updated_time"))
     is_overheard = conversation.get("is_owner") is False
     return PastConversation(id_, person, time, is_overheard) if id_ and person else None
+
+
+def newest_of(page_id: str, conversation: PastConversation, item: Item) -> Newest:
+    """Read the messages that are listed with a conversation."""
+    listed = dicts(as_dict(item.get("messages")).get("data"))
+    messages = (hidden(page_id, conversation, one) for one in listed)
+    return Newest([one for one in messages if one.message_id], is_all=0 < len(listed) < LISTED_WITH)
 
 
 def readable(

@@ -1,5 +1,6 @@
 """`connector backfill`: what it counts and fetches, and what it says where it cannot."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -53,6 +54,15 @@ def test_it_queues_what_was_missed_and_says_how_much(world: World, fetch: Fetch)
             *("oldest", "ready"),
         )
     }
+
+
+@pytest.mark.usefixtures("world")
+def test_at_a_terminal_a_bar_shows_how_far_it_got(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("click._termui_impl.isatty", lambda _: True)
+    shown = fetch("--dry-run").stdout
+
+    assert re.search(r"Fetching +\[-+\] +0%", shown)
+    assert re.search(r"Fetching +\[#+\] +100% +2 conversations, 3 new messages", shown)
 
 
 def test_a_second_time_finds_nothing_new(fetch: Fetch, world: World) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from clients.errors import Unauthorized
 from clients.findings import Finding, finding
 from connector.cli import check
 from connector.cli.check import CheckReport, _summary
 from tasks import findings
+from tasks.inbox.queues import HELPDESK, STORE
 from tests.conftest import PAGE_A, MakeSettings
 from tests.fakes.checked_pages import Pages
 from tests.fakes.commands import Run
@@ -67,3 +69,22 @@ def test_what_keeps_webhooks_away_is_kept_though_nothing_is_put_right(
     kept = findings.kept(world.inbox.findings_of(f"facebook_messenger:{PAGE_A}"))
     assert [one.what.code for one in kept] == ["app_secret_wrong"]
     assert pages.repaired == []
+
+
+def test_what_is_wrong_with_the_helpdesk_is_kept_and_hides_what_is_wrong_with_a_desk(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, remote = Pages(), f"facebook_messenger:{PAGE_A}"
+    monkeypatch.setattr(type(world.service), "account", lambda _, connection: pages.account(connection))
+    missing = finding("desk_missing", desk_id="7")
+    findings.note(world.inbox, remote, [missing])
+    world.desk.fail("ping", Unauthorized("unauthorized"))
+    shown = run("check", "--page", PAGE_A).stdout
+
+    assert "?        page" in shown
+    kept = {name: findings.kept(world.inbox.findings_of(name)) for name in (HELPDESK, STORE, remote)}
+    codes = {name: [one.what.code for one in found] for name, found in kept.items()}
+    assert codes[HELPDESK] == ["helpdesk_token_wrong"]
+    assert codes[remote] == ["desk_missing"]
+    run("check", "--page", PAGE_A)
+    assert world.inbox.findings_of(HELPDESK) is None

@@ -10,10 +10,13 @@ from urllib.parse import parse_qsl, urlsplit
 import click
 import pytest
 
+from clients.channel import Withdrawal
 from connector import links
+from connector.admin import ConnectionAdmin
 from connector.cipher import Cipher, new_key
 from connector.cli import connections
 from connector.connection import Connection
+from connector.settings import get_settings
 from tasks.inbox.inbox import Inbox
 from tests.conftest import PAGE_A, SECRET_A, MakeSettings
 from tests.fakes.admin import ADMIN_TOKEN, FIELDS, NEW, TOKEN
@@ -175,6 +178,18 @@ def test_a_connection_is_shown_with_how_its_secrets_end(run: Run) -> None:
     ]
     assert ["active", "yes"] in lines
     assert ["category_id", "–"] in lines
+
+
+@pytest.mark.usefixtures("added")
+def test_a_page_whose_access_was_withdrawn_is_shown_as_such_with_what_to_do(run: Run, inbox: Inbox) -> None:
+    admin = ConnectionAdmin(get_settings(), inbox.connections)
+    assert admin.withdraw(Withdrawal(SECRET_A, account_id=NEW, time=1795383000)) == [NEW]
+    (row,) = [line for line in run("connections", "list").stdout.splitlines() if NEW in line]
+    shown = run("connections", "show", NEW).stdout
+
+    assert row.split()[1] == "withdrawn"
+    assert "since 2026-11-22 21:30 UTC: Access to the page was taken back at Facebook" in shown
+    assert "log in with Facebook again, or enter a new token" in shown
 
 
 @pytest.mark.usefixtures("added")

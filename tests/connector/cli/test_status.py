@@ -11,10 +11,11 @@ import redis
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
-from clients.channel import Credentials, PastConversation
+from clients.channel import Credentials, PastConversation, Withdrawal
 from clients.channels.meta.events import CHANNEL
 from clients.findings import finding
 from clients.notices import encode, notice
+from connector.admin import ConnectionAdmin
 from connector.cli.main import main
 from connector.cli.status import PageStatus, Status, Way, lines_of, status_of
 from connector.settings import Settings
@@ -26,7 +27,7 @@ from tasks.inbound.backfill import Progress
 from tasks.inbox.inbox import Inbox
 from tasks.inbox.job import Job
 from tasks.store import connect
-from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, MakeSettings
+from tests.conftest import PAGE_A, PAGE_B, PAGE_OFF, SECRET_A, MakeSettings
 
 encode_json = msgspec.json.encode
 KNOWN = Directory([Connection("facebook_messenger", Credentials(PAGE_A), "", "7", None)])
@@ -61,6 +62,13 @@ def test_each_connection_is_shown_even_if_nothing_ever_came(settings: Settings, 
         PAGE_B: ("active", None, None),
         PAGE_OFF: ("inactive", None, None),
     }
+
+
+def test_a_page_whose_access_was_withdrawn_is_shown_as_such(settings: Settings, inbox: Inbox) -> None:
+    withdrawal = Withdrawal(SECRET_A, account_id=PAGE_A)
+    assert ConnectionAdmin(settings, inbox.connections).withdraw(withdrawal) == [PAGE_A]
+
+    assert account_of(status_of(settings, inbox), PAGE_A).connection == "withdrawn"
 
 
 def test_what_came_and_what_waits_is_shown_by_page(settings: Settings, inbox: Inbox) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import httpx
 import pytest
 
+from clients.channels.meta import login
 from clients.channels.meta.graph import Page
 from clients.channels.meta.kinds import NEEDED_FIELDS
 from clients.findings import Finding, finding
@@ -152,6 +153,25 @@ def test_a_page_that_is_connected_elsewhere_names_the_other_apps_and_can_be_conn
 
     assert "elsewhere: these apps get its messages, too: Another &lt;desk&gt;, 2." in shown.text
     assert "Connected." in said(person.choose(shown, person.pages))
+
+
+def test_of_many_pages_each_is_asked_who_else_gets_its_messages(url: str, meta: httpx.Client) -> None:
+    apps = [{"id": "1", "name": "Another desk", "subscribed_fields": ["messages"]}]
+    with person_with(url, meta, 40) as person:
+        path = f"*/{person.pages[-1]}/subscribed_apps"
+        fail(person, path, 0, status=200, method="GET", times=1, body={"data": apps})
+
+        assert "these apps get its messages, too: Another desk." in said(person.log_in())
+
+
+def test_who_has_waited_long_is_offered_the_pages_that_were_not_asked(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "_ASK_WITHIN", -1)
+    apps = [{"id": "1", "name": "Another desk", "subscribed_fields": ["messages"]}]
+    fail(person, "*/subscribed_apps", 0, status=200, method="GET", times=1, body={"data": apps})
+
+    assert "Not connected yet." in said(person.log_in())
 
 
 def test_where_meta_does_not_say_who_else_gets_its_messages_a_page_is_offered_all_the_same(

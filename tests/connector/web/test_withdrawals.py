@@ -15,6 +15,7 @@ import redis
 
 from clients.channel import Conversation
 from clients.channels.meta.events import CHANNEL
+from connector.admin import ConnectionAdmin
 from connector.cipher import new_key
 from connector.settings import Settings
 from sandbox.meta.login import signed_request
@@ -171,6 +172,20 @@ def test_the_app_of_a_page_that_was_added_by_hand_may_be_removed_from_it(person:
 
     assert answer.status_code == 200
     assert not person.connection("604040404")["active"]
+
+
+def test_a_page_of_the_settings_that_its_app_is_removed_from_is_switched_off(
+    person: Person, settings: Settings, inbox: Inbox
+) -> None:
+    before = int(time.time())
+    answer = person.call_back("deauthorize", SECRET_A, user_id="0", profile_id=PAGE_A)
+    shown = person.connection(PAGE_A)
+
+    assert (answer.status_code, shown["fixed"], shown["active"]) == (200, True, False)
+    assert shown["inactive"]["withdrawn"]
+    assert shown["inactive"]["since"] >= before
+    ConnectionAdmin(settings, inbox.connections).change(PAGE_A, {"active": True})
+    assert person.connection(PAGE_A)["active"]
 
 
 # --- Forged. ------------------------------------------------------------------------------------------------

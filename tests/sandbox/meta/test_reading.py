@@ -50,6 +50,16 @@ def test_a_conversation_is_found_by_its_person(page: Page) -> None:
     assert (node["snippet"], len(node["messages"]["data"])) == ("hello", 1)
 
 
+def test_a_list_of_conversations_brings_the_newest_messages_of_each(page: Page) -> None:
+    first = [page.writes(str(number)) for number in range(22)]
+    other = page.writes("hello", psid="7623554920995437")
+    listed = page.get(f"{page.id}/conversations", fields="messages.limit(21){id,message}").json()["data"]
+
+    assert [[one["id"] for one in talk["messages"]["data"]] for talk in listed] == [[other], first[:0:-1]]
+    assert ["message" in one for one in listed[1]["messages"]["data"]] == [True] * 20 + [False]
+    assert fault(page.get(f"{page.id}/conversations", fields="messages.limit(2){mid}")) == (400, 100, None)
+
+
 def test_messages_of_a_conversation_are_read_with_it(page: Page) -> None:
     mids = [page.writes(str(number)) for number in range(4)]
     fields = "messages.limit(3){message,from}"

@@ -169,6 +169,34 @@ def test_a_message_without_a_sender_is_hidden() -> None:
     assert [event.message_id for event in found.hidden] == ["m_0"]
 
 
+def test_conversations_are_listed_with_the_ids_and_times_of_their_newest_messages_in_one_call() -> None:
+    def talk(id_: str, count: int) -> dict[str, Any]:
+        said = [{"id": f"m_{n}", "created_time": SAID["created_time"]} for n in range(count)]
+        ends = {"data": [{"id": PSID}, {"id": PAGE_A}]}
+        return {"id": id_, "participants": ends, "messages": {"data": said}}
+
+    answer = {"data": [talk("t_1", 2), talk("t_2", 10), talk("t_3", 0)]}
+    site = Site(lambda _: httpx.Response(200, json=answer))
+    newest = site.messenger.conversations(with_newest=True).newest
+
+    assert [(len(one.messages), one.is_all) for one in newest.values()] == [
+        (2, True),
+        (10, False),
+        (0, False),
+    ]
+    first = newest["t_1"].messages[0]
+    assert (first.key, first.message_id, first.time) == (read(id="m_0").key, "m_0", read().time)
+    (request,) = site.requests
+    assert request.url.params["fields"].endswith(",messages.limit(10){id,created_time}")
+
+
+def test_the_messages_are_left_out_unless_they_are_asked_for() -> None:
+    site = Site(lambda _: httpx.Response(200, json={"data": []}))
+    assert site.messenger.conversations().newest == {}
+
+    assert "messages" not in site.requests[0].url.params["fields"]
+
+
 def test_who_has_no_turn_does_not_ask() -> None:
     site = Site(lambda _: httpx.Response(200))
     page = Page(
