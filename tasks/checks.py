@@ -531,7 +531,8 @@ def _look_for_gap(service: Services, name: str, connection: Connection) -> None:
     time = max(connected, backfill.oldest_known(service)), int((inbox.now() - WEBHOOK_LATE) * 1000)
     try:
         missed = gaps.first_missed(service, connection, time)
-    except ClientError:  # the next check asks again
+    except ClientError as error:  # the next check asks again
+        log.info("messages_not_compared", remote=name, reason=str(error))
         return
     if missed is not None:
         since = max(missed / 1000 - backfill.OVERLAP.total_seconds(), connected / 1000)
