@@ -94,7 +94,7 @@ def test_events_that_are_no_messages_are_shown_too(stack: Stack, psid: str) -> N
     send_event(stack, psid, optin={"type": "notification_messages", "title": "News"})
 
     assert bodies(stack, psid, 4)[1:] == [
-        "> In reply to the message “hello”:\n\nWhere is it?",
+        "> In reply to the first message of this ticket (“hello”):\n\nWhere is it?",
         "The customer reacted with \u2764\ufe0f to the message “Where is it?”.",
         "The customer agreed to receive messages.\n\nTopic: News",
     ]
