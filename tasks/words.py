@@ -151,6 +151,7 @@ add_sentences(
             "No page of this desk is connected any more, or no connection is active, so this is not checked."
         ),
         # Checks.
+        "todo_for_operator": N_("To do, for whoever runs the connector:"),
         "webhook_wrong_secret": N_("they are not signed with helpdesk.webhook_secret"),
         "webhook_unsigned": N_("they are not signed as helpdesk.adapter expects"),
         "webhook_clock": N_("their timestamps are more than five minutes off"),

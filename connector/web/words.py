@@ -33,7 +33,6 @@ add_sentences(
             "Once the page is connected, press “Test connection” on its tab in the helpdesk, then “Repair”: "
             "the connector puts it right."
         ),
-        "connect_operator": N_("To do, for whoever runs the connector:"),
         "connect_try_again": N_(
             "Start again from your helpdesk, and give all permissions for this page; if that does not help, "
             "ask whoever runs the connector."
