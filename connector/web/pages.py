@@ -23,6 +23,7 @@ from connector.web import words  # noqa: F401 - their sentences
 from tasks.words import say
 
 _FOLDER = Path(__file__).with_name("templates")
+_LOADER = FileSystemLoader([_FOLDER])
 _STYLE = (_FOLDER / "style.css").read_text()
 _STYLE_DIGEST = b64encode(sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
@@ -47,7 +48,6 @@ COPY = "copy-1.js"
 """Copies what a field holds; it gets another name with each change."""
 HELD = "held-1.js"
 """Exchanges no part of a page between press and release; it gets another name with each change."""
-_LOADER = FileSystemLoader([_FOLDER])
 templates = Jinja2Templates(
     env=Environment(
         loader=_LOADER,
