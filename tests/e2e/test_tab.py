@@ -226,11 +226,14 @@ def test_all_of_it_can_be_done_with_the_keyboard(stack: Stack, case: Case, chrom
     assert violations(page) == []
     _enter(page, f"#check-{case.page.page_id}")
     expect(page.get_by_role("status")).to_contain_text("stop messages", timeout=LIVE)
+    expect(page.get_by_role("link", name="Back to the pages")).to_be_visible()  # all of it is there
     tab_to(page, "Repair")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text("Everything works.", timeout=LIVE)
+    expect(page.get_by_role("link", name="Back to the pages")).to_be_visible()
     tab_to(page, "Back to the pages")
-    page.keyboard.press("Enter")
+    with page.expect_navigation():  # a page that is being left has no focus
+        page.keyboard.press("Enter")
 
     tab_to(page, "Connect with Facebook")
     with page.context.expect_page() as opened:
