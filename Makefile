@@ -12,6 +12,8 @@ DEMO = $(if $(findstring ://,$(HELPDESK)),$(OWN_HELPDESK),sandbox.demo --helpdes
 OWN_HELPDESK = sandbox.vendor '$(HELPDESK)' $(if $(DESK),--desk '$(DESK)') $(if $(CATEGORY),--category '$(CATEGORY)')
 CATALOGUES := $(wildcard clients/locale/*/LC_MESSAGES/*.po)
 ON_TWO_CORES := --numprocesses 2 --dist loadfile
+# Those that start the whole product wait for its processes half of the time.
+WAITING := --numprocesses 3 --dist loadfile
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ demo: .venv/.sandbox $(if $(filter django-helpdesk,$(HELPDESK)),.venv/.django-he
 
 test: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules chromium  ## Run all tests (ARGS= for pytest)
 	$(BIN)/python -m pytest $(or $(ARGS),$(ON_TWO_CORES) --ignore tests/e2e)
-	$(if $(ARGS),,$(BIN)/python -m pytest $(ON_TWO_CORES) tests/e2e)
+	$(if $(ARGS),,$(BIN)/python -m pytest $(WAITING) tests/e2e)
 
 coverage: .venv/.test .venv/.django-helpdesk tests/renderers/node_modules chromium  ## Tell which lines the tests beside the code run: 95 % at least
 	@rm -f .coverage .coverage.*

@@ -22,9 +22,8 @@ class Meaning:
 
     One that `can_be_fixed` is fixed when somebody asks for it, or unasked if `is_fixed_unasked`; one that
     `is_set_up` also when the account is connected by a login, which itself is what one that `needs_login` is
-    fixed by. Behind one that `hides_others` the checks that follow could not be made; behind another those
-    that would find what it `hides`, by their codes: what was found before stays. One that `may_pass` often
-    passes by itself: nobody is told of it on a ticket before a second check has found it. While one
+    fixed by. Behind one that `hides_others` the checks that follow could not be made. One that `may_pass`
+    often passes by itself: nobody is told of it on a ticket before a second check has found it. While one
     `stops_webhooks` none may come, or none is taken: what is said meanwhile is fetched once it is over. One
     that `is_momentary` says something of this check alone, and is not kept. One that `is_reported` agents are
     told of on a ticket, though it does not stop messages. One that `says_how_long` is no fault, and is shown
@@ -40,7 +39,6 @@ class Meaning:
     is_fixed_unasked: bool = False
     is_set_up: bool = False
     hides_others: bool = False
-    hides: tuple[str, ...] = ()
     may_pass: bool = False
     needs_login: bool = False
     stops_webhooks: bool = False

@@ -221,7 +221,7 @@ def _standing(
 def _off(connection: Connection) -> Standing:
     """Return how one stands that is not active: whose access was withdrawn has to be connected again."""
     since = connection.off.since if connection.off else None
-    if not connection.off or not connection.is_withdrawn:
+    if not connection.off or not connection.off.is_withdrawn:
         return Standing(connection, State.OFF, since=since)
     withdrawn = KeptFinding(notice("access_withdrawn"), connection.off.since, is_confirmed=True)
     return Standing(connection, State.RECONNECT, [withdrawn], since=since)

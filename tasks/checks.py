@@ -528,16 +528,16 @@ def _look_for_gap(service: Services, name: str, connection: Connection) -> None:
     connected = inbox.backfills.connected_at(name)
     if not service.settings.backfill or connected is None or inbox.backfills.is_wanted(name):
         return
-    time = max(connected, backfill.oldest_known(service)), int((inbox.now() - WEBHOOK_LATE) * 1000)
+    unlooked = max(connected, backfill.oldest_known(service)), int((inbox.now() - WEBHOOK_LATE) * 1000)
     try:
-        missed = gaps.first_missed(service, connection, time)
+        missed = gaps.first_missed(service, connection, unlooked)
     except ClientError as error:  # the next check asks again
         log.info("messages_not_compared", remote=name, reason=str(error))
         return
     if missed is not None:
         since = max(missed / 1000 - backfill.OVERLAP.total_seconds(), connected / 1000)
         backfill.fetch_since(service, name, datetime.fromtimestamp(since, UTC))
-    gaps.note_looked(inbox, name, time)
+    gaps.note_looked(inbox, name, unlooked)
 
 
 def _fetch_missed(service: Services, name: str, known: float) -> None:

@@ -54,6 +54,8 @@ class Checked(msgspec.Struct, frozen=True):
     lasts: Sequence[Notice] = ()
 
 
+_HIDDEN = {"desk_unknown": ("desk_missing", "category_missing")}
+"""What a check cannot have found, by what it found instead: it could not look."""
 _decode, _encode = msgspec.json.Decoder(list[KeptFinding]).decode, msgspec.json.Encoder().encode
 _decode_checked = msgspec.json.Decoder(Checked).decode
 
@@ -74,7 +76,8 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[KeptFinding]
         if one.is_wrong and not one.meaning.is_momentary
     }
     # Nobody knows whether what could not be looked at is over.
-    hides_all, hidden = any(one.meaning.hides_others for one in found), _hidden(found)
+    hides_all = any(one.meaning.hides_others for one in found)
+    hidden = {code for one in found for code in _HIDDEN.get(one.code, ())}
     wrong = {code: one for code, one in known.items() if hides_all or code in hidden} | wrong
     checked = b""
     if not any(one.meaning.hides_others and one.meaning.is_momentary for one in found):  # else nobody looked
@@ -89,11 +92,6 @@ def note(inbox: Inbox, name: str, found: Iterable[Finding]) -> list[KeptFinding]
     for one in over:
         log.info("finding_over", remote=name, code=one.what.code, after_seconds=round(now - one.since))
     return over
-
-
-def _hidden(found: Iterable[Finding]) -> set[str]:
-    """Return the codes of what a check would not have found, as it could not look."""
-    return {code for one in found for code in one.meaning.hides}
 
 
 def _checked(

@@ -334,9 +334,7 @@ add_meanings(
         "helpdesk_webhook_missing_unpolled": _unpolled(_WEBHOOK_MISSING),
         "desk_exists": Meaning(Level.OK, N_("The helpdesk has the desk {desk_id}.")),
         "desk_unknown": Meaning(
-            Level.UNKNOWN,
-            N_("Whether the helpdesk has the desk {desk_id} is not known: {reason}."),
-            hides=("desk_missing", "category_missing"),
+            Level.UNKNOWN, N_("Whether the helpdesk has the desk {desk_id} is not known: {reason}.")
         ),
         "desk_missing": Meaning(
             _STOPS,
