@@ -10,6 +10,9 @@ from clients.channel import Conversation
 T = TypeVar("T")
 History = tuple[dict[str, str], ...]
 
+UNTRACED = "0"
+"""When a part was sent of which no trace is found: it is sent once more if a person has the reply retried."""
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Something to do, in a queue.
@@ -61,6 +64,7 @@ class Step(str):
     |              | not answered yet            |                          |                               |
     | `edited`     | before a comment is changed | its new body             | the end, or `call`            |
     | `sending:N`  | before part N is sent       | when; the store's clock  | `at`, `sent:N` or undo        |
+    |              |                             | (0: no trace of it)      |                               |
     | `at`         | once a part was sent        | when; the channel's      | `sent:N`                      |
     | `sent:N`     | once part N was sent        | its message id           | the next part, the end        |
     | `notified:X` | before internal comment X   | `called`                 | any of them, the end          |

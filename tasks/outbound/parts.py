@@ -35,7 +35,7 @@ from clients.media import proper_url
 from clients.text.line import one_line
 from clients.text.plain import is_visible
 from tasks.connections import Connection
-from tasks.inbox.job import Step, sent_ids
+from tasks.inbox.job import UNTRACED, Step, sent_ids
 from tasks.inbox.personal import Personal
 from tasks.outbound import receipts
 from tasks.outbound.content import (
@@ -218,7 +218,7 @@ def _sent_before(part: Part) -> str | None:
 
     A channel may have no idempotency key. The echo shows it, which may take a while: until then this raises
     `OutcomeUnknown`. Where none comes, as the account is not subscribed to echoes or our endpoint was down,
-    the channel is asked for what was sent.
+    the channel is asked for what was sent. Where that shows nothing, only a person has it sent once more.
     """
     reply = part.reply
     if not reply.lease.step(part.sending):
@@ -226,6 +226,8 @@ def _sent_before(part: Part) -> str | None:
     if echo := reply.service.inbox.part_echo(reply.conversation, part.echo_metadata):
         reply.lease.save_step(Step.sent_at(), str(echo.time))
         return echo.message_id
+    if reply.lease.step(part.sending) == UNTRACED:
+        return None
     age = reply.lease.age(part.sending)
     if age < reply.service.settings.worker.echo_wait:
         raise OutcomeUnknown("send_unconfirmed", retry_after=ECHO_POLL)

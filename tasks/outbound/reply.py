@@ -22,7 +22,7 @@ from clients.notices import Notice, notice
 from clients.text.line import one_line
 from tasks import courtesies, trouble
 from tasks.celery import wake
-from tasks.inbox.job import Step, last_sending, sent_ids, under_way
+from tasks.inbox.job import UNTRACED, Step, last_sending, sent_ids, under_way
 from tasks.inbox.queues import account_of
 from tasks.notes import notify_once
 from tasks.outbound import receipts, reminders
@@ -189,7 +189,7 @@ def notify(work: Work, reason: Notice) -> None:
         log.warning("note_not_added", comment=comment.id, reason=str(error))
     service.helpdesk.show_delivery(comment.id, Delivery("failed", ids, say(reason, language)))
     for step in under_way(lease.steps) if is_untraceable else ():  # whoever retries it wants it sent
-        lease.undo_step(step)
+        lease.save_step(step, UNTRACED)
 
 
 def _notify_of_links(reply: Outgoing, names: list[str]) -> None:

@@ -149,6 +149,25 @@ def test_a_part_that_nothing_shows_is_not_sent_again_unless_a_person_says_so(
     assert Line.sent == [("lost", "toy-981-0"), ("Hello", "toy-981-0")]
 
 
+def test_a_part_that_turns_up_after_all_is_not_sent_again_whoever_says_so(
+    toy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy.desk.open()
+    toy.reply("Hello", customer=PERSON)
+    with monkeypatch.context() as patch:
+        patch.setattr(Line, "send", _lose)
+        toy.work(OUT)
+    toy.set_step("sending:0", str(int(toy.inbox.now() * 1000) - 31_000), OUT)
+    toy.resume(OUT)
+    (letter,) = toy.inbox.dead_letters.all()
+    _receive(toy, {"id": "wamid.7", "person": "US.1", "at": 1, "status": "sent", "opaque": "toy-981-0"})
+    toy.inbox.dead_letters.requeue(letter)
+    toy.work(OUT)
+
+    assert Line.sent == [("lost", "toy-981-0")]
+    assert toy.desk.deliveries["981"] == Delivery("sent", ["wamid.7"])
+
+
 @pytest.mark.parametrize("window", [None, timedelta(days=3)])
 def test_agents_are_reminded_by_the_channels_own_window(
     toy: World, monkeypatch: pytest.MonkeyPatch, window: timedelta | None
