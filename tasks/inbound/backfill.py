@@ -39,8 +39,6 @@ OLDEST = timedelta(days=6)
 """How far back messages are fetched at most: after seven days it is forgotten which of them came."""
 MOST_PASSES = 5
 """How often the list of conversations is begun anew because some may have moved meanwhile."""
-MOVED = 60_000
-"""How much earlier than the last pass began a conversation may have moved, in ms: clocks differ."""
 LOOK_AGAIN = 600.0
 """After how long it is looked again whether an account that is not active can be fetched for, in seconds."""
 LONGEST_WAIT = 300.0
@@ -147,7 +145,7 @@ class Fetcher:
         return msgspec.structs.replace(
             progress,
             began=int(self.service.inbox.now() * 1000),
-            least=max(progress.began - MOVED, self._least),
+            least=max(progress.began - gaps.MOVED, self._least),
             after="",
             lists=0,
             is_listed=False,
@@ -449,7 +447,7 @@ def finish(service: Services, backfill: Backfill, progress: Progress) -> bool:
     """Be done with a backfill, and note of which time it looked; return False if it is somebody else's."""
     is_done = service.inbox.backfills.end(backfill)
     if is_done:
-        gaps.note_looked(service.inbox, backfill.remote, (backfill.since, progress.began - MOVED))
+        gaps.note_looked(service.inbox, backfill.remote, (backfill.since, progress.began - gaps.MOVED))
     return is_done
 
 

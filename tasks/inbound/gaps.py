@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 MOST_LISTS = 20
 """How many lists of conversations are compared with what came; where there are more, all is fetched."""
+MOVED = 60_000
+"""How much earlier than it is looked for a conversation may be listed, in ms: clocks differ."""
 LOOKED_FOR = 7 * 24 * 3600.0
 """For how long it is known of which times it was looked what was said with an account, in seconds."""
 
@@ -54,10 +56,10 @@ def first_missed(service: Services, connection: Connection, time: Span) -> int |
     if begins >= ends:
         return None
     said: dict[Conversation, list[Incoming]] = {}
-    after = ""
+    after, least, began = "", begins - MOVED, _now(service.inbox)
     for _ in range(MOST_LISTS):
         listed = account.conversations(after, with_newest=True)
-        recent = [one for one in listed.conversations if one.time > begins]
+        recent = [one for one in listed.conversations if one.time > least]
         for one in recent:
             person = Conversation(connection.channel, connection.account_id, one.person_id)
             said.setdefault(person, []).extend(
@@ -65,12 +67,14 @@ def first_missed(service: Services, connection: Connection, time: Span) -> int |
                 for event in _said(account, one, listed.newest.get(one.id, Newest()), begins)
                 if begins < event.time <= ends and not _is_in(looked, event.time)
             )
-        after = listed.after
-        if not after or len(recent) < len(listed.conversations):
+        is_first, after = not after, listed.after if len(recent) == len(listed.conversations) else ""
+        if is_first and not after:
             missed = min((event.time for event in unknown(service.inbox, said)), default=None)
             if missed is not None:
                 log.warning("webhook_missing", remote=account.remote, since=_time(missed).isoformat())
             return missed
+        if not after:  # who wrote meanwhile moved to the head of the list, unseen
+            least, began = began - MOVED, _now(service.inbox)
     log.info("too_much_to_compare", remote=account.remote, since=_time(begins).isoformat())
     return begins
 
@@ -96,7 +100,7 @@ def note_looked(inbox: Inbox, remote: str, time: Span) -> None:
             spans[-1] = spans[-1][0], max(spans[-1][1], until)
         else:
             spans.append((since, until))
-    oldest = int((inbox.now() - LOOKED_FOR) * 1000)
+    oldest = _now(inbox) - int(LOOKED_FOR * 1000)
     kept = [span for span in spans if span[1] > oldest]
     with suppress(redis.OutOfMemoryError):
         inbox.put(_name(remote), msgspec.json.encode(kept).decode(), LOOKED_FOR)
@@ -116,6 +120,10 @@ def _name(remote: str) -> str:
 
 def _is_in(spans: Sequence[Span], time: int) -> bool:
     return any(since <= time <= until for since, until in spans)
+
+
+def _now(inbox: Inbox) -> int:
+    return int(inbox.now() * 1000)
 
 
 def _time(ms: int) -> datetime:

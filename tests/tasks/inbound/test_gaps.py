@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -116,6 +117,39 @@ def test_all_lists_are_compared_back_to_the_time(world: World, now: int) -> None
 
     assert missed(world, now) == 60
     assert missed(world, now, hours=0.99) is None
+
+
+def test_who_writes_while_the_lists_are_compared_is_not_passed_over(
+    world: World, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, person in enumerate(OTHERS):
+        world.meta.say(f"m_{number}", now - HOUR + number * MINUTE, person)
+        if number:
+            world.receive(f"m_{number}", at=now, person=person)
+    listed = world.meta._list
+
+    def list_and_move(request: httpx.Request) -> Any:
+        answer = listed(request)
+        if len(world.meta.past[OTHERS[0]]) == 1:
+            world.meta.say("m_later", now, OTHERS[0])
+            world.receive("m_later", at=now, person=OTHERS[0])
+        return answer
+
+    monkeypatch.setattr(world.meta, "_list", list_and_move)
+    assert missed(world, now) == 60
+
+
+def test_a_conversation_may_be_listed_as_a_little_older_than_what_was_said_last(
+    world: World, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.meta.say("m_before", now - HOUR - 5000)
+    listed = world.meta._listed(PSID, httpx.Request("GET", "https://graph?fields="))
+    world.meta.say("m_0", now - HOUR)
+    listing = world.meta._listed
+    older = {"updated_time": listed["updated_time"]}
+    monkeypatch.setattr(world.meta, "_listed", lambda *asked: listing(*asked) | older)
+
+    assert missed(world, now, hours=1.0005) == 60
 
 
 def test_where_there_is_too_much_to_compare_all_is_fetched(
