@@ -50,9 +50,12 @@ def conversation_of(page_id: str, conversation: Item) -> PastConversation | None
 
 def newest_of(page_id: str, conversation: PastConversation, item: Item) -> Newest:
     """Read the messages that are listed with a conversation."""
-    listed = dicts(as_dict(item.get("messages")).get("data"))
+    answer = as_dict(item.get("messages"))
+    listed = dicts(answer.get("data"))
     messages = (hidden(page_id, conversation, one) for one in listed)
-    return Newest([one for one in messages if one.message_id], is_all=0 < len(listed) < LISTED_WITH)
+    # Meta may list fewer than it was asked for where there are more.
+    is_all = 0 < len(listed) < LISTED_WITH and not as_dict(answer.get("paging")).get("next")
+    return Newest([one for one in messages if one.message_id], is_all)
 
 
 def readable(

@@ -170,12 +170,13 @@ def test_a_message_without_a_sender_is_hidden() -> None:
 
 
 def test_conversations_are_listed_with_the_ids_and_times_of_their_newest_messages_in_one_call() -> None:
-    def talk(id_: str, count: int) -> dict[str, Any]:
+    def talk(id_: str, count: int, **paging: Any) -> dict[str, Any]:
         said = [{"id": f"m_{n}", "created_time": SAID["created_time"]} for n in range(count)]
         ends = {"data": [{"id": PSID}, {"id": PAGE_A}]}
-        return {"id": id_, "participants": ends, "messages": {"data": said}}
+        return {"id": id_, "participants": ends, "messages": {"data": said, "paging": paging}}
 
-    answer = {"data": [talk("t_1", 2), talk("t_2", 10), talk("t_3", 0)]}
+    talks = [talk("t_1", 2), talk("t_2", 10), talk("t_3", 0), talk("t_4", 9, next="https://…")]
+    answer = {"data": talks}
     site = Site(lambda _: httpx.Response(200, json=answer))
     newest = site.messenger.conversations(with_newest=True).newest
 
@@ -183,6 +184,7 @@ def test_conversations_are_listed_with_the_ids_and_times_of_their_newest_message
         (2, True),
         (10, False),
         (0, False),
+        (9, False),
     ]
     first = newest["t_1"].messages[0]
     assert (first.key, first.message_id, first.time) == (read(id="m_0").key, "m_0", read().time)
