@@ -30,12 +30,15 @@ from tasks.inbox.job import Step, sent_ids, under_way
 from tasks.inbox.personal import Personal
 from tasks.inbox.queues import outbound_queue
 from tasks.outbound import receipts, reminders
+from tasks.remotes import LONGEST
 from tasks.work import Work
 
 log = structlog.get_logger(__name__)
 
 ECHO_KNOWN_WITHIN = 10.0
 """How much longer than `worker.echo_wait` an echo waits for the reply that it may be of, in seconds."""
+LOOK_FOR_REPLY_EVERY = 5.0
+"""How often it is looked whether one that was fetched is of that reply, which may be paused, in seconds."""
 
 
 def relay(work: Work) -> None:
@@ -136,12 +139,16 @@ def _is_our_own(arrival: Arrival) -> bool:
     if event.message_id in {*sent_ids(steps)} | receipts.our_ids(service.inbox, arrival.conversation):
         return True
     wait = service.settings.worker.echo_wait + ECHO_KNOWN_WITHIN
+    if event.was_fetched:  # none of ours has its metadata then, and what fetched it asks even a paused page
+        wait += LONGEST
     if (
         under_way(steps)
         and event.may_be_ours
         and service.inbox.now() < arrival.lease.job.accepted / 1000 + wait
     ):
-        raise OutcomeUnknown("echo_of_unknown_outcome")
+        raise OutcomeUnknown(
+            "echo_of_unknown_outcome", retry_after=LOOK_FOR_REPLY_EVERY if event.was_fetched else None
+        )
     return False
 
 

@@ -2,12 +2,15 @@
 
 import time
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
 
+from tests.conftest import PAGE_A
 from tests.fakes.conversation import OUT
 from tests.fakes.echoes import receive_unmarked_echo
+from tests.fakes.fetching import ACCOUNT, fetch
 from tests.fakes.meta import Refusal
 from tests.fakes.replies import TWO_PARTS, later_moment
 from tests.fakes.world import World
@@ -79,6 +82,26 @@ def test_an_echo_waits_no_longer_than_an_outcome_may_be_unknown(linked: World) -
     linked.resume()
 
     assert [one.body for one in linked.desk.tickets["t1"].comments] == ["Hello"]
+
+
+def test_one_that_was_fetched_waits_as_long_as_the_reply_may_be_paused(
+    linked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look finds what was sent just before Meta went away, and the reply learns of it after its pause."""
+    now = time.time()
+    linked.meta.fail("send", httpx.ReadTimeout("slow"))
+    linked.reply()
+    linked.work(OUT)
+    linked.meta.say("m_ours_0", int(now * 1000), sender=PAGE_A)
+    linked.inbox.backfills.request(ACCOUNT, int(now * 1000))
+    fetch(linked)
+    for later, waiting in [(100, 1), (600, 1), (700, 0)]:
+        for inbox in (linked.inbox, linked.service.inbox):
+            monkeypatch.setattr(inbox, "now", Mock(return_value=now + later))
+        linked.resume()
+        assert linked.waiting() == waiting
+
+    assert len(linked.desk.tickets["t1"].comments) == 1
 
 
 def test_what_an_agent_writes_in_metas_inbox_does_not_wait(linked: World) -> None:
