@@ -126,6 +126,19 @@ def test_after_the_release_the_page_is_brought_up_to_date_again_and_the_focus_st
     expect(page.locator(button)).to_be_focused()
 
 
+def test_what_is_released_elsewhere_does_not_keep_the_page_from_being_brought_up_to_date(
+    url: str, inbox: Inbox, page: Page
+) -> None:
+    open_dead_letters(page, url)
+    before = page.locator("#live").element_handle()
+    page.locator("#drop-all").focus()
+    page.keyboard.down(" ")
+    page.evaluate("() => dispatchEvent(new Event('blur'))")
+    die(inbox, notice("page_token_refused"))
+
+    page.wait_for_function("before => !before.isConnected", arg=before, timeout=LIVE)
+
+
 @pytest.mark.usefixtures("inbox")
 def test_what_was_searched_is_shown_though_the_mouse_was_pressed_when_it_was_found(
     url: str, page: Page

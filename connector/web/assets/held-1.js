@@ -11,6 +11,7 @@ function heed(event) {
 }
 
 for (const name of ["pointerdown", "pointermove", "pointerup", "pointercancel", "keydown", "keyup"]) addEventListener(name, heed, true);
+addEventListener("blur", heed); // of the window: a key is released elsewhere, and a menu takes the mouse's release
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   if (!isPressed) return;
   event.preventDefault();
