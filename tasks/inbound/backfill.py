@@ -447,7 +447,9 @@ def finish(service: Services, backfill: Backfill, progress: Progress) -> bool:
     """Be done with a backfill, and note of which time it looked; return False if it is somebody else's."""
     is_done = service.inbox.backfills.end(backfill)
     if is_done:
-        gaps.note_looked(service.inbox, backfill.remote, (backfill.since, progress.began - gaps.MOVED))
+        # Where the last pass took several lists, somebody may have moved unseen meanwhile.
+        until = progress.least if progress.lists > 1 else progress.began - gaps.MOVED
+        gaps.note_looked(service.inbox, backfill.remote, (backfill.since, until))
     return is_done
 
 

@@ -240,6 +240,20 @@ def test_what_was_said_before_a_backfill_began_to_look_is_not_forgotten(world: W
     assert _checked_at(world, pages, 40, 61) == 66
 
 
+def test_what_was_said_while_the_lists_never_held_still_is_looked_at_again(
+    world: World, pages: Pages
+) -> None:
+    connect_page(world)
+    now = int(world.inbox.now() * 1000)
+    world.inbox.backfills.request(A, now - HOUR)
+    claimed = world.inbox.backfills.claim(1)
+    assert claimed
+    moved = backfill.Progress(now - 10 * 60_000, now - 15 * 60_000, lists=2, passes=backfill.MOST_PASSES)
+    assert backfill.finish(world.service, claimed, moved)
+
+    assert _checked_at(world, pages, 12) == 17
+
+
 def test_a_webhook_that_was_lost_since_the_last_look_is_seen_by_the_next(world: World, pages: Pages) -> None:
     connect_page(world)
     assert _checked_at(world, pages) is None
