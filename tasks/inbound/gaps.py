@@ -109,9 +109,11 @@ def note_looked(inbox: Inbox, remote: str, time: Span) -> None:
 def _looked(inbox: Inbox, remote: str) -> list[Span]:
     """Return of which times it was looked what was said with an account, the earliest first."""
     try:
-        return msgspec.json.decode(inbox.get(_name(remote)) or b"[]", type=list[Span])
+        spans = msgspec.json.decode(inbox.get(_name(remote)) or b"[]", type=list[Span])
     except msgspec.MsgspecError:  # another version wrote it
         return []
+    now = _now(inbox)
+    return [span for span in spans if span[1] <= now]  # no others, but of a clock that was fast
 
 
 def _name(remote: str) -> str:

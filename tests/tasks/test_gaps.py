@@ -264,6 +264,15 @@ def test_a_webhook_that_was_lost_since_the_last_look_is_seen_by_the_next(world: 
     assert _checked_at(world, pages, 20, 40) == 25
 
 
+def test_a_mark_of_a_clock_that_was_fast_is_none(world: World, pages: Pages) -> None:
+    connect_page(world)
+    now = int(world.inbox.now() * 1000)
+    world.store.set(f"mc:looked:{A}", json.dumps([[now - 24 * HOUR, now + 24 * HOUR]]))
+
+    assert _checked_at(world, pages, 20) == 25
+    assert json.loads(world.store.get(f"mc:looked:{A}"))[-1][1] < now + 24 * HOUR
+
+
 def test_a_mark_of_another_version_is_none(world: World, pages: Pages) -> None:
     connect_page(world)
     world.store.set(f"mc:looked:{A}", int(world.inbox.now() * 1000))
