@@ -193,7 +193,7 @@ def test_no_name_text_or_error_becomes_markup_on_the_board(url: str, inbox: Inbo
     ("said", "words"),
     [
         ({"seconds": -1}, ("This link has expired.", "This page has expired.")),
-        ({"seconds": 7200}, ("more than an hour", "longer than an hour")),
+        ({"seconds": 7200}, ("more than an hour", "more than an hour")),
         ({"key": "another"}, ("was altered", "was altered")),
     ],
 )

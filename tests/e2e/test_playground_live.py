@@ -188,6 +188,7 @@ def test_what_the_agent_writes_stays_while_the_helpdesk_does_not_answer(
     player.page.keyboard.type("its way")
 
     expect(reply).to_have_value("It is on its way")
+    player.page.unroute_all(behavior="wait")  # else one that is under way fails in the next test
 
 
 def without_helpdesk(route: Route) -> None:
