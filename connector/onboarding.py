@@ -168,7 +168,7 @@ class Onboarding:
 
 def _set_up(service: Services, connection: Connection) -> Sequence[Finding]:
     """Check a connection, and put right what is put right when it is made; return what is still wrong."""
-    found = list(checks.check_account(service, connection))
+    found = list(checks.check_connection(service, connection))
     ours = [one for one in found if one.meaning.is_set_up]
     failed = checks.repair(service, connection, ours)
     return [one for one in found if one.is_wrong and one not in ours] + failed

@@ -102,6 +102,9 @@ add_sentences(
         "retry_reply": N_(
             "Once this is fixed, an administrator can send what is missing with “connector dead retry {id}”."
         ),
+        "reply_sent_later": N_(
+            "The reply that was not delivered at first has now been sent to the customer."
+        ),
         "files_sent_as_links": N_(
             "Too large to be sent, so the customer got a link instead of the file: {files}."
         ),

@@ -120,7 +120,11 @@ def add_commands(group: click.Group, kept: KeptCommands) -> None:
         there = kept.there()
         meant = kept.meant(there, ids, filters, every=every)
         if every and meant and not yes:
-            click.confirm(f"Delete {len(meant)} {kept.many} for good?", abort=True, err=True)
+            click.confirm(
+                f"Delete {len(meant)} {kept.one if len(meant) == 1 else kept.many} for good?",
+                abort=True,
+                err=True,
+            )
         click.echo(f"{sum(there.drop(one.job.id) for one in meant)} dropped.")
 
 

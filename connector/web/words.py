@@ -169,7 +169,7 @@ add_sentences(
         "board_is_unchecked": N_("Not checked yet"),
         "board_is_working": N_("Working"),
         "board_is_off": N_("Off"),
-        "board_people_wait": N_("people wait"),
+        "board_people_wait": N_("People wait"),
         "board_search": N_("Name, page id or desk"),
         "board_state": N_("State"),
         "board_all_states": N_("All"),

@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 SHOWN_WITHIN = 10.0
 """How long a comment may not be shown yet whose webhook came: before its transaction is over (seconds)."""
 _WAITING_IN_TROUBLE = "waiting_in_trouble"
+_FAILED = "failed"
 
 
 def relay(work: Work) -> None:
@@ -104,7 +105,7 @@ def send_reply(reply: Outgoing) -> None:
         _note_sent(reply)
     _note_answer(reply)
     if links:
-        _notify_of_links(reply, links)
+        _tell(reply, "linked", notice("files_sent_as_links", files=", ".join(links)))
     if refused:
         raise RejectedError("files_not_sent", files=refused, count=len(refused))
 
@@ -132,10 +133,12 @@ def _send(part: Part, refused: list[Notice]) -> list[str]:
 
 
 def _note_sent(reply: Outgoing) -> None:
-    """Show in the comment that it was sent, and remember it for the channel's receipts."""
+    """Show in the comment that it was sent, if it failed before tell it, and remember it for receipts."""
     ids = sent_ids(reply.lease.steps)
     receipts.remember(reply, reply.comment, ids)
     receipts.sent(reply, receipts.Sent(reply.comment.id, ids, _sent_at(reply)))
+    if Step.notified(f"{_FAILED}:{reply.comment.id}") in reply.lease.steps:
+        _tell(reply, "sent_later", notice("reply_sent_later"))
 
 
 def _note_answer(reply: Outgoing) -> None:
@@ -184,7 +187,7 @@ def notify(work: Work, reason: Notice) -> None:
     told.append(notice("send_again" if is_untraceable else "retry_reply", id=lease.job.id))
     note = " ".join(say(one, language) for one in told)
     try:
-        notify_once(work, ticket.id, f"failed:{comment.id}", note)
+        notify_once(work, ticket.id, f"{_FAILED}:{comment.id}", note)
     except RejectedError as error:  # a closed ticket takes no more comments
         log.warning("note_not_added", comment=comment.id, reason=str(error))
     service.helpdesk.show_delivery(comment.id, Delivery("failed", ids, say(reason, language)))
@@ -192,11 +195,10 @@ def notify(work: Work, reason: Notice) -> None:
         lease.save_step(step, UNTRACED)
 
 
-def _notify_of_links(reply: Outgoing, names: list[str]) -> None:
-    """Notify the agent that the customer has links to files that were too large."""
-    told = notice("files_sent_as_links", files=", ".join(names))
+def _tell(reply: Outgoing, about: str, what: Notice) -> None:
+    """Notify the agent of something about a reply that was sent."""
     try:
-        _notify(reply, "linked", say(told, reply.connection.language))
+        _notify(reply, about, say(what, reply.connection.language))
     except Unavailable as error:  # the reply was sent all the same
         if reply.lease.attempts + 1 < receipts.ATTEMPTS:
             raise

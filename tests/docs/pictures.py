@@ -96,7 +96,8 @@ class Outcome:
     """What becomes of a reply: what Meta answers to each attempt, or what happens to it afterwards.
 
     The picture is of the internal comment that says so, or `in_the_reply` of the reply itself. The connection
-    has what is set in `connection`; with `is_missing` nobody replies.
+    has what is set in `connection`; with `is_missing` nobody replies, with `is_retried` an operator has what
+    failed sent again.
     """
 
     refusals: tuple[Refusal, ...] = ()
@@ -105,6 +106,7 @@ class Outcome:
     in_the_reply: bool = False
     connection: Mapping[str, Any] = field(default_factory=dict)
     is_missing: bool = False
+    is_retried: bool = False
 
 
 _FILM = Attachment("7", "https://acme.example.com/files/7", "film.mp4", "video/mp4", 30 * 1024 * 1024)
@@ -112,6 +114,7 @@ _UNLISTED = Refusal(99999, error_user_title="Page unavailable", error_user_msg="
 OUTCOMES = {
     "reply_not_delivered": Outcome((Refusal(551),), in_the_reply=True),
     "reply_to_someone_unreachable": Outcome((Refusal(551),)),
+    "reply_that_a_retry_sent": Outcome((Refusal(551),), is_retried=True),
     "reply_with_a_blocked_text": Outcome((Refusal(368, 1346003),)),
     "reply_that_another_app_has_to_give": Outcome((Refusal(10, 2018300),)),
     "reply_that_waits_for_a_token": Outcome((Refusal(190),)),
@@ -224,6 +227,9 @@ class Gallery:
         ids = {"id_": comment["id"], "ticket_id": ticket["id"]}
         world.reply(comment["body"], *outcome.files, **ids)
         world.work(OUT)
+        if outcome.is_retried:
+            world.inbox.dead_letters.requeue(world.inbox.dead_letters.all()[0])
+            world.work(OUT)
         if outcome.change:
             world.reply("It arrives today.", **ids, change=outcome.change)
             world.work(OUT)

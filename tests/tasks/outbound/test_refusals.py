@@ -73,6 +73,20 @@ def test_a_reply_that_is_requeued_sends_what_is_missing(world: World) -> None:
     assert world.desk.deliveries["981"].status == "sent"
 
 
+def test_the_agent_of_a_reply_that_failed_learns_that_a_retry_sent_it(world: World) -> None:
+    ticket = world.desk.open()
+    world.reply()
+    world.meta.fail("send", Refusal(551))
+    world.work(OUT)
+    world.inbox.dead_letters.requeue(world.inbox.dead_letters.all()[0])
+    world.work(OUT)
+
+    failed, sent = ticket.comments
+    assert "was not delivered" in failed.body
+    assert sent.body == "The reply that was not delivered at first has now been sent to the customer."
+    assert sent.internal
+
+
 def test_a_file_that_is_refused_does_not_hold_back_the_next(world: World) -> None:
     world.desk.open()
     world.reply("", INVOICE, dataclasses.replace(INVOICE, id="4", filename="b.pdf"))
