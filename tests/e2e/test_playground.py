@@ -410,6 +410,7 @@ def _look_until(page: Page, selector: str, words: str) -> None:
 
 def test_what_else_a_customer_and_an_agent_do_works_with_the_keyboard_alone(player: Player) -> None:
     page, press = player.page, player.page.keyboard.press
+    page.on("filechooser", lambda _: None)  # the browser takes up a little later that it is to tell of them
     _tab_to(page, "#add-customer")
     press("Enter")
     page.keyboard.type("Ewa")
