@@ -137,7 +137,8 @@ def test_a_database_that_is_not_there_is_named(serve: Serve, make_settings: Make
 
 
 def test_a_node_of_a_cluster_is_refused(serve: Serve, make_settings: MakeSettings) -> None:
-    url = serve("--cluster-enabled", "yes")
+    # Else the port for the other nodes is 10,000 above, where there may be none, or another server.
+    url = serve("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
 
     assert "not clustered" in refusal(make_settings(redis_url=url))
 
