@@ -146,7 +146,7 @@ def layouts(what: Measured) -> Iterator[Sequence[str]]:
 
 def simulated() -> Iterator[Sequence[str]]:
     """Yield the table of how long a message takes."""
-    yield "hands busy", "one message each: p50", "p99", "five at once each: p50", "p99"
+    yield "threads busy", "one message each: p50", "p99", "five at once each: p50", "p99"
     for load in (0.3, 0.6, 0.8, 0.95):
         cells = [f"{load:.0%}"]
         for burst in (1, 5):
