@@ -212,7 +212,7 @@ def _waiting(bench: Bench, product: Product, case: str, sizes: Sizes) -> None:
     # The end of each would be measured, too.
     until("the claims before it have expired", lambda: _claims(product) < FEW, 120)
     cpu, size, began = _cpu(product), _written(product), time.monotonic()
-    time.sleep(sizes.watched)  # watching
+    time.sleep(sizes.watched)  # what happens in this time is what is measured
     seconds = time.monotonic() - began
     share, rate = (_cpu(product) - cpu) / seconds, (_written(product) - size) / seconds
     bench.figure(case, "threads that wait", product.store.zcard("mc:oldest"))

@@ -162,13 +162,14 @@ class Onboarding:
         if wrong:
             time.sleep(checks.OTHERS_KNOW_AFTER)  # the channel asked a process that did not know it yet
             wrong = _set_up(service, connection)
+        wrong = [*wrong, *(one for one in checks.check_desk(service.helpdesk, connection) if one.is_wrong)]
         checks.note(service, connection, wrong)
         return wrong
 
 
 def _set_up(service: Services, connection: Connection) -> Sequence[Finding]:
     """Check a connection, and put right what is put right when it is made; return what is still wrong."""
-    found = list(checks.check_connection(service, connection))
+    found = list(checks.check_account(service, connection))
     ours = [one for one in found if one.meaning.is_set_up]
     failed = checks.repair(service, connection, ours)
     return [one for one in found if one.is_wrong and one not in ours] + failed

@@ -78,11 +78,6 @@ class Connection:
         """Return the account."""
         return self.credentials.account_id
 
-    @property
-    def is_withdrawn(self) -> bool:
-        """Return whether it is not active because its access was withdrawn."""
-        return self.off is not None and self.off.is_withdrawn
-
 
 class Connections:
     """All connections of one channel, as they are at a time."""

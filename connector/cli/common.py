@@ -13,6 +13,7 @@ import structlog
 from connector import logs
 from connector.run.supervisor import PART_VARIABLE
 from connector.settings import PATH_VARIABLE, SettingsError, StoreSettings, unknown_variables
+from tasks.connections import Off
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect, is_of_another_format, reason_of
 
@@ -75,3 +76,8 @@ def reachable_inbox(settings: StoreSettings) -> Inbox:
 def counted(number: int, what: str) -> str:
     """Say how many there are."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def state_of(off: Off | None, *, is_active: bool) -> str:
+    """Say whether a connection is active, and if not, whether its access was withdrawn."""
+    return "active" if is_active else "withdrawn" if off and off.is_withdrawn else "inactive"

@@ -16,7 +16,7 @@ from clients.findings import Finding, finding
 from clients.text.line import one_line
 from connector import links
 from connector.admin import ConnectionAdmin, Fixed, ListedConnection, Refused
-from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
+from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option, state_of
 from connector.connection import SECRETS
 from connector.kept import as_json as to_json
 from connector.settings import get_settings, missing_for_login
@@ -280,7 +280,7 @@ def _row(entry: ListedConnection) -> tuple[str, str, str, str, str]:
     one = entry.connection
     if not one:
         return entry.page_id, "unusable", "", origin, one_line(entry.fault)
-    state = "active" if one.active else "withdrawn" if entry.off and entry.off.is_withdrawn else "inactive"
+    state = state_of(entry.off, is_active=one.active)
     return entry.page_id, state, one_line(one.desk_id), origin, one_line(one.page_name)
 
 

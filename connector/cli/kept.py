@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from connector.cli.common import Command, fail, reachable_inbox, read_settings, settings_option
+from connector.cli.common import Command, counted, fail, reachable_inbox, read_settings, settings_option
 from connector.cli.shown import moment, table
 from connector.kept import Filters, summary, whole
 from connector.kept import as_json as to_json
@@ -120,11 +120,7 @@ def add_commands(group: click.Group, kept: KeptCommands) -> None:
         there = kept.there()
         meant = kept.meant(there, ids, filters, every=every)
         if every and meant and not yes:
-            click.confirm(
-                f"Delete {len(meant)} {kept.one if len(meant) == 1 else kept.many} for good?",
-                abort=True,
-                err=True,
-            )
+            click.confirm(f"Delete {counted(len(meant), kept.one)} for good?", abort=True, err=True)
         click.echo(f"{sum(there.drop(one.job.id) for one in meant)} dropped.")
 
 

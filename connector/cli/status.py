@@ -8,9 +8,8 @@ from typing import Any
 
 from clients.channels.registry import CHANNELS
 from clients.text.line import one_line
-from connector.cli.common import counted
+from connector.cli.common import counted, state_of
 from connector.settings import Settings
-from tasks.connections import Connection
 from tasks.findings import kept, last_check
 from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Inbox
@@ -82,10 +81,6 @@ class Status:
         return asdict(self)
 
 
-def _state_of(connection: Connection) -> str:
-    return "active" if connection.active else "withdrawn" if connection.is_withdrawn else "inactive"
-
-
 def status_of(settings: Settings, inbox: Inbox) -> Status:
     """Read the store. Raises `redis.RedisError`."""
     pages: defaultdict[str, PageStatus] = defaultdict(lambda: PageStatus(""))
@@ -94,7 +89,7 @@ def status_of(settings: Settings, inbox: Inbox) -> Status:
     for one in directory.all:
         page = pages[account_remote(one.channel, one.account_id)]
         page.name = one.name
-        page.connection = "active" if page.connection == "active" else _state_of(one)
+        page.connection = "active" if page.connection == "active" else state_of(one.off, is_active=one.active)
     for name, at in inbox.last().items():
         way, account = direction_of(name), account_of(name)
         if way == "in":

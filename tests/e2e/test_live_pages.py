@@ -15,7 +15,7 @@ from tests.fakes.admin import NEW
 from tests.fakes.board import die, link_to_board
 from tests.fakes.browser import browser
 from tests.fakes.pages import tab_link
-from tests.fakes.sandbox_helpdesk import Desk
+from tests.fakes.sandbox_helpdesk import Desk, social_media_desk
 from tests.fakes.tab import Tab, settings_of
 from tests.fakes.web import serving
 
@@ -35,10 +35,8 @@ FOUND = """() => document.addEventListener("htmx:afterRequest", event => {
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    desk = Desk(tmp_path_factory.mktemp("desk") / "db.sqlite")
-    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
-    yield desk
-    desk.stop()
+    with social_media_desk(tmp_path_factory.mktemp("desk")) as desk:
+        yield desk
 
 
 @pytest.fixture(scope="module")

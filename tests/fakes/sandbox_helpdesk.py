@@ -113,9 +113,9 @@ class Desk:
 
 
 @contextmanager
-def social_media_desk(folder: Path, webhook_url: str) -> Iterator[Desk]:
+def social_media_desk(folder: Path, webhook_url: str = "") -> Iterator[Desk]:
     """Give a running sandbox helpdesk with desk 7."""
-    desk = Desk(folder / "db.sqlite", "--webhook-url", webhook_url)
+    desk = Desk(folder / "db.sqlite", *(["--webhook-url", webhook_url] if webhook_url else []))
     desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
     yield desk
     desk.stop()

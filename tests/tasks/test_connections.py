@@ -100,7 +100,7 @@ def test_a_page_of_the_settings_is_not_active_once_the_access_of_its_token_was_w
         return one
 
     taken = take(Taken(7, digest_of(token)))
-    assert (taken.active, taken.off, taken.is_withdrawn) == (False, Off(7, is_withdrawn=True), True)
+    assert (taken.active, taken.off) == (False, Off(7, is_withdrawn=True))
     assert directory.of("facebook_messenger").inactive == {PAGE_A}
     assert take(Taken(8, digest_of("another"))) == take(Taken(9)) == fixed
     assert world.store.zcard("mc:checks") == 0

@@ -49,6 +49,13 @@ def _lose(_: Line, __: str, message: NewMessage) -> str:
     raise OSError("the worker died")
 
 
+def _reply_with_unknown_outcome(toy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.reply("Hello", customer=PERSON)
+    with monkeypatch.context() as patch:
+        patch.setattr(Line, "send", _lose)
+        toy.work(OUT)
+
+
 def test_a_message_opens_a_ticket_with_its_file(toy: World) -> None:
     _receive(toy, WROTE)
     toy.work(IN)
@@ -108,10 +115,7 @@ def test_receipts_that_name_each_message_show_a_reply_as_delivered(toy: World) -
 def test_a_part_of_unknown_outcome_is_known_by_what_came_back_with_its_status(
     toy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    toy.reply("Hello", customer=PERSON)
-    with monkeypatch.context() as patch:
-        patch.setattr(Line, "send", _lose)
-        toy.work(OUT)
+    _reply_with_unknown_outcome(toy, monkeypatch)
     _receive(
         toy,
         {"id": "wamid.7", "person": "US.1", "at": 1795383000000, "status": "sent", "opaque": "toy-981-0"},
@@ -126,10 +130,7 @@ def test_a_part_that_nothing_shows_is_not_sent_again_unless_a_person_says_so(
     toy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticket = toy.desk.open()
-    toy.reply("Hello", customer=PERSON)
-    with monkeypatch.context() as patch:
-        patch.setattr(Line, "send", _lose)
-        toy.work(OUT)
+    _reply_with_unknown_outcome(toy, monkeypatch)
     toy.set_step("sending:0", str(int(toy.inbox.now() * 1000) - 31_000), OUT)
     toy.resume(OUT)
 
@@ -153,10 +154,7 @@ def test_a_part_that_turns_up_after_all_is_not_sent_again_whoever_says_so(
     toy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy.desk.open()
-    toy.reply("Hello", customer=PERSON)
-    with monkeypatch.context() as patch:
-        patch.setattr(Line, "send", _lose)
-        toy.work(OUT)
+    _reply_with_unknown_outcome(toy, monkeypatch)
     toy.set_step("sending:0", str(int(toy.inbox.now() * 1000) - 31_000), OUT)
     toy.resume(OUT)
     (letter,) = toy.inbox.dead_letters.all()

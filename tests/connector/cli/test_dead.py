@@ -247,6 +247,12 @@ def test_all_dead_letters_may_be_dropped(run: Run, dead: Inbox) -> None:
     assert ids(dead) == []
 
 
+def test_of_one_dead_letter_it_is_asked_in_the_singular(run: Run, dead: Inbox) -> None:
+    run("dead", "drop", "1", "2")
+
+    assert "Delete 1 dead letter for good?" in run("dead", "drop", "--all", input="n\n").stderr
+
+
 def test_before_all_dead_letters_are_dropped_it_is_asked(run: Run, dead: Inbox) -> None:
     result = run("dead", "drop", "--all", input="y\n")
 

@@ -313,6 +313,8 @@ def test_what_happened_of_late_is_shown(tab: Tab) -> None:
     for name, high in (("came", 38.5), ("left", 38 * 3 / 7 + 0.5)):
         bars = [float(str(one.get("height"))) for one in shown.tree.cssselect(f"rect.{name}")]
         assert bars == pytest.approx([0.5] * 23 + [high])
+    # Else it is drawn in the middle of the line below it, and each hour at another one's place.
+    assert [one.get("preserveaspectratio") for one in shown.tree.cssselect("figure svg")] == ["none"]
 
 
 def test_what_waits_is_shown_with_how_many_people_wait_and_since_when(tab: Tab) -> None:

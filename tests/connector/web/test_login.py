@@ -19,6 +19,7 @@ from connector import links, onboarding
 from connector.links import Link
 from connector.web.login import COOKIE
 from sandbox.stack import until
+from tasks import checks
 from tasks.inbound.backfill import UnderWay, under_way
 from tasks.inbox.inbox import Inbox
 from tasks.store import connect
@@ -83,6 +84,14 @@ def test_from_the_link_to_a_connection_that_stands(person: Person) -> None:
     known = {name: connection[name] for name in ("page_name", "desk_id", "active", "language")}
     assert known == {"page_name": name_of(person.pages[0]), "desk_id": DESK, "active": True, "language": "pl"}
     assert wrong(person) == []
+
+
+def test_a_desk_that_does_not_exist_is_told_right_after_the_login(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "check_desk", lambda *_: iter([finding("desk_missing", desk_id=DESK)]))
+
+    assert f"The helpdesk has no desk {DESK}." in said(person.choose(person.log_in(), person.pages))
 
 
 def test_all_pages_are_listed_and_the_chosen_ones_connected(url: str, meta: httpx.Client) -> None:

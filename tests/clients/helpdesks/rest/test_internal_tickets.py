@@ -11,17 +11,15 @@ from clients.helpdesk import Ticket
 from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from tests.fakes.rest_helpdesk import Site, answering, new_ticket
-from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk
+from tests.fakes.sandbox_helpdesk import SECRET, TOKEN, Desk, social_media_desk
 
 INTERNAL = replace(new_ticket("check:1:2"), customer=None, category_id=None)
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    desk = Desk(tmp_path_factory.mktemp("helpdesk") / "db.sqlite")
-    desk.http.put("/sandbox/desks/7", json={"name": "Social Media"}).raise_for_status()
-    yield desk
-    desk.stop()
+    with social_media_desk(tmp_path_factory.mktemp("desk")) as desk:
+        yield desk
 
 
 @pytest.fixture
