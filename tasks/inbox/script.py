@@ -1,15 +1,46 @@
 """The script that holds the inbox's rules, as one process runs it."""
 
+import functools
 import hashlib
+import re
 from importlib.resources import files
 from typing import Any
 
 import redis
 
-_SOURCE = files("tasks.inbox").joinpath("inbox.lua").read_text()
-SCRIPT = "#!lua flags=allow-oom\n" + _SOURCE
-"""What workers run: it frees memory in the end, so a full store must let it."""
-ACCEPT_SCRIPT = "#!lua\n" + _SOURCE
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_SOURCE = _COMMENT.sub("", files("tasks.inbox").joinpath("inbox.lua").read_text())
+_FUNCTION = re.compile(r"^(?:local )?function ([\w.]+)(?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
+_BODIES = {found[1]: found[0] for found in _FUNCTION.finditer(_SOURCE)}
+
+
+def _needed(name: str) -> set[str]:
+    """Return a function and those that it calls, and they."""
+    needed, found = set[str](), [name]
+    while found:
+        needed.add(one := found.pop())
+        called = set(re.findall(r"[\w.]+(?=\()", _BODIES[one])) & _BODIES.keys()
+        found += called - needed
+    return needed
+
+
+def source_of(name: str) -> str:
+    """Return what a function of `inbox.lua` needs of it.
+
+    The store makes all functions of a script in each call, those too that nobody calls: without them it takes
+    half the time to accept a job (docs/performance.md).
+    """
+    needed = _needed(f"inbox.{name}")
+    return _FUNCTION.sub(lambda found: found[0] if found[1] in needed else "", _SOURCE)
+
+
+@functools.cache
+def text_of(name: str, *, adds: bool) -> str:
+    """Return the script of a function. What only `adds` is refused by a full store; the rest frees memory."""
+    return ("#!lua\n" if adds else "#!lua flags=allow-oom\n") + source_of(name)
+
+
+ACCEPT_SCRIPT = text_of("accept", adds=True)
 ACCEPT_SHA = hashlib.sha1(ACCEPT_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -19,16 +50,15 @@ class InboxScript:
     def __init__(self, store: redis.Redis, prefix: str) -> None:
         self.store = store
         self.prefix = prefix
-        self._script = store.register_script(SCRIPT)
-        self._add = store.register_script(ACCEPT_SCRIPT)
+        self._script = functools.cache(lambda name, adds: store.register_script(text_of(name, adds=adds)))
 
     def run(self, name: str, *arguments: Any) -> Any:
         """Run a function, however full the store is."""
-        return self._script(args=[self.prefix, name, *arguments])
+        return self._script(name, False)(args=[self.prefix, name, *arguments])
 
     def add(self, name: str, *arguments: Any) -> Any:
         """Run a function that only adds to the store. Raises `redis.OutOfMemoryError` if it is full."""
-        return self._add(args=[self.prefix, name, *arguments])
+        return self._script(name, True)(args=[self.prefix, name, *arguments])
 
     def key(self, name: str) -> str:
         """Return the whole name of a key."""
