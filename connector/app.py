@@ -96,23 +96,21 @@ def create_app(settings: Settings, check: StoreCheck) -> Starlette:
     notifier = Notifier()
     inbox = inbox_of(settings, patient=False)
     registry.register(InboxCollector(inbox))
-    group_commit = GroupCommit(
-        connect_async(settings.store_url), inbox.prefix, notifier, Outage(settings.store_key)
-    )
     body_reader, counters = BodyReader(), Counters(registry)
+    group_commit = GroupCommit(
+        connect_async(settings.store_url), inbox.prefix, notifier, Outage(settings.store_key), counters
+    )
     directory = directory_of(settings, inbox)
     notes = ConnectionNotes(inbox, directory, fetches_missed=settings.backfill)
     refusals = Refusals(counters, directory)
     channels = {
-        channel.path: ChannelWebhook(channel, directory, group_commit, body_reader, counters, refusals)
+        channel.path: ChannelWebhook(channel, directory, group_commit, body_reader, refusals)
         for channel in CHANNELS.values()
     }
     clocks = Clocks(inbox, "web")
     adapter = helpdesk_of(settings, HttpClient())
     adapter.clock = clocks.now
-    helpdesk = HelpdeskWebhook(
-        adapter, group_commit, body_reader, counters, refusals, inbox.note_helpdesk_webhook
-    )
+    helpdesk = HelpdeskWebhook(adapter, group_commit, body_reader, refusals, inbox.note_helpdesk_webhook)
     opened = contextlib.ExitStack()
     opened.callback(inbox.store.close)
 

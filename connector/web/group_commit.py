@@ -1,13 +1,15 @@
 """Storing what comes in: the jobs of all requests that wait go to the store in one call."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import redis
 import structlog
 from redis.asyncio import Redis
+from starlette.exceptions import HTTPException
 
+from connector.web.metrics import Counters
 from tasks.inbox.inbox import accept_arguments
 from tasks.inbox.job import Job, PartEcho
 from tasks.inbox.script import ACCEPT_SCRIPT, ACCEPT_SHA
@@ -23,8 +25,11 @@ COMMIT_WITHIN = 2.0
 Waiting = tuple[Sequence[Job | PartEcho], asyncio.Future[None]]
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(HTTPException):
     """The jobs could not be stored; the sender has to send them again."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "The events could not be stored; send them again.")
 
 
 class GroupCommit:
@@ -34,13 +39,16 @@ class GroupCommit:
     saves 53 % of the CPU of a webhook (docs/performance.md).
     """
 
-    def __init__(self, store: Redis, prefix: str, wake: Callable[[int], None], outage: Outage) -> None:
+    def __init__(
+        self, store: Redis, prefix: str, wake: Callable[[int], None], outage: Outage, counters: Counters
+    ) -> None:
         self._store = store
         self._prefix = prefix
         self._wake = wake
         self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
         self._outage = outage
+        self._counters = counters
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
@@ -53,6 +61,9 @@ class GroupCommit:
 
     async def store(self, jobs: Sequence[Job | PartEcho]) -> None:
         """Return once the jobs are stored. Raises `StoreUnavailable`; they may be stored all the same."""
+        if not jobs:
+            await asyncio.sleep(0)  # others' turn
+            return
         stored = asyncio.get_running_loop().create_future()
         self._waiting.append((jobs, stored))
         self._arrived.set()
@@ -85,17 +96,23 @@ class GroupCommit:
                 ready = await _accept(self._store, [self._prefix, "accept", *accept_arguments(jobs)])
         except (redis.RedisError, OSError) as error:
             self._outage.note(error)
-            _settle(batch, StoreUnavailable())
+            self._fail(batch)
             return
         except Exception:
             # This task has to live on: without it nothing would be stored any more.
             log.exception("not_stored", events=len(jobs))
-            _settle(batch, StoreUnavailable())
+            self._fail(batch)
             return
         self._outage.note(None)
-        _settle(batch, None)
+        for stored in _waited_for(batch):
+            stored.set_result(None)
         if ready:
             self._wake(ready)
+
+    def _fail(self, batch: Sequence[Waiting]) -> None:
+        self._counters.not_stored.inc(sum(len(jobs) for jobs, _ in batch))
+        for stored in _waited_for(batch):
+            stored.set_exception(StoreUnavailable())
 
 
 async def _accept(store: Redis, arguments: Sequence[Any]) -> int:
@@ -105,11 +122,6 @@ async def _accept(store: Redis, arguments: Sequence[Any]) -> int:
         return int(await store.eval(ACCEPT_SCRIPT, 0, *arguments))
 
 
-def _settle(batch: Sequence[Waiting], error: Exception | None) -> None:
-    for _, stored in batch:
-        if stored.done():  # its client hung up
-            continue
-        if error:
-            stored.set_exception(error)
-        else:
-            stored.set_result(None)
+def _waited_for(batch: Sequence[Waiting]) -> Iterator[asyncio.Future[None]]:
+    """Yield what requests wait for whose clients did not hang up."""
+    return (stored for _, stored in batch if not stored.done())

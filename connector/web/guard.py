@@ -162,9 +162,14 @@ class GuardedProtocol(HttpToolsProtocol):
             _watch.held -= self._lengths.popleft()
         if self._answered and self._answered.scope["state"].get("signed"):
             self.signed = True
-        super().on_response_complete()
-        if not self.cycle.response_complete:
-            return  # it is the next request's turn
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
         if self.cycle.more_body:
             self.transport.close()
         if not self._in_message or self.transport.is_closing():

@@ -5,7 +5,7 @@ import gc
 import hmac
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from clients.channel import Channel, Conversation, Entry
+from clients.channel import Channel, Conversation, Entry, Incoming
 from clients.helpdesk import (
     AgentReply,
     Helpdesk,
@@ -31,8 +31,7 @@ from clients.helpdesk import (
 from clients.jsons import NotUnderstood
 from connector.web import refusals
 from connector.web.body import CLOSE, BodyReader
-from connector.web.group_commit import GroupCommit, StoreUnavailable
-from connector.web.metrics import Counters
+from connector.web.group_commit import GroupCommit
 from connector.web.refusals import Refusals
 from tasks.connections import Connections, Directory
 from tasks.inbound.jobs import incoming_job
@@ -65,7 +64,6 @@ class ChannelWebhook:
     directory: Directory
     group_commit: GroupCommit
     body_reader: BodyReader
-    counters: Counters
     refusals: Refusals
     turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
@@ -101,7 +99,7 @@ class ChannelWebhook:
                 await self._store_large(body, headers)
             else:
                 for jobs in _parts(self._jobs(body, self._signed_with(body, headers))):
-                    await _store(jobs, self.group_commit, self.counters)
+                    await self.group_commit.store(jobs)
         finally:
             self.body_reader.release(body)
         return TAKEN
@@ -111,7 +109,7 @@ class ChannelWebhook:
         async with self.turns[secret]:
             parts = _parts(self._jobs(body, secret))
             while (jobs := await _apart(next, parts, None)) is not None:
-                await _store(jobs, self.group_commit, self.counters)
+                await self.group_commit.store(jobs)
 
     def _knows(self, token: str) -> bool:
         known = self.connections.verify_tokens
@@ -141,27 +139,22 @@ class ChannelWebhook:
     def _jobs(self, body: bytes, secret: str) -> Iterator[Job | PartEcho | None]:
         """Read a body that was signed with this secret; None stands for what is not stored."""
         entries, connections = self._entries(body), self.connections
-        secrets = connections.secrets
         left = LeftOut(self.channel)
         entry: Entry | None = None
         for entry in entries or ():
-            account = entry.account_id
-            if secrets.get(account) == secret:
-                yield from self._jobs_of(entry, left)
-            elif account in secrets:
-                left.add(refusals.ANOTHER_APP, page=account)
+            account, kept = entry.account_id, 0
+            is_connected = connections.secrets.get(account) == secret
+            if not is_connected and (reason := _reason_against(account, connections)):
+                left.add(reason, page="" if reason == refusals.UNKNOWN_PAGE else account)
                 yield None
-            elif account in connections.inactive:
-                left.add(refusals.INACTIVE_PAGE, page=account)
-                yield None
-            elif not (account.isascii() and account.isdigit()):  # else it might name another one's queue
-                left.add(refusals.UNKNOWN_PAGE)
-                yield None
-            else:
-                kept = 0
-                for job in self._jobs_of(entry, left):
-                    kept += job is not None
-                    yield job
+                continue
+            if entry.changes:
+                left.add("change", entry.changes, page=account)
+            for event in entry.events():
+                job = self._job(account, event, left)
+                kept += job is not None
+                yield job
+            if not is_connected:
                 self.refusals.keep(self.channel.name, account, kept)
         if entry is None:
             left.add("body_not_understood" if entries is None else "nothing_for_a_page")
@@ -173,18 +166,23 @@ class ChannelWebhook:
         except NotUnderstood:
             return None
 
-    def _jobs_of(self, entry: Entry, left: "LeftOut") -> Iterator[Job | PartEcho | None]:
-        account = entry.account_id
-        if entry.changes:
-            left.add("change", entry.changes, page=account)
-        for event in entry.events():
-            if event.conversation:
-                yield incoming_job(self.channel, event.conversation, event)
-            elif event.is_notable:
-                yield incoming_job(self.channel, Conversation(self.channel.name, account, ""), event)
-            else:
-                left.add("event_without_person", page=account, kind=event.kind)
-                yield None
+    def _job(self, account: str, event: Incoming, left: "LeftOut") -> Job | PartEcho | None:
+        if event.conversation:
+            return incoming_job(self.channel, event.conversation, event)
+        if event.is_notable:
+            return incoming_job(self.channel, Conversation(self.channel.name, account, ""), event)
+        left.add("event_without_person", page=account, kind=event.kind)
+        return None
+
+
+def _reason_against(account: str, connections: Connections) -> str | None:
+    """Return why events of an account are not taken that the body's app does not serve, if they are not."""
+    if account in connections.secrets:
+        return refusals.ANOTHER_APP
+    if account in connections.inactive:
+        return refusals.INACTIVE_PAGE
+    # What is unknown waits until it is connected, but it might name another one's queue.
+    return None if account.isascii() and account.isdigit() else refusals.UNKNOWN_PAGE
 
 
 class LeftOut:
@@ -216,7 +214,6 @@ class HelpdeskWebhook:
     helpdesk: Helpdesk
     group_commit: GroupCommit
     body_reader: BodyReader
-    counters: Counters
     refusals: Refusals
     note_arrival: Callable[[], None]
 
@@ -236,7 +233,7 @@ class HelpdeskWebhook:
             with suppress(redis.RedisError):
                 await run_in_threadpool(self.note_arrival)
         jobs = [reply_job(reply)] if reply and is_public_reply(reply) else []
-        await _store(jobs, self.group_commit, self.counters)
+        await self.group_commit.store(jobs)
         return ACCEPTED
 
     async def _read(self, body: bytes, headers: Mapping[str, str], secret: str) -> AgentReply | None:
@@ -308,14 +305,3 @@ def _parts(jobs: Iterable[Job | PartEcho | None]) -> Iterator[list[Job | PartEch
             yield part
             part, size, until = [], 0, time.monotonic() + PART_WITHIN
     yield part
-
-
-async def _store(jobs: Sequence[Job | PartEcho], group_commit: GroupCommit, counters: Counters) -> None:
-    if not jobs:
-        await asyncio.sleep(0)  # others' turn
-        return
-    try:
-        await group_commit.store(jobs)
-    except StoreUnavailable:
-        counters.not_stored.inc(len(jobs))
-        raise HTTPException(503, "The events could not be stored; send them again.") from None

@@ -46,7 +46,7 @@ def test_a_suite_that_is_not_there_is_refused() -> None:
 def test_bodies_are_what_the_door_takes_and_no_mid_comes_twice() -> None:
     bodies = Bodies(batch=3, senders=2)
     (one, mids), (other, more) = bodies.one(), bodies.one()
-    signature.verify(one, signed_headers(one, SECRET)["X-Hub-Signature-256"], SECRET)
+    assert signature.is_signed(one, signed_headers(one, SECRET)["X-Hub-Signature-256"].encode(), SECRET)
     items = [item for body in (one, other) for entry in events.split(body) for item in entry.events()]
     assert [item.message_id for item in items] == mids + more
     assert len(set(mids + more)) == 6

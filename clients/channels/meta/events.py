@@ -8,7 +8,7 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -45,20 +45,21 @@ ECHO_METADATA_PREFIX = "connector:"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What came for one page at a time (ms), its items not read yet: whoever sent it may not be Meta.
+    """What came for one page, its items not read yet: whoever sent it may not be Meta.
 
-    `raw` holds JSON, or values of any kind. `changes` counts updates that say nothing, as those of the test
-    button in Meta's dashboard.
+    `time` is Meta's, whatever stands there, `received` (ms) ours. `raw` holds JSON, or values of any kind.
+    `changes` counts updates that say nothing, as those of the test button in Meta's dashboard.
     """
 
     account_id: str
-    time: int
+    time: Any
+    received: int
     raw: Sequence[Any]
-    changes: int
+    changes: int = 0
 
     def events(self) -> Iterator[Incoming]:
         """Read the items, one after the other; those that are no objects are one event of an unknown kind."""
-        strange = []
+        strange, sent = [], 0
         for raw in self.raw:
             if isinstance(raw, msgspec.Raw) and (plain := _plain_item(self.account_id, raw)):
                 yield plain
@@ -66,13 +67,14 @@ class Entry(msgspec.Struct, frozen=True):
             # What is nested too deep to be read, or written again, is nothing that Meta sends.
             with suppress(RecursionError, NotUnderstood):
                 item = decode(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw
+                sent = sent or milliseconds(self.time) or self.received
                 if isinstance(item, dict):
-                    yield from _items(self.account_id, item, self.time)
+                    yield from _items(self.account_id, item, sent)
                 elif item:
                     strange.append(item)
         with suppress(RecursionError):
             if strange:
-                yield from _items(self.account_id, {"messaging": strange}, self.time)
+                yield from _items(self.account_id, {"messaging": strange}, sent)
 
 
 def echo_metadata(comment_id: str, part: int) -> str:
@@ -107,7 +109,7 @@ def page_ids(body: bytes) -> set[str] | None:
         return None
 
 
-def split(body: bytes, received: int = 0) -> Iterator[Entry]:
+def split(body: bytes, received: int = 0) -> Iterable[Entry]:
     """Take an envelope apart, entry by entry. Raises `NotUnderstood` if the body is no JSON object.
 
     An object other than `page` has no entries for us. `received` (ms) is the time of events that have none.
@@ -118,7 +120,7 @@ def split(body: bytes, received: int = 0) -> Iterator[Entry]:
     if not isinstance(envelope, dict):
         raise NotUnderstood
     if envelope.get("object") != "page":
-        return iter(())
+        return ()
     return (_entry(entry, received) for entry in _all(envelope.get("entry")) if isinstance(entry, dict))
 
 
@@ -195,7 +197,7 @@ def past_event(page_id: str, item: dict[str, Any]) -> Incoming:
     return msgspec.structs.replace(event, known_by=(_key(page_id, POSTBACK, event.message_id or ""),))
 
 
-def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
+def _plain_entries(body: bytes, received: int) -> list[Entry] | None:
     """Read an envelope as Meta writes nearly all of them; None for any other.
 
     With `_plain_item` it saves 16 % of a webhook's CPU, 38 % of one of 100 messages (docs/performance.md).
@@ -206,9 +208,7 @@ def _plain_entries(body: bytes, received: int) -> Iterator[Entry] | None:
         envelope = _plain_envelope(body)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return (
-        Entry(entry.id, milliseconds(entry.time) or received, entry.messaging, 0) for entry in envelope.entry
-    )
+    return [Entry(entry.id, entry.time, received, entry.messaging) for entry in envelope.entry]
 
 
 def _plain_item(page_id: str, raw: msgspec.Raw) -> Incoming | None:
@@ -241,7 +241,7 @@ def _entry(entry: dict[str, Any], received: int) -> Entry:
     standby = (one | {STANDBY: True} if isinstance(one, dict) else one for one in _all(entry.get("standby")))
     others = [*_others(entry), *(_unknown("changes", one) for one in told)]
     raw = [*_all(entry.get("messaging")), *standby, *others]
-    return Entry(page_id, milliseconds(entry.get("time")) or received, raw, len(changes) - len(told))
+    return Entry(page_id, entry.get("time"), received, raw, len(changes) - len(told))
 
 
 def _others(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from clients.channels.meta.events import CHANNEL
 from connector.web.group_commit import GroupCommit, StoreUnavailable
+from connector.web.metrics import Counters
 from tasks.inbox.job import Job
 from tasks.store import Outage, connect, connect_async
 from tests.conftest import PAGE_A, PAGE_B
@@ -61,7 +63,8 @@ def _with_intake(
     async def run() -> Calls:
         calls = Calls(store_url)
         wake: Callable[[int], None] = ([] if woken is None else woken).append
-        async with GroupCommit(calls, "mc:", wake, Outage("redis_url")) as group_commit:
+        counters = Counters(CollectorRegistry())
+        async with GroupCommit(calls, "mc:", wake, Outage("redis_url"), counters) as group_commit:
             await scenario(group_commit, calls)
         return calls
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clients.channels.meta.signature import InvalidSignature, sign, verify
+from clients.channels.meta.signature import is_signed, sign
 
 # The vector of the fact sheet: Meta signs its own escaped form of the JSON.
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -14,11 +14,12 @@ BODY = (
     rb'{"mid":"m_TEST","text":"\u00e4\u00f6\u00e5 \u003Cb> 50\u0025 a\u0040b\/c \ud83d\ude00"}}]}]}'
 )
 DIGEST = "cf9d8bfc8b7dd33e74df7ed5eb55731e699a78137b3cfb75a4367568885ca712"
+HEADER = f"sha256={DIGEST}".encode()
 SHA1 = "sha1=be78dd2262f797de78b54c2e3142699ea8a84022"
 
 
 def test_a_body_that_meta_signed_passes() -> None:
-    verify(BODY, f"sha256={DIGEST}", SECRET)
+    assert is_signed(BODY, HEADER, SECRET)
 
 
 def test_signing_gives_metas_header() -> None:
@@ -27,14 +28,12 @@ def test_signing_gives_metas_header() -> None:
 
 def test_the_same_json_written_otherwise_is_refused() -> None:
     again = json.dumps(json.loads(BODY), ensure_ascii=False, separators=(",", ":")).encode()
-    with pytest.raises(InvalidSignature):
-        verify(again, f"sha256={DIGEST}", SECRET)
+    assert not is_signed(again, HEADER, SECRET)
 
 
 @pytest.mark.parametrize(
     "header",
     [
-        None,
         "",
         "sha256=",
         DIGEST,
@@ -49,27 +48,17 @@ def test_the_same_json_written_otherwise_is_refused() -> None:
         "sha256=\U0001f600",
     ],
 )
-def test_any_other_header_is_refused(header: str | None) -> None:
-    with pytest.raises(InvalidSignature):
-        verify(BODY, header, SECRET)
+def test_any_other_header_is_refused(header: str) -> None:
+    assert not is_signed(BODY, header.encode(), SECRET)
 
 
 def test_a_changed_body_is_refused() -> None:
-    with pytest.raises(InvalidSignature):
-        verify(BODY.replace(b"m_TEST", b"m_TESU"), f"sha256={DIGEST}", SECRET)
+    assert not is_signed(BODY.replace(b"m_TEST", b"m_TESU"), HEADER, SECRET)
 
 
 def test_another_secret_is_refused() -> None:
-    with pytest.raises(InvalidSignature):
-        verify(BODY, sign(BODY, SECRET[::-1]), SECRET)
+    assert not is_signed(BODY, sign(BODY, SECRET[::-1]).encode(), SECRET)
 
 
 def test_without_a_secret_nothing_passes() -> None:
-    with pytest.raises(InvalidSignature):
-        verify(BODY, sign(BODY, ""), "")
-
-
-def test_the_refusal_does_not_say_what_was_expected() -> None:
-    with pytest.raises(InvalidSignature) as refusal:
-        verify(BODY, "sha256=0", SECRET)
-    assert not str(refusal.value)
+    assert not is_signed(BODY, sign(BODY, "").encode(), "")
