@@ -53,14 +53,10 @@ class Through:
     batch: int = 100
     burst: int = 1
 
-    @property
-    def load(self) -> tuple[int, int]:
-        """Return which messages it is measured by: `batch` and `burst`."""
-        return self.batch, self.burst
-
 
 THROUGH = {
     "the step saved ahead": Through("worker", ["worker", "valkey"], burst=20),
+    "what a call needs of the script": Through("worker", ["valkey"], burst=20),
 }
 
 
@@ -138,7 +134,7 @@ def _variant(product: Product, name: str, opened: ExitStack) -> tuple[str, psuti
 
 def _through(bench: Bench, rounds: int) -> Iterator[Comparison]:
     """Compare messages on their way to the helpdesk; each variant is an installation of its own."""
-    cpu = defaultdict[tuple[str, tuple[int, int]], list[Mapping[str, float]]](list)
+    cpu = defaultdict[tuple[str, str], list[Mapping[str, float]]](list)
     with ExitStack() as opened, pinned(OTHER_CORE):
         installed = {name: _installed(bench, name, opened) for name in (OURS, *THROUGH)}
         for number in range(rounds):
@@ -147,9 +143,9 @@ def _through(bench: Bench, rounds: int) -> Iterator[Comparison]:
                 for which in (OURS, name):
                     product, feeder = installed[which]
                     webhooks = list(messages(MESSAGES, batch=one.batch, burst=one.burst))
-                    cpu[which, one.load].append(_used(product, partial(_relayed, feeder, webhooks)))
+                    cpu[which, name].append(_used(product, partial(_relayed, feeder, webhooks)))
     for name, one in THROUGH.items():
-        both = [cpu[which, one.load] for which in (OURS, name)]
+        both = [cpu[which, name] for which in (OURS, name)]
         what = "a message" if one.burst == 1 else f"a message of {one.burst} in a row"
         ours, without = ([sum(used[part] for part in one.saves) for used in each] for each in both)
         yield Comparison(name, f"{' and '.join(one.saves)}, {what}", ours, without)

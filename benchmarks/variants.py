@@ -3,6 +3,7 @@
 `python -m benchmarks.variants web|worker NAME …`, with the settings of `connector web`.
 """
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
@@ -19,10 +20,13 @@ from starlette.types import Receive, Scope, Send
 from clients.channels.meta import events
 from clients.jsons import NotUnderstood, decode
 from connector import app
-from connector.cli.run import web
+from connector.cli import run
 from connector.settings import get_settings
+from connector.web.body import BODY_WITHIN, MAX_BODY, BodyReader
 from connector.web.group_commit import GroupCommit, StoreUnavailable
+from connector.web.guard import GuardedProtocol
 from connector.web.webhooks import ChannelWebhook
+from tasks.inbox import script
 from tasks.inbox.inbox import accept_arguments
 from tasks.inbox.job import Job, PartEcho
 from tasks.inbox.lease import Lease
@@ -77,6 +81,34 @@ class Plain(Routed):
         super().__init__(channels, routes=[*ours, *routes], **options)
 
 
+class TimedReader(BodyReader):
+    """Limits the time of every body with a timer of its own."""
+
+    async def read(
+        self, headers: Mapping[bytes, bytes], receive: Receive, max_bytes: int = MAX_BODY
+    ) -> bytes:
+        """Return a request's body."""
+        async with asyncio.timeout(BODY_WITHIN):
+            return await super().read(headers, receive, max_bytes)
+
+
+class TimedProtocol(GuardedProtocol):
+    """Limits the silence after every answer with a timer of its own, as uvicorn does."""
+
+    def on_response_complete(self) -> None:
+        """End an answer."""
+        super().on_response_complete()
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+
+def _time_each() -> None:
+    _set(app, "BodyReader", TimedReader)()
+    _set(run, "GuardedProtocol", TimedProtocol)()
+
+
 def _all_read(body: bytes) -> set[str] | None:
     """Return the pages that an envelope names, once all of it is read."""
     try:
@@ -101,6 +133,7 @@ WEB: Mapping[str, Callable[[], None]] = {
     "group commit": _set(app, "GroupCommit", EachByItself),
     "the way around routes": _set(app, "Application", Routed),
     "the way around routes, requests and responses": _set(app, "Application", Plain),
+    "no timers for a request": _time_each,
     "types for plain items": _set(events, "_plain_item", _nothing),
     "types for plain envelopes and items": _set(events, "_plain_entries", _nothing),
     "reading page ids only": _set(events, "page_ids", _all_read),
@@ -108,6 +141,7 @@ WEB: Mapping[str, Callable[[], None]] = {
 """What is taken away from the web process, by name."""
 WORKER: Mapping[str, Callable[[], None]] = {
     "the step saved ahead": _set(Lease, "foresee", _nothing),
+    "what a call needs of the script": _set(script, "source_of", lambda _: script.SOURCE),
 }
 """What is taken away from the worker, by name."""
 
@@ -118,7 +152,7 @@ def main() -> None:
     for name in names:
         (WEB if part == "web" else WORKER)[name]()
     if part == "web":
-        web([])
+        run.web([])
     sys.argv = ["celery", "-A", "tasks", "-q", "worker"]
     celery.__main__.main()
 

@@ -28,11 +28,11 @@ class BodyReader:
     ) -> bytes:
         """Return a request's body, which counts as held until it is released.
 
-        Raises `HTTPException`: 413 for a large one, 408 for a slow one, 503 if too many wait.
+        Raises `HTTPException`: 413 for a large one, 408 for one that does not go on, 503 if too many wait.
         """
         if int(headers.get(b"content-length", 0)) > max_bytes:
             raise HTTPException(413, headers=CLOSE)
-        # Nearly all bodies come whole, with their head, and a timer costs a tenth of a webhook.
+        # Nearly all bodies come whole with their head, and need no timer (docs/performance.md).
         message = await receive()
         if not message.get("more_body", False):
             return self._hold(message, 0, max_bytes)

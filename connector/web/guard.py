@@ -157,19 +157,20 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """End an answer; if the request has not ended before, it is not waited for."""
+        """End an answer; if the request has not ended before, it is not waited for.
+
+        What uvicorn does then, but for its timer: the watch closes a connection that stays silent, too.
+        """
         if self._lengths:
             _watch.held -= self._lengths.popleft()
         if self._answered and self._answered.scope["state"].get("signed"):
             self.signed = True
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-            return
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+                return
         if self.cycle.more_body:
             self.transport.close()
         if not self._in_message or self.transport.is_closing():

@@ -9,9 +9,9 @@ from typing import Any
 import redis
 
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
-_SOURCE = _COMMENT.sub("", files("tasks.inbox").joinpath("inbox.lua").read_text())
+SOURCE = _COMMENT.sub("", files("tasks.inbox").joinpath("inbox.lua").read_text())
 _FUNCTION = re.compile(r"^(?:local )?function ([\w.]+)(?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
-_BODIES = {found[1]: found[0] for found in _FUNCTION.finditer(_SOURCE)}
+_BODIES = {found[1]: found[0] for found in _FUNCTION.finditer(SOURCE)}
 
 
 def _needed(name: str) -> set[str]:
@@ -31,7 +31,7 @@ def source_of(name: str) -> str:
     half the time to accept a job (docs/performance.md).
     """
     needed = _needed(f"inbox.{name}")
-    return _FUNCTION.sub(lambda found: found[0] if found[1] in needed else "", _SOURCE)
+    return _FUNCTION.sub(lambda found: found[0] if found[1] in needed else "", SOURCE)
 
 
 @functools.cache

@@ -128,6 +128,19 @@ def test_a_client_that_does_not_go_on_is_cut_off(run: Run, sent: bytes) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_a_client_that_says_nothing_after_an_answer_is_cut_off(run: Run, connection: str) -> None:
+    async def story(server: Server) -> None:
+        protocol, wire = server.connect()
+        server.let.set()
+        protocol.data_received(f"GET / HTTP/1.1\r\nConnection: {connection}\r\n\r\n".encode())
+        await _until(lambda: wire.aborted)
+        assert b" 200 " in wire.got
+
+    run(story)
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_client_that_does_not_read_is_cut_off(run: Run) -> None:
     async def story(server: Server) -> None:
         protocol, wire = server.connect()
