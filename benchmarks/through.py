@@ -30,7 +30,7 @@ PAGES = 20
 YARDSTICKS = ("empty tasks", "one-POST tasks")
 PARTS = ("worker", "web", "valkey")
 WANTED = {"in: new senders": 0.5, "in: known senders": 1.0, f"in: bursts of {BURST}": 2.5}
-"""Messages a second of a case as a share of one-POST tasks, on the worst day (docs/performance.md)."""
+"""Messages a second of a case as a share of one-POST tasks."""
 
 
 def run(bench: Bench) -> None:
