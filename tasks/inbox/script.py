@@ -10,6 +10,7 @@ import redis
 
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 SOURCE = _COMMENT.sub("", files("tasks.inbox").joinpath("inbox.lua").read_text())
+"""All of `inbox.lua` but the comments between its functions."""
 _FUNCTION = re.compile(r"^(?:local )?function ([\w.]+)(?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
 _BODIES = {found[1]: found[0] for found in _FUNCTION.finditer(SOURCE)}
 
