@@ -281,7 +281,7 @@ class Context:
                 if names(reply, name):
                     return Answered(ticket, customer, asked_at, datetime.now(UTC), came, reply, delivered)
             wait = RECEIVER_LOOK_EVERY if self._listens else POLL_EVERY
-            time.sleep(wait)  # polling: neither the receiver nor the helpdesk tells of an answer
+            time.sleep(wait)  # polling: the helpdesk does not tell when it has what it said
         late = f"did not arrive within {self.within:.0f} s"
         raise Failed(f"an agent's comment on ticket {ticket.id} {late}{self._came()}")
 

@@ -1,6 +1,7 @@
 """Takes the helpdesk's webhooks while the checks run, at the connector's own address for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
@@ -23,21 +24,27 @@ class Delivered:
 
 
 class Receiver(Server):
-    """Takes webhooks. `before_answer` is called with each before it is answered.
-
-    Raises `OSError` if the port is taken.
-    """
+    """Takes webhooks. Raises `OSError` if the port is taken."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.delivered: list[Delivered] = []
-        self.before_answer: Callable[[Delivered], None] = lambda _: None
+        self._before_answer: Callable[[Delivered], None] = lambda _: None
         paths = (WEBHOOK_PATH, WEBHOOK_PATH + "/{secret}")
         super().__init__([Route(path, self._take, methods=["POST"]) for path in paths], host, port)
         self.url = f"{self.origin}{WEBHOOK_PATH}"
+
+    @contextmanager
+    def calling(self, before_answer: Callable[[Delivered], None]) -> Iterator[None]:
+        """Call this with each webhook that comes meanwhile, before it is answered."""
+        self._before_answer = before_answer
+        try:
+            yield
+        finally:
+            self._before_answer = lambda _: None
 
     async def _take(self, request: Request) -> Response:
         body = await request.body()
         delivered = Delivered(body, request.headers, request.path_params.get("secret", ""))
         self.delivered.append(delivered)
-        await run_in_threadpool(self.before_answer, delivered)
+        await run_in_threadpool(self._before_answer, delivered)
         return Response(status_code=202)

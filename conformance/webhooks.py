@@ -3,13 +3,14 @@
 import queue
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from clients.errors import ClientError, RateLimited
 from clients.helpdesk import AgentReply
 from conformance.agents import answer_of_an_agent, second_answer
 from conformance.check import check
-from conformance.context import CLOCKS, RECEIVER_LOOK_EVERY, Context, conversation_of, plain
+from conformance.context import CLOCKS, Context, conversation_of, plain
 from conformance.outcome import Cannot, Failed, NotChecked, expect
 from conformance.receiver import Delivered
 from conformance.runner import wait_for
@@ -93,14 +94,12 @@ def calls_inside_a_webhook_are_answered(context: Context) -> None:
             took.put(float("inf"))
 
     assert context.receiver  # noqa: S101 - it brought what was delivered
-    context.receiver.before_answer = call_back
-    try:
+    with context.receiver.calling(call_back):
         context.answer(answered.ticket, answered.customer, f"{a_word()} call me back")
-        seconds = took.get(timeout=context.within)
-    except queue.Empty:
-        seconds = float("inf")
-    finally:
-        context.receiver.before_answer = lambda _: None
+        try:
+            seconds = took.get(timeout=context.within)
+        except queue.Empty:
+            seconds = float("inf")
     if seconds > CALL_WITHIN:
         raise Cannot(
             "calls while it waits for its webhook's answer", "a webhook is answered before anything is asked"
@@ -120,14 +119,15 @@ def webhook_comes_when_asked_for(context: Context) -> None:
         raise Cannot("webhooks", "the connector polls")
     if not context.receiver:
         raise NotChecked("the helpdesk's webhooks lead nowhere")
-    before = len(context.receiver.delivered)
-    if context.helpdesk.request_webhook() is None:
-        raise Cannot("webhooks on request", "whether they arrive shows with the first reply")
-    ends = time.monotonic() + context.within
-    while time.monotonic() < ends:
-        if any(map(context.carries_nothing, context.receiver.delivered[before:])):
+    came: queue.SimpleQueue[Delivered] = queue.SimpleQueue()
+    with context.receiver.calling(came.put):
+        if context.helpdesk.request_webhook() is None:
+            raise Cannot("webhooks on request", "whether they arrive shows with the first reply")
+        ends = time.monotonic() + context.within
+        with suppress(queue.Empty):
+            while not context.carries_nothing(came.get(timeout=max(0.0, ends - time.monotonic()))):
+                pass
             return
-        time.sleep(RECEIVER_LOOK_EVERY)  # polling: the receiver tells nobody
     raise Failed(f"a webhook was asked for, and none came within {context.within:.0f} s")
 
 
