@@ -250,6 +250,14 @@ def test_what_is_left_out_of_a_body_is_logged_once_for_each_reason(own_doors: Do
     assert doors.refused("facebook_messenger", "another_app", PAGE_B) == 3
 
 
+def test_a_page_id_that_is_none_is_not_logged_as_one(own_doors: Doors) -> None:
+    with capture_logs() as logs:
+        assert own_doors.meta(envelope({"id": "what anybody may write"}), SECRET_A) == 200
+    assert [(line["event"], line["reason"], line.get("page")) for line in logs] == [
+        ("ignored", "unknown_page", None)
+    ]
+
+
 def test_a_signed_body_of_too_many_objects_to_look_at_before_is_taken(doors: Doors) -> None:
     assert doors.meta(envelope(*[{"id": PAGE_A}] * 100_001, entry(item("m_1")))) == 200
     assert mids(doors.queue()) == ["m_1"]

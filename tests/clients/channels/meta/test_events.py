@@ -124,6 +124,13 @@ def test_what_the_dashboards_test_button_brings_is_counted_and_brings_no_event()
     assert (entry.account_id, [*entry.events()], entry.changes) == ("0", [], 1)
 
 
+def test_an_event_of_no_time_at_all_has_that_at_which_it_came() -> None:
+    item = {"sender": {"id": "1"}, "recipient": {"id": "2"}, "message": {"mid": "m_1", "text": "Hi"}}
+    body = json.dumps({"object": "page", "entry": [{"id": "2", "messaging": [item]}]}).encode()
+    (entry,) = split(body, received=SENT)
+    assert [event.time for event in entry.events()] == [SENT]
+
+
 def test_another_object_has_no_entries() -> None:
     assert split(payload("messenger/instagram")) == []
 
