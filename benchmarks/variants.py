@@ -6,6 +6,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, Self
 
 import celery.__main__
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from clients import http, transport
 from clients.channels.meta import events
 from clients.jsons import NotUnderstood, decode
 from connector import app
@@ -30,14 +32,16 @@ from tasks.inbox import script
 from tasks.inbox.inbox import accept_arguments
 from tasks.inbox.job import Job, PartEcho
 from tasks.inbox.lease import Lease
-from tasks.inbox.script import ACCEPT_SCRIPT
+from tasks.inbox.script import script_of
 
 
 class EachByItself(GroupCommit):
     """Stores the events of each request in a call of its own."""
 
     async def __aenter__(self) -> Self:
-        self._script = Redis.from_url(get_settings().store_url).register_script(ACCEPT_SCRIPT)
+        self._script = Redis.from_url(get_settings().store_url).register_script(
+            script_of("accept", adds=True).text
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -104,6 +108,19 @@ class TimedProtocol(GuardedProtocol):
         )
 
 
+class OnePool(transport.Transport):
+    """Has one pool of connections for all threads."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._own = SimpleNamespace()  # type: ignore[assignment]  # what is set is the same in every thread
+
+
+def _share_connections() -> None:
+    _set(http, "Transport", OnePool)()
+    _set(transport, "KEPT", 64)()
+
+
 def _time_each() -> None:
     _set(app, "BodyReader", TimedReader)()
     _set(run, "GuardedProtocol", TimedProtocol)()
@@ -141,6 +158,7 @@ WEB: Mapping[str, Callable[[], None]] = {
 """What is taken away from the web process, by name."""
 WORKER: Mapping[str, Callable[[], None]] = {
     "the step saved ahead": _set(Lease, "foresee", _nothing),
+    "connections of each thread": _share_connections,
     "what a call needs of the script": _set(script, "source_of", lambda _: script.SOURCE),
 }
 """What is taken away from the worker, by name."""

@@ -190,7 +190,6 @@ add_sentences(
         "bad_id": N_("an ID is missing or invalid"),
         "call_impossible": N_("{service} cannot be called; check its address and token in the settings"),
         "unreachable": N_("{service} cannot be reached: {cause}"),
-        "connections_in_use": N_("all connections to it are in use"),
         "proxy_refused": N_("the proxy refused the connection ({detail})"),
         "proxy_password": N_(
             "{service} cannot be reached: the proxy requires a password; add it to http_proxy"

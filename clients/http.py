@@ -2,9 +2,8 @@
 
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, cast
@@ -20,35 +19,16 @@ from clients.transport import Transport, Untrusted, cause_of, public_addresses
 
 USER_AGENT = "messenger-connector"
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
-TIMEOUT = httpx.Timeout(connect=3.0, read=20.0, write=20.0, pool=5.0)
+TIMEOUT = httpx.Timeout(20.0, connect=3.0)
 """How long each step of a call may take, in seconds."""
 CALL_WITHIN, UPLOAD_WITHIN = 30.0, 120.0
 """How long a call may take in all, without and with files, in seconds."""
 LATE = 10.0
 """How long to wait after a call that was not answered in time: it may take effect late (seconds)."""
-# Shorter than the five seconds after which uvicorn and many others close an idle connection: a request
-# that meets a closing connection has an unknown outcome, and is expensive to repeat.
-_LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=4.0)
 _PIECE = 64 * 1024  # bytes that are unpacked at once
 _NO_LOGIN = httpx.Auth()  # else a name in an address would take the token's place
 THREADS = 16
 """How many threads share a client unless its maker says."""
-
-_guard: ContextVar[Callable[[], None] | None] = ContextVar("guard", default=None)
-
-
-@contextmanager
-def guarded(check: Callable[[], None]) -> Iterator[None]:
-    """Call `check` just before each request's first byte goes out; what it raises stops the request.
-
-    So a worker that was stopped for a while sends nothing once its lease is over. It stands around the calls
-    of a job and is no argument of theirs: an adapter could forget to hand it on, and would send twice.
-    """
-    token = _guard.set(check)
-    try:
-        yield
-    finally:
-        _guard.reset(token)
 
 
 class _NoCookies(httpx.Cookies):
@@ -90,11 +70,9 @@ class HttpClient(httpx.Client):
             tls = httpx.create_ssl_context(trust_env=False)
             if ca_file:
                 tls.load_verify_locations(ca_file)
-            self.transport = Transport(_LIMITS, tls, proxy=proxy)
+            self.transport = Transport(tls, proxy=proxy)
             self.public = (
-                Transport(_LIMITS, tls, proxy=proxy)
-                if proxy and public_by_proxy
-                else Transport(_LIMITS, tls, public_addresses)
+                Transport(tls, proxy=proxy) if proxy and public_by_proxy else Transport(tls, public_addresses)
             )
         self.transfer_limits = transfer_limits or TransferLimits(THREADS)
         self.file_hosts = frozenset(host.lower() for host in file_hosts)
@@ -204,7 +182,7 @@ class RestClient:
         self.remote = remote
         self._base_url = base_url.rstrip("/")
         self._headers = {**_HEADERS, **headers}
-        self._date: tuple[datetime, float, float] | None = None
+        self._date: tuple[str, float, float] = "", 0.0, 0.0
 
     def remote_now(self) -> datetime | None:
         """Return the time by the service's own clock, as its last answer gave it; None before the first.
@@ -213,9 +191,12 @@ class RestClient:
         it may be by that, this is the nearest to our own, so that a clock that is right is found to be.
         https://www.rfc-editor.org/rfc/rfc9110#field.date
         """
-        if self._date is None:
+        header, asked, answered = self._date
+        try:
+            date = parsedate_to_datetime(header)
+        except (ValueError, TypeError):
             return None
-        date, asked, answered = self._date
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
         now = time.monotonic()
         earliest, latest = (date + timedelta(seconds=one) for one in (now - answered, now - asked + 1))
         return min(max(datetime.now(UTC), earliest), latest)
@@ -227,9 +208,8 @@ class RestClient:
 
     def _note_headers(self, response: httpx.Response, asked: float) -> None:
         """Keep what the headers of an answer say beside it, which was asked for at a time (monotonic)."""
-        with suppress(ValueError, TypeError):
-            date = parsedate_to_datetime(response.headers.get("date", ""))
-            self._date = date if date.tzinfo else date.replace(tzinfo=UTC), asked, time.monotonic()
+        if date := response.headers.get("date"):
+            self._date = date, asked, time.monotonic()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Send a request and return the JSON of its answer.
@@ -248,11 +228,11 @@ class RestClient:
     def _exchange(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         headers = self._headers | options.pop("headers", {})
         within = UPLOAD_WITHIN if "files" in options else CALL_WITHIN
-        extensions = _extensions(options.pop("timeout", TIMEOUT), time.monotonic() + within)
+        asked, timeout = time.monotonic(), options.pop("timeout", TIMEOUT)
+        extensions = {"timeout": timeout.as_dict(), "deadline": asked + within}
         request = httpx.Request(
             method, self._base_url + path, headers=headers, extensions=extensions, **options
         )
-        asked = time.monotonic()
         response = self._http.exchange(request, self.max_answer)
         self._note_headers(response, asked)
         if not response.is_success:
@@ -303,9 +283,6 @@ def _sorted_failures(name: str, base_url: str, if_untrusted: str) -> Iterator[No
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeEncodeError):
         # Without its cause, which may show the token: one with a line break in it makes no header.
         raise RejectedError("call_impossible", service=service) from None
-    except httpx.PoolTimeout as error:
-        why = notice("connections_in_use")
-        raise Unavailable("unreachable", service=service, cause=why, maybe_done=False) from error
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         why = cause_of(error)
         if if_untrusted and isinstance(error.__cause__, Untrusted):
@@ -323,20 +300,6 @@ def _sorted_failures(name: str, base_url: str, if_untrusted: str) -> Iterator[No
         raise Unavailable("unreadable_response", service=service, cause=error.notice) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise RejectedError("call_impossible", service=service, error=type(error).__name__) from error
-
-
-def _extensions(timeout: httpx.Timeout, deadline: float) -> dict[str, Any]:
-    """Return the httpx extensions that limit a request's time and ask the guard before it goes out."""
-    extensions: dict[str, Any] = {"timeout": timeout.as_dict(), "deadline": deadline}
-    check = _guard.get()
-    if check is None:
-        return extensions
-
-    def trace(name: str, info: Mapping[str, Any]) -> None:
-        if name.endswith("send_request_headers.started"):
-            check()
-
-    return extensions | {"trace": trace}
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -22,7 +22,7 @@ from clients.http import USER_AGENT, HttpClient, retry_after, unpacked
 from clients.text.line import is_misleading
 from clients.transport import is_address
 
-TIMEOUT = httpx.Timeout(10.0, connect=3.0, pool=5.0)
+TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 """How long each step of a fetch may take, in seconds."""
 FILE_WITHIN = 60.0
 """How long a file may take in all, redirects included, in seconds."""

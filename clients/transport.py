@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
+from weakref import WeakSet, finalize
 
 import httpcore
 import httpx
@@ -26,6 +27,12 @@ LONGEST_CALL = 120.0
 """How long a request may take in all that names no deadline, in seconds."""
 LOOKUP_WITHIN = 5.0
 """How long the lookup of a host may take, in seconds."""
+KEPT, KEPT_FOR = 8, 4.0
+"""How many connections a thread keeps open that it does not use, and for how long, in seconds.
+
+It is less than the five seconds after which uvicorn and many others close one: a request that meets a closing
+connection has an unknown outcome, and is expensive to repeat.
+"""
 
 Lookup = Callable[[str, int, float], list[str]]
 """Finds the addresses of a host and a port within so many seconds, as `addresses` does."""
@@ -41,44 +48,84 @@ class Untrusted(httpcore.ConnectError):
 
 _ends: ContextVar[float] = ContextVar("ends", default=math.inf)
 """When the request of this thread has to be done; httpcore asks its network backend without the request."""
+_guard: ContextVar[Callable[[], None]] = ContextVar("guard", default=lambda: None)
 
 
-class Transport(httpx.HTTPTransport):
+@contextmanager
+def guarded(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` just before anything of a request goes out; what it raises stops the request.
+
+    So a worker that was stopped for a while sends nothing once its lease is over. It stands around the calls
+    of a job and is no argument of theirs: an adapter could forget to hand it on, and would send twice.
+    """
+    token = _guard.set(check)
+    try:
+        yield
+    finally:
+        _guard.reset(token)
+
+
+class Transport(httpx.BaseTransport):
     """A transport that keeps to `request.extensions["deadline"]`, by the monotonic clock, in seconds.
 
     It holds for everything: the lookup of the host, connecting, TLS, the request, the answer's head and body.
     What is not done by then raises the timeout of httpx that belongs to it. Proxies of the environment are
     ignored. `lookup` says at which addresses a host is connected to. With a `proxy` (an address with http)
     it is the proxy that is looked up and connected to, and the proxy looks up all others.
+
+    Each thread has connections of its own, as many as it uses at once. In one pool for sixteen threads
+    httpcore looks at all of them twice a request, which took 12 % of a message (docs/performance.md).
     """
 
-    def __init__(
-        self, limits: httpx.Limits, tls: ssl.SSLContext, lookup: Lookup | None = None, proxy: str = ""
-    ) -> None:
-        # httpx has no argument for a network backend; httpcore has.
-        options: dict[str, Any] = {
-            "ssl_context": tls,
-            "max_connections": limits.max_connections,
-            "max_keepalive_connections": limits.max_keepalive_connections,
-            "keepalive_expiry": limits.keepalive_expiry,
-            "network_backend": _Backend(lookup or addresses, is_proxy=bool(proxy)),
-        }
-        if proxy:
-            known = httpx.Proxy(proxy)
-            url = httpcore.URL(
-                scheme=known.url.raw_scheme, host=known.url.raw_host, port=known.url.port, target=b"/"
-            )
-            self._pool = httpcore.HTTPProxy(url, proxy_auth=known.raw_auth, **options)
-        else:
-            self._pool = httpcore.ConnectionPool(**options)
+    def __init__(self, tls: ssl.SSLContext, lookup: Lookup | None = None, proxy: str = "") -> None:
+        self.tls, self._proxy = tls, httpx.Proxy(proxy) if proxy else None
+        self._backend = _Backend(lookup or addresses, is_proxy=bool(proxy))
+        self._own = threading.local()
+        self._all = WeakSet[_Connections]()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its answer, whose body is still to be read."""
         ends = request.extensions.get("deadline", time.monotonic() + LONGEST_CALL)
         with _until(ends):
-            response = super().handle_request(request)
+            response = self._connections().handle_request(request)
         response.stream = _Timed(cast("httpx.SyncByteStream", response.stream), ends)
         return response
+
+    def _connections(self) -> "_Connections":
+        """Return those of this thread."""
+        own: _Connections | None = getattr(self._own, "connections", None)
+        if own is None:
+            own = self._own.connections = _Connections(self.tls, self._backend, self._proxy)
+            self._all.add(own)
+        return own
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connections in self._all:
+            connections.close()
+
+
+class _Connections(httpx.HTTPTransport):
+    """The connections of a thread, which are closed when it ends."""
+
+    def __init__(
+        self, tls: ssl.SSLContext, backend: httpcore.NetworkBackend, proxy: httpx.Proxy | None
+    ) -> None:
+        # httpx has no argument for a network backend; httpcore has.
+        options: dict[str, Any] = {
+            "ssl_context": tls,
+            "max_connections": None,
+            "max_keepalive_connections": KEPT,
+            "keepalive_expiry": KEPT_FOR,
+            "network_backend": backend,
+        }
+        if proxy:
+            host, port = proxy.url.raw_host, proxy.url.port
+            url = httpcore.URL(scheme=proxy.url.raw_scheme, host=host, port=port, target=b"/")
+            self._pool = httpcore.HTTPProxy(url, proxy_auth=proxy.raw_auth, **options)
+        else:
+            self._pool = httpcore.ConnectionPool(**options)
+        finalize(self, self._pool.close).atexit = False
 
 
 class _Timed(httpx.SyncByteStream):
@@ -179,18 +226,19 @@ def _why_refused(error: httpcore.ConnectError, host: str | Notice, port: int) ->
 class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        self._socket: socket.socket = stream.get_extra_info("socket")
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of it. httpcore would begin the timeout anew whenever the other side takes some bytes."""
-        sock: socket.socket = self._stream.get_extra_info("socket")
         rest = memoryview(buffer)
         try:
             while rest:
-                sock.settimeout(_left(timeout, httpcore.WriteTimeout))
-                rest = rest[sock.send(rest) :]
+                _guard.get()()
+                self._socket.settimeout(_left(timeout, httpcore.WriteTimeout))
+                rest = rest[self._socket.send(rest) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:

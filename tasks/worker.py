@@ -11,8 +11,8 @@ from clients.errors import (
     RejectedError,
     RetryableError,
 )
-from clients.http import guarded
 from clients.notices import decode, notice
+from clients.transport import guarded
 from tasks import directions, outcomes, reports
 from tasks.celery import ENOUGH, app, stopping, wake
 from tasks.inbound import backfill

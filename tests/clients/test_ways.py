@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 import pytest
@@ -25,6 +25,7 @@ from clients.helpdesks.rest import RestHelpdesk
 from clients.http import HttpClient
 from clients.media import MediaFetcher
 from clients.notices import say
+from clients.transport import Transport
 from connector.settings import SettingsError
 from sandbox.stack import free_port
 from tasks.services import build
@@ -237,7 +238,7 @@ def test_a_helpdesk_with_a_certificate_of_ones_own_authority_is_reached(
 
 def test_beside_ones_own_authority_the_usual_ones_are_trusted(ca_file: str) -> None:
     with HttpClient(ca_file=ca_file) as http, HttpClient() as usual:
-        own, known = (one.transport._pool._ssl_context.cert_store_stats() for one in (http, usual))  # type: ignore[attr-defined]  # httpx has no name for it
+        own, known = (cast("Transport", one.transport).tls.cert_store_stats() for one in (http, usual))
     assert own["x509_ca"] == known["x509_ca"] + 1
 
 

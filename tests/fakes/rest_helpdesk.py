@@ -57,7 +57,7 @@ def answering(status: int, body: Any = None, **headers: str) -> RestHelpdesk:
 
 
 class Counter(ThreadingHTTPServer):
-    """A server that counts the requests of which at least a line came."""
+    """A server that counts the requests of which at least a line came, and knows who is `connected`."""
 
     daemon_threads = True
 
@@ -65,11 +65,20 @@ class Counter(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.count, self.redirect = 0, ""
+        self.connected = set[BaseHTTPRequestHandler]()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Counter
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connected.add(self)
+
+    def finish(self) -> None:
+        super().finish()
+        self.server.connected.discard(self)
 
     def parse_request(self) -> bool:
         self.server.count += 1

@@ -240,7 +240,6 @@ def test_a_search_whose_answer_is_improper_finds_out_nothing(body: Any) -> None:
     [
         (httpx.ConnectError, False),
         (httpx.ConnectTimeout, False),
-        (httpx.PoolTimeout, False),
         (httpx.ReadTimeout, True),
         (httpx.WriteTimeout, True),
         (httpx.ReadError, True),
