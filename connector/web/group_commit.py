@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from connector.web.metrics import Counters
 from tasks.inbox.inbox import accept_arguments
 from tasks.inbox.job import Job, PartEcho
-from tasks.inbox.script import ACCEPT_SCRIPT, ACCEPT_SHA
+from tasks.inbox.script import script_of
 from tasks.store import Outage
 
 log = structlog.get_logger(__name__)
@@ -116,10 +116,11 @@ class GroupCommit:
 
 
 async def _accept(store: Redis, arguments: Sequence[Any]) -> int:
+    script = script_of("accept", adds=True)
     try:
-        return int(await store.evalsha(ACCEPT_SHA, 0, *arguments))
-    except redis.exceptions.NoScriptError:  # the store was started again
-        return int(await store.eval(ACCEPT_SCRIPT, 0, *arguments))
+        return int(await store.evalsha(script.sha, 0, *arguments))
+    except redis.exceptions.NoScriptError:  # the store was started, or started again
+        return int(await store.eval(script.text, 0, *arguments))
 
 
 def _waited_for(batch: Sequence[Waiting]) -> Iterator[asyncio.Future[None]]:

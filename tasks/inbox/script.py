@@ -3,8 +3,9 @@
 import functools
 import hashlib
 import re
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -35,14 +36,18 @@ def source_of(name: str) -> str:
     return _FUNCTION.sub(lambda found: found[0] if found[1] in needed else "", SOURCE)
 
 
+class Script(NamedTuple):
+    """A script, and the digest by which the store knows one that it ran before."""
+
+    text: str
+    sha: str
+
+
 @functools.cache
-def text_of(name: str, *, adds: bool) -> str:
+def script_of(name: str, *, adds: bool) -> Script:
     """Return the script of a function. What only `adds` is refused by a full store; the rest frees memory."""
-    return ("#!lua\n" if adds else "#!lua flags=allow-oom\n") + source_of(name)
-
-
-ACCEPT_SCRIPT = text_of("accept", adds=True)
-ACCEPT_SHA = hashlib.sha1(ACCEPT_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+    text = ("#!lua\n" if adds else "#!lua flags=allow-oom\n") + source_of(name)
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 class InboxScript:
@@ -51,15 +56,20 @@ class InboxScript:
     def __init__(self, store: redis.Redis, prefix: str) -> None:
         self.store = store
         self.prefix = prefix
-        self._script = functools.cache(lambda name, adds: store.register_script(text_of(name, adds=adds)))
 
     def run(self, name: str, *arguments: Any) -> Any:
         """Run a function, however full the store is."""
-        return self._script(name, False)(args=[self.prefix, name, *arguments])
+        return self._call(script_of(name, adds=False), name, arguments)
 
     def add(self, name: str, *arguments: Any) -> Any:
         """Run a function that only adds to the store. Raises `redis.OutOfMemoryError` if it is full."""
-        return self._script(name, True)(args=[self.prefix, name, *arguments])
+        return self._call(script_of(name, adds=True), name, arguments)
+
+    def _call(self, script: Script, name: str, arguments: Sequence[Any]) -> Any:
+        try:
+            return self.store.evalsha(script.sha, 0, self.prefix, name, *arguments)
+        except redis.exceptions.NoScriptError:  # the store was started, or started again
+            return self.store.eval(script.text, 0, self.prefix, name, *arguments)
 
     def key(self, name: str) -> str:
         """Return the whole name of a key."""
