@@ -365,16 +365,13 @@ class Network:
     """How a channel is reached: its API's address, with the version, and what fetches its files.
 
     `take_turn` waits until an account may be asked for its past, so many seconds after the last time, whoever
-    asked; it returns False if that would take too long. `typing` and `mark_seen` are whether people may see
-    that somebody types, and that theirs was seen.
+    asked; it returns False if that would take too long.
     """
 
     http: HttpClient
     api_url: str
     media: MediaFetcher
     take_turn: Callable[[str, float], bool] = lambda _account, _spacing: True
-    typing: bool = True
-    mark_seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,6 @@ def network_of(settings: Settings, transfer_limits: TransferLimits | None = None
         http,
         f"{settings.graph.base_url}/{settings.graph.version}",
         MediaFetcher(http, settings.graph.media_hosts, settings.attachments.max_bytes),
-        typing=settings.graph.typing,
-        mark_seen=settings.graph.mark_seen,
     )
 
 

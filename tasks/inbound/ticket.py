@@ -102,8 +102,8 @@ def _note_message(arrival: Arrival) -> None:
 
 def _mark_seen(arrival: Arrival) -> None:
     """Have the person see that their message stands on the ticket; another app marks what it answers."""
-    event = arrival.event
-    if isinstance(event, Message) and _may_be_answered(event):
+    event, is_wanted = arrival.event, arrival.service.settings.graph.mark_seen
+    if is_wanted and isinstance(event, Message) and _may_be_answered(event):
         account = arrival.account
         courtesies.offer(arrival, account, account.mark_seen)
 

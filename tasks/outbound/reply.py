@@ -86,8 +86,9 @@ def send_reply(reply: Outgoing) -> None:
     refused: list[Notice] = []
     links: list[str] = []
     parts = parts_of(reply)
+    shows_typing = reply.service.settings.graph.typing and len(parts) > 1
     for part in parts:
-        if len(parts) > 1 and not part.is_under_way:
+        if shows_typing and not part.is_under_way:
             courtesies.offer(reply, reply.account, reply.account.show_typing)
         try:
             links += _send(part, refused)

@@ -106,8 +106,6 @@ class World:
                 self._http,
                 "https://graph.facebook.com/v26.0",
                 cast("MediaFetcher", self.media),
-                typing=settings.graph.typing,
-                mark_seen=settings.graph.mark_seen,
             ),
             Clocks(self.inbox, "worker"),
             installation_in(self.inbox, settings),

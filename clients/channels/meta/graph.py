@@ -92,7 +92,7 @@ _ROUNDING = timedelta(seconds=2)
 """How much older a message may look than it is: Meta gives times in whole seconds."""
 _MOST_LISTS = 5
 """How many lists of a hundred messages that are not shown any more are read of a conversation."""
-_UPLOAD_TIMEOUT = httpx.Timeout(connect=3.0, read=90.0, write=30.0, pool=5.0)
+_UPLOAD_TIMEOUT = httpx.Timeout(30.0, connect=3.0, read=90.0)
 
 
 def attachment_kind(content_type: str, size: int) -> str:
@@ -129,8 +129,6 @@ class Page(RestClient, Account):
         app_id: str = "",
         take_turn: Callable[[str, float], bool] = lambda _account, _spacing: True,
         verify_token: str = "",
-        typing: bool = True,
-        mark_seen: bool = True,
     ) -> None:
         """Take the Graph API's address with its version, such as `https://graph.facebook.com/v26.0`."""
         super().__init__(http, url, {"Authorization": f"Bearer {token}"}, f"{CHANNEL}:{page_id}")
@@ -138,7 +136,6 @@ class Page(RestClient, Account):
         self._human_agent, self._take_control, self._app_id = human_agent, take_control, app_id
         self._usage: Usage | None = None
         self._take_turn = take_turn
-        self._typing, self._mark_seen = typing, mark_seen
         self._credentials = Credentials(page_id, token, app_secret, verify_token)
 
     @cached_property
@@ -359,13 +356,11 @@ class Page(RestClient, Account):
 
     def show_typing(self, person_id: str) -> None:
         """Have the person see that somebody types, for 20 seconds or until the next message."""
-        if self._typing:
-            self._act(person_id, "typing_on")
+        self._act(person_id, "typing_on")
 
     def mark_seen(self, person_id: str) -> None:
         """Have the person see that what they wrote was seen."""
-        if self._mark_seen:
-            self._act(person_id, "mark_seen")
+        self._act(person_id, "mark_seen")
 
     def _act(self, psid: str, action: str) -> None:
         # Meta counts texts, links, reactions and stickers against 300 calls a second, and names no sender

@@ -163,8 +163,6 @@ class Messenger(Channel):
             app_id=self._app_id,
             take_turn=network.take_turn,
             verify_token=credentials.verify_token,
-            typing=network.typing,
-            mark_seen=network.mark_seen,
         )
 
 
