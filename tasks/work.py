@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from clients.channel import Channel, Conversation
 from tasks.inbox.lease import Lease
-from tasks.inbox.queues import conversation_of
 from tasks.services import Services
 
 
@@ -18,7 +17,7 @@ class Work:
     @property
     def conversation(self) -> Conversation:
         """Return the conversation that the queue is of. Raises `ValueError` for a ticket's queue."""
-        return conversation_of(self.lease.queue)
+        return self.lease.conversation
 
     @property
     def channel(self) -> Channel:

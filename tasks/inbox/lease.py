@@ -5,11 +5,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, cast
 
 import redis
 
-from clients.channel import Rate
+from clients.channel import Conversation, Rate
 from clients.errors import Busy, LeaseLost, Paused
 from tasks.inbox import kept_jobs
 from tasks.inbox.job import Step, read_job
@@ -64,6 +65,11 @@ class Lease:
         self._wrote_at = ""
         self.asks_account = True
         """Whether the job asks its account for anything, if it goes out: a receipt or a reminder does not."""
+
+    @cached_property
+    def conversation(self) -> Conversation:
+        """Return the conversation that the queue is of. Raises `ValueError` for a ticket's queue."""
+        return conversation_of(self.queue)
 
     def check(self) -> None:
         """Raise `LeaseLost` if another worker may have the queue by now."""
@@ -272,4 +278,4 @@ class Lease:
         self._cached.pop(name, None)
 
     def _person_key(self, name: Personal) -> str:
-        return person_key(name, conversation_of(self.queue))
+        return person_key(name, self.conversation)
