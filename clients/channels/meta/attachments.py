@@ -34,7 +34,8 @@ def attachments_of(message: Fields, said: str) -> Iterator[MessageAttachment]:
             yield _sticker(sticker_id)
         elif not any("sticker_id" in payload for payload in pictures):
             pictures[0].add("sticker_id", sticker_id)
-    again = _again(stickers, [payload for payload in pictures if payload not in stickers])
+    images = [payload for payload in pictures if payload not in stickers]
+    again = _again(stickers, images) if len(pictures) > 1 else []
     for one, kind, payload in raw:
         if payload in again:
             payload.address("url")

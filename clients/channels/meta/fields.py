@@ -118,8 +118,9 @@ class Fields:
     def mark(self, key: str) -> bool:
         """Read a mark."""
         value = self._left.get(key)
-        if is_mark(value):
-            self._left.pop(key, None)
+        if value is None or not is_mark(value):
+            return False
+        del self._left[key]
         return is_true(value)
 
     def time(self, key: str) -> int:
@@ -219,7 +220,8 @@ def _said(value: Any) -> str:
 
 
 def _is_word(value: Any) -> bool:
-    return isinstance(value, bool) or (len(as_text(value).split()) == 1 and "://" not in as_text(value))
+    text = as_text(value)
+    return isinstance(value, bool) or (len(text.split()) == 1 and "://" not in text)
 
 
 def _label(keys: tuple[str, ...]) -> str | Notice:

@@ -84,13 +84,11 @@ def parse(item: Item, own_app_id: str = "") -> Event:
         fields.object(side).text("id")
     is_overheard = fields.mark(STANDBY)
     fields.mark(BY_PAGE)
-    event = replace(
-        event, lines=(*event.lines, *_passed_on(fields.object("hop_context")), *_rest(fields, kind))
-    )
-    if not is_overheard:
-        return event
-    event = replace(event, lines=(*event.lines, Line(notice("in_standby"))))
-    return replace(event, kind=STANDBY, is_overheard=True) if isinstance(event, Message) else event
+    more = [*_passed_on(fields), *_rest(fields, kind)]
+    if is_overheard:
+        more.append(Line(notice("in_standby")))
+        event = replace(event, kind=STANDBY, is_overheard=True) if isinstance(event, Message) else event
+    return replace(event, lines=(*event.lines, *more)) if more else event
 
 
 _MOST_LINES = 30
@@ -106,8 +104,11 @@ def _rest(item: Fields, kind: str) -> Iterator[Line]:
         yield line
 
 
-def _passed_on(hop: Fields) -> Iterator[Line]:
+def _passed_on(item: Fields) -> Iterator[Line]:
     """Show which app passed the conversation on, and what it said."""
+    if "hop_context" not in item:
+        return
+    hop = item.object("hop_context")
     if app_id := hop.text("app_id"):
         yield Line(name_of_app(app_id), label=notice("passed_on_by"))
     if said := hop.text("metadata"):
@@ -126,7 +127,7 @@ def kind_of(item: Item) -> str:
 def kinds_in(item: Item) -> Iterator[str]:
     """Yield the kinds of event that an item holds, by their keys."""
     found = [kind for kind in ROWS if item.get(kind) is not None]
-    belongs = frozenset[str]().union(*(BESIDE.get(kind, ()) for kind in found))
+    belongs = {beside for kind in found for beside in BESIDE.get(kind, ())}
     return (kind for kind in found if kind not in belongs)
 
 
@@ -170,9 +171,7 @@ def _message(item: Fields, kind: str) -> Message | Echo:
     message = item.object("message")
     mid, time, text = proper_mid(message.text("mid")), _time(item), message.text("text")
     attachments = tuple(attachments_of(message, text))
-    reply_to = message.object("reply_to")
-    answered = proper_mid(reply_to.text("mid") or message.code("reply_to"))
-    reply_to.mark("is_self_reply")
+    answered = _answered(message)
     by_page, app_id = message.mark("is_echo"), message.text("app_id")
     lines = tuple(_came_with(message, text))
     was_fetched, is_history = is_true(item.get(FETCHED)), is_true(item.get(HISTORY))
@@ -190,6 +189,15 @@ def _message(item: Fields, kind: str) -> Message | Echo:
         is_by_agent=is_by_agent, may_be_ours=not in_inbox, reply_to=answered, lines=lines,
         was_fetched=was_fetched, is_history=is_history,
     )  # fmt: skip
+
+
+def _answered(message: Fields) -> str:
+    """Return the mid of the message that one answers."""
+    if "reply_to" not in message:
+        return ""
+    reply_to = message.object("reply_to")
+    reply_to.mark("is_self_reply")
+    return proper_mid(reply_to.text("mid") or message.code("reply_to"))
 
 
 _AUTHORS = {
@@ -224,13 +232,16 @@ def _came_with(message: Fields, text: str) -> Iterator[Line]:
         if name := command.text("name", "commands"):
             yield Line(one_line(name), label=notice("command"))
         yield from command.rest()
-    yield from _came_from(message.object("referral"))
+    yield from _came_from(message)
     message.skip(*_NOT_SHOWN)
     yield from message.rest()
 
 
-def _came_from(referral: Fields) -> Iterator[Line]:
+def _came_from(content: Fields) -> Iterator[Line]:
     """Show from where the person came who wrote, or pressed, something."""
+    if "referral" not in content:
+        return
+    referral = content.object("referral")
     is_ad, lines = referral.get("source") == "ADS", [*_referral_lines(referral)]
     if is_ad and not any(line.label == notice("advertisement") for line in lines):
         yield Line(notice("advertisement"))
@@ -325,7 +336,7 @@ def _postback(item: Fields, kind: str) -> OtherEvent:
     title, payload = postback.text("title"), postback.text("payload")
     summary = notice("button_pressed", title=one_line(title)) if title else notice("some_button_pressed")
     lines = [Line(one_line(payload), label=notice("payload"))] if payload and payload != title else []
-    return _happened(item, kind, summary, *lines, *_came_from(postback.object("referral")))
+    return _happened(item, kind, summary, *lines, *_came_from(postback))
 
 
 _LEADS = {"LEAD_COMPLETE": "lead_complete", "LEAD_INCOMPLETE": "lead_incomplete"}

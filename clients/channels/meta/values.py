@@ -48,8 +48,8 @@ def is_true(mark: Any) -> bool:
 
 
 def is_mark(value: Any) -> bool:
-    """Return whether a value is a mark, set or not, or nothing at all."""
-    return value is None or str(value).lower() in {"true", "1", "false", "0"}
+    """Return whether a value is a mark, set or not."""
+    return str(value).lower() in {"true", "1", "false", "0"}
 
 
 def milliseconds(value: Any) -> int:
