@@ -5,7 +5,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -126,15 +126,15 @@ def _time_each() -> None:
     _set(run, "GuardedProtocol", TimedProtocol)()
 
 
-def _all_read(body: bytes) -> set[str] | None:
+def _all_read(body: bytes) -> Collection[str]:
     """Return the pages that an envelope names, once all of it is read."""
     try:
         envelope = decode(body)
     except NotUnderstood:
-        return None
+        return ()
     entries = envelope.get("entry") if isinstance(envelope, dict) else None
     if not isinstance(entries, list):
-        return None
+        return ()
     return {str(entry.get("id")) for entry in entries if isinstance(entry, dict)}
 
 
@@ -152,8 +152,8 @@ WEB: Mapping[str, Callable[[], None]] = {
     "the way around routes, requests and responses": _set(app, "Application", Plain),
     "no timers for a request": _time_each,
     "types for plain items": _set(events, "_plain_item", _nothing),
-    "types for plain envelopes and items": _set(events, "_plain_entries", _nothing),
-    "reading page ids only": _set(events, "page_ids", _all_read),
+    "types for plain envelopes and items": _set(events, "_plain_envelope", _nothing),
+    "reading page ids only": _set(events, "_page_ids", _all_read),
 }
 """What is taken away from the web process, by name."""
 WORKER: Mapping[str, Callable[[], None]] = {

@@ -131,6 +131,17 @@ class Entry(Protocol):
         """Read the events, one after the other."""
 
 
+class Envelope(Protocol):
+    """What came in one webhook, read no further than it was asked for: the sender may be anybody."""
+
+    @property
+    def account_ids(self) -> Collection[str]:
+        """Return the accounts that it names; none if it is not as the channel writes it."""
+
+    def entries(self) -> Iterable[Entry]:
+        """Take it apart by accounts. Raises `NotUnderstood` if it is nothing that can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of what an event shows: words, perhaps with an address, or what a button says.
@@ -635,15 +646,8 @@ class Channel(ABC):
         """Return whether a webhook is signed with an app's secret."""
 
     @abstractmethod
-    def account_ids(self, body: bytes) -> set[str] | None:
-        """Return the accounts that a body names, and read no more of it; None if that cannot be read."""
-
-    @abstractmethod
-    def split(self, body: bytes, received: int) -> Iterable[Entry]:
-        """Take a webhook apart by accounts. Raises `NotUnderstood` if the body is nothing that can be read.
-
-        `received` (ms) is the time of events that have none.
-        """
+    def open(self, body: bytes, received: int) -> Envelope:
+        """Return what a webhook brought. `received` (ms) is the time of events that have none."""
 
     @abstractmethod
     def parse(self, body: bytes) -> Event:

@@ -274,8 +274,8 @@ def test_a_channel_that_is_known_would_be_found(source: str) -> None:
 
 
 # Two are named by the libraries that they extend; a connection's section of the settings becomes the core's
-# connection; Meta's entry is one of a channel's; docs/glossary.md tells the two kinds of parts apart.
-TWICE = {"Channel", "Transport", "Connection", "Entry", "Part"}
+# connection; Meta's envelope and its entries are a channel's; docs/glossary.md tells parts apart.
+TWICE = {"Channel", "Transport", "Connection", "Entry", "Envelope", "Part"}
 
 
 def test_no_two_classes_have_one_name() -> None:

@@ -23,6 +23,7 @@ UNSIGNED, WRONG_SECRET, CLOCK, TOO_LARGE = "unsigned", "wrong_secret", "clock", 
 UNKNOWN_PAGE, INACTIVE_PAGE, ANOTHER_APP = "unknown_page", "inactive_page", "another_app"
 VERIFY_TOKEN, NOT_UNDERSTOOD, SLOW = "verify_token", "not_understood", "slow"
 
+_UNREAD = {413: TOO_LARGE, 408: SLOW}
 _OF_THE_HELPDESK: Mapping[str, str] = {
     UNSIGNED: "it is not signed as helpdesk.adapter expects; look where the helpdesk sends its webhooks",
     WRONG_SECRET: "it is not signed with helpdesk.webhook_secret; give the helpdesk the same secret",
@@ -55,6 +56,11 @@ class Refusals:
         self._counters.refused.labels(endpoint, known, reason).inc(count)
         self._unsaved[endpoint, known, reason] += count
         self._log("webhook_refused", (endpoint, page, reason), count, details)
+
+    def note_unread(self, endpoint: str, status: int) -> None:
+        """Note why a body was not read, if that is what an answer of this status says."""
+        if reason := _UNREAD.get(status):
+            self.refuse(endpoint, reason)
 
     def leave_out(
         self, endpoint: str, reason: str, page: str = "", count: int = 1, **details: str | int

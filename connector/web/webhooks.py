@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from clients.channel import Channel, Conversation, Entry, Incoming
+from clients.channel import Channel, Conversation, Entry, Envelope, Incoming
 from clients.helpdesk import (
     AgentReply,
     Helpdesk,
@@ -40,7 +40,7 @@ from tasks.outbound.jobs import is_public_reply, reply_job
 
 MAX_APPS = 100
 LARGE = 64 * 1024
-"""From which size on, in bytes, a body is not worked on between others."""
+"""From which size on, in bytes, a body is not worked on between others; a smaller one is stored at once."""
 PART_WITHIN = 0.01
 """How long a body is read at a time, in seconds."""
 JOBS_IN_A_CALL, BYTES_AT_ONCE = 250, 256 * 1024
@@ -48,7 +48,6 @@ JOBS_IN_A_CALL, BYTES_AT_ONCE = 250, 256 * 1024
 P = ParamSpec("P")
 T = TypeVar("T")
 _thread = ThreadPoolExecutor(1, "large-body")
-_UNREAD = {413: refusals.TOO_LARGE, 408: refusals.SLOW}
 TAKEN, ACCEPTED = Response(), Response(status_code=202)
 
 
@@ -78,6 +77,7 @@ class ChannelWebhook:
             answer = await self._take(dict(scope["headers"]), receive)
             scope.setdefault("state", {})["signed"] = True
         except HTTPException as error:
+            self.refusals.note_unread(self.channel.name, error.status_code)
             answer = PlainTextResponse(error.detail, error.status_code, error.headers)
         await answer(scope, receive, send)
 
@@ -93,21 +93,21 @@ class ChannelWebhook:
         if not self.channel.may_receive(headers):
             self.refusals.refuse(self.channel.name, refusals.UNSIGNED)
             raise HTTPException(403, headers=CLOSE)
-        body = await _read(self.body_reader, headers, receive, self.refusals, self.channel.name)
+        body = await self.body_reader.read(headers, receive)
         try:
             if len(body) > LARGE:
                 await self._store_large(body, headers)
             else:
-                for jobs in _parts(self._jobs(body, self._signed_with(body, headers))):
-                    await self.group_commit.store(jobs)
+                jobs = self._jobs(*self._opened(body, headers))
+                await self.group_commit.store([job for job in jobs if job])
         finally:
             self.body_reader.release(body)
         return TAKEN
 
     async def _store_large(self, body: bytes, headers: Mapping[bytes, bytes]) -> None:
-        secret = await _apart(self._signed_with, body, headers)
+        envelope, secret = await _apart(self._opened, body, headers)
         async with self.turns[secret]:
-            parts = _parts(self._jobs(body, secret))
+            parts = _parts(self._jobs(envelope, secret))
             while (jobs := await _apart(next, parts, None)) is not None:
                 await self.group_commit.store(jobs)
 
@@ -115,31 +115,31 @@ class ChannelWebhook:
         known = self.connections.verify_tokens
         return any(hmac.compare_digest(token.encode(), one.encode()) for one in known)
 
-    def _signed_with(self, body: bytes, headers: Mapping[bytes, bytes]) -> str:
-        """Return the secret of the app that signed the body. Raises `HTTPException` if it is none of ours.
+    def _opened(self, body: bytes, headers: Mapping[bytes, bytes]) -> tuple[Envelope, str]:
+        """Return what a body holds, and the secret of the app that signed it.
 
-        No more of the body is read than which accounts it names. A channel sends one app's events in one
-        body. One that names accounts of many apps is nobody's, so only the first few secrets are tried:
-        otherwise such a body would be a cheap way to keep this process busy.
+        Raises `HTTPException` if that is none of ours. A channel sends one app's events in one body. One that
+        names accounts of many apps is nobody's, so only the first few secrets are tried: otherwise such a
+        body would be a cheap way to keep this process busy.
         """
-        connections, accounts = self.connections, self.channel.account_ids(body) or ()
-        secrets = connections.secrets
+        envelope, connections = self.channel.open(body, int(time.time() * 1000)), self.connections
+        accounts, secrets = envelope.account_ids, connections.secrets
         named = {secrets[account]: account for account in accounts if account in secrets}
         # A body about accounts that are unknown, or not active, may be signed by any app of ours, active or
         # not.
         for secret in islice(named or connections.app_secrets, MAX_APPS):
             if self.channel.is_signed(body, headers, secret):
-                return secret
+                return envelope, secret
         reason = refusals.WRONG_SECRET if named or not accounts else refusals.UNKNOWN_PAGE
         refused = islice((account for account in accounts if account in secrets), MAX_APPS)
         for account in list(refused) or [""]:  # what each of them missed is fetched once this is put right
             self.refusals.refuse(self.channel.name, reason, account)
         raise HTTPException(403, headers=CLOSE)
 
-    def _jobs(self, body: bytes, secret: str) -> Iterator[Job | PartEcho | None]:
-        """Read a body that was signed with this secret; None stands for what is not stored."""
-        entries, connections = self._entries(body), self.connections
-        left = LeftOut(self.channel)
+    def _jobs(self, envelope: Envelope, secret: str) -> Iterator[Job | PartEcho | None]:
+        """Read what was signed with this secret; None stands for what is not stored."""
+        entries, connections = _entries(envelope), self.connections
+        left = LeftOut()
         entry: Entry | None = None
         for entry in entries or ():
             account, kept = entry.account_id, 0
@@ -158,13 +158,7 @@ class ChannelWebhook:
                 self.refusals.keep(self.channel.name, account, kept)
         if entry is None:
             left.add("body_not_understood" if entries is None else "nothing_for_a_page")
-        left.report(self.refusals)
-
-    def _entries(self, body: bytes) -> Iterable[Entry] | None:
-        try:
-            return self.channel.split(body, int(time.time() * 1000))
-        except NotUnderstood:
-            return None
+        left.report(self.channel.name, self.refusals)
 
     def _job(self, account: str, event: Incoming, left: "LeftOut") -> Job | PartEcho | None:
         if event.conversation:
@@ -172,6 +166,13 @@ class ChannelWebhook:
         if event.is_notable:
             return incoming_job(self.channel, Conversation(self.channel.name, account, ""), event)
         left.add("event_without_person", page=account, kind=event.kind)
+        return None
+
+
+def _entries(envelope: Envelope) -> Iterable[Entry] | None:
+    try:
+        return envelope.entries()
+    except NotUnderstood:
         return None
 
 
@@ -188,23 +189,19 @@ def _reason_against(account: str, connections: Connections) -> str | None:
 class LeftOut:
     """What of a body is not stored, by reason: a line of the log for each, whatever the body holds."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel.name
-        self._counts: dict[str, int] = {}
-        self._first: dict[str, Mapping[str, str]] = {}
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[int, Mapping[str, str]]] = {}
 
     def add(self, reason: str, count: int = 1, **ids: str) -> None:
         """Leave out some."""
-        self._counts[reason] = self._counts.get(reason, 0) + count
-        self._first.setdefault(reason, ids)
+        before, first = self._left.get(reason, (0, ids))
+        self._left[reason] = before + count, first
 
-    def report(self, refused: Refusals) -> None:
+    def report(self, channel: str, refused: Refusals) -> None:
         """Count and log what was left out, with the ids of the first."""
-        for reason, count in self._counts.items():
-            if reason == refusals.ANOTHER_APP:
-                refused.refuse(self._channel, reason, count=count, **self._first[reason])
-            else:
-                refused.leave_out(self._channel, reason, count=count, **self._first[reason])
+        for reason, (count, ids) in self._left.items():
+            note = refused.refuse if reason == refusals.ANOTHER_APP else refused.leave_out
+            note(channel, reason, count=count, **ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +220,11 @@ class HelpdeskWebhook:
         if not self.helpdesk.may_receive(request.headers, secret):
             raise self._refused(refusals.UNSIGNED, "The webhook is not signed.", CLOSE)
         headers = dict(request.scope["headers"])
-        body = await _read(self.body_reader, headers, request.receive, self.refusals, "helpdesk")
+        try:
+            body = await self.body_reader.read(headers, request.receive)
+        except HTTPException as error:
+            self.refusals.note_unread("helpdesk", error.status_code)
+            raise
         try:
             reply = await self._read(body, request.headers, secret)
             request.state.signed = True
@@ -258,21 +259,6 @@ class HelpdeskWebhook:
     ) -> HTTPException:
         self.refusals.refuse("helpdesk", reason, "", 1, **details)
         return HTTPException(401, answer, headers)
-
-
-async def _read(
-    body_reader: BodyReader,
-    headers: Mapping[bytes, bytes],
-    receive: Receive,
-    refused: Refusals,
-    endpoint: str,
-) -> bytes:
-    try:
-        return await body_reader.read(headers, receive)
-    except HTTPException as error:
-        if reason := _UNREAD.get(error.status_code):
-            refused.refuse(endpoint, reason)
-        raise
 
 
 async def _apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

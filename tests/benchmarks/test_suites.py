@@ -47,7 +47,9 @@ def test_bodies_are_what_the_door_takes_and_no_mid_comes_twice() -> None:
     bodies = Bodies(batch=3, senders=2)
     (one, mids), (other, more) = bodies.one(), bodies.one()
     assert signature.is_signed(one, signed_headers(one, SECRET)["X-Hub-Signature-256"].encode(), SECRET)
-    items = [item for body in (one, other) for entry in events.split(body) for item in entry.events()]
+    items = [
+        item for body in (one, other) for entry in events.Envelope(body).entries() for item in entry.events()
+    ]
     assert [item.message_id for item in items] == mids + more
     assert len(set(mids + more)) == 6
     assert len({item.conversation for item in items}) == 2

@@ -14,7 +14,7 @@ SENT = 1795382999900
 
 def split(body: bytes, received: int = 0) -> list[Entry]:
     """Take an envelope apart."""
-    return list(events.split(body, received))
+    return list(events.Envelope(body, received).entries())
 
 
 def time_of(milliseconds: int) -> datetime:

@@ -49,7 +49,8 @@ def happen(world: World, name: str) -> None:
 
 def _what_becomes(name: str) -> str:
     """Say of each event in a webhook whether it opens a ticket."""
-    items = [item for entry in events.split(payload(f"messenger/{name}")) for item in entry.events()]
+    entries = events.Envelope(payload(f"messenger/{name}")).entries()
+    items = [item for entry in entries for item in entry.events()]
     lines = []
     for item in items:
         event = events.parse(item.body)

@@ -17,7 +17,6 @@ from clients.channel import (
     Channel,
     Conversation,
     Credentials,
-    Entry,
     Event,
     Handshake,
     Incoming,
@@ -58,6 +57,22 @@ class Phone:
                 echo_metadata=one.get("opaque") if one.get("status") == "sent" else None,
                 is_receipt=kind == "status",
             )
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A body."""
+
+    body: bytes
+
+    @property
+    def account_ids(self) -> set[str]:
+        """Return the numbers."""
+        return {one["number"] for one in decode(self.body)}
+
+    def entries(self) -> list[Phone]:
+        """Take it apart."""
+        return [Phone(one["number"], one["events"]) for one in decode(self.body)]
 
 
 @dataclass
@@ -127,13 +142,9 @@ class Toy(Channel):
             headers[b"x-toy"], hmac.digest(secret.encode(), body, "sha256").hex().encode()
         )
 
-    def account_ids(self, body: bytes) -> set[str] | None:
-        """Return the numbers."""
-        return {one["number"] for one in decode(body)}
-
-    def split(self, body: bytes, received: int) -> list[Entry]:
-        """Take a body apart."""
-        return [Phone(one["number"], one["events"]) for one in decode(body)]
+    def open(self, body: bytes, received: int) -> Numbers:
+        """Read a body."""
+        return Numbers(body)
 
     def parse(self, body: bytes) -> Event:
         """Read an event."""

@@ -136,7 +136,7 @@ class World:
 
     def receive_body(self, body: bytes) -> None:
         """Accept a body of Meta's webhook."""
-        items = [item for entry in events.split(body) for item in entry.events()]
+        items = [item for entry in events.Envelope(body).entries() for item in entry.events()]
         self.inbox.accept(
             [incoming_job(Messenger(), item.conversation, item) for item in items if item.conversation]
         )

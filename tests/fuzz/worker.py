@@ -251,7 +251,7 @@ def _messages(bodies: Sequence[bytes]) -> Iterator[Job | PartEcho]:
     """Give what the door stores of these bodies, between two honest messages."""
     for body in (_honest_message(1, FIRST), *bodies, _honest_message(2, SECOND)):
         try:
-            entries = events.split(body, 1795383000123)
+            entries = events.Envelope(body, 1795383000123).entries()
         except NotUnderstood:
             continue
         items = (item for entry in entries if entry.account_id == PAGE_A for item in entry.events())

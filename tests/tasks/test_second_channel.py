@@ -38,7 +38,7 @@ def toy(world: World) -> World:
 
 def _receive(world: World, *events: dict[str, Any]) -> None:
     body = json.dumps([{"number": "48500", "events": events}]).encode()
-    found = [event for entry in Toy().split(body, 0) for event in entry.events()]
+    found = [event for entry in Toy().open(body, 0).entries() for event in entry.events()]
     world.inbox.accept(
         [incoming_job(Toy(), event.conversation, event) for event in found if event.conversation]
     )

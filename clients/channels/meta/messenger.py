@@ -3,11 +3,11 @@
 https://developers.facebook.com/documentation/business-messaging/messenger-platform
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
 
-from clients.channel import Account, Channel, Credentials, Entry, Event, Handshake, Network, Rate
+from clients.channel import Account, Channel, Credentials, Envelope, Event, Handshake, Network, Rate
 from clients.channels.meta import events, signature
 from clients.channels.meta.errors import STOPS
 from clients.channels.meta.fields import LABELS
@@ -105,13 +105,9 @@ class Messenger(Channel):
         """Return whether an app with this secret signed the body."""
         return signature.is_signed(body, _signature(headers), secret)
 
-    def account_ids(self, body: bytes) -> set[str] | None:
-        """Return the pages that an envelope names."""
-        return events.page_ids(body)
-
-    def split(self, body: bytes, received: int) -> Iterable[Entry]:
-        """Take an envelope apart, entry by entry. Raises `NotUnderstood`."""
-        return events.split(body, received)
+    def open(self, body: bytes, received: int) -> Envelope:
+        """Return an envelope of Meta's."""
+        return events.opened(body, received)
 
     def parse(self, body: bytes) -> Event:
         """Read one item of `messaging[]` or `standby[]`."""

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 _MID_PREFIXES = ("m_", "mid.")
-_EARLIEST = 100_000_000_000  # below are seconds
-_LATEST = 253_402_300_799_000  # the end of the year 9999, where datetime ends
+EARLIEST, LATEST = 100_000_000_000, 253_402_300_799_000
+"""Between what a time is in milliseconds: below are seconds, and after the year 9999 datetime ends."""
 _LARGEST_ID = 10**40
 _REDIRECTS = re.compile(
     r"(?:(?:www|m|l|lm)\.)?facebook\.com/l\.php|(?:l\.)?messenger\.com/l\.php|l\.instagram\.com/(?:l\.php)?"
@@ -58,13 +58,13 @@ def milliseconds(value: Any) -> int:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         return 0
-    number = number * 1000 if number < _EARLIEST else number
-    return min(max(number, 0), _LATEST)
+    number = number * 1000 if number < EARLIEST else number
+    return min(max(number, 0), LATEST)
 
 
 def is_milliseconds(number: int) -> bool:
     """Return whether a number is a time in milliseconds as it stands."""
-    return _EARLIEST <= number <= _LATEST
+    return EARLIEST <= number <= LATEST
 
 
 def proper_mid(mid: str) -> str:

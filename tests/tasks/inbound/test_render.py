@@ -72,7 +72,7 @@ def test_that_a_message_was_deleted_is_told_to_the_agents(linked: World) -> None
 @pytest.mark.parametrize("name", ["policy_enforcement", "policy_enforcement_that_names_a_person"])
 def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: World, name: str) -> None:
     body = payload(f"messenger/{name}")
-    (item,) = (item for entry in events.split(body) for item in entry.events())
+    (item,) = (item for entry in events.Envelope(body).entries() for item in entry.events())
     assert item.conversation is None
     world.inbox.accept([incoming_job(Messenger(), Conversation(CHANNEL, PAGE_A, ""), item)])
     world.work(f"in:{CHANNEL}:{PAGE_A}:")
@@ -94,7 +94,8 @@ def test_what_is_about_no_person_is_a_dead_letter_that_says_what_it_is(world: Wo
 def test_what_meta_enforces_against_the_page_is_told_to_the_operator_in_words(
     world: World, name: str, words: str
 ) -> None:
-    (item,) = (item for entry in events.split(payload(f"messenger/{name}")) for item in entry.events())
+    entries = events.Envelope(payload(f"messenger/{name}")).entries()
+    (item,) = (item for entry in entries for item in entry.events())
     world.inbox.accept([incoming_job(Messenger(), Conversation(CHANNEL, PAGE_A, ""), item)])
     world.work(f"in:{CHANNEL}:{PAGE_A}:")
 

@@ -317,7 +317,8 @@ def test_of_an_error_that_nobody_knows_metas_own_words_are_told(world: World) ->
 def _enforced(world: World, action: str) -> None:
     item = {"recipient": {"id": PAGE_A}, "timestamp": SENT_AT, "policy_enforcement": {"action": action}}
     body = {"object": "page", "entry": [{"id": PAGE_A, "time": SENT_AT, "messaging": [item]}]}
-    (event,) = (one for entry in events.split(json.dumps(body).encode()) for one in entry.events())
+    entries = events.Envelope(json.dumps(body).encode()).entries()
+    (event,) = (one for entry in entries for one in entry.events())
     world.inbox.accept([incoming_job(Messenger(), Conversation(CHANNEL, PAGE_A, ""), event)])
     world.work(f"in:{CHANNEL}:{PAGE_A}:")
 

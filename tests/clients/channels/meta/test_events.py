@@ -12,9 +12,9 @@ from clients.channel import Conversation, Echo, Incoming, OtherEvent
 from clients.channels.meta.events import (
     CHANNEL,
     REDELIVERED_WITHIN,
+    Envelope,
     echo_metadata,
     external_id,
-    page_ids,
     parse,
 )
 from clients.notices import notice
@@ -203,12 +203,13 @@ def test_events_that_differ_have_different_keys(name: str, before: bytes, after:
 
 
 def test_the_pages_of_a_body_are_named_without_reading_its_items() -> None:
-    assert page_ids(b'{"entry":[{"id":"1","messaging":[{"id":"2"}]},{"id":3}]}') == {"1", "3"}
-    assert page_ids(b'{"entry":{"id":"1","messaging":[{"id":"2"}]}}') == {"1"}
+    assert Envelope(b'{"entry":[{"id":"1","messaging":[{"id":"2"}]},{"id":3}]}').account_ids == {"1", "3"}
+    assert Envelope(b'{"entry":{"id":"1","messaging":[{"id":"2"}]}}').account_ids == {"1"}
+    assert Envelope(b'{"object":"page","entry":[{"id":"1","messaging":[{"id":"2"}]}]}').account_ids == {"1"}
 
 
 def test_of_more_objects_than_a_webhook_has_nothing_is_read() -> None:
-    assert page_ids(b'{"entry":[' + b"{}," * 100_000 + b"{}]}") is None
+    assert not Envelope(b'{"entry":[' + b"{}," * 100_000 + b"{}]}").account_ids
 
 
 def _page_said(is_echo: object = None, **message: object) -> Incoming:

@@ -14,7 +14,7 @@ from tests.conftest import PAYLOADS, payload
 def _lines() -> Iterator[Line]:
     """Yield the lines of all situations."""
     for path in sorted((PAYLOADS / "messenger").glob("*.json")):
-        for entry in events.split(payload(f"messenger/{path.stem}")):
+        for entry in events.Envelope(payload(f"messenger/{path.stem}")).entries():
             for event in (events.parse(item.body) for item in entry.events()):
                 if not isinstance(event, Receipt):
                     yield from event.lines
