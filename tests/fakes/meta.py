@@ -12,6 +12,7 @@ import httpx
 
 from clients.errors import FileRefused
 from clients.media import File
+from clients.transport import _guard
 from tests.conftest import PAGE_A
 from tests.fakes.conversation import PSID
 from tests.fakes.failures import Fuse, Outside
@@ -69,9 +70,8 @@ class Meta(Outside):
         self.echo: Callable[[dict[str, Any]], None] | None = None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request; the guard is asked as httpcore asks it."""
-        if trace := request.extensions.get("trace"):
-            trace("http11.send_request_headers.started", {})
+        """Answer a request, if the guard has nothing against it."""
+        _guard.get()()  # as before anything is written to a connection
         name = self._name(request)
         try:
             with self.called(name):

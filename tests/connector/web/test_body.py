@@ -100,13 +100,14 @@ def test_a_client_that_hangs_up_leaves_the_door_open(doors: Doors) -> None:
     assert doors.meta(MESSAGE) == 200
 
 
-@pytest.mark.parametrize("path", [MESSENGER, HELPDESK])
-def test_a_body_that_takes_too_long_is_given_up(
-    doors: Doors, monkeypatch: pytest.MonkeyPatch, path: str
+@pytest.mark.parametrize(("path", "endpoint"), [(MESSENGER, "facebook_messenger"), (HELPDESK, "helpdesk")])
+def test_a_body_that_takes_too_long_is_given_up_and_counted(
+    own_doors: Doors, monkeypatch: pytest.MonkeyPatch, path: str, endpoint: str
 ) -> None:
     monkeypatch.setattr("connector.web.body.BODY_WITHIN", 0.05)
-    with socket.create_connection(("127.0.0.1", httpx.URL(doors.url).port or 0), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", httpx.URL(own_doors.url).port or 0), timeout=10) as client:
         client.sendall(
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n{SIGNED}\r\n{{".encode()
         )
         assert client.recv(1024).startswith(b"HTTP/1.1 408 ")
+    assert own_doors.refused(endpoint, "slow") == 1

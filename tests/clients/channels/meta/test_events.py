@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import pytest
 
 from clients.channel import Conversation, Echo, Incoming, OtherEvent
+from clients.channels.meta import events
 from clients.channels.meta.events import (
     CHANNEL,
     REDELIVERED_WITHIN,
     Envelope,
     echo_metadata,
     external_id,
+    opened,
     parse,
 )
 from clients.notices import notice
@@ -205,7 +207,22 @@ def test_events_that_differ_have_different_keys(name: str, before: bytes, after:
 def test_the_pages_of_a_body_are_named_without_reading_its_items() -> None:
     assert Envelope(b'{"entry":[{"id":"1","messaging":[{"id":"2"}]},{"id":3}]}').account_ids == {"1", "3"}
     assert Envelope(b'{"entry":{"id":"1","messaging":[{"id":"2"}]}}').account_ids == {"1"}
-    assert Envelope(b'{"object":"page","entry":[{"id":"1","messaging":[{"id":"2"}]}]}').account_ids == {"1"}
+
+
+def _of_page_1(*items: dict[str, object]) -> bytes:
+    entry = {"id": "1", "time": SENT, "messaging": items}
+    return json.dumps({"object": "page", "entry": [entry, entry]}).encode()
+
+
+def test_a_short_body_names_each_page_once() -> None:
+    assert [*opened(_of_page_1({}), 0).account_ids] == ["1"]
+
+
+def test_a_long_body_is_not_taken_apart_before_it_is_known_who_signed_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "_plain_envelope", lambda _: pytest.fail("it was taken apart"))
+    assert [*opened(_of_page_1({"text": "x" * 20_000}), 0).account_ids] == ["1"]
 
 
 def test_of_more_objects_than_a_webhook_has_nothing_is_read() -> None:

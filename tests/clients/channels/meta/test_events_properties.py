@@ -189,7 +189,8 @@ def test_a_message_that_is_no_utf_8_is_not_understood() -> None:
 def test_a_plain_message_is_kept_as_meta_wrote_it() -> None:
     said = rb'{"sender":{"id":"7"},"recipient":{"id":"1"},"timestamp":1795382000000,'
     said += rb'"message":{"text":"\u00e9 \ud83d\ude00","mid":"m_1"}}'
-    (item,) = split(b'{"object":"page","entry":[{"id":"1","time":1,"messaging":[%s]}]}' % said)[0].events()
+    body = b'{"object":"page","entry":[{"id":"1","time":1795382000001,"messaging":[%s]}]}' % said
+    (item,) = split(body)[0].events()
 
     assert item.body == said
 
