@@ -58,7 +58,7 @@ class Through:
 
 THROUGH = {
     "the step saved ahead": Through("worker", ["worker", "valkey"], burst=20),
-    "connections of each thread": Through("worker", ["worker"], burst=20),
+    "connections of each request": Through("worker", ["worker"], burst=20),
     "what a call needs of the script": Through("worker", ["valkey"], burst=20),
 }
 

@@ -6,7 +6,6 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any, Self
 
 import celery.__main__
@@ -109,11 +108,11 @@ class TimedProtocol(GuardedProtocol):
 
 
 class OnePool(transport.Transport):
-    """Has one pool of connections for all threads."""
+    """Has one pool of connections for all requests."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._own = SimpleNamespace()  # type: ignore[assignment]  # what is set is the same in every thread
+    def _taken(self) -> Any:
+        self._idle[1:] = []
+        return self._idle[0] if self._idle else super()._taken()
 
 
 def _share_connections() -> None:
@@ -158,7 +157,7 @@ WEB: Mapping[str, Callable[[], None]] = {
 """What is taken away from the web process, by name."""
 WORKER: Mapping[str, Callable[[], None]] = {
     "the step saved ahead": _set(Lease, "foresee", _nothing),
-    "connections of each thread": _share_connections,
+    "connections of each request": _share_connections,
     "what a call needs of the script": _set(script, "source_of", lambda _: script.SOURCE),
 }
 """What is taken away from the worker, by name."""

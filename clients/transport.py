@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, cast
-from weakref import WeakSet, finalize
 
 import httpcore
 import httpx
@@ -28,7 +28,7 @@ LONGEST_CALL = 120.0
 LOOKUP_WITHIN = 5.0
 """How long the lookup of a host may take, in seconds."""
 KEPT, KEPT_FOR = 8, 4.0
-"""How many connections a thread keeps open that it does not use, and for how long, in seconds.
+"""How many connections stay open for the next request, and for how long, in seconds.
 
 It is less than the five seconds after which uvicorn and many others close one: a request that meets a closing
 connection has an unknown outcome, and is expensive to repeat.
@@ -73,40 +73,43 @@ class Transport(httpx.BaseTransport):
     ignored. `lookup` says at which addresses a host is connected to. With a `proxy` (an address with http)
     it is the proxy that is looked up and connected to, and the proxy looks up all others.
 
-    Each thread has connections of its own, as many as it uses at once. In one pool for sixteen threads
-    httpcore looks at all of them twice a request, which took 12 % of a message (docs/performance.md).
+    Each request under way has connections of its own, those that were used last: in one pool for sixteen
+    threads httpcore looks at all of them twice a request, which took 12 % of a message (docs/performance.md).
     """
 
     def __init__(self, tls: ssl.SSLContext, lookup: Lookup | None = None, proxy: str = "") -> None:
         self.tls, self._proxy = tls, httpx.Proxy(proxy) if proxy else None
         self._backend = _Backend(lookup or addresses, is_proxy=bool(proxy))
-        self._own = threading.local()
-        self._all = WeakSet[_Connections]()
+        self._idle: list[_Connections] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its answer, whose body is still to be read."""
         ends = request.extensions.get("deadline", time.monotonic() + LONGEST_CALL)
-        with _until(ends):
-            response = self._connections().handle_request(request)
-        response.stream = _Timed(cast("httpx.SyncByteStream", response.stream), ends)
+        connections = self._taken()
+        try:
+            with _until(ends):
+                response = connections.handle_request(request)
+        except BaseException:
+            self._idle.append(connections)
+            raise
+        stream = cast("httpx.SyncByteStream", response.stream)
+        response.stream = _Timed(stream, ends, partial(self._idle.append, connections))
         return response
 
-    def _connections(self) -> "_Connections":
-        """Return those of this thread."""
-        own: _Connections | None = getattr(self._own, "connections", None)
-        if own is None:
-            own = self._own.connections = _Connections(self.tls, self._backend, self._proxy)
-            self._all.add(own)
-        return own
+    def _taken(self) -> "_Connections":
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Connections(self.tls, self._backend, self._proxy)
 
     def close(self) -> None:
-        """Close all connections."""
-        for connections in self._all:
+        """Close all connections but those that are in use."""
+        for connections in self._idle:
             connections.close()
 
 
 class _Connections(httpx.HTTPTransport):
-    """The connections of a thread, which are closed when it ends."""
+    """The connections of a request, one to each host that requests before it went to."""
 
     def __init__(
         self, tls: ssl.SSLContext, backend: httpcore.NetworkBackend, proxy: httpx.Proxy | None
@@ -125,14 +128,13 @@ class _Connections(httpx.HTTPTransport):
             self._pool = httpcore.HTTPProxy(url, proxy_auth=proxy.raw_auth, **options)
         else:
             self._pool = httpcore.ConnectionPool(**options)
-        finalize(self, self._pool.close).atexit = False
 
 
 class _Timed(httpx.SyncByteStream):
-    """A body that has to come before the deadline."""
+    """A body that has to come before the deadline; once it is closed, `done` is called."""
 
-    def __init__(self, stream: httpx.SyncByteStream, ends: float) -> None:
-        self._stream, self._ends = stream, ends
+    def __init__(self, stream: httpx.SyncByteStream, ends: float, done: Callable[[], None]) -> None:
+        self._stream, self._ends, self._done = stream, ends, done
 
     def __iter__(self) -> Iterator[bytes]:
         chunks = iter(self._stream)
@@ -145,6 +147,7 @@ class _Timed(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
+        self._done()
 
 
 @contextmanager

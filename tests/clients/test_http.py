@@ -1,12 +1,11 @@
 """The guard of calls, over a real connection."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
-from clients.errors import LeaseLost
+from clients.errors import LeaseLost, Unavailable
 from clients.http import HttpClient, RestClient
 from clients.transport import guarded
 from sandbox.stack import until
@@ -67,23 +66,35 @@ def test_the_guard_lets_requests_pass_while_it_does_not_object(server: Counter) 
     assert (asked, server.count) == ([0, 1], 2)
 
 
-def test_each_thread_has_a_connection_and_the_client_closes_them_all(server: Counter) -> None:
-    with ThreadPoolExecutor(1) as other:
-        with HttpClient() as http:
-            for _ in range(2):
-                helpdesk_at(http, server.url).ping()
-                other.submit(helpdesk_at(http, server.url).ping).result()
-            assert (len(server.connected), server.count) == (2, 4)
-        until("none is open", lambda: not server.connected, 5)
-
-
-def test_a_thread_that_ends_leaves_no_connection_open(server: Counter) -> None:
+def test_what_is_connected_outlives_a_request_to_another_host_that_fails(server: Counter) -> None:
     with HttpClient() as http:
-        thread = threading.Thread(target=helpdesk_at(http, server.url).ping)
-        thread.start()
-        thread.join()
-        assert server.count == 1
-        until("none is open", lambda: not server.connected, 5)
+        for _ in range(3):
+            helpdesk_at(http, server.url).ping()
+            with pytest.raises(Unavailable):
+                helpdesk_at(http, "http://127.0.0.1:1").ping()
+        assert len(server.connected) == 1
+
+
+def test_requests_one_after_the_other_share_a_connection_whatever_thread_they_are_of(
+    server: Counter,
+) -> None:
+    with HttpClient() as http, ThreadPoolExecutor(1) as other:
+        for _ in range(2):
+            helpdesk_at(http, server.url).ping()
+            other.submit(helpdesk_at(http, server.url).ping).result()
+        assert (len(server.connected), server.count) == (1, 4)
+
+
+def test_requests_at_the_same_time_have_a_connection_each_and_the_client_closes_them_all(
+    server: Counter,
+) -> None:
+    with HttpClient() as http:
+        for _ in range(2):
+            with http.stream("GET", server.url) as one, http.stream("GET", server.url) as other:
+                assert (one.status_code, other.status_code) == (200, 200)
+                one.read(), other.read()
+        assert (len(server.connected), server.count) == (2, 4)
+    until("none is open", lambda: not server.connected, 5)
 
 
 def test_a_name_in_the_address_does_not_take_the_place_of_the_token() -> None:
