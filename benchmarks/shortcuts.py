@@ -38,7 +38,7 @@ PREPARED = {1: 10_000, 100: 1_000}
 BATCHED = ("reading page ids only", "types for plain items", "types for plain envelopes and items")
 """Shortcuts of the web process for messages, of which Meta sends many in a body at times."""
 LONG = ("reading page ids only",)
-"""Those among them that nothing is saved by in a short body."""
+"""The ones among them that save nothing in a short body."""
 MESSAGES, WARM_UP = 500, 200
 
 

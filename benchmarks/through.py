@@ -44,11 +44,11 @@ def run(bench: Bench) -> None:
         for number in range(rounds):
             for case, measure in _cases(product, feeder, count).items():
                 bench.say(f"round {number + 1} of {rounds}: {case}")
-                yardstick = _one_post_tasks(feeder, count) if case in WANTED else 0.0
+                beside = _one_post_tasks(feeder, count) if case in WANTED else 0.0
                 before = _used(product, case)
                 rates[case].append(rate := measure())
-                if yardstick:
-                    ratios[case].append(rate / yardstick)
+                if beside:
+                    ratios[case].append(rate / beside)
                 for part, used in _used(product, case).items():
                     cpu[case, part].append((used - before[part]) / count * 1000)
     medians = {case: bench.rounds(case, RATE, values) for case, values in rates.items()}

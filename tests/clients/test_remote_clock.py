@@ -65,3 +65,23 @@ def test_a_clock_that_is_wrong_is_found_to_be_within_a_second_and_the_time_of_th
 ) -> None:
     machine.ahead, machine.before = ahead, 0.5
     assert machine.found() == pytest.approx(ahead, abs=1.6)
+
+
+@pytest.mark.parametrize(
+    ("date", "found"),
+    [
+        # -0000: the time is UTC, whatever the zone there is (RFC 5322, 3.3)
+        ("Sat, 28 Nov 2026 12:00:00 -0000", datetime(2026, 11, 28, 12, 0, tzinfo=UTC)),
+        ("soon", None),
+    ],
+)
+def test_a_date_without_a_zone_is_of_utc_and_one_that_is_none_says_nothing(
+    date: str, found: datetime | None
+) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={}, headers={"Date": date})
+
+    client = RestClient(HttpClient(httpx.MockTransport(answer)), "https://desk.example", {}, "helpdesk")
+    client.call("GET", "/")
+    now = client.remote_now()
+    assert now is None if found is None else now and abs(now - found) < timedelta(minutes=1)

@@ -225,6 +225,14 @@ def test_a_long_body_is_not_taken_apart_before_it_is_known_who_signed_it(
     assert [*opened(_of_page_1({"text": "x" * 20_000}), 0).account_ids] == ["1"]
 
 
+@pytest.mark.parametrize("odd", [{"changes": 5}, {"time": 10**17}])
+def test_an_entry_with_a_number_that_meta_does_not_write_there_is_read_the_long_way(
+    odd: dict[str, int],
+) -> None:
+    entry = {"id": "1", "time": SENT, "messaging": []} | odd
+    assert isinstance(opened(json.dumps({"object": "page", "entry": [entry]}).encode(), 0), Envelope)
+
+
 def test_of_more_objects_than_a_webhook_has_nothing_is_read() -> None:
     assert not Envelope(b'{"entry":[' + b"{}," * 100_000 + b"{}]}").account_ids
 
