@@ -9,7 +9,7 @@ from celery.app.amqp import AMQP
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
 
-from tasks.store import Outage, options, without_secrets
+from tasks.store import Outage, options, silences, without_secrets
 
 _OPTIONS = {
     # Nothing is written for a message that is taken: in a full store the worker would die of it.
@@ -46,6 +46,18 @@ class Channel(_Channel):  # type: ignore[misc]
         watched = super()._connparams(asynchronous)["connection_class"]
         return {"db": 0} | options(url) | named | {"connection_class": watched}
 
+    def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's own
+        pool = super()._get_pool(asynchronous)
+        silences.concern(pool)
+        return pool
+
+    def _on_connection_disconnect(self, connection: Any) -> None:
+        """Note that the connection over which a worker waits for messages was given up."""
+        is_waiting = self._in_poll is connection
+        super()._on_connection_disconnect(connection)
+        if is_waiting:
+            silences.note()
+
     def _put(self, queue: str, message: Any, **how: Any) -> None:
         """Store a message, even in a full store: it is small, and leads to what frees memory."""
         try:
@@ -65,6 +77,19 @@ class Transport(_Transport):  # type: ignore[misc]
     Channel = Channel
     can_parse_url = True  # by redis-py: kombu takes the database from elsewhere, and does not verify TLS
     connection_errors = (*_Transport.connection_errors, redis.RedisError)
+
+    def establish_connection(self) -> Any:
+        """Connect. Raises `redis.ReadOnlyError` where the address leads to a replica.
+
+        It would say so only afterwards, and after five restarts within a second Celery logs a critical error.
+        """
+        connection = super().establish_connection()
+        try:
+            self._avail_channels[-1].client.delete("trial")
+        except redis.RedisError:
+            self.close_connection(connection)
+            raise
+        return connection
 
     def on_readable(self, fileno: int) -> None:
         """Read what came over a connection. Raises `redis.RedisError`, and logs that."""

@@ -106,8 +106,10 @@ class Scheduler(celery.beat.Scheduler):
         try:
             if _waiting(SWEEPS) < len(self.schedule):
                 return super().apply_async(entry, *args, **options)
-        except (SchedulingError, OperationalError, redis.RedisError, OSError) as error:
-            outage.note(error.__cause__ or error)
+        except SchedulingError as error:  # it wraps the other ones, and names no cause
+            outage.note(_cause(error.__context__ or error))
+        except (OperationalError, redis.RedisError, OSError) as error:
+            outage.note(_cause(error))
         return None
 
 
@@ -138,8 +140,13 @@ def _send(task: str, count: int) -> int:
             app.send_task(task)
             sent += 1
     except (OperationalError, redis.RedisError, OSError) as error:
-        outage.note(error.__cause__ or error)
+        outage.note(_cause(error))
     return sent
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what the store said, which kombu wraps."""
+    return error.__cause__ or error
 
 
 @signals.setup_logging.connect

@@ -2,9 +2,11 @@
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import redis
 import redis.asyncio
@@ -31,6 +33,11 @@ _REASONS: Mapping[type[Exception], str] = {
     redis.TimeoutError: "it does not answer in time",
     TimeoutError: "it does not answer in time",
 }
+_REASONS_BY_WORDS = {
+    "cluster node": _IN_A_CLUSTER,
+    "UNBLOCKED": "it became a replica; name the primary, or an address that follows it",
+}
+"""What is wrong with a server whose answer redis-py has no type for."""
 
 
 def options(url: str, timeout: float = 2.0) -> dict[str, Any]:
@@ -44,10 +51,54 @@ def options(url: str, timeout: float = 2.0) -> dict[str, Any]:
     return common | {"socket_connect_timeout": 1.5, "socket_keepalive": True}
 
 
+class Silences:
+    """Closes the idle connections of this process to stores once one was not answered: all may be silent.
+
+    Each would take a timeout of its own, and after a failover work would go on only once several are over.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._pools: WeakSet[redis.ConnectionPool] = WeakSet()
+        self._lock = Lock()
+
+    def concern(self, pool: redis.ConnectionPool) -> None:
+        """Have the idle connections of a pool closed from now on."""
+        with self._lock:
+            self._pools.add(pool)
+
+    def note(self) -> None:
+        """Note that a connection was not answered in time."""
+        with self._lock:
+            self.count += 1
+            pools = list(self._pools)
+        for pool in pools:
+            pool.disconnect(inuse_connections=False)
+
+
+silences = Silences()
+
+
+class _Retry(Retry):
+    """Tries a call again, and notes that it was not answered."""
+
+    def call_with_retry(self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **how: Any) -> Any:
+        """Call `do` until it works, and `fail` with each error."""
+
+        def failed(error: Exception, *more: Any) -> None:
+            fail(error, *more)
+            if isinstance(error, redis.TimeoutError):
+                silences.note()
+
+        return super().call_with_retry(do, failed, *args, **how)
+
+
 def connect(url: str, *, patient: bool = True) -> redis.Redis:
     """Connect to the store. A patient connection waits while the store restarts or moves."""
-    retry = Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
-    return redis.Redis.from_url(url, retry=retry, **options(url))
+    retry = _Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
+    client = redis.Redis.from_url(url, retry=retry, **options(url))
+    silences.concern(client.connection_pool)
+    return client
 
 
 def connect_async(url: str) -> redis.asyncio.Redis:
@@ -97,8 +148,9 @@ def reason_of(error: BaseException) -> str:
     for type_, reason in _REASONS.items():
         if isinstance(error, type_):
             return reason
-    if "cluster node" in str(error):
-        return _IN_A_CLUSTER
+    for said, reason in _REASONS_BY_WORDS.items():
+        if said in str(error):
+            return reason
     if isinstance(error, redis.ConnectionError):
         return f"it cannot be reached: {str(error).rstrip('.')}"
     return str(error).partition(" script: on ")[0].rstrip(".")

@@ -28,7 +28,7 @@ from connector.web.guard import GuardedProtocol
 from sandbox.stack import until
 from tasks.broker import Channel, _Connection
 from tasks.celery import WAKE_UPS, Scheduler, app
-from tasks.store import connect
+from tasks.store import connect, silences
 from tests.conftest import MakeSettings
 
 
@@ -102,7 +102,8 @@ def test_httpx_reads_a_response_by_the_stream_that_it_is_given(url: str) -> None
     assert closed
 
 
-# --- kombu: Channel.do_restore, _put, _queue_bind, ack_emulation; Connection.ensure_connection. ------------
+# --- kombu: Channel.do_restore, _put, _queue_bind, _get_pool, _on_connection_disconnect, ack_emulation;
+# --- Transport.on_readable, Connection.ensure_connection. --------------------------------------------------
 
 
 @contextmanager
@@ -161,6 +162,32 @@ def test_kombu_would_give_back_what_was_not_acknowledged(
         queue(channel).get(no_ack=False)
         channel.close()
         assert store.llen(f"mc:celery:{WAKE_UPS}") == 1  # so it is do_restore that keeps it from that
+
+
+@pytest.mark.usefixtures("broker_url")
+def test_kombu_tells_when_the_connection_over_which_it_waits_is_given_up() -> None:
+    with app.connection_for_read() as broker:
+        channel: Any = broker.default_channel
+        idle, waiting = (channel.async_pool.get_connection() for _ in range(2))
+        channel._in_poll = waiting
+        before = silences.count
+        idle.disconnect()
+        assert silences.count == before
+        waiting.disconnect()
+        assert silences.count == before + 1
+
+
+def test_the_connections_over_which_wake_ups_are_sent_come_from_our_pool(broker_url: str) -> None:
+    with app.connection_for_write() as broker, closing(connect(broker_url)) as store:
+
+        def connected() -> int:
+            return sum(client["cmd"] == "llen" for client in store.client_list())
+
+        channel: Any = broker.default_channel
+        channel.client.llen(WAKE_UPS)
+        assert connected() == 1
+        silences.note()
+        until("it is closed", lambda: connected() == 0)
 
 
 @pytest.mark.usefixtures("broker_url")

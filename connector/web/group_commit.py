@@ -13,7 +13,7 @@ from connector.web.metrics import Counters
 from tasks.inbox.inbox import accept_arguments
 from tasks.inbox.job import Job, PartEcho
 from tasks.inbox.script import script_of
-from tasks.store import Outage
+from tasks.store import Outage, silences
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,7 @@ class GroupCommit:
         self._arrived = asyncio.Event()
         self._outage = outage
         self._counters = counters
+        self._silences = 0
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
@@ -93,6 +94,8 @@ class GroupCommit:
         jobs = [job for jobs, _ in batch for job in jobs]
         try:
             async with asyncio.timeout(COMMIT_WITHIN):
+                if self._silences != silences.count:
+                    await self._reconnect()
                 ready = await _accept(self._store, [self._prefix, "accept", *accept_arguments(jobs)])
         except (redis.RedisError, OSError) as error:
             self._outage.note(error)
@@ -108,6 +111,11 @@ class GroupCommit:
             stored.set_result(None)
         if ready:
             self._wake(ready)
+
+    async def _reconnect(self) -> None:
+        """Leave a connection that may be as silent as another was: this one would take its time, too."""
+        self._silences = silences.count
+        await self._store.connection_pool.disconnect(inuse_connections=False)
 
     def _fail(self, batch: Sequence[Waiting]) -> None:
         self._counters.not_stored.inc(sum(len(jobs) for jobs, _ in batch))

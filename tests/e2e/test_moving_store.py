@@ -1,6 +1,7 @@
 """A store that moves: its address leads to another server, and the old one lives on, of no use."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -53,6 +54,12 @@ class Pair:
         self.follow()
         one.client_unpause()
 
+    def refusals(self) -> int:
+        """Return how often the replica refused what only a primary does."""
+        with closing(connect(self._servers[1].url)) as replica:
+            refused: dict[str, int] = replica.info("errorstats").get("errorstat_READONLY", {})
+            return refused.get("count", 0)
+
     def stop(self) -> None:
         for server in self._servers:
             server.stop()
@@ -89,6 +96,7 @@ def talk(stack: Stack, within: float) -> None:
 
 def become_a_replica(pair: Pair, proxy: Proxy) -> None:
     pair.fail_over()
+    until("the worker met the replica again and again", lambda: pair.refusals() >= 20)
     proxy.lead(pair.primary)
 
 
@@ -112,4 +120,6 @@ def test_it_goes_on_within_seconds_when(
     said = stack.connector.log.read_text().removeprefix(before)
     assert "died" not in said
     assert "Traceback" not in said
+    assert "UNBLOCKED" not in said
+    assert "scheduled task" not in said
     assert said.count("store_away") <= 3, said  # web, worker and beat, once each

@@ -243,8 +243,8 @@ def test_replies_wait_while_the_pages_token_is_refused_although_a_ticket_is_clos
     token = {"name": page.name, "app_id": page.app_id, "access_token": "EAAother"}
     case.stack.ask_meta("PUT", f"/pages/{page.page_id}", token)
     comment_id = case.reply("patience")
+    assert "access token" in case.note()  # then the page is paused, and what else waits meets no refusal
     closed.reply("goodbye")
-    assert "access token" in case.note()
     until("the door has both", lambda: case.stack.ask_desk("GET", "/webhooks")["waiting"] == 0)
     case.stack.ask_desk("POST", f"/tickets/{closed.ticket_id}/close")
     case.stack.ask_meta("PUT", f"/pages/{page.page_id}", token | {"access_token": page.access_token})

@@ -3,13 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import pytest
 import redis
+from kombu.exceptions import OperationalError
 from structlog.testing import capture_logs
 
-from tasks.store import Outage, connect, connect_async
+from sandbox.stack import until
+from tasks.celery import app
+from tasks.store import Outage, connect, connect_async, reason_of, silences
+from tests.conftest import MakeSettings
 from tests.fakes.proxy import Proxy
 from tests.fakes.stores import Serve
 
@@ -67,6 +73,44 @@ def test_a_connection_of_the_web_process_goes_where_the_address_leads(
             return await store.execute_command(*command)  # type: ignore[no-untyped-call]
 
     assert asyncio.run(talk()) in {True, 0}
+
+
+def test_the_silence_of_one_connection_is_waited_for_and_not_that_of_each(store_url: str) -> None:
+    with Proxy(store_url) as proxy, closing(connect(f"{proxy.url}?socket_timeout=0.3")) as store:
+        both = [store.connection_pool.get_connection() for _ in range(2)]
+        for connection in both:
+            store.connection_pool.release(connection)
+        proxy.silence()
+        before = silences.count
+        assert store.ping()
+        first = store.connection_pool.get_connection()  # so the call gets the other one
+        assert store.ping()
+        store.connection_pool.release(first)
+
+        assert silences.count == before + 1
+
+
+def test_a_worker_does_not_count_a_replica_as_a_broker(
+    store_url: str, serve: Serve, make_settings: MakeSettings
+) -> None:
+    make_settings(redis_url=store_url)
+    replica = serve("--replicaof", "127.0.0.1", "1")
+    with app.connection_for_read(replica) as broker:
+        with pytest.raises(OperationalError, match="read only replica"):
+            broker.ensure_connection(max_retries=1)
+
+        transport: Any = broker.transport
+        assert (transport.channels, transport._avail_channels) == ([], [])
+
+
+def test_a_primary_that_becomes_a_replica_while_a_worker_waits_is_told_in_plain_words(serve: Serve) -> None:
+    url = serve()
+    with closing(connect(url)) as waiting, closing(connect(url)) as store, ThreadPoolExecutor() as pool:
+        answer = pool.submit(waiting.brpop, ["nothing"], 20)
+        until("it waits", lambda: store.info("clients")["blocked_clients"] == 1)
+        store.replicaof("127.0.0.1", 1)
+
+        assert reason_of(answer.exception() or AssertionError()).startswith("it became a replica;")
 
 
 def test_a_store_that_is_away_is_told_once_a_minute_and_when_it_is_back(

@@ -14,8 +14,9 @@ from clients.channels.meta.events import CHANNEL
 from connector.web.group_commit import GroupCommit, StoreUnavailable
 from connector.web.metrics import Counters
 from tasks.inbox.job import Job
-from tasks.store import Outage, connect, connect_async
+from tasks.store import Outage, connect, connect_async, silences
 from tests.conftest import PAGE_A, PAGE_B
+from tests.fakes.proxy import Proxy
 from tests.fakes.web import PSID, QUEUE
 
 
@@ -69,6 +70,18 @@ def _with_intake(
         return calls
 
     return asyncio.run(run())
+
+
+def test_a_connection_is_not_waited_for_if_another_of_the_process_was_silent(store_url: str) -> None:
+    async def scenario(group_commit: GroupCommit, _: Calls) -> None:
+        await group_commit.store([_row("before")])
+        proxy.silence()
+        silences.note()
+        await group_commit.store([_row("after")])
+
+    with Proxy(store_url) as proxy:
+        _with_intake(proxy.url, scenario)
+    assert _names(store_url) == ["before", "after"]
 
 
 def test_requests_that_wait_go_to_the_store_in_one_call(store_url: str) -> None:
