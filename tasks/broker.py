@@ -48,7 +48,7 @@ class Channel(_Channel):  # type: ignore[misc]
 
     def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's own
         pool = super()._get_pool(asynchronous)
-        silences.concern(pool)
+        silences.include(pool)
         return pool
 
     def _on_connection_disconnect(self, connection: Any) -> None:

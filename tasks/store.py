@@ -62,7 +62,7 @@ class Silences:
         self._pools: WeakSet[redis.ConnectionPool] = WeakSet()
         self._lock = Lock()
 
-    def concern(self, pool: redis.ConnectionPool) -> None:
+    def include(self, pool: redis.ConnectionPool) -> None:
         """Have the idle connections of a pool closed from now on."""
         with self._lock:
             self._pools.add(pool)
@@ -97,7 +97,7 @@ def connect(url: str, *, patient: bool = True) -> redis.Redis:
     """Connect to the store. A patient connection waits while the store restarts or moves."""
     retry = _Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
     client = redis.Redis.from_url(url, retry=retry, **options(url))
-    silences.concern(client.connection_pool)
+    silences.include(client.connection_pool)
     return client
 
 
