@@ -8,10 +8,14 @@ import redis
 from celery.app.amqp import AMQP
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError
 
-from tasks.store import Outage, options, silences, without_secrets
+from tasks.store import NotingRetry, Outage, options, silences, without_secrets
 
-_OPTIONS = {
+_SOON = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
+"""How long it is waited between attempts to connect, in seconds."""
+_OPTIONS = _SOON | {
     # Nothing is written for a message that is taken: in a full store the worker would die of it.
     "ack_emulation": False,
     # A worker that waits for a message is answered each second. So much longer may an answer take.
@@ -44,7 +48,8 @@ class Channel(_Channel):  # type: ignore[misc]
         named: dict[str, Any] = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
         self.connection_class = named.pop("connection_class", redis.Connection)
         watched = super()._connparams(asynchronous)["connection_class"]
-        return {"db": 0} | options(url) | named | {"connection_class": watched}
+        once = NotingRetry(NoBackoff(), 1)
+        return {"db": 0} | options(url) | named | {"connection_class": watched, "retry": once}
 
     def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's own
         pool = super()._get_pool(asynchronous)
@@ -85,7 +90,8 @@ class Transport(_Transport):  # type: ignore[misc]
         """
         connection = super().establish_connection()
         try:
-            self._avail_channels[-1].client.delete("trial")
+            with suppress(NoPermissionError):
+                self._avail_channels[-1].client.delete("trial")
         except redis.RedisError:
             self.close_connection(connection)
             raise
@@ -109,9 +115,8 @@ class _Connection(kombu.Connection):
     """A connection to the broker that is tried again soon; kombu waits up to 30 s, and longer each time."""
 
     def ensure_connection(self, errback: Any = None, *args: Any, **how: Any) -> Any:
-        """Connect, with these waits between the attempts unless others are asked for."""
-        soon = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
-        return super().ensure_connection(lambda error, _: outage.note(error), *args, **soon | how)
+        """Connect, soon again unless other waits are asked for."""
+        return super().ensure_connection(lambda error, _: outage.note(error), *args, **_SOON | how)
 
 
 class Broker(AMQP):

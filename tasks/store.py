@@ -3,7 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from threading import Lock
+from threading import RLock
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -60,7 +60,7 @@ class Silences:
     def __init__(self) -> None:
         self.count = 0
         self._pools: WeakSet[redis.ConnectionPool] = WeakSet()
-        self._lock = Lock()
+        self._lock = RLock()  # whatever is collected while it is held may be a connection that notes
 
     def include(self, pool: redis.ConnectionPool) -> None:
         """Have the idle connections of a pool closed from now on."""
@@ -79,7 +79,7 @@ class Silences:
 silences = Silences()
 
 
-class _Retry(Retry):
+class NotingRetry(Retry):
     """Tries a call again, and notes that it was not answered."""
 
     def call_with_retry(self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **how: Any) -> Any:
@@ -95,7 +95,7 @@ class _Retry(Retry):
 
 def connect(url: str, *, patient: bool = True) -> redis.Redis:
     """Connect to the store. A patient connection waits while the store restarts or moves."""
-    retry = _Retry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
+    retry = NotingRetry(ExponentialBackoff(cap=0.5, base=0.02), 8 if patient else 0)
     client = redis.Redis.from_url(url, retry=retry, **options(url))
     silences.include(client.connection_pool)
     return client

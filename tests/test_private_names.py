@@ -28,7 +28,7 @@ from connector.web.guard import GuardedProtocol
 from sandbox.stack import until
 from tasks.broker import Channel, _Connection
 from tasks.celery import WAKE_UPS, Scheduler, app
-from tasks.store import connect, silences
+from tasks.store import NotingRetry, connect, silences
 from tests.conftest import MakeSettings
 
 
@@ -186,6 +186,7 @@ def test_the_connections_over_which_wake_ups_are_sent_come_from_our_pool(broker_
         channel: Any = broker.default_channel
         channel.client.llen(WAKE_UPS)
         assert connected() == 1
+        assert isinstance(channel.async_pool.connection_kwargs["retry"], NotingRetry)
         silences.note()
         until("it is closed", lambda: connected() == 0)
 

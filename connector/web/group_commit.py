@@ -98,6 +98,8 @@ class GroupCommit:
                     await self._reconnect()
                 ready = await _accept(self._store, [self._prefix, "accept", *accept_arguments(jobs)])
         except (redis.RedisError, OSError) as error:
+            if isinstance(error, TimeoutError | redis.TimeoutError):
+                silences.note()
             self._outage.note(error)
             self._fail(batch)
             return
@@ -115,7 +117,10 @@ class GroupCommit:
     async def _reconnect(self) -> None:
         """Leave a connection that may be as silent as another was: this one would take its time, too."""
         self._silences = silences.count
-        await self._store.connection_pool.disconnect(inuse_connections=False)
+        pool = self._store.connection_pool
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        await connection.disconnect(nowait=True)  # by TLS, it would wait for the silent server's goodbye
+        await pool.release(connection)
 
     def _fail(self, batch: Sequence[Waiting]) -> None:
         self._counters.not_stored.inc(sum(len(jobs) for jobs, _ in batch))

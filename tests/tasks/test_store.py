@@ -99,6 +99,15 @@ def test_a_worker_does_not_count_a_replica_as_a_broker(
         assert (transport.channels, transport._avail_channels) == ([], [])
 
 
+def test_a_user_who_may_delete_nothing_is_no_replica(store_url: str, make_settings: MakeSettings) -> None:
+    make_settings(redis_url=store_url)
+    with closing(connect(store_url)) as store:
+        store.acl_setuser("narrow", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-del"])
+        with app.connection_for_read(store_url.replace("//", "//narrow:any@")) as broker:
+            assert broker.ensure_connection(max_retries=1)
+        store.acl_deluser("narrow")
+
+
 def test_a_primary_that_becomes_a_replica_while_a_worker_waits_is_told_in_plain_words(serve: Serve) -> None:
     url = serve()
     with closing(connect(url)) as waiting, closing(connect(url)) as store, ThreadPoolExecutor() as pool:

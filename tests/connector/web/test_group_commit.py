@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import redis
 from prometheus_client import CollectorRegistry
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 
 from clients.channels.meta.events import CHANNEL
 from connector.web.group_commit import GroupCommit, StoreUnavailable
@@ -82,6 +82,39 @@ def test_a_connection_is_not_waited_for_if_another_of_the_process_was_silent(sto
     with Proxy(store_url) as proxy:
         _with_intake(proxy.url, scenario)
     assert _names(store_url) == ["before", "after"]
+
+
+def test_a_silent_connection_is_left_without_a_goodbye_which_would_not_be_answered_by_tls(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited, disconnect = list[bool](), Connection.disconnect
+
+    async def watched(connection: Connection, *, nowait: bool = False, **how: Any) -> None:
+        waited.append(not nowait)
+        await disconnect(connection, nowait=nowait, **how)
+
+    async def scenario(group_commit: GroupCommit, _: Calls) -> None:
+        monkeypatch.setattr(Connection, "disconnect", watched)
+        silences.note()
+        await group_commit.store([_row("after")])
+        monkeypatch.undo()
+
+    _with_intake(store_url, scenario)
+    assert waited == [False]
+
+
+def test_a_call_that_is_not_answered_in_time_is_a_silence_of_the_process(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(group_commit: GroupCommit, calls: Calls) -> None:
+        monkeypatch.setattr("connector.web.group_commit.COMMIT_WITHIN", 0.1)
+        calls.gate.clear()
+        with pytest.raises(StoreUnavailable):
+            await group_commit.store([_row("late")])
+
+    before = silences.count
+    _with_intake(store_url, scenario)
+    assert silences.count > before
 
 
 def test_requests_that_wait_go_to_the_store_in_one_call(store_url: str) -> None:
