@@ -44,7 +44,7 @@ def _addresses(context: Context, tickets: Sequence[str]) -> tuple[str, ...]:
 
 def wait_for(error: RetryableError) -> None:
     """Wait as long as a helpdesk asks for that has a rate limit, or is still busy."""
-    time.sleep(min(error.retry_after or AGAIN_AFTER, LONGEST_WAIT))  # what the helpdesk asked for
+    time.sleep(min(error.retry_after or AGAIN_AFTER, LONGEST_WAIT))  # the helpdesk's limit, or its lock
 
 
 def _judged_patiently(one: Check, context: Context) -> Result:

@@ -48,7 +48,7 @@ class Channel(_Channel):  # type: ignore[misc]
         named: dict[str, Any] = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
         self.connection_class = named.pop("connection_class", redis.Connection)
         watched = super()._connparams(asynchronous)["connection_class"]
-        once = NotingRetry(NoBackoff(), 1)
+        once = NotingRetry(NoBackoff(), 1)  # as redis-py would try again, but that notes nothing
         return {"db": 0} | options(url) | named | {"connection_class": watched, "retry": once}
 
     def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's own

@@ -202,6 +202,11 @@ def test_celery_connects_by_our_connection_which_waits_as_it_is_told(
         with pytest.raises(Exception, match="refused"):
             broker.ensure_connection(max_retries=3)
     assert waits[:2] == pytest.approx([0.2, 0.4])
+    waits.clear()
+    sender = app.connection_for_read("redis://127.0.0.1:1/0", connect_timeout=0.1)
+    with sender, pytest.raises(Exception, match="refused"):
+        _ = sender.default_channel
+    assert waits[0] == pytest.approx(0.2)
 
 
 def test_the_length_of_a_queue_is_read_by_its_channel(broker_url: str) -> None:

@@ -147,7 +147,7 @@ def _steps(fetcher: Fetcher, progress: Progress) -> Iterator[Progress]:
             if wait > LONGEST_PAUSE:
                 raise
             progress = msgspec.structs.replace(progress, attempts=progress.attempts + 1)
-            time.sleep(wait)  # Meta takes no call sooner
+            time.sleep(wait)  # the channel's limit: it names a wait, or else each one is longer
             continue
         if step is not None:
             progress = step

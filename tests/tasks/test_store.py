@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 
 from sandbox.stack import until
 from tasks.celery import app
-from tasks.store import Outage, connect, connect_async, reason_of
+from tasks.store import Outage, Silences, connect, connect_async, reason_of
 from tests.conftest import MakeSettings
 from tests.fakes.proxy import Proxy
 from tests.fakes.stores import Serve
@@ -84,6 +85,23 @@ def test_the_silence_of_one_connection_is_waited_for_and_not_that_of_each(store_
 
         assert store.ping()
         assert [connection.is_connected for connection in both] == [False, True]
+
+
+def test_a_silence_may_be_noted_in_the_middle_of_another_step() -> None:
+    found = Silences()
+
+    class Noting(redis.ConnectionPool):
+        def __hash__(self) -> int:
+            found.note()  # as a connection does that is collected just then
+            return 1
+
+    pool = Noting()
+    thread = Thread(target=found.include, args=[pool], daemon=True)
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert found.count
 
 
 def test_a_worker_does_not_count_a_replica_as_a_broker(
